@@ -7,11 +7,10 @@ VENV := .parley/venv
 NODE_VENV := .parley/node
 # The venv's programs come first; node from PyPI only where the machine has none.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):$(CURDIR)/$(NODE_VENV)/bin
-export PYTHONPATH := $(CURDIR):$(CURDIR)/gen
 PROTOS := $(shell find protos -name '*.proto')
-WEB_SOURCES := $(shell find services/web -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' 2>/dev/null)
-NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/runtime/*.py services/runtime/*/*.py)
-TYPED := $(wildcard services deploy loadtests tests/support tests/conftest.py tests/run.py)
+WEB_SOURCES := $(shell find clients/web services/web package.json tsconfig.base.json -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' -not -path '*/dist/*' 2>/dev/null)
+NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/sfu/*/*/*.py services/runtime/*.py services/runtime/*/*.py)
+TYPED := $(wildcard services deploy loadtests clients/python/parley_client tests/support tests/conftest.py tests/run.py)
 
 .PHONY: help
 help: ## List the targets
@@ -25,7 +24,12 @@ $(VENV)/.stamp: requirements-dev.lock requirements-uv.lock
 	@PYTHON=$(PYTHON) $(STEP) "Python packages" deploy/setup/python-packages $(VENV) requirements-dev.lock
 	@touch $@
 
-gen/.stamp: $(VENV)/.stamp $(PROTOS)
+# Ours, editable: services, deploy, loadtests, tests, the client library and gen/ are on the path of this environment.
+$(VENV)/.projects: $(VENV)/.stamp deploy/setup/projects pyproject.toml clients/python/pyproject.toml
+	@$(STEP) "Parley's own packages" deploy/setup/projects $(VENV)
+	@touch $@
+
+gen/.stamp: $(VENV)/.stamp $(PROTOS) | $(VENV)/.projects
 	@rm -rf gen && mkdir -p gen
 	@$(STEP) "protobuf code" python -m grpc_tools.protoc -I protos --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
 	@touch $@
@@ -38,16 +42,16 @@ $(NODE_VENV)/.stamp: requirements-node.lock requirements-uv.lock $(VENV)/.stamp
 # Node from PyPI comes after the Python packages; a node of the machine's own waits for nothing.
 NODE := $(if $(shell command -v npm),,$(NODE_VENV)/.stamp)
 
-.parley/npm.stamp: services/web/package-lock.json $(NODE)
+.parley/npm.stamp: package-lock.json package.json clients/web/package.json services/web/package.json $(NODE)
 	@mkdir -p .parley
-	@$(STEP) "web packages" npm --prefix services/web ci --no-audit --no-fund --loglevel=error
+	@$(STEP) "web packages" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 build/web.stamp: .parley/npm.stamp $(VENV)/.stamp $(PROTOS) $(WEB_SOURCES)
-	@$(STEP) "web client" npm --prefix services/web run --silent build
+	@$(STEP) "web client" npm run --silent build
 	@mkdir -p build && touch $@
 
-build/native.stamp: $(VENV)/.stamp deploy/native.py $(NATIVE_SOURCES)
+build/native.stamp: $(VENV)/.projects deploy/native.py $(NATIVE_SOURCES)
 	@$(STEP) "compiled media path" python -m deploy.native build/native
 	@touch $@
 
@@ -118,7 +122,7 @@ test-slow: setup ## All tests as on a machine a third as fast
 
 unit: setup ## Tests without any server: Python's and the web client's
 	python -m pytest tests/unit
-	cd services/web && npm test
+	npm test
 
 integration: setup ## Tests on the embedded stack, and kill -9 of each service
 	python -m pytest tests/integration tests/faults
@@ -128,7 +132,7 @@ integration-tansu: setup ## The tests of events and of kills once more, on the s
 	PARLEY_BROKER=tansu python -m pytest tests/integration/runtime tests/integration/api tests/faults
 
 e2e: setup ## A message and a call between two real browsers
-	@chromium=$$(.ci/chromium) && firefox=$$(.ci/firefox) && PARLEY_CHROMIUM=$$chromium PARLEY_FIREFOX=$$firefox exec python -m pytest tests/e2e
+	@.ci/chromium >/dev/null && .ci/firefox >/dev/null && exec python -m pytest tests/e2e
 
 lint: setup ## Style, types, protos, the edge's configuration, the documentation
 	ruff check .
@@ -139,7 +143,7 @@ lint: setup ## Style, types, protos, the edge's configuration, the documentation
 	python -m deploy.envoy.validate
 	python -m deploy.docs.markdown --check
 	python -m deploy.docs build/site
-	cd services/web && npm run --silent lint
+	npm run --silent lint
 
 format: setup ## Bring Python and Markdown into the form that lint wants
 	ruff check --fix .
@@ -187,20 +191,25 @@ fuzz: gen/.stamp ## Coverage-guided fuzzing of one target, as in make fuzz TARGE
 sbom: $(SECURITY)/.stamp $(NODE) ## What packages each image has, by the locks, as CycloneDX in build/sbom
 	@exec python -m deploy.supply.sbom $(SECURITY)/bin/cyclonedx-py
 
-audit: $(SECURITY)/.stamp $(NODE) ## Known holes in locked packages; fails for one, and says what could not be seen
+audit: $(SECURITY)/.stamp $(NODE) ## Known vulnerabilities of locked packages; fails for one, and says what could not be seen
 	@exec python -m deploy.supply.audit $(SECURITY)/bin/pip-audit
 
 # ---- Maintain
 
-.PHONY: lock clean
-UV := .parley/uv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock"
-lock: $(VENV)/.stamp ## Lock the newest Python packages that requirements*.in allow, by hash and without addresses
-	$(UV) --upgrade requirements.in -o requirements.lock
-	$(UV) --upgrade requirements-dev.in -c requirements.lock -o requirements-dev.lock
-	$(UV) --upgrade requirements-node.in -o requirements-node.lock
-	$(UV) --upgrade requirements-uv.in -o requirements-uv.lock
-	$(UV) --upgrade requirements-security.in -o requirements-security.lock
+.PHONY: lock wheels clean
+UV := .parley/uv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock" \
+	--no-emit-package parley-protocol --no-emit-package parley-client
+lock: $(VENV)/.stamp ## Lock the newest Python packages that pyproject.toml allows, by hash and without addresses
+	$(UV) --upgrade pyproject.toml -o requirements.lock
+	$(UV) --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	for group in node security uv; do $(UV) --upgrade --group $$group -o requirements-$$group.lock || exit 1; done
+
+WHEELS := build/wheels
+wheels: gen/.stamp ## Build the distributions into build/wheels: parley, parley-protocol, parley-client
+	@rm -rf $(WHEELS)
+	@for folder in . protos clients/python; do \
+	(cd $$folder && python -m hatchling build --target wheel --directory $(CURDIR)/$(WHEELS)) || exit 1; done
 
 clean: ## Remove what was built and installed; the data of `make run` stays in .parley
-	rm -rf build gen services/web/node_modules services/web/src/gen $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
+	rm -rf build gen node_modules clients/web/src/gen clients/web/dist $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
 	rm -rf .mypy_cache .ruff_cache .pytest_cache

@@ -21,7 +21,10 @@ from deploy.embedded.record import ROOT
 
 BUILT = ROOT / "build" / "native"
 # What a packet passes through. The rest of the SFU waits for others most of the time.
-COMPILED = ("core", "batch.py", "connection.py", "egress.py", "ingress.py", "srtp.py", "udp.py", "worker.py")
+COMPILED = (
+    *("core", "batch.py", "connection.py", "connections.py", "demux.py", "effects_runner.py", "egress.py"),
+    *("ingress.py", "srtp.py", "udp.py", "worker.py"),
+)
 _MARK = "compiled"
 # mypy's and the C compiler's, kept so that the next time takes less.
 _CACHE = ".cache"
@@ -71,7 +74,7 @@ def _compile(folder: Path) -> None:
 
 def _modules() -> list[str]:
     paths = [Path("services/sfu") / name for name in COMPILED]
-    files = [file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path])]
+    files = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
     return sorted(str(file) for file in files if file.name != "__init__.py")
 
 

@@ -1,1 +1,1 @@
-"""Named load scenarios, the demo, and the headless client that they stand on."""
+"""Named load scenarios, drills, and the demo."""

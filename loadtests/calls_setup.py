@@ -25,14 +25,14 @@ from parley.calls.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import ROOT, StackRecord
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.statuses import reason_of
 from loadtests.message_path.figures import percentiles
 from loadtests.message_path.processes import cpu_s, used_since
 from loadtests.scenario import run as run_scenario
 from loadtests.scenario import write_report
 from loadtests.sfu_media.peer import Peer
 from loadtests.stacks import own_stack
+from parley_client.client import Device, Edge
+from parley_client.error_details import reason_of
 from services.sfu.dtls import Certificate
 
 REPORT = ROOT / "build" / "reports" / "call_setup.json"
@@ -82,7 +82,7 @@ class Outcome:
         }
 
 
-class Town:
+class CallLoad:
     """Pairs of people who call each other, each pair one call at a time."""
 
     def __init__(self, pairs: list[Pair]) -> None:
@@ -196,11 +196,11 @@ async def measure(record: StackRecord, plan: Plan) -> dict[str, Any]:
     edge = Edge(record.edge_address, record.issuer_url)
     async with AsyncExitStack() as cleanup:
         pairs = [await _make_pair(edge, number, cleanup) for number in range(plan.pairs)]
-        town = Town(pairs)
-        await town.calls(plan.warm_up_calls)
-        paced = await town.paced(plan.pace, plan.paced_s)
+        load = CallLoad(pairs)
+        await load.calls(plan.warm_up_calls)
+        paced = await load.paced(plan.pace, plan.paced_s)
         used_s = _cpu_by_process(record)
-        full = await town.at_once(plan.at_once, plan.full_s)
+        full = await load.at_once(plan.at_once, plan.full_s)
         spent_s = used_since(used_s, _cpu_by_process(record))
     at_pace, at_full = paced.as_dict(), full.as_dict()
     return {

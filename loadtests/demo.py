@@ -21,16 +21,16 @@ from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import service_pb2 as presence
 
 from deploy.embedded.errors import StackError
-from loadtests.headless.account_sync import SyncGapError
-from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.client import Edge, LoginError
-from loadtests.headless.conversations import delivery_faults, order_differences
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.scenario import run as run_scenario
 from loadtests.stacks import edge_of, find_stack
+from parley_client.account_sync import SyncGapError
+from parley_client.calls import ACTIVE, ENDED
+from parley_client.client import Edge, LoginError
+from parley_client.conversations import delivery_faults, order_differences
+from parley_client.media import MediaLostError
+from parley_client.session import Session, open_session
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 # Generous beside what is measured: a deadline here says "it does not work", not "it is slow".
 STEP_DEADLINE_S = 15.0
@@ -86,7 +86,7 @@ def _rounded(value_ms: float | None) -> float | None:
 class Demo:
     """The steps, in order, over two people. Each raises what is missing; the report keeps what was measured."""
 
-    def __init__(self, caller: Person, callee: Person, messages: int, media_s: float, report: Report) -> None:
+    def __init__(self, caller: Session, callee: Session, messages: int, media_s: float, report: Report) -> None:
         self._caller = caller
         self._callee = callee
         self._messages = messages
@@ -221,7 +221,7 @@ class Demo:
         if faults:
             raise MissingError("; ".join(faults))
 
-    async def _write(self, sender: Person, receiver: Person, text: str) -> float:
+    async def _write(self, sender: Session, receiver: Session, text: str) -> float:
         request = messaging.SendMessageRequest(
             conversation_id=self._conversation_id, client_message_id=secrets.token_hex(16)
         )
@@ -244,8 +244,8 @@ async def run(edge: Edge, messages: int, media_s: float, source: SourceOptions) 
     callee_source = SourceOptions(CALLEE_HZ, source.width, source.height, source.pictures_per_s)
     try:
         async with AsyncExitStack() as stack:
-            caller = await stack.enter_async_context(person(edge, f"demo-a-{mark}", caller_source, CALLEE_HZ))
-            callee = await stack.enter_async_context(person(edge, f"demo-b-{mark}", callee_source, CALLER_HZ))
+            caller = await stack.enter_async_context(open_session(edge, f"demo-a-{mark}", caller_source, CALLEE_HZ))
+            callee = await stack.enter_async_context(open_session(edge, f"demo-b-{mark}", callee_source, CALLER_HZ))
             await Demo(caller, callee, messages, media_s, report).run()
     except MissingError as error:
         report.errors.append(str(error))

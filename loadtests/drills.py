@@ -25,13 +25,13 @@ import grpc
 from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT
 from loadtests.disasters.judging import Report
-from loadtests.disasters.scenes import back_up, lose_broker, lose_region
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.waiting import DeadlineMissedError
+from loadtests.disasters.scenarios import back_up, lose_broker, lose_region
 from loadtests.scenario import run as run_scenario
+from parley_client.media import MediaLostError
+from parley_client.waiting import DeadlineMissedError
 
 
-class Scene(Protocol):
+class Scenario(Protocol):
     """What is destroyed, and looked at then; `bare` without what protects from it."""
 
     def __call__(self, folder: Path, report: Report, *, bare: bool) -> Awaitable[None]: ...
@@ -41,7 +41,7 @@ class Scene(Protocol):
 class Drill:
     """`protection`: what `--bare` takes away."""
 
-    scene: Scene
+    scenario: Scenario
     protection: str
 
 
@@ -66,7 +66,7 @@ async def main(name: str, *, bare: bool) -> int:
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=f"drill-{name}-", dir=parent))
     began_s = time.monotonic()
     try:
-        await drill.scene(folder, report, bare=bare)
+        await drill.scenario(folder, report, bare=bare)
     except _FOUND as error:
         report.errors.append(f"{type(error).__name__}: {error}"[:500])
     finally:

@@ -19,12 +19,12 @@ from typing import Any
 from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT, StackRecord
 from deploy.embedded.settings import PARTS
-from loadtests.headless.client import Device
-from loadtests.headless.stream import EventStream
 from loadtests.message_path.processes import cpu_s, memory_kib, used_since, wakeups
 from loadtests.scenario import run as run_scenario
 from loadtests.scenario import write_report
 from loadtests.stacks import edge_of, own_stack
+from parley_client.client import Device
+from parley_client.stream import EventStream
 
 REPORT = ROOT / "build" / "reports" / "idle.json"
 LOGS = ROOT / ".parley" / "idle-logs"

@@ -58,7 +58,7 @@ class Watching:
         async def join(user: str, offer: str) -> str:
             request = service_pb2.JoinRequest(join_token=self._worker.join_token(user, "impaired"), sdp_offer=offer)
             answer: service_pb2.JoinResponse = await stub.Join(request, timeout=10)
-            return self._relay.lead_through(answer.sdp_answer, address) if user == "ann" else answer.sdp_answer
+            return self._relay.reroute(answer.sdp_answer, address) if user == "ann" else answer.sdp_answer
 
         self._channel = channel
         self._browser = chromium.Browser(join)

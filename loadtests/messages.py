@@ -22,7 +22,7 @@ from loadtests.stacks import find_stack, own_stack
 
 REPORT = ROOT / "build" / "reports" / "messages.json"
 LOGS = ROOT / ".parley" / "load-messages-logs"
-QUICK = replace(Plan(), paced_s=4.0, full_s=3.0, group_messages=8, floor_s=1.5)
+QUICK = replace(Plan(), paced_s=4.0, full_s=3.0, group_messages=8, baseline_s=1.5)
 
 
 class GeneratorError(Exception):

@@ -20,14 +20,14 @@ import grpc
 from deploy.embedded.record import ROOT, StackRecord
 from deploy.observability.queries import rules
 from loadtests import demo
-from loadtests.headless.client import Edge
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing import drill, panels
 from loadtests.observing.prometheus import Prometheus, running_prometheus
 from loadtests.scenario import run as run_scenario
 from loadtests.stacks import edge_of, own_stack
+from parley_client.client import Edge
+from parley_client.media import MediaLostError
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 FOLDER = ROOT / "build" / "observability"
 PICTURES = ROOT / "build" / "observability" / "pictures"
@@ -98,10 +98,10 @@ class Check:
     async def break_each_objective(self) -> None:
         """Each fault sets off the alert of its objective, or of the edge, which then stops by itself."""
         faults: dict[str, Callable[[], Awaitable[None]]] = {
-            "ParleyDeliveryBudgetBurnsFast": lambda: drill.presence_stands_still(self._record.pids),
-            "ParleyCallSetupBudgetBurnsFast": lambda: drill.media_comes_late(self._edge, self._record.pids),
-            "ParleyCallQualityBudgetBurnsFast": lambda: drill.network_is_bad(self._edge),
-            "ParleyEdgeErrors": lambda: drill.pages_are_away(self._record.web_url),
+            "ParleyDeliveryBudgetBurnsFast": lambda: drill.stall_presence(self._record.pids),
+            "ParleyCallSetupBudgetBurnsFast": lambda: drill.delay_media(self._edge, self._record.pids),
+            "ParleyCallQualityBudgetBurnsFast": lambda: drill.degrade_network(self._edge),
+            "ParleyEdgeErrors": lambda: drill.fail_page_requests(self._record.web_url),
         }
         before = await self._prometheus.firing()
         self.errors += [f"{alert} fires before its fault" for alert in sorted(before & faults.keys())]

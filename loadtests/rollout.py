@@ -22,15 +22,15 @@ from deploy.embedded.record import ROOT
 from deploy.k8s.check import render
 from deploy.k8s.podman.cluster import SERVICES, Cluster
 from loadtests import demo
-from loadtests.headless.calls import ACTIVE
-from loadtests.headless.client import Edge
-from loadtests.headless.conversations import delivery_faults, order_differences
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.person import Person
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing.drill import Pair, pair
 from loadtests.scenario import run as run_scenario
+from parley_client.calls import ACTIVE
+from parley_client.client import Edge
+from parley_client.conversations import delivery_faults, order_differences
+from parley_client.media import MediaLostError
+from parley_client.session import Session
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 log = structlog.get_logger()
 
@@ -74,10 +74,10 @@ class Rollout:
         """A new pod, ready, before the old one is told to end; meanwhile two talk and two write."""
         # Both edges' addresses, as a balancer in front would have them.
         edge = self._edge(1, 2)
-        async with pair(edge, comes_back=True) as talkers, pair(edge) as writers:
+        async with pair(edge, reconnects=True) as talkers, pair(edge) as writers:
             await self._begin_call(talkers)
             acknowledged: list[tuple[str, int]] = []
-            async with _running(writers.write(acknowledged, patient=True)), _running(self._note_stalls()):
+            async with _running(writers.write(acknowledged, retry=True)), _running(self._note_stalls()):
                 for name in self._only:
                     await self._replace(name, talkers)
                     say(f"{len(acknowledged)} messages so far")
@@ -99,13 +99,13 @@ class Rollout:
             "longest_gap_of_the_call_s": _gap_s(talkers),
             # So far in this call: how often it went to another worker, and how often a side had to join anew by itself.
             "moves": phones[0].media_epoch,
-            "returns": sum(phone.returns for phone in phones),
+            "returns": sum(phone.reconnections for phone in phones),
         }
         say(f"{name}: {self.replaced[name]}")
 
     def _judge_returns(self, talkers: Pair) -> None:
         """A replacement in order cuts no connection: only devices that stood still themselves have to join anew."""
-        returns = sum(one.phone.returns for one in (talkers.caller, talkers.callee))
+        returns = sum(one.phone.reconnections for one in (talkers.caller, talkers.callee))
         if returns and not self.stood_still:
             self.errors.append(f"{returns} connections of the call were cut, and joined anew")
 
@@ -153,7 +153,7 @@ class Rollout:
         return Edge(f"ipv4:{','.join(addresses)}", f"http://{self._cluster.address('issuer')}:8080")
 
 
-async def _until_heard(one: Person, what: str) -> None:
+async def _until_heard(one: Session, what: str) -> None:
     """A second more of the other side, on this connection or on the one that takes its place."""
     while True:
         media = one.phone.media

@@ -65,7 +65,7 @@ async def run_round(plan: Plan) -> dict[str, Any]:
 async def find_limits(plan: Plan) -> dict[str, dict[str, Any]]:
     """By point, what its CPU goes into: a short run on a worker of its own, so that nothing disturbs the rounds."""
     program = find_py_spy()
-    async with run_worker(LOG, is_watched=True) as worker:
+    async with run_worker(LOG, is_instrumented=True) as worker:
         bench = Bench(worker, plan)
         points = {name: Sampler(worker.pid, PROFILES / f"{name}.folded", program) for name in POINTS}
         await bench.fan_out(points["fanout50"])

@@ -17,7 +17,7 @@ from deploy.embedded.ports import Ports
 from deploy.embedded.record import ROOT, StackRecord, read_record
 from deploy.embedded.settings import PARTS, StackSettings
 from deploy.embedded.stack import running_stack
-from loadtests.headless.client import Edge
+from parley_client.client import Edge
 
 _WORKING_FOLDER = ROOT / ".parley"
 _PREFIX = "stack-"

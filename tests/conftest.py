@@ -15,9 +15,10 @@ from hypothesis import settings
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.canary import CANARIES
-from tests.support.coturn import COTURN, Coturn, run_coturn
+from tests.support.coturn import Coturn, run_coturn
 from tests.support.figures import FIGURE
 from tests.support.leftovers import NOBODY, Ledger, own
+from tests.support.needs import MARKERS, PROGRAMS, markers_of, require
 from tests.support.stack import LOGS, RunningStack, run_stack
 
 # How long an example takes says how busy the machine is.
@@ -28,6 +29,26 @@ settings.load_profile("no-deadline")
 BEGAN = pytest.StashKey[float]()
 LEAKS = pytest.StashKey[list[str]]()
 SHOWN_LEAKS = 50
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the markers: a name that is not among them is an error."""
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by their folder and their fixtures, before `-m` chooses."""
+    for item in items:
+        for marker in markers_of(item.path, getattr(item, "fixturenames", ())):
+            item.add_marker(marker)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leaves out the test whose program is not here."""
+    require([marker.name for marker in item.iter_markers()])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -95,7 +116,7 @@ async def leaves_nothing_behind(ledger: Ledger, request: pytest.FixtureRequest) 
 @pytest.fixture(scope="session")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn | None]:
     """The stack's TURN relay; None where coturn is not installed."""
-    if COTURN is None:
+    if PROGRAMS["coturn"].find() is None:
         yield None
         return
     with run_coturn(tmp_path_factory.mktemp("coturn")) as running:
@@ -104,7 +125,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn | None]:
 
 @pytest.fixture(scope="session")
 def turn(relay: Coturn | None) -> Coturn:
-    """The same for tests that need it, which are left out where there is none."""
+    """The same for tests that need it, which are left out where there is none (marker `coturn`)."""
     assert relay is not None
     return relay
 

@@ -1,12 +1,14 @@
-"""All tests: python -m tests.run. Parts run side by side where they leave each other room; the end is a table.
+"""All tests: python -m tests.run. `--dry-run` shows the plan.
 
+`PARTS` says what runs when: stages one after the other, in each its lanes side by side, in each lane its parts in turn.
 What a part prints goes to build/tests/<part>.log; progress is a line now and then; of a part that failed the end of its
-log is shown. Exit status 1 when a test failed, when a part ended without a report (a crash), or, with CI=true, when
-something was left out.
+log is shown, and the end is a table. Exit status 1 when a test failed, when a part ended without a report (a crash),
+or, with CI=true, when something was left out.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
@@ -14,37 +16,37 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from deploy.embedded import apache_kafka
+from tests.support.needs import LEFT_OUT
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "tests"
+# Where `make native` puts the compiled media path.
+NATIVE = "build/native"
 PROGRESS_S = 20.0
 POLL_S = 0.2
 # Of a part that failed.
 SHOWN_LINES = 150
 LONGEST = 15
 
-SHARED = (
-    "tests/integration/api",
-    *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests/integration").glob("test_*.py"))),
-)
-# Integration tests of single services that go in one lane; the others go in another.
-CALLS = ("signaling", "presence", "runtime")
-# Of tests/faults a third of the time each; what is not named is the last third.
-FAULTS_OF_CALLS = ("call", "drain")
-FAULTS_OF_RESTARTS = ("restarts", "handoff", "pod")
-
 
 @dataclass(frozen=True)
 class Part:
-    """Tests that one process runs. `command` gets the path of its JUnit report appended."""
+    """Tests that one process runs: those in `places` (patterns of paths) that `markers` (pytest's -m) chooses."""
 
+    stage: int
+    lane: str
     name: str
-    command: tuple[str, ...]
-    cwd: Path = ROOT
+    places: tuple[str, ...]
+    markers: str = ""
+    options: tuple[str, ...] = ()
+    # On the media path as it ships; on its sources where there is no C compiler.
+    compiled: bool = False
 
     @property
     def report(self) -> Path:
@@ -56,66 +58,104 @@ class Part:
         """Where what it prints goes."""
         return FOLDER / f"{self.name}.log"
 
+    @property
+    def cwd(self) -> Path:
+        """Where its process runs."""
+        return ROOT
+
+    def command(self, report: Path | None = None) -> list[str]:
+        """What to run; without a report's path for reading, with patterns as the shell takes them."""
+        places = self.places if report is None else _paths(self.places)
+        native = ("-o", f"pythonpath={NATIVE}") if self.compiled and is_compiled() else ()
+        chosen = ("-m", self.markers) if self.markers else ()
+        reported = () if report is None else (f"--junitxml={report}",)
+        return [sys.executable, "-m", "pytest", *self.options, *native, *places, *chosen, *reported]
+
+
+def _paths(places: Iterable[str]) -> Iterator[str]:
+    return (str(path.relative_to(ROOT)) for place in places for path in sorted(ROOT.glob(place)))
+
+
+class WebPart(Part):
+    """The web client's tests, which are no pytest."""
+
+    @property
+    def cwd(self) -> Path:
+        return ROOT / self.places[0]
+
+    def command(self, report: Path | None = None) -> list[str]:
+        reported = () if report is None else (f"--outputFile={report}",)
+        return ["npm", "run", "test", "--", "--reporter=junit", *reported]
+
+
+INTEGRATION = "tests/integration"
+# Lanes of a stage take about as long as each other. tests/unit/support/test_run.py checks that no test is forgotten.
+PARTS = (
+    # Without any server.
+    Part(1, "a", "units", ("tests/unit",), "not compiled", ("-n", "2", "--dist", "loadfile")),
+    WebPart(1, "a", "web-units", (".",)),
+    # Three lanes on two cores: each of them waits a good part of its time.
+    Part(2, "a", "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py", "tests/e2e")),
+    Part(2, "b", "calls", tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "runtime"))),
+    Part(2, "b", "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True),
+    Part(2, "c", "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
+    # When the browsers are done: what kills services all the time leaves them no room. Most of it waits, for leases and
+    # for rings that end.
+    Part(3, "a", "faults-outages", ("tests/faults",), "outages"),
+    Part(3, "b", "faults-restarts", ("tests/faults",), "restarts"),
+    Part(3, "c", "faults-kills", ("tests/faults",), "not outages and not restarts"),
+)
+
+
+def stages(parts: Sequence[Part]) -> list[list[list[Part]]]:
+    """The parts by stage and lane, in their order."""
+    by_stage: dict[int, dict[str, list[Part]]] = {}
+    for part in parts:
+        by_stage.setdefault(part.stage, {}).setdefault(part.lane, []).append(part)
+    return [list(lanes.values()) for lanes in by_stage.values()]
+
+
+def plan(parts: Sequence[Part]) -> str:
+    """What would run, for reading."""
+    lines = [f"{'stage':<7}{'lane':<6}{'part':<18}command"]
+    lines += [f"{part.stage:<7}{part.lane:<6}{part.name:<18}{_in_short(part)}" for part in parts]
+    return "\n".join(lines)
+
+
+def _in_short(part: Part) -> str:
+    words = ["python" if word == sys.executable else word for word in part.command()]
+    command = " ".join(word if word in part.places else shlex.quote(word) for word in words)
+    return command if part.cwd == ROOT else f"cd {part.cwd.relative_to(ROOT)} && {command}"
+
+
+def is_compiled() -> bool:
+    """Whether the media path has been compiled."""
+    return (ROOT / NATIVE / "compiled").exists()
+
+
+def replaced() -> Iterator[str]:
+    """What tests run on in place of what is not here."""
+    if not is_compiled():
+        yield f"no C compiler when `make native` ran: the part media runs on the sources, not on {NATIVE}"
+    if lacking := apache_kafka.missing():
+        yield f"no Apache Kafka, for want of {lacking}: the tests run on the small broker"
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a part ended: `longest` has (seconds, test)."""
+    """How a part ended: `longest` has (seconds, test), `left_out` how many tests by the reason."""
 
     name: str
     status: int
     seconds: float
     counts: Counter[str] = field(default_factory=Counter)
     longest: tuple[tuple[float, str], ...] = ()
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @property
     def failed(self) -> int:
         """Failed tests; at least 1 when the process itself failed."""
         return max(self.counts["failed"], int(self.status != 0))
-
-
-def pytest_part(name: str, *arguments: str) -> Part:
-    """A part that is a process of pytest."""
-    return Part(name, (sys.executable, "-m", "pytest", *arguments, "--junitxml"))
-
-
-def browser_tests(env: Mapping[str, str]) -> Sequence[str]:
-    """The arguments for those browsers that there are."""
-    if "PARLEY_CHROMIUM" not in env:
-        return ()
-    return ("tests/e2e",) if "PARLEY_FIREFOX" in env else ("tests/e2e", "--ignore", "tests/e2e/test_two_engines.py")
-
-
-def stages(media_path: str, *, browsers: Sequence[str]) -> list[list[list[Part]]]:
-    """What runs when: stages one after the other, in each its lanes side by side, in each lane its parts in turn."""
-    web = Part("web-units", ("npm", "run", "test", "--", "--reporter=junit", "--outputFile"), ROOT / "services" / "web")
-    shared = pytest_part("shared-stack", *SHARED, *browsers)
-    calls = pytest_part("calls", *(f"tests/integration/{name}" for name in CALLS))
-    services = pytest_part(
-        "single-services",
-        *("tests/integration", "--ignore-glob", "tests/integration/test_*.py"),
-        *(word for name in ("api", "sfu", *CALLS) for word in ("--ignore", f"tests/integration/{name}")),
-    )
-    # The media path as it ships: compiled. Its unit tests run on the sources as well, but for the matrix of peers.
-    media = pytest_part("media", "-o", f"pythonpath={media_path} . gen", "tests/unit/sfu", "tests/integration/sfu")
-    matrix = ("--ignore", "tests/unit/sfu/test_foreign.py")
-    return [
-        [[pytest_part("units", "-n", "2", "--dist", "loadfile", "tests/unit", *matrix), web]],
-        # Three lanes on two cores: each of them waits a good part of its time.
-        [[shared], [calls, media], [services]],
-        # When the browsers are done: what kills services all the time leaves them no room. Most of it waits, for leases
-        # and for rings that end.
-        [
-            [pytest_part("faults-calls", *(f"tests/faults/test_{name}.py" for name in FAULTS_OF_CALLS))],
-            [pytest_part("faults-restarts", *(f"tests/faults/test_{name}.py" for name in FAULTS_OF_RESTARTS))],
-            [
-                pytest_part(
-                    "faults",
-                    "tests/faults",
-                    *(f"--ignore-glob=*/test_{name}.py" for name in (*FAULTS_OF_CALLS, *FAULTS_OF_RESTARTS)),
-                )
-            ],
-        ],
-    ]
 
 
 class Lane:
@@ -147,10 +187,9 @@ class Lane:
     def _start(self, part: Part) -> None:
         part.report.unlink(missing_ok=True)
         self._part, self._began = part, time.monotonic()
-        last = f"{part.command[-1]}={part.report}"
         with part.log.open("wb") as log:
             self._process = subprocess.Popen(
-                (*part.command[:-1], last), cwd=part.cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                part.command(part.report), cwd=part.cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
 
     def progress(self) -> str:
@@ -169,13 +208,21 @@ def read_outcome(part: Part, status: int, seconds: float) -> Outcome:
         return Outcome(part.name, status or 1, seconds)
     counts = Counter(map(_verdict, cases))
     times = sorted((float(case.get("time", 0)), f"{case.get('classname')}: {case.get('name')}") for case in cases)
-    return Outcome(part.name, status, seconds, counts, tuple(reversed(times[-LONGEST:])))
+    left_out = Counter(filter(None, map(_reason_left_out, cases)))
+    return Outcome(part.name, status, seconds, counts, tuple(reversed(times[-LONGEST:])), left_out)
 
 
 def _verdict(case: ElementTree.Element) -> str:
     if case.find("failure") is not None or case.find("error") is not None:
         return "failed"
     return "passed" if case.find("skipped") is None else "skipped"
+
+
+def _reason_left_out(case: ElementTree.Element) -> str:
+    """Why it was left out: skipped, or failed in CI. Empty for one that was not."""
+    said = (each.get("message", "") for each in case)
+    found = (message.partition(LEFT_OUT)[2].splitlines() for message in said)
+    return next((lines[0].rstrip('"') for lines in found if lines), "")
 
 
 def table(outcomes: Iterable[Outcome], left_out: Sequence[str]) -> str:
@@ -189,7 +236,7 @@ def table(outcomes: Iterable[Outcome], left_out: Sequence[str]) -> str:
     ]
     longest = sorted((each for row in rows for each in row.longest), reverse=True)[:LONGEST]
     lines += ["", "longest:", *(f"{seconds:>7.1f} s  {name}" for seconds, name in longest), ""]
-    lines += [f"LEFT OUT, because there is {reason}" for reason in left_out]
+    lines += [f"LEFT OUT: {reason}" for reason in left_out]
     passed, skipped = (sum(row.counts[name] for row in rows) for name in ("passed", "skipped"))
     lines.append(f"total: {passed} passed, {sum(row.failed for row in rows)} failed, {skipped} skipped")
     return "\n".join(lines)
@@ -207,7 +254,7 @@ def _one_line(outcome: Outcome) -> str:
 
 def _show_failure(part: Part) -> None:
     lines = part.log.read_text(errors="replace").splitlines()
-    say(f"\n==== {part.name}: {shlex.join(part.command[:-1])}\n" + "\n".join(lines[-SHOWN_LINES:]))
+    say(f"\n==== {part.name}: {_in_short(part)}\n" + "\n".join(lines[-SHOWN_LINES:]))
 
 
 def _run_stage(lanes: Sequence[Lane], began: float) -> None:
@@ -222,23 +269,36 @@ def _run_stage(lanes: Sequence[Lane], began: float) -> None:
 
 
 def main() -> int:
-    """Gives the exit status. What is left out, and why, comes as arguments, a line each."""
-    left_out = sys.argv[1:]
+    """Gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.run", description="Runs all tests.")
+    parser.add_argument("--dry-run", action="store_true", help="show what would run, and run nothing")
+    if parser.parse_args().dry_run:
+        say("\n".join([plan(PARTS), *(f"LEFT OUT: {reason}" for reason in replaced())]))
+        return 0
+    return run(PARTS)
+
+
+def run(parts: Sequence[Part]) -> int:
+    """Runs the parts and prints how it went; the exit status."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    compiled = (ROOT / "build" / "native" / "compiled").exists()
-    plan = stages("build/native" if compiled else ".", browsers=browser_tests(os.environ))
     outcomes: list[Outcome] = []
     began = time.monotonic()
-    for stage in plan:
-        lanes = [Lane(parts) for parts in stage]
+    for stage in stages(parts):
+        lanes = [Lane(of_lane) for of_lane in stage]
         _run_stage(lanes, began)
         outcomes += [outcome for lane in lanes for outcome in lane.outcomes]
     failed = {outcome.name for outcome in outcomes if outcome.failed}
-    for part in (part for stage in plan for lane in stage for part in lane):
+    for part in parts:
         if part.name in failed:
             _show_failure(part)
+    left_out = [*replaced(), *_left_out(outcomes)]
     say("\n" + table(outcomes, left_out))
     return int(bool(failed) or (bool(left_out) and os.environ.get("CI") == "true"))
+
+
+def _left_out(outcomes: Iterable[Outcome]) -> list[str]:
+    tests: Counter[str] = sum((outcome.left_out for outcome in outcomes), Counter())
+    return [f"{count} tests, because there is {reason}" for reason, count in sorted(tests.items())]
 
 
 if __name__ == "__main__":

@@ -32,10 +32,13 @@ Path_ = tuple[int, ...]
 
 
 def pages() -> dict[str, str]:
-    """Each package's page, as Markdown, by the name of its file: `messaging.md` has `parley.messaging.v1`."""
+    """Each package's page, as Markdown, by the name of its file: `messaging.md` has `parley.messaging.v1`.
+
+    What a service keeps in its columns (`parley.messaging.storage.v1`) is nobody's API.
+    """
     packages: dict[str, list[FileDescriptorProto]] = {}
     for file in read().file:
-        if file.package.startswith("parley."):
+        if file.package.startswith("parley.") and ".storage." not in file.package:
             packages.setdefault(file.package, []).append(file)
     return {f"{package.split('.')[1]}.md": _page(package, of_it) for package, of_it in sorted(packages.items())}
 

@@ -329,13 +329,22 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the page, or with the name of a service the table of all that it reads."""
+    """Print the page, or with the name of a service, or `edge`, the table of all that it reads."""
     if not arguments:
         print(page())  # noqa: T201
         return
-    names = asked_by(arguments[0])
-    known = variables(_RUNTIME) + variables(f"services.{arguments[0]}.config")
-    print(_table([variable for variable in known if variable.name in names], None))  # noqa: T201
+    services = {path.parent.name for path in (ROOT / "services").glob("*/config.py")} - {"runtime"} | {"edge"}
+    if arguments[0] not in services:
+        sys.exit(f"There is no service {arguments[0]!r}. There are: {', '.join(sorted(services))}.")
+    print(_table(_read_by(arguments[0]), None))  # noqa: T201
+
+
+def _read_by(service: str) -> list[Variable]:
+    if service == "edge":
+        return edge_variables()
+    names = asked_by(service)
+    known = variables(_RUNTIME) + variables(f"services.{service}.config")
+    return [variable for variable in known if variable.name in names]
 
 
 if __name__ == "__main__":

@@ -12,19 +12,18 @@ from posixpath import normpath, relpath
 ROOT = Path(__file__).resolve().parents[2]
 # Folders that hold no text of ours.
 _FOREIGN = {"node_modules", "build", "gen", "corpus"}
+# Source files by the end of their path, and what is in them: `runtime/postgres/outbox.py: OutboxRelay`, `core.py`.
+_IN_SHORT = re.compile(r"`([\w-][\w./-]*\.(?:py|tsx?|mjs))(?:: ([a-z_A-Z]\w*))?`")
+_PLACEHOLDER = re.compile(r"[A-Z]+\.")
 _LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)")
 _FENCE = re.compile(r"^ *(```|~~~)")
-_NAMED = re.compile(r"`((?:tests|services|deploy|loadtests)/[\w./-]+\.(?:py|ts|mjs|yaml))(?:::(\w+))?`")
+_NAMED = re.compile(r"`((?:tests|services|deploy|loadtests|clients)/[\w./-]+\.(?:py|ts|mjs|yaml))(?:::(\w+))?`")
 
 
 @cache
 def sources(root: Path = ROOT) -> list[str]:
     """Every Markdown file of the repository, by its path from the root."""
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in _FOREIGN and not name.startswith(".")]
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if name.endswith(".md")]
-    return sorted(found)
+    return _files(root, (".md",))
 
 
 def site_path(source: str) -> str:
@@ -68,7 +67,29 @@ def unknown_names(markdown: str, root: Path = ROOT) -> list[str]:
             unknown.append(path)
         elif test and not re.search(rf"^ *(?:async )?(?:def|class) {test}\b", (root / path).read_text(), re.MULTILINE):
             unknown.append(f"{path}::{test}")
-    return unknown
+    return unknown + [end for end, name in _IN_SHORT.findall(markdown) if not _is_known(end, name, root)]
+
+
+def _is_known(end: str, name: str, root: Path) -> bool:
+    """Whether a source file's path ends so, and holds the name. Whole paths are judged above."""
+    if _PLACEHOLDER.match(end) or _NAMED.fullmatch(f"`{end}`"):
+        return True
+    files = (path for path in _code(root) if f"/{path}".endswith(f"/{end}"))
+    return any(re.search(rf"\b{name}\b", (root / path).read_text()) if name else True for path in files)
+
+
+@cache
+def _code(root: Path) -> list[str]:
+    """Every source file by its path from the root."""
+    return _files(root, (".py", ".ts", ".tsx", ".mjs"))
+
+
+def _files(root: Path, suffixes: tuple[str, ...]) -> list[str]:
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in _FOREIGN and not name.startswith(".")]
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if name.endswith(suffixes)]
+    return sorted(found)
 
 
 def _lines(markdown: str) -> list[tuple[str, bool]]:

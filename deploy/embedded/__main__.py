@@ -22,7 +22,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 after an orderly end, 1 when a part could not start, 2 for a setting to mend."""
+    """Returns the exit status: 0 after an orderly end, 1 when a part could not start, 2 for a wrong setting."""
     options = _parse(arguments)
     try:
         settings = StackSettings(
@@ -79,13 +79,13 @@ async def _run(settings: StackSettings, record_path: Path, *, quiet: bool) -> No
 
 async def _stop(stack: Stack, signals: asyncio.Queue[int]) -> None:
     stopping = asyncio.create_task(stack.stop())
-    impatient = asyncio.create_task(signals.get())
-    await asyncio.wait({stopping, impatient}, return_when=asyncio.FIRST_COMPLETED)
+    second_signal = asyncio.create_task(signals.get())
+    await asyncio.wait({stopping, second_signal}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
         stopping.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
-        await stack.stop(patience_s=0)
-    impatient.cancel()
+        await stack.stop(timeout_s=0)
+    second_signal.cancel()
 
 
 def _say(text: str) -> None:

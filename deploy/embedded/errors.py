@@ -10,7 +10,7 @@ class StackError(Exception):
 
 
 class SettingsError(StackError):
-    """A setting is wrong, or a port is taken: the person at the terminal can mend it."""
+    """A setting is wrong, or a port is taken: the person at the terminal can correct it."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""One process on a leash: its own process group, its output in the log, a readiness probe, a stop that always ends."""
+"""One supervised process: its own process group, its output in the log, a readiness probe, a stop that always ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.embedded import leash
+from deploy.embedded import parent_death
 from deploy.embedded.errors import StartError
 from deploy.embedded.logs import LogSink, pump
 from deploy.embedded.probes import Probe
@@ -59,7 +59,7 @@ class ManagedProcess:
         self._sink = sink
         self._process: asyncio.subprocess.Process | None = None
         self._output: asyncio.Task[None] | None = None
-        self._swept = False
+        self._group_killed = False
 
     @property
     def pid(self) -> int | None:
@@ -86,26 +86,26 @@ class ManagedProcess:
     async def wait(self) -> int:
         """Waits until it has ended and its output is written; returns its status, negative for a signal.
 
-        What it had started itself is killed then: it must not stay, nor speak for the next one.
+        What it had started itself is killed then: it must neither stay nor answer in place of the next one.
         """
         if self._process is None or self._output is None:
             return 0
         status = await self._process.wait()
-        self._sweep()
+        self._kill_group()
         await asyncio.wait({self._output}, timeout=KILL_TIMEOUT_S)
         return status
 
-    async def stop(self, *, patience_s: float | None = None) -> None:
-        """Asks it to end, then ends it with its whole process group. Idempotent."""
+    async def stop(self, *, timeout_s: float | None = None) -> None:
+        """Asks it to end, and after `timeout_s` kills its whole process group. Idempotent; 0 kills at once."""
         process = self._process
         if process is None:
             return
-        patience = self.spec.stop_timeout_s if patience_s is None else patience_s
-        if process.returncode is None and patience > 0:
+        grace_s = self.spec.stop_timeout_s if timeout_s is None else timeout_s
+        if process.returncode is None and grace_s > 0:
             process.send_signal(self.spec.stop_signal)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), patience)
-        self._sweep()
+                await asyncio.wait_for(process.wait(), grace_s)
+        self._kill_group()
         await self.wait()
 
     def tail(self) -> str:
@@ -115,8 +115,8 @@ class ManagedProcess:
     async def _spawn(self) -> None:
         spec = self.spec
         user = spec.user or SystemUser(-1, -1)
-        leashed = (
-            *(sys.executable, "-I", "-S", leash.__file__),
+        wrapped = (
+            *(sys.executable, "-I", "-S", parent_death.__file__),
             *(str(os.getpid()), str(int(spec.death_signal)), str(user.uid), str(user.gid)),
             *spec.command,
         )
@@ -124,7 +124,7 @@ class ManagedProcess:
         readable, writable = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *leashed,
+                *wrapped,
                 env={**os.environ, **spec.env},
                 cwd=spec.cwd,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -132,7 +132,7 @@ class ManagedProcess:
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
             )
-            self._swept = False
+            self._group_killed = False
         finally:
             os.close(writable)
             self._output = asyncio.create_task(pump(os.fdopen(readable, "rb"), spec.name, self._sink))
@@ -143,9 +143,9 @@ class ManagedProcess:
         if self.spec.after_ready is not None:
             await self.spec.after_ready()
 
-    def _sweep(self) -> None:
+    def _kill_group(self) -> None:
         """Kills the process group, once: later its number may be another's."""
-        if self._process is not None and not self._swept:
-            self._swept = True
+        if self._process is not None and not self._group_killed:
+            self._group_killed = True
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -35,6 +35,8 @@ ADMIN_SERVICES = ("messaging", "presence", "gateway", "signaling")
 JWKS_CACHE_S = 5
 OBJECTS_BUCKET = "parley"
 HEALTH_INTERVAL_S = 1
+# Logs at once, though they go through a pipe.
+_PYTHON_ENV = {"PYTHONUNBUFFERED": "1"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Stack:
         on_change: Callable[[StackRecord], None] = lambda _: None,
     ) -> None:
         self._settings = settings
-        self._addresses = _allot(settings, ports)
+        self._addresses = _allocate(settings, ports)
         self._postgres = settings.folder.absolute() / "postgres"
         self._service_keys = settings.folder.absolute() / "service-keys"
         self._admin_keys = settings.folder.absolute() / "admin-keys"
@@ -87,9 +89,9 @@ class Stack:
             if specs:
                 await self._supervisor.start(*specs)
 
-    async def stop(self, *, patience_s: float | None = None) -> None:
+    async def stop(self, *, timeout_s: float | None = None) -> None:
         """Stops everything in reverse order. Idempotent; 0 kills at once."""
-        await self._supervisor.stop(patience_s=patience_s)
+        await self._supervisor.stop(timeout_s=timeout_s)
 
     def record(self) -> StackRecord:
         """The stack as it runs now."""
@@ -159,7 +161,7 @@ class Stack:
                 *("--host", host, "--port", str(port), "--keys", str(keys)),
                 *("--admin-keys", str(self._admin_keys / f"{identities.PUBLIC}.json")),
             ),
-            env=_python_env(),
+            env=_PYTHON_ENV,
             cwd=ROOT,
             ready=probes.http(f"http://{self._addresses.issuer}/healthz"),
             stop_timeout_s=5.0,
@@ -173,7 +175,7 @@ class Stack:
                 *(sys.executable, "-m", "deploy.embedded.objects", "--host", host, "--port", str(port)),
                 *("--folder", str(self._settings.folder.absolute() / "objects"), "--bucket", OBJECTS_BUCKET),
             ),
-            env={**_python_env(), **self._objects_key()},
+            env={**_PYTHON_ENV, **self._objects_key()},
             cwd=ROOT,
             ready=probes.http(f"http://{self._addresses.objects}/healthz"),
             stop_timeout_s=5.0,
@@ -191,7 +193,7 @@ class Stack:
         return ProcessSpec(
             name=name,
             command=(sys.executable, "-m", f"services.{service}"),
-            env={**_python_env(), **self._service_env(service, name)},
+            env={**_PYTHON_ENV, **self._service_env(service, name)},
             cwd=native.home(service),
             ready=ready,
         )
@@ -332,7 +334,7 @@ async def running_stack(
     The event loop must live in a thread that outlives the block: the kernel ends the processes with it.
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
-    with _sole_user(settings.folder):
+    with _locked(settings.folder):
         sink = LogSink(settings.log_folder, console)
         stack = Stack(settings, sink, ports or from_environment(), on_change)
         try:
@@ -344,7 +346,7 @@ async def running_stack(
 
 
 @contextlib.contextmanager
-def _sole_user(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -353,7 +355,7 @@ def _sole_user(folder: Path) -> Iterator[None]:
         yield
 
 
-def _allot(settings: StackSettings, ports: Ports) -> Addresses:
+def _allocate(settings: StackSettings, ports: Ports) -> Addresses:
     services = {part: settings.names(part) for part in PARTS if part in (*GRPC_SERVICES, "web")}
     grpc_names = [name for service in GRPC_SERVICES for name in services[service]]
     every = [*(name for names in services.values() for name in names), "edge"]
@@ -381,10 +383,6 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
         },
         media_tcp={name: f"{HOST}:{ports.tcp(f'{name}-media-tcp')}" for name in services["sfu"]},
     )
-
-
-def _python_env() -> dict[str, str]:
-    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "PYTHONUNBUFFERED": "1"}
 
 
 def _new_key() -> str:

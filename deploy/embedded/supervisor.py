@@ -21,7 +21,7 @@ class Supervisor:
         self._sink = sink
         self._on_change = on_change
         self._groups: list[list[ManagedProcess]] = []
-        self._keepers: list[asyncio.Task[None]] = []
+        self._restarters: list[asyncio.Task[None]] = []
 
     def pids(self) -> dict[str, int]:
         """Name to pid, of what runs now."""
@@ -39,27 +39,27 @@ class Supervisor:
             for task in starting:
                 task.cancel()
             await asyncio.gather(*starting, return_exceptions=True)
-        self._keepers += [asyncio.create_task(self._keep(process)) for process in group]
+        self._restarters += [asyncio.create_task(self._restart_when_ended(process)) for process in group]
         self._on_change()
 
-    async def stop(self, *, patience_s: float | None = None) -> None:
-        """Stops all, the last group first. Idempotent. `patience_s` 0 kills at once."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        self._keepers.clear()
+    async def stop(self, *, timeout_s: float | None = None) -> None:
+        """Stops all, the last group first. Idempotent. `timeout_s` 0 kills at once."""
+        for restarter in self._restarters:
+            restarter.cancel()
+        await asyncio.gather(*self._restarters, return_exceptions=True)
+        self._restarters.clear()
         for group in reversed(self._groups):
-            await asyncio.gather(*(process.stop(patience_s=patience_s) for process in group))
+            await asyncio.gather(*(process.stop(timeout_s=timeout_s) for process in group))
         self._groups.clear()
 
-    async def _keep(self, process: ManagedProcess) -> None:
+    async def _restart_when_ended(self, process: ManagedProcess) -> None:
         pause_s = 0.0
         while True:
             began = time.monotonic()
             status = await process.wait()
             pause_s = next_pause_s(pause_s, time.monotonic() - began)
             self._say(f"{process.spec.name} ended with status {status}: restarting it in {pause_s:.1f} s")
-            await process.stop(patience_s=0)
+            await process.stop(timeout_s=0)
             await asyncio.sleep(pause_s)
             await self._restart(process)
 
@@ -67,11 +67,11 @@ class Supervisor:
         try:
             await process.start()
         except StartError as error:
-            # It may run and only be unready, because something else is away: then it is left in peace.
+            # It may run and only be unready, because it waits for another part: then it is left alone.
             self._say(str(error))
         except Exception as error:
             self._say(f"{process.spec.name} could not be prepared: {error!r}")
-            await process.stop(patience_s=0)
+            await process.stop(timeout_s=0)
         else:
             self._say(f"{process.spec.name} runs again")
         self._on_change()

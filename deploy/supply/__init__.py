@@ -1,1 +1,1 @@
-"""What we are made of: a bill of materials, and known holes in it."""
+"""The software bill of materials, and the known vulnerabilities of what is in it."""

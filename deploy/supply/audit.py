@@ -1,8 +1,9 @@
-"""`make audit`: known holes in the locked packages. Fails for one; says what it could not see, which is no failure.
+"""`make audit`: known vulnerabilities of the locked packages. Fails for one; says what it could not look up, which does
+not fail.
 
 Sources: the vulnerabilities that PyPI lists with a release (pip-audit), and the registry of npm. Behind a mirror that
 has neither, nothing is seen, and a warning says so. It never sees: what is in the base images, libraries inside of
-wheels (OpenSSL, libsrtp), Envoy itself, holes that nobody has reported.
+wheels (OpenSSL, libsrtp), Envoy itself, vulnerabilities that nobody has reported.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ TIMEOUT_S = 600
 
 @dataclass
 class Seen:
-    """What an audit found: `holes` are lines, `unseen` the packages or sources that nothing is known of."""
+    """What an audit found: `vulnerabilities` are lines, `unseen` the packages or sources that nothing is known of."""
 
     audited: int = 0
-    holes: list[str] = field(default_factory=list)
+    vulnerabilities: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
 
 
@@ -36,20 +37,20 @@ def read_pip(report: Mapping[str, Any]) -> Seen:
             seen.unseen.append(package["name"])
             continue
         seen.audited += 1
-        for hole in package.get("vulns", []):
-            mends = ", ".join(hole.get("fix_versions", [])) or "none"
-            seen.holes.append(f"{package['name']} {package['version']}: {hole['id']} (mended in: {mends})")
+        for found in package.get("vulns", []):
+            fixes = ", ".join(found.get("fix_versions", [])) or "none"
+            seen.vulnerabilities.append(f"{package['name']} {package['version']}: {found['id']} (fixed in: {fixes})")
     return seen
 
 
 def read_npm(report: Mapping[str, Any]) -> Seen:
     """Of npm audit's JSON."""
     if "vulnerabilities" not in report:
-        return Seen(unseen=["the packages of services/web"])
+        return Seen(unseen=["the npm packages"])
     count = report.get("metadata", {}).get("dependencies", {}).get("total", 0)
     known = report["vulnerabilities"].items()
-    holes = [f"{name}: {hole['severity']} ({hole.get('range', '')})" for name, hole in known]
-    return Seen(count, holes, [])
+    vulnerabilities = [f"{name}: {found['severity']} ({found.get('range', '')})" for name, found in known]
+    return Seen(count, vulnerabilities, [])
 
 
 def ask(command: Sequence[str]) -> dict[str, Any]:
@@ -71,18 +72,18 @@ def audit_pip(program: str, lock: str) -> Seen:
 
 def verdict(all_seen: Mapping[str, Seen]) -> tuple[int, list[str]]:
     """(exit status, lines)."""
-    lines = [f"HOLE {where}: {hole}" for where, seen in all_seen.items() for hole in seen.holes]
+    lines = [f"VULNERABLE {where}: {found}" for where, seen in all_seen.items() for found in seen.vulnerabilities]
     for where, seen in all_seen.items():
-        lines.append(f"{where}: {seen.audited} packages looked up, {len(seen.holes)} holes")
+        lines.append(f"{where}: {seen.audited} packages looked up, {len(seen.vulnerabilities)} vulnerabilities")
         if seen.unseen:
             lines.append(f"WARNING {where}: nothing is known of {len(seen.unseen)}: {', '.join(seen.unseen[:5])}, …")
-    return int(any(seen.holes for seen in all_seen.values())), lines
+    return int(any(seen.vulnerabilities for seen in all_seen.values())), lines
 
 
 def main() -> int:
-    """Returns 1 for a known hole."""
+    """Returns 1 for a known vulnerability."""
     seen = {lock: audit_pip(sys.argv[1], lock) for lock in LOCKS if Path(lock).exists()}
-    seen["npm"] = read_npm(ask(["npm", "--prefix", "services/web", "audit", "--package-lock-only", "--json"]))
+    seen["npm"] = read_npm(ask(["npm", "audit", "--package-lock-only", "--json"]))
     status, lines = verdict(seen)
     sys.stdout.write("\n".join(lines) + "\n")
     return status

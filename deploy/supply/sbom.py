@@ -26,7 +26,7 @@ def main() -> int:
         made = [sys.argv[1], "requirements", f"{lock}.lock", "--output-reproducible", "--of", "JSON", "-o", str(path)]
         subprocess.run([*made, "--validate"], check=True)  # noqa: S603 - the lock's own program
         _report(path, json.loads(path.read_text()), len(locked(Path(f"{lock}.lock").read_text())))
-    npm = ["npm", "--prefix", "services/web", "sbom", "--sbom-format", "cyclonedx", "--package-lock-only"]
+    npm = ["npm", "sbom", "--sbom-format", "cyclonedx", "--package-lock-only"]
     answer = subprocess.run(npm, check=True, capture_output=True, text=True).stdout  # noqa: S603 - npm itself
     path = FOLDER / "web.cdx.json"
     path.write_text(answer)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtests.headless.conversations import History, delivery_faults, order_differences
+from parley_client.conversations import History, delivery_faults, order_differences
 
 # (client_message_id, seq) of each acknowledged send.
 Acknowledged = Sequence[tuple[str, int]]
@@ -34,7 +34,7 @@ def missing(acknowledged: Acknowledged, stored: Mapping[int, str]) -> list[int]:
     return [seq for client_message_id, seq in acknowledged if stored.get(seq) != client_message_id]
 
 
-def losses(acknowledged: Acknowledged, stored: Mapping[int, str]) -> list[str]:
+def store_faults(acknowledged: Acknowledged, stored: Mapping[int, str]) -> list[str]:
     """What is wrong with the conversation as the store has it after the disaster."""
     gone = missing(acknowledged, stored)
     faults = [] if acknowledged else ["nothing was acknowledged before the loss, so that nothing is proved"]
@@ -48,7 +48,7 @@ def losses(acknowledged: Acknowledged, stored: Mapping[int, str]) -> list[str]:
     return faults
 
 
-def unlike(acknowledged: Acknowledged, devices: Sequence[History]) -> list[str]:
+def device_faults(acknowledged: Acknowledged, devices: Sequence[History]) -> list[str]:
     """What is wrong with the conversation on the devices, after they have waited for the last of `acknowledged`."""
     faults = [] if acknowledged else ["nothing was acknowledged after the loss, so that nothing is proved"]
     last = max((seq for _, seq in acknowledged), default=0)

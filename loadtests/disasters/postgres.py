@@ -14,12 +14,12 @@ from pathlib import Path
 
 import asyncpg
 
-from deploy.embedded import leash, postgres
+from deploy.embedded import parent_death, postgres
 from deploy.embedded.errors import StartError
 from deploy.embedded.logs import LogSink
 from deploy.embedded.probes import Probe
 from deploy.embedded.process import ManagedProcess, ProcessSpec, SystemUser
-from loadtests.headless.waiting import DeadlineMissedError
+from parley_client.waiting import DeadlineMissedError
 
 WITHIN_S = 60.0
 _CAUGHT_UP = "SELECT coalesce(bool_and(flush_lsn >= pg_current_wal_lsn()), false) FROM pg_stat_replication"
@@ -126,10 +126,10 @@ class Server:
 
     def _run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         user = self._user or SystemUser(-1, -1)
-        # The leash changes the user itself: subprocess could do it only by a fork that gRPC's threads do not survive.
-        leashed = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGKILL)))
+        # parent_death changes the user: subprocess could do it only by a fork, which gRPC's threads do not survive.
+        wrapped = (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(int(signal.SIGKILL)))
         return subprocess.run(
-            (*leashed, str(user.uid), str(user.gid), *command),
+            (*wrapped, str(user.uid), str(user.gid), *command),
             cwd="/",
             capture_output=True,
             text=True,

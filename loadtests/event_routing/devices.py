@@ -12,8 +12,8 @@ from typing import Self
 import grpc
 from parley.gateway.v1 import service_pb2 as gateway
 
-from loadtests.headless.client import http_login
-from loadtests.headless.waiting import Changes
+from parley_client.client import http_login
+from parley_client.waiting import Changes
 
 SUBSCRIBE = "/parley.gateway.v1.GatewayService/Subscribe"
 # Streams a connection. Higher: fewer connections. 1: as phones have it, so that no write serves two of them.

@@ -21,8 +21,8 @@ import grpc
 import uvloop
 from parley.gateway.v1 import service_pb2 as gateway
 
-from loadtests.headless.statuses import retry_delay_s
-from loadtests.headless.stream import BackOff
+from parley_client.error_details import retry_delay_s
+from parley_client.stream import BackOff
 
 SUBSCRIBE = "/parley.gateway.v1.GatewayService/Subscribe"
 _LOGINS_AT_ONCE = 4

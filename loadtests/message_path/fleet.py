@@ -14,11 +14,11 @@ from parley.gateway.v1 import messages_pb2 as gateway_messages
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import messages_pb2, service_pb2
 
-from loadtests.headless.account_sync import AccountSync
-from loadtests.headless.client import Edge, http_login
-from loadtests.headless.inbox import Inbox, to_entry
-from loadtests.headless.waiting import Changes
-from loadtests.message_path.witness import Ledger, Witness
+from loadtests.message_path.delivery_check import Ledger, Receiver
+from parley_client.account_sync import AccountSync
+from parley_client.client import Edge, http_login
+from parley_client.inbox import Inbox, to_entry
+from parley_client.waiting import Changes
 
 # Streams a connection; the edge allows 100.
 _STREAMS = 60
@@ -40,7 +40,7 @@ class Member:
     def __init__(self, user_id: str, token: str, streams: grpc.aio.Channel, unary: grpc.aio.Channel) -> None:
         self._inbox = Inbox(user_id)
         self._account = AccountSync(self._inbox, limit=200)
-        self.witness = Witness(user_id, self._inbox.conversations)
+        self.receiver = Receiver(user_id, self._inbox.conversations)
         self.user_id = user_id
         self.metadata = (("authorization", f"Bearer {token}"),)
         self.ready = asyncio.Event()
@@ -168,7 +168,7 @@ class Fleet:
     def _take(self, member: Member, event: gateway_messages.DeviceEvent, now_s: float) -> None:
         match event.WhichOneof("event"):
             case "message":
-                if member.witness.take_live(to_entry(event.message)):
+                if member.receiver.take_live(to_entry(event.message)):
                     self.ledger.reach(member.user_id, event.message.client_message_id, now_s)
                     if not self.ledger.undelivered:
                         self.changes.notify()

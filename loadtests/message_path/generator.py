@@ -11,13 +11,13 @@ from typing import Any
 
 import uvloop
 
-from loadtests.headless.client import Edge
 from loadtests.message_path import figures
+from loadtests.message_path.database_baseline import database_rate
+from loadtests.message_path.delivery_check import Ledger, prove
 from loadtests.message_path.fleet import Fleet
-from loadtests.message_path.floor import database_rate
 from loadtests.message_path.parts import Plan, make_pairs, run_group, run_paced, run_saturated
 from loadtests.message_path.processes import cpu_s, used_since
-from loadtests.message_path.witness import Ledger, prove
+from parley_client.client import Edge
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ async def run_round(job: Job) -> dict[str, Any]:
         load.append(round(os.getloadavg()[0], 2))
         group = await run_group(fleet, plan)
         await fleet.sync(fleet.members)
-        proof = prove((member.witness for member in fleet.members), ledger.acknowledged)
+        proof = prove((member.receiver for member in fleet.members), ledger.acknowledged)
         reconnects = sum(member.reconnects for member in fleet.members)
         resyncs = sum(member.resyncs for member in fleet.members)
-    rate = await database_rate(job.database_url, plan.floor_s, plan.body_bytes)
+    rate = await database_rate(job.database_url, plan.baseline_s, plan.body_bytes)
     throughput = full.delivered / full.seconds
     return {
         "send_to_deliver_ms": figures.percentiles([sent.last_ms for sent in paced if sent.is_delivered], (50, 95, 99)),

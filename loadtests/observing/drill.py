@@ -15,13 +15,13 @@ import aiohttp
 import grpc
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.calls import ENDED
-from loadtests.headless.client import Edge
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.sfu_media.impairment import Condition, ImpairedRelay
+from parley_client.calls import ENDED
+from parley_client.client import Edge
+from parley_client.media import MediaLostError
+from parley_client.session import Session, open_session
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 # Two seconds late is a miss of the delivery objective's second, and short of the consumer's session timeout (3 s).
 PRESENCE_STOPPED_S = 2.0
@@ -40,8 +40,8 @@ _CALLER, _CALLEE = SourceOptions(440.0), SourceOptions(587.3)
 class Pair:
     """Two people with a conversation; both ways of both their medias are `relays`, if there are any."""
 
-    caller: Person
-    callee: Person
+    caller: Session
+    callee: Session
     conversation_id: str
 
     async def call(
@@ -75,19 +75,19 @@ class Pair:
         self,
         acknowledged: list[tuple[str, int]] | None = None,
         *,
-        patient: bool = False,
+        retry: bool = False,
         pause_s: float = _PAUSE_S,
     ) -> None:
         """Messages, one after the other, until cancelled; adds (client_message_id, seq) of each that was acknowledged.
 
-        `patient`: a send that finds nobody is tried again, the same message, as a device does.
+        `retry`: a send that finds nobody is tried again, the same message, as a device does.
         """
         while True:
             request = messaging.SendMessageRequest(
                 conversation_id=self.conversation_id, client_message_id=secrets.token_hex(16)
             )
             request.text.text = "hello"
-            seq = await (self._send_until_taken(request) if patient else self._send(request))
+            seq = await (self._send_until_taken(request) if retry else self._send(request))
             if acknowledged is not None:
                 acknowledged.append((request.client_message_id, seq))
             await asyncio.sleep(pause_s)
@@ -112,11 +112,11 @@ async def pair(
     relays: tuple[ImpairedRelay, ImpairedRelay] | None = None,
     *,
     mark: str = "",
-    comes_back: bool = False,
+    reconnects: bool = False,
 ) -> AsyncIterator[Pair]:
     """Two people, online, whom `mark` tells from others (new ones without it); their media goes over the relays.
 
-    `comes_back`: see `person`.
+    `reconnects`: see `open_session`.
     """
     mark = mark or secrets.token_hex(4)
     async with AsyncExitStack() as stack:
@@ -125,18 +125,18 @@ async def pair(
             expected_hz = (_CALLEE, _CALLER)[index].tone_hz
             name = f"drill-{'ab'[index]}-{mark}"
             if relays is None:
-                entered = person(edge, name, source, expected_hz, comes_back=comes_back)
+                entered = open_session(edge, name, source, expected_hz, reconnects=reconnects)
             else:
                 relay = relays[index]
                 address = await relay.start()
                 stack.callback(relay.close)
-                entered = person(
+                entered = open_session(
                     edge,
                     name,
                     source,
                     expected_hz,
-                    comes_back=comes_back,
-                    reroute=lambda sdp, r=relay, a=address: r.lead_through(sdp, a),  # type: ignore[misc]
+                    reconnects=reconnects,
+                    reroute=lambda sdp, r=relay, a=address: r.reroute(sdp, a),  # type: ignore[misc]
                 )
             people.append(await stack.enter_async_context(entered))
         caller, callee = people
@@ -145,14 +145,14 @@ async def pair(
         yield Pair(caller, callee, made.conversation.conversation_id)
 
 
-async def presence_stands_still(pids: Mapping[str, int]) -> None:
+async def stall_presence(pids: Mapping[str, int]) -> None:
     """Presence is stopped for 2 s, four times, so that what is sent meanwhile is routed late."""
     for _ in range(4):
         await _stopped(pids["presence"], PRESENCE_STOPPED_S)
         await asyncio.sleep(1.0)
 
 
-async def media_comes_late(edge: Edge, pids: Mapping[str, int]) -> None:
+async def delay_media(edge: Edge, pids: Mapping[str, int]) -> None:
     """Calls are answered while the worker stands still, so that their media comes late or never."""
     async with pair(edge) as people:
         for _ in range(2):
@@ -161,7 +161,7 @@ async def media_comes_late(edge: Edge, pids: Mapping[str, int]) -> None:
             await people.hang_up()
 
 
-async def network_is_bad(edge: Edge, seconds: float = 25.0) -> None:
+async def degrade_network(edge: Edge, seconds: float = 25.0) -> None:
     """A call in which both sides lose every fourth packet each way, with half a second of round trip."""
     relays = (ImpairedRelay(seed=1), ImpairedRelay(seed=2))
     async with pair(edge, relays) as people:
@@ -174,7 +174,7 @@ async def network_is_bad(edge: Edge, seconds: float = 25.0) -> None:
         await people.call(seconds, connected=impair)
 
 
-async def pages_are_away(web_url: str, seconds: float = 20.0) -> None:
+async def fail_page_requests(web_url: str, seconds: float = 20.0) -> None:
     """Pages are asked for, which nobody serves: a stack of its own has no `web`. Only the edge answers."""
     ends_s = time.monotonic() + seconds
     async with aiohttp.ClientSession() as session:

@@ -16,16 +16,17 @@ REST = "the SFU's rest"
 
 # Modules of services/sfu, by their last name.
 _MODULES = {
-    WAY_IN: "worker ingress udp addresses budgets rtp codecs stats",
-    ROUTING: "router calls homes participants publications slots offsets speakers wishes effects lifecycle",
-    FEEDBACK: "feedback transport_cc path estimator overuse probing silence standing rtcp uplink nack"
-    " aiming allocator layers",
+    WAY_IN: "worker demux connections ingress udp addresses budgets rtp codecs stats",
+    ROUTING: "router calls ssrc_association participants publications slots offsets speakers video_requests effects"
+    " effects_runner registry lifecycle rids speech_level",
+    FEEDBACK: "feedback transport_cc downlink estimator overuse probing feedback_timeout queue_delay rtcp uplink nack"
+    " layer_selection layer_updates allocator layers arrival_log send_history pacing key_frame_backoff",
     ENCRYPTION_CALLS: "srtp",
-    COPIES: "copies forms",
+    COPIES: "subscribers packet_formats",
     WAY_OUT: "egress batch",
     QUALITY: "quality metrics publisher traces",
     TRANSPORT: "dtls channel connection",
-    JOINS: "ice tcp framing sdp media_line formats agreement answer service rpc tokens",
+    JOINS: "ice tcp framing sdp media_line codec_formats agreement answer service rpc tokens",
 }
 _PART_OF = {module: part for part, modules in _MODULES.items() for module in modules.split()}
 # C functions, wherever they come from.

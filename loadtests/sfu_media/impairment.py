@@ -29,16 +29,16 @@ class Condition:
     rate_bps: float = 0.0
 
 
-class Way:
+class Direction:
     """Packets of one direction: decides when each goes on, if at all. Pure but for the randomness given."""
 
-    def __init__(self, condition: Condition, dice: random.Random) -> None:
+    def __init__(self, condition: Condition, rng: random.Random) -> None:
         self.condition = condition
-        self._dice = dice
+        self._rng = rng
         self._free_at = self._last_at = 0.0
         self._burst_left = 0
 
-    def passes_at(self, size: int, now: float) -> float | None:
+    def delivered_at(self, size: int, now: float) -> float | None:
         """When a packet of `size` bytes comes out, or None when it is lost."""
         condition = self.condition
         if self._is_lost():
@@ -49,7 +49,7 @@ class Way:
             if begins - now > QUEUE_S:
                 return None
             self._free_at = at = begins + size * 8 / condition.rate_bps
-        at += condition.delay_s + self._dice.uniform(-condition.jitter_s, condition.jitter_s)
+        at += condition.delay_s + self._rng.uniform(-condition.jitter_s, condition.jitter_s)
         if not condition.reorders:
             at = max(at, self._last_at)
         self._last_at = max(at, self._last_at)
@@ -59,10 +59,10 @@ class Way:
         if self._burst_left:
             self._burst_left -= 1
             return True
-        if self._dice.random() < self.condition.burst:
+        if self._rng.random() < self.condition.burst:
             self._burst_left = self.condition.burst_packets - 1
             return True
-        return self._dice.random() < self.condition.loss
+        return self._rng.random() < self.condition.loss
 
 
 class _Side(asyncio.DatagramProtocol):
@@ -77,8 +77,8 @@ class ImpairedRelay:
     """One client's way to the worker and back."""
 
     def __init__(self, seed: int) -> None:
-        dice = random.Random(seed)
-        self._up, self._down = Way(Condition(), dice), Way(Condition(), dice)
+        rng = random.Random(seed)
+        self._up, self._down = Direction(Condition(), rng), Direction(Condition(), rng)
         self._client: Address | None = None
         self._worker: Address | None = None
 
@@ -94,7 +94,7 @@ class ImpairedRelay:
         """From now on."""
         self._up.condition, self._down.condition = up, down
 
-    def lead_through(self, answer: str, relay: Address) -> str:
+    def reroute(self, answer: str, relay: Address) -> str:
         """The answer with the relay's address as its only candidate; the worker's is remembered."""
         answer = re.sub(r"a=candidate:\S+ 1 tcp .*\r\n", "", answer)
         pattern = r"(a=candidate:\S+ 1 udp \d+) (\S+) (\d+)"
@@ -117,10 +117,10 @@ class ImpairedRelay:
         if self._client is not None:
             self._pass(self._down, self._inner, data, self._client)
 
-    def _pass(self, way: Way, transport: asyncio.DatagramTransport, data: bytes, to: Address) -> None:
+    def _pass(self, way: Direction, transport: asyncio.DatagramTransport, data: bytes, to: Address) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        at = way.passes_at(len(data), now)
+        at = way.delivered_at(len(data), now)
         if at is None:
             return
         if at <= now:

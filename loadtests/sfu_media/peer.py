@@ -12,16 +12,16 @@ from contextlib import suppress
 
 from aioice import stun
 
+from services.sfu.core.congestion.arrival_log import ArrivalLog
 from services.sfu.core.errors import PacketError
-from services.sfu.core.rtcp import (
+from services.sfu.core.wire.rtcp import (
     KeyFrameRequest,
     ReportBlock,
     build_receiver_report,
     build_transport_feedback,
     parse_compound,
 )
-from services.sfu.core.sdp import Fingerprint
-from services.sfu.core.transport_cc import ArrivalLog
+from services.sfu.core.wire.sdp import Fingerprint
 from services.sfu.dtls import Certificate, Channel, DtlsConnection
 from services.sfu.srtp import PacketBuffer, SrtpSession
 
@@ -223,7 +223,7 @@ class Peer:
             self.media_came.set()
         is_video = view[1] & 0x7F == _VIDEO_PT
         if is_video and view[16] == _NUMBER_ID << 4 | 1:
-            self._log.add(view[17] << 8 | view[18], now)
+            self._log.add_arrival(view[17] << 8 | view[18], now)
         if self._opens_packets:
             clear = srtp.unprotect_rtp(self._buffer, size)
             at = 12 + (8 if clear[0] & 0x10 else 0) + (6 if is_video else 0)

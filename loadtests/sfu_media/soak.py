@@ -26,7 +26,7 @@ async def soak(plan: Plan, seconds: float, log: Path) -> dict[str, Any]:
     """Turns of joins, fan-out and voice for so long on one worker, beside a real broker: without one, the events that
     wait for it would be the growth. Gives the report: see `report_of`."""
     samples: list[dict[str, float]] = []
-    async with _run_broker(log.parent) as kafka, run_worker(log, kafka=kafka, is_watched=True) as worker:
+    async with _run_broker(log.parent) as kafka, run_worker(log, kafka=kafka, is_instrumented=True) as worker:
         bench = Bench(worker, plan)
         began = time.monotonic()
         while time.monotonic() - began < seconds:

@@ -34,7 +34,7 @@ class WorkerProcess:
     address: str
     metrics_url: str
     keys: Path
-    # Of a watched worker: our end of the socket that it answers on.
+    # Of an instrumented worker: our end of the socket that it answers on.
     questions: socket.socket
 
     def memory_kib(self) -> int:
@@ -45,14 +45,14 @@ class WorkerProcess:
         return 0
 
     async def vitals(self) -> dict[str, float]:
-        """What is alive in a watched worker, by name (`watched.py`). Raises ConnectionError when it is gone."""
+        """What is alive in an instrumented worker, by name. Raises ConnectionError when it is gone."""
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self.questions, b"\n")
         answer = b""
         while not answer.endswith(b"\n"):
             piece = await loop.sock_recv(self.questions, 4096)
             if not piece:
-                raise ConnectionError("the worker does not answer: it is not watched, or has ended")
+                raise ConnectionError("the worker does not answer: it is not instrumented, or has ended")
             answer += piece
         found: dict[str, float] = json.loads(answer)
         return found
@@ -81,11 +81,12 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def run_worker(
-    log: Path, *, kafka: Mapping[str, str] | None = None, is_watched: bool = False
+    log: Path, *, kafka: Mapping[str, str] | None = None, is_instrumented: bool = False
 ) -> AsyncIterator[WorkerProcess]:
     """Starts a worker on free ports, ends it afterwards. Its log goes to `log`.
 
-    `kafka`: what its environment says of a broker; there is none by default. `is_watched`: it may be asked and sampled.
+    `kafka`: what its environment says of a broker; there is none by default. `is_instrumented`: it may be asked and
+    sampled.
     """
     address, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
     keys = Path(tempfile.mkdtemp(prefix="parley-keys-"))
@@ -108,7 +109,9 @@ async def run_worker(
     }
     questions, answers = socket.socketpair()
     questions.setblocking(False)
-    module = ("loadtests.sfu_media.watched", str(answers.fileno())) if is_watched else ("services.sfu",)
+    module = (
+        ("loadtests.sfu_media.instrumented_worker", str(answers.fileno())) if is_instrumented else ("services.sfu",)
+    )
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, answers:
         process = await asyncio.create_subprocess_exec(
@@ -117,7 +120,7 @@ async def run_worker(
             cwd=native.home("sfu"),
             stdout=out,
             stderr=out,
-            pass_fds=(answers.fileno(),) if is_watched else (),
+            pass_fds=(answers.fileno(),) if is_instrumented else (),
         )
     worker = WorkerProcess(process.pid, address, f"http://{metrics}/metrics", keys, questions)
     try:

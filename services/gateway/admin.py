@@ -1,4 +1,4 @@
-"""What people who run the gateway may look at. Reads only."""
+"""What operators see of the gateway. It only reads."""
 
 from dataclasses import dataclass
 from heapq import nlargest

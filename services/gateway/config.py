@@ -20,41 +20,45 @@ class Config:
     messaging_address: str
     # Signs resume tokens; the gateways' alone. Two while one is replaced: the first signs, both are believed.
     resume_key: tuple[bytes, ...]
-    # Between heartbeats. Higher: dead streams are found later. Lower: idle devices wake more often.
+    # The time between heartbeats. Raising it finds dead streams later; lowering it wakes idle devices more often.
     heartbeat_s: int
-    # Frames that may wait for one device, and their bytes. Higher: more memory for a slow one. Lower: it is cut off
-    # earlier.
+    # Frames that may wait for one device, and their bytes. Raising them takes more memory for a slow device; lowering
+    # them cuts it off earlier.
     device_queue: int
     device_queue_bytes: int
-    # Streams that this process takes. Higher: more memory. Lower: devices are turned away earlier.
+    # Streams that this process takes. Raising it takes more memory; lowering it turns devices away earlier.
     max_devices: int
-    # How long a new stream waits for its route. Higher: devices hang on. Lower: they reconnect during a rebalance.
+    # How long a new stream waits for its route. Raising it makes devices wait in vain for longer; lowering it makes
+    # them reconnect during a rebalance.
     route_wait_s: float
-    # How long a device whose stream broke is kept, so that it goes on without a Sync. Higher: memory and deliveries for
-    # who never comes back. Lower: more devices sync. 0: none is kept.
+    # How long a device whose stream broke is kept, so that it goes on without a Sync; 0: no device is kept. Raising it
+    # costs memory and deliveries for devices that never come back; lowering it makes more devices sync.
     resume_window_s: float
-    # Durable frames, and their bytes, kept to be told again. Higher: memory. Lower: busy devices sync.
+    # Durable frames, and their bytes, kept to be sent again. Raising them takes more memory; lowering them makes busy
+    # devices sync.
     replay_frames: int
     replay_bytes: int
-    # New streams a second in the long run, and at once. Higher: a herd starves the streams that are open. Lower: it
-    # takes longer until all are back.
+    # New streams a second in the long run, and at once. Raising them lets a herd starve the streams that are open;
+    # lowering them makes it longer until all are back.
     streams_per_s: float
     streams_burst: int
-    # New streams of one user in the long run, and at once. Higher: one user takes more of the above. Lower: devices on
-    # a bad network, each of which comes back with every break, are told to wait.
+    # New streams of one user in the long run, and at once. Raising them lets one user take more of the above; lowering
+    # them makes devices on a bad network wait, each of which comes back with every break.
     user_streams_per_s: float
     user_streams_burst: int
-    # Streams that one address (of IPv6: a /64) may have open here. Higher: one place may hold more of it. Lower: those
-    # behind one address of a mobile network are turned away.
+    # Streams that one address (of IPv6: a /64) may have open here. Raising it lets one network hold more of the
+    # process; lowering it turns away people behind one address of a mobile network.
     streams_per_address: int
-    # Streams of one user on this gateway. Higher: one user may hold more of it. Lower: honest users lose a device.
+    # Streams of one user on this gateway. Raising it lets one user hold more of it; lowering it costs honest users a
+    # device.
     devices_per_user: int
     # Typing notices of one user in the long run, and at once. Raising it sends watchers more; lowering it drops
     # notices.
     typing_per_s: float
     typing_burst: int
-    # Over how long the reconnects of a drain are spread. Streams end within PARLEY_DRAIN_GRACE_S in any case; whose
-    # turn comes later is told to wait. Higher: gentler on the others. Lower: faster stops.
+    # Over how long the reconnects of a drain are spread. Streams end within PARLEY_DRAIN_GRACE_S in any case; a device
+    # whose turn comes later is told to wait. Raising it is gentler on the other gateways; lowering it makes stops
+    # faster.
     drain_spread_s: float
 
     @classmethod

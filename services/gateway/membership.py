@@ -7,18 +7,19 @@ from typing import NamedTuple
 import grpc
 from parley.messaging.v1 import service_pb2, service_pb2_grpc
 
-from services.gateway.core.frames import UserId
+from services.gateway.core.model import UserId
 from services.gateway.ports import MembershipUnavailable
 from services.runtime.clock import Clock
 
 TIMEOUT_S = 3.0
-# Members are remembered this long. Higher: who left still sees typing. Lower: more calls while people type.
+# How long members are remembered. Raising it shows typing for longer to people who left; lowering it makes more calls
+# while people type.
 MEMBERS_TTL_S = 15.0
 MEMBERS_LIMIT = 50_000
 
 
 class _Known(NamedTuple):
-    """Who may learn what a user does in a conversation, and when that was asked."""
+    """The members who may learn what a user does in a conversation, and when messaging was asked."""
 
     at: float
     members: frozenset[UserId]

@@ -5,7 +5,7 @@ from prometheus_client import Counter, Gauge
 DEVICES = Gauge("gateway_devices", "Device streams open.")
 DETACHED = Gauge("gateway_detached_devices", "Devices whose stream broke and may be resumed.")
 FRAMES = Counter("gateway_frames_queued", "Frames queued for devices, by kind.", ["kind"])
-# To be asked for a child costs as much as to count.
+# Looking a child up costs as much as counting.
 DURABLE, EPHEMERAL = FRAMES.labels("durable"), FRAMES.labels("ephemeral")
 DROPPED = Counter("gateway_ephemeral_dropped", "Typing and presence frames dropped because a device's queue was full.")
 CLOSED = Counter("gateway_streams_closed", "Device streams that ended, by reason.", ["reason"])

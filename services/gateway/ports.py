@@ -3,14 +3,14 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from services.gateway.core.frames import ReplicaId, UpFrame, UserId
+from services.gateway.core.model import PresenceFrame, ReplicaId, UserId
 
 
 class Uplinks(Protocol):
     """The streams to the presence replicas."""
 
-    def push(self, replica: ReplicaId, frame: UpFrame) -> None:
-        """Queue a frame. A link that cannot take it is broken, and its replica is told everything anew."""
+    def push(self, replica: ReplicaId, frame: PresenceFrame) -> None:
+        """Queue a frame. A stream that cannot take it is ended, and its replica is told everything again."""
 
 
 class Membership(Protocol):
@@ -21,7 +21,7 @@ class Membership(Protocol):
         conversation."""
 
     def forget(self, user_id: UserId) -> None:
-        """Whom the user may see, or who may see the user, changed: what is remembered of it is worth nothing."""
+        """The user's relations changed: forget what is remembered of them."""
 
     async def contacts_among(self, user_id: UserId, candidates: Sequence[UserId]) -> Sequence[UserId]:
         """Of at most 1,000 candidates, those whose presence the user may see; it holds both ways."""

@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from services.gateway import frames, metrics
+from services.gateway import device_frames, metrics
+from services.gateway.admission import Admission
 from services.gateway.core import checks
 from services.gateway.core.errors import ConversationNotFound, Replaced
-from services.gateway.core.frames import ReplicaId, UserId
+from services.gateway.core.model import UserId
 from services.gateway.core.registry import Registry
-from services.gateway.pacing import TypingPace
 from services.gateway.ports import Membership
+from services.gateway.rates import UserTypingRate
 from services.gateway.stream import Check, DeviceStream, Write
 from services.gateway.streams import Streams
-from services.gateway.watching import Watching
+from services.gateway.watch_lists import WatchLists
 from services.runtime.clock import CLOCK_SKEW_S, Clock
 
 
@@ -20,14 +21,21 @@ class Gateway:
     """The use-cases of GatewayService and PresenceService. All run on one event loop."""
 
     def __init__(
-        self, registry: Registry, streams: Streams, membership: Membership, typing: TypingPace, clock: Clock
+        self,
+        registry: Registry,
+        streams: Streams,
+        admission: Admission,
+        membership: Membership,
+        typing_rate: UserTypingRate,
+        clock: Clock,
     ) -> None:
-        self._registry = registry
-        self._streams = streams
+        self.registry = registry
+        self.streams = streams
+        self._admission = admission
         self._membership = membership
-        self._typing = typing
+        self._typing_rate = typing_rate
         self._clock = clock
-        self.watching = Watching(registry, membership, streams)
+        self.watch_lists = WatchLists(registry, membership, streams)
 
     async def subscribe(
         self,
@@ -47,22 +55,22 @@ class Gateway:
         Draining, Unauthenticated (when the token expires, or is revoked, meanwhile), AccountDeleted.
         """
         device, user = checks.check_device_id(device_id), UserId(user_id)
-        network = self._streams.admit(user, address)
+        network = self._admission.admit(user, address)
         try:
             # Nothing is waited for from here until the stream stands among those that end when the account changes.
             check()
-            stream = self._streams.resume(user, device, resume_token, position) or self._streams.open(user, device)
+            stream = self.streams.resume(user, device, resume_token, position) or self.streams.open(user, device)
             stream.check = check
             await self._write_out(stream, expires_at, write)
         finally:
-            self._streams.depart(network)
+            self._admission.depart(network)
 
     async def _write_out(self, stream: DeviceStream, expires_at: float, write: Write) -> None:
-        # From here on by the monotonic clock: a wall clock that is set ends nobody's stream.
+        # From here on by the monotonic clock, so that setting the wall clock ends no stream.
         left_s = expires_at + CLOCK_SKEW_S - self._clock.now().timestamp()
         stream.expires_at = self._clock.monotonic() + left_s
         writer = asyncio.current_task()
-        self._streams.take_over(stream, writer)
+        self.streams.take_over(stream, writer)
         reason: BaseException = asyncio.CancelledError()
         try:
             await stream.write_out(write)
@@ -77,65 +85,47 @@ class Gateway:
             reason = error
             raise
         finally:
-            self._streams.leave(stream, writer, reason)
-
-    def account_changed(self, user_id: str) -> None:
-        """A user's tokens were revoked, or the account was deleted."""
-        self._streams.account_changed(UserId(user_id))
+            self.streams.leave(stream, writer, reason)
 
     async def set_typing(self, user_id: str, conversation_id: str, is_typing: bool) -> None:
-        """Tell those who may learn of it. Errors: TypingTooOften, ConversationNotFound, RouterUnavailable,
+        """Tell the members who may learn of it. Errors: TypingTooOften, ConversationNotFound, RouterUnavailable,
         MembershipUnavailable."""
-        self._typing.admit(user_id, self._clock.monotonic())
+        self._typing_rate.admit(user_id, self._clock.monotonic())
         members = await self._membership.audience(conversation_id, UserId(user_id))
         if user_id not in members:
             raise ConversationNotFound("no such conversation")
-        frame = frames.typing(conversation_id, user_id, is_typing)
+        frame = device_frames.typing(conversation_id, user_id, is_typing)
         for member in members:
             if member != user_id:
-                self._streams.carry_out(self._registry.route(member, frame))
+                self.streams.apply(self.registry.route(member, frame))
 
     async def watch_presence(self, user_id: str, device_id: str, user_ids: Sequence[str]) -> None:
-        """Replace what a device watches. Who may not be seen is left out where the list arrives. Errors:
-        InvalidField, RouterUnavailable."""
+        """Replace the watch list of a device. The gateway that holds the device leaves out people who may not be seen.
+
+        Errors: InvalidField, RouterUnavailable.
+        """
         device = checks.check_device_id(device_id)
         asked = checks.check_watch_list(user_ids)
-        self._streams.carry_out(self._registry.route_watch_list(UserId(user_id), device, asked))
+        self.streams.apply(self.registry.route_watch_list(UserId(user_id), device, asked))
 
     async def set_status(self, user_id: str, device_id: str, away: bool) -> None:
         """Whether the user is away from a device. Errors: InvalidField, RouterUnavailable."""
         device = checks.check_device_id(device_id)
-        self._streams.carry_out(self._registry.route_status(UserId(user_id), device, away))
-
-    def assigned(self, replica: ReplicaId, epoch: int, partitions: Sequence[int], partition_count: int) -> None:
-        """A presence replica said what it owns."""
-        self._streams.carry_out(self._registry.assigned(replica, epoch, partitions, partition_count))
-
-    def detached(self, replica: ReplicaId) -> None:
-        """The stream to a presence replica broke."""
-        self._registry.detached(replica)
-
-    def acknowledged(self, session_ids: Iterable[int]) -> None:
-        """A presence replica routes these sessions now."""
-        self._streams.carry_out(self._registry.acknowledged(session_ids))
+        self.streams.apply(self.registry.route_status(UserId(user_id), device, away))
 
     def command_watch(self, session_id: int, user_ids: Sequence[str]) -> None:
         """A watch list that was routed to the device here."""
-        stream = self._streams.by_session.get(session_id)
+        stream = self.streams.by_session.get(session_id)
         if stream is not None:
-            stream.asked = tuple(UserId(user_id) for user_id in user_ids)
-            self.watching.ask([session_id])
-
-    def command_status(self, session_id: int, away: bool) -> None:
-        """What the device said of its user's being away, to be repeated to whoever routes it later."""
-        self._registry.set_away(session_id, away)
+            stream.wanted_watch_list = tuple(UserId(user_id) for user_id in user_ids)
+            self.watch_lists.recheck([session_id])
 
     def deliver(self, session_ids: Iterable[int], frame: bytes, *, durable: bool, trace: str = "") -> None:
         """A frame for devices here. Unknown sessions have just left. `trace` goes on until a device takes it."""
-        key = "" if durable else frames.coalescing_key(frame)
+        key = "" if durable else device_frames.coalescing_key(frame)
         queued = metrics.DURABLE if durable else metrics.EPHEMERAL
         for session_id in session_ids:
-            stream = self._streams.by_session.get(session_id)
+            stream = self.streams.by_session.get(session_id)
             if stream is None:
                 continue
             if durable:
@@ -145,16 +135,16 @@ class Gateway:
             queued.inc()
 
     def relations_changed(self, session_ids: Iterable[int], about: str) -> None:
-        """Whom these devices may see changed, or whether they may see one person."""
-        here = [session_id for session_id in session_ids if session_id in self._streams.by_session]
+        """The people whom these devices may see changed; with `about`, only whether they may see this one person."""
+        here = [session_id for session_id in session_ids if session_id in self.streams.by_session]
         for session_id in here:
-            self._membership.forget(self._streams.by_session[session_id].session.user_id)
+            self._membership.forget(self.streams.by_session[session_id].session.user_id)
         if about:
             self._membership.forget(UserId(about))
-            self.watching.ask_about(UserId(about), here)
+            self.watch_lists.recheck_person(UserId(about), here)
         else:
-            self.watching.ask(here)
+            self.watch_lists.recheck(here)
 
     async def ready(self) -> bool:
         """Whether devices can be routed."""
-        return self._registry.routed
+        return self.registry.routed

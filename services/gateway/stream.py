@@ -1,11 +1,11 @@
-"""One device's stream: its queue, who writes it out, and why it has to end. There is one a device, so it is small."""
+"""One device's stream: its queue, the RPC that writes it, and why it ends. There is one a device, so it is small."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from services.gateway import frames
+from services.gateway import device_frames
 from services.gateway.core.errors import Replaced, SlowConsumer
-from services.gateway.core.frames import Session, UserId
+from services.gateway.core.model import Session, UserId
 from services.gateway.core.queue import DeviceQueue, QueueLimits
 from services.runtime.observability import tracing
 
@@ -27,7 +27,6 @@ class DeviceStream:
         "_now",
         "_spans",
         "_waiter",
-        "asked",
         "blocked_since",
         "check",
         "cut_off",
@@ -37,6 +36,7 @@ class DeviceStream:
         "queue",
         "session",
         "waited_ticks",
+        "wanted_watch_list",
         "writer",
     )
 
@@ -45,8 +45,8 @@ class DeviceStream:
         self.queue = DeviceQueue(limits)
         # Of the token, in monotonic seconds.
         self.expires_at = expires_at
-        # Whom the device asked to watch, before anybody was left out.
-        self.asked: tuple[UserId, ...] = ()
+        # The people whom the device asked to watch, allowed or not.
+        self.wanted_watch_list: tuple[UserId, ...] = ()
         # The conversations of durable frames that were lost; empty when they may be of any.
         self.missed: frozenset[str] | None = None
         # Why the stream has to end, once what is queued is written; or, `cut_off`, at once.
@@ -73,7 +73,7 @@ class DeviceStream:
             self._begin_span(trace)
         if lost:
             self._end_spans(range(self.queue.position - len(lost) + 1, self.queue.position + 1), "lost")
-            named = frames.conversations_of(lost)
+            named = device_frames.conversations_of(lost)
             self.missed = named if self.missed is None else self._joined(named)
             if not self.queue.detached:
                 self.end(SlowConsumer("the device read too slowly"))
@@ -95,7 +95,7 @@ class DeviceStream:
         self._wake()
 
     def cut(self, reason: Exception) -> None:
-        """End the stream with this error, whatever waits: who reads it may not any more."""
+        """End the stream with this error at once: the device may read nothing more, not even what waits."""
         self.ending, self.cut_off = reason, True
         self._wake()
 
@@ -110,7 +110,7 @@ class DeviceStream:
                     raise Replaced("the device opened a newer stream")
             if self.ending is not None:
                 if isinstance(self.ending, SlowConsumer):
-                    await self._write(write, frames.slow_consumer(self.missed or frozenset()))
+                    await self._write(write, device_frames.slow_consumer(self.missed or frozenset()))
                 raise self.ending
             self._waiter = waiter = asyncio.get_running_loop().create_future()
             await waiter
@@ -141,6 +141,6 @@ class DeviceStream:
             self._waiter.set_result(None)
 
     def _joined(self, named: frozenset[str]) -> frozenset[str]:
-        if not named or not self.missed or len(joined := self.missed | named) > frames.MAX_NAMED:
+        if not named or not self.missed or len(joined := self.missed | named) > device_frames.MAX_NAMED:
             return frozenset()
         return joined

@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from services.gateway import frames, metrics
-from services.gateway.core.admission import AddressShares, StreamAdmission, spread_leaving
+from services.gateway import device_frames, metrics
+from services.gateway.core.admission import spread_drain
 from services.gateway.core.errors import (
     DeviceLimit,
     Draining,
@@ -14,14 +14,20 @@ from services.gateway.core.errors import (
     Replaced,
     RouterUnavailable,
     SlowConsumer,
-    TooManyDevices,
-    TooManyStreams,
 )
-from services.gateway.core.frames import BecameReady, Close, CloseReason, DeviceId, Effect, RouteMoved, SendUp, UserId
+from services.gateway.core.model import (
+    BecameReady,
+    Close,
+    CloseReason,
+    DeviceId,
+    Effect,
+    RouteMoved,
+    SendToPresence,
+    UserId,
+)
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import NotResumable, Outcome, ResumeTokens
-from services.gateway.pacing import StreamPace
 from services.gateway.ports import Uplinks
 from services.gateway.stream import DeviceStream, Writer
 from services.runtime import tasks
@@ -29,14 +35,14 @@ from services.runtime.clock import Clock
 from services.runtime.errors import AccountDeleted, Unauthenticated
 
 TICK_S = 1.0
-# A write that waits so many ticks for the device to read means a dead or stuck one. Higher: found later. Lower: a phone
-# in a tunnel is cut off. In ticks and not in seconds, because a process that gets no CPU is late with both: it would
-# take all its devices for stuck, end them, and be the busier for their coming back.
+# A write that waits so many ticks for the device to read means a dead or stuck device. It counts ticks and not seconds,
+# because a process that gets no CPU is late with both: it would take all its devices for stuck, end them, and be the
+# busier for their coming back. Raising it finds dead devices later; lowering it cuts off phones in a tunnel.
 STALLED_TICKS = 20
 # What was written longer ago has arrived: keep-alive or STALLED_TICKS would have found the stream dead.
 ARRIVED_S = 40.0
-# From the end of a stream to cutting off a device that does not read it. Higher: memory is held longer. Lower: a slow
-# device does not learn why.
+# The time from the end of a stream to cutting off a device that does not read it. Raising it holds memory longer;
+# lowering it leaves slow devices without the reason.
 LINGER_S = 5.0
 
 _CLOSING: dict[CloseReason, Callable[[], GatewayError]] = {
@@ -48,7 +54,7 @@ _RESUMABLE = (asyncio.CancelledError, SlowConsumer, Unauthenticated)
 
 
 @dataclass(frozen=True)
-class Settings:
+class StreamPolicy:
     """How the gateway behaves; config.py says what each costs."""
 
     heartbeat_s: int
@@ -69,22 +75,16 @@ class Streams:
         uplinks: Uplinks,
         clock: Clock,
         tokens: ResumeTokens,
-        admission: StreamAdmission,
-        pace: StreamPace,
-        shares: AddressShares,
         chance: Callable[[], float],
-        settings: Settings,
+        policy: StreamPolicy,
     ) -> None:
         self.by_session: dict[int, DeviceStream] = {}
         self._registry = registry
         self._uplinks = uplinks
         self._clock = clock
         self._tokens = tokens
-        self._admission = admission
-        self._pace = pace
-        self._shares = shares
         self._chance = chance
-        self._settings = settings
+        self._policy = policy
         # Sessions whose stream broke, and when they are given up; the first in front.
         self._detached: OrderedDict[int, float] = OrderedDict()
         # RPCs that must end by then, whether their device reads or not.
@@ -102,36 +102,14 @@ class Streams:
         return len(self._detached)
 
     @property
+    def is_full(self) -> bool:
+        """Whether the process takes no more streams."""
+        return self.device_count >= self._policy.max_devices
+
+    @property
     def draining(self) -> bool:
         """Whether the process is about to stop."""
         return self._drain is not None
-
-    def admit(self, user_id: UserId, address: str) -> str:
-        """Let one more stream in, and give what `depart` takes. Errors: Draining, TooManyDevices, TooManyStreams.
-
-        `address` is the device's, as the edge saw it; empty for who comes past the edge. A user or an address that has
-        had its share takes nothing of what all share.
-        """
-        try:
-            if self._drain is not None:
-                raise Draining("this gateway is stopping", 0.5 + self._chance())
-            if self.device_count >= self._settings.max_devices:
-                raise TooManyDevices("this gateway takes no more devices")
-            self._pace.admit(user_id, self._clock.monotonic())
-            network = self._shares.enter(address)
-            try:
-                self._admission.admit(self._clock.monotonic(), self._chance())
-            except TooManyStreams:
-                self._shares.leave(network)
-                raise
-        except (Draining, TooManyDevices, TooManyStreams) as error:
-            metrics.REFUSED.labels(type(error).__name__).inc()
-            raise
-        return network
-
-    def depart(self, network: str) -> None:
-        """The RPC of a stream that was let in has ended."""
-        self._shares.leave(network)
 
     def resume(self, user_id: UserId, device_id: DeviceId, token: str, position: int) -> DeviceStream | None:
         """Go on where the device's stream broke; None when that cannot be."""
@@ -159,22 +137,22 @@ class Streams:
         stream.push_control(self._ready_frame(stream, resumed=True))
         if lost is not None:
             metrics.RESYNCS.labels("missed").inc()
-            stream.push(frames.missed(lost))
+            stream.push(device_frames.missed(lost))
         self._detached.pop(session_id, None)
-        self.carry_out(self._registry.resume(session_id))
+        self.apply(self._registry.resume(session_id))
         return stream
 
     def open(self, user_id: UserId, device_id: DeviceId) -> DeviceStream:
         """A fresh stream; Ready follows once it is routed."""
         session, effects = self._registry.open(user_id, device_id)
-        stream = DeviceStream(session, self._settings.queue, 0.0, self._clock.monotonic)
+        stream = DeviceStream(session, self._policy.queue, 0.0, self._clock.monotonic)
         self.by_session[session.session_id] = stream
-        self.carry_out(effects)
+        self.apply(effects)
         return stream
 
-    def account_changed(self, user_id: UserId) -> None:
+    def account_changed(self, user_id: str) -> None:
         """A user's tokens were revoked, or the account was deleted: streams whose token opens none any more end now."""
-        for session in self._registry.sessions_of(user_id):
+        for session in self._registry.sessions_of(UserId(user_id)):
             stream = self.by_session[session.session_id]
             try:
                 stream.check()
@@ -206,7 +184,7 @@ class Streams:
         if isinstance(reason, SlowConsumer):
             metrics.RESYNCS.labels("slow_consumer").inc()
         if not isinstance(reason, asyncio.CancelledError):
-            # The reason is told behind what was written, and whoever does not read would keep it waiting.
+            # The reason is sent behind what was written, so a device that does not read would keep the RPC open.
             self._close_by(writer, self._clock.monotonic() + LINGER_S)
         if stream.writer is not writer:
             return
@@ -217,23 +195,23 @@ class Streams:
         if not stream.cut_off and self._may_resume(session_id, reason):
             stream.queue.detach()
             stream.ending = None
-            self._detached[session_id] = self._clock.monotonic() + self._settings.resume_window_s
-            if len(self._detached) > self._settings.max_devices:
+            self._detached[session_id] = self._clock.monotonic() + self._policy.resume_window_s
+            if len(self._detached) > self._policy.max_devices:
                 self._give_up(next(iter(self._detached)))
-            self.carry_out(self._registry.detach(session_id))
+            self.apply(self._registry.detach(session_id))
         else:
             self._give_up(session_id)
         self._count()
 
     def _may_resume(self, session_id: int, reason: BaseException) -> bool:
-        if not self._settings.resume_window_s or self._drain is not None or session_id not in self.by_session:
+        if not self._policy.resume_window_s or self._drain is not None or session_id not in self.by_session:
             return False
         return isinstance(reason, _RESUMABLE) and self._registry.is_ready(session_id)
 
     def _give_up(self, session_id: int) -> None:
         self._detached.pop(session_id, None)
         self.by_session.pop(session_id, None)
-        self.carry_out(self._registry.close(session_id))
+        self.apply(self._registry.close(session_id))
         self._count()
 
     def _close_by(self, task: Writer, deadline: float) -> None:
@@ -255,7 +233,7 @@ class Streams:
             self._give_up(session_id)
         for session_id, stream in self.by_session.items():
             if stream.writer is not None:
-                self._check(session_id, stream, now, beat=(session_id + number) % self._settings.heartbeat_s == 0)
+                self._check(session_id, stream, now, beat=(session_id + number) % self._policy.heartbeat_s == 0)
         for task in [task for task, until in self._closing.items() if until <= now or task.done()]:
             del self._closing[task]
             task.cancel()
@@ -265,18 +243,18 @@ class Streams:
         if self._drain is None:
             self._drain = tasks.detached(self._run_drain(), name="drain", why="ends when all devices have left")
 
-    def carry_out(self, effects: Iterable[Effect]) -> None:
+    def apply(self, effects: Iterable[Effect]) -> None:
         """What the registry decided."""
         for effect in effects:
             match effect:
-                case SendUp(replica, frame):
+                case SendToPresence(replica, frame):
                     self._uplinks.push(replica, frame)
                 case BecameReady(session_id):
                     stream = self.by_session[session_id]
                     stream.push_control(self._ready_frame(stream, resumed=False))
                 case RouteMoved(session_id):
                     metrics.RESYNCS.labels("route_moved").inc()
-                    self.by_session[session_id].push(frames.ROUTE_MOVED)
+                    self.by_session[session_id].push(device_frames.ROUTE_MOVED)
                 case Close(session_id, reason):
                     self._end_session(session_id, _CLOSING[reason]())
 
@@ -292,31 +270,31 @@ class Streams:
             stream.end(Unauthenticated("TOKEN_EXPIRED", "the token has expired"))
         is_ready = self._registry.is_ready(session_id)
         stream.waited_ticks += 1
-        if not is_ready and stream.waited_ticks > self._settings.route_wait_s / TICK_S:
+        if not is_ready and stream.waited_ticks > self._policy.route_wait_s / TICK_S:
             stream.end(RouterUnavailable("no route to this device came in time"))
         if stream.blocked_since and stream.waited_ticks > STALLED_TICKS:
             stream.end(SlowConsumer("the device does not read"))
         if stream.ending is not None and stream.blocked_since and stream.writer not in self._closing:
             self._close_by(stream.writer, max(now, stream.blocked_since + LINGER_S))
         if beat and is_ready:
-            stream.push_latest("heartbeat", frames.HEARTBEAT)
+            stream.push_latest("heartbeat", device_frames.HEARTBEAT)
             stream.queue.forget_written(now - ARRIVED_S)
 
     def _ready_frame(self, stream: DeviceStream, *, resumed: bool) -> bytes:
         session = stream.session
         token = self._tokens.issue(session.session_id, session.user_id, session.device_id)
-        return frames.ready(self._settings.heartbeat_s, token, resumed=resumed)
+        return device_frames.ready(self._policy.heartbeat_s, token, resumed=resumed)
 
     def _count(self) -> None:
         metrics.DEVICES.set(self.device_count)
         metrics.DETACHED.set(len(self._detached))
 
     async def _run_drain(self) -> None:
-        settings = self._settings
+        policy = self._policy
         for session_id in list(self._detached):
             self._give_up(session_id)
-        plan = spread_leaving(
-            list(self.by_session), settings.drain_spread_s, settings.drain_within_s, iter(self._chance, None)
+        plan = spread_drain(
+            list(self.by_session), policy.drain_spread_s, policy.drain_within_s, iter(self._chance, None)
         )
         began = self._clock.monotonic()
         for after_s, session_id, leave in plan:

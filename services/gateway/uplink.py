@@ -12,9 +12,10 @@ from parley.presence.v1 import messages_pb2, service_pb2_grpc
 from parley.presence.v1 import service_pb2 as api
 
 from services.gateway import metrics
-from services.gateway.core.frames import (
+from services.gateway.core.model import (
     Detached,
     Gone,
+    PresenceFrame,
     Register,
     Registered,
     ReplicaId,
@@ -23,7 +24,6 @@ from services.gateway.core.frames import (
     RouteWatchList,
     Session,
     Unregister,
-    UpFrame,
     Watch,
 )
 from services.gateway.core.registry import REGISTER_BATCH
@@ -33,11 +33,12 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# Frames that may wait for a replica. Higher: more memory while it hangs. Lower: the link is broken and built anew.
+# Frames that may wait for a replica. Raising it takes more memory while the replica hangs; lowering it breaks the
+# stream earlier, which is then built anew.
 QUEUE_LIMIT = 100_000
 RECONNECT_S = (0.1, 2.0)
-# Between look-ups of the names. Higher: a new replica owns users for longer before the first gateway attaches to it.
-# Lower: more questions to the name server.
+# The time between look-ups of the names. Raising it lets a new replica own users for longer before the first gateway
+# attaches to it; lowering it asks the name server more.
 LOOK_UP_S = 1.0
 
 OpenChannel = Callable[[str], grpc.aio.Channel]
@@ -47,7 +48,7 @@ LookUp = Callable[[str], Awaitable[Collection[str]]]
 async def look_up(address: str) -> list[str]:
     """Every `ip:port` behind a `host:port`: a headless Service has one for each pod. Raises OSError.
 
-    Of one address family only, because two addresses are taken for two replicas.
+    Only one address family is used, because each address counts as a replica.
     """
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
@@ -71,13 +72,13 @@ class PresenceUplinks:
         self._found: dict[str, frozenset[str]] = {}
         self._gateway_id = gateway_id
         self._open_channel = open_channel
-        self._queues: dict[ReplicaId, asyncio.Queue[UpFrame | None]] = {}
+        self._queues: dict[ReplicaId, asyncio.Queue[PresenceFrame | None]] = {}
         # What the consumer group calls each replica, as it last said itself.
         self._members: dict[ReplicaId, str] = {}
         # Those that have said something since their stream was opened.
         self._heard: set[ReplicaId] = set()
 
-    def push(self, replica: ReplicaId, frame: UpFrame) -> None:
+    def push(self, replica: ReplicaId, frame: PresenceFrame) -> None:
         """See ports.Uplinks."""
         queue = self._queues.get(replica)
         if queue is None:
@@ -108,7 +109,7 @@ class PresenceUplinks:
         try:
             self._found[address] = frozenset(await self._look_up(address))
         except OSError as error:
-            # Who was there before is there still, as far as anybody knows.
+            # Keep the replicas that were found before.
             log.warning("presence_not_found", address=address, error=describe(error))
 
     def _replicas(self) -> frozenset[str]:
@@ -131,7 +132,7 @@ class PresenceUplinks:
                 delay_s = min(delay_s * 2, RECONNECT_S[1])
 
     async def _attach(self, stub: Any, replica: ReplicaId, gateway: Gateway) -> grpc.StatusCode:
-        queue: asyncio.Queue[UpFrame | None] = asyncio.Queue()
+        queue: asyncio.Queue[PresenceFrame | None] = asyncio.Queue()
         self._queues[replica] = queue
         self._heard.discard(replica)
         try:
@@ -147,7 +148,7 @@ class PresenceUplinks:
             self._queues.pop(replica, None)
             # Ends _requests too: grpc goes on asking it for frames after the stream has broken.
             queue.put_nowait(None)
-            gateway.detached(replica)
+            gateway.registry.detached(replica)
             metrics.UPLINKS.set(len(self._queues))
         return grpc.StatusCode.OK
 
@@ -162,7 +163,7 @@ class PresenceUplinks:
         for other in list(self._queues) if member_id else ():
             self.push(other, Gone(member_id))
 
-    async def _requests(self, queue: "asyncio.Queue[UpFrame | None]") -> AsyncIterator[api.AttachRequest]:
+    async def _requests(self, queue: "asyncio.Queue[PresenceFrame | None]") -> AsyncIterator[api.AttachRequest]:
         yield api.AttachRequest(hello=messages_pb2.Hello(gateway_id=self._gateway_id, reads_delivers=True))
         frame = await queue.get()
         while frame is not None:
@@ -173,14 +174,14 @@ class PresenceUplinks:
             frame = following or await queue.get()
 
 
-def _batch(first: Register, queue: "asyncio.Queue[UpFrame | None]") -> tuple[Register, UpFrame | None]:
-    """Devices that came one by one, in one frame; and the frame behind them, if it was taken."""
+def _batch(first: Register, queue: "asyncio.Queue[PresenceFrame | None]") -> tuple[Register, PresenceFrame | None]:
+    """Devices that came one by one, in one frame; and the frame behind them, if it was read already."""
     sessions = list(first.sessions)
     while len(sessions) < REGISTER_BATCH and not queue.empty():
         frame = queue.get_nowait()
         if not isinstance(frame, Register) or frame.epoch != first.epoch:
             if frame is None:
-                # The end of the stream is read by who reads next.
+                # Put it back: the next reader has to see the end of the stream.
                 queue.put_nowait(None)
             return Register(first.epoch, tuple(sessions)), frame
         sessions += frame.sessions
@@ -195,15 +196,19 @@ def _handle(gateway: Gateway, replica: ReplicaId, response: api.AttachResponse) 
             for deliver in response.delivers.delivers:
                 _deliver(gateway, deliver)
         case "register_ack":
-            gateway.acknowledged(response.register_ack.session_ids)
+            gateway.streams.apply(gateway.registry.acknowledged(response.register_ack.session_ids))
         case "assignment":
             assignment = response.assignment
-            gateway.assigned(replica, assignment.epoch, assignment.partitions, assignment.partition_count)
+            effects = gateway.registry.assigned(
+                replica, assignment.epoch, assignment.partitions, assignment.partition_count
+            )
+            gateway.streams.apply(effects)
             log.info("presence_assigned", replica=replica, epoch=assignment.epoch, count=len(assignment.partitions))
         case "watch_command":
             gateway.command_watch(response.watch_command.session_id, response.watch_command.user_ids)
         case "status_command":
-            gateway.command_status(response.status_command.session_id, response.status_command.away)
+            # Repeated to whichever replica routes the device later.
+            gateway.registry.set_away(response.status_command.session_id, response.status_command.away)
         case other:
             # A newer replica may send frames that this gateway does not know.
             log.info("frame_ignored", frame=other)
@@ -216,7 +221,7 @@ def _deliver(gateway: Gateway, deliver: messages_pb2.Deliver) -> None:
         gateway.relations_changed(deliver.session_ids, deliver.about_user_id)
 
 
-def _encode(frame: UpFrame) -> api.AttachRequest:
+def _encode(frame: PresenceFrame) -> api.AttachRequest:
     match frame:
         case Register(epoch, sessions):
             return api.AttachRequest(register=messages_pb2.Register(epoch=epoch, sessions=map(_session, sessions)))

@@ -6,15 +6,16 @@ from functools import partial
 
 from services.gateway import rpc
 from services.gateway.admin import Admin
+from services.gateway.admission import Admission
 from services.gateway.config import Config
-from services.gateway.core.admission import AddressShares, StreamAdmission
+from services.gateway.core.admission import SharedStreamRate, StreamsPerAddress
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import GATEWAY_ID_BYTES, ResumeTokens
 from services.gateway.membership import GrpcMembership
-from services.gateway.pacing import StreamPace, TypingPace
+from services.gateway.rates import UserStreamRate, UserTypingRate
 from services.gateway.service import Gateway
-from services.gateway.streams import Settings, Streams
+from services.gateway.streams import StreamPolicy, Streams
 from services.gateway.uplink import PresenceUplinks
 from services.runtime.clock import SystemClock
 from services.runtime.grpc.channels import connect
@@ -50,21 +51,27 @@ def build(config: Config) -> App:
         uplinks,
         clock,
         ResumeTokens(config.resume_key, instance),
-        StreamAdmission(config.streams_per_s, config.streams_burst),
-        StreamPace(config.user_streams_per_s, config.user_streams_burst),
-        AddressShares(config.streams_per_address),
         random.random,
-        settings(config),
+        stream_policy(config),
+    )
+    admission = Admission(
+        streams,
+        SharedStreamRate(config.streams_per_s, config.streams_burst),
+        UserStreamRate(config.user_streams_per_s, config.user_streams_burst),
+        StreamsPerAddress(config.streams_per_address),
+        clock,
+        random.random,
     )
     messaging = Peer.of(config.server.tls, "messaging")
     membership = GrpcMembership(connect(config.messaging_address, service_tokens, messaging), clock)
-    gateway = Gateway(registry, streams, membership, TypingPace(config.typing_per_s, config.typing_burst), clock)
+    typing_rate = UserTypingRate(config.typing_per_s, config.typing_burst)
+    gateway = Gateway(registry, streams, admission, membership, typing_rate, clock)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     publisher = KafkaPublisher(config.kafka)
     feed = KafkaConsumer(
         config.kafka,
         Subscription(ACCOUNTS_TOPIC, group=None),
-        AccountsFeed(accounts, gateway.account_changed).handle,
+        AccountsFeed(accounts, streams.account_changed).handle,
         publisher,
     )
     server = RpcServer(
@@ -80,7 +87,7 @@ def build(config: Config) -> App:
         [
             Worker("presence-uplinks", partial(uplinks.run, gateway), needed=True),
             Worker("streams", streams.run_ticks, needed=True),
-            Worker("watch-lists", gateway.watching.run),
+            Worker("watch-lists", gateway.watch_lists.run),
             Probe("presence-route", gateway.ready),
             publisher,
             feed,
@@ -89,9 +96,9 @@ def build(config: Config) -> App:
     )
 
 
-def settings(config: Config) -> Settings:
+def stream_policy(config: Config) -> StreamPolicy:
     """What of the configuration concerns the streams."""
-    return Settings(
+    return StreamPolicy(
         heartbeat_s=config.heartbeat_s,
         queue=QueueLimits(
             frames=config.device_queue,

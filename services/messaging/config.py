@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.messaging.attachments.core import DEFAULT_TYPES
+from services.messaging.attachments.core.uploads import DEFAULT_TYPES
 from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, ProcessConfig, ServerConfig
 
 

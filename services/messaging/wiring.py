@@ -4,44 +4,62 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from parley.messaging.v1.relations_pb2 import Limits
 
-from services.messaging import rpc, topics
+from services.messaging import rpc
 from services.messaging.accounts import rpc as accounts_rpc
 from services.messaging.accounts.clients import GrpcSource
 from services.messaging.accounts.core import AccountPolicy
-from services.messaging.accounts.encoding import standing_of
-from services.messaging.accounts.pruning import Pruner
-from services.messaging.accounts.runner import JobRunner
-from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.signing_out import SignOuts
-from services.messaging.accounts.store import PostgresAccounts, PostgresJobs, PostgresSessions
+from services.messaging.accounts.mapping import standing_of
+from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.pruning import Pruner
+from services.messaging.accounts.service.runner import JobRunner
+from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.accounts.sql.store import (
+    PostgresAccounts,
+    PostgresJobs,
+    PostgresSessions,
+)
 from services.messaging.attachments import rpc as attachments_rpc
 from services.messaging.attachments.clients import S3Objects
-from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.scanner import WebhookScanner
-from services.messaging.attachments.scanning import Scans
-from services.messaging.attachments.service import Attachments, Collector
-from services.messaging.attachments.store import PostgresAttachments
+from services.messaging.attachments.service.attachments import Attachments
+from services.messaging.attachments.service.collecting import Collector
+from services.messaging.attachments.service.scanning import Scans
+from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.config import Config
-from services.messaging.consumer import CallRecords, FanOut, SearchIndex
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.model import UserId
-from services.messaging.deliveries import direct_deliveries
-from services.messaging.group_commit import GroupCommit
+from services.messaging.conversations.consumer import FanOut
+from services.messaging.conversations.service import ConversationLimits, Conversations
+from services.messaging.conversations.sql.store import PostgresConversations, PostgresRequests
 from services.messaging.groups.service import GroupLimits, Groups
-from services.messaging.groups.store import PostgresInvites
-from services.messaging.indexing import Reindexer
-from services.messaging.rates import SendRates
+from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.groups.sql.store import PostgresGroups
+from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.consumer import CallRecords
+from services.messaging.messages.core.changes import ChangePolicy
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import MessageLimits, Messages
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.store import PostgresMessages
 from services.messaging.receipts.service import Receipts
-from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
 from services.messaging.relations.consumer import GraphCopy
+from services.messaging.relations.core.reports import MAX_COMMENT_CHARS, MAX_MESSAGES
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.relations.store import PostgresRelations, PostgresReports
-from services.messaging.service import Limits, Messaging
-from services.messaging.store import PostgresStore
+from services.messaging.relations.sql.store import PostgresRelations, PostgresReports
+from services.messaging.search.consumer import SearchIndex
+from services.messaging.search.core import MAX_QUERY_CHARS
+from services.messaging.search.service import Reindexer, Search
+from services.messaging.search.sql import PostgresSearch
+from services.messaging.sync.service import Sync
+from services.messaging.sync.sql.store import PostgresSync
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
-from services.messaging.vanishing.store import PostgresSweepStore
+from services.messaging.vanishing.sql import PostgresSweepStore
+from services.messaging.wire import topics
+from services.messaging.wire.deliveries import direct_deliveries
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.grpc.guard import Admit, admins
 from services.runtime.grpc.server import RpcServer
@@ -65,14 +83,16 @@ log = structlog.get_logger()
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def limits(config: Config) -> Limits:
-    """The limits that are configured."""
+def message_limits(config: Config) -> MessageLimits:
+    """The limits of messages that are configured."""
     policy = ChangePolicy(edit_window=timedelta(seconds=config.edit_window_s), max_edits=config.max_edits)
-    return Limits(
-        text_chars=config.text_limit,
-        changes=policy,
-        new_conversations_per_day=config.new_conversations_per_day,
-        requests_per_day=config.requests_per_day,
+    return MessageLimits(text_chars=config.text_limit, changes=policy)
+
+
+def conversation_limits(config: Config) -> ConversationLimits:
+    """The limits of conversations that are configured."""
+    return ConversationLimits(
+        new_conversations_per_day=config.new_conversations_per_day, requests_per_day=config.requests_per_day
     )
 
 
@@ -143,15 +163,19 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     clock = StoreClock(database, own_clock or SystemClock())
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher, direct_deliveries)
-    store = PostgresStore(database, relay, new_id, config.request_messages)
-    sends = GroupCommit(store, config.send_queue)
+    conversation_store = PostgresConversations(database, relay)
+    request_store = PostgresRequests(database, relay.wake)
+    message_store = PostgresMessages(database, relay, new_id, config.request_messages)
+    group_store = PostgresGroups(database, relay, new_id)
+    search_store = PostgresSearch(database)
+    sends = GroupCommit(message_store, config.send_queue)
     receipts = Receipts(PostgresReceipts(database, relay, new_id), clock, config.receipt_members)
-    vanishing = Vanishing(store, clock, new_id)
+    vanishing = Vanishing(group_store, clock, new_id)
     sweeper = Sweeper(PostgresSweepStore(database, relay, new_id), clock, sweep_policy(config))
     relation_store = PostgresRelations(database, relay.wake)
     relation_limits = RelationLimits(blocks=config.max_blocks, reports_per_day=config.reports_per_day)
-    relations = Relations(store, relation_store, clock, relation_limits)
-    reports = Reports(store, PostgresReports(database), clock, new_id, relation_limits)
+    relations = Relations(conversation_store, relation_store, request_store, clock, relation_limits)
+    reports = Reports(*(conversation_store, message_store, PostgresReports(database)), clock, new_id, relation_limits)
     objects = S3Objects(config.objects, clock)
     uploads = PostgresAttachments(database)
     scanner, scans = scanning(config, uploads, objects, clock)
@@ -159,7 +183,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     if scanner and scans:
         outward += [scanner, Worker("scans", scans.run)]
     attachments = Attachments(
-        *(uploads, store, objects, clock, new_id, upload_policy(config)), wake_scans=scans.wake if scans else None
+        *(uploads, conversation_store, message_store, objects, clock, new_id, upload_policy(config)),
+        wake_scans=scans.wake if scans else None,
     )
     collector = Collector(uploads, objects, clock)
     jobs = PostgresJobs(database, relay.wake)
@@ -169,7 +194,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     service_tokens = ServiceTokens(ServiceKeys.of("messaging", config.server.identity), clock)
     sources = account_sources(config, service_tokens)
     data = PostgresAccounts(database, relay, new_id)
-    runner = JobRunner(jobs, data, store, objects, clock, new_id, policy, sources)
+    runner = JobRunner(jobs, data, group_store, objects, clock, new_id, policy, sources)
     # Deleted accounts find the gate closed, which lets them ask how their deletion stands.
     revoked = standings.Accounts(clock, config.server.jwt_max_life_s, refuses_deleted=False)
     sign_outs = SignOuts(
@@ -180,19 +205,26 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         timedelta(seconds=config.server.jwt_max_life_s),
     )
     rates = SendRates(config.send_rate_per_s, config.send_burst)
-    messaging = Messaging(store, sends, rates, clock, new_id, limits(config), attachments)
-    invites = PostgresInvites(database)
-    groups = Groups(store, invites, relation_store, rates, clock, new_id, new_secret, group_limits(config))
+    conversations = Conversations(conversation_store, clock, new_id, conversation_limits(config))
+    messages = Messages(
+        *(message_store, conversation_store, sends, rates, clock, new_id, message_limits(config), attachments)
+    )
+    sync = Sync(PostgresSync(database), clock)
+    search = Search(search_store, conversation_store, clock)
+    groups = Groups(
+        *(group_store, conversation_store, PostgresInvites(database), relation_store, request_store),
+        *(rates, clock, new_id, new_secret, group_limits(config)),
+    )
     fan_out = KafkaConsumer(
         config.kafka,
         Subscription(topics.EVENTS, "messaging-fanout"),
-        FanOut(messaging, publisher, config.request_messages).handle,
+        FanOut(conversation_store, publisher, config.request_messages).handle,
         publisher,
     )
     sent = Subscription(topics.EVENTS, "messaging-search", background=True)
-    search_index = KafkaConsumer(config.kafka, sent, SearchIndex(messaging).handle, publisher)
+    search_index = KafkaConsumer(config.kafka, sent, SearchIndex(search_store).handle, publisher)
     ended_calls = Subscription(topics.CALLS, "messaging-calls", background=True)
-    call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messaging).handle, publisher)
+    call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messages).handle, publisher)
     facts = Subscription(topics.GRAPH, "messaging-graph", background=True)
     graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
     told = Subscription(topics.ACCOUNTS, group=None)
@@ -200,12 +232,12 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     server = RpcServer(
         config.server,
         [
-            *rpc.apis(messaging, groups, receipts, vanishing),
-            *relations_rpc.apis(relations, reports),
+            rpc.api(rpc.MessagingServicer(conversations, messages, sync, search, groups, receipts, vanishing)),
+            *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts, sign_outs),
         ],
-        {**rpc.ERRORS, **relations_rpc.ERRORS},
+        rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, revoked),
         admit=gate_keeper(gate),
@@ -220,7 +252,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 Worker("store-clock", clock.run),
                 Worker("group-commit", sends.run, needed=True),
                 Worker("sweeper", sweeper.run),
-                Worker("search-reindexer", Reindexer(store).run),
+                Worker("search-reindexer", Reindexer(search_store).run),
                 Worker("objects-collector", collector.run),
                 Worker("account-jobs", runner.run),
                 Worker("revocations", Pruner(sign_outs).run),
@@ -228,4 +260,19 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],
         server,
+    )
+
+
+def client_limits(config: Config) -> Limits:
+    """What the service takes, as it tells clients, so that they need no copy: what is configured, and what is fixed."""
+    return Limits(
+        text_chars=config.text_limit,
+        text_entities=MAX_ENTITIES,
+        attachments=config.attachments,
+        upload_bytes=config.upload_bytes,
+        group_members=config.group_members,
+        title_chars=MAX_TITLE_CHARS,
+        query_chars=MAX_QUERY_CHARS,
+        report_messages=MAX_MESSAGES,
+        report_comment_chars=MAX_COMMENT_CHARS,
     )

@@ -1,4 +1,4 @@
-"""The admin services: of presence and of the gateway, asked all at once; signaling's and messaging's, one replica."""
+"""The admin services. All replicas of presence and of the gateway are asked; of signaling and messaging, one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from parley.messaging.v1 import accounts_pb2_grpc as accounts_grpc
 from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 
-from services.ops.core import Attached, Device, Gateway, Replica, Unreachable
+from services.ops.core import AttachedGateway, Device, Gateway, Replica, Unreachable
 from services.runtime.config import CLEAR_TEXT, TlsConfig
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import Credentials, connect
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Fleet:
-    """All processes that were named. Who does not answer in time is Unreachable, and the others are told of."""
+    """All processes that were named. A process that does not answer in time is Unreachable."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Deletions:
         self._peer = peer
 
     async def known(self) -> list[str]:
-        """Who was ever deleted, as messaging's database has it."""
+        """All users that were deleted, as messaging's database has it."""
         found: list[str] = []
         async with connect(self._addresses, self._tokens, self._peer) as channel:
             stub = accounts_grpc.AccountAdminServiceStub(channel)
@@ -161,7 +161,7 @@ async def _replica(name: str, channel: grpc.aio.Channel) -> Replica:
     stub = presence_grpc.PresenceAdminServiceStub(channel)
     view = await stub.DescribeReplica(presence_api.DescribeReplicaRequest(), timeout=TIMEOUT_S)
     gateways = tuple(
-        Attached(gateway.gateway_id, gateway.sessions, gateway.watching_sessions, gateway.queued_frames)
+        AttachedGateway(gateway.gateway_id, gateway.sessions, gateway.watching_sessions, gateway.queued_frames)
         for gateway in view.gateways
     )
     return Replica(

@@ -1,4 +1,4 @@
-"""Whom to ask: from the environment, or from the record of an embedded stack."""
+"""The services to ask: from the environment, or from the record of an embedded stack."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ STACK = Path(".parley/run/stack.json")
 
 @dataclass(frozen=True)
 class Config:
-    """Whom the tools ask. Addresses by the name under which they are shown."""
+    """The services that the tools ask: addresses by the name under which they are shown."""
 
     # Presence replicas, at their admin ports.
     presence: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""What is shown, line by line."""
+"""What the commands print, line by line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Attached:
+class AttachedGateway:
     """A gateway as a presence replica sees it."""
 
     gateway_id: str
@@ -24,7 +24,7 @@ class Replica:
     partitions: tuple[int, ...]
     partition_count: int
     collecting: bool
-    gateways: tuple[Attached, ...]
+    gateways: tuple[AttachedGateway, ...]
     users: int
     unsaved: int
     unpublished: int
@@ -65,7 +65,7 @@ class Unreachable:
     reason: str
 
 
-# Who reads what, in the order of the pipeline; a test holds it against the services' own subscriptions.
+# The groups that read each topic, in the order of the pipeline; a test compares them with the services' subscriptions.
 STAGES = (
     ("messaging.events.v1", "messaging-fanout"),
     ("messaging.events.v1", "messaging-search"),
@@ -87,7 +87,7 @@ DEAD_LETTER_SUFFIX = ".dlq"
 class Stage:
     """What waits for a group that reads a topic; `oldest_s` is 0 when nothing does.
 
-    Who has never committed may not be there at all: push without a provider, or a fleet that has just begun.
+    A group that has never committed may not exist: push without a provider, or a stack that has just started.
     """
 
     topic: str
@@ -98,8 +98,8 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A record that nobody could handle, without what is in it."""
+class DeadLetter:
+    """A record that a consumer could not handle, without its contents."""
 
     offset: int
     time: datetime
@@ -123,7 +123,7 @@ def lag(stages: Sequence[Stage]) -> list[str]:
     return _table(("TOPIC", "GROUP", "RECORDS", "LAG_S", "STATE"), rows)
 
 
-def letters(found: Sequence[Letter]) -> list[str]:
+def letters(found: Sequence[DeadLetter]) -> list[str]:
     """The dead letters of a topic, one a line."""
     rows = [
         (str(letter.offset), letter.time.isoformat(timespec="seconds"), letter.key, str(letter.size), letter.reason)
@@ -132,7 +132,7 @@ def letters(found: Sequence[Letter]) -> list[str]:
     return _table(("OFFSET", "TIME", "KEY", "BYTES", "REASON"), rows) if rows else ["no dead letters"]
 
 
-def replayed(topic: str, offset: int, letter: Letter | None) -> list[str]:
+def replayed(topic: str, offset: int, letter: DeadLetter | None) -> list[str]:
     """What became of the dead letter at this offset."""
     if letter is None:
         return [f"there is no dead letter {offset} of {topic}"]
@@ -140,7 +140,7 @@ def replayed(topic: str, offset: int, letter: Letter | None) -> list[str]:
 
 
 def partitions(found: Sequence[Replica | Unreachable]) -> list[str]:
-    """Which replica owns which partitions; what nobody or more than one owns stands below."""
+    """Which replica owns which partitions; below, the partitions with no owner or with more than one."""
     replicas = [entry for entry in found if isinstance(entry, Replica)]
     rows = [
         (

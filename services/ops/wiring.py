@@ -10,10 +10,10 @@ from pathlib import Path
 from aiokafka.errors import KafkaError
 
 from services.ops import core
+from services.ops.broker import Broker
 from services.ops.clients import CallOperations, Deletions, Fleet, Refused
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
-from services.ops.stages import Broker
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
 from services.runtime.errors import BusUnavailable
@@ -34,7 +34,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "replay": ("kafka",),
     "delete-again": ("kafka", "messaging"),
 }
-# The role that a command takes, where it is not that of an operator: who runs services cannot delete people.
+# The role that a command takes, where it is not that of an operator: people who run services cannot delete people.
 ROLE: Mapping[str, str] = {"delete-again": PRIVACY}
 
 
@@ -145,28 +145,28 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, what: str) -> argparse.ArgumentParser:
+    def add_command(name: str, what: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=what, description=what, parents=[common])
 
-    add("sessions", "Devices by gateway, and how many of them presence routes.")
-    add("partitions", "Partitions of delivery.v1 by presence replica.")
-    slowest = add("slowest", "The devices with most waiting, over all gateways.")
+    add_command("sessions", "Devices by gateway, and how many of them presence routes.")
+    add_command("partitions", "Partitions of delivery.v1 by presence replica.")
+    slowest = add_command("slowest", "The devices with most waiting, over all gateways.")
     slowest.add_argument("--limit", type=int, default=20, help="how many (default 20)")
-    locate = add("locate-call", "Which SFU worker carries a call.")
-    move = add("move-call", "Move a call to another SFU worker; nobody in it is interrupted.")
+    locate = add_command("locate-call", "Which SFU worker carries a call.")
+    move = add_command("move-call", "Move a call to another SFU worker; nobody in it is interrupted.")
     for command in (locate, move):
         command.add_argument("call", metavar="CALL", help="the call's id")
     move.add_argument("--to", metavar="WORKER", default="", help="the worker's id (default: the best of the others)")
-    drain = add("drain-worker", "Give an SFU worker no more calls, and move those that it has.")
+    drain = add_command("drain-worker", "Give an SFU worker no more calls, and move those that it has.")
     drain.add_argument("worker", metavar="WORKER", help="the worker's id")
     drain.add_argument("--undo", action="store_true", help="let it take calls again")
-    add("lag", "What waits for each stage of the pipeline, and for how long.")
-    dead = add("dead-letters", "Records of a topic that a consumer could not handle, the newest.")
+    add_command("lag", "What waits for each stage of the pipeline, and for how long.")
+    dead = add_command("dead-letters", "Records of a topic that a consumer could not handle, the newest.")
     dead.add_argument("--limit", type=int, default=20, help="how many (default 20)")
-    replay = add("replay", "Publish a dead letter to its topic again.")
+    replay = add_command("replay", "Publish a dead letter to its topic again.")
     topics = sorted({topic for topic, _ in core.STAGES})
     for command in (dead, replay):
         command.add_argument("topic", choices=topics, metavar="TOPIC", help=", ".join(topics))
     replay.add_argument("offset", type=int, metavar="OFFSET", help="as `dead-letters` shows it")
-    add("delete-again", "After a database was restored: delete whoever was deleted since, in all services.")
+    add_command("delete-again", "After a database was restored: delete whoever was deleted since, in all services.")
     return parser.parse_args(arguments)

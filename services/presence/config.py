@@ -14,16 +14,20 @@ class Config:
     server: ServerConfig
     kafka: KafkaConfig
     database: DatabaseConfig
-    # From a user's last device leaving to "offline". Higher: stale green dots. Lower: flicker when networks change.
+    # The time from a user's last device leaving to "offline". Raising it shows people online who are gone; lowering it
+    # shows every change of networks.
     offline_delay_s: float
-    # How long a new owner waits for the gateways' registrations before it delivers. Higher: a hung gateway delays all.
-    # Lower: devices of a slow gateway are told to sync.
+    # How long a new owner waits for the gateways' registrations before it delivers. Raising it lets a hung gateway
+    # delay all; lowering it makes devices of a slow gateway sync.
     collect_s: float
-    # Frames that may wait for one gateway. Higher: more memory for a slow one. Lower: it is cut off earlier.
+    # Frames that may wait for one gateway. Raising it takes more memory for a slow one; lowering it cuts a slow one off
+    # earlier.
     gateway_queue: int
-    # Sessions that one gateway may register here. Higher: more memory for a mad one. Lower: a large one is cut off.
+    # Sessions that one gateway may register here. Raising it takes more memory for a faulty one; lowering it cuts off a
+    # large one.
     gateway_sessions: int
-    # Between writes of changed states to PostgreSQL and Kafka. Higher: a kill loses more. Lower: more writes.
+    # The time between writes of changed states to PostgreSQL and Kafka. Raising it loses more in a kill; lowering it
+    # makes more writes.
     state_interval_s: float
 
     @classmethod

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 from parley.presence.v1 import events_pb2
 
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.core.states import CallActivity
 from services.presence.service import Presence
 from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key
@@ -34,12 +34,14 @@ class Deliveries:
             self._handle(UserId(delivery.user_id), delivery, tracing.kept(record.trace))
 
     def _handle(self, user_id: UserId, delivery: events_pb2.Delivery, trace: str) -> None:
+        router = self._presence.router
         if delivery.frame:
             self._presence.deliver(user_id, delivery.frame, trace)
         if delivery.relations_changed:
-            self._presence.relations_changed(user_id)
+            self._presence.apply(router.relations_changed(user_id))
         if delivery.HasField("call_activity"):
             call = delivery.call_activity
-            self._presence.note_call(user_id, CallActivity(call.call_id, call.version, call.in_call))
+            activity = CallActivity(call.call_id, call.version, call.in_call)
+            self._presence.apply(router.note_call(user_id, activity, self._presence.now()))
         if delivery.user_deleted:
-            self._presence.forget(user_id)
+            self._presence.apply(router.delete_user(user_id))

@@ -6,7 +6,7 @@ SESSIONS = Gauge("presence_sessions", "Device streams routed by this replica.")
 GATEWAYS = Gauge("presence_gateways", "Gateways attached.")
 PARTITIONS = Gauge("presence_partitions", "Partitions of delivery.v1 owned.")
 EVENTS = Counter("presence_events", "Events from delivery.v1, by whether a device was there.", ["result"])
-# To be asked for a child costs as much as to route an event.
+# Looking a child up costs as much as routing an event.
 ROUTED, NO_DEVICE = EVENTS.labels("routed"), EVENTS.labels("no_device")
 FRAMES = Counter("presence_frames_sent", "Frames queued for gateways, by kind.", ["kind"])
 DURABLE, EPHEMERAL, CONTROL = FRAMES.labels("durable"), FRAMES.labels("ephemeral"), FRAMES.labels("control")

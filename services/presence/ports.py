@@ -4,31 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.presence.core.frames import Frame, UserId
-from services.presence.core.people import Stored
+from services.presence.core.model import UserId
 from services.presence.core.states import OngoingCall, UserState
-
-
-class Link(Protocol):
-    """One attached gateway's way out."""
-
-    @property
-    def gateway_id(self) -> str:
-        """What the gateway calls itself."""
-
-    @property
-    def attach_time(self) -> float:
-        """Unix seconds."""
-
-    @property
-    def queued(self) -> int:
-        """Frames that wait."""
-
-    def push(self, frame: Frame) -> bool:
-        """Queue a frame. False when the queue is full; the link is then closed and the gateway comes back anew."""
-
-    def fail(self, reason: Exception) -> None:
-        """End the gateway's stream with this error, at once."""
+from services.presence.core.user_states import StoredState
 
 
 @dataclass(frozen=True)
@@ -52,10 +30,10 @@ class StateStore(Protocol):
         Each user stands once in `rows`. Idempotent.
         """
 
-    async def last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
+    async def load_last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
         """When these were last seen, in one query: Unix seconds, None where it is not known."""
 
-    async def present(self, partitions: Collection[int]) -> Sequence[Stored]:
+    async def load_present(self, partitions: Collection[int]) -> Sequence[StoredState]:
         """Those of these partitions who were not offline when they were written."""
 
     async def read(self, user_id: UserId) -> dict[str, Any] | None:

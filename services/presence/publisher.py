@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.presence.encoding import encode_event
+from services.presence.mapping import encode_event
 from services.presence.ports import StateRow
 from services.runtime.kafka.bus import Outgoing, Publisher
 

@@ -10,27 +10,29 @@ from google.protobuf.message import DecodeError
 from parley.presence.v1 import admin_pb2, admin_pb2_grpc, messages_pb2
 from parley.presence.v1 import service_pb2 as api
 
-from services.presence.core.frames import (
+from services.presence.core.model import (
     Assignment,
     Deliver,
     DeviceId,
-    FilterAnew,
+    Effect,
     Frame,
-    LinkId,
+    RecheckWatches,
     RegisterAck,
     Session,
     StatusCommand,
+    StreamId,
     UserId,
     WatchCommand,
 )
-from services.presence.encoding import encode_change, encode_time
-from services.presence.link import GatewayTooSlow, QueueLink
+from services.presence.gateway_stream import GatewayStream, GatewayTooSlow
+from services.presence.mapping import encode_change, encode_time
 from services.presence.service import GatewayReplaced, GatewayView, Presence, TooManySessions
 from services.runtime import tasks
 from services.runtime.clock import Clock
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
+from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
 log = structlog.get_logger()
 
@@ -42,7 +44,7 @@ MAX_ID_CHARS = 64
 MAX_MEMBER_CHARS = 255
 # Of the frames in one response, beside the last. gRPC clients take 4 MiB.
 MAX_BATCH_BYTES = 1 << 20
-# A stream that does not say who it is.
+# For a gateway to say who it is. Raising it keeps streams that say nothing for longer; lowering it cuts slow ones off.
 HELLO_TIMEOUT_S = 10.0
 
 ERRORS: ErrorTable = {
@@ -87,71 +89,76 @@ class RouterServicer:
         hello = await _hello(frames)
         gateway_id = hello.gateway_id
         log.info("gateway_attached", gateway_id=gateway_id)
-        link = QueueLink(self._queue_size, gateway_id, self._clock.now().timestamp())
-        link_id = self._presence.attach(link)
-        reader = tasks.awaited(self._read(link_id, link, frames), why="ends with the RPC")
+        stream = GatewayStream(self._queue_size, gateway_id, self._clock.now().timestamp())
+        stream_id = self._presence.attach(stream)
+        reader = tasks.awaited(self._read(stream_id, stream, frames), why="ends with the RPC")
         try:
-            async for batch in link.batches():
+            async for batch in stream.batches():
                 for response in _encode_batch(batch) if hello.reads_delivers else map(_encode, batch):
                     yield response
         finally:
             await tasks.stop(reader)
-            self._presence.detach(link_id)
+            self._presence.detach(stream_id)
             log.info("gateway_detached", gateway_id=gateway_id)
 
-    async def _read(self, link_id: LinkId, link: QueueLink, frames: AsyncIterator[bytes]) -> None:
+    async def _read(self, stream_id: StreamId, stream: GatewayStream, frames: AsyncIterator[bytes]) -> None:
         try:
             async for data in frames:
-                self._handle(link_id, _decode(data))
+                self._handle(stream_id, _decode(data))
         except InvalidRequest as error:
-            link.fail(error)
+            stream.fail(error)
         except Exception as error:
             log.exception("gateway_stream_failed")
-            link.fail(error)
+            stream.fail(error)
         else:
-            link.close()
+            stream.close()
 
-    def _handle(self, link_id: LinkId, request: api.AttachRequest) -> None:
-        presence = self._presence
+    def _handle(self, stream_id: StreamId, request: api.AttachRequest) -> None:
+        presence, router, now = self._presence, self._presence.router, self._presence.now()
         match request.WhichOneof("frame"):
             case "register":
-                presence.register(link_id, request.register.epoch, _sessions(request.register))
+                sessions = _sessions(request.register)
+                presence.apply(router.register(stream_id, request.register.epoch, sessions, now))
             case "unregister":
                 _check_entries("unregister.session_ids", request.unregister.session_ids)
-                presence.unregister(link_id, request.unregister.session_ids)
+                presence.apply(router.unregister(stream_id, request.unregister.session_ids, now))
             case "registered":
-                presence.registered(link_id, request.registered.epoch)
+                presence.apply(router.registered(stream_id, request.registered.epoch))
             case "detached":
-                _check_entries("detached.session_ids", request.detached.session_ids)
-                presence.detached(link_id, request.detached.session_ids, request.detached.detached)
+                detached = request.detached
+                _check_entries("detached.session_ids", detached.session_ids)
+                presence.apply(router.detached(stream_id, detached.session_ids, detached.detached, now))
             case "watch":
                 watch = request.watch
                 _check_entries("watch.user_ids", watch.user_ids)
-                presence.watch(link_id, watch.epoch, watch.session_id, [UserId(id_) for id_ in watch.user_ids])
+                user_ids = [UserId(id_) for id_ in watch.user_ids]
+                presence.apply(router.watch(stream_id, watch.epoch, watch.session_id, user_ids))
             case "route":
-                self._route(link_id, request.route)
+                presence.apply(self._route(stream_id, request.route))
             case "gone":
                 if not 0 < len(request.gone.member_id) <= MAX_MEMBER_CHARS:
                     raise InvalidRequest("gone.member_id", f"must have 1 to {MAX_MEMBER_CHARS} characters")
-                presence.gone(link_id, request.gone.member_id)
+                presence.report_failed(stream_id, request.gone.member_id)
             case other:
                 # A newer gateway may know frames that this replica does not.
                 log.info("frame_ignored", frame=other)
 
-    def _route(self, link_id: LinkId, route: messages_pb2.Route) -> None:
-        user_id = UserId(route.user_id)
+    def _route(self, stream_id: StreamId, route: messages_pb2.Route) -> list[Effect]:
+        router, user_id = self._presence.router, UserId(route.user_id)
         match route.WhichOneof("payload"):
             case "watch_list":
                 watch_list = route.watch_list
                 _check_entries("route.watch_list.user_ids", watch_list.user_ids)
-                targets = [UserId(id_) for id_ in watch_list.user_ids]
-                self._presence.command_watch(user_id, DeviceId(watch_list.device_id), targets)
+                user_ids = [UserId(id_) for id_ in watch_list.user_ids]
+                return router.route_watch_list(user_id, DeviceId(watch_list.device_id), user_ids)
             case "status":
-                self._presence.set_status(user_id, DeviceId(route.status.device_id), route.status.away)
+                status = route.status
+                return router.set_status(user_id, DeviceId(status.device_id), status.away, self._presence.now())
             case "frame":
-                self._presence.route(link_id, user_id, route.frame)
+                return router.route(stream_id, user_id, route.frame)
             case other:
                 log.info("frame_ignored", frame=other)
+                return []
 
 
 class AdminServicer(admin_pb2_grpc.PresenceAdminServiceServicer):
@@ -198,9 +205,10 @@ def _decode(data: bytes) -> api.AttachRequest:
 def _sessions(register: messages_pb2.Register) -> list[Session]:
     _check_entries("register.sessions", register.sessions)
     for session in register.sessions:
-        for name, value in (("user_id", session.user_id), ("device_id", session.device_id)):
-            if not 0 < len(value) <= MAX_ID_CHARS:
-                raise InvalidRequest(f"register.sessions.{name}", f"must have 1 to {MAX_ID_CHARS} characters")
+        if not is_user_id(session.user_id):
+            raise InvalidRequest("register.sessions.user_id", USER_ID_RULE)
+        if not 0 < len(session.device_id) <= MAX_ID_CHARS:
+            raise InvalidRequest("register.sessions.device_id", f"must have 1 to {MAX_ID_CHARS} characters")
     return [
         Session(
             session.session_id, UserId(session.user_id), DeviceId(session.device_id), session.away, session.detached
@@ -218,7 +226,7 @@ def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
     """The frames in order, with what stands next to each other for devices in one response, up to a size."""
     batch, size = api.AttachResponse(), 0
     for frame in frames:
-        if isinstance(frame, Deliver | FilterAnew):
+        if isinstance(frame, Deliver | RecheckWatches):
             deliver = batch.delivers.delivers.add()
             _fill(deliver, frame)
             size += len(deliver.frame)
@@ -227,15 +235,15 @@ def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
         if batch.HasField("delivers"):
             yield batch
             batch, size = api.AttachResponse(), 0
-        if not isinstance(frame, Deliver | FilterAnew):
+        if not isinstance(frame, Deliver | RecheckWatches):
             yield _encode(frame)
     if batch.HasField("delivers"):
         yield batch
 
 
-def _fill(deliver: messages_pb2.Deliver, frame: Deliver | FilterAnew) -> None:
+def _fill(deliver: messages_pb2.Deliver, frame: Deliver | RecheckWatches) -> None:
     deliver.session_ids.extend(frame.session_ids)
-    if isinstance(frame, FilterAnew):
+    if isinstance(frame, RecheckWatches):
         deliver.durable = deliver.relations_changed = True
         deliver.about_user_id = frame.about or ""
     else:
@@ -247,7 +255,7 @@ def _fill(deliver: messages_pb2.Deliver, frame: Deliver | FilterAnew) -> None:
 
 def _encode(frame: Frame) -> api.AttachResponse:
     match frame:
-        case Deliver() | FilterAnew():
+        case Deliver() | RecheckWatches():
             response = api.AttachResponse()
             _fill(response.deliver, frame)
             return response

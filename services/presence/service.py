@@ -9,25 +9,23 @@ import structlog
 from prometheus_client import Counter
 
 from services.presence import metrics
-from services.presence.core.frames import (
-    Changed,
+from services.presence.core.model import (
     CutOff,
     Deliver,
-    DeviceId,
     Effect,
-    Forgotten,
-    LinkId,
-    Recall,
+    LoadLastSeen,
     Refused,
     Send,
-    Session,
+    StateChanged,
+    StreamId,
+    UserDeleted,
     UserId,
 )
 from services.presence.core.router import Router
-from services.presence.core.states import CallActivity
-from services.presence.expelling import Expulsions
-from services.presence.keeping import Keeper
-from services.presence.ports import Link, StateRow, StateStore
+from services.presence.failed_replicas import FailedReplicas
+from services.presence.gateway_stream import GatewayStream
+from services.presence.ports import StateRow, StateStore
+from services.presence.state_writer import StateWriter
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
 from services.runtime.observability.failures import describe
@@ -35,8 +33,8 @@ from services.runtime.observability.failures import describe
 log = structlog.get_logger()
 
 TICK_S = 0.5
-# Users a look-up. Higher: longer queries. Lower: more of them after a rebalance.
-RECALL_BATCH = 1_000
+# Users of one look-up. Raising it makes longer queries; lowering it makes more of them after a rebalance.
+LAST_SEEN_BATCH = 1_000
 RESTORE_RETRY_S = 1.0
 
 
@@ -50,7 +48,7 @@ class GatewayReplaced(Exception):
 
 @dataclass(frozen=True)
 class GatewayView:
-    """One attached gateway, for people who run it."""
+    """One attached gateway, as operators see it."""
 
     gateway_id: str
     sessions: int
@@ -74,209 +72,170 @@ class ReplicaView:
 
 
 class Presence:
-    """One replica's routing. All methods run on the event loop and none waits, but `on_assigned` and the `run_…`."""
+    """One replica's routing: what the router decides, `apply` carries out.
+
+    All methods run on the event loop and none waits, but `on_assigned` and the `run_…`.
+    """
 
     def __init__(
         self,
         router: Router,
-        keeper: Keeper,
+        writer: StateWriter,
         store: StateStore,
-        expulsions: Expulsions,
+        failed_replicas: FailedReplicas,
         clock: Clock,
         collect_s: float,
     ) -> None:
-        self._router = router
-        self._expulsions = expulsions
-        self._keeper = keeper
+        self.router = router
+        self._failed_replicas = failed_replicas
+        self._writer = writer
         self._store = store
         self._clock = clock
         self._collect_s = collect_s
-        self._links: dict[LinkId, Link] = {}
-        self._next_link = count(1)
+        self._streams: dict[StreamId, GatewayStream] = {}
+        self._next_stream = count(1)
         self._collected = asyncio.Event()
-        self._wanted: dict[UserId, None] = {}
-        self._recall_asked = asyncio.Event()
+        self._last_seen_wanted: dict[UserId, None] = {}
+        self._load_asked = asyncio.Event()
         self._restore_asked = asyncio.Event()
 
-    def attach(self, link: Link) -> LinkId:
+    def now(self) -> float:
+        """The router's time, monotonic seconds."""
+        return self._clock.monotonic()
+
+    def apply(self, effects: Iterable[Effect]) -> None:
+        """Carry out what the router decided."""
+        for effect in effects:
+            match effect:
+                case Send():
+                    self._send(effect)
+                case StateChanged(user_id, partition, state, call):
+                    metrics.CHANGES.labels(state.status.name.lower()).inc()
+                    self._writer.add(StateRow(user_id, self._unix(), partition, state, call))
+                case LoadLastSeen(user_ids):
+                    self._last_seen_wanted.update(dict.fromkeys(user_ids))
+                    self._load_asked.set()
+                case UserDeleted(user_id):
+                    self._writer.add(StateRow(user_id, self._unix()))
+                case Refused(stream, reason, refused):
+                    metrics.REFUSED.labels(reason.value).inc(refused)
+                    log.warning("entries_refused", stream=stream, reason=reason.value, count=refused)
+                case CutOff(stream):
+                    metrics.CUT_OFF.inc()
+                    self._streams[stream].fail(TooManySessions("the gateway holds more sessions than one may"))
+        if not self.router.collecting:
+            self._collected.set()
+
+    def attach(self, stream: GatewayStream) -> StreamId:
         """A gateway has come; the assignment is its first frame. Its older stream, if it is still open, ends."""
-        for other in [other for other in self._links.values() if other.gateway_id == link.gateway_id]:
+        for other in [other for other in self._streams.values() if other.gateway_id == stream.gateway_id]:
             other.fail(GatewayReplaced("the gateway has attached anew"))
-        link_id = LinkId(next(self._next_link))
-        self._links[link_id] = link
-        self._carry_out(self._router.attach(link_id))
-        return link_id
+        stream_id = StreamId(next(self._next_stream))
+        self._streams[stream_id] = stream
+        self.apply(self.router.attach(stream_id))
+        return stream_id
 
-    def detach(self, link_id: LinkId) -> None:
+    def detach(self, stream_id: StreamId) -> None:
         """A gateway has gone."""
-        self._links.pop(link_id, None)
-        self._carry_out(self._router.detach(link_id, self._now()))
-
-    def register(self, link_id: LinkId, epoch: int, sessions: Sequence[Session]) -> None:
-        """Devices have come."""
-        self._carry_out(self._router.register(link_id, epoch, sessions, self._now()))
-
-    def unregister(self, link_id: LinkId, session_ids: Iterable[int]) -> None:
-        """Devices have gone."""
-        self._carry_out(self._router.unregister(link_id, session_ids, self._now()))
-
-    def registered(self, link_id: LinkId, epoch: int) -> None:
-        """A gateway has no more to register."""
-        self._carry_out(self._router.registered(link_id, epoch))
-
-    def detached(self, link_id: LinkId, session_ids: Iterable[int], detached: bool) -> None:
-        """Devices' streams broke, or are back."""
-        self._carry_out(self._router.detached(link_id, session_ids, detached, self._now()))
-
-    def watch(self, link_id: LinkId, epoch: int, session_id: int, user_ids: Sequence[UserId]) -> None:
-        """A session watches these people."""
-        self._carry_out(self._router.watch(link_id, epoch, session_id, user_ids))
-
-    def route(self, link_id: LinkId, user_id: UserId, frame: bytes) -> None:
-        """An ephemeral frame for a user's devices."""
-        self._carry_out(self._router.route(link_id, user_id, frame))
-
-    def command_watch(self, user_id: UserId, device_id: DeviceId, user_ids: Sequence[UserId]) -> None:
-        """A watch list on its way to the gateway that holds the device."""
-        self._carry_out(self._router.command_watch(user_id, device_id, user_ids))
-
-    def set_status(self, user_id: UserId, device_id: DeviceId, away: bool) -> None:
-        """A device says whether its user is away from it."""
-        self._carry_out(self._router.set_status(user_id, device_id, away, self._now()))
+        self._streams.pop(stream_id, None)
+        self.apply(self.router.detach(stream_id, self.now()))
 
     def deliver(self, user_id: UserId, frame: bytes, trace: str = "") -> None:
         """A durable frame for a user's devices. `trace`: the `traceparent` for the gateways, if its trace is kept."""
-        effects = self._router.deliver(user_id, frame, durable=True, trace=trace)
+        effects = self.router.deliver(user_id, frame, durable=True, trace=trace)
         (metrics.ROUTED if effects else metrics.NO_DEVICE).inc()
-        self._carry_out(effects)
+        self.apply(effects)
 
-    def relations_changed(self, user_id: UserId) -> None:
-        """Whom the user may see, or who may see the user, changed."""
-        self._carry_out(self._router.relations_changed(user_id))
-
-    def note_call(self, user_id: UserId, activity: CallActivity) -> None:
-        """A call of the user changed."""
-        self._carry_out(self._router.note_call(user_id, activity, self._now()))
-
-    def forget(self, user_id: UserId) -> None:
-        """The account is gone."""
-        self._carry_out(self._router.forget(user_id))
-
-    def gone(self, link_id: LinkId, member_id: str) -> None:
+    def report_failed(self, stream_id: StreamId, member_id: str) -> None:
         """A gateway says that another replica is dead."""
-        if member_id != self._router.assignment.member_id:
-            self._expulsions.say(link_id, member_id, self._links.keys())
+        if member_id != self.router.assignment.member_id:
+            self._failed_replicas.report(stream_id, member_id, self._streams.keys())
 
     async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str = "") -> None:
         """Own these partitions: collect the gateways' registrations first; records wait meanwhile."""
         began = self._clock.monotonic()
         self._collected.clear()
-        self._carry_out(self._router.assign(partitions, partition_count, member_id))
+        self.apply(self.router.assign(partitions, partition_count, member_id))
         try:
             async with asyncio.timeout(self._collect_s):
                 await self._collected.wait()
         except TimeoutError:
             log.warning("registrations_missing", waited_s=self._collect_s)
-            self._carry_out(self._router.give_up_collecting())
+            self.apply(self.router.stop_collecting())
         metrics.COLLECTING.set(self._clock.monotonic() - began)
         self._restore_asked.set()
 
     async def on_revoked(self) -> None:
         """Own nothing."""
-        self._carry_out(self._router.assign((), 0, self._router.assignment.member_id))
+        self.apply(self.router.assign((), 0, self.router.assignment.member_id))
 
     async def run_timers(self) -> None:
-        """Tell of those who went offline, for ever."""
+        """Report the users who went offline, for ever."""
         while True:
             await asyncio.sleep(TICK_S)
-            self._carry_out(self._router.tick(self._now(), self._unix()))
+            self.apply(self.router.tick(self.now(), self._unix()))
 
-    async def run_recalls(self) -> None:
+    async def run_last_seen_loads(self) -> None:
         """Look up when people were last seen, all that are asked for at a time, for ever."""
         while True:
-            await self._recall_asked.wait()
-            self._recall_asked.clear()
-            while self._wanted:
-                batch = list(self._wanted)[:RECALL_BATCH]
+            await self._load_asked.wait()
+            self._load_asked.clear()
+            while self._last_seen_wanted:
+                batch = list(self._last_seen_wanted)[:LAST_SEEN_BATCH]
                 for user_id in batch:
-                    del self._wanted[user_id]
-                await self._recall(batch)
+                    del self._last_seen_wanted[user_id]
+                await self._load_last_seen(batch)
 
     async def run_restores(self) -> None:
         """After each assignment, take up what the owner before has left in the store, for ever."""
         while True:
             await self._restore_asked.wait()
             self._restore_asked.clear()
-            assignment = self._router.assignment
+            assignment = self.router.assignment
             if not assignment.partitions:
                 continue
             try:
-                stored = await self._store.present(assignment.partitions)
+                stored = await self._store.load_present(assignment.partitions)
             except StoreUnavailable as error:
                 log.warning("states_not_restored", error=describe(error), retry_s=RESTORE_RETRY_S)
                 await asyncio.sleep(RESTORE_RETRY_S)
                 self._restore_asked.set()
             else:
-                self._carry_out(self._router.restore(assignment.epoch, stored, self._now()))
+                self.apply(self.router.restore(assignment.epoch, stored, self.now()))
 
     def describe(self) -> ReplicaView:
-        """For people who run it."""
-        assignment = self._router.assignment
+        """The replica, as operators see it."""
+        assignment = self.router.assignment
         return ReplicaView(
             assignment.epoch,
             assignment.partitions,
             assignment.partition_count,
-            self._router.collecting,
+            self.router.collecting,
             tuple(
-                GatewayView(link.gateway_id, *self._router.held_by(link_id), link.queued, link.attach_time)
-                for link_id, link in self._links.items()
+                GatewayView(stream.gateway_id, *self.router.count_held_by(stream_id), stream.queued, stream.attach_time)
+                for stream_id, stream in self._streams.items()
             ),
-            self._router.user_count,
-            len(self._keeper.unsaved),
-            len(self._keeper.unpublished),
+            self.router.user_count,
+            len(self._writer.unsaved),
+            len(self._writer.unpublished),
         )
 
-    async def _recall(self, user_ids: Sequence[UserId]) -> None:
+    async def _load_last_seen(self, user_ids: Sequence[UserId]) -> None:
         try:
-            last_seen = await self._store.last_seen(user_ids)
+            last_seen = await self._store.load_last_seen(user_ids)
         except StoreUnavailable as error:
             log.warning("last_seen_unknown", users=len(user_ids), error=describe(error))
             last_seen = {}
         metrics.RECALLS.inc(len(user_ids))
-        self._carry_out(self._router.recalled(user_ids, last_seen))
-
-    def _now(self) -> float:
-        return self._clock.monotonic()
+        self.apply(self.router.last_seen_loaded(user_ids, last_seen))
 
     def _unix(self) -> float:
         return self._clock.now().timestamp()
 
-    def _carry_out(self, effects: Iterable[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Send():
-                    self._send(effect)
-                case Changed(user_id, partition, state, call):
-                    metrics.CHANGES.labels(state.standing.name.lower()).inc()
-                    self._keeper.note(StateRow(user_id, self._unix(), partition, state, call))
-                case Recall(user_ids):
-                    self._wanted.update(dict.fromkeys(user_ids))
-                    self._recall_asked.set()
-                case Forgotten(user_id):
-                    self._keeper.note(StateRow(user_id, self._unix()))
-                case Refused(link, reason, refused):
-                    metrics.REFUSED.labels(reason.value).inc(refused)
-                    log.warning("entries_refused", link=link, reason=reason.value, count=refused)
-                case CutOff(link):
-                    metrics.CUT_OFF.inc()
-                    self._links[link].fail(TooManySessions("the gateway holds more sessions than one may"))
-        if not self._router.collecting:
-            self._collected.set()
-
     def _send(self, effect: Send) -> None:
-        link = self._links.get(effect.link)
+        stream = self._streams.get(effect.stream)
         _counter(effect).inc()
-        if link is not None and not link.push(effect.frame):
+        if stream is not None and not stream.push(effect.frame):
             metrics.OVERFLOWS.inc()
 
 

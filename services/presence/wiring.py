@@ -9,13 +9,13 @@ from services.presence.accounts import rpc as accounts_rpc
 from services.presence.accounts.consumer import AccountsConsumer
 from services.presence.config import Config
 from services.presence.consumer import ACCOUNTS_GROUP, ACCOUNTS_TOPIC, TOPIC, Deliveries
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.core.router import Router
-from services.presence.expelling import Expulsions
-from services.presence.keeping import Keeper
+from services.presence.failed_replicas import FailedReplicas
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
-from services.presence.store import PostgresStates
+from services.presence.sql import PostgresStates
+from services.presence.state_writer import StateWriter
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
@@ -32,8 +32,8 @@ from services.runtime.postgres.store_clock import StoreClock
 
 GROUP = "presence"
 MIGRATIONS = Path(__file__).parent / "migrations"
-# Events of delivery.v1 taken at a time, when so many wait. Higher: the event loop is kept for longer, about 20 us each.
-# Lower: smaller frames for the gateways, each of which costs both sides as much as some ten events.
+# Events of delivery.v1 taken at a time, when so many wait. Raising it keeps the event loop for longer, about 20 us an
+# event; lowering it makes smaller frames for the gateways, each of which costs both sides as much as some ten events.
 MAX_BATCH = 500
 
 
@@ -51,9 +51,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     publisher = KafkaPublisher(config.kafka)
     router = Router(config.offline_delay_s, config.gateway_sessions, partition_of)
     feed = KafkaFeed(publisher)
-    keeper = Keeper(store, feed, config.state_interval_s)
-    expulsions = Expulsions(KafkaGroup(config.kafka, GROUP))
-    presence = Presence(router, keeper, store, expulsions, clock, config.collect_s)
+    writer = StateWriter(store, feed, config.state_interval_s)
+    failed_replicas = FailedReplicas(KafkaGroup(config.kafka, GROUP))
+    presence = Presence(router, writer, store, failed_replicas, clock, config.collect_s)
     _measure(router)
     consumer = KafkaConsumer(
         config.kafka,
@@ -79,15 +79,15 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
         Worker("presence-timers", presence.run_timers, needed=True),
-        Worker("presence-recalls", presence.run_recalls),
+        Worker("presence-recalls", presence.run_last_seen_loads),
         Worker("presence-restores", presence.run_restores),
-        Worker("presence-expulsions", expulsions.run),
+        Worker("presence-failed_replicas", failed_replicas.run),
     ]
-    return App([database, publisher, keeper, *workers, consumer, deletions], server)
+    return App([database, publisher, writer, *workers, consumer, deletions], server)
 
 
 def _measure(router: Router) -> None:
     """Asked for at each scrape, so that they cost nothing at each event."""
     metrics.SESSIONS.set_function(lambda: router.session_count)
-    metrics.GATEWAYS.set_function(lambda: router.link_count)
+    metrics.GATEWAYS.set_function(lambda: router.gateway_count)
     metrics.PARTITIONS.set_function(lambda: len(router.assignment.partitions))

@@ -1,4 +1,4 @@
-"""`python -m services.sfu`: one worker, or a pod of several."""
+"""`parley-sfu`, or `python -m services.sfu`: one worker, or a pod of several."""
 
 import os
 import sys
@@ -9,7 +9,13 @@ from services.sfu.pod.config import PodConfig
 from services.sfu.pod.wiring import build_pod, build_registry
 from services.sfu.wiring import build
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """Gives the exit status."""
     if wanted_workers(os.environ) == 1:
-        sys.exit(main("sfu", Config.from_env, build))
-    sys.exit(main("sfu", PodConfig.from_env, build_pod, build_registry))
+        return main("sfu", Config.from_env, build)
+    return main("sfu", PodConfig.from_env, build_pod, build_registry)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

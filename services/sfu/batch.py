@@ -92,9 +92,9 @@ class _Segments:
     def __init__(self, messages: Messages) -> None:
         memory = bytearray(self.SIZE * BATCH_SIZE)
         self._pinned: Any = ffi.from_buffer(memory)
-        for place in range(BATCH_SIZE):
-            self._HEAD.pack_into(memory, self.SIZE * place, self._HEAD.size + 2, _SOL_UDP, _UDP_SEGMENT)
-            messages.headers[place].msg_hdr.msg_control = self._pinned + self.SIZE * place
+        for index in range(BATCH_SIZE):
+            self._HEAD.pack_into(memory, self.SIZE * index, self._HEAD.size + 2, _SOL_UDP, _UDP_SEGMENT)
+            messages.headers[index].msg_hdr.msg_control = self._pinned + self.SIZE * index
         self.sizes = memoryview(memory).cast("H")[self._HEAD.size // 2 :: self.SIZE // 2]
 
 
@@ -106,7 +106,7 @@ def can_segment(sock: socket.socket) -> bool:
         return False
 
 
-# A message: its first packet's place, how many packets, and the size of all but the last, which may be smaller.
+# A message: its first packet's index, how many packets, and the size of all but the last, which may be smaller.
 _Message = tuple[int, int, int]
 
 
@@ -117,18 +117,18 @@ def segment(sizes: tuple[int, ...], most: int = MAX_SEGMENTS) -> tuple[_Message,
     Remembered: the receivers of one stream get packets of the same sizes. A size of 0 is no packet.
     """
     messages: list[_Message] = []
-    room = 0
-    for place, size in enumerate(sizes):
+    left = 0
+    for index, size in enumerate(sizes):
         if not size:
-            room = 0
-        elif room and size <= messages[-1][2]:
+            left = 0
+        elif left and size <= messages[-1][2]:
             first, count, each = messages[-1]
             messages[-1] = (first, count + 1, each)
             # A smaller one ends its message.
-            room = room - 1 if size == each else 0
+            left = left - 1 if size == each else 0
         else:
-            messages.append((place, 1, size))
-            room = min(most, MAX_SEGMENTED_BYTES // size) - 1
+            messages.append((index, 1, size))
+            left = min(most, MAX_SEGMENTED_BYTES // size) - 1
     return tuple(messages)
 
 
@@ -171,19 +171,19 @@ class SendmmsgBatch:
                 self._enter(begin, 1, 0, destination)
                 self._bytes += size
             return
-        for place, size in enumerate(sizes, begin):
-            self._lengths[place] = size
+        for index, size in enumerate(sizes, begin):
+            self._lengths[index] = size
         for first, count, each in segment(tuple(sizes), self._max_segments):
             self._enter(begin + first, count, each if count > 1 else 0, destination)
         self._bytes += sum(sizes)
 
-    def _enter(self, place: int, count: int, segment_size: int, destination: bytes) -> None:
-        """One more message: so many packets from a place on."""
+    def _enter(self, first: int, count: int, segment_size: int, destination: bytes) -> None:
+        """One more message: so many packets from the first on."""
         message = self._count
         self._names[message][:] = destination
         at = WORDS * message
         words = self._words
-        words[at + VECTORS] = self._vectors_address + VECTOR_BYTES * place
+        words[at + VECTORS] = self._vectors_address + VECTOR_BYTES * first
         words[at + VECTOR_COUNT] = count
         if segment_size:
             self._segments.sizes[message] = segment_size
@@ -228,8 +228,8 @@ class SendmmsgBatch:
             self._max_segments = 1
         address = self._words[WORDS * message + VECTORS]
         first = (address - self._vectors_address) // VECTOR_BYTES
-        for place in range(first, first + count):
-            packet = self._messages.buffers[place].view[: self._lengths[place]]
+        for index in range(first, first + count):
+            packet = self._messages.buffers[index].view[: self._lengths[index]]
             send_one(self._socket, packet, bytes(self._names[message]), self._count_dropped)
 
 

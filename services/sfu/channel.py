@@ -7,9 +7,9 @@ from google.protobuf.message import DecodeError
 from parley.sfu.v1 import channel_pb2
 
 from services.sfu.core.ids import ParticipantKey, UserId
-from services.sfu.core.participants import ReceiveQuality, SlotEntry, UnseenVideo
-from services.sfu.core.quality import Quality
-from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
+from services.sfu.core.selection.video_requests import MAX_VIDEO_REQUESTS, VideoRequest, VideoRequests
+from services.sfu.core.session.participants import ReceiveQuality, SlotEntry, UnseenVideo
+from services.sfu.core.session.quality import Quality
 
 _SOURCES = {
     None: channel_pb2.VIDEO_SOURCE_UNSPECIFIED,
@@ -18,7 +18,7 @@ _SOURCES = {
 }
 _SHARING = {channel_pb2.SCREEN_STATE_OFF: False, channel_pb2.SCREEN_STATE_ON: True}
 
-# Wishes for a screen full of people take a few kilobytes; what is larger is not one.
+# Requests for a screen full of people take a few kilobytes; what is larger is not one.
 MAX_MESSAGE_SIZE = 8192
 
 
@@ -76,7 +76,7 @@ def encode_quality(quality: Quality) -> bytes:
     return channel_pb2.ChannelMessage(connection_quality=told).SerializeToString()
 
 
-def decode_message(message: bytes) -> MuteState | Wishes | ReceiveQuality | None:
+def decode_message(message: bytes) -> MuteState | VideoRequests | ReceiveQuality | None:
     """What a client says, or None when it is nothing that clients say."""
     if len(message) > MAX_MESSAGE_SIZE:
         return None
@@ -89,7 +89,7 @@ def decode_message(message: bytes) -> MuteState | Wishes | ReceiveQuality | None
         state = decoded.media_state
         return MuteState(state.audio_muted, state.video_muted, _SHARING.get(state.screen))
     if kind == "set_video_slots":
-        return _wishes(decoded.set_video_slots)
+        return _read_requests(decoded.set_video_slots)
     if kind == "receive_quality":
         said = decoded.receive_quality
         return ReceiveQuality(_ratio(said.frozen_ratio), _ratio(said.concealed_ratio))
@@ -101,15 +101,15 @@ def _ratio(said: float) -> float:
     return min(said, 1.0) if said > 0 else 0.0
 
 
-def _wishes(asked: channel_pb2.SetVideoSlots) -> Wishes:
-    wishes = [
-        Wish(
+def _read_requests(asked: channel_pb2.SetVideoSlots) -> VideoRequests:
+    requests = [
+        VideoRequest(
             UserId(request.user_id),
             request.device_id,
             request.source == channel_pb2.VIDEO_SOURCE_SCREEN,
             max(request.max_height, 0),
             request.pinned,
         )
-        for request in asked.requests[:MAX_WISHES]
+        for request in asked.requests[:MAX_VIDEO_REQUESTS]
     ]
-    return Wishes(tuple(wishes), asked.max_streams if asked.max_streams > 0 else None)
+    return VideoRequests(tuple(requests), asked.max_streams if asked.max_streams > 0 else None)

@@ -4,8 +4,9 @@ participant leaves behind (DTLS, SCTP) is full of them, and far too little of it
 
 import gc
 
-# Participants that may leave, and the time that may pass after one left, before their remains are collected.
-# Higher: 140 KiB each stay longer. Lower: more pauses, of some 10 ms and more with each participant who is there.
+# Participants that may leave, and the time that may pass after one left, before what they left is collected. Raising
+# either keeps 140 KiB of each for longer; lowering it makes more pauses, of 10 ms and more with each participant that
+# is there.
 MAX_LEFT, MAX_WAIT_S = 100, 30.0
 
 

@@ -45,12 +45,13 @@ class Config:
     kafka: KafkaConfig
     media: MediaConfig
     node: Node
-    # Processes of the pod, one a core. Higher than the cores: they take turns. Lower: cores that do nothing.
+    # Processes of the pod, one a core. Raising it above the cores makes workers take turns; lowering it leaves cores
+    # unused.
     workers: int
     # Set by the pod: this worker ends with the process that started it.
     is_supervised: bool
-    # How long a stopping worker waits for its calls to go. Higher: slower stops where there is no other worker. Lower
-    # than signaling's PARLEY_HANDOFF_S and a few seconds: calls cut off.
+    # How long a stopping worker waits for its calls to go. Raising it makes stops slower where there is no other
+    # worker; lowering it below signaling's PARLEY_HANDOFF_S and a few seconds cuts calls off.
     drain_s: float
 
     @classmethod

@@ -3,10 +3,10 @@
 import asyncio
 
 from services.sfu.channel import MuteState
-from services.sfu.core.addresses import Route
-from services.sfu.core.participants import Participant
-from services.sfu.core.quality import QualityMeter
-from services.sfu.core.wishes import Wishes
+from services.sfu.core.selection.video_requests import VideoRequests
+from services.sfu.core.session.addresses import Route
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.quality import QualityMeter
 from services.sfu.dtls import Channel, DtlsConnection
 from services.sfu.egress import Outlet
 
@@ -35,7 +35,7 @@ class Connection(Outlet):
         self.starting: asyncio.Task[None] | None = None
         # What the client said last and was not heeded yet, and when it was heeded.
         self.muted: MuteState | None = None
-        self.wished: Wishes | None = None
+        self.video_requests: VideoRequests | None = None
         self.heeded_at = -1.0
         # The raw addresses that the worker knows it by.
         self.sources: set[bytes] = set()

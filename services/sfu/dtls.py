@@ -14,11 +14,11 @@ from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 from OpenSSL import SSL
 
 from services.runtime import tasks
-from services.sfu.core.answer import MAX_CHANNEL_MESSAGE_SIZE, SCTP_PORT
-from services.sfu.core.channel_guard import ChannelGuard, is_too_much
-from services.sfu.core.dtls_records import split_records
 from services.sfu.core.errors import PacketError
-from services.sfu.core.sdp import Fingerprint
+from services.sfu.core.session.channel_guard import ChannelGuard, is_too_much
+from services.sfu.core.wire.answer import MAX_CHANNEL_MESSAGE_SIZE, SCTP_PORT
+from services.sfu.core.wire.dtls_records import split_records
+from services.sfu.core.wire.sdp import Fingerprint
 from services.sfu.srtp import SrtpSession
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ CHANNEL_LABEL = "parley"
 # 128-bit GCM first: the default prefers 256 bits, which costs more a packet and gains nothing here.
 SRTP_PROFILES = [aiortc_dtls.SRTP_AEAD_AES_128_GCM, aiortc_dtls.SRTP_AES128_CM_SHA1_80]
 
-# Records that wait for the handshake. Higher: more memory for who floods. Lower: long flights are cut.
+# Records that wait for the handshake. Raising it costs memory in a flood; lowering it cuts long flights.
 _MAX_QUEUE = 32
 # Bytes that a client may leave unacknowledged on its channel before maps are held back.
 _MAX_CHANNEL_BACKLOG = 65536

@@ -4,22 +4,22 @@ from collections import deque
 from collections.abc import Mapping
 
 from services.sfu.batch import Batch
-from services.sfu.core.addresses import Allowance
-from services.sfu.core.copies import CopyGroup, Members, fill
-from services.sfu.core.effects import SendMedia, SendRepair, SendRtcp
 from services.sfu.core.errors import PacketError
-from services.sfu.core.forms import Image
+from services.sfu.core.forwarding.packet_formats import PacketTemplate
+from services.sfu.core.forwarding.subscribers import CopyGroup, Members, fill
 from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.session.addresses import Allowance
+from services.sfu.core.session.effects import SendMedia, SendRepair, SendRtcp
 from services.sfu.ports import Metrics
 from services.sfu.srtp import SrtpSession
 from services.sfu.udp import BATCH_SIZE
 
-# Datagrams of a handshake that wait until their address is proven. Higher: more memory for who invents addresses.
-# Lower: a flight of small records is cut, and the client asks for it again after a second.
+# Datagrams of a handshake that wait until their address is proven. Raising it costs memory for invented addresses;
+# lowering it cuts a flight of small records, which the client asks for again after a second.
 MAX_HELD = 16
 
-# Packets of one group that are to go out together: who gets them, their images, and the sizes of these.
-_Run = tuple[Members, list[Image], list[int]]
+# Packets of one group that are to go out together: who gets them, their templates, and the sizes of these.
+_Run = tuple[Members, list[PacketTemplate], list[int]]
 
 
 class Outlet:
@@ -56,15 +56,15 @@ class Egress:
         to, packet = effect.to, effect.packet
         if isinstance(to, CopyGroup):
             run = self._runs.get(to)
-            image = to.draw(packet, now)
-            size = image.size
+            template = to.render(packet, now)
+            size = template.size
             if run is not None and (run[0] is not to.members or len(run[1]) == BATCH_SIZE):
                 self._write_runs()
                 run = None
             if run is None:
-                self._runs[to] = (to.members, [image], [size])
+                self._runs[to] = (to.members, [template], [size])
             else:
-                run[1].append(image)
+                run[1].append(template)
                 run[2].append(size)
             return
         self._write_runs()
@@ -88,14 +88,14 @@ class Egress:
 
     def _write_runs(self) -> None:
         outlets, batch = self._outlets, self._batch
-        for members, images, sizes in self._runs.values():
+        for members, templates, sizes in self._runs.values():
             count = len(sizes)
             for receiver, numbers in members:
                 outlet = outlets.get(receiver)
                 if outlet is None or outlet.srtp is None or outlet.destination is None:
                     continue
                 buffers = batch.claim(count)
-                fill(images, numbers, buffers)
+                fill(templates, numbers, buffers)
                 protected = outlet.srtp.protect_all(buffers, sizes)
                 if not all(protected):
                     self._metrics.dropped("srtp_not_protected", protected.count(0))

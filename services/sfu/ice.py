@@ -6,14 +6,15 @@ from typing import Final
 
 from aioice import stun
 
-from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import Address
+from services.sfu.core.session.addresses import AddressBook, Route
 
 _MAGIC_COOKIE: Final = b"\x21\x12\xa4\x42"
 _BINDING: Final = (b"\x00\x01", b"\x01\x01")
 # What is read of a message before its password is known to be right. A check has six attributes in some 120 bytes, with
-# two user names of 256 characters 640. Higher: more work for strangers. Lower: checks with more in them are not heard.
+# two user names of 256 characters 640. Raising these lets strangers cost more work; lowering them refuses checks that
+# have more in them.
 MAX_ATTRIBUTES: Final = 16
 MAX_MESSAGE_SIZE: Final = 768
 _ATTRIBUTE_HEAD: Final = 4

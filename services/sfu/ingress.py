@@ -15,13 +15,14 @@ from services.sfu.udp import Inbox, open_inbox
 
 log: Final = structlog.get_logger()
 
-# While packets come often, the socket is looked at this often. Higher: delay, of half as much in the middle.
-# Lower: wake-ups, of 50 to 300 us of CPU each.
+# While packets come often, the socket is looked at this often. Raising it adds delay, half as much on average; lowering
+# it makes wake-ups, of 50 to 300 us of CPU each.
 DRAIN_PAUSE_S: Final = 0.002
-# From this rate on. Higher: a wake-up for nearly each packet. Lower: wake-ups that find nothing.
+# From this rate on the socket is drained on a timer. Raising it makes a wake-up for nearly each packet; lowering it
+# makes wake-ups that find nothing.
 BUSY_PACKETS_PER_S: Final = 300
 BUSY_WINDOW_S: Final = 0.05
-# Datagrams handled in one turn of the loop, so that a flood leaves room for the rest.
+# Datagrams handled in one turn of the loop, so that a flood leaves time for the rest.
 MAX_DRAIN: Final = 512
 
 # Takes a datagram: its buffer, size and raw source, and the time. Raises PacketError with the reason for a drop.
@@ -107,9 +108,9 @@ class Ingress:
                 break
         self._packets += packets
         self._bytes += total
-        self._judge(packets)
+        self._count_window(packets)
 
-    def _judge(self, packets: int) -> None:
+    def _count_window(self, packets: int) -> None:
         """Whether packets come so often that each wake-up would find few; counted in windows."""
         now = self._clock.monotonic()
         self._window_packets += packets

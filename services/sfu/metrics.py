@@ -5,7 +5,7 @@ from typing import get_args
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.sfu.core.ids import CallId
-from services.sfu.core.quality import Cause, Leg, Quality
+from services.sfu.core.session.quality import Cause, Leg, Quality
 
 _RTT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2)
 _JITTER_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import CallId, ParticipantKey
-from services.sfu.core.quality import Quality
-from services.sfu.core.sdp import Offer
+from services.sfu.core.session.effects import LeaveReason
+from services.sfu.core.session.quality import Quality
+from services.sfu.core.wire.sdp import Offer
 
 
 class MediaPlane(Protocol):
@@ -19,7 +19,7 @@ class MediaPlane(Protocol):
         """Whether a join of this key would replace a participant."""
 
     def admit(self, key: ParticipantKey, offer: Offer) -> str:
-        """Give the device a place; returns the SDP answer. Replaces a participant of the same key."""
+        """Admit the device; returns the SDP answer. Replaces a participant of the same key."""
 
     def remove(self, key: ParticipantKey) -> None:
         """End a device's media. Idempotent."""

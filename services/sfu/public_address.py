@@ -14,7 +14,8 @@ from aioice import stun
 from services.runtime.config import is_address
 
 DEADLINE_S = 20.0
-# Datagrams get lost. Higher: slower on a bad network. Lower: more questions than needed.
+# Datagrams get lost, so the server is asked again after this. Raising it is slower on a bad network; lowering it asks
+# more often than needed.
 ASK_AGAIN_S = 0.5
 
 

@@ -18,9 +18,9 @@ from services.runtime.ids import NewId
 from services.runtime.kafka.bus import Outgoing, Publisher
 from services.runtime.observability.failures import describe
 from services.sfu.config import Node
-from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import ParticipantKey, WorkerId
-from services.sfu.core.quality import Leg, Quality
+from services.sfu.core.session.effects import LeaveReason
+from services.sfu.core.session.quality import Leg, Quality
 from services.sfu.metrics import EVENTS_DROPPED
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ MEDIA_TOPIC = "media.events.v1"
 QUALITY_TOPIC = "media.quality.v1"
 NODES_TOPIC = "sfu.nodes.v1"
 
-# Events that wait for the broker. Higher: a longer outage loses nothing. Lower: less memory.
+# Events that wait for the broker. Raising it loses nothing in a longer outage; lowering it takes less memory.
 MAX_QUEUE = 10_000
 MAX_BATCH = 200
 RETRY_S = 0.5

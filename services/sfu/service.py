@@ -9,7 +9,7 @@ import structlog
 
 from services.sfu.core.errors import Draining, JoinTokenExpired, JoinTokenInvalid, SdpError, SfuError, WorkerFull
 from services.sfu.core.ids import CallId, ParticipantKey
-from services.sfu.core.sdp import parse_offer
+from services.sfu.core.wire.sdp import parse_offer
 from services.sfu.ports import JoinTokens, MediaPlane, Metrics
 
 log = structlog.get_logger()

@@ -14,13 +14,13 @@ from typing import cast
 
 from services.runtime import tasks
 from services.sfu.core.errors import PacketError
-from services.sfu.core.framing import Deframer, frame
 from services.sfu.core.ids import Address
+from services.sfu.core.wire.framing import Deframer, frame
 from services.sfu.ports import Metrics
 
 # What one read of the inner socket may be.
 _MAX_DATAGRAM = 2048
-# Datagrams taken in one turn of the loop, so that one connection leaves room for the rest.
+# Datagrams taken in one turn of the loop, so that one connection leaves time for the rest.
 _MAX_DRAIN = 64
 _BACKLOG_CONNECTIONS = 128
 _CHECK_INTERVAL_S = 0.5
@@ -28,22 +28,22 @@ _CHECK_INTERVAL_S = 0.5
 
 @dataclass(frozen=True)
 class TcpLimits:
-    """What connections may cost.
+    """What connections may cost. One is proven when the worker has answered its check with the right password."""
 
-    `connections`: higher: memory and sockets for strangers. `per_address`, `unproven_per_address`: of these, by one
-    remote address (of IPv6 one /64), in all and before the worker has answered; higher: few take all; lower: offices
-    behind one address are refused. `unproven_bytes`: what may come before that answer. `unproven_s`: how long
-    one may take until the worker has answered it, which it does only to who knows a participant's ICE password; lower:
-    slow networks fail. `silent_s`: higher: dead connections stay. `backlog_bytes`: what waits for a slow reader; more
-    is dropped: higher: old media, and memory. `slow_s`: who has that much waiting for that long is closed.
-    """
-
+    # All of them. Raising it costs memory and sockets for strangers; lowering it turns clients away.
     connections: int = 500
+    # Of one remote address (of IPv6 one /64), all and unproven ones. Raising them lets a few addresses take all;
+    # lowering them refuses offices behind one address.
     per_address: int = 64
     unproven_per_address: int = 8
+    # What may come on an unproven one, and how long it stays. Raising them costs memory for strangers; lowering them
+    # fails clients on slow networks.
     unproven_bytes: int = 16 * 1024
     unproven_s: float = 10.0
+    # Without a byte for this long it is closed. Raising it keeps dead connections; lowering it closes slow ones.
     silent_s: float = 30.0
+    # What waits for a slow reader, beyond which packets are dropped, and how long that may last before the connection
+    # is closed. Raising them sends old media and costs memory; lowering them drops media at short stalls.
     backlog_bytes: int = 256 * 1024
     slow_s: float = 5.0
 
@@ -135,7 +135,7 @@ class _Connection(asyncio.Protocol):
         self._inner: socket.socket | None = None
         self._began = self._heard_at = self._loop.time()
         self._received = 0
-        # Whose slot it takes, and whether the worker has answered it.
+        # The address that it counts for (holder_of), and whether the worker has answered it.
         self.holder = ""
         self.is_proven = False
         self._slow_since: float | None = None
@@ -224,7 +224,7 @@ class _Connection(asyncio.Protocol):
 
 
 def holder_of(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> str:
-    """Whose slot a connection from this address takes: an IPv4 address, or an IPv6 /64, which is one network's."""
+    """What a connection from this address counts for: an IPv4 address, or an IPv6 /64, which is one network's."""
     if not peer:
         return ""
     address = ip_address(peer[0].partition("%")[0])

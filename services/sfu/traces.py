@@ -1,9 +1,9 @@
 """The trace of each join, kept until the participant's first media: how long it took, as a span of its own."""
 
 from services.runtime.observability import tracing
-from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import ParticipantKey
-from services.sfu.core.quality import Quality
+from services.sfu.core.session.effects import LeaveReason
+from services.sfu.core.session.quality import Quality
 from services.sfu.ports import Events
 
 
@@ -15,7 +15,7 @@ class TracedEvents:
         self._waiting: dict[ParticipantKey, tracing.Span] = {}
 
     def admitted(self, key: ParticipantKey) -> None:
-        """A device was given a place by the RPC that is being served."""
+        """A device was admitted by the RPC that is being served."""
         self._waiting.pop(key, None)
         span = tracing.begin("first media", tracing.Kind.INTERNAL, tracing.current_header())
         if span:

@@ -16,9 +16,10 @@ import cffi
 from services.sfu.core.ids import Address
 from services.sfu.srtp import PacketBuffer
 
-# Datagrams a system call. Higher: fewer calls under load. Lower: less memory; idle traffic never fills it.
+# Datagrams a system call. Raising it makes fewer calls under load; lowering it takes less memory. Idle traffic never
+# fills it.
 BATCH_SIZE: Final = 128
-# Room for bursts of key frames while the process is busy elsewhere.
+# Holds bursts of key frames while the process is busy elsewhere.
 SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 
 _CDEF = """
@@ -33,7 +34,7 @@ struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
 int sendmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags);
 int recvmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags, void *timeout);
 """
-# Words of a `mmsghdr` (pointers, and lengths with their padding) and places in it, on every 64-bit Linux.
+# Words of a `mmsghdr` (pointers, and lengths with their padding) and offsets in it, on every 64-bit Linux.
 WORDS: Final = 8
 VECTORS: Final = 2
 VECTOR_COUNT: Final = 3
@@ -63,7 +64,7 @@ def open_socket(address: Address) -> socket.socket:
 
 
 class Messages:
-    """An array of `mmsghdr`, each with one vector and room for an address, read and written through memoryviews."""
+    """An array of `mmsghdr`, each with one vector and space for an address, read and written through memoryviews."""
 
     def __init__(self, family: int) -> None:
         self.name_size = 16 if family == socket.AF_INET else 28
@@ -79,12 +80,12 @@ class Messages:
         self.lengths = vectors[1::2]
         view = memoryview(self._names)
         self.names = [view[at : at + self.name_size] for at in range(0, len(view), self.name_size)]
-        for place in range(BATCH_SIZE):
-            header = self.headers[place].msg_hdr
-            header.msg_iov, header.msg_iovlen = self._vectors + place, 1
-            header.msg_name, header.msg_namelen = self._pinned + place * self.name_size, self.name_size
-            vectors[2 * place] = self.buffers[place].address
-            vectors[2 * place + 1] = PacketBuffer.SIZE
+        for index in range(BATCH_SIZE):
+            header = self.headers[index].msg_hdr
+            header.msg_iov, header.msg_iovlen = self._vectors + index, 1
+            header.msg_name, header.msg_namelen = self._pinned + index * self.name_size, self.name_size
+            vectors[2 * index] = self.buffers[index].address
+            vectors[2 * index + 1] = PacketBuffer.SIZE
 
 
 # A datagram that has come: the buffer it is in until the next are received, its bytes, and its raw source.
@@ -97,6 +98,8 @@ class Inbox(Protocol):
     After fewer than FEW the next call finds hardly any.
     """
 
+    # With fewer datagrams than this the socket is taken for empty. Raising it lets those that came meanwhile wait for
+    # the next look; lowering it makes calls that give nothing, each at the cost of two packets.
     FEW: ClassVar[int]
 
     def receive(self) -> Sequence[Datagram]: ...
@@ -126,8 +129,8 @@ class RecvfromInbox:
 class RecvmmsgInbox:
     """Many datagrams a system call."""
 
-    # What came while as many were handled. Higher: they wait for the next look. Lower: calls that give nothing, each
-    # at the cost of two packets.
+    # With fewer datagrams than this the socket is taken for empty. Raising it lets those that came meanwhile wait for
+    # the next look; lowering it makes calls that give nothing, each at the cost of two packets.
     FEW: ClassVar[int] = 6
 
     def __init__(self, sock: socket.socket) -> None:

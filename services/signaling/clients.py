@@ -4,8 +4,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
@@ -31,7 +29,7 @@ from services.signaling.core.errors import (
     SdpInvalid,
 )
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker
-from services.signaling.ports import Callees, MediaWorkers, Membership
+from services.signaling.ports import Callees, Membership
 
 if TYPE_CHECKING:
     from parley.messaging.v1.service_pb2_grpc import MembershipServiceAsyncStub
@@ -40,7 +38,7 @@ log = structlog.get_logger()
 AnswerT = TypeVar("AnswerT")
 
 MEMBERS_TIMEOUT_S = 3.0
-# What one conversation may bring upon itself, every time. A token that is refused is not: it is so for all of them.
+# Failures that may be of one conversation only. A refused token is none of them: it concerns all conversations.
 _MAY_BE_OF_ONE = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -53,14 +51,9 @@ _MAY_BE_OF_ONE = frozenset(
 JOIN_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 1.0
 END_CALL_TIMEOUT_S = 2.0
-# Channels to workers that are kept. Higher: idle connections. Lower: reconnects with many workers.
+# Channels to workers that are kept. Raising it keeps more idle connections; lowering it makes more reconnects with many
+# workers.
 MAX_CHANNELS = 256
-
-# Ended calls whose worker has not been told yet. When full, the worker is left to notice by itself.
-CLOSE_QUEUE_SIZE = 1_000
-CLOSE_ATTEMPTS = 5
-CLOSE_BACKOFF_S = 0.2
-CLOSE_TASKS = 4
 
 
 class GrpcMembers:
@@ -130,7 +123,7 @@ class GrpcMembers:
 class SfuClient:
     """See ports.MediaWorkers; keeps a channel to each process in use.
 
-    To each process, not to each address: what was learnt of one that died must not keep us from the next one there.
+    A channel belongs to a process, not to an address: the back-off after a dead process must not delay the next one.
     """
 
     name = "sfu-client"
@@ -203,65 +196,6 @@ class SfuClient:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         return channel
-
-
-class BackgroundCloser:
-    """See ports.MediaCloser: a bounded queue and a few tasks that try a bounded number of times."""
-
-    name = "media-closer"
-
-    def __init__(self, media: MediaWorkers) -> None:
-        self._media = media
-        self._queue: asyncio.Queue[_Ending] = asyncio.Queue(CLOSE_QUEUE_SIZE)
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def start(self) -> None:
-        self._tasks = [
-            tasks.keep(f"media-closer-{number}", self._run, label="media-closer") for number in range(CLOSE_TASKS)
-        ]
-
-    async def stop(self) -> None:
-        await tasks.stop(*self._tasks)
-
-    def close(self, worker: Worker, call_id: CallId) -> None:
-        """See ports.MediaCloser."""
-        self._put(_Ending(worker, call_id, partial(self._media.end_call, worker, call_id)))
-
-    def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
-        """See ports.MediaCloser."""
-        self._put(_Ending(worker, call_id, partial(self._media.remove, worker, call_id, user_id, device_id)))
-
-    def _put(self, ending: "_Ending") -> None:
-        try:
-            self._queue.put_nowait(ending)
-        except asyncio.QueueFull:
-            log.warning("media_close_dropped", call_id=ending.call_id, worker_id=ending.worker.worker_id)
-
-    async def _run(self) -> None:
-        while True:
-            await _carry_out(await self._queue.get())
-
-
-@dataclass(frozen=True)
-class _Ending:
-    """Media that a worker is to be told to end."""
-
-    worker: Worker
-    call_id: CallId
-    end: Callable[[], Awaitable[None]]
-
-
-async def _carry_out(ending: _Ending) -> None:
-    reason = ""
-    for attempt in range(CLOSE_ATTEMPTS):
-        try:
-            return await ending.end()
-        except MediaUnavailable as error:
-            reason = str(error)
-        if attempt + 1 < CLOSE_ATTEMPTS:
-            await asyncio.sleep(CLOSE_BACKOFF_S * 2**attempt)
-    log.warning("media_close_failed", call_id=ending.call_id, worker_id=ending.worker.worker_id, reason=reason)
-    return None
 
 
 @contextmanager

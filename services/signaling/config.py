@@ -20,8 +20,9 @@ class TurnConfig:
     urls: tuple[str, ...]
     # The `static-auth-secret` of coturn.
     secret: bytes
-    # An hour at most. Higher: leaked credentials relay for longer. Lower: slow clients cannot relay.
-    # A call that outlives them goes on; to change its path its client joins again, with a new grant's credentials.
+    # The life of TURN credentials, an hour at most. A call that outlives them goes on; to change its path its client
+    # joins again, with a new grant's credentials. Raising it lets leaked credentials relay for longer; lowering it
+    # leaves slow clients without a relay.
     ttl_s: int
 
     @classmethod
@@ -67,7 +68,7 @@ class Config:
     start: StartPolicy
     turn: TurnConfig
     push: PushConfig
-    # How long ended calls are kept. Higher: more rows. Lower: people miss older calls in their lists.
+    # How long ended calls are kept. Raising it keeps more rows; lowering it hides older calls from people's lists.
     retention: timedelta
 
     @classmethod

@@ -11,15 +11,17 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
+from services.runtime.clock import Clock
 from services.runtime.config import is_address
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable, WorkerNotOfCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId
-from services.signaling.core.placement import Node, NodeTable
+from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval, is_plausible
 from services.signaling.metrics import ANNOUNCEMENTS_PASSED_OVER
-from services.signaling.ports import Store, WallClock
+from services.signaling.ports import Store
+from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 
 log = structlog.get_logger()
@@ -37,37 +39,37 @@ MEMBERS_GROUP = "signaling-members"
 ACCOUNTS_GROUP = "signaling-accounts"
 
 
-class NodeConsumer:
+class WorkerConsumer:
     """Keeps the table of workers; every replica reads all of it, from the start."""
 
-    def __init__(self, nodes: NodeTable, nudge: Callable[[], None], clock: WallClock) -> None:
-        """`nudge` is called when some worker's calls must be looked at."""
-        self._nodes = nodes
+    def __init__(self, workers: WorkerTable, wake: Callable[[], None], clock: Clock) -> None:
+        """`wake` is called when some worker's calls must be looked at."""
+        self._workers = workers
         self._clock = clock
-        self._nudge = nudge
+        self._wake = wake
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent: an older announcement changes nothing. One that has no meaning is passed over."""
         for record in records:
             if record.value is None:
-                self._nodes.remove(WorkerId(record.key.decode(errors="replace")))
-                self._nudge()
+                self._workers.remove(WorkerId(record.key.decode(errors="replace")))
+                self._wake()
                 continue
-            node = _decode_node(record)
-            if node is None:
-                # Not parked: each replica reads it at each start, and the worker says it anew in 2 s.
+            announcement = _decode_announcement(record)
+            if announcement is None:
+                # Not parked: each replica reads it at each start, and the worker announces itself again in 2 s.
                 ANNOUNCEMENTS_PASSED_OVER.inc()
                 log.warning("announcement_unreadable", offset=record.offset)
-            elif self._nodes.announce(node, self._clock.now()):
-                self._nudge()
+            elif self._workers.announce(announcement, self._clock.now()):
+                self._wake()
 
 
 class MediaConsumer:
     """Gives the workers' reports to the calls; other events are passed over.
 
-    Believed is a report of the worker that carries the call (the core asks); which worker wrote it the broker cannot
-    tell, since all workers are one Kafka user. Parked is what no honest worker says: of a call under another's key, of
-    one that was never placed on it, or what is not for workers to say.
+    A report counts if it names the worker that carries the call (the core checks). The broker cannot tell which worker
+    wrote it, since all workers are one Kafka user. Parked is what no honest worker writes: an event under another
+    call's key, about a call that was never placed on the worker, or of a kind that workers may not write.
     """
 
     def __init__(self, service: CallsService) -> None:
@@ -100,20 +102,19 @@ class QualityConsumer:
 
 
 class MembersConsumer:
-    """Takes people who left a group's conversation out of its call, lets in who came, and ends the call of two who may
-    not talk any more."""
+    """Brings the members of calls in line with conversations, and ends the call of two who may not talk any more."""
 
-    def __init__(self, service: CallsService) -> None:
-        self._service = service
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent: asks who is in it now. Raises PoisonRecord, TransientFailure, StoreUnavailable."""
         for kind, conversation_id in dict.fromkeys(_conversation_event(record) for record in records):
             try:
                 if kind == "conversation_changed":
-                    await self._service.note_members(conversation_id)
+                    await self._roster.sync_call_of_group(conversation_id)
                 elif kind == "pair_closed":
-                    await self._service.note_closed(conversation_id)
+                    await self._roster.end_closed_pair(conversation_id)
             except CallNotFound:
                 continue
             except MembersUnavailable as error:
@@ -154,7 +155,7 @@ def _decode_quality(record: Incoming) -> QualityReport:
     return QualityReport(key, report_time, legs)
 
 
-def _decode_node(record: Incoming) -> Node | None:
+def _decode_announcement(record: Incoming) -> WorkerAnnouncement | None:
     try:
         message = sfu_events.NodeAnnouncement.FromString(record.value or b"")
         announce_time = message.announce_time.ToDatetime(UTC)
@@ -164,10 +165,10 @@ def _decode_node(record: Incoming) -> Node | None:
         return None
     if not message.worker_id or message.worker_id.encode() != record.key or not is_address(message.grpc_address):
         return None
-    # What is no number would be more than all others to a comparison, or less.
+    # A figure that is not a number would break comparisons.
     if message.max_participants <= 0 or message.participants < 0 or not 0 <= message.cpu_ratio < inf:
         return None
-    return Node(
+    return WorkerAnnouncement(
         worker=Worker(WorkerId(message.worker_id), message.grpc_address, start_time),
         region=message.region,
         announce_time=announce_time,

@@ -1,10 +1,8 @@
 """Signaling's own metrics."""
 
-from collections.abc import Mapping
-
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.signaling.core.model import CallState, EndReason, MoveReason
+from services.signaling.core.model import EndReason, MoveReason
 
 RING_SECONDS = Histogram(
     "signaling_ring_to_answer_seconds",
@@ -43,36 +41,3 @@ for _cause in MoveReason:
     MOVE_SECONDS.labels(_cause.value)
 for _stage in ("members", "placement", "join", "media"):
     SETUP_FAILURES.labels(_stage)
-
-
-class PrometheusMetrics:
-    """See ports.Metrics."""
-
-    def call_answered(self, ring_s: float) -> None:
-        """See ports.Metrics."""
-        RING_SECONDS.observe(ring_s)
-
-    def media_started(self, since_answer_s: float) -> None:
-        """See ports.Metrics."""
-        MEDIA_SECONDS.observe(since_answer_s)
-
-    def call_ended(self, reason: EndReason) -> None:
-        """See ports.Metrics."""
-        CALLS_ENDED.labels(reason.value).inc()
-
-    def setup_failed(self, stage: str) -> None:
-        """See ports.Metrics."""
-        SETUP_FAILURES.labels(stage).inc()
-
-    def call_moved(self, reason: MoveReason) -> None:
-        """See ports.Metrics."""
-        MOVES.labels(reason.value).inc()
-
-    def move_completed(self, reason: MoveReason, took_s: float) -> None:
-        """See ports.Metrics."""
-        MOVE_SECONDS.labels(reason.value).observe(took_s)
-
-    def calls_counted(self, by_state: Mapping[CallState, int]) -> None:
-        """See ports.Metrics."""
-        for state in (CallState.RINGING, CallState.ACTIVE):
-            CALLS.labels(state.value).set(by_state.get(state, 0))

@@ -6,19 +6,22 @@ from dataclasses import dataclass, replace
 import structlog
 
 from services.runtime.errors import StoreUnavailable, is_outage
+from services.signaling import metrics
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import Move, WorkerLost
 from services.signaling.core.model import Call, CallId, CallState, MoveReason, Worker, WorkerId
-from services.signaling.core.placement import Node, NodeTable
+from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
 
-# Most calls that one look takes from a worker before it asks for more. Higher: longer lists.
+# Calls that one query takes from a worker. Raising it makes longer lists; lowering it makes more queries for a full
+# worker.
 MOVE_LIMIT = 200
-# Calls that are moved at once: each waits for the database most of the time, and those of a lost worker hear
-# nothing meanwhile. Higher: fewer connections for everybody else. Lower: the last call of a full worker waits longer.
+# Calls that are moved at once: each waits for the database most of the time, and those of a lost worker are silent
+# meanwhile. Raising it leaves fewer connections for everything else; lowering it makes the last call of a full worker
+# wait longer.
 MOVES_AT_ONCE = 6
 
 
@@ -29,9 +32,9 @@ class CallMoves:
     store: Store
     changes: CallChanges
     media: MediaWorkers
-    nodes: NodeTable
+    workers: WorkerTable
 
-    async def move_as_asked(self, call_id: CallId, worker_id: WorkerId | None) -> Call:
+    async def move_on_request(self, call_id: CallId, worker_id: WorkerId | None) -> Call:
         """An operator moves a call, to the named worker or to the best of the others.
 
         Idempotent for a named worker. Raises CallNotFound, CallEnded, NoMediaWorker.
@@ -55,33 +58,33 @@ class CallMoves:
         How many calls it keeps because no other worker has room; at most MOVE_LIMIT are counted. Idempotent.
         Raises WorkerNotFound, MediaUnavailable.
         """
-        node = self._heard_of(worker_id)
-        await self.media.set_draining(node.worker, True)
+        announcement = self._find_announced(worker_id)
+        await self.media.set_draining(announcement.worker, True)
         # The other replicas read the worker's own announcement; here it holds from now on.
-        self.nodes.announce(replace(node, draining=True))
-        await self._evacuate(node.worker, MoveReason.DRAIN)
-        return len(await self.store.list_on(node.worker, MOVE_LIMIT))
+        self.workers.announce(replace(announcement, draining=True))
+        await self._evacuate(announcement.worker, MoveReason.DRAIN)
+        return len(await self.store.list_on(announcement.worker, MOVE_LIMIT))
 
     async def undrain(self, worker_id: WorkerId) -> None:
         """Take a worker into service again. Idempotent. Raises WorkerNotFound, MediaUnavailable."""
-        node = self._heard_of(worker_id)
-        await self.media.set_draining(node.worker, False)
-        self.nodes.announce(replace(node, draining=False))
+        announcement = self._find_announced(worker_id)
+        await self.media.set_draining(announcement.worker, False)
+        self.workers.announce(replace(announcement, draining=False))
 
     async def rescue(self, call: Call) -> Call:
         """The call on a live worker: as it is, or moved when its worker is gone. Raises NoMediaWorker, CallEnded."""
-        if call.worker is None or await self._why_leave(call.worker) is not MoveReason.WORKER_LOST:
+        if call.worker is None or await self._reason_to_leave(call.worker) is not MoveReason.WORKER_LOST:
             return call
         target = self._choose(call)
         if target is None:
-            self.changes.metrics.setup_failed("placement")
+            metrics.SETUP_FAILURES.labels("placement").inc()
             raise NoMediaWorker("no media worker has room")
         return await self.changes.apply(call.call_id, Move(call.worker, target, MoveReason.WORKER_LOST))
 
     async def inspect_workers(self) -> None:
         """Move the calls of workers that died or are about to stop. Raises StoreUnavailable."""
         for worker in await self.store.list_workers():
-            why = await self._why_leave(worker)
+            why = await self._reason_to_leave(worker)
             if why:
                 await self._evacuate(worker, why)
 
@@ -91,28 +94,28 @@ class CallMoves:
             return
         log.warning("worker_lost", worker_id=worker.worker_id)
         # No more calls go there; if it was a mistake, its next announcement brings it back.
-        self.nodes.remove(worker.worker_id)
+        self.workers.remove(worker.worker_id)
         for known in await self.store.list_workers():
             if known.is_same_process(worker):
                 await self._evacuate(known, MoveReason.WORKER_LOST)
 
-    async def _why_leave(self, worker: Worker) -> MoveReason | None:
-        node = self.nodes.find(worker.worker_id, self.changes.clock.now())
-        if node is None:
+    async def _reason_to_leave(self, worker: Worker) -> MoveReason | None:
+        announcement = self.workers.find(worker.worker_id, self.changes.clock.now())
+        if announcement is None:
             # Silence alone may be the broker's.
-            is_there = await self.media.is_reachable(self.nodes.current(worker))
+            is_there = await self.media.is_reachable(self.workers.current(worker))
             return None if is_there else MoveReason.WORKER_LOST
-        if not node.worker.is_same_process(worker):
+        if not announcement.worker.is_same_process(worker):
             return MoveReason.WORKER_LOST
-        return MoveReason.DRAIN if node.draining else None
+        return MoveReason.DRAIN if announcement.draining else None
 
     async def _evacuate(self, worker: Worker, why: MoveReason) -> None:
-        room = asyncio.Semaphore(MOVES_AT_ONCE)
+        slots = asyncio.Semaphore(MOVES_AT_ONCE)
 
         async def move(call_id: CallId) -> bool:
-            async with room:
+            async with slots:
                 try:
-                    return await self._move_away(call_id, worker, why)
+                    return await self._move_call(call_id, worker, why)
                 except StoreUnavailable as error:
                     if await is_outage(error):
                         raise
@@ -131,7 +134,7 @@ class CallMoves:
             if len(call_ids) < MOVE_LIMIT or not any(moved):
                 return
 
-    async def _move_away(self, call_id: CallId, worker: Worker, why: MoveReason) -> bool:
+    async def _move_call(self, call_id: CallId, worker: Worker, why: MoveReason) -> bool:
         """Whether the call is not on that process any more."""
         call = await self.store.find(call_id)
         if call is None or call.worker is None or not call.worker.is_same_process(worker):
@@ -152,18 +155,18 @@ class CallMoves:
 
     def _choose(self, call: Call) -> Worker | None:
         now = self.changes.clock.now()
-        seats = max(len(call.joined), 1)
-        target = self.nodes.choose(seats, now, besides=call.worker)
+        participants = max(len(call.joined), 1)
+        target = self.workers.choose(participants, now, exclude=call.worker)
         if target:
-            self.nodes.note_placement(target.worker_id, seats, now)
+            self.workers.note_placement(target.worker_id, participants, now)
         return target
 
-    def _heard_of(self, worker_id: WorkerId) -> Node:
-        node = self.nodes.find(worker_id, self.changes.clock.now())
-        if node is None:
+    def _find_announced(self, worker_id: WorkerId) -> WorkerAnnouncement:
+        announcement = self.workers.find(worker_id, self.changes.clock.now())
+        if announcement is None:
             raise WorkerNotFound(f"no media worker called {worker_id!r} is heard of")
-        return node
+        return announcement
 
     def _named(self, worker_id: WorkerId) -> Worker | None:
-        node = self.nodes.find(worker_id, self.changes.clock.now())
-        return node.worker if node and not node.draining else None
+        announcement = self.workers.find(worker_id, self.changes.clock.now())
+        return announcement.worker if announcement and not announcement.draining else None

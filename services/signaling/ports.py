@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from services.signaling.core.grants import Claims, IceServer
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.model import (
     Call,
     CallId,
     CallState,
     ConversationId,
     DeviceId,
-    EndReason,
-    MoveReason,
     UserId,
     Worker,
 )
 from services.signaling.core.quality import QualityReport, UserQuality
-from services.signaling.core.settings import CallSettings
 
 
 class Record(NamedTuple):
@@ -30,52 +27,52 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ClientKey:
+class IdempotencyKey:
     """A client's own id for a call it places, or for what it does in one; unique per user."""
 
     user_id: UserId
     client_call_id: str
 
     @classmethod
-    def of_request(cls, user_id: UserId, call_id: CallId, kind: str, client_request_id: str) -> "ClientKey | None":
+    def of_request(cls, user_id: UserId, call_id: CallId, kind: str, client_request_id: str) -> "IdempotencyKey | None":
         """Of a request in a call; None without an id. No client's id of a call has a line break."""
         return cls(user_id, f"{kind}\n{call_id}\n{client_request_id}") if client_request_id else None
 
 
 @dataclass(frozen=True)
 class Created:
-    """The call is stored, and its members are taken by it."""
+    """The call is stored, and those whom it rings are busy with it."""
 
 
 @dataclass(frozen=True)
-class KeyKnown:
+class AlreadyStarted:
     """Nothing was stored: the client has placed this call before."""
 
     call: Call
 
 
 @dataclass(frozen=True)
-class CallerTaken:
+class CallerBusy:
     """Nothing was stored: the caller is in this other call; None when it has ended since."""
 
     call: Call | None
 
 
 @dataclass(frozen=True)
-class CalleesTaken:
-    """Nothing was stored: these members, who were to be rung, are held by other calls."""
+class CalleesBusy:
+    """Nothing was stored: these members, who were to be rung, are busy with other calls."""
 
     user_ids: tuple[UserId, ...]
 
 
 @dataclass(frozen=True)
-class GroupTaken:
+class GroupCallExists:
     """Nothing was stored: the group has this call already; None when it has ended since."""
 
     call: Call | None
 
 
-Creation = Created | KeyKnown | CallerTaken | CalleesTaken | GroupTaken
+CreateResult = Created | AlreadyStarted | CallerBusy | CalleesBusy | GroupCallExists
 
 
 @dataclass(frozen=True)
@@ -99,36 +96,36 @@ class Callees:
 class Store(Protocol):
     """The calls, durable and shared by all replicas. Every method may raise StoreUnavailable."""
 
-    async def create(self, call: Call, key: ClientKey, records: Sequence[Record]) -> Creation:
+    async def create(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> CreateResult:
         """Store a new call, its client's id and its events, all or nothing.
 
-        A call that has not ended takes those that it holds (Call.holds): none of them can be held by another one. A
-        group has one such call.
+        The users who are busy with the call (Call.busy_user_ids) can be busy with no other one. A group has one running
+        call.
         """
 
     async def save(
-        self, call: Call, records: Sequence[Record], key: ClientKey | None = None, *, same_holds: bool = False
+        self, call: Call, records: Sequence[Record], key: IdempotencyKey | None = None, *, same_busy: bool = False
     ) -> None:
-        """Store a call's next version and its events, all or nothing; whom it does not hold any more is free.
+        """Store a call's next version and its events, all or nothing; a user who is not busy with it any more is free.
 
-        Raises VersionConflict unless the stored version is the one just below, UserTaken when another call holds one
-        that this one would. `same_holds`: the version before held the same people.
+        Raises VersionConflict unless the stored version is the one just below, UserBusy when another call has one of
+        its users. `same_busy`: the same users were busy with the version before.
         """
 
-    async def keep_key(self, key: ClientKey, call_id: CallId) -> None:
+    async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:
         """Let the client's id stand for a call that it did not change; one that is known stays as it is."""
 
     async def find(self, call_id: CallId) -> Call | None:
         """The call as it stands."""
 
-    async def find_by_key(self, key: ClientKey) -> Call | None:
+    async def find_by_key(self, key: IdempotencyKey) -> Call | None:
         """The call that the client's id stands for."""
 
     async def list_active(self, user_id: UserId) -> Sequence[Call]:
         """The calls that have not ended and that this user is told of, oldest first."""
 
-    async def find_holding(self, user_id: UserId) -> Call | None:
-        """The call that holds this user."""
+    async def find_busy_with(self, user_id: UserId) -> Call | None:
+        """The call that this user is busy with: in it, or rung by it."""
 
     async def find_of_group(self, conversation_id: ConversationId) -> Call | None:
         """The call of a group that has not ended."""
@@ -136,11 +133,11 @@ class Store(Protocol):
     async def list_placed(self, user_id: UserId, since: datetime, limit: int) -> Sequence[datetime]:
         """When the user placed calls, the newest first."""
 
-    async def list_besieged(
+    async def list_over_ring_limit(
         self, user_ids: Sequence[UserId], conversation_id: ConversationId, since: datetime, limit: int
     ) -> Sequence[UserId]:
-        """Those of these people who were called by others `limit` times since then, and to whom this conversation is
-        strange: they never were in a call of it."""
+        """Those of these people who were called by others `limit` times since then, and never were in a call of this
+        conversation."""
 
     async def list_ended(self, user_id: UserId, before: CallId | None, limit: int) -> Sequence[Call]:
         """The user's calls that have ended, the newest first, below `before`."""
@@ -176,14 +173,7 @@ class Store(Protocol):
         """How many calls ring and run."""
 
 
-class WallClock(Protocol):
-    """A source of time, so that tests can turn it by hand."""
-
-    def now(self) -> datetime:
-        """The time in UTC."""
-
-
-class Announcer(Protocol):
+class EventsOf(Protocol):
     """Makes the events that tell of a call's change."""
 
     def __call__(self, before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
@@ -233,52 +223,3 @@ class MediaCloser(Protocol):
 
     def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
         """The same for one device."""
-
-
-class JoinTokens(Protocol):
-    """Signs and reads join tokens."""
-
-    def sign(self, claims: Claims) -> str:
-        """The token."""
-
-    def read(self, token: str) -> Claims:
-        """What a token of ours says, however old. Raises JoinTokenInvalid."""
-
-
-class TurnServers(Protocol):
-    """The relays for clients that cannot reach a worker directly."""
-
-    def servers_for(self, credential_id: str, now: datetime) -> tuple[IceServer, ...]:
-        """With credentials for an hour at most, in a name that the relay counts by; none when there are no relays."""
-
-
-class Timers(Protocol):
-    """Wakes this replica in time; the table's due_time is what survives it."""
-
-    def schedule(self, call_id: CallId, due_time: datetime) -> None:
-        """Have the call looked at then. Forgetting it only makes it late by a sweep."""
-
-
-class Metrics(Protocol):
-    """What operators see."""
-
-    def call_answered(self, ring_s: float) -> None:
-        """Time from the ring to the answer."""
-
-    def media_started(self, since_answer_s: float) -> None:
-        """Time from the answer until all sides had media."""
-
-    def call_ended(self, reason: EndReason) -> None:
-        """A call ended."""
-
-    def setup_failed(self, stage: str) -> None:
-        """A call could not be set up: `members`, `placement`, `join` or `media`."""
-
-    def call_moved(self, reason: MoveReason) -> None:
-        """A call began to move to another worker."""
-
-    def move_completed(self, reason: MoveReason, took_s: float) -> None:
-        """All devices have media on the new worker."""
-
-    def calls_counted(self, by_state: Mapping[CallState, int]) -> None:
-        """The calls of all replicas that have not ended."""

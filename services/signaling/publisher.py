@@ -11,7 +11,7 @@ from parley.presence.v1 import events_pb2 as presence_events
 
 from services.runtime.ids import NewId
 from services.signaling.core.model import RUNG, Call, CallState, LegState, UserId
-from services.signaling.encoding import encode_call, encode_time
+from services.signaling.mapping import encode_call, encode_time
 from services.signaling.ports import Record
 
 CALLS_TOPIC = "calls.events.v1"
@@ -23,8 +23,8 @@ _LOUD = RUNG - {LegState.SILENT}
 
 
 @dataclass(frozen=True)
-class CallAnnouncer:
-    """See ports.Announcer."""
+class CallEvents:
+    """See ports.EventsOf."""
 
     new_id: NewId
 
@@ -62,7 +62,7 @@ def _loud(call: Call | None) -> set[UserId]:
 def _deliveries(before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
     frame = gateway_service.SubscribeResponse(event=gateway_messages.DeviceEvent(call=encode_call(call)))
     data = frame.SerializeToString()
-    # Who goes is told so once.
+    # People who leave the conversation are told once.
     told = dict.fromkeys((*call.audience, *(before.audience if before else ())))
     return [
         Record(
@@ -77,7 +77,7 @@ def _deliveries(before: Call | None, call: Call, now: datetime) -> Sequence[Reco
 
 
 def _activity(call: Call, user_id: UserId) -> presence_events.CallActivity:
-    """What presence is to show of it: who takes part in an answered call is in it."""
+    """What presence shows of it: people who are in an answered call are in a call."""
     takes_part = any(leg.user_id == user_id for leg in call.joined)
     return presence_events.CallActivity(
         call_id=call.call_id, version=call.version, in_call=call.state is CallState.ACTIVE and takes_part

@@ -1,4 +1,4 @@
-"""Push requests as signed webhooks to whoever wakes sleeping phones."""
+"""Push requests as signed webhooks, to a provider that wakes sleeping phones."""
 
 import asyncio
 import json
@@ -13,21 +13,23 @@ import structlog
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
 
+from services.runtime.clock import Clock
 from services.runtime.http.webhooks import signed_headers
 from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key
 from services.signaling.metrics import PUSHES
-from services.signaling.ports import WallClock
 
 log = structlog.get_logger()
 
 GROUP = "signaling-push"
 POST_TIMEOUT_S = 3.0
-# Tries of one request, and the wait after the first, doubled each time. A ring that comes late helps nobody.
+# How often one request is tried, and the wait after the first try, doubled each time. Raising them rings phones late,
+# which helps nobody; lowering them gives up on a provider that is away for a moment.
 ATTEMPTS = 4
 BACKOFF_S = 0.25
-# Posts at once. Higher: a burst reaches phones sooner. Lower: a slow provider holds fewer connections.
+# Posts at once. Raising it reaches phones sooner in a burst; lowering it gives a slow provider fewer connections.
 PARALLEL = 16
-# How late the news that a ring has ended is still of use.
+# How late the news that a ring has ended is still of use. Raising it wakes phones for old news; lowering it leaves
+# phones ringing.
 ENDED_USE_S = 60.0
 _KINDS = {
     calls_events.PUSH_KIND_RING: "ring",
@@ -37,7 +39,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class PushRequest:
-    """One webhook: its body, its id for the receiver to drop repeats by, and until when it is of use."""
+    """One webhook: its body, the id by which the receiver drops repeats, and the time until which it is of use."""
 
     event_id: str
     body: bytes
@@ -80,7 +82,7 @@ class WebhookPusher:
         self,
         url: str,
         secret: bytes | Sequence[bytes],
-        clock: WallClock,
+        clock: Clock,
         backoff_s: float = BACKOFF_S,
         timeout_s: float = POST_TIMEOUT_S,
     ) -> None:

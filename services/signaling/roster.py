@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import Contended, ConversationNotFound
-from services.signaling.core.inputs import SetMembers, Sever
+from services.signaling.core.inputs import PairClosed, SetMembers
 from services.signaling.core.model import Call, ConversationId, LegState, UserId
 from services.signaling.ports import Members, Store
 
-# Each further attempt means that the members changed between two readings.
+# How often members are read again. Each further attempt means that they changed between two readings. Raising it lets a
+# request wait longer; lowering it refuses requests that could succeed.
 SYNC_ATTEMPTS = 6
 # No conversation has it.
 NOWHERE = ConversationId("00000000-0000-0000-0000-000000000000")
@@ -23,10 +24,10 @@ class Roster:
     members: Members
 
     async def sync(self, call: Call) -> frozenset[UserId]:
-        """Have a group's call hold who is in the conversation, and nobody else; who that is.
+        """Bring the members of a group's call in line with the conversation. Gives the members.
 
-        What was read is read again once it is written: whoever went in between, and whose event found the call as it
-        was before, would be in it for good. Raises MembersUnavailable, CallNotFound, Contended.
+        The members are read again once they are written: somebody who left in between, and whose event found the call
+        as it was before, would stay in it for good. Raises MembersUnavailable, CallNotFound, Contended.
         """
         user_ids = await self._members_of(call.conversation_id)
         if user_ids == {leg.user_id for leg in call.legs if leg.state is not LegState.GONE}:
@@ -39,38 +40,38 @@ class Roster:
             user_ids = read_again
         raise Contended
 
-    async def settle(self, call: Call) -> None:
-        """What has just begun, by what was known before: those who went meanwhile are not in it, and who may not ring
-        the other does not. The event of it may have come before there was a call. Raises MembersUnavailable, Contended.
+    async def recheck(self, call: Call) -> None:
+        """Check a new call again, because an event may have come before there was a call: members who left meanwhile
+        are out, and a caller who may not ring the other any more does not. Raises MembersUnavailable, Contended.
         """
         if call.group:
             await self.sync(call)
         elif not await self._may_ring(call):
-            await self.changes.apply(call.call_id, Sever())
+            await self.changes.apply(call.call_id, PairClosed())
 
-    async def confirm(self, call: Call, user_id: UserId) -> None:
-        """The same when somebody answers, who consents by that: settings do not count, a block does."""
+    async def check_answer(self, call: Call, user_id: UserId) -> None:
+        """Check a call when somebody answers it. By answering they consent, so settings do not count; a block does."""
         if call.group:
             await self.sync(call)
         elif not await self._may_talk(call, user_id):
-            await self.changes.apply(call.call_id, Sever())
+            await self.changes.apply(call.call_id, PairClosed())
 
-    async def ask_in_vain(self) -> None:
-        """Take the time of a question, and have its outages. Raises MembersUnavailable."""
+    async def ask_for_nobody(self) -> None:
+        """Take as long as a real question, and fail as it would. Raises MembersUnavailable."""
         await self._members_of(NOWHERE)
 
-    async def sync_group(self, conversation_id: ConversationId) -> None:
-        """The same for the call that runs in a group, if there is one."""
+    async def sync_call_of_group(self, conversation_id: ConversationId) -> None:
+        """`sync` for the call that runs in a group, if there is one."""
         call = await self.store.find_of_group(conversation_id)
         if call:
             await self.sync(call)
 
-    async def sever(self, conversation_id: ConversationId) -> None:
+    async def end_closed_pair(self, conversation_id: ConversationId) -> None:
         """End the call of two who may not talk any more. Raises MembersUnavailable, Contended."""
         for user_id in await self._members_of(conversation_id):
-            call = await self.store.find_holding(user_id)
+            call = await self.store.find_busy_with(user_id)
             if call and call.conversation_id == conversation_id and not await self._may_ring(call):
-                await self.changes.apply(call.call_id, Sever())
+                await self.changes.apply(call.call_id, PairClosed())
 
     async def admins_of(self, call: Call) -> frozenset[UserId]:
         """Who may moderate the call; nobody, if it is none of a group. Raises MembersUnavailable."""

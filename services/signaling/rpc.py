@@ -13,17 +13,23 @@ from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
 from services.runtime.observability import tracing
+from services.runtime.user_ids import USER_ID_RULE, is_user_id
 from services.signaling.core import errors
+from services.signaling.core.call_settings import find_fault
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
-from services.signaling.core.settings import find_fault
-from services.signaling.encoding import encode_call, encode_grant, encode_record, encode_settings, to_settings
+from services.signaling.mapping import (
+    encode_call,
+    encode_grant,
+    encode_record,
+    encode_settings,
+    to_settings,
+)
 from services.signaling.moves import CallMoves
 from services.signaling.service import CallsService
 from services.signaling.starting import StartRequest
 
 MAX_OFFER_BYTES = 64 * 1024
 MAX_TOKEN_CHARS = 4096
-MAX_USER_ID_CHARS = 128
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 50
 _DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -60,10 +66,10 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(service: CallsService) -> list[Api]:
+def apis(service: CallsService, moves: CallMoves) -> list[Api]:
     """What the server serves."""
     servicer = CallsServicer(service)
-    operations = OperationsServicer(service.moves)
+    operations = OperationsServicer(moves)
     return [
         Api(
             "parley.calls.v1.CallOperationsService",
@@ -130,7 +136,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         self, request: api.RenewMediaGrantRequest, context: Context
     ) -> api.RenewMediaGrantResponse:
         device_id = _device_id(request.device_id)
-        grant = await self._service.renew_grant(_call_id(request.call_id), _me(), device_id)
+        grant = await self._service.access.renew_grant(_call_id(request.call_id), _me(), device_id)
         return api.RenewMediaGrantResponse(grant=encode_grant(grant))
 
     async def JoinMedia(self, request: api.JoinMediaRequest, context: Context) -> api.JoinMediaResponse:
@@ -138,7 +144,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
             raise InvalidRequest("sdp_offer", "is empty or over 64 KiB")
         if len(request.join_token) > MAX_TOKEN_CHARS:
             raise errors.JoinTokenInvalid
-        answer = await self._service.join_media(_me(), request.join_token, request.sdp_offer)
+        answer = await self._service.access.join_media(_me(), request.join_token, request.sdp_offer)
         return api.JoinMediaResponse(sdp_answer=answer)
 
     async def JoinCall(self, request: api.JoinCallRequest, context: Context) -> api.JoinCallResponse:
@@ -157,14 +163,14 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
 
     async def RequestMute(self, request: api.RequestMuteRequest, context: Context) -> api.RequestMuteResponse:
         call = await self._service.request_mute(
-            _call_id(request.call_id), _me(), _user_id(request.user_id), _request_id(request)
+            _call_id(request.call_id), _me(), check_user_id(request.user_id), _request_id(request)
         )
         return api.RequestMuteResponse(call=encode_call(call))
 
     async def RemoveParticipant(
         self, request: api.RemoveParticipantRequest, context: Context
     ) -> api.RemoveParticipantResponse:
-        call = await self._service.remove_participant(_call_id(request.call_id), _me(), _user_id(request.user_id))
+        call = await self._service.remove_participant(_call_id(request.call_id), _me(), check_user_id(request.user_id))
         return api.RemoveParticipantResponse(call=encode_call(call))
 
     async def SetLock(self, request: api.SetLockRequest, context: Context) -> api.SetLockResponse:
@@ -200,7 +206,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
 
 
 class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
-    """For operators, through other services' tokens."""
+    """For operators, on the admin port."""
 
     def __init__(self, moves: CallMoves) -> None:
         self._moves = moves
@@ -209,7 +215,7 @@ class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
         self, request: operations_pb2.MoveCallRequest, context: Context
     ) -> operations_pb2.MoveCallResponse:
         worker_id = WorkerId(request.worker_id) if request.worker_id else None
-        call = await self._moves.move_as_asked(_call_id(request.call_id), worker_id)
+        call = await self._moves.move_on_request(_call_id(request.call_id), worker_id)
         return operations_pb2.MoveCallResponse(worker_id=_worker_id(call), media_epoch=call.media_epoch)
 
     async def LocateCall(
@@ -267,7 +273,8 @@ def _device_id(value: str) -> DeviceId:
     return DeviceId(value)
 
 
-def _user_id(value: str) -> UserId:
-    if not 0 < len(value) <= MAX_USER_ID_CHARS:
-        raise InvalidRequest("user_id", f"is not 1 to {MAX_USER_ID_CHARS} characters")
+def check_user_id(value: str) -> UserId:
+    """A user's id. Raises InvalidRequest."""
+    if not is_user_id(value):
+        raise InvalidRequest("user_id", USER_ID_RULE)
     return UserId(value)

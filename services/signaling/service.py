@@ -1,26 +1,22 @@
 """What users do with calls, and what the SFU reports of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import structlog
 
-from services.runtime.observability import tracing
 from services.signaling.changes import CallChanges
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.errors import (
-    CallEnded,
     CallNotFound,
     Contended,
-    JoinTokenInvalid,
-    MediaUnavailable,
     MembersUnavailable,
     NotAdmin,
-    NotInCall,
-    SdpInvalid,
-    UserTaken,
+    UserBusy,
 )
-from services.signaling.core.grants import Grant, GrantPolicy, admit, check_bearer, claim, name_at_relay
+from services.signaling.core.grants import (
+    Grant,
+)
 from services.signaling.core.inputs import (
     Accept,
     Cancel,
@@ -37,18 +33,21 @@ from services.signaling.core.inputs import (
     SetLock,
     TakeOver,
 )
-from services.signaling.core.model import RUNG, Call, CallId, CallState, ConversationId, DeviceId, UserId
+from services.signaling.core.model import RUNG, Call, CallId, CallState, DeviceId, UserId
 from services.signaling.core.quality import UserQuality
-from services.signaling.core.settings import CallSettings
-from services.signaling.moves import CallMoves
-from services.signaling.ports import ClientKey, JoinTokens, MediaWorkers, Store, TurnServers
+from services.signaling.media_access import MediaAccess
+from services.signaling.ports import (
+    IdempotencyKey,
+    Store,
+)
 from services.signaling.roster import Roster
 from services.signaling.starting import CallStarter, StartRequest
 
 log = structlog.get_logger()
 
-# Each further attempt means that the call in the way changed meanwhile.
-SEAT_ATTEMPTS = 4
+# How often entering a call is tried again. Each further attempt means that the call in the way changed meanwhile.
+# Raising it lets a request wait longer; lowering it refuses requests that could succeed.
+ENTER_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,8 @@ class CallsService:
     store: Store
     changes: CallChanges
     starter: CallStarter
-    moves: CallMoves
     roster: Roster
-    media: MediaWorkers
-    tokens: JoinTokens
-    turn: TurnServers
-    grants: GrantPolicy
-    new_id: Callable[[datetime], str]
+    access: MediaAccess
 
     # Ringing, answering, hanging up.
 
@@ -88,7 +82,7 @@ class CallsService:
         group whose call runs what join_call raises.
         """
         call = await self.store.find_by_key(request.key) or await self.starter.start(request)
-        grant = self._grant_if_seated(call, request.caller_id, request.device_id)
+        grant = self.access.grant_if_in_call(call, request.caller_id, request.device_id)
         return call.seen_by(request.caller_id), grant
 
     async def accept_call(
@@ -98,12 +92,12 @@ class CallsService:
 
         Raises CallNotFound, AnsweredElsewhere, CallEnded, NotCallee, and for a group what join_call raises.
         """
-        key = ClientKey.of_request(user_id, call_id, "accept", request_id)
-        if done := await self._done_before(key):
-            return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "accept", request_id)
+        if done := await self._find_done(key):
+            return done.seen_by(user_id), self.access.grant_if_in_call(done, user_id, device_id)
         await self._check_answer(await self.store.find(call_id), user_id, device_id)
-        call = await self._seat(call_id, Accept(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
+        call = await self._enter(call_id, Accept(user_id, device_id), key)
+        return call.seen_by(user_id), self.access.grant_if_in_call(call, user_id, device_id)
 
     async def decline_call(self, call_id: CallId, user_id: UserId) -> Call:
         """Refuse on all devices. Idempotent. Raises CallNotFound, AlreadyAnswered, NotCallee."""
@@ -115,7 +109,7 @@ class CallsService:
 
     async def leave_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId, request_id: str = "") -> Call:
         """Hang up, cancel or decline, as the call stands. Idempotent. Raises CallNotFound."""
-        key = ClientKey.of_request(user_id, call_id, "leave", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "leave", request_id)
         return (await self.changes.apply(call_id, Leave(user_id, device_id), key)).seen_by(user_id)
 
     # Groups.
@@ -129,23 +123,23 @@ class CallsService:
         Raises CallNotFound, NotGroupCall, CallEnded, CallLocked, CallFull, RemovedFromCall, AnsweredElsewhere,
         MembersUnavailable.
         """
-        key = ClientKey.of_request(user_id, call_id, "join", request_id)
-        if done := await self._done_before(key):
+        key = IdempotencyKey.of_request(user_id, call_id, "join", request_id)
+        if done := await self._find_done(key):
             # Also of who has left the conversation since.
-            return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
-        await self._check_comer(await self.store.find(call_id), user_id, device_id)
-        call = await self._seat(call_id, Join(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
+            return done.seen_by(user_id), self.access.grant_if_in_call(done, user_id, device_id)
+        await self._check_new_participant(await self.store.find(call_id), user_id, device_id)
+        call = await self._enter(call_id, Join(user_id, device_id), key)
+        return call.seen_by(user_id), self.access.grant_if_in_call(call, user_id, device_id)
 
     async def set_hand(self, call_id: CallId, user_id: UserId, raised: bool, request_id: str = "") -> Call:
         """Raise or lower one's hand. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
-        key = ClientKey.of_request(user_id, call_id, "hand", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "hand", request_id)
         return (await self.changes.apply(call_id, SetHand(user_id, raised), key)).seen_by(user_id)
 
     async def request_mute(self, call_id: CallId, user_id: UserId, target_id: UserId, request_id: str = "") -> Call:
         """Ask somebody for silence. This and the next three raise CallNotFound, NotGroupCall, NotAdmin, CallEnded,
         MembersUnavailable; this one ParticipantNotFound. None of them for what stands already."""
-        key = ClientKey.of_request(user_id, call_id, "mute", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "mute", request_id)
         return await self._moderate(call_id, RequestMute(user_id, target_id, by_admin=False), key)
 
     async def remove_participant(self, call_id: CallId, user_id: UserId, target_id: UserId) -> Call:
@@ -154,20 +148,12 @@ class CallsService:
 
     async def set_lock(self, call_id: CallId, user_id: UserId, locked: bool, request_id: str = "") -> Call:
         """Close a group's call to others, or open it. Idempotent."""
-        key = ClientKey.of_request(user_id, call_id, "lock", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "lock", request_id)
         return await self._moderate(call_id, SetLock(user_id, locked, by_admin=False), key)
 
     async def end_for_all(self, call_id: CallId, user_id: UserId) -> Call:
         """End a group's call. Idempotent."""
         return await self._moderate(call_id, EndForAll(user_id, by_admin=False))
-
-    async def note_members(self, conversation_id: ConversationId) -> None:
-        """The members of a conversation have changed: those who went are out of its call. Raises MembersUnavailable."""
-        await self.roster.sync_group(conversation_id)
-
-    async def note_closed(self, conversation_id: ConversationId) -> None:
-        """A direct conversation is closed: the call of the two ends, if it is so still. Raises MembersUnavailable."""
-        await self.roster.sever(conversation_id)
 
     # Looking.
 
@@ -207,36 +193,9 @@ class CallsService:
 
         Raises CallNotFound, CallEnded, NotInCall.
         """
-        key = ClientKey.of_request(user_id, call_id, "take over", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "take over", request_id)
         call = await self.changes.apply(call_id, TakeOver(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
-
-    async def renew_grant(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Grant:
-        """A new join token; a call whose worker is dead goes to another one first.
-
-        Raises CallNotFound, CallEnded, NotInCall, NoMediaWorker.
-        """
-        call = await self.get_call(call_id, user_id)
-        # Before anything is moved for somebody who is not in the call.
-        self._grant(call, user_id, device_id)
-        return self._grant(await self.moves.rescue(call), user_id, device_id)
-
-    async def join_media(self, user_id: UserId, join_token: str, sdp_offer: str) -> str:
-        """The SFU's SDP answer. A second offer of a device replaces its first.
-
-        Raises JoinTokenInvalid, JoinTokenExpired, CallEnded, SdpInvalid, MediaUnavailable.
-        """
-        claims = self.tokens.read(join_token)
-        check_bearer(claims, user_id, self.changes.clock.now())
-        call = await self.store.find(claims.call_id)
-        worker = self.moves.nodes.current(admit(claims, call))
-        try:
-            # In the trace of StartCall, so that it goes on to the first media.
-            with tracing.span("join media", call.trace if call else ""):
-                return await self.media.join(worker, join_token, sdp_offer)
-        except (SdpInvalid, MediaUnavailable, JoinTokenInvalid):
-            self.changes.metrics.setup_failed("join")
-            raise
+        return call.seen_by(user_id), self.access.grant_if_in_call(call, user_id, device_id)
 
     async def note_media(self, call_id: CallId, report: MediaConnected | MediaDisconnected) -> None:
         """Take in what a worker says of a device's media. Idempotent; a call that is not ours is passed over.
@@ -248,54 +207,56 @@ class CallsService:
         except CallNotFound:
             return
 
-    async def _seat(self, call_id: CallId, given: Accept | Join, key: ClientKey | None) -> Call:
-        """The call with the device in it, out of any other one that holds the user."""
-        for _ in range(SEAT_ATTEMPTS):
+    async def _enter(self, call_id: CallId, given: Accept | Join, key: IdempotencyKey | None) -> Call:
+        """The call with the device in it. The user leaves any other call first."""
+        for _ in range(ENTER_ATTEMPTS):
             try:
                 return await self.changes.apply(call_id, given, key)
-            except UserTaken as taken:
-                await self._leave_other(taken)
+            except UserBusy as busy:
+                await self._leave_other(busy)
         raise Contended
 
-    async def _leave_other(self, taken: UserTaken) -> None:
-        other = await self.store.find(CallId(taken.call_id)) if taken.call_id else None
-        leg = other.leg_of(UserId(taken.user_id)) if other else None
+    async def _leave_other(self, busy: UserBusy) -> None:
+        other = await self.store.find(CallId(busy.call_id)) if busy.call_id else None
+        leg = other.leg_of(UserId(busy.user_id)) if other else None
         if other and leg:
             # Whichever device it is on; one that only rings has none.
             await self.changes.apply(other.call_id, Leave(leg.user_id, leg.device_id or DeviceId("")))
 
-    async def _check_comer(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
-        """Whoever comes into a group's call is looked for among the members as they are now: the news of having come,
-        or of having been removed, may be on its way. Raises CallNotFound, MembersUnavailable."""
+    async def _check_new_participant(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
+        """Somebody who joins a group's call must be a member now; events about members may still be on their way.
+
+        Raises CallNotFound, MembersUnavailable.
+        """
         if call and call.has_device(user_id, device_id):
             return
         if call and call.group and call.state is not CallState.ENDED:
             if user_id not in await self.roster.sync(call):
                 raise CallNotFound
         elif call is None or call.leg_of(user_id) is None:
-            # Asked all the same: whether there is such a call is told neither by the time nor by an outage.
-            await self.roster.ask_in_vain()
+            # Ask all the same, so that neither the time nor an outage tells whether there is such a call.
+            await self.roster.ask_for_nobody()
             raise CallNotFound
 
-    async def _done_before(self, key: ClientKey | None) -> Call | None:
-        """The call of a request that had its effect, before anything is asked about who sends it again."""
+    async def _find_done(self, key: IdempotencyKey | None) -> Call | None:
+        """The call of a request that had its effect; a retry is answered before anything is checked."""
         return await self.store.find_by_key(key) if key else None
 
     async def _check_answer(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
-        """The same for who answers; in a call of two, a block ends it. Raises MembersUnavailable."""
+        """The same for somebody who answers; in a call of two, a block ends it. Raises MembersUnavailable."""
         leg = call.leg_of(user_id) if call else None
         if not call or not leg or call.state is CallState.ENDED or call.has_device(user_id, device_id):
             return
         try:
-            await self.roster.confirm(call, user_id)
+            await self.roster.check_answer(call, user_id)
         except MembersUnavailable:
-            # Who is rung was asked about when it began to ring. Who comes later must wait.
+            # For those who are rung, messaging was asked when the ring began. Everybody else must wait.
             if leg.state not in RUNG:
                 raise
             log.warning("answer_unconfirmed", call_id=call.call_id)
 
-    async def _moderate(self, call_id: CallId, given: Moderation, key: ClientKey | None = None) -> Call:
-        """What is done already is answered before anybody asks whether the user may do it."""
+    async def _moderate(self, call_id: CallId, given: Moderation, key: IdempotencyKey | None = None) -> Call:
+        """A retry of what is done already is answered without asking whether the user may do it."""
         try:
             return (await self.changes.apply(call_id, given, key)).seen_by(given.user_id)
         except NotAdmin:
@@ -303,22 +264,3 @@ class CallsService:
             if given.user_id not in await self.roster.admins_of(call):
                 raise
         return await self.changes.apply(call_id, replace(given, by_admin=True), key)
-
-    def _grant(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant:
-        now = self.changes.clock.now()
-        claims = claim(call, user_id, device_id, self.new_id(now), now, self.grants)
-        audio_slots, video_slots = self.grants.slots_of(call)
-        return Grant(
-            join_token=self.tokens.sign(claims),
-            expire_time=claims.expire_time,
-            audio_slots=audio_slots,
-            video_slots=video_slots,
-            media_epoch=call.media_epoch,
-            ice_servers=self.turn.servers_for(name_at_relay(user_id), now),
-        )
-
-    def _grant_if_seated(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant | None:
-        try:
-            return self._grant(call, user_id, device_id)
-        except (CallEnded, CallNotFound, NotInCall):
-            return None

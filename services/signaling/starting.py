@@ -6,13 +6,14 @@ from datetime import datetime
 
 import structlog
 
+from services.signaling import metrics
 from services.signaling.changes import CallChanges
 from services.signaling.core.calls import (
     DIRECT_CAPACITY,
+    CallAttempt,
     Decision,
-    Placed,
+    apply_call_waiting,
     is_glare,
-    pass_over,
     refuse_as_busy,
     ring,
 )
@@ -26,21 +27,21 @@ from services.signaling.core.errors import (
     ConversationNotFound,
     MembersUnavailable,
     NoMediaWorker,
-    UserTaken,
+    UserBusy,
 )
 from services.signaling.core.inputs import Accept, Join
 from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, LegState, UserId, Worker
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import WorkerTable
 from services.signaling.core.rate import StartPolicy, check_rate
-from services.signaling.core.table import Effect
+from services.signaling.core.rules import Effect
 from services.signaling.ports import (
+    AlreadyStarted,
     Callees,
-    CalleesTaken,
-    CallerTaken,
-    ClientKey,
+    CalleesBusy,
+    CallerBusy,
     Created,
-    GroupTaken,
-    KeyKnown,
+    GroupCallExists,
+    IdempotencyKey,
     Members,
     Store,
 )
@@ -48,7 +49,8 @@ from services.signaling.roster import Roster
 
 log = structlog.get_logger()
 
-# Each further attempt means that the call in the way changed meanwhile.
+# How often a call is planned again. Each further attempt means that the call in the way changed meanwhile. Raising it
+# lets a request wait longer; lowering it refuses requests that could succeed.
 START_ATTEMPTS = 6
 
 
@@ -64,8 +66,8 @@ class StartRequest:
     trace: str = ""
 
     @property
-    def key(self) -> ClientKey:
-        return ClientKey(self.caller_id, self.client_call_id)
+    def key(self) -> IdempotencyKey:
+        return IdempotencyKey(self.caller_id, self.client_call_id)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class CallStarter:
     changes: CallChanges
     members: Members
     roster: Roster
-    nodes: NodeTable
+    workers: WorkerTable
     policy: StartPolicy
     new_id: Callable[[datetime], str]
 
@@ -89,21 +91,23 @@ class CallStarter:
         if not callees.allowed and not callees.group:
             raise CallNotAllowed("this call cannot be placed")
         for _ in range(START_ATTEMPTS):
-            placed = await self._plan(request, callees)
-            call = await self._place(placed, request.key)
+            attempt = await self._plan(request, callees)
+            call = await self._try_start(attempt, request.key)
             if call:
-                return await self._settle(call)
+                return await self._recheck(call)
         raise Contended
 
-    async def _settle(self, call: Call) -> Call:
-        """The call without those who left the group while it began, and ended if the callee has blocked the caller: the
-        event of it found no call yet."""
+    async def _recheck(self, call: Call) -> Call:
+        """Apply what changed while the call began, because its event found no call yet.
+
+        Members who left the group are taken out. If the callee has blocked the caller, the call ends.
+        """
         if call.state is CallState.ENDED:
             return call
         try:
-            await self.roster.settle(call)
+            await self.roster.recheck(call)
         except MembersUnavailable:
-            # The call stands, and messaging was there a moment ago: the next event mends it.
+            # The call goes on: messaging answered a moment ago, and the next event corrects the members.
             log.warning("call_members_unsettled", call_id=call.call_id)
             return call
         return await self.store.find(call.call_id) or call
@@ -117,21 +121,21 @@ class CallStarter:
         try:
             return await self.members.callees_of(request.conversation_id, request.caller_id)
         except MembersUnavailable:
-            self.changes.metrics.setup_failed("members")
+            metrics.SETUP_FAILURES.labels("members").inc()
             raise
 
-    async def _plan(self, request: StartRequest, callees: Callees) -> Placed:
+    async def _plan(self, request: StartRequest, callees: Callees) -> CallAttempt:
         now = self.changes.clock.now()
         settings = await self.store.settings_of(sorted(callees.allowed))
-        besieged = await self._find_besieged(request.conversation_id, callees, now)
+        over_limit = await self._find_over_ring_limit(request.conversation_id, callees, now)
 
         def begin(user_id: UserId) -> LegState:
-            if user_id not in callees.allowed or user_id in besieged:
+            if user_id not in callees.allowed or user_id in over_limit:
                 return LegState.OUT
             is_quiet = user_id in settings and settings[user_id].is_quiet(now)
             return LegState.SILENT if is_quiet else LegState.RINGING
 
-        return Placed(
+        return CallAttempt(
             call_id=CallId(self.new_id(now)),
             conversation_id=request.conversation_id,
             caller_id=request.caller_id,
@@ -143,107 +147,109 @@ class CallStarter:
             trace=request.trace,
         )
 
-    async def _find_besieged(
+    async def _find_over_ring_limit(
         self, conversation_id: ConversationId, callees: Callees, now: datetime
     ) -> Sequence[UserId]:
-        """Who is rung too often to be rung by strangers too; of a group they are not rung, and may join."""
+        """Callees who are rung too often to be rung by strangers, too. In a group they may still join."""
         policy = self.policy.rate
-        found = await self.store.list_besieged(
+        found = await self.store.list_over_ring_limit(
             sorted(callees.allowed), conversation_id, policy.begin(now), policy.max_rings
         )
         if found and not callees.group:
-            # Always the same delay: when others called is nobody's business.
+            # Always the same delay, so that the caller does not learn when others called.
             raise CallRate(policy.window_s)
         return found
 
-    async def _place(self, placed: Placed, key: ClientKey) -> Call | None:
-        """The call; None when what stood in the way has changed, so that all must be looked at anew."""
-        call = ring(placed, self._find_worker(placed), self.changes.clock.now(), self.changes.timeouts)
+    async def _try_start(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
+        """The call; None when the call in the way has changed, so that the attempt must be planned again."""
+        call = ring(attempt, self._find_worker(attempt), self.changes.clock.now(), self.changes.timeouts)
         outcome = await self._create(call, key)
-        if isinstance(outcome, CalleesTaken):
-            met = await self._meet_callee(placed, key)
-            if met:
-                return met
-            passed = await self._pass_over(call, outcome.user_ids)
-            outcome = await self._create(passed, key)
+        if isinstance(outcome, CalleesBusy):
+            answered = await self._resolve_silent_glare(attempt, key)
+            if answered:
+                return answered
+            outcome = await self._create(await self._without_busy(call, outcome.user_ids), key)
         match outcome:
             case Call():
                 return outcome
-            case CallerTaken(existing) if existing:
-                return await self._meet(existing, placed, key)
-            case GroupTaken(existing) if existing:
-                return await self._come_in(existing, placed, key)
+            case CallerBusy(existing) if existing:
+                return await self._resolve_glare(existing, attempt, key)
+            case GroupCallExists(existing) if existing:
+                return await self._join_existing(existing, attempt, key)
             case _:
                 return None
 
-    async def _create(self, call: Call, key: ClientKey) -> Call | CallerTaken | CalleesTaken | GroupTaken:
-        decision = Decision(call, (Effect.ANNOUNCE,))
+    async def _create(self, call: Call, key: IdempotencyKey) -> Call | CallerBusy | CalleesBusy | GroupCallExists:
+        decision = Decision(call, (Effect.PUBLISH,))
         match await self.store.create(call, key, self.changes.records(None, decision)):
             case Created():
                 if call.state is not CallState.ENDED and call.worker:
-                    self.nodes.note_placement(call.worker.worker_id, _seats(call), call.create_time)
+                    self.workers.note_placement(call.worker.worker_id, _expected_participants(call), call.create_time)
                 self.changes.carry_out(None, decision)
                 return call
-            case KeyKnown(known):
+            case AlreadyStarted(known):
                 return known
-            case taken:
-                return taken
+            case refused:
+                return refused
 
-    async def _pass_over(self, call: Call, taken: tuple[UserId, ...]) -> Call:
-        """The call for those who are in another one: call waiting rings them, else they are busy."""
-        settings = await self.store.settings_of(taken)
-        waiting = [user_id for user_id in taken if user_id in settings and settings[user_id].call_waiting]
+    async def _without_busy(self, call: Call, busy: tuple[UserId, ...]) -> Call:
+        """The call when these callees are in other calls: it rings those with call waiting."""
+        settings = await self.store.settings_of(busy)
+        waiting = [user_id for user_id in busy if user_id in settings and settings[user_id].call_waiting]
         if not call.group and not waiting:
             return refuse_as_busy(call)
-        return pass_over(call, taken, waiting)
+        return apply_call_waiting(call, busy, waiting)
 
-    async def _meet_callee(self, placed: Placed, key: ClientKey) -> Call | None:
-        """The callee may be taken by the very call that it is placing to us, without ringing us aloud."""
-        if placed.callee_id is None:
+    async def _resolve_silent_glare(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
+        """Answer the call that the callee is placing to the caller, where quiet hours keep it from ringing."""
+        if attempt.callee_id is None:
             return None
-        existing = await self.store.find_holding(placed.callee_id)
-        return await self._answer(existing, placed, key) if existing and is_glare(existing, placed) else None
+        existing = await self.store.find_busy_with(attempt.callee_id)
+        return await self._answer(existing, attempt, key) if existing and is_glare(existing, attempt) else None
 
-    async def _meet(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
-        """Answer the call that the callee is placing to us; None when the call in the way changed meanwhile."""
-        if is_glare(existing, placed):
-            return await self._answer(existing, placed, key)
-        if existing.group and existing.conversation_id == placed.conversation_id:
-            return await self._join(existing, placed, key)
-        # The same request may have answered that very call a moment ago.
+    async def _resolve_glare(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
+        """The caller is in another call: answer or join it if it is the same one that they are placing.
+
+        None when that call changed meanwhile. Raises AlreadyInCall for any other call.
+        """
+        if is_glare(existing, attempt):
+            return await self._answer(existing, attempt, key)
+        if existing.group and existing.conversation_id == attempt.conversation_id:
+            return await self._join(existing, attempt, key)
+        # The same request may have answered that call a moment ago.
         if known := await self.store.find_by_key(key):
             return known
         raise AlreadyInCall
 
-    async def _answer(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
+    async def _answer(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         try:
-            return await self.changes.apply(existing.call_id, Accept(placed.caller_id, placed.device_id), key)
+            return await self.changes.apply(existing.call_id, Accept(attempt.caller_id, attempt.device_id), key)
         except (AnsweredElsewhere, CallEnded):
             return None
 
-    async def _come_in(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
-        """The group's call runs: join it."""
-        if existing.leg_of(placed.caller_id) is None:
+    async def _join_existing(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
+        """Join the call that the group has already."""
+        if existing.leg_of(attempt.caller_id) is None:
             await self.roster.sync(existing)
-        return await self._join(existing, placed, key)
+        return await self._join(existing, attempt, key)
 
-    async def _join(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
+    async def _join(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         try:
-            return await self.changes.apply(existing.call_id, Join(placed.caller_id, placed.device_id), key)
+            return await self.changes.apply(existing.call_id, Join(attempt.caller_id, attempt.device_id), key)
         except CallEnded:
             return None
-        except UserTaken as error:
+        except UserBusy as error:
             raise AlreadyInCall from error
 
-    def _find_worker(self, placed: Placed) -> Worker:
-        seats = min(placed.capacity, 1 + len(placed.others))
-        worker = self.nodes.choose(seats, self.changes.clock.now())
+    def _find_worker(self, attempt: CallAttempt) -> Worker:
+        participants = min(attempt.capacity, 1 + len(attempt.others))
+        worker = self.workers.choose(participants, self.changes.clock.now())
         if worker is None:
-            self.changes.metrics.setup_failed("placement")
+            metrics.SETUP_FAILURES.labels("placement").inc()
             raise NoMediaWorker("no media worker has room")
         return worker
 
 
-def _seats(call: Call) -> int:
+def _expected_participants(call: Call) -> int:
     """How many may be in the call soon."""
     return min(call.capacity, len(call.legs))

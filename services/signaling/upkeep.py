@@ -1,4 +1,4 @@
-"""What happens to calls without anybody asking: timeouts, and old calls that are forgotten."""
+"""What happens to calls without a request: timeouts, and old calls that are deleted."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,25 +6,24 @@ from datetime import timedelta
 import structlog
 
 from services.runtime.errors import StoreUnavailable, is_outage
+from services.signaling import metrics
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, Contended
-from services.signaling.core.inputs import Tick, WorkerFound
-from services.signaling.core.model import Call, CallId, Worker
-from services.signaling.core.placement import NodeTable
-from services.signaling.core.table import Trigger
-from services.signaling.core.triggers import classify
+from services.signaling.core.inputs import Tick, WorkerRecovered
+from services.signaling.core.model import Call, CallId, CallState, Worker
+from services.signaling.core.placement import WorkerTable
+from services.signaling.core.table import MEDIA_MISSING, SOME_MEDIA_MISSING, find_line
 from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
 
-# How long a replica that claimed a due call keeps it from others. Higher: a crash at that moment delays the call's
-# end. Lower: a slow replica's calls are looked at twice, which is harmless.
+# How long a replica that claimed a due call keeps it from others. Raising it delays the call's end when the replica
+# crashes at that moment; lowering it lets two replicas look at one call, which is harmless.
 CLAIM_LEASE = timedelta(seconds=5)
-# Most calls a sweep takes. Higher: longer sweeps. Lower: a backlog lasts longer.
+# Calls that one sweep takes. Raising it makes longer sweeps; lowering it makes a backlog last longer.
 SWEEP_LIMIT = 200
-# Calls that one statement forgets. Higher: longer locks. Lower: more statements.
+# Calls that one transaction deletes. Raising it makes longer locks; lowering it makes more transactions.
 PRUNE_LIMIT = 500
-_MEDIA_EXPIRED = (Trigger.MEDIA_EXPIRED, Trigger.MEDIA_EXPIRED_OF_SOME)
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Upkeep:
     store: Store
     changes: CallChanges
     media: MediaWorkers
-    nodes: NodeTable
+    workers: WorkerTable
     retention: timedelta
 
     async def tick(self, call_id: CallId) -> None:
@@ -44,14 +43,14 @@ class Upkeep:
             return
         try:
             if found := self._found_again(call):
-                await self.changes.apply(call_id, WorkerFound(found))
+                await self.changes.apply(call_id, WorkerRecovered(found))
             await self.changes.apply(call_id, Tick())
         except (CallNotFound, Contended):
             # A call that changes that often will be looked at again by the next sweep.
             return
 
     async def sweep(self) -> None:
-        """Look at all calls that are due, whoever was to do it. Raises StoreUnavailable."""
+        """Look at all calls that are due, whichever replica was to do it. Raises StoreUnavailable."""
         for call_id in await self.store.claim_due(self.changes.clock.now(), CLAIM_LEASE, SWEEP_LIMIT):
             try:
                 await self.tick(call_id)
@@ -71,19 +70,21 @@ class Upkeep:
 
     async def count(self) -> None:
         """Measure how many calls ring and run. Raises StoreUnavailable."""
-        self.changes.metrics.calls_counted(await self.store.count_by_state())
+        by_state = await self.store.count_by_state()
+        for state in (CallState.RINGING, CallState.ACTIVE):
+            metrics.CALLS.labels(state.value).set(by_state.get(state, 0))
 
     def _found_again(self, call: Call) -> Worker | None:
-        """The call's worker, if it was given up while it stalled, and announces itself: nothing was lost."""
-        node = self.nodes.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
-        is_doubted = any(leg.media_up and leg.media_deadline for leg in call.legs)
-        return node.worker if node and is_doubted else None
+        """The call's worker, if it was given up while it stalled and announces itself again: nothing was lost."""
+        announcement = self.workers.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
+        is_suspected = any(leg.media_up and leg.media_deadline for leg in call.legs)
+        return announcement.worker if announcement and is_suspected else None
 
     async def _must_wait(self, call: Call) -> bool:
         """Whether missing media may be missing news: the broker is or was just away, while the worker is well."""
         now = self.changes.clock.now()
-        if call.worker is None or classify(call, Tick(), now) not in _MEDIA_EXPIRED:
+        if call.worker is None or find_line(call, Tick(), now) not in (MEDIA_MISSING, SOME_MEDIA_MISSING):
             return False
-        if self.nodes.is_steady(call.worker.worker_id, now):
+        if self.workers.is_steady(call.worker.worker_id, now):
             return False
-        return await self.media.is_reachable(self.nodes.current(call.worker))
+        return await self.media.is_reachable(self.workers.current(call.worker))

@@ -27,9 +27,10 @@ from services.signaling import rpc
 from services.signaling.accounts import rpc as accounts_rpc
 from services.signaling.accounts.consumer import AccountsConsumer
 from services.signaling.accounts.service import AccountLifecycle
-from services.signaling.accounts.store import PostgresAccounts
+from services.signaling.accounts.sql import PostgresAccounts
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
-from services.signaling.clients import BackgroundCloser, GrpcMembers, SfuClient
+from services.signaling.clients import GrpcMembers, SfuClient
 from services.signaling.config import Config
 from services.signaling.consumer import (
     ACCOUNTS_GROUP,
@@ -44,27 +45,29 @@ from services.signaling.consumer import (
     QUALITY_TOPIC,
     MediaConsumer,
     MembersConsumer,
-    NodeConsumer,
     QualityConsumer,
+    WorkerConsumer,
 )
-from services.signaling.core.placement import NodeTable
-from services.signaling.metrics import PrometheusMetrics
+from services.signaling.core.placement import WorkerTable
+from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.media_access import MediaAccess
+from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
-from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
+from services.signaling.publisher import CALLS_TOPIC, CallEvents
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
 from services.signaling.roster import Roster
 from services.signaling.service import CallsService
+from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import CallStarter
-from services.signaling.store import PostgresStore
-from services.signaling.timers import Alarms, Routine, routines, run_alarms
-from services.signaling.tokens import JwtJoinTokens
+from services.signaling.timers import PeriodicTask, periodic_tasks, run_alarms
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
-from services.signaling.watching import WorkerWatch
+from services.signaling.worker_health import WorkerHealth
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# Between looks for deleted people whose calls have ended since. Higher: they stand there longer. Lower: idle queries.
+# The time between looks for deleted people whose calls have ended since. Raising it keeps their rows longer; lowering
+# it costs idle queries.
 ERASE_INTERVAL_S = 30.0
 
 
@@ -81,69 +84,72 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     sfu = Peer.of(config.server.tls, "sfu")
     media = SfuClient(service_tokens, sfu)
     closer = BackgroundCloser(media)
-    nodes = NodeTable(config.placement, began=clock.now())
+    workers = WorkerTable(config.placement, began=clock.now())
     alarms = Alarms()
-    changes = CallChanges(store, CallAnnouncer(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
-    moves = CallMoves(store, changes, media, nodes)
+    changes = CallChanges(store, CallEvents(new_id), closer, alarms, clock, config.timeouts)
+    moves = CallMoves(store, changes, media, workers)
     roster = Roster(store, changes, members)
+    turn = HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s)
+    access = MediaAccess(
+        *(store, moves, media, JwtJoinTokens(service_keys), turn, config.grants, clock), new_id=_new_id
+    )
     service = CallsService(
         store=store,
         changes=changes,
-        starter=CallStarter(store, changes, members, roster, nodes, config.start, _new_id),
-        moves=moves,
+        starter=CallStarter(store, changes, members, roster, workers, config.start, _new_id),
         roster=roster,
-        media=media,
-        tokens=JwtJoinTokens(service_keys),
-        turn=HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s),
-        grants=config.grants,
-        new_id=_new_id,
+        access=access,
     )
-    upkeep = Upkeep(store, changes, media, nodes, config.retention)
+    upkeep = Upkeep(store, changes, media, workers, config.retention)
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
     account_store = PostgresAccounts(database)
     lifecycle = AccountLifecycle(account_store, changes)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     consumers = [
-        *_consumers(config, service, NodeConsumer(nodes, look_now.set, clock), pusher, publisher),
+        *_consumers(config, service, WorkerConsumer(workers, look_now.set, clock), pusher, publisher),
         *_account_consumers(config, accounts, lifecycle, publisher),
     ]
     server = RpcServer(
         config.server,
-        [*rpc.apis(service), *accounts_rpc.apis(account_store)],
+        [*rpc.apis(service, moves), *accounts_rpc.apis(account_store)],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
-    workers: list[Part] = [
+    background: list[Part] = [
         Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
-        *(Worker(routine.name, routine.run) for routine in routines(upkeep, moves, look_now)),
-        Worker("erase-accounts", Routine("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
-        Worker(WorkerWatch.name, WorkerWatch(nodes, clock, service_tokens, moves.check_worker, sfu).run),
+        *(Worker(routine.name, routine.run) for routine in periodic_tasks(upkeep, moves, look_now)),
+        Worker("erase-accounts", PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
+        Worker(WorkerHealth.name, WorkerHealth(workers, clock, service_tokens, moves.check_worker, sfu).run),
     ]
 
     async def has_media_worker() -> bool:
-        return bool(nodes.live(clock.now()))
+        return bool(workers.live(clock.now()))
 
     # Waited for at the start only: without it the first calls would find no worker.
     worker_known = Probe("media-worker", has_media_worker, essential=False)
     outward: list[Part] = [database, publisher, relay, members, media, closer, *([pusher] if pusher else [])]
-    return App([*outward, *consumers, worker_known, *workers], server)
+    return App([*outward, *consumers, worker_known, *background], server)
 
 
 def _consumers(
-    config: Config, service: CallsService, nodes: NodeConsumer, pusher: WebhookPusher | None, publisher: KafkaPublisher
+    config: Config,
+    service: CallsService,
+    workers: WorkerConsumer,
+    pusher: WebhookPusher | None,
+    publisher: KafkaPublisher,
 ) -> list[KafkaConsumer]:
     handlers: list[tuple[Subscription, Callable[[Sequence[Incoming]], Awaitable[None]]]] = [
-        (Subscription(NODES_TOPIC, group=None), nodes.handle),
+        (Subscription(NODES_TOPIC, group=None), workers.handle),
         (Subscription(MEDIA_TOPIC, MEDIA_GROUP), MediaConsumer(service).handle),
         # Workers of the release before told it here; their right to write ends with the rollout.
         (Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle),
         (Subscription(QUALITY_TOPIC, QUALITY_GROUP, background=True), QualityConsumer(service.store).handle),
-        (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, background=True), MembersConsumer(service).handle),
+        (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, background=True), MembersConsumer(service.roster).handle),
     ]
     if pusher:
         handlers.append((Subscription(CALLS_TOPIC, PUSH_GROUP), pusher.handle))

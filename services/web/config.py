@@ -1,4 +1,4 @@
-"""Configuration of web: PARLEY_HTTP_ADDRESS, PARLEY_WEB_ROOT, PARLEY_OBJECTS_PUBLIC_ENDPOINT, and what every process has."""
+"""Configuration of web: where it listens, where the page and attachments are, and what every process has."""
 
 import re
 from collections.abc import Mapping

@@ -60,9 +60,9 @@ def content_security_policy(objects_origin: str) -> str:
             "form-action 'self'",
             "frame-ancestors 'none'",
             # https://www.w3.org/TR/trusted-types/: no string becomes HTML or code. The one policy lets the worker of
-            # encrypted calls begin (src/parley/encryption/script-url.ts).
+            # encrypted calls begin (src/trusted-types.ts).
             "require-trusted-types-for 'script'",
-            "trusted-types parley",
+            "trusted-types default",
         )
     )
 

@@ -11,7 +11,7 @@ from services.web.core import Asset, choose, make_asset, security_headers
 
 log = structlog.get_logger()
 
-# How long a stop waits for answers that are on their way. Higher: slower stops. Lower: answers cut off.
+# How long a stop waits for answers that are on their way. Raising it makes stops slower; lowering it cuts answers off.
 SHUTDOWN_TIMEOUT_S = 5.0
 
 

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { smallCamera } from "./camera.mjs";
 import { eventually, moved, PATIENCE_MS } from "./waiting.mjs";
 
-const require = createRequire(new URL("../../services/web/package.json", import.meta.url));
+const require = createRequire(import.meta.url);
 const { chromium } = require("playwright-core");
 
 const FLAGS = [

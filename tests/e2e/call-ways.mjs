@@ -160,4 +160,15 @@ async function missed() {
   return { missed_line: line, missed_records: await Promise.all([dan, eve].map(record)) };
 }
 
-await play([enterAll, answeredElsewhere, declinedOnOne, cancelled, glare, callWaiting, crashAndReturn, findItsRecord, refused, missed]);
+await play({
+  "all open the page": enterAll,
+  "a call is answered on another device": answeredElsewhere,
+  "a call is declined on one device": declinedOnOne,
+  "the caller hangs up before an answer": cancelled,
+  "Fay and Gus call each other at once": glare,
+  "Hal calls Gus, who is in a call": callWaiting,
+  "Gus's page crashes in the call and comes back": crashAndReturn,
+  "both find the record of the call": findItsRecord,
+  "Fay's calls are refused, by a block and by a setting": refused,
+  "Eve misses the call of Dan": missed,
+});

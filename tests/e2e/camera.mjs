@@ -1,5 +1,5 @@
-// The pictures that the pages send. What a page asks its camera for is the same as for people (services/web/src/parley/
-// local-media.ts); Chromium's own flags say what the camera has.
+// The pictures that the pages send. What a page asks its camera for is the same as for people (clients/web/src/
+// devices.ts); Chromium's own flags say what the camera has.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -21,8 +21,8 @@ def web_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def facts(web_url: str) -> Facts:
-    """What was seen in the scenario of a message and a call (scenario.mjs)."""
-    return run_scenario("scenario.mjs", web_url)
+    """What was seen in the scenario of a message and a call (two-browsers.mjs)."""
+    return run_scenario("two-browsers.mjs", web_url)
 
 
 @pytest.fixture

@@ -118,4 +118,10 @@ async function searchWhatWasSaid() {
   };
 }
 
-await play([enterBoth, samePassphrase, differentPassphrases, samePassphraseAgain, searchWhatWasSaid], { camera: fullCamera });
+await play({
+  "both open the page": enterBoth,
+  "both have the same passphrase": samePassphrase,
+  "each has another passphrase": differentPassphrases,
+  "both have the same passphrase again": samePassphraseAgain,
+  "what the pages sent is searched for secrets": searchWhatWasSaid,
+}, { camera: fullCamera });

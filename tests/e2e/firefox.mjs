@@ -1,8 +1,9 @@
 // A person in headless Firefox, driven by WebDriver BiDi: what the scenarios need of a page, by the names that it shows.
 import { createRequire } from "node:module";
+import { GaveUp } from "./telling.mjs";
 import { PATIENCE_MS } from "./waiting.mjs";
 
-const require = createRequire(new URL("../../services/web/package.json", import.meta.url));
+const require = createRequire(import.meta.url);
 const puppeteer = require("puppeteer-core");
 
 const PREFERENCES = {
@@ -58,26 +59,26 @@ export async function pressIn(page, name) {
     },
     { polling: 100 },
     name,
-  ).catch((error) => fail(page, `no button "${name}"`, error));
+  ).catch((error) => fail(page, `a button "${name}"`, error));
   await button.evaluate((it) => it.click());
 }
 
 /** Writes into the field whose name begins so, and sends it. */
 export async function writeIn(page, label, text) {
   const selector = `[aria-label^="${label}"]`;
-  await page.waitForSelector(selector).catch((error) => fail(page, `no field "${label}"`, error));
+  await page.waitForSelector(selector).catch((error) => fail(page, `a field "${label}"`, error));
   await page.type(selector, text);
   await page.keyboard.press("Enter");
 }
 
 /** Waits until the page shows a text. */
 export async function showsIn(page, text) {
-  await page.waitForFunction((wanted) => document.body.innerText.includes(wanted), { polling: 100 }, text).catch((error) => fail(page, `the text "${text}" is not there`, error));
+  await page.waitForFunction((wanted) => document.body.innerText.includes(wanted), { polling: 100 }, text).catch((error) => fail(page, `the text "${text}"`, error));
 }
 
 async function fail(page, what, cause) {
   const seen = await page.evaluate(() => document.body.innerText.slice(0, 400)).catch(() => "nothing: the page is gone");
-  throw new Error(`${what}; the page shows: ${seen}`, { cause });
+  throw new GaveUp(what, seen, { cause });
 }
 
 /** The reports of what the page receives in its call. */

@@ -129,4 +129,14 @@ async function endForAll() {
 }
 
 const FLAGS = ["--auto-select-tab-capture-source-by-title=Parley", "--auto-accept-this-tab-capture"];
-await play([startAndJoin, seeAndHear, handAndMute, askForSilence, shareAScreen, leaveAndRejoin, moveToAnotherDevice, lockAndRemove, endForAll], { args: FLAGS });
+await play({
+  "Anna starts a call and the others join": startAndJoin,
+  "all see and hear each other": seeAndHear,
+  "a hand is raised and a microphone muted": handAndMute,
+  "Cleo is asked to be quiet": askForSilence,
+  "a screen is shared": shareAScreen,
+  "one leaves and joins again": leaveAndRejoin,
+  "Ben moves the call to his tablet": moveToAnotherDevice,
+  "the call is locked and one is removed": lockAndRemove,
+  "the call ends for all": endForAll,
+}, { args: FLAGS });

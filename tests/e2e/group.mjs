@@ -143,4 +143,13 @@ async function enterBoth(browser) {
   [alice, bob] = [await open(browser, `${url}?user=alice`, WIDE), await open(browser, `${url}?user=bob`, PHONE)];
 }
 
-await play([enterBoth, makeAGroup, writeAndReact, edit, reply, unsend, invite, reload]);
+await play({
+  "both open the page": enterBoth,
+  "a group is made": makeAGroup,
+  "they write and react": writeAndReact,
+  "a message is edited": edit,
+  "a message is answered": reply,
+  "a message is taken back": unsend,
+  "a third one comes by an invite": invite,
+  "the pages are loaded again": reload,
+});

@@ -66,18 +66,15 @@ async function goesOnElsewhere(page, before) {
   return showsMore(page, SPAN);
 }
 
-const moved = (name) => {
-  const step = async () => {
-    await Promise.all(pages.map(forget));
-    await Promise.all(pages.map((page) => showsMore(page, SPAN)));
-    const usual = await Promise.all(pages.map(forget));
-    const before = await Promise.all(pages.map(connectionOf));
-    await cue(name);
-    const shown = await Promise.all(pages.map((page, i) => goesOnElsewhere(page, before[i])));
-    const moving = await Promise.all(pages.map(forget));
-    return { [name]: moving.map((seen, i) => ({ ...seen, shown: shown[i], usualMs: usual[i].gapMs })) };
-  };
-  return Object.defineProperty(step, "name", { value: `move_by_${name}` });
+const moved = (name) => async () => {
+  await Promise.all(pages.map(forget));
+  await Promise.all(pages.map((page) => showsMore(page, SPAN)));
+  const usual = await Promise.all(pages.map(forget));
+  const before = await Promise.all(pages.map(connectionOf));
+  await cue(name);
+  const shown = await Promise.all(pages.map((page, i) => goesOnElsewhere(page, before[i])));
+  const moving = await Promise.all(pages.map(forget));
+  return { [name]: moving.map((seen, i) => ({ ...seen, shown: shown[i], usualMs: usual[i].gapMs })) };
 };
 
 async function hangUp() {
@@ -86,4 +83,8 @@ async function hangUp() {
   return { hung_up: true };
 }
 
-await play([startCall, ...more.map(moved), hangUp]);
+await play({
+  "two call each other": startCall,
+  ...Object.fromEntries(more.map((name) => [`the call moves, by ${name}`, moved(name)])),
+  "one hangs up": hangUp,
+});

@@ -262,4 +262,12 @@ async function declineAndBlock(browser) {
   return { declined: true, blocked_line: line, got_while_blocked: got };
 }
 
-await play([receipts, files, searchAndJump, vanish, keep, requests, declineAndBlock]);
+await play({
+  "a message is sent, delivered and read": receipts,
+  "files are sent and fetched": files,
+  "a message is searched for and shown": searchAndJump,
+  "messages vanish": vanish,
+  "Ben pins, mutes and archives, and his computer shows it": keep,
+  "a stranger writes and Cleo accepts": requests,
+  "Cleo declines Emil and blocks Dora": declineAndBlock,
+});

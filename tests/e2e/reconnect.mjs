@@ -29,4 +29,8 @@ async function hangUp() {
   return { hung_up: true };
 }
 
-await play([startCall, outliveTheWorker, hangUp]);
+await play({
+  "two call each other": startCall,
+  "the call outlives its media worker": outliveTheWorker,
+  "one hangs up": hangUp,
+});

@@ -33,16 +33,13 @@ async function hangUp(pages) {
   for (const page of pages) await page.context().close();
 }
 
-/** A step of one transport, by its name. */
-const over = (transport) => {
-  const step = async (browser) => {
-    const pages = await call(browser, transport);
-    const paths = await Promise.all(pages.map(path));
-    if (transport === "udp") await loseTheWay(pages);
-    await hangUp(pages);
-    return { [transport]: paths, ...(transport === "udp" ? { went_on: true } : {}) };
-  };
-  return Object.defineProperty(step, "name", { value: `over_${transport}` });
+/** The step of one transport. */
+const over = (transport) => async (browser) => {
+  const pages = await call(browser, transport);
+  const paths = await Promise.all(pages.map(path));
+  if (transport === "udp") await loseTheWay(pages);
+  await hangUp(pages);
+  return { [transport]: paths, ...(transport === "udp" ? { went_on: true } : {}) };
 };
 
 /** The way to the network is gone, and there is another one: the relay forgets what it relayed, and comes back empty. */
@@ -53,4 +50,7 @@ async function loseTheWay(pages) {
 }
 
 // The relay's certificate is its own authority, which Chromium does not know; tests/integration/test_relay.py checks it.
-await play([over("udp"), over("tcp"), over("tls")], { args: ["--ignore-certificate-errors"] });
+await play(
+  { "a call goes over UDP": over("udp"), "a call goes over TCP": over("tcp"), "a call goes over TLS": over("tls") },
+  { args: ["--ignore-certificate-errors"] },
+);

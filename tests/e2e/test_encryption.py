@@ -7,6 +7,8 @@ import pytest
 from tests.e2e.scenarios import Facts, run_scenario
 from tests.support.stack import LOGS
 
+pytestmark = pytest.mark.chromium
+
 
 @pytest.fixture(scope="module")
 def facts(web_url: str) -> Facts:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.scenarios import Facts, run_scenario
-from tests.support.coturn import COTURN, Coturn
+from tests.support.coturn import Coturn
 from tests.support.stack import RunningStack
 
-pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
+pytestmark = [pytest.mark.chromium, pytest.mark.coturn]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.scenarios import Facts, run_scenario
 
+pytestmark = pytest.mark.chromium
+
 
 @pytest.fixture(scope="module")
 def facts(web_url: str) -> Facts:

@@ -16,6 +16,8 @@ from tests.e2e.operations import locate_call, move_call
 from tests.e2e.scenarios import Facts, run_scenario
 from tests.support.stack import RunningStack
 
+pytestmark = pytest.mark.chromium
+
 MOVES = ("operator", "drain")
 # As handoff.mjs waits for.
 PICTURES = 25

@@ -8,6 +8,8 @@ from tests.e2e.operations import locate_call
 from tests.e2e.scenarios import Facts, run_scenario
 from tests.support.stack import RunningStack
 
+pytestmark = pytest.mark.chromium
+
 
 @pytest.fixture(scope="module")
 def facts(stack: RunningStack) -> Facts:

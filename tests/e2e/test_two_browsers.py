@@ -9,6 +9,8 @@ import pytest
 
 from tests.e2e.scenarios import Facts
 
+pytestmark = pytest.mark.chromium
+
 
 def test_two_people_log_in_and_see_each_other_online(facts: Facts) -> None:
     assert facts["logged_in"]

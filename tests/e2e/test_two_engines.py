@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 
 from tests.e2e.scenarios import Facts, run_scenario
+from tests.support.needs import program
 
-
-def find_firefox() -> str:
-    """The browser's path. Without one the tests fail: `.ci/test` leaves them out on purpose where there is none."""
-    firefox = os.environ.get("PARLEY_FIREFOX") or shutil.which("firefox-esr") or shutil.which("firefox")
-    assert firefox, "There is no Firefox here; `.ci/firefox` installs Debian's when it may."
-    return firefox
+pytestmark = [pytest.mark.chromium, pytest.mark.firefox]
 
 
 @pytest.fixture(scope="module")
 def facts(web_url: str) -> Facts:
     """The facts of the scenario by name (two-engines.mjs)."""
-    return run_scenario("two-engines.mjs", web_url, find_firefox())
+    return run_scenario("two-engines.mjs", web_url, program("firefox"))
 
 
 def test_they_write_to_each_other(facts: Facts) -> None:

@@ -69,4 +69,10 @@ async function leave() {
 }
 
 process.on("exit", () => firefox?.process()?.kill());
-await play([enter, writeBothWays, chromiumCalls, firefoxCalls, leave]);
+await play({
+  "both open the page": enter,
+  "they write to each other": writeBothWays,
+  "Chromium calls Firefox": chromiumCalls,
+  "Firefox calls Chromium": firefoxCalls,
+  "Firefox ends": leave,
+});

@@ -1,4 +1,5 @@
 // The one way in which the scenarios wait, and what they report meanwhile. tests/support/waiting.py is the same in Python.
+import { GaveUp, told } from "./telling.mjs";
 
 /**
  * How long nothing may move until a wait is given up, in milliseconds. A wait that counts (`progress`) may last far longer, as
@@ -14,12 +15,12 @@ const REPORT_MS = 1000;
 /** One line for the test that runs this scenario (tests/e2e/scenarios.py). */
 export const say = (line) => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
-let told = 0;
+let movedAt = 0;
 
 /** Says that the scenario goes on: a count has grown, a page has asked for something. */
 export function moved(what) {
-  if (Date.now() - told < REPORT_MS) return;
-  told = Date.now();
+  if (Date.now() - movedAt < REPORT_MS) return;
+  movedAt = Date.now();
   say({ moved: what });
 }
 
@@ -29,18 +30,29 @@ export function moved(what) {
  * waited for (`upTo`). Without it nothing moves until `good` holds.
  */
 export async function eventually(what, read, good, progress = () => null) {
-  let seen, since = Date.now();
+  let seen, last = "nothing", since = Date.now();
   for (;;) {
-    const value = await read();
+    const value = await looked(what, read, last);
     if (good(value)) return value;
+    if (seen === undefined) say({ waits: what });
+    last = JSON.stringify(value) ?? "nothing";
     const now = JSON.stringify(progress(value));
     if (now !== seen) {
       if (seen !== undefined) moved(what);
       [seen, since] = [now, Date.now()];
     }
     const still = Date.now() - since;
-    if (still > PATIENCE_MS) throw new Error(`${what}: nothing moved for ${Math.round(still / 1000)} s; last seen: ${JSON.stringify(value)}`);
+    if (still > PATIENCE_MS) throw new GaveUp(what, `${last}, and nothing moved for ${Math.round(still / 1000)} s`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** One look. One that fails says what it was for, and what the look before had seen. */
+async function looked(what, read, last) {
+  try {
+    return await read();
+  } catch (error) {
+    throw new GaveUp(what, `${last}, and then a look failed: ${told(error)}`, { cause: error });
   }
 }
 

@@ -12,8 +12,8 @@ import pytest
 from parley.messaging.v1 import accounts_pb2 as accounts
 from parley.messaging.v1 import accounts_pb2_grpc
 
-from loadtests.headless.client import http_login
-from loadtests.headless.statuses import reason_of
+from parley_client.client import http_login
+from parley_client.error_details import reason_of
 from services.runtime.grpc.channels import connect
 from tests.integration.api.test_tokens import CALLS, Call, bearer
 from tests.support.admins import admin_of

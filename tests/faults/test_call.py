@@ -16,10 +16,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.calls.v1 import messages_pb2 as calls_messages
 from parley.calls.v1 import service_pb2 as calls
 
-from loadtests.headless.calls import ACTIVE, ENDED
+from parley_client.calls import ACTIVE, ENDED
 from tests.support.stack import RunningStack, run_stack
 from tests.support.talk import Talk, talking
 from tests.support.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.outages
 
 CONTROL_PLANE = ["postgres", "broker", "messaging", "presence", "gateway", "signaling", "edge", "issuer"]
 # How much of the other side's tone must come while nothing but the SFU runs.

@@ -14,13 +14,15 @@ import grpc
 import pytest
 from parley.gateway.v1 import service_pb2 as gateway
 
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.conversations import delivery_faults
-from loadtests.headless.statuses import reason_of, retry_delay_s
-from loadtests.headless.stream import EventStream
+from parley_client.client import Device, Edge
+from parley_client.conversations import delivery_faults
+from parley_client.error_details import reason_of, retry_delay_s
+from parley_client.stream import EventStream
 from tests.integration.api.conftest import open_direct, read_to_the_end, send
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.outages
 
 DEVICES = 10
 PARTS = ("postgres", "broker", "issuer", "messaging", "presence", "gateway", "signaling", "edge")

@@ -19,12 +19,14 @@ from parley.calls.v1 import operations_pb2, operations_pb2_grpc
 
 from deploy.embedded.record import ROOT
 from deploy.embedded.settings import PARTS
-from loadtests.headless.person import Person
+from parley_client.session import Session
 from services.runtime.grpc.channels import connect
 from tests.support.admins import admin_of
 from tests.support.stack import RunningStack, run_stack
 from tests.support.talk import Talk, talking
 from tests.support.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.restarts
 
 AFTER_MS = 2000
 GAPS = ROOT / "build" / "reports" / "handoff_gaps.json"
@@ -50,7 +52,7 @@ class MovingTalk:
         return self.talk.call_id
 
     @property
-    def sides(self) -> tuple[Person, Person]:
+    def sides(self) -> tuple[Session, Session]:
         return self.talk.sides
 
     async def operations(self, name: str, request: Any) -> Any:

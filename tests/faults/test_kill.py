@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pytest
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.conversations import delivery_faults, order_differences
-from loadtests.headless.stream import EventStream
+from parley_client.client import Device, Edge
+from parley_client.conversations import delivery_faults, order_differences
+from parley_client.stream import EventStream
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S

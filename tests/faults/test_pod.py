@@ -13,6 +13,8 @@ from deploy.embedded.settings import PARTS
 from tests.faults.test_handoff import MovingTalk, report, talk
 from tests.support.stack import RunningStack, run_stack
 
+pytestmark = pytest.mark.restarts
+
 __all__ = ["talk"]
 
 

@@ -14,12 +14,14 @@ from itertools import pairwise
 import pytest
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.conversations import delivery_faults, order_differences
-from loadtests.headless.stream import EventStream
+from parley_client.client import Device, Edge
+from parley_client.conversations import delivery_faults, order_differences
+from parley_client.stream import EventStream
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.restarts
 
 # Two of those whose consumers share the partitions: each end of one gives its part to the other.
 REPLICAS = {"messaging": 2, "presence": 2}

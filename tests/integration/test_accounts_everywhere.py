@@ -13,11 +13,11 @@ from parley.accounts.v1 import service_pb2 as data_api
 
 from services.messaging.accounts.core import BELONGINGS, EXPORTED, Fate
 from services.messaging.accounts.ports import SourceUnavailable
-from services.messaging.core.model import UserId
+from services.messaging.kernel.model import UserId
 from services.presence.accounts.consumer import AccountsConsumer as PresenceConsumer
 from services.presence.accounts.rpc import AccountDataServicer as PresenceData
 from services.presence.publisher import KafkaFeed
-from services.presence.store import PostgresStates
+from services.presence.sql import PostgresStates
 from services.runtime.config import DatabaseConfig
 from services.runtime.grpc.guard import Context
 from services.runtime.kafka.bus import Incoming

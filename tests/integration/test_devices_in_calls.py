@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import pytest
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.calls import ACTIVE, ENDED, Phone
-from loadtests.headless.client import Edge
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import ACTIVE, ENDED, Phone
+from parley_client.client import Edge
+from parley_client.session import Session, open_session
+from parley_client.tracks import SourceOptions
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 
@@ -25,9 +25,9 @@ SOURCE = SourceOptions(width=160, height=90, pictures_per_s=5)
 class Household:
     """Ann with a phone, and Bob with a phone and a laptop, in a conversation."""
 
-    ann: Person
-    phone: Person
-    laptop: Person
+    ann: Session
+    phone: Session
+    laptop: Session
     conversation_id: str
 
     async def talk(self) -> str:
@@ -49,7 +49,7 @@ async def household(stack: RunningStack) -> AsyncIterator[Household]:
     async with AsyncExitStack() as cleanup:
         people = [
             await cleanup.enter_async_context(
-                person(edge, user_id, SOURCE, SOURCE.tone_hz, PATIENCE_S, device_id=f"{user_id}-{device}")
+                open_session(edge, user_id, SOURCE, SOURCE.tone_hz, PATIENCE_S, device_id=f"{user_id}-{device}")
             )
             for user_id, device in ((ann_id, "phone"), (bob_id, "phone"), (bob_id, "laptop"))
         ]

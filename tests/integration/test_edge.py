@@ -17,6 +17,8 @@ from deploy.observability.queries import EDGE_METRICS
 from tests.support.stack import run_stack
 from tests.support.waiting import PATIENCE_S, eventually, until
 
+pytestmark = pytest.mark.stack
+
 # What a client may call, and what only the services may call among themselves.
 PUBLIC = [
     "/parley.messaging.v1.MessagingService/ListConversations",

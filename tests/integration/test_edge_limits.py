@@ -180,7 +180,6 @@ async def test_a_user_who_floods_takes_nothing_from_the_others(tmp_path: Path, m
     async with running_edge(tmp_path, **{**LARGE, **small}) as edge:
         told = await edge.flood(30 * BURST, method, "flooding")
         assert told[:BURST] == [grpc.StatusCode.OK] * BURST
-        assert told[-1] is EXHAUSTED
         assert told.count(EXHAUSTED) > 20 * BURST
         for user in ("bob", "carol", "dora"):
             assert await edge.flood(BURST, method, user) == [grpc.StatusCode.OK] * BURST

@@ -98,9 +98,9 @@ def about(there: Mapping[str, str], nowhere: Mapping[str, str], **both: Sequence
 
 
 async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: ThreeServices) -> None:
-    room = await town.group("alice", "bob", "lee", "ned", "rae")
-    await town.messaging.groups.remove_member(UserId("alice"), room, "rae")  # type: ignore[arg-type]
-    group = await town.ring("alice", room)
+    conversation = await town.group("alice", "bob", "lee", "ned", "rae")
+    await town.messaging.groups.remove_member(UserId("alice"), conversation, "rae")  # type: ignore[arg-type]
+    group = await town.ring("alice", conversation)
     await town.enter(group, "bob", "lee")
     await town.calls.leave_call(group.call_id, UserId("lee"), device_of("lee"))
     await town.pair("alice", "bo")
@@ -110,7 +110,7 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     ringing = await town.ring("erin", await town.pair("erin", "frank"))
     ended = await town.ring("hana", await town.pair("hana", "ivan"))
     await town.calls.cancel_call(ended.call_id, UserId("hana"))
-    join_token = (await town.calls.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
+    join_token = (await town.calls.access.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
     findings = Findings()
     for user_id, call in (
         *(("mallory", call) for call in (group, direct, ringing, ended)),
@@ -127,13 +127,13 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
 
 
 async def test_who_is_in_a_call_learns_of_nobody_outside_and_of_no_device(town: ThreeServices) -> None:
-    room = await town.group("alice", "bob")
-    call = await town.ring("alice", room)
+    conversation = await town.group("alice", "bob")
+    call = await town.ring("alice", conversation)
     await town.enter(call, "bob")
     await town.pair("mallory", "carol")
     for user_id in ("alice", "bob", "mallory"):
         await town.connect(user_id)
-    named = {"call_id": [call.call_id], "conversation_id": [room]}
+    named = {"call_id": [call.call_id], "conversation_id": [conversation]}
     findings = Findings()
     # The owner moderates; Bob may not.
     for user_id in ("alice", "bob"):
@@ -153,23 +153,23 @@ async def test_who_is_in_a_call_learns_of_nobody_outside_and_of_no_device(town: 
 
 
 async def test_whoever_is_out_learns_nothing_by_presence_typing_and_streams(town: ThreeServices) -> None:
-    room = await town.group("alice", "bob", "rae")
+    conversation = await town.group("alice", "bob", "rae")
     await town.pair("alice", "bo")
     streams = {user_id: await town.connect(user_id) for user_id in ("alice", "bo", "mallory", "rae")}
     for user_id in ("rae", "alice"):
         # So that it is remembered who is in.
-        await town.world.gateway.set_typing(user_id, room, True)
+        await town.world.gateway.set_typing(user_id, conversation, True)
     (session_id,) = town.world.session_ids("rae")
     await town.world.gateway.watch_presence("rae", device_of("rae"), ["alice", "bob"])
     await until(lambda: town.world.registry.watched(session_id) == ("alice", "bob"), what="who is watched")
-    await town.messaging.groups.remove_member(UserId("alice"), room, "rae")  # type: ignore[arg-type]
+    await town.messaging.groups.remove_member(UserId("alice"), conversation, "rae")  # type: ignore[arg-type]
     await town.block("alice", "bo")
     await town.hear()
     assert town.world.registry.watched(session_id) == ()
     findings = Findings()
     for user_id in ("mallory", "rae", "bo"):
         there = {
-            "conversation_id": room,
+            "conversation_id": conversation,
             "user_ids": "alice",
             "user_id": "alice",
             "resume_token": streams["alice"].ready.resume_token,
@@ -191,14 +191,14 @@ async def test_whoever_is_out_learns_nothing_by_presence_typing_and_streams(town
 
 async def test_who_went_is_told_nothing_of_what_came_after(town: ThreeServices) -> None:
     """Who placed the call, or was in it, still gets an answer to what they asked before; it never changes again."""
-    room = await town.group("gil", "alice", "bob", "uma")
-    call = await town.ring("gil", room, key="once")
+    conversation = await town.group("gil", "alice", "bob", "uma")
+    call = await town.ring("gil", conversation, key="once")
     await town.enter(call, "alice", "bob")
     for user_id in ("gil", "uma"):
-        await town.messaging.groups.leave_group(UserId(user_id), room)  # type: ignore[arg-type]
+        await town.messaging.groups.leave_group(UserId(user_id), conversation)  # type: ignore[arg-type]
     await town.hear()
     asked = values_of(
-        call_id=[call.call_id], conversation_id=[room], device_id=[device_of("gil")], user_id=["alice", NOBODY]
+        call_id=[call.call_id], conversation_id=[conversation], device_id=[device_of("gil")], user_id=["alice", NOBODY]
     )
 
     async def answers(user_id: str) -> list[str]:
@@ -213,7 +213,7 @@ async def test_who_went_is_told_nothing_of_what_came_after(town: ThreeServices) 
     await answers("gil"), await answers("uma")
     before = {user_id: await answers(user_id) for user_id in ("gil", "uma")}
     await town.calls.changes.apply(call.call_id, SetHand(UserId("alice"), raised=True))
-    await town.moves.move_as_asked(call.call_id, OTHER_WORKER.worker_id)
+    await town.moves.move_on_request(call.call_id, OTHER_WORKER.worker_id)
     assert {user_id: await answers(user_id) for user_id in ("gil", "uma")} == before
     for user_id in ("alice", "bob"):
         await town.calls.leave_call(call.call_id, UserId(user_id), device_of(user_id))
@@ -222,11 +222,11 @@ async def test_who_went_is_told_nothing_of_what_came_after(town: ThreeServices) 
 
 async def test_a_removal_and_a_block_hold_before_anybody_has_heard_of_them(town: ThreeServices) -> None:
     """What messaging answered holds in calls from then on, whatever its events take."""
-    room = await town.group("alice", "bob", "uma")
-    call = await town.ring("alice", room)
+    conversation = await town.group("alice", "bob", "uma")
+    call = await town.ring("alice", conversation)
     await town.enter(call, "bob")
-    await town.messaging.groups.remove_member(UserId("alice"), room, "uma")  # type: ignore[arg-type]
-    there, nowhere = {"call_id": call.call_id, "conversation_id": room}, {"call_id": town.new_id()}
+    await town.messaging.groups.remove_member(UserId("alice"), conversation, "uma")  # type: ignore[arg-type]
+    there, nowhere = {"call_id": call.call_id, "conversation_id": conversation}, {"call_id": town.new_id()}
     questions = about(there, nowhere | {"conversation_id": town.new_id()}, device_id=[device_of("uma")])
     for name in ("JoinCall", "AcceptCall", "StartCall"):
         findings, method = Findings(), SERVICES[CALLS].methods_by_name[name]

@@ -8,15 +8,15 @@ from contextlib import AsyncExitStack
 
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.calls import ENDED
-from loadtests.headless.client import Edge
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import ENDED
+from parley_client.client import Edge
+from parley_client.session import Session, open_session
+from parley_client.tracks import SourceOptions
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 
 
-async def until_hears(side: Person, others: int) -> None:
+async def until_hears(side: Session, others: int) -> None:
     """Waits until the tones of so many others have come."""
     media = side.phone.media
     await media.until(lambda: media.heard_slots >= others, PATIENCE_S, f"{others} tones at {side.user_id}")
@@ -28,7 +28,7 @@ async def test_three_people_talk_one_joins_late_and_one_leaves(stack: RunningSta
     async with AsyncExitStack() as cleanup:
         ann, bob, cid = [
             await cleanup.enter_async_context(
-                person(edge, f"{name}-{secrets.token_hex(4)}", source, source.tone_hz, PATIENCE_S)
+                open_session(edge, f"{name}-{secrets.token_hex(4)}", source, source.tone_hz, PATIENCE_S)
             )
             for name in ("ann", "bob", "cid")
         ]

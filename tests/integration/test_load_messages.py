@@ -20,7 +20,7 @@ TINY = Plan(
     group_members=8,
     group_rate=10.0,
     group_messages=3,
-    floor_s=0.2,
+    baseline_s=0.2,
 )
 
 

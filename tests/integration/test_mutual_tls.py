@@ -22,9 +22,9 @@ from deploy.embedded import probes
 from deploy.embedded.settings import PARTS
 from deploy.embedded.stack import ADMIN_SERVICES, GRPC_SERVICES
 from loadtests.demo import run
-from loadtests.headless.client import Device
-from loadtests.headless.tracks import SourceOptions
 from loadtests.stacks import edge_of
+from parley_client.client import Device
+from parley_client.tracks import SourceOptions
 from services.ops.clients import CallOperations, Fleet, Refused
 from services.ops.config import Config
 from services.ops.core import Gateway, Replica

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.person import Person
+from parley_client.calls import ACTIVE, ENDED
+from parley_client.session import Session
 from tests.integration.sfu.relay import Address, Relay, through, worker_of
 from tests.support.stack import RunningStack
 from tests.support.talk import Talk, talking
@@ -44,11 +44,11 @@ class Trip:
     network: Network
 
     @property
-    def ann(self) -> Person:
+    def ann(self) -> Session:
         return self.talk.sides[0]
 
     @property
-    def bob(self) -> Person:
+    def bob(self) -> Session:
         return self.talk.sides[1]
 
     async def hang_up_and_find_one_record(self) -> None:

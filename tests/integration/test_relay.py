@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.coturn import COTURN, Coturn
+from tests.support.coturn import Coturn
 from tests.support.stack import RunningStack
 from tests.support.talk import talking
 
-pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
+pytestmark = pytest.mark.coturn
 
 
 @pytest.mark.parametrize("scheme", ["turn", "turns"])

@@ -13,12 +13,12 @@ from aioice import stun
 from aioice.turn import create_turn_endpoint
 
 from services.runtime.clock import SystemClock
-from services.signaling.core.grants import IceServer, name_at_relay
+from services.signaling.core.grants import IceServer, turn_user_id
 from services.signaling.core.model import UserId
 from services.signaling.turn import HmacTurnServers
-from tests.support.coturn import COTURN, HOST, Coturn, production_limits, run_coturn
+from tests.support.coturn import HOST, Coturn, production_limits, run_coturn
 
-pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
+pytestmark = pytest.mark.coturn
 QUOTA_REACHED, FORBIDDEN, UNAUTHORIZED = 486, 403, 401
 
 
@@ -33,7 +33,7 @@ def grant(relay: Coturn, user: str, age_s: float = 0.0) -> IceServer:
     """As signaling gives it, so long ago."""
     servers = HmacTurnServers(("turn:",), relay.secret.encode(), 3600)
     now = SystemClock().now() - timedelta(seconds=age_s)
-    return servers.servers_for(name_at_relay(UserId(user)), now)[0]
+    return servers.servers_for(turn_user_id(UserId(user)), now)[0]
 
 
 async def allocate(relay: Coturn, by: IceServer) -> Any:

@@ -27,13 +27,15 @@ from parley.presence.v1 import service_pb2 as presence
 from deploy.embedded.record import ROOT, StackRecord
 from deploy.embedded.settings import PARTS
 from loadtests.event_routing.replicas import counters, names_of, replicas_of
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.conversations import delivery_faults
-from loadtests.headless.stream import EventStream
+from parley_client.client import Device, Edge
+from parley_client.conversations import delivery_faults
+from parley_client.stream import EventStream
 from tests.support.admins import admin_of
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S, eventually
+
+pytestmark = pytest.mark.stack
 
 PRESENCE = ("presence-1", "presence-2", "presence-3")
 

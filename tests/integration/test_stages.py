@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+from services.ops.broker import Broker
 from services.ops.core import Stage
-from services.ops.stages import Broker
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import HandleBatch, Incoming, Outgoing, PoisonRecord
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription

@@ -12,8 +12,8 @@ import pytest
 from parley.calls.v1 import service_pb2 as calls
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.client import Edge
 from loadtests.observing.drill import Pair, pair
+from parley_client.client import Edge
 from tests.support.otlp import Collector, Received, running_collector
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S, eventually, until

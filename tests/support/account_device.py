@@ -6,11 +6,11 @@ from typing import Any
 
 from parley.messaging.v1 import service_pb2 as api
 
-from loadtests.headless.account_sync import AccountSync
-from loadtests.headless.inbox import Inbox
-from services.messaging.core.model import UserId
+from parley_client.account_sync import AccountSync
+from parley_client.inbox import Inbox
+from services.messaging.kernel.model import UserId
 from services.messaging.rpc import MessagingServicer
-from services.messaging.service import Messaging
+from services.messaging.sync.service import Sync
 from services.runtime.identity.auth import UserId as Caller
 from services.runtime.identity.auth import UserToken, set_current_token
 
@@ -23,7 +23,7 @@ class AccountDevice:
     """Keeps an inbox by the list and by Sync alone."""
 
     user_id: UserId
-    messaging: Messaging
+    server: Sync
     limit: int = 20
     page_size: int = 0
     inbox: Inbox = field(init=False)
@@ -73,7 +73,7 @@ class AccountDevice:
     async def _call(self, method: str, request: Any) -> bytes:
         # Features that the device does not use.
         nothing: Any = None
-        servicer = MessagingServicer(self.messaging, nothing, nothing, nothing)
+        servicer = MessagingServicer(nothing, nothing, self.server, nothing, nothing, nothing, nothing)
         set_current_token(UserToken(Caller(self.user_id), math.inf))
         answer = await getattr(servicer, method)(type(request).FromString(request.SerializeToString()), nothing)
         wire: bytes = answer.SerializeToString()

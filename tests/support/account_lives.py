@@ -7,27 +7,28 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.messaging.core import changes
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.content import CallOutcome, CallRecord, Text, Voice
-from services.messaging.core.errors import MessagingError
-from services.messaging.core.model import Draft, MessageId
-from services.presence.core.frames import UserId as PresenceUser
-from services.presence.core.states import OngoingCall, Standing, UserState
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Voice
+from services.messaging.kernel.errors import MessagingError
+from services.messaging.kernel.model import Draft, MessageId
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy
+from services.presence.core.model import UserId as PresenceUser
+from services.presence.core.states import OngoingCall, PresenceStatus, UserState
 from services.presence.ports import StateRow
-from services.presence.store import PostgresStates
+from services.presence.sql import PostgresStates
 from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
 from services.signaling.accounts.service import AccountLifecycle
-from services.signaling.accounts.store import PostgresAccounts
+from services.signaling.accounts.sql import PostgresAccounts
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
+from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
-from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.moves import CallMoves
+from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
-from services.signaling.store import PostgresStore
 from tests.support.account_town import Town
 from tests.support.messaging_store import ALICE, BOB, fail
 from tests.unit.signaling.fakes import (
@@ -37,10 +38,8 @@ from tests.unit.signaling.fakes import (
     TIMEOUTS,
     WORKER,
     RecordingCloser,
-    RecordingMetrics,
-    RecordingTimers,
     World,
-    announce,
+    events_of,
     make_service,
 )
 
@@ -124,9 +123,8 @@ class CallTown:
         world.members.conversations[GROUP_TALK] = [UserId("alice"), UserId("bob"), UserId("carol")]
         self.world, self.clock, self.closer = world, world.clock, RecordingCloser()
         self.store = PostgresStore(self.database, lambda _: None)
-        metrics, timers = RecordingMetrics(), RecordingTimers()
-        self.changes = CallChanges(self.store, announce, self.closer, timers, metrics, self.clock, TIMEOUTS)
-        moves = CallMoves(self.store, self.changes, world.media, world.nodes)
+        self.changes = CallChanges(self.store, events_of, self.closer, Alarms(), self.clock, TIMEOUTS)
+        moves = CallMoves(self.store, self.changes, world.media, world.workers)
         self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
         self.accounts = PostgresAccounts(self.database)
         self.lifecycle = AccountLifecycle(self.accounts, self.changes)
@@ -174,6 +172,6 @@ async def live_in_presence(database: Database, users: Sequence[str] = ("alice", 
     """They were seen."""
     states = PostgresStates(database)
     call = OngoingCall(str(UUID(int=1)), 3)
-    state = UserState(Standing.ONLINE, in_call=True)
+    state = UserState(PresenceStatus.ONLINE, in_call=True)
     await states.save([StateRow(PresenceUser(user), 1.0, 2, state, call) for user in users])
     return states

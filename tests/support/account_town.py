@@ -8,20 +8,23 @@ from parley.messaging.v1 import events_pb2
 
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.ports import AccountSource
-from services.messaging.accounts.runner import JobRunner
-from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.signing_out import SignOuts
-from services.messaging.accounts.store import PostgresAccounts, PostgresJobs, PostgresSessions
-from services.messaging.attachments.service import Collector
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core import changes
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.content import Text
-from services.messaging.core.model import Conversation, Draft, Message, MessageId
-from services.messaging.core.own_state import OwnChange
+from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.runner import JobRunner
+from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.accounts.sql.store import (
+    PostgresAccounts,
+    PostgresJobs,
+    PostgresSessions,
+)
+from services.messaging.attachments.service.collecting import Collector
+from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.groups.ports import Invite
-from services.messaging.groups.store import PostgresInvites
-from services.messaging.store import PostgresStore
+from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import Conversation, Draft, Message, MessageId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
@@ -29,6 +32,7 @@ from tests.support.accounts import Budget, Mortal
 from tests.support.attachments import MemoryObjects, announced
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, fail, founded, left, opened, reacted, text
 
 

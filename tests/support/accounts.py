@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.messaging.accounts.core import Claim, ExportCursor, Job, JobId, JobKind, dump_export
 from services.messaging.accounts.ports import LeaseLost
-from services.messaging.core.model import UserId
+from services.messaging.kernel.model import UserId
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class FakeJobs:
 
     def __init__(self) -> None:
         # Object keys that are to be deleted, and when.
-        self.doomed: dict[str, datetime] = {}
+        self.pending_deletes: dict[str, datetime] = {}
         # How often it was asked for deleted accounts.
         self.asked = 0
         # Of whose deletion everybody was told once more.
@@ -76,11 +76,11 @@ class FakeJobs:
     async def save_part(self, claim: Claim, object_key: str, cursor: ExportCursor, until: datetime) -> None:
         row = self._held(claim)
         job = replace(row.job, parts=(*row.job.parts, object_key))
-        self.doomed.pop(object_key, None)
+        self.pending_deletes.pop(object_key, None)
         self._rows[claim.job_id] = replace(row, job=job, cursor=dump_export(cursor), due_at=until)
 
     async def announce_object(self, object_key: str, due_at: datetime) -> None:
-        self.doomed[object_key] = due_at
+        self.pending_deletes[object_key] = due_at
 
     async def finish(self, claim: Claim, now: datetime, expires_at: datetime | None) -> None:
         row = self._held(claim)
@@ -90,7 +90,7 @@ class FakeJobs:
         over = [row.job for row in self._rows.values() if row.job.expires_at and row.job.expires_at <= now][:limit]
         for job in over:
             del self._rows[job.id]
-            self.doomed.update(dict.fromkeys(job.parts, now))
+            self.pending_deletes.update(dict.fromkeys(job.parts, now))
         return len(over)
 
     def _held(self, claim: Claim) -> _Row:

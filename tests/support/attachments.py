@@ -12,12 +12,18 @@ from aiohttp import web
 from deploy.embedded.objects import Bucket, ObjectServer
 from deploy.embedded.signatures import Key
 from services.messaging.attachments.clients import S3Objects
-from services.messaging.attachments.core import Doomed, Scan, Stored, Upload, object_key
+from services.messaging.attachments.core.file_types import HEAD_BYTES
+from services.messaging.attachments.core.uploads import (
+    PendingDelete,
+    Scan,
+    Stored,
+    Upload,
+    object_key,
+)
 from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
-from services.messaging.core.errors import ObjectsUnavailable, TooManyUploads
-from services.messaging.core.file_types import HEAD_BYTES
-from services.messaging.core.model import Attachment, AttachmentId, DraftKey, UserId
+from services.messaging.kernel.errors import ObjectsUnavailable, TooManyUploads
+from services.messaging.kernel.model import Attachment, AttachmentId, DraftKey, UserId
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.ids import new_id
 from tests.support.file_samples import png
@@ -124,24 +130,24 @@ class FakeAttachments:
         messages = await self._store.list_messages(key.conversation_id, 0, None, 1_000_000)
         return any((m.sender_id, m.client_message_id) == (key.sender_id, key.client_message_id) for m in messages)
 
-    async def doom_unused(self, now: datetime, limit: int) -> int:
+    async def queue_unused(self, now: datetime, limit: int) -> int:
         late = [u for u in self._store.unused_uploads.values() if u.unused_until <= now][:limit]
         for upload in late:
             del self._store.unused_uploads[upload.attachment.id]
-            self._store.doom(upload)
+            self._store.queue_delete(upload)
         return len(late)
 
-    async def claim_doomed(self, now: datetime, until: datetime, limit: int) -> Sequence[Doomed]:
-        due = [d for d in self._store.doomed.values() if self._due.get(d.object_key, now) <= now][:limit]
+    async def claim_deletes(self, now: datetime, until: datetime, limit: int) -> Sequence[PendingDelete]:
+        due = [d for d in self._store.pending_deletes.values() if self._due.get(d.object_key, now) <= now][:limit]
         self._due.update({each.object_key: until for each in due})
         return due
 
-    async def postpone_doomed(self, until: Mapping[str, datetime]) -> None:
+    async def postpone_deletes(self, until: Mapping[str, datetime]) -> None:
         self._due.update(until)
 
-    async def forget_doomed(self, keys: Collection[str]) -> None:
+    async def forget_deletes(self, keys: Collection[str]) -> None:
         for key in keys:
-            self._store.doomed.pop(key, None)
+            self._store.pending_deletes.pop(key, None)
 
 
 def _key(upload: Upload) -> tuple[UserId, str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +17,9 @@ from cryptography.x509.oid import NameOID
 
 from deploy.embedded.ports import Ports
 from deploy.k8s.objects import find, load_base
+from tests.support.needs import program
 from tests.support.waiting import PATIENCE_S, poll
 
-COTURN = os.environ.get("PARLEY_COTURN") or shutil.which("turnserver")
 HOST = "127.0.0.1"
 REALM = "parley.test"
 _LIMITS = (
@@ -91,7 +89,7 @@ class Coturn:
         # As in production: its limits, and no peer but the workers, which are on loopback here.
         limits = [*production_limits(), f"--allowed-peer-ip={HOST}"]
         flags = ("use-auth-secret", "allow-loopback-peers", "no-cli", "no-dtls", "simple-log", "verbose")
-        command = [str(COTURN), "-n", *(f"--{name}={value}" for name, value in options.items())]
+        command = [program("coturn"), "-n", *(f"--{name}={value}" for name, value in options.items())]
         command += limits
         command += [f"--static-auth-secret={secret}" for secret in self._secrets]
         self._process = subprocess.Popen(

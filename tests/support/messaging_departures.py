@@ -10,15 +10,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from services.messaging.attachments.core import Upload
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.content import CallOutcome, CallRecord, Mention, Text
-from services.messaging.core.errors import MessagingError
-from services.messaging.core.model import Conversation, ConversationId, Message, Role, UserId
+from services.messaging.attachments.core.uploads import Upload
+from services.messaging.attachments.service.attachments import UploadRequest
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import CallOutcome, CallRecord, Mention, Text
+from services.messaging.kernel.errors import MessagingError
+from services.messaging.kernel.model import (
+    Conversation,
+    ConversationId,
+    Message,
+    Role,
+    UserId,
+)
+from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.reports import Reason, Report, ReportRequest
-from services.messaging.service import TextRequest
 from tests.support.messaging_world import ALICE, BOB, People
 
 CAROL, DAN = UserId("carol"), UserId("dan")
@@ -44,24 +50,26 @@ def words(mention: bool = False) -> Text:
     return Text("hi @carol", (Mention(3, 6, CAROL),)) if mention else Text("hi")
 
 
-def send(room: str, key: str, *, mention: bool = False, reply: int = 0) -> Callable[[Town], Awaitable[object]]:
+def send(conversation: str, key: str, *, mention: bool = False, reply: int = 0) -> Callable[[Town], Awaitable[object]]:
     def act(town: Town) -> Awaitable[object]:
         request = TextRequest(key, words(mention), reply)
-        return town.world.messaging.send_text(BOB, getattr(town, room), request)
+        return town.world.messages.send_text(BOB, getattr(town, conversation), request)
 
     return act
 
 
-def edit(room: str, text: Text) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messaging.edit_message(BOB, getattr(town, room), MINE[room], text)
+def edit(conversation: str, text: Text) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messages.edit_message(BOB, getattr(town, conversation), MINE[conversation], text)
 
 
-def react(room: str, emoji: str) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messaging.set_reaction(BOB, getattr(town, room), HERS[room], emoji, present=True)
+def react(conversation: str, emoji: str) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messages.set_reaction(
+        BOB, getattr(town, conversation), HERS[conversation], emoji, present=True
+    )
 
 
-def unsend(room: str, seq: int) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messaging.unsend_message(BOB, getattr(town, room), seq)
+def unsend(conversation: str, seq: int) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messages.unsend_message(BOB, getattr(town, conversation), seq)
 
 
 def report(key: str) -> Callable[[Town], Awaitable[object]]:
@@ -71,13 +79,13 @@ def report(key: str) -> Callable[[Town], Awaitable[object]]:
     return act
 
 
-async def ring(town: Town, room: str) -> str:
-    callees = (await town.world.relations.callees_of(getattr(town, room), BOB)).user_ids
+async def ring(town: Town, conversation: str) -> str:
+    callees = (await town.world.relations.callees_of(getattr(town, conversation), BOB)).user_ids
     return "carol" if CAROL in callees else "not carol"
 
 
-async def type_in(town: Town, room: str) -> str:
-    _, told = await town.world.relations.members_of(getattr(town, room), BOB)
+async def type_in(town: Town, conversation: str) -> str:
+    _, told = await town.world.relations.members_of(getattr(town, conversation), BOB)
     return "carol" if CAROL in told else "not carol"
 
 
@@ -85,17 +93,17 @@ async def watch(town: Town) -> str:
     return "carol" if await town.world.relations.filter_contacts(BOB, [CAROL]) else "not carol"
 
 
-def record(room: str) -> Callable[[Town], Awaitable[object]]:
+def record(conversation: str) -> Callable[[Town], Awaitable[object]]:
     def act(town: Town) -> Awaitable[object]:
         call = CallRecord(CALL, True, CallOutcome.COMPLETED, timedelta(minutes=1), (BOB, CAROL))
-        return town.world.messaging.record_call(ConversationId(UUID(getattr(town, room))), BOB, call)
+        return town.world.messages.record_call(ConversationId(UUID(getattr(town, conversation))), BOB, call)
 
     return act
 
 
 async def export_parts(town: Town) -> str:
     """What an export of Bob holds of the group: what he may read there."""
-    await town.world.messaging.list_messages(BOB, town.group, 0, 0)
+    await town.world.messages.list_messages(BOB, town.group, 0, 0)
     return "done"
 
 
@@ -106,9 +114,9 @@ async def add_her(town: Town) -> str:
 
 async def add_again_by_its_key(town: Town) -> Conversation | str:
     """Alice and Carol were added by this request; a retry brings nobody back."""
-    before = await town.world.messaging.get_conversation(ALICE, town.own)
+    before = await town.world.conversations.get_conversation(ALICE, town.own)
     group = await town.world.groups.add_members(BOB, town.own, [ALICE, CAROL], "a")
-    return group if before == await town.world.messaging.get_conversation(ALICE, town.own) else "changed"
+    return group if before == await town.world.conversations.get_conversation(ALICE, town.own) else "changed"
 
 
 UPLOAD = UploadRequest("u", "a.png", "image/png", 80)
@@ -139,7 +147,7 @@ ACTIONS: dict[str, Callable[[Town], Awaitable[object]]] = {
     "set vanishing again in the pair": lambda town: town.world.vanishing.set_vanishing(BOB, town.pair, HOUR),
     "report again": report("k"),
     "announce a file again": lambda town: town.world.attachments.create_upload(BOB, UPLOAD),
-    "open the pair again": lambda town: town.world.messaging.open_direct(BOB, CAROL),
+    "open the pair again": lambda town: town.world.conversations.open_direct(BOB, CAROL),
     "send": send("group", "new"),
     "mention": send("group", "new", mention=True),
     "answer": send("group", "new", reply=5),
@@ -174,8 +182,8 @@ DONE_BEFORE = [name for name in ACTIONS if "again" in name]
 
 # What happens.
 async def she_leaves(town: Town) -> None:
-    for room in (town.group, town.own):
-        await town.world.groups.leave_group(CAROL, room)
+    for conversation in (town.group, town.own):
+        await town.world.groups.leave_group(CAROL, conversation)
 
 
 async def she_is_removed(town: Town) -> None:
@@ -196,8 +204,8 @@ async def her_account_goes(town: Town) -> None:
 
 
 async def he_leaves(town: Town) -> None:
-    for room in (town.group, town.own):
-        await town.world.groups.leave_group(BOB, room)
+    for conversation in (town.group, town.own):
+        await town.world.groups.leave_group(BOB, conversation)
 
 
 async def he_is_removed(town: Town) -> None:
@@ -248,16 +256,16 @@ def identity(answer: object) -> object:
 
 async def settle(world: People) -> Town:
     """All of them together, and everything that Bob does again later done once."""
-    groups, messaging = world.groups, world.messaging
+    groups = world.groups
     group = str((await groups.create_group(ALICE, GroupRequest("g", "Trip", [CAROL], "", False))).id)
     await groups.set_role(ALICE, group, CAROL, Role.ADMIN)
     invite, _ = await groups.create_invite(CAROL, group)
-    pair = str((await messaging.open_direct(BOB, CAROL)).id)
+    pair = str((await world.conversations.open_direct(BOB, CAROL)).id)
     town = Town(world, group, "", pair, invite, {})
     town.first["join again"] = await groups.join_by_invite(BOB, invite)
     await groups.set_role(ALICE, group, BOB, Role.ADMIN)
-    for room in (group, pair):
-        await messaging.send_text(CAROL, room, TextRequest("hers", Text("hello")))
+    for conversation in (group, pair):
+        await world.messages.send_text(CAROL, conversation, TextRequest("hers", Text("hello")))
     before = [
         "send again in the group",
         "send again with a mention",
@@ -266,9 +274,9 @@ async def settle(world: People) -> Town:
     ]
     for name in before:
         town.first[name] = await ACTIONS[name](town)
-    await messaging.send_text(BOB, group, TextRequest("taken back", Text("oh")))
-    for room in (group, pair):
-        await messaging.send_text(BOB, room, TextRequest("mine", Text("ha")))
+    await world.messages.send_text(BOB, group, TextRequest("taken back", Text("oh")))
+    for conversation in (group, pair):
+        await world.messages.send_text(BOB, conversation, TextRequest("mine", Text("ha")))
     founded = await groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False))
     town.own = str(founded.id)
     await groups.add_members(BOB, town.own, [DAN])

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging import encoding
-from services.messaging.core.content import Expired, kind_of
-from services.messaging.core.model import ConversationId, Message, UserId
-from services.messaging.core.own_state import OwnChange, OwnState
-from services.messaging.core.request import Request
-from services.messaging.vanishing.core import bury, end_of_old, is_due
+from services.messaging.kernel.content import Expired, kind_of
+from services.messaging.kernel.expiry import expire, is_due
+from services.messaging.kernel.model import ConversationId, Message, UserId
+from services.messaging.kernel.own_state import OwnChange, OwnState
+from services.messaging.kernel.request import Request
+from services.messaging.vanishing.core import end_of_old
+from services.messaging.wire.events import conversation_changed, message_changed, read_cursor_moved
 from tests.support.messaging import FakeStore
 
 
@@ -58,20 +59,20 @@ class MemoryStore(FakeStore):
     ) -> None:
         for id_, seq in places.items():
             if self._is_member(id_, user_id):
-                room = self._conversations[id_]
-                wanted = min(seq, room.last_seq)
-                self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(room.members) <= told_members)
+                conversation = self._conversations[id_]
+                wanted = min(seq, conversation.last_seq)
+                self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(conversation.members) <= told_members)
 
     async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
         due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]
         due = sorted(due, key=lambda message: message.expires_at or now)[passed_by : passed_by + limit]
-        revisions = {id_: room.revision for id_, room in self._conversations.items()}
-        for message in bury(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
+        revisions = {id_: conversation.revision for id_, conversation in self._conversations.items()}
+        for message in expire(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
             id_ = message.conversation_id
             self._replace(message)
             self._erase_hanging(message)
             self._conversations[id_] = replace(self._conversations[id_], revision=message.revision)
-            self.events.append(encoding.message_changed(message.id, message, now))
+            self.events.append(message_changed(message.id, message, now))
         return len(due)
 
     async def take_back(self, conversation_id: ConversationId, user_id: UserId) -> None:
@@ -100,7 +101,7 @@ class MemoryStore(FakeStore):
         before = self._conversations[conversation_id]
         after = replace(before, history_start_seq=last, revision=before.revision + 1)
         self._conversations[conversation_id] = after
-        self.events.append(encoding.conversation_changed(gone[0].id, after, (), now))
+        self.events.append(conversation_changed(gone[0].id, after, (), now))
         return len(gone)
 
     def _erase_hanging(self, message: Message) -> None:
@@ -119,9 +120,9 @@ class MemoryStore(FakeStore):
         is_live: bool,
     ) -> None:
         """Moves what others know forward, and the event of it."""
-        room = self._conversations[conversation_id]
-        member = room.member(user_id)
-        if member is None or member.request is not Request.NONE or room.blocked or user_id in self.silent:
+        conversation = self._conversations[conversation_id]
+        member = conversation.member(user_id)
+        if member is None or member.request is not Request.NONE or conversation.blocked or user_id in self.silent:
             return
         after = replace(
             member,
@@ -130,12 +131,12 @@ class MemoryStore(FakeStore):
         )
         if after == replace(member, delivered_seq=max(member.delivered_seq, member.read_seq)):
             return
-        members = tuple(after if other.user_id == user_id else other for other in room.members)
-        self._conversations[conversation_id] = replace(room, members=members)
+        members = tuple(after if other.user_id == user_id else other for other in conversation.members)
+        self._conversations[conversation_id] = replace(conversation, members=members)
         self._read_moved[conversation_id] = now
         if is_live:
             is_delivered = after.delivered_seq > max(member.delivered_seq, member.read_seq)
             told_delivered = after.delivered_seq if is_delivered else 0
             self.events.append(
-                encoding.read_cursor_moved(conversation_id, conversation_id, user_id, read_seq, told_delivered, now)
+                read_cursor_moved(conversation_id, conversation_id, user_id, read_seq, told_delivered, now)
             )

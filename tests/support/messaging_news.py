@@ -7,9 +7,9 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging import encoding, topics
-from services.messaging.core.model import ConversationId, UserId
-from services.messaging.core.request import Request
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.wire import api, topics
 from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
 from tests.support.messaging_memory import MemoryStore
@@ -40,9 +40,7 @@ class MemoryNews:
         return [
             (
                 user_id,
-                gateway.OwnStateChanged(
-                    conversation_id=str(conversation_id), own_state=encoding.own_state_message(state)
-                ),
+                gateway.OwnStateChanged(conversation_id=str(conversation_id), own_state=api.own_state_message(state)),
             )
             for user_id, conversation_id, state in self._store.own_told
         ]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from services.messaging.core.account_sync import Snapshot
-from services.messaging.core.model import Conversation, ConversationId, UserId
-from services.messaging.core.request import Request
+from services.messaging.kernel.model import Conversation, ConversationId, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.sync.core.account import Snapshot
 
 Place = tuple[UserId, ConversationId]
 _EPOCH = UUID(int=7)
@@ -30,26 +30,32 @@ class Positions:
         """Everything up to the last look is decided."""
         return Snapshot(_EPOCH, self._look + 1, self._look + 1)
 
-    def look(self, rooms: Iterable[Conversation], own: Mapping[Place, object]) -> None:
+    def look(self, conversations: Iterable[Conversation], own: Mapping[Place, object]) -> None:
         """Note what changed since the last look."""
         self._look += 1
         members: set[Place] = set()
         here: set[Place] = set()
-        for room in rooms:
-            if len(room.members) > self.large_above:
-                self.large.add(room.id)
-            cursors = tuple((member.user_id, member.read_seq, member.delivered_seq) for member in room.members)
-            if self._is_new(("cursors", room.id), cursors) and room.id in self.large:
-                self.moved_large[room.id] = self._look
-            for member in room.members:
-                place = (member.user_id, room.id)
+        for conversation in conversations:
+            if len(conversation.members) > self.large_above:
+                self.large.add(conversation.id)
+            cursors = tuple((member.user_id, member.read_seq, member.delivered_seq) for member in conversation.members)
+            if self._is_new(("cursors", conversation.id), cursors) and conversation.id in self.large:
+                self.moved_large[conversation.id] = self._look
+            for member in conversation.members:
+                place = (member.user_id, conversation.id)
                 members.add(place)
                 if member.request is not Request.DECLINED:
                     here.add(place)
-                state = (room.last_seq, room.revision, room.history_start_seq, member.request, member.joined_at)
+                state = (
+                    conversation.last_seq,
+                    conversation.revision,
+                    conversation.history_start_seq,
+                    member.request,
+                    member.joined_at,
+                )
                 if self._is_new(("changed", place), state):
                     self.changed[place] = self._look
-                told = () if room.id in self.large else _told_to(member.user_id, cursors)
+                told = () if conversation.id in self.large else _told_to(member.user_id, cursors)
                 if self._is_new(("moved", place), (told, own[place])):
                     self.moved[place] = self._look
         for place in self.changed.keys() - members:

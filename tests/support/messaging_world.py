@@ -2,21 +2,26 @@
 
 from typing import Protocol
 
-from services.messaging.attachments.core import UploadPolicy
-from services.messaging.attachments.service import Attachments, Collector
-from services.messaging.core.content import Text
-from services.messaging.core.model import ConversationKind, Message, UserId
-from services.messaging.group_commit import GroupCommit
+from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.service.attachments import Attachments
+from services.messaging.attachments.service.collecting import Collector
+from services.messaging.conversations.service import Conversations
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.rates import SendRates
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import ConversationKind, Message, UserId
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import MessageLimits, Messages, TextRequest
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.service import Limits, Messaging, TextRequest
+from services.messaging.search.service import Search
+from services.messaging.sync.service import Sync
 from services.messaging.vanishing.service import Vanishing
 from services.runtime.ids import new_id, new_secret
 from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_memory import MemoryStore
 from tests.support.relations import FakeReports
 
@@ -27,7 +32,10 @@ class People(Protocol):
     """Messaging's use-cases, over whatever stores."""
 
     clock: ManualClock
-    messaging: Messaging
+    conversations: Conversations
+    messages: Messages
+    sync: Sync
+    search: Search
     groups: Groups
     receipts: Receipts
     vanishing: Vanishing
@@ -50,22 +58,30 @@ class World:
         self.objects = MemoryObjects()
         self.uploads = FakeAttachments(self.store)
         self.attachments = Attachments(
-            self.uploads, self.store, self.objects, self.clock, new_id, UploadPolicy(waiting=3, per_message=2)
+            *(self.uploads, self.store, self.store, self.objects, self.clock, new_id),
+            UploadPolicy(waiting=3, per_message=2),
         )
         self.collector = Collector(self.uploads, self.objects, self.clock)
-        self.messaging = Messaging(
-            *(self.store, self.sends, self.rates, self.clock, new_id), Limits(text_chars=20), self.attachments
+        cases = Cases(
+            *(self.store, self.sends, self.rates, self.clock, new_id, MessageLimits(text_chars=20), self.attachments)
         )
+        self.conversations, self.messages = cases.conversations, cases.messages
+        self.sync, self.search = cases.sync, cases.search
         self.groups = Groups(
-            *(self.store, self.store, self.store.relations, self.rates, self.clock, new_id, new_secret), GroupLimits()
+            *(self.store, self.store, self.store, self.store.relations, self.store.relations, self.rates, self.clock),
+            *(new_id, new_secret, GroupLimits()),
         )
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, new_id)
-        self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
-        self.reports = Reports(self.store, FakeReports(self.store.relations), self.clock, new_id, RelationLimits())
+        self.relations = Relations(
+            *(self.store, self.store.relations, self.store.relations, self.clock, RelationLimits())
+        )
+        self.reports = Reports(
+            *(self.store, self.store, FakeReports(self.store.relations), self.clock, new_id, RelationLimits())
+        )
 
     async def delete_account(self, user_id: UserId) -> None:
-        """As the runner of deletions leaves it (accounts/rows/deleting.py): nobody reaches them, groups are left, pairs
+        """As the runner of deletions leaves it (accounts/sql/deleting.py): nobody reaches them, groups are left, pairs
         closed, and what they wrote is taken back."""
         nobody = SettingsChange(Audience.NOBODY, Audience.NOBODY, Audience.NOBODY)
         await self.store.relations.change_settings(user_id, nobody, self.clock.now())
@@ -76,21 +92,21 @@ class World:
                 self.store.set_blocked(conversation.id, True)
             await self.store.take_back(conversation.id, user_id)
 
-    async def room(self) -> str:
-        return str((await self.messaging.open_direct(ALICE, BOB)).id)
+    async def conversation(self) -> str:
+        return str((await self.conversations.open_direct(ALICE, BOB)).id)
 
 
-async def send(world: World, user: UserId, room: str, key: str, text: str) -> Message:
-    return await world.messaging.send_text(user, room, TextRequest(key, Text(text)))
+async def send(world: World, user: UserId, conversation: str, key: str, text: str) -> Message:
+    return await world.messages.send_text(user, conversation, TextRequest(key, Text(text)))
 
 
 async def said(world: World, user: UserId, other: UserId, *, both: bool = False) -> str:
     """A conversation that the user opened and wrote in; the other answered, if both."""
-    room = str((await world.messaging.open_direct(user, other)).id)
-    await send(world, user, room, "hello", "hello")
+    conversation = str((await world.conversations.open_direct(user, other)).id)
+    await send(world, user, conversation, "hello", "hello")
     if both:
-        await send(world, other, room, "answer", "answer")
-    return room
+        await send(world, other, conversation, "answer", "answer")
+    return conversation
 
 
 async def group(world: World, *others: UserId, key: str = "g") -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from services.presence.core.frames import UserId
-from services.presence.core.people import Stored
-from services.presence.core.states import Standing
+from services.presence.core.model import UserId
+from services.presence.core.states import PresenceStatus
+from services.presence.core.user_states import StoredState
 from services.presence.ports import StateRow
 from services.runtime.errors import StoreUnavailable
 
@@ -28,18 +28,18 @@ class MemoryStates:
             elif known is None or known.time <= row.time:
                 self.rows[row.user_id] = row
 
-    async def last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
+    async def load_last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
         self._check()
         self.asked.append(tuple(user_ids))
         known = {user_id: self.rows[user_id].state for user_id in user_ids if user_id in self.rows}
         return {user_id: state.last_seen if (state := known.get(user_id)) else None for user_id in user_ids}
 
-    async def present(self, partitions: Collection[int]) -> Sequence[Stored]:
+    async def load_present(self, partitions: Collection[int]) -> Sequence[StoredState]:
         self._check()
         return [
-            Stored(row.user_id, row.state.standing, row.call)
+            StoredState(row.user_id, row.state.status, row.call)
             for row in self.rows.values()
-            if row.state and row.state.standing is not Standing.OFFLINE and row.partition in partitions
+            if row.state and row.state.status is not PresenceStatus.OFFLINE and row.partition in partitions
         ]
 
     def _check(self) -> None:

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.messaging.core.model import ConversationId, UserId, pair_key
-from services.messaging.core.request import Request
+from services.messaging.kernel.model import ConversationId, UserId, pair_key
+from services.messaging.kernel.quotas import DayQuota
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     ReportNotFound,
@@ -18,8 +19,7 @@ from services.messaging.relations.core.errors import (
     TooManyBlocks,
 )
 from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
-from services.messaging.relations.core.quotas import DayQuota
-from services.messaging.relations.core.reach import Regard, Settings, SettingsChange, apply_change
+from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange, apply_change
 from services.messaging.relations.core.reports import Report, State
 from services.messaging.relations.core.throttling import REPORTS_COUNT_FOR, requests_allowed
 from services.messaging.relations.ports import DecideReport, Pair
@@ -72,8 +72,8 @@ class FakeRelations:
     async def blocked_among(self, user_id: UserId, others: Collection[UserId]) -> Collection[UserId]:
         return {other for other in others if self._is_blocked(user_id, other)}
 
-    async def regards(self, pairs: Collection[Pair]) -> Mapping[Pair, Regard]:
-        return {pair: self.regard(*pair) for pair in pairs}
+    async def relationships(self, pairs: Collection[Pair]) -> Mapping[Pair, Relationship]:
+        return {pair: self.relationship(*pair) for pair in pairs}
 
     async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
         if await self._request(conversation_id, user_id) is not Request.NONE:
@@ -92,12 +92,12 @@ class FakeRelations:
             elif fact.key not in self._facts or self._facts[fact.key].time < fact.time:
                 self._facts[fact.key] = fact
 
-    def regard(self, one: UserId, other: UserId) -> Regard:
+    def relationship(self, one: UserId, other: UserId) -> Relationship:
         """What one person's word about the other depends on."""
         direct = self._store.direct_of(pair_key(one, other))
         member = direct.member(one) if direct else None
         said = self._store.messages_of(direct.id) if direct else []
-        return Regard(
+        return Relationship(
             settings=self._settings.get(one, Settings()),
             blocked=self._is_blocked(one, other),
             follows=self._is_fact(FactKind.FOLLOWS, one, other),
@@ -106,8 +106,8 @@ class FakeRelations:
             contacted=any(m.sender_id == one and not m.client_message_id.startswith("\x1f") for m in said),
             unanswered=sum(
                 member.request is not Request.NONE and member.added_by == other
-                for room in self._store.conversations_of(one)
-                if (member := room.member(one)) is not None
+                for conversation in self._store.conversations_of(one)
+                if (member := conversation.member(one)) is not None
             ),
         )
 

@@ -8,14 +8,14 @@ import random
 import grpc
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.client import Device
-from loadtests.headless.stream import BackOff
-from loadtests.headless.waiting import Changes
+from parley_client.client import Device
+from parley_client.stream import BackOff
+from parley_client.waiting import Changes
 
 # What a client may meet while a service restarts. Any other status is a fault and ends the sender.
 # CANCELLED: a call that had come in when its server stopped, and that nobody began to serve; grpc itself ends it so.
 EXPECTED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
-# One message after the other, at a pace that leaves the machine room to restart what was killed.
+# One message after the other, at a pace that leaves the machine conversation to restart what was killed.
 PAUSE_S = 0.02
 RPC_TIMEOUT_S = 3.0
 

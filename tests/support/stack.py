@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 from aiokafka.errors import KafkaError
 
-from deploy.embedded import leash
+from deploy.embedded import parent_death
 from deploy.embedded.record import ROOT, StackRecord, read_record
 from tests.support.headers import keep_headers
 from tests.support.waiting import PATIENCE_S, poll
@@ -55,10 +55,12 @@ class RunningStack:
 
     def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = PATIENCE_S) -> None:
         """Waits until the named process runs again, and is ready, under another pid."""
+        before = logged_bytes(self._log.parent)
         poll(
             lambda: self.record.pids.get(name, old_pid) != old_pid,
             timeout_s,
-            lambda: f"{name} was not restarted within {timeout_s} s:\n{self._output()}",
+            lambda: f"{name} was not restarted, and nothing moved for {timeout_s} s:\n{self._output()}",
+            lambda: min(START_LOG_BYTES, logged_bytes(self._log.parent) - before),
         )
 
     def _await_start(self) -> None:
@@ -113,7 +115,7 @@ def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, s
     record_path = folder / "stack.json"
     command = [
         # A test run that is killed leaves no stack behind.
-        *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"),
+        *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"),
         *(sys.executable, "-m", "deploy.embedded", "run", "--quiet", "--folder", str(folder)),
         *("--record", str(record_path), "--log-folder", str(logs)),
         *options,

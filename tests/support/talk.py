@@ -12,11 +12,11 @@ from functools import partial
 from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.calls import Reroute
-from loadtests.headless.client import Edge
-from loadtests.headless.media import MediaEndpoint, MediaLostError
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import Reroute
+from parley_client.client import Edge
+from parley_client.media import MediaEndpoint, MediaLostError
+from parley_client.session import Session, open_session
+from parley_client.tracks import SourceOptions
 from tests.support.waiting import PATIENCE_S, until
 
 
@@ -26,7 +26,7 @@ class Talk:
 
     conversation_id: str
     call_id: str
-    sides: tuple[Person, Person]
+    sides: tuple[Session, Session]
 
     async def until_more_media(self, tone_ms: float) -> None:
         """Waits until both have heard this much more, and seen more pictures, on the connection that they have now.
@@ -36,7 +36,7 @@ class Talk:
         await asyncio.gather(*(_until_more(side, tone_ms) for side in self.sides))
 
 
-async def _until_more(side: Person, tone_ms: float) -> None:
+async def _until_more(side: Session, tone_ms: float) -> None:
     while True:
         media = side.phone.media
         try:
@@ -46,7 +46,7 @@ async def _until_more(side: Person, tone_ms: float) -> None:
             await until(partial(_has_left, side, media), what=f"another connection ({error})")
 
 
-def _has_left(side: Person, media: MediaEndpoint) -> bool:
+def _has_left(side: Session, media: MediaEndpoint) -> bool:
     return side.phone.media is not media
 
 
@@ -75,9 +75,9 @@ async def talking(
     source = SourceOptions(width=160, height=90, pictures_per_s=pictures_per_s)
     async with AsyncExitStack() as cleanup:
 
-        async def enter(name: str, reroute: Reroute) -> Person:
+        async def enter(name: str, reroute: Reroute) -> Session:
             user_id = f"{name}-{secrets.token_hex(4)}"
-            one = person(edge, user_id, source, source.tone_hz, deadline_s, relay=relay, reroute=reroute)
+            one = open_session(edge, user_id, source, source.tone_hz, deadline_s, relay=relay, reroute=reroute)
             return await cleanup.enter_async_context(one)
 
         caller, callee = await enter("caller", reroute), await enter("callee", lambda answer: answer)

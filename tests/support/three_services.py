@@ -18,9 +18,9 @@ from parley.presence.v1 import events_pb2 as presence_events
 from parley.presence.v1 import service_pb2 as presence_api
 
 from services.gateway import rpc as gateway_rpc
-from services.gateway.core.frames import UpFrame, Watch
+from services.gateway.core.model import PresenceFrame, Watch
 from services.gateway.membership import GrpcMembership
-from services.messaging.consumer import FanOut
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups.service import GroupRequest
 from services.runtime.config import DatabaseConfig
 from services.runtime.errors import BASE_TABLE, ErrorTable
@@ -33,15 +33,16 @@ from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
 from services.signaling import rpc as calls_rpc
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
 from services.signaling.clients import GrpcMembers
 from services.signaling.consumer import MembersConsumer
 from services.signaling.core.model import Call, ConversationId, DeviceId, UserId
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import WorkerTable
+from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.moves import CallMoves
+from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
-from services.signaling.store import PostgresStore
-from services.signaling.tokens import JwtJoinTokens
 from services.signaling.wiring import MIGRATIONS
 from tests.integration.messaging.test_any_request import TABLE as MESSAGING_TABLE
 from tests.integration.messaging.test_any_request import Town
@@ -59,11 +60,9 @@ from tests.unit.signaling.fakes import (
     WORKER,
     FakeMedia,
     RecordingCloser,
-    RecordingMetrics,
-    RecordingTimers,
-    announce,
+    announcement,
+    events_of,
     make_service,
-    node,
 )
 
 TABLE: ErrorTable = {**BASE_TABLE, **calls_rpc.ERRORS, **gateway_rpc.ERRORS}
@@ -122,22 +121,20 @@ class ThreeServices:
         self._open_gateway(channel)
 
     def _open_calls(self) -> None:
-        store, clock, nodes = PostgresStore(self._calls_database, lambda _: None), ManualClock(START), NodeTable()
-        changes = CallChanges(
-            *(store, announce, RecordingCloser(), RecordingTimers(), RecordingMetrics(), clock, TIMEOUTS)
-        )
+        store, clock, workers = PostgresStore(self._calls_database, lambda _: None), ManualClock(START), WorkerTable()
+        changes = CallChanges(*(store, events_of, RecordingCloser(), Alarms(), clock, TIMEOUTS))
         self.media = FakeMedia()
-        self.moves = CallMoves(store, changes, self.media, nodes)
+        self.moves = CallMoves(store, changes, self.media, workers)
         for worker, busy in ((WORKER, 0.0), (OTHER_WORKER, 0.5)):
-            nodes.announce(node(worker, clock.now(), cpu_ratio=busy))
+            workers.announce(announcement(worker, clock.now(), cpu_ratio=busy))
         tokens = JwtJoinTokens(keys_of("signaling"))
         self.calls = make_service(changes, self.members, self.moves, lambda _: self.new_id(), tokens)
-        self.members_consumer = MembersConsumer(self.calls)
+        self.members_consumer = MembersConsumer(self.calls.roster)
 
     def _open_gateway(self, channel: grpc.aio.Channel) -> None:
         membership = GrpcMembership(channel, ManualClock(START))
         self.world = GatewayWorld(typing_burst=1_000_000, membership=membership)
-        self._watching = asyncio.create_task(self.world.gateway.watching.run())
+        self._watching = asyncio.create_task(self.world.gateway.watch_lists.run())
         self.servicers: dict[str, Any] = {
             "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls),
             "parley.presence.v1.PresenceService": gateway_rpc.PresenceServicer(self.world.gateway),
@@ -161,7 +158,7 @@ class ThreeServices:
 
     async def pair(self, user_id: str, other: str) -> str:
         """A direct conversation that both let in."""
-        talk = str((await self.messaging.messaging.open_direct(_person(user_id), other)).id)
+        talk = str((await self.messaging.conversations.open_direct(_person(user_id), other)).id)
         accept = relations_pb2.AcceptRequestRequest(conversation_id=talk)
         await self.messaging.ask("RelationsService", "AcceptRequest", other, accept)
         return talk
@@ -170,10 +167,12 @@ class ThreeServices:
         """A group that all let in."""
         request = relations_pb2.AcceptRequestRequest
         wanted = GroupRequest(f"g{next(self._keys)}", "Trip", others, "", history_open=False)
-        room = str((await self.messaging.groups.create_group(_person(owner), wanted)).id)
+        conversation = str((await self.messaging.groups.create_group(_person(owner), wanted)).id)
         for user_id in others:
-            await self.messaging.ask("RelationsService", "AcceptRequest", user_id, request(conversation_id=room))
-        return room
+            await self.messaging.ask(
+                "RelationsService", "AcceptRequest", user_id, request(conversation_id=conversation)
+            )
+        return conversation
 
     async def block(self, user_id: str, other: str) -> None:
         request = relations_pb2.BlockUserRequest(user_id=other)
@@ -209,7 +208,7 @@ class ThreeServices:
         events = [record for record in records if record.topic == "messaging.events.v1"]
         told = MemoryPublisher()
         if events:
-            await FanOut(self.messaging.messaging, told).handle(events)
+            await FanOut(self.messaging.store, told).handle(events)
             await self.members_consumer.handle(events)
         published = [(record.topic, record.value) for record in records]
         published += [(record.topic, record.value) for record in told.records]
@@ -258,7 +257,7 @@ class ThreeServices:
         first.event.ready.ClearField("resume_token")
         return first
 
-    async def settled(self, user_id: str, request: Message, since: int) -> Sequence[UpFrame]:
+    async def settled(self, user_id: str, request: Message, since: int) -> Sequence[PresenceFrame]:
         """What presence replicas were told since then because of a user's request."""
         frames = self.world.presence.frames
         device_id = getattr(request, "device_id", "")

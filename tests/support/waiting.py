@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from loadtests.headless.waiting import Progress, Stillness, no_progress
+from parley_client.waiting import Progress, StallTimer, no_progress
 
 # How long nothing may move until a wait is given up. A wait that counts (`progress`) may last far longer, as long as
 # the count goes on; one without a count ends after this time. Raising it: what hangs is found later. Lowering it: a
@@ -19,14 +19,14 @@ class _Wait:
         self._what = what
         self._progress = progress
         self._patience_s = patience_s
-        self._stillness = Stillness(progress(), time.monotonic())
+        self._timer = StallTimer(progress(), time.monotonic())
 
     def look(self, value: object) -> None:
         """Raises AssertionError once nothing has moved for too long. `value` is what the condition has just given."""
-        still_s = self._stillness.still_s(self._progress(), time.monotonic())
-        if still_s > self._patience_s:
-            seen = value if self._stillness.seen is None else self._stillness.seen
-            raise AssertionError(f"{self._what}: nothing moved for {still_s:.1f} s; last seen: {seen!r}")
+        stalled_s = self._timer.stalled_s(self._progress(), time.monotonic())
+        if stalled_s > self._patience_s:
+            seen = value if self._timer.seen is None else self._timer.seen
+            raise AssertionError(f"{self._what}: nothing moved for {stalled_s:.1f} s; last seen: {seen!r}")
 
 
 async def until(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TREES = ("services", "deploy", "loadtests", "tests")
+TREES = ("services", "deploy", "loadtests", "clients", "tests")
 DECORATORS = {"contextmanager", "asynccontextmanager"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

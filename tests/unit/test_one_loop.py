@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TREES = ("services", "deploy", "loadtests", "tests")
+TREES = ("services", "deploy", "loadtests", "clients", "tests")
 
 # Who makes a loop, and how many times that stands there. Each is the entry of a process, but for the last ones.
 ENTRIES = {

@@ -12,7 +12,7 @@ from tests.fuzz import corpus
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "threat-model.md"
 ROWS = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
-NAMED = sorted(set(re.findall(r"`((?:tests|deploy|services)/[\w./-]+(?:::\w+)?)`", PAGE.read_text())))
+NAMED = sorted(set(re.findall(r"`((?:tests|deploy|services|clients)/[\w./-]+(?:::\w+)?)`", PAGE.read_text())))
 
 
 def fault_of(named: str) -> str:
@@ -39,7 +39,7 @@ def test_each_attack_has_a_test_of_its_own() -> None:
             header = cells[-1]
         elif header == "test":
             attacks += 1
-            at += bool(re.search(r"`(tests|deploy|services/web/tests)/|target `", cells[-1]))
+            at += bool(re.search(r"`(tests|deploy|services/web/tests|clients/web/tests)/|target `", cells[-1]))
     assert attacks > 20
     assert at == attacks
 

@@ -1,1 +1,1 @@
-"""Pure decisions: who is here and who routes them, what waits for a device, who is let in, how streams end."""
+"""Pure decisions: which devices are here, which replicas route them, queues, limits, and how streams end."""

@@ -1,4 +1,4 @@
-"""Who is let in now and who is to come later. `now` is monotonic seconds; `chance` is a random number from 0 to 1."""
+"""Limits of new streams, and delays. `now` is monotonic seconds; `chance` is a random number from 0 to 1."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,14 +7,15 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from services.gateway.core.errors import TooManyDevices, TooManyStreams
 
-# No device is sent away for longer. Higher: a larger herd is spread thinner. Lower: devices come back too early, again.
+# The longest delay that a device is told. Raising it spreads a larger herd thinner; lowering it brings devices back too
+# early, again.
 MAX_RETRY_S = 60.0
 
 
-class StreamAdmission:
-    """A token bucket for the new streams of all users, each of whom has a pace first (pacing.py).
+class SharedStreamRate:
+    """A token bucket for the new streams of all users. Each user has a rate, too (rates.py).
 
-    Whoever is refused is told to come when those refused before will have come.
+    A refused device gets a delay by which the devices that were refused before it will have come.
     """
 
     def __init__(self, per_s: float, burst: float) -> None:
@@ -38,8 +39,8 @@ class StreamAdmission:
         raise TooManyStreams("too many devices come at once", delay_s)
 
 
-class AddressShares:
-    """How many streams each address has open: a share of the process that no one place can exceed."""
+class StreamsPerAddress:
+    """How many streams each address has open: no address can take more than its share of the process."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -75,16 +76,16 @@ def network_of(address: str) -> str:
 
 
 @dataclass(frozen=True)
-class Leave:
+class DrainStep:
     """When a stream ends, seconds from now, and how long its device is to stay away after that."""
 
     after_s: float
     retry_delay_s: float
 
 
-def spread_leaving(
+def spread_drain(
     session_ids: Sequence[int], spread_s: float, within_s: float, chances: Iterable[float]
-) -> list[tuple[float, int, Leave]]:
+) -> list[tuple[float, int, DrainStep]]:
     """A drain: the devices reconnect evenly over `spread_s`, and all streams have ended after `within_s`.
 
     Until its moment a device goes on reading here; whose moment comes after the end waits without a stream. Gives
@@ -94,5 +95,5 @@ def spread_leaving(
     plan = []
     for index, (session_id, chance) in enumerate(zip(session_ids, chances, strict=False)):
         moment = spread_s * (index + chance) / count
-        plan.append((min(moment, within_s), session_id, Leave(min(moment, within_s), max(0.0, moment - within_s))))
+        plan.append((min(moment, within_s), session_id, DrainStep(min(moment, within_s), max(0.0, moment - within_s))))
     return plan

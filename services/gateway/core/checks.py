@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from services.gateway.core.errors import InvalidField
-from services.gateway.core.frames import DeviceId, UserId
+from services.gateway.core.model import DeviceId, UserId
+from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
 MAX_WATCHED = 1_000
 MAX_LISTED = 1_000
@@ -26,8 +27,8 @@ def check_watch_list(user_ids: Sequence[str]) -> tuple[UserId, ...]:
 
 def check_user_id(value: str, field: str) -> UserId:
     """A user's id. Raises InvalidField."""
-    if not 0 < len(value) <= 64 or not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidField(field, "must be 1 to 64 printable ASCII characters without spaces")
+    if not is_user_id(value):
+        raise InvalidField(field, USER_ID_RULE)
     return UserId(value)
 
 

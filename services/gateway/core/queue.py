@@ -1,4 +1,4 @@
-"""What waits for one device, and what it can be told again. `now` is monotonic seconds."""
+"""The frames that wait for one device, and those that can be sent again. `now` is monotonic seconds."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ _POSITION_TAG = b"\x10"
 
 @dataclass(frozen=True)
 class QueueLimits:
-    """Bounds for one device. Higher: more memory for slow ones. Lower: they are cut off, or must sync, earlier."""
+    """Bounds for one device. Raising them takes more memory for slow devices; lowering them cuts slow devices off, or
+    makes them sync, earlier."""
 
     frames: int
     bytes_: int
@@ -87,7 +88,7 @@ class DeviceQueue:
 
     @property
     def kept(self) -> int:
-        """Written frames that could be told again."""
+        """Written frames that can be sent again."""
         return len(self._sent or ())
 
     @property
@@ -154,7 +155,7 @@ class DeviceQueue:
         self._sent = sent or None
 
     def detach(self) -> None:
-        """The stream broke: what is ephemeral is worth nothing when the device is back."""
+        """The stream broke: ephemeral frames are dropped, because they are stale when the device is back."""
         self.detached = True
         self._latest = self._control = None
 

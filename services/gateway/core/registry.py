@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from services.gateway.core.errors import RouterUnavailable
-from services.gateway.core.frames import (
+from services.gateway.core.model import (
     BecameReady,
     Close,
     CloseReason,
@@ -19,7 +19,7 @@ from services.gateway.core.frames import (
     RouteMoved,
     RouteStatus,
     RouteWatchList,
-    SendUp,
+    SendToPresence,
     Session,
     Unregister,
     UserId,
@@ -27,7 +27,7 @@ from services.gateway.core.frames import (
 )
 from services.gateway.core.partitions import partition_of
 
-# Sessions a Register frame. Higher: fewer frames. Lower: shorter stalls of the stream.
+# Sessions of one Register frame. Raising it makes fewer frames; lowering it makes shorter stalls of the stream.
 REGISTER_BATCH = 500
 
 
@@ -100,7 +100,8 @@ class Registry:
         self._sessions[session.session_id] = session
         self._by_user[user_id] = (*self._by_user.get(user_id, ()), session.session_id)
         effects += [
-            SendUp(replica, Register(assignment.epoch, (session,))) for replica, assignment in self._owners(user_id)
+            SendToPresence(replica, Register(assignment.epoch, (session,)))
+            for replica, assignment in self._owners(user_id)
         ]
         return session, effects
 
@@ -117,14 +118,14 @@ class Registry:
         self._ready.discard(session_id)
         watched = self._watches.pop(session_id, ())
         concerned = {replica for user_id in (session.user_id, *watched) for replica, _ in self._owners(user_id)}
-        return [SendUp(replica, Unregister((session_id,))) for replica in sorted(concerned)]
+        return [SendToPresence(replica, Unregister((session_id,))) for replica in sorted(concerned)]
 
     def detach(self, session_id: int) -> list[Effect]:
-        """A device's stream broke: it is routed on, and makes nobody online."""
+        """A device's stream broke: events are still routed to it, but it does not make its user online."""
         return self._set_detached(session_id, True)
 
     def resume(self, session_id: int) -> list[Effect]:
-        """A device is back: it counts as there again, and gets a snapshot of everybody whom it watches."""
+        """A device is back: its user counts as online again, and it gets a snapshot of everybody on its watch list."""
         effects = self._set_detached(session_id, False)
         watched = self._watches.get(session_id, ())
         for replica, assignment in self._assignments.items():
@@ -143,12 +144,12 @@ class Registry:
         self._assignments[replica] = assignment
         mine = [session for session in self._sessions.values() if assignment.owns(session.user_id)]
         effects: list[Effect] = [
-            SendUp(replica, Register(epoch, tuple(mine[start : start + REGISTER_BATCH])))
+            SendToPresence(replica, Register(epoch, tuple(mine[start : start + REGISTER_BATCH])))
             for start in range(0, len(mine), REGISTER_BATCH)
         ]
         for session_id, user_ids in self._watches.items():
             effects += self._watch_at(replica, assignment, session_id, user_ids, skip_empty=True)
-        effects.append(SendUp(replica, Registered(epoch)))
+        effects.append(SendToPresence(replica, Registered(epoch)))
         return effects
 
     def detached(self, replica: ReplicaId) -> None:
@@ -166,7 +167,7 @@ class Registry:
         return effects
 
     def watched(self, session_id: int) -> tuple[UserId, ...]:
-        """Whom a session watches."""
+        """The people that a session watches."""
         return self._watches.get(session_id, ())
 
     def watch(self, session_id: int, user_ids: Sequence[UserId]) -> list[Effect]:
@@ -212,7 +213,9 @@ class Registry:
         if session is None or session.detached == detached:
             return []
         self._sessions[session_id] = replace(session, detached=detached)
-        return [SendUp(replica, Detached((session_id,), detached)) for replica, _ in self._owners(session.user_id)]
+        return [
+            SendToPresence(replica, Detached((session_id,), detached)) for replica, _ in self._owners(session.user_id)
+        ]
 
     def _owners(self, user_id: UserId) -> list[tuple[ReplicaId, _Assignment]]:
         return [item for item in self._assignments.items() if item[1].owns(user_id)]
@@ -221,7 +224,7 @@ class Registry:
         owners = self._owners(frame.user_id)
         if not owners:
             raise RouterUnavailable("no route to this user's devices at the moment")
-        return [SendUp(replica, frame) for replica, _ in owners]
+        return [SendToPresence(replica, frame) for replica, _ in owners]
 
     def _watch_at(
         self,
@@ -235,4 +238,4 @@ class Registry:
         owned = tuple(user_id for user_id in user_ids if assignment.owns(user_id))
         if not owned and skip_empty:
             return []
-        return [SendUp(replica, Watch(assignment.epoch, session_id, owned))]
+        return [SendToPresence(replica, Watch(assignment.epoch, session_id, owned))]

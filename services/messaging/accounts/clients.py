@@ -6,7 +6,7 @@ import grpc
 from parley.accounts.v1 import service_pb2, service_pb2_grpc
 
 from services.messaging.accounts.ports import SourceUnavailable
-from services.messaging.core.model import UserId
+from services.messaging.kernel.model import UserId
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.tls import Peer

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import NewType
 from uuid import UUID
 
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
 
 JobId = NewType("JobId", UUID)
 

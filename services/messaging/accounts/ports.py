@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from services.messaging.accounts.core import Claim, DeletionCursor, ExportCursor, Job, JobId, Revocations
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
 
 
 class LeaseLost(Exception):
@@ -64,7 +64,7 @@ class JobStore(Protocol):
         """The job is done."""
 
     async def expire(self, now: datetime, limit: int) -> int:
-        """Forget exports that are over, and doom their objects. Returns how many."""
+        """Forget exports that are over, and queue their objects for deletion. Returns how many."""
 
 
 class SessionStore(Protocol):
@@ -105,7 +105,10 @@ class AccountData(Protocol):
         """Delete some of the person's rows of a table of core.DELETED; whether there may be more."""
 
     async def conclude(self, claim: Claim, now: datetime) -> None:
-        """Forget the person's exports, doom their objects, and tell presence that the account is gone. Idempotent."""
+        """Forget the person's exports, queue their objects for deletion, and tell presence that the account is gone.
+
+        Idempotent.
+        """
 
     async def save_deletion(self, claim: Claim, cursor: DeletionCursor, until: datetime) -> None:
         """Where the deletion stands; the job is kept until then."""

@@ -1,13 +1,16 @@
 """AccountService and AccountAdminService over gRPC; their errors stand in the table of messaging's rpc.py."""
 
+import grpc
 from parley.messaging.v1 import accounts_pb2 as api
 from parley.messaging.v1 import accounts_pb2_grpc
 
 from services.messaging.accounts.core import Job, JobKind
-from services.messaging.accounts.service import Accounts
-from services.messaging.accounts.signing_out import SignOuts
-from services.messaging.core.model import UserId
-from services.messaging.encoding import to_timestamp
+from services.messaging.accounts.service.accounts import Accounts
+from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.kernel import errors
+from services.messaging.kernel.model import UserId
+from services.messaging.wire.api import to_timestamp
+from services.runtime.errors import ErrorTable, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
@@ -15,6 +18,14 @@ from services.runtime.identity.auth import current_token, current_user
 ACCOUNT_SERVICE = "parley.messaging.v1.AccountService"
 
 _KINDS = {JobKind.EXPORT: api.JOB_KIND_EXPORT, JobKind.DELETION: api.JOB_KIND_DELETION}
+
+
+_CODE = grpc.StatusCode
+
+ERRORS: ErrorTable = {
+    errors.AccountDeleted: Refusal(_CODE.FAILED_PRECONDITION, "ACCOUNT_DELETED"),
+    errors.JobNotFound: Refusal(_CODE.NOT_FOUND, "JOB_NOT_FOUND"),
+}
 
 
 def apis(accounts: Accounts, sign_outs: SignOuts) -> list[Api]:

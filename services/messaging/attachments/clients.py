@@ -15,11 +15,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from yarl import URL
 
-from services.messaging.attachments.core import Stored, stored_size
+from services.messaging.attachments.core.file_types import HEAD_BYTES
+from services.messaging.attachments.core.uploads import Stored, stored_size
 from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
-from services.messaging.core.errors import ObjectsUnavailable
-from services.messaging.core.file_types import HEAD_BYTES
+from services.messaging.kernel.errors import ObjectsUnavailable
 from services.runtime.clock import Clock
 from services.runtime.http.reading import read_beginning
 from services.runtime.ids import new_id

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.attachments.core import Doomed, Scan, Stored, Upload
-from services.messaging.core.model import AttachmentId, DraftKey, UserId
+from services.messaging.attachments.core.uploads import PendingDelete, Scan, Stored, Upload
+from services.messaging.kernel.model import AttachmentId, DraftKey, UserId
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,16 @@ class AttachmentStore(Protocol):
     async def is_sent(self, key: DraftKey) -> bool:
         """Whether a message of this key is stored."""
 
-    async def doom_unused(self, now: datetime, limit: int) -> int:
-        """Forget uploads that waited too long for their message, and doom their objects. Returns how many."""
+    async def queue_unused(self, now: datetime, limit: int) -> int:
+        """Forget uploads that waited too long for their message, and queue their objects for deletion; how many."""
 
-    async def claim_doomed(self, now: datetime, until: datetime, limit: int) -> Sequence[Doomed]:
+    async def claim_deletes(self, now: datetime, until: datetime, limit: int) -> Sequence[PendingDelete]:
         """Some objects that are due, for the caller alone; they are due again at `until`, should the caller die."""
 
-    async def postpone_doomed(self, until: Mapping[str, datetime]) -> None:
+    async def postpone_deletes(self, until: Mapping[str, datetime]) -> None:
         """Make claimed objects due again at these times."""
 
-    async def forget_doomed(self, keys: Collection[str]) -> None:
+    async def forget_deletes(self, keys: Collection[str]) -> None:
         """Objects that are deleted for good. Idempotent."""
 
 

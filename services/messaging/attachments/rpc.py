@@ -1,18 +1,27 @@
-"""AttachmentsService over gRPC; its errors stand in the table of messaging's rpc.py."""
+"""AttachmentsService over gRPC."""
 
-from datetime import timedelta
-
-from google.protobuf.duration_pb2 import Duration
+import grpc
 from parley.messaging.v1 import attachments_pb2 as api
 from parley.messaging.v1 import attachments_pb2_grpc
 
-from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.core.model import UserId
-from services.messaging.encoding import attachment_message, to_timestamp
-from services.runtime.errors import InvalidRequest
+from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.kernel import errors
+from services.messaging.wire.api import attachment_message, to_timestamp
+from services.messaging.wire.requests import length, me
+from services.runtime.errors import ErrorTable, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
-from services.runtime.identity.auth import current_user
+
+_CODE = grpc.StatusCode
+
+ERRORS: ErrorTable = {
+    errors.AttachmentNotFound: Refusal(_CODE.NOT_FOUND, "ATTACHMENT_NOT_FOUND"),
+    errors.AttachmentNotUploaded: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_UPLOADED"),
+    errors.AttachmentRefused: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_REFUSED"),
+    errors.AttachmentNotScanned: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_SCANNED", retry_delay_s=2.0),
+    errors.TooManyUploads: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_UPLOADS", retry_delay_s=60.0),
+    errors.ObjectsUnavailable: Refusal(_CODE.UNAVAILABLE, "OBJECTS_UNAVAILABLE", retry_delay_s=1.0),
+}
 
 
 def apis(attachments: Attachments) -> list[Api]:
@@ -25,14 +34,6 @@ def apis(attachments: Attachments) -> list[Api]:
             lambda server: attachments_pb2_grpc.add_AttachmentsServiceServicer_to_server(servicer, server),
         )
     ]
-
-
-def _length(value: Duration) -> timedelta:
-    try:
-        length: timedelta = value.ToTimedelta()
-    except (ValueError, OverflowError) as error:
-        raise InvalidRequest("length", "is not a length of time") from error
-    return length
 
 
 class AttachmentsServicer(attachments_pb2_grpc.AttachmentsServiceServicer):
@@ -49,9 +50,9 @@ class AttachmentsServicer(attachments_pb2_grpc.AttachmentsServiceServicer):
             request.size_bytes,
             request.width,
             request.height,
-            _length(request.length),
+            length("length", request.length),
         )
-        upload, put = await self._attachments.create_upload(UserId(current_user()), wanted)
+        upload, put = await self._attachments.create_upload(me(), wanted)
         return api.CreateUploadResponse(
             attachment=attachment_message(upload.attachment),
             upload_url=put.url,
@@ -61,6 +62,6 @@ class AttachmentsServicer(attachments_pb2_grpc.AttachmentsServiceServicer):
 
     async def GetDownload(self, request: api.GetDownloadRequest, context: Context) -> api.GetDownloadResponse:
         url, expires_at = await self._attachments.get_download(
-            UserId(current_user()), request.conversation_id, request.seq, request.attachment_id
+            me(), request.conversation_id, request.seq, request.attachment_id
         )
         return api.GetDownloadResponse(download_url=url, expire_time=to_timestamp(expires_at))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import aiohttp
 import structlog
 
-from services.messaging.attachments.core import Scan, Upload
+from services.messaging.attachments.core.uploads import Scan, Upload
 from services.runtime.clock import Clock
 from services.runtime.http.reading import BodyTooLarge, read_bounded
 from services.runtime.http.webhooks import signed_headers

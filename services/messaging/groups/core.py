@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from services.messaging.core.content import Line, LineKind
-from services.messaging.core.errors import (
+from services.messaging.kernel.content import Line, LineKind
+from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
     InvalidField,
@@ -17,18 +17,20 @@ from services.messaging.core.errors import (
     RoleTooLow,
     TooManyMembers,
 )
-from services.messaging.core.model import (
+from services.messaging.kernel.model import (
     AddAudience,
     Conversation,
     ConversationId,
     ConversationKind,
     Member,
+    Message,
+    MessageId,
     Role,
     UserId,
 )
-from services.messaging.core.request import Request
+from services.messaging.kernel.request import Request
 
-# Of people who are brought in: how the group stands with them; let in, where nothing is said.
+# Of people who are added: how the group stands with them; let in, where nothing is said.
 Requests = Mapping[UserId, Request]
 _ALL_LET_IN: Requests = {}
 
@@ -90,6 +92,31 @@ class Ban:
     banned_at: datetime
 
 
+@dataclass(frozen=True)
+class LineStamp:
+    """What a line about a group needs beside its content: id, who did it, when."""
+
+    message_id: MessageId
+    actor: UserId
+    now: datetime
+
+
+def line_message(change: GroupChange, stamp: LineStamp) -> Message:
+    """The line of a change as the next message of its group."""
+    if change.line is None:
+        raise ValueError("this change has no line")
+    return Message(
+        id=stamp.message_id,
+        conversation_id=change.after.id,
+        seq=change.after.last_seq + 1,
+        sender_id=stamp.actor,
+        # Outside of what users may choose, as for call records.
+        client_message_id=f"\x1fline/{stamp.message_id}",
+        sent_at=stamp.now,
+        content=change.line,
+    )
+
+
 def create_group(
     conversation_id: ConversationId,
     owner: UserId,
@@ -99,10 +126,10 @@ def create_group(
     requests: Requests = _ALL_LET_IN,
 ) -> GroupChange:
     """A new group. Its first line says who made it. `requests`: how it stands with those who do not let it in."""
-    brought = [
+    invited = [
         Member(user, now, request=requests.get(user, Request.NONE), added_by=owner) for user in others if user != owner
     ]
-    members = tuple(sorted([Member(owner, now, role=Role.OWNER), *brought], key=lambda member: member.user_id))
+    members = tuple(sorted([Member(owner, now, role=Role.OWNER), *invited], key=lambda member: member.user_id))
     empty = Conversation(
         id=conversation_id,
         kind=ConversationKind.GROUP,
@@ -135,8 +162,8 @@ def add_members(
     require(group, actor, Act.ADD)
     if not group.banned.isdisjoint(fresh) and not _may(group, actor, Act.LIFT_BAN):
         raise Banned
-    comers = [Member(user, now, request=requests.get(user, Request.NONE), added_by=actor) for user in fresh]
-    return _enter(_without_bans(group, fresh), comers, limit, LineKind.ADDED)
+    new_members = [Member(user, now, request=requests.get(user, Request.NONE), added_by=actor) for user in fresh]
+    return _enter(_without_bans(group, fresh), new_members, limit, LineKind.ADDED)
 
 
 def absent(group: Conversation, actor: UserId, users: Sequence[UserId]) -> Sequence[UserId]:
@@ -269,8 +296,8 @@ def _require_group(group: Conversation) -> None:
         raise NotAGroup("this is a direct conversation")
 
 
-def _enter(group: Conversation, comers: Sequence[Member], limit: int, kind: LineKind) -> GroupChange | None:
-    fresh = [comer for comer in comers if group.member(comer.user_id) is None]
+def _enter(group: Conversation, new_members: Sequence[Member], limit: int, kind: LineKind) -> GroupChange | None:
+    fresh = [member for member in new_members if group.member(member.user_id) is None]
     if not fresh:
         return None
     if len(group.members) + len(fresh) > limit:
@@ -278,9 +305,9 @@ def _enter(group: Conversation, comers: Sequence[Member], limit: int, kind: Line
     # They see the line that tells of their coming, which takes the next number.
     visible_after = 0 if group.history_open else group.last_seq
     # What was said before is not unread, and whose cursor the others knew from an earlier stay does not go back.
-    entered = [replace(comer, read_seq=group.last_seq, visible_after_seq=visible_after) for comer in fresh]
+    entered = [replace(member, read_seq=group.last_seq, visible_after_seq=visible_after) for member in fresh]
     members = tuple(sorted((*group.members, *entered), key=lambda member: member.user_id))
-    told = tuple(comer.user_id for comer in fresh) if kind is LineKind.ADDED else ()
+    told = tuple(member.user_id for member in fresh) if kind is LineKind.ADDED else ()
     return GroupChange(_next(replace(group, members=members)), Line(kind, told))
 
 

@@ -1,15 +1,19 @@
-"""What groups need of the world beside messaging's store."""
+"""What groups need of the world."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.core.model import ConversationId, UserId
-from services.messaging.groups.core import Ban
+from services.messaging.groups.core import Ban, GroupChange, LineStamp
+from services.messaging.kernel.model import Conversation, ConversationId, UserId
+from services.messaging.kernel.quotas import DayQuota
 
 # How long a request to add or to join is known to be done. Higher: more rows. Lower: late retries do it again.
 REQUEST_KEYS_KEPT = timedelta(days=37)
+
+# Decides under the conversation's lock; None for nothing to do. What it raises undoes the transaction.
+DecideGroup = Callable[[Conversation], GroupChange | None]
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,39 @@ class Invite:
     conversation_id: ConversationId
     created_by: UserId
     expires_at: datetime
+
+
+class GroupStore(Protocol):
+    """The truth. Every change writes its event to the outbox in the same transaction.
+
+    Errors of every method: runtime's StoreUnavailable.
+    """
+
+    async def create_group(
+        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+    ) -> Conversation:
+        """Store a new group unless the key has one; give the one that stands. Idempotent; only new ones count.
+
+        Errors: ConversationQuota, RequestQuota.
+        """
+
+    async def change_group(
+        self,
+        conversation_id: ConversationId,
+        decide: DecideGroup,
+        stamp: LineStamp,
+        key: str = "",
+        quota: DayQuota | None = None,
+    ) -> Conversation:
+        """Lock, decide, write; the conversation as it stands then. The decision alone is given the bans.
+
+        A key, of the stamp's actor in this group, is kept for about a month once it was decided: then nothing more is
+        done under it. The invites of whom the change bans are revoked. People who have to let it in are counted.
+        Errors: ConversationNotFound, RequestQuota.
+        """
+
+    async def find_group(self, creation_key: str) -> Conversation | None:
+        """The group that was made under this key."""
 
 
 class InviteStore(Protocol):
@@ -46,4 +83,4 @@ class InviteStore(Protocol):
         """The group's bans, the newest first."""
 
     async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
-        """Whether this person's request of this key was done in the group (Store.change_group) within about a month."""
+        """Whether this person's request of this key was done in the group (change_group) within about a month."""

@@ -5,25 +5,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.messaging.core import checks, paging
-from services.messaging.core.errors import InvalidField, InviteNotFound, MessagingError, SendRate
-from services.messaging.core.model import (
+from services.messaging.conversations.service import readable
+from services.messaging.groups import core
+from services.messaging.groups.core import Act, Ban, LineStamp, Settings
+from services.messaging.groups.ports import DecideGroup, GroupStore, Invite, InviteStore
+from services.messaging.kernel import checks, paging
+from services.messaging.kernel.errors import (
+    InvalidField,
+    InviteNotFound,
+    MessagingError,
+    SendRate,
+)
+from services.messaging.kernel.model import (
     AddAudience,
     Conversation,
     ConversationId,
     MessageId,
     Role,
     UserId,
-    require_member,
 )
-from services.messaging.core.request import Request
-from services.messaging.groups import core
-from services.messaging.groups.core import Act, Ban, Settings
-from services.messaging.groups.ports import Invite, InviteStore
-from services.messaging.ports import DecideGroup, LineStamp, Store
-from services.messaging.rates import SendRates
-from services.messaging.relations.core.quotas import DayQuota, day_quota
-from services.messaging.relations.ports import RelationStore
+from services.messaging.kernel.ports import ConversationReader
+from services.messaging.kernel.quotas import DayQuota, day_quota
+from services.messaging.kernel.request import Request
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.relations.ports import RelationStore, RequestStore
 from services.messaging.relations.service import admissions
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId, NewSecret
@@ -48,7 +53,7 @@ class GroupLimits:
 
     members: int = 256
     invite_ttl: timedelta = timedelta(days=7)
-    # As service.Limits: groups and direct conversations count together.
+    # As ConversationLimits: groups and direct conversations count together.
     new_conversations_per_day: int = 500
     requests_per_day: int = 100
 
@@ -61,9 +66,11 @@ class Groups:
 
     def __init__(
         self,
-        store: Store,
+        store: GroupStore,
+        conversations: ConversationReader,
         invites: InviteStore,
         relations: RelationStore,
+        requests: RequestStore,
         rates: SendRates,
         clock: Clock,
         new_id: NewId,
@@ -71,8 +78,10 @@ class Groups:
         limits: GroupLimits,
     ) -> None:
         self._store = store
+        self._conversations = conversations
         self._invites = invites
         self._relations = relations
+        self._requests = requests
         self._rates = rates
         self._clock = clock
         self._new_id = new_id
@@ -80,7 +89,7 @@ class Groups:
         self._limits = limits
 
     async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
-        """A new group of the caller's, with those who can be brought in. Idempotent by client_conversation_id.
+        """A new group of the caller's, with those who can be added. Idempotent by client_conversation_id.
 
         Errors: InvalidField, ConversationQuota, RequestQuota, SendRate.
         """
@@ -115,7 +124,7 @@ class Groups:
     async def add_members(
         self, user_id: UserId, conversation_id: str, user_ids: Sequence[str], client_request_id: str = ""
     ) -> Conversation:
-        """Add those who can be brought in. Idempotent, by client_request_id where there is one.
+        """Add those who can be added. Idempotent, by client_request_id where there is one.
 
         Errors: TooManyMembers, Banned, RequestQuota.
         """
@@ -134,15 +143,15 @@ class Groups:
         limit = self._limits.members
         people = checks.check_users("user_ids", user_ids, limit)
         # The members alone are asked about others: who may be reached is not for strangers to learn.
-        group = await self._readable(user_id, conversation_id)
+        group = await readable(self._conversations, user_id, conversation_id)
         if core.absent(group, user_id, people):
             core.require(group, user_id, Act.ADD)
         admitted = await admissions(self._relations, user_id, people)
-        comers, now = list(admitted), self._clock.now()
+        new_members, now = list(admitted), self._clock.now()
         return await self._change(
             user_id,
             conversation_id,
-            lambda group: core.add_members(group, user_id, comers, now, limit, admitted),
+            lambda group: core.add_members(group, user_id, new_members, now, limit, admitted),
             key,
             self._quota(user_id, now),
         )
@@ -156,7 +165,7 @@ class Groups:
         self, user_id: UserId, conversation_id: str, page_size: int, page_token: str
     ) -> tuple[Sequence[Ban], str]:
         """A page of the group's bans, the newest first, and the token of the next page."""
-        group = await self._readable(user_id, conversation_id)
+        group = await readable(self._conversations, user_id, conversation_id)
         core.require(group, user_id, Act.LIFT_BAN)
         size = checks.check_range("page_size", page_size, 100, 200)
         found = await self._invites.list_bans(group.id, paging.decode_user_mark(page_token), size + 1)
@@ -181,7 +190,7 @@ class Groups:
 
     async def create_invite(self, user_id: UserId, conversation_id: str) -> tuple[str, datetime]:
         """A token by which others can join, and until when. It makes the group's older ones invalid."""
-        group = await self._readable(user_id, conversation_id)
+        group = await readable(self._conversations, user_id, conversation_id)
         core.require(group, user_id, Act.INVITE)
         token = self._new_secret()
         expires_at = self._clock.now() + self._limits.invite_ttl
@@ -190,7 +199,7 @@ class Groups:
 
     async def revoke_invites(self, user_id: UserId, conversation_id: str) -> None:
         """Make the group's invites invalid. Idempotent."""
-        group = await self._readable(user_id, conversation_id)
+        group = await readable(self._conversations, user_id, conversation_id)
         core.require(group, user_id, Act.INVITE)
         await self._invites.revoke_invites(group.id)
 
@@ -211,7 +220,7 @@ class Groups:
         group = await self._change(
             user_id, str(invite.conversation_id), lambda group: core.join(group, user_id, now, limit), key
         )
-        await self._relations.accept(invite.conversation_id, user_id, now)
+        await self._requests.accept(invite.conversation_id, user_id, now)
         return _as_known_to(user_id, group)
 
     async def _founded_before(self, user_id: UserId, key: str) -> Conversation | None:
@@ -227,13 +236,13 @@ class Groups:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         if not key or not await self._invites.was_asked(target, user_id, key):
             return None
-        return await self._store.find_conversation(target)
+        return await self._conversations.find_conversation(target)
 
     async def _joined_before(self, user_id: UserId, token: str, key: str) -> Conversation | None:
         """The group of an invite that the user is in, or came into by this very request, whatever became of the
         invite."""
         invite = await self._invites.find_used_invite(_digest(token))
-        group = await self._store.find_conversation(invite.conversation_id) if invite else None
+        group = await self._conversations.find_conversation(invite.conversation_id) if invite else None
         if group is None:
             return None
         member = group.member(user_id)
@@ -244,10 +253,6 @@ class Groups:
             return None
         # A request that found the person in is done, too: it brings nobody back later.
         return await self._change(user_id, str(group.id), lambda _: None, key) if key else group
-
-    async def _readable(self, user_id: UserId, conversation_id: str) -> Conversation:
-        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        return require_member(await self._store.find_conversation(target), user_id)
 
     async def _change(
         self,

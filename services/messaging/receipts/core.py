@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.messaging.core.checks import check_seq, check_uuid
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.model import ConversationId
+from services.messaging.kernel.checks import check_seq, check_uuid
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.model import ConversationId
 
 MAX_PLACES = 100
 

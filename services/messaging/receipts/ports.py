@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.core.model import Conversation, ConversationId, UserId
+from services.messaging.kernel.model import Conversation, ConversationId, UserId
 
 
 class ReceiptStore(Protocol):

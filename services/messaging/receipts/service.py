@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.messaging.core import checks
-from services.messaging.core.errors import ConversationNotFound
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.kernel import checks
+from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.receipts.core import check_places
 from services.messaging.receipts.ports import ReceiptStore
 from services.runtime.clock import Clock

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from google.protobuf.message import DecodeError
 from parley.graph.v1 import events_pb2
 
-from services.messaging.core.checks import check_user_id
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.model import UserId
+from services.messaging.kernel.checks import check_user_id
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.model import UserId
 from services.messaging.relations.core.graph import Fact, FactKind, check_other
 from services.messaging.relations.service import Relations
 from services.runtime.kafka.bus import Incoming, PoisonRecord

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.ports import ConversationReader
+from services.messaging.kernel.quotas import DayQuota
 from services.messaging.relations.core.graph import Block, Fact
-from services.messaging.relations.core.quotas import DayQuota
-from services.messaging.relations.core.reach import Regard, Settings, SettingsChange
+from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange
 from services.messaging.relations.core.reports import Report, State
 
 # A person, and about whom the person's word is.
@@ -44,8 +45,15 @@ class RelationStore(Protocol):
     async def blocked_among(self, user_id: UserId, others: Collection[UserId]) -> Collection[UserId]:
         """Those of the others with a block between them and the user, either way."""
 
-    async def regards(self, pairs: Collection[Pair]) -> Mapping[Pair, Regard]:
+    async def relationships(self, pairs: Collection[Pair]) -> Mapping[Pair, Relationship]:
         """What each person's word about the other depends on."""
+
+    async def learn(self, facts: Sequence[Fact]) -> None:
+        """Take facts of the network in. Idempotent, in any order: of two about the same the later holds."""
+
+
+class RequestStore(Protocol):
+    """Whether people let conversations in. Errors of every method: runtime's StoreUnavailable."""
 
     async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
         """Let the conversation in, if the user is in it. Idempotent."""
@@ -53,8 +61,12 @@ class RelationStore(Protocol):
     async def decline(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
         """Put the conversation away, if it waits. Idempotent."""
 
-    async def learn(self, facts: Sequence[Fact]) -> None:
-        """Take facts of the network in. Idempotent, in any order: of two about the same the later holds."""
+
+class ContactReader(ConversationReader, Protocol):
+    """Conversations, and who shares one with whom. Errors of every method: runtime's StoreUnavailable."""
+
+    async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
+        """The candidates who share a conversation with the user that both let in and that is not closed."""
 
 
 class ReportStore(Protocol):

@@ -5,18 +5,18 @@ from parley.messaging.v1 import relations_pb2 as api
 from parley.messaging.v1 import relations_pb2_grpc, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as membership
 
-from services.messaging.core.model import ConversationKind, Role, UserId
-from services.messaging.encoding import to_timestamp
-from services.messaging.relations import encoding
+from services.messaging.kernel.model import ConversationKind, Role
+from services.messaging.relations import mapping
 from services.messaging.relations.core import errors
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import ReportRequest, State
 from services.messaging.relations.service import Relations, Reports
+from services.messaging.wire.api import to_timestamp
+from services.messaging.wire.requests import me
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.admin import current_admin
-from services.runtime.identity.auth import current_user
 
 _EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -30,10 +30,10 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(relations: Relations, reports: Reports) -> list[Api]:
-    """What the server serves of relations."""
+def apis(relations: Relations, reports: Reports, limits: api.Limits) -> list[Api]:
+    """What the server serves of relations. `limits` are told to clients."""
     users, others, moderators = (
-        RelationsServicer(relations, reports),
+        RelationsServicer(relations, reports, limits),
         MembershipServicer(relations),
         ModerationServicer(reports),
     )
@@ -56,14 +56,10 @@ def apis(relations: Relations, reports: Reports) -> list[Api]:
     ]
 
 
-def _me() -> UserId:
-    return UserId(current_user())
-
-
 def _audience(field: str, value: int) -> Audience | None:
     if value == api.AUDIENCE_UNSPECIFIED:
         return None
-    audience = encoding.AUDIENCES_BACK.get(api.Audience.ValueType(value))
+    audience = mapping.AUDIENCES_BACK.get(api.Audience.ValueType(value))
     if audience is None:
         raise InvalidRequest(field, "is not known")
     return audience
@@ -72,13 +68,14 @@ def _audience(field: str, value: int) -> Audience | None:
 class RelationsServicer(relations_pb2_grpc.RelationsServiceServicer):
     """Translates; the use-cases stand in service.py."""
 
-    def __init__(self, relations: Relations, reports: Reports) -> None:
+    def __init__(self, relations: Relations, reports: Reports, limits: api.Limits) -> None:
         self._relations = relations
         self._reports = reports
+        self._limits = limits
 
     async def GetSettings(self, request: api.GetSettingsRequest, context: Context) -> api.GetSettingsResponse:
-        settings = await self._relations.get_settings(_me())
-        return api.GetSettingsResponse(settings=encoding.settings_message(settings))
+        settings = await self._relations.get_settings(me())
+        return api.GetSettingsResponse(settings=mapping.settings_message(settings), limits=self._limits)
 
     async def UpdateSettings(self, request: api.UpdateSettingsRequest, context: Context) -> api.UpdateSettingsResponse:
         change = SettingsChange(
@@ -87,30 +84,30 @@ class RelationsServicer(relations_pb2_grpc.RelationsServiceServicer):
             calls=_audience("call_audience", request.call_audience),
             send_receipts=request.send_receipts if request.HasField("send_receipts") else None,
         )
-        settings = await self._relations.update_settings(_me(), change)
-        return api.UpdateSettingsResponse(settings=encoding.settings_message(settings))
+        settings = await self._relations.update_settings(me(), change)
+        return api.UpdateSettingsResponse(settings=mapping.settings_message(settings))
 
     async def BlockUser(self, request: api.BlockUserRequest, context: Context) -> api.BlockUserResponse:
-        await self._relations.block_user(_me(), request.user_id)
+        await self._relations.block_user(me(), request.user_id)
         return api.BlockUserResponse()
 
     async def UnblockUser(self, request: api.UnblockUserRequest, context: Context) -> api.UnblockUserResponse:
-        await self._relations.unblock_user(_me(), request.user_id)
+        await self._relations.unblock_user(me(), request.user_id)
         return api.UnblockUserResponse()
 
     async def ListBlockedUsers(
         self, request: api.ListBlockedUsersRequest, context: Context
     ) -> api.ListBlockedUsersResponse:
-        blocks, token = await self._relations.list_blocks(_me(), request.page_size, request.page_token)
+        blocks, token = await self._relations.list_blocks(me(), request.page_size, request.page_token)
         blocked = [api.BlockedUser(user_id=block.user_id, block_time=to_timestamp(block.time)) for block in blocks]
         return api.ListBlockedUsersResponse(blocked_users=blocked, next_page_token=token)
 
     async def AcceptRequest(self, request: api.AcceptRequestRequest, context: Context) -> api.AcceptRequestResponse:
-        await self._relations.accept_request(_me(), request.conversation_id)
+        await self._relations.accept_request(me(), request.conversation_id)
         return api.AcceptRequestResponse()
 
     async def DeclineRequest(self, request: api.DeclineRequestRequest, context: Context) -> api.DeclineRequestResponse:
-        await self._relations.decline_request(_me(), request.conversation_id, block=request.block)
+        await self._relations.decline_request(me(), request.conversation_id, block=request.block)
         return api.DeclineRequestResponse()
 
     async def Report(self, request: api.ReportRequest, context: Context) -> api.ReportResponse:
@@ -118,10 +115,10 @@ class RelationsServicer(relations_pb2_grpc.RelationsServiceServicer):
             client_report_id=request.client_report_id,
             conversation_id=request.conversation_id,
             seqs=request.seqs,
-            reason=encoding.REASONS_BACK.get(request.reason),
+            reason=mapping.REASONS_BACK.get(request.reason),
             comment=request.comment,
         )
-        report = await self._reports.report(_me(), wanted)
+        report = await self._reports.report(me(), wanted)
         return api.ReportResponse(report_id=str(report.id))
 
 
@@ -132,24 +129,24 @@ class ModerationServicer(relations_pb2_grpc.ModerationServiceServicer):
         self._reports = reports
 
     async def ListReports(self, request: api.ListReportsRequest, context: Context) -> api.ListReportsResponse:
-        state = encoding.STATES_BACK.get(request.state or api.REPORT_STATE_OPEN)
+        state = mapping.STATES_BACK.get(request.state or api.REPORT_STATE_OPEN)
         if state is None:
             raise InvalidRequest("state", "is not known")
         reports, token = await self._reports.list_reports(state, request.page_size, request.page_token)
         return api.ListReportsResponse(
-            reports=[encoding.report_message(report) for report in reports], next_page_token=token
+            reports=[mapping.report_message(report) for report in reports], next_page_token=token
         )
 
     async def GetReport(self, request: api.GetReportRequest, context: Context) -> api.GetReportResponse:
         report = await self._reports.get_report(request.report_id)
-        return api.GetReportResponse(report=encoding.report_message(report))
+        return api.GetReportResponse(report=mapping.report_message(report))
 
     async def ResolveReport(self, request: api.ResolveReportRequest, context: Context) -> api.ResolveReportResponse:
-        state = encoding.STATES_BACK.get(request.state)
+        state = mapping.STATES_BACK.get(request.state)
         if state not in (State.UPHELD, State.DISMISSED):
             raise InvalidRequest("state", "must be UPHELD or DISMISSED")
         report = await self._reports.resolve_report(request.report_id, state, current_admin())
-        return api.ResolveReportResponse(report=encoding.report_message(report))
+        return api.ResolveReportResponse(report=mapping.report_message(report))
 
 
 class MembershipServicer(service_pb2_grpc.MembershipServiceServicer):

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from services.messaging.core import checks, paging
-from services.messaging.core.changes import find_visible
-from services.messaging.core.errors import ConversationNotFound
-from services.messaging.core.model import (
+from services.messaging.kernel import checks, paging
+from services.messaging.kernel.access import find_visible
+from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.model import (
     Conversation,
     ConversationId,
     ConversationKind,
@@ -15,15 +15,15 @@ from services.messaging.core.model import (
     UserId,
     require_member,
 )
-from services.messaging.core.request import Request
-from services.messaging.ports import Store
+from services.messaging.kernel.ports import ConversationReader, MessageReader
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core import reach, reports
 from services.messaging.relations.core.errors import ReportNotFound
 from services.messaging.relations.core.graph import Block, Fact, check_other
-from services.messaging.relations.core.quotas import day_quota
 from services.messaging.relations.core.reach import Settings, SettingsChange
 from services.messaging.relations.core.reports import MAX_MESSAGES, Report, ReportRequest, State
-from services.messaging.relations.ports import RelationStore, ReportStore
+from services.messaging.relations.ports import ContactReader, RelationStore, ReportStore, RequestStore
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
@@ -52,9 +52,17 @@ class Callees:
 class Relations:
     """The use-cases of RelationsService and MembershipService. `user_id` of the former is the authenticated caller."""
 
-    def __init__(self, store: Store, relations: RelationStore, clock: Clock, limits: RelationLimits) -> None:
-        self._store = store
+    def __init__(
+        self,
+        conversations: ContactReader,
+        relations: RelationStore,
+        requests: RequestStore,
+        clock: Clock,
+        limits: RelationLimits,
+    ) -> None:
+        self._conversations = conversations
         self._relations = relations
+        self._requests = requests
         self._clock = clock
         self._limits = limits
 
@@ -86,18 +94,18 @@ class Relations:
     async def accept_request(self, user_id: UserId, conversation_id: str) -> None:
         """Let a conversation in. Idempotent. Errors: InvalidField, ConversationNotFound."""
         conversation = await self._readable(user_id, conversation_id)
-        await self._relations.accept(conversation.id, user_id, self._clock.now())
+        await self._requests.accept(conversation.id, user_id, self._clock.now())
 
     async def decline_request(self, user_id: UserId, conversation_id: str, *, block: bool) -> None:
-        """Put away a conversation that waits, and block who brought it if that is wished. Idempotent.
+        """Put away a conversation that waits, and block who invited if that is wished. Idempotent.
 
         Errors: InvalidField, ConversationNotFound, TooManyBlocks.
         """
         conversation = await self._readable(user_id, conversation_id)
-        bringer = _bringer_of(conversation, user_id)
-        if block and bringer:
-            await self._relations.block(user_id, bringer, self._limits.blocks, self._clock.now())
-        await self._relations.decline(conversation.id, user_id, self._clock.now())
+        inviter = _inviter_of(conversation, user_id)
+        if block and inviter:
+            await self._relations.block(user_id, inviter, self._limits.blocks, self._clock.now())
+        await self._requests.decline(conversation.id, user_id, self._clock.now())
 
     # For the network's consumer and the other services.
 
@@ -126,25 +134,29 @@ class Relations:
         """Those whose presence the user may see. Errors: InvalidField."""
         user = checks.check_user_id("user_id", user_id)
         asked = checks.check_users("user_ids", candidates, MAX_CANDIDATES)
-        contacts = await self._store.contacts_among(user, asked)
+        contacts = await self._conversations.contacts_among(user, asked)
         if not contacts:
             return []
-        regards = await self._relations.regards([pair for other in contacts for pair in ((user, other), (other, user))])
-        return [other for other in contacts if reach.see_each_other(regards[user, other], regards[other, user])]
+        relationships = await self._relations.relationships(
+            [pair for other in contacts for pair in ((user, other), (other, user))]
+        )
+        return [
+            other for other in contacts if reach.see_each_other(relationships[user, other], relationships[other, user])
+        ]
 
     async def callees_of(self, conversation_id: str, caller_id: str) -> Callees:
         """Whom a call may ring. Errors: InvalidField, ConversationNotFound, also when the caller is not in it."""
         caller = checks.check_user_id("caller_id", caller_id)
         conversation = require_member(await self._find(conversation_id), caller)
         others = _let_in(conversation, caller)
-        regards = await self._relations.regards([(other, caller) for other in others]) if others else {}
-        callees = [other for other in others if reach.may_ring(regards[other, caller])]
+        relationships = await self._relations.relationships([(other, caller) for other in others]) if others else {}
+        callees = [other for other in others if reach.may_ring(relationships[other, caller])]
         is_group = conversation.kind is ConversationKind.GROUP
         return Callees(callees, [member.user_id for member in conversation.members], is_group)
 
     async def _find(self, conversation_id: str) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        conversation = await self._store.find_conversation(target)
+        conversation = await self._conversations.find_conversation(target)
         if conversation is None or not conversation.members:
             raise ConversationNotFound
         return conversation
@@ -156,9 +168,18 @@ class Relations:
 class Reports:
     """The use-cases of reporting and of ModerationService."""
 
-    def __init__(self, store: Store, kept: ReportStore, clock: Clock, new_id: NewId, limits: RelationLimits) -> None:
-        self._store = store
-        self._reports = kept
+    def __init__(
+        self,
+        conversations: ConversationReader,
+        messages: MessageReader,
+        reports: ReportStore,
+        clock: Clock,
+        new_id: NewId,
+        limits: RelationLimits,
+    ) -> None:
+        self._conversations = conversations
+        self._messages = messages
+        self._reports = reports
         self._clock = clock
         self._new_id = new_id
         self._limits = limits
@@ -174,7 +195,7 @@ class Reports:
             return filed
         reason, seqs = reports.check_request(request)
         target = ConversationId(checks.check_uuid("conversation_id", request.conversation_id))
-        conversation = require_member(await self._store.find_conversation(target), user_id)
+        conversation = require_member(await self._conversations.find_conversation(target), user_id)
         messages = await self._reported(conversation, user_id, seqs)
         now = self._clock.now()
         report = Report(
@@ -186,7 +207,7 @@ class Reports:
             comment=request.comment,
             created_at=now,
             messages=tuple(reports.copy_of(message) for message in messages),
-            reported_ids=reports.reported_by(user_id, messages) if seqs else _bringers(conversation, user_id),
+            reported_ids=reports.reported_by(user_id, messages) if seqs else _inviters(conversation, user_id),
         )
         return await self._reports.file(report, day_quota(user_id, self._limits.reports_per_day, now))
 
@@ -216,17 +237,17 @@ class Reports:
         if not seqs:
             member = conversation.member(user_id)
             after = member.visible_after_seq if member else conversation.last_seq
-            newest = await self._store.list_messages(conversation.id, after, None, MAX_MESSAGES)
+            newest = await self._messages.list_messages(conversation.id, after, None, MAX_MESSAGES)
             return list(reversed(newest))
-        found = [await self._store.find_message(conversation.id, seq) for seq in seqs]
+        found = [await self._messages.find_message(conversation.id, seq) for seq in seqs]
         return [find_visible(conversation, user_id, message) for message in found]
 
 
 async def admissions(relations: RelationStore, actor: UserId, people: Sequence[UserId]) -> Mapping[UserId, Request]:
-    """How a group that the actor brings stands with each of the people; who cannot be brought in is left out."""
+    """How a group that the actor invites to stands with each of the people; who cannot be invited is left out."""
     others = [person for person in people if person != actor]
-    regards = await relations.regards([(person, actor) for person in others]) if others else {}
-    words = {person: reach.admit(regards[person, actor]) for person in others}
+    relationships = await relations.relationships([(person, actor) for person in others]) if others else {}
+    words = {person: reach.admit(relationships[person, actor]) for person in others}
     return {person: request for person, request in words.items() if request is not None}
 
 
@@ -239,13 +260,13 @@ def _let_in(conversation: Conversation, user_id: UserId) -> list[UserId]:
     return [member for member in inside if member != user_id] if user_id in inside else []
 
 
-def _bringers(conversation: Conversation, user_id: UserId) -> tuple[UserId, ...]:
+def _inviters(conversation: Conversation, user_id: UserId) -> tuple[UserId, ...]:
     """Whom a report of a conversation as a whole is about."""
-    bringer = _bringer_of(conversation, user_id)
-    return (bringer,) if bringer else ()
+    inviter = _inviter_of(conversation, user_id)
+    return (inviter,) if inviter else ()
 
 
-def _bringer_of(conversation: Conversation, user_id: UserId) -> UserId | None:
+def _inviter_of(conversation: Conversation, user_id: UserId) -> UserId | None:
     if conversation.kind is ConversationKind.DIRECT:
         return next((member.user_id for member in conversation.members if member.user_id != user_id), None)
     member = conversation.member(user_id)

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.core.model import Conversation, ConversationId
-from services.messaging.ports import DecideGroup, LineStamp
+from services.messaging.groups.core import LineStamp
+from services.messaging.groups.ports import DecideGroup
+from services.messaging.kernel.model import Conversation, ConversationId
 
 
-class ConversationStore(Protocol):
-    """The part of messaging's Store that changes conversations."""
+class GroupStore(Protocol):
+    """The part of the store of groups that changes conversations."""
 
     async def change_group(
         self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.messaging import metrics
-from services.messaging.core import checks
-from services.messaging.core.model import Conversation, ConversationId, MessageId, UserId
-from services.messaging.ports import LineStamp
+from services.messaging.groups.core import LineStamp
+from services.messaging.kernel import checks
+from services.messaging.kernel.model import Conversation, ConversationId, MessageId, UserId
 from services.messaging.vanishing import core
-from services.messaging.vanishing.ports import ConversationStore, SweepStore
+from services.messaging.vanishing.ports import GroupStore, SweepStore
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable, is_outage
 from services.runtime.ids import NewId
@@ -31,7 +31,7 @@ MOST_PASSED_BY = 10
 class Vanishing:
     """What people set."""
 
-    def __init__(self, store: ConversationStore, clock: Clock, new_id: NewId) -> None:
+    def __init__(self, store: GroupStore, clock: Clock, new_id: NewId) -> None:
         self._store = store
         self._clock = clock
         self._new_id = new_id
@@ -42,7 +42,7 @@ class Vanishing:
         length = core.check_vanish_after(vanish_after)
         now = self._clock.now()
         stamp = LineStamp(MessageId(self._new_id(now)), user_id, now)
-        return await self._store.change_group(target, lambda room: core.set_vanishing(room, user_id, length), stamp)
+        return await self._store.change_group(target, lambda found: core.set_vanishing(found, user_id, length), stamp)
 
 
 @dataclass(frozen=True)

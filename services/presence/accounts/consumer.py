@@ -1,8 +1,8 @@
-"""accounts.events.v1 → whoever is deleted is forgotten, once for all replicas."""
+"""accounts.events.v1 → what is stored of deleted users is erased, once for all replicas."""
 
 from collections.abc import Sequence
 
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
 from services.runtime.clock import Clock
 from services.runtime.identity.accounts import decode

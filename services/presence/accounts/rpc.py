@@ -5,12 +5,12 @@ import json
 from parley.accounts.v1 import service_pb2 as api
 from parley.accounts.v1 import service_pb2_grpc
 
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.ports import StateStore
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
-from services.runtime.identity.auth import is_user_id
+from services.runtime.user_ids import is_user_id
 
 
 def apis(store: StateStore) -> list[Api]:

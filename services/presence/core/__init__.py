@@ -1,1 +1,1 @@
-"""Pure decisions: who is where, in which state, who watches whom, and what is sent to which gateway."""
+"""Pure decisions: which devices are where, the states of users, watch lists, and what is sent to which gateway."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Standing(Enum):
+class PresenceStatus(Enum):
     """What others see of a person's devices. The values are stored."""
 
     OFFLINE = 0
@@ -17,12 +17,12 @@ class Standing(Enum):
 class UserState:
     """`last_seen` is Unix seconds: when the last device left; None unless offline, or when it is not known."""
 
-    standing: Standing
+    status: PresenceStatus
     in_call: bool = False
     last_seen: float | None = None
 
 
-OFFLINE = UserState(Standing.OFFLINE)
+OFFLINE = UserState(PresenceStatus.OFFLINE)
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,27 @@ class OngoingCall:
     version: int
 
 
-class Use(Enum):
-    """What a device's stream is at."""
+class SessionState(Enum):
+    """Whether a device is in use."""
 
     ACTIVE = "active"
-    # Its user is away from it, by its own word.
+    # The device says that its user is away from it.
     AWAY = "away"
-    # It broke and may be resumed: events are routed on, but it makes nobody online.
+    # Its stream broke and may be resumed: events are still routed to it, but its user does not count as online.
     DETACHED = "detached"
 
 
-# (an active device, one that is away, the last of both left less than the delay ago) → standing.
-# Who left a moment ago keeps what they had, so that a change of networks shows to nobody; None stands for that.
-STANDINGS: dict[tuple[bool, bool, bool], Standing | None] = {
-    (True, False, False): Standing.ONLINE,
-    (True, True, False): Standing.ONLINE,
-    (False, True, False): Standing.AWAY,
+# (an active device, one that is away, the last of both left less than the delay ago) → status.
+# None: the status of before. Users who left a moment ago keep it, so that a change of networks does not show.
+STATUSES: dict[tuple[bool, bool, bool], PresenceStatus | None] = {
+    (True, False, False): PresenceStatus.ONLINE,
+    (True, True, False): PresenceStatus.ONLINE,
+    (False, True, False): PresenceStatus.AWAY,
     (False, False, True): None,
-    (False, False, False): Standing.OFFLINE,
+    (False, False, False): PresenceStatus.OFFLINE,
 }
 
 
-def standing_of(uses: Collection[Use], before: Standing, *, leaving: bool) -> Standing:
-    """The standing of a person with these devices; `before` is what it was, `leaving` whether the delay runs."""
-    return STANDINGS[Use.ACTIVE in uses, Use.AWAY in uses, leaving] or before
+def status_of(states: Collection[SessionState], before: PresenceStatus, *, leaving: bool) -> PresenceStatus:
+    """The status of a person with these devices; `before` is what it was, `leaving` whether the delay runs."""
+    return STATUSES[SessionState.ACTIVE in states, SessionState.AWAY in states, leaving] or before

@@ -19,6 +19,7 @@ from services.runtime.identity.token_times import (
     is_expired,
     options,
 )
+from services.runtime.user_ids import is_user_id
 
 UserId = NewType("UserId", str)
 
@@ -27,7 +28,6 @@ USER_ALGORITHMS = ["EdDSA", "RS256"]
 SERVICE_KIND = "parley-service+jwt"
 # Raising it lets a token that leaked serve for longer; lowering it makes more signatures. No longer life is believed.
 SERVICE_TOKEN_TTL_S = 300
-MAX_USER_ID_CHARS = 64
 # How long a user's token may live at most, unless configured otherwise.
 MAX_LIFE_S = 86_400.0
 # The claim that names the device to which the network issued a token. Optional.
@@ -201,11 +201,6 @@ def _roles(claim: object) -> frozenset[str]:
     if not isinstance(words, list) or not all(isinstance(word, str) and is_user_id(word) for word in words):
         raise ValueError("its roles are not a list of words")
     return frozenset(words)
-
-
-def is_user_id(value: str) -> bool:
-    """Whether the value can be a user's id: 1 to 64 printable ASCII characters without spaces."""
-    return 0 < len(value) <= MAX_USER_ID_CHARS and value.isascii() and value.isprintable() and " " not in value
 
 
 class ServiceTokens:

@@ -1,4 +1,4 @@
-"""`python -m services.runtime.postgres.migrate <service>`: applies a service's migrations and ends.
+"""`parley-migrate <service>`: applies a service's migrations and ends.
 
 For a job before a rollout, so that a migration that fails stops it while the old replicas still serve. The services do
 the same at their start.
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Returns 0 when everything is applied, 1 when that failed (it may be tried again), 2 for what must be mended."""
     folders = [SERVICES / name / "migrations" for name in arguments if name.isidentifier()]
     if len(arguments) != 1 or not folders or not folders[0].is_dir():
-        sys.stderr.write("usage: python -m services.runtime.postgres.migrate <a service that has migrations>\n")
+        sys.stderr.write("usage: parley-migrate <a service that has migrations>\n")
         return 2
     reader = EnvReader(env)
     database, log_config = DatabaseConfig.read(reader), LogConfig.read(reader)
@@ -56,5 +56,10 @@ async def _apply(url: str, folder: Path) -> list[str]:
         return await migrate(pool, folder)
 
 
+def run() -> int:
+    """Gives the exit status."""
+    return main(sys.argv[1:], os.environ)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    sys.exit(run())

@@ -1,1 +1,2 @@
-"""Who receives what, and how its packets are rewritten: standard library only, no IO, `now` is an argument."""
+"""What the SFU decides: standard library only, no IO, `now` is an argument. Each folder uses those below it:
+session, selection, forwarding, congestion, wire."""

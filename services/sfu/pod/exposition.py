@@ -11,7 +11,8 @@ from services.sfu.pod.config import WorkerSpec
 
 # What the pod's own process is called.
 SUPERVISOR = "pod"
-# Higher: a worker that hangs holds the whole answer up. Lower: a busy one is missing from it.
+# How long a worker may take to give its metrics. Raising it lets a worker that hangs hold up the whole answer; lowering
+# it leaves a busy one out.
 TIMEOUT_S = 2.0
 
 

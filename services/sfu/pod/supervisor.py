@@ -17,8 +17,9 @@ from services.sfu.pod.config import WorkerSpec
 
 log = structlog.get_logger()
 
-# How often a worker is asked whether it lives, and how many silences in a row end it: a worker that hangs holds its
-# calls. Higher: they hang for longer. Lower: a machine that is busy for a while ends calls that would have gone on.
+# How often a worker's health is checked, and how many checks in a row without an answer end it: a worker that hangs
+# holds its calls. Raising either lets them hang for longer; lowering it ends calls on a machine that is only busy for a
+# while.
 CHECK_INTERVAL_S = 2.0
 MAX_SILENCES = 5
 # Until it has answered once, this long.
@@ -78,7 +79,7 @@ class Pod:
         ]
 
     async def stop(self) -> None:
-        """Let all workers drain at once, and wait for them; who takes too long is killed."""
+        """Let all workers drain at once, and wait for them; one that takes too long is killed."""
         await tasks.stop(*self._keepers)
         for process in self._running.values():
             with suppress(ProcessLookupError):
@@ -99,7 +100,7 @@ class Pod:
             try:
                 status = await self._watch(spec, process, began)
             except Exception:
-                # Who begins again starts another one, and two must not run under one id.
+                # The next start is another process, and two must not run under one id.
                 _kill(process)
                 await process.wait()
                 raise

@@ -25,7 +25,8 @@ from services.sfu.pod.exposition import WorkerCollector
 from services.sfu.pod.supervisor import Pod, WorkerProcess
 from services.sfu.publisher import FLUSH_TIMEOUT_S, NODES_TOPIC
 
-# Higher: a busy worker is not taken for dead. Lower: one that hangs is found sooner.
+# How long a worker may take to answer a health check. Raising it finds a worker that hangs later; lowering it takes a
+# busy worker for dead.
 CHECK_TIMEOUT_S = 2.0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.signaling.core.inputs import Input, Leave, Sever
+from services.signaling.core.inputs import Input, Leave, PairClosed
 from services.signaling.core.model import RUNG, Call, DeviceId, LegState, UserId
 
 
@@ -34,14 +34,14 @@ BELONGINGS = (
 )
 
 
-def part_in(call: Call, user_id: UserId) -> Input | None:
+def input_for_deletion(call: Call, user_id: UserId) -> Input | None:
     """What ends a deleted person's part in a call; None when there is none. Of two who talk or ring, the other does not
     learn why."""
     leg = call.leg_of(user_id)
     if leg is None:
         return None
     if not call.group:
-        return Sever()
+        return PairClosed()
     is_in = leg.state is LegState.JOINED or leg.state in RUNG
     return Leave(user_id, leg.device_id or DeviceId("")) if is_in else None
 
@@ -50,15 +50,17 @@ def part_in(call: Call, user_id: UserId) -> Input | None:
 IsRevoked = Callable[[datetime, DeviceId], bool]
 
 
-def signed_out(calls: Sequence[Call], user_id: UserId, is_revoked: IsRevoked) -> list[tuple[Call, Leave]]:
+def leaves_of_revoked_devices(
+    calls: Sequence[Call], user_id: UserId, is_revoked: IsRevoked
+) -> list[tuple[Call, Leave]]:
     """The calls that a person is in with a device that was signed out. Who came in with a newer token stays."""
     found = []
     for call in calls:
         leg = call.leg_of(user_id)
         if leg is None or leg.state is not LegState.JOINED or not leg.device_id:
             continue
-        # Without a time it was seated by a replica of the release before.
-        seated = leg.seat_time or leg.join_time
-        if seated and is_revoked(seated, leg.device_id):
+        # Without a time a replica of the release before wrote it.
+        joined = leg.device_join_time or leg.join_time
+        if joined and is_revoked(joined, leg.device_id):
             found.append((call, Leave(user_id, leg.device_id)))
     return found

@@ -30,7 +30,7 @@ class AccountStore(Protocol):
         """Erase the person's settings and keys, and what stands in some ended calls; whether there may be more of it.
         Calls in which nobody is left go too. Idempotent."""
 
-    async def settle(self, user_id: UserId) -> bool:
+    async def finish_deletion(self, user_id: UserId) -> bool:
         """Forget the deletion, when it was the last word and no running call has the person; whether it was."""
 
     async def list_deletions(self, limit: int) -> Sequence[UserId]:

@@ -11,12 +11,13 @@ from parley.accounts.v1 import service_pb2_grpc
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
-from services.runtime.identity.auth import is_user_id
+from services.runtime.user_ids import is_user_id
 from services.signaling.accounts.ports import AccountStore, OwnCall
 from services.signaling.core.model import CallId, UserId
-from services.signaling.encoding import encode_record
+from services.signaling.mapping import encode_record
 
-# Of a page; one of a large group has hundreds of members. Higher: answers beyond what gRPC takes. Lower: more pages.
+# Calls of one page; a call of a large group has hundreds of members. Raising it makes answers larger than gRPC takes;
+# lowering it makes more pages.
 PAGE_CALLS = 20
 
 

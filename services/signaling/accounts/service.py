@@ -15,7 +15,7 @@ from services.signaling.core.model import CallId, UserId
 
 log = structlog.get_logger()
 
-# Calls of one transaction. Higher: longer locks. Lower: more transactions.
+# Calls of one transaction. Raising it makes longer locks; lowering it makes more transactions.
 ERASE_CALLS = 200
 # Deletions of one sweep. They wait for calls that still run, so that there are few.
 SWEEP_DELETIONS = 1_000
@@ -51,7 +51,7 @@ class AccountLifecycle:
     async def _delete(self, user_id: UserId, *, is_last: bool) -> None:
         await self.store.note_deletion(user_id, is_last=is_last)
         for call in await self.store.list_running(user_id):
-            given = core.part_in(call, user_id)
+            given = core.input_for_deletion(call, user_id)
             if given:
                 await self._apply(call.call_id, given)
         await self._erase(user_id)
@@ -60,11 +60,11 @@ class AccountLifecycle:
     async def _erase(self, user_id: UserId) -> None:
         while await self.store.erase(user_id, ERASE_CALLS):
             continue
-        await self.store.settle(user_id)
+        await self.store.finish_deletion(user_id)
 
     async def _sign_out(self, user_id: UserId, standing: Standing) -> None:
         running = await self.store.list_running(user_id)
-        found = core.signed_out(
+        found = core.leaves_of_revoked_devices(
             running, user_id, lambda time, device_id: standing.is_revoked(time.timestamp(), device_id, device_id)
         )
         for call, leave in found:

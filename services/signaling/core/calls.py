@@ -1,11 +1,9 @@
-"""How a call begins and moves: an input becomes a trigger, the table gives the rule, the rule gives the next call."""
+"""How a call begins and goes on: the table has the line for an input, and the line gives the next call."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.signaling.core.inputs import Input
-from services.signaling.core.legs import CHANGES, Step
 from services.signaling.core.model import (
     RUNG,
     Call,
@@ -20,10 +18,10 @@ from services.signaling.core.model import (
     UserId,
     Worker,
 )
-from services.signaling.core.table import TABLE, Effect
-from services.signaling.core.triggers import classify
+from services.signaling.core.rules import Effect, Timing
+from services.signaling.core.table import InputT, find_line
 
-# Who talks one-to-one.
+# People in a one-to-one call.
 DIRECT_CAPACITY = 2
 
 
@@ -36,7 +34,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Placed:
+class CallAttempt:
     """What a user asked for when placing a call. `others`: how each other member begins: rung or not."""
 
     call_id: CallId
@@ -55,22 +53,22 @@ class Placed:
         return None if self.group else next(iter(self.others), None)
 
 
-def ring(placed: Placed, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
+def ring(attempt: CallAttempt, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
     """A new call that rings, with the caller's device in it."""
-    caller = Leg(placed.caller_id, LegState.JOINED, placed.device_id, join_time=now, seat_time=now)
+    caller = Leg(attempt.caller_id, LegState.JOINED, attempt.device_id, join_time=now, device_join_time=now)
     return Call(
-        call_id=placed.call_id,
-        conversation_id=placed.conversation_id,
-        caller_id=placed.caller_id,
-        video=placed.video,
+        call_id=attempt.call_id,
+        conversation_id=attempt.conversation_id,
+        caller_id=attempt.caller_id,
+        video=attempt.video,
         state=CallState.RINGING,
-        legs=(caller, *(Leg(user_id, state) for user_id, state in placed.others.items())),
+        legs=(caller, *(Leg(user_id, state) for user_id, state in attempt.others.items())),
         create_time=now,
         ring_deadline=now + timedelta(seconds=timeouts.ring_s),
-        group=placed.group,
-        capacity=placed.capacity,
+        group=attempt.group,
+        capacity=attempt.capacity,
         worker=worker,
-        trace=placed.trace,
+        trace=attempt.trace,
     )
 
 
@@ -81,9 +79,9 @@ def refuse_as_busy(call: Call) -> Call:
     return replace(ended, worker=None)
 
 
-def pass_over(call: Call, taken: Sequence[UserId], waiting: Sequence[UserId]) -> Call:
-    """The same new call for callees who are taken by others: those with call waiting ring all the same."""
-    states = {user_id: LegState.WAITING if user_id in waiting else LegState.OUT for user_id in taken}
+def apply_call_waiting(call: Call, busy: Sequence[UserId], waiting: Sequence[UserId]) -> Call:
+    """The same new call when these callees are busy with others: those with call waiting ring all the same."""
+    states = {user_id: LegState.WAITING if user_id in waiting else LegState.OUT for user_id in busy}
     legs = tuple(
         replace(leg, state=states[leg.user_id]) if leg.user_id in states and leg.state is LegState.RINGING else leg
         for leg in call.legs
@@ -91,36 +89,35 @@ def pass_over(call: Call, taken: Sequence[UserId], waiting: Sequence[UserId]) ->
     return replace(call, legs=legs)
 
 
-def is_glare(existing: Call, placed: Placed) -> bool:
+def is_glare(existing: Call, attempt: CallAttempt) -> bool:
     """Whether the callee of this call attempt is at that moment ringing the one who makes it."""
     return (
         existing.state is CallState.RINGING
         and not existing.group
-        and existing.conversation_id == placed.conversation_id
-        and existing.caller_id == placed.callee_id
+        and existing.conversation_id == attempt.conversation_id
+        and existing.caller_id == attempt.callee_id
     )
 
 
-def handle(call: Call, given: Input, now: datetime, timeouts: Timeouts) -> Decision:
+def handle(call: Call, given: InputT, now: datetime, timeouts: Timeouts) -> Decision:
     """Decide one input by the table.
 
-    Raises CallNotFound for a user who is not part of the call, and the table's refusals. Repeating an input that has
-    had its effect changes nothing.
+    Raises the table's refusals. Repeating an input that has had its effect changes nothing.
     """
-    entry = TABLE[call.state, classify(call, given, now)]
-    if isinstance(entry, type):
-        raise entry
+    rule = find_line(call, given, now).outcome(call.state)
+    if isinstance(rule, type):
+        raise rule
     after = call
-    for change in entry.changes:
-        after = CHANGES[change](after, Step(given, now, timeouts))
-    after = replace(after, state=entry.state)
-    if entry.state is CallState.ENDED and call.state is not CallState.ENDED:
+    for change in rule.changes:
+        after = change.apply(after, given, Timing(now, timeouts))
+    after = replace(after, state=rule.state)
+    if rule.state is CallState.ENDED and call.state is not CallState.ENDED:
         legs = tuple(_end_leg(leg, now) for leg in after.legs)
-        after = replace(after, legs=legs, end_reason=entry.end_reason, end_time=now, move_time=None, former=None)
+        after = replace(after, legs=legs, end_reason=rule.end_reason, end_time=now, move_time=None, former=None)
     after = _note_first_media(after, now)
     if after == call:
-        return Decision(call, tuple(effect for effect in entry.effects if effect is Effect.CLOSE_MEDIA))
-    return Decision(replace(after, version=call.version + 1), entry.effects)
+        return Decision(call, tuple(effect for effect in rule.effects if effect is Effect.CLOSE_MEDIA))
+    return Decision(replace(after, version=call.version + 1), rule.effects)
 
 
 def _end_leg(leg: Leg, now: datetime) -> Leg:

@@ -39,11 +39,11 @@ class CallLocked(CallsError):
 
 
 class CallFull(CallsError):
-    """As many as may be are in the call."""
+    """The call has as many people as it may have."""
 
 
 class RemovedFromCall(CallsError):
-    """An admin has put the user out of this call."""
+    """An admin has removed the user from this call."""
 
 
 class ParticipantNotFound(CallsError):
@@ -51,7 +51,7 @@ class ParticipantNotFound(CallsError):
 
 
 class CallNotAllowed(CallsError):
-    """The callee may not be rung by the caller; why is not told."""
+    """The caller may not ring the callee; the reason is not told."""
 
 
 class AlreadyInCall(CallsError):
@@ -63,7 +63,7 @@ class NoMediaWorker(CallsError):
 
 
 class WorkerNotFound(CallsError):
-    """No SFU worker of that name is heard of."""
+    """No live SFU worker has that name."""
 
 
 class AnsweredElsewhere(CallsError):
@@ -91,14 +91,14 @@ class NotInCall(CallsError):
 
 
 class JoinTokenInvalid(CallsError):
-    """The join token is forged, or was given to somebody else: which of these is told apart nowhere."""
+    """The join token is forged, or was given to somebody else; which of the two is not told."""
 
     def __init__(self) -> None:
         super().__init__("the token admits to no call")
 
 
 class WorkerNotOfCall(CallsError):
-    """A media worker speaks of a call that was never placed on it."""
+    """A media worker reports on a call that was never placed on it."""
 
 
 class JoinTokenExpired(CallsError):
@@ -117,7 +117,7 @@ class VersionConflict(CallsError):
     """The call changed between reading and writing: read again and decide again."""
 
 
-class UserTaken(CallsError):
+class UserBusy(CallsError):
     """The change would put a user into a second call at once; `call_id` is the first."""
 
     def __init__(self, user_id: str, call_id: str | None) -> None:

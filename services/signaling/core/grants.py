@@ -1,4 +1,4 @@
-"""Who is admitted to a call's media: what a join token says, and what must be true when it is shown."""
+"""Admission to a call's media: what a join token says, and what must be true when it is used."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,12 +15,13 @@ LEEWAY = timedelta(seconds=10)
 class GrantPolicy:
     """What a grant offers."""
 
-    # Higher: a token that leaks is of use for longer. Lower: a slow phone must renew before it joins.
+    # The life of a join token. Raising it keeps a leaked token of use for longer; lowering it makes slow phones renew
+    # before they join.
     token_ttl_s: float
-    # Receive slots for sound that a device offers. Higher: larger offers, and more streams to receive at once. Lower:
-    # people in the call who are not heard.
+    # Receive slots for sound that a device offers. Raising it makes larger offers, and more streams to receive at once;
+    # lowering it leaves people in the call unheard.
     audio_slots: int
-    # The same for pictures: people in the call who are not seen.
+    # The same for pictures: lowering it leaves people in the call unseen.
     video_slots: int
     # The same in a group's call.
     group_audio_slots: int = 4
@@ -67,13 +68,15 @@ class Grant:
     ice_servers: tuple[IceServer, ...] = ()
 
 
-def name_at_relay(user_id: UserId) -> str:
-    """The person's name in TURN credentials: the same in each grant, so that the relay's quota is the person's, and not
-    the user id itself, because the network reads it."""
+def turn_user_id(user_id: UserId) -> str:
+    """The user's name in TURN credentials. It is the same in each grant, so that the relay has one quota for the user.
+
+    It is not the user id, because anybody on the network path can read it.
+    """
     return sha256(b"turn:" + user_id.encode()).hexdigest()[:24]
 
 
-def claim(
+def make_claims(
     call: Call, user_id: UserId, device_id: DeviceId, token_id: str, now: datetime, policy: GrantPolicy
 ) -> Claims:
     """What a token for this device would say.

@@ -37,7 +37,7 @@ class Leave:
 
 @dataclass(frozen=True)
 class Join:
-    """A member of the conversation comes into a group's call."""
+    """A member of the conversation joins a group's call."""
 
     user_id: UserId
     device_id: DeviceId
@@ -70,7 +70,7 @@ class RequestMute:
 
 @dataclass(frozen=True)
 class Remove:
-    """Somebody puts a member out of the call."""
+    """Somebody removes a member from the call."""
 
     user_id: UserId
     target_id: UserId
@@ -102,8 +102,8 @@ class SetMembers:
 
 
 @dataclass(frozen=True)
-class Sever:
-    """Two who talk or ring one-to-one may not any more: a block came to stand, or an account is deleted."""
+class PairClosed:
+    """The two of a one-to-one call may not talk any more: one has blocked the other, or an account is deleted."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,14 @@ class MediaDisconnected:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """The worker is dead, as far as can be told from here, and with it the media of all legs."""
+    """The worker seems to be dead, and with it the media of all legs."""
 
     worker_id: WorkerId
 
 
 @dataclass(frozen=True)
-class WorkerFound:
-    """The very process that was given up lives: what it last said of the legs' media holds."""
+class WorkerRecovered:
+    """The process that was given up is alive: what it last said of the legs' media holds."""
 
     worker: Worker
 
@@ -154,21 +154,18 @@ class Tick:
 
 
 Moderation = RequestMute | Remove | SetLock | EndForAll
+# What members do themselves, and of these what a device does.
+UserInput = Accept | Decline | Cancel | Leave | Join | TakeOver | SetHand
+DeviceInput = Accept | Leave | Join | TakeOver
 Input = (
-    Accept
-    | Decline
-    | Cancel
-    | Leave
-    | Join
-    | TakeOver
-    | SetHand
+    UserInput
     | Moderation
     | SetMembers
-    | Sever
+    | PairClosed
     | MediaConnected
     | MediaDisconnected
     | WorkerLost
-    | WorkerFound
+    | WorkerRecovered
     | Move
     | Tick
 )

@@ -42,15 +42,15 @@ class LegState(Enum):
     JOINED = "joined"
     # Not in the call; may join a group's.
     OUT = "out"
-    # Put out by an admin, for good.
+    # Removed by an admin, for good.
     REMOVED = "removed"
-    # Not in the conversation any more: is told nothing.
+    # Not in the conversation any more; learns nothing of the call.
     GONE = "gone"
 
 
 RUNG = frozenset({LegState.RINGING, LegState.WAITING, LegState.SILENT})
-# Who stands so is in, or held by, this call alone: others find them busy.
-HOLDING = frozenset({LegState.JOINED, LegState.RINGING})
+# A user in one of these states is busy: in this call, or rung by it, and in no other.
+BUSY_STATES = frozenset({LegState.JOINED, LegState.RINGING})
 
 
 class MoveReason(Enum):
@@ -65,14 +65,17 @@ class MoveReason(Enum):
 class Timeouts:
     """How long a call waits, in seconds."""
 
-    # Higher: callers hear the tone longer and callees stay busy longer. Lower: people miss calls they would take.
+    # How long a call rings. Raising it lets callers hear the tone longer and keeps callees busy longer; lowering it
+    # lets people miss calls that they would take.
     ring_s: float
-    # Higher: a dead call keeps both users busy longer. Lower: a tunnel or a restarted app ends the call.
+    # How long media may be missing. Raising it keeps both users of a dead call busy longer; lowering it ends calls in a
+    # tunnel, or while an app restarts.
     media_lost_s: float
-    # Higher: a device that does not move keeps its old media for longer, and a stopping worker waits. Lower: slow
-    # devices are interrupted by a move.
+    # How long the old worker carries a call that moves, at most. Raising it lets a device that does not move keep its
+    # old media for longer, and a stopping worker waits; lowering it interrupts slow devices.
     handoff_s: float = 10.0
-    # How long the old worker goes on once all have media on the new one. Lower: the first key frame may come too late.
+    # How long the old worker goes on once all have media on the new one. Raising it keeps the old worker busy for
+    # longer; lowering it may cut the old picture before the first key frame of the new one.
     handoff_settle_s: float = 1.0
 
 
@@ -93,7 +96,7 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Former:
+class FormerWorker:
     """The worker that the call is moving away from, and when its media ends at the latest."""
 
     worker: Worker
@@ -120,7 +123,7 @@ class Leg:
     hand_raise_time: datetime | None = None
     mute_request_time: datetime | None = None
     # Since when this device is in the call, where `join_time` is the user's first coming.
-    seat_time: datetime | None = None
+    device_join_time: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class Call:
     media_epoch: int = 0
     move_reason: MoveReason | None = None
     move_time: datetime | None = None
-    former: Former | None = None
+    former: FormerWorker | None = None
     end_reason: EndReason | None = None
     answer_time: datetime | None = None
     # When all legs had media for the first time after the answer.
@@ -186,11 +189,11 @@ class Call:
         return tuple(leg.user_id for leg in self.legs)
 
     @property
-    def holds(self) -> tuple[UserId, ...]:
+    def busy_user_ids(self) -> tuple[UserId, ...]:
         """The users who cannot be in another call: in this one, or rung by it."""
         if self.state is CallState.ENDED:
             return ()
-        return tuple(leg.user_id for leg in self.legs if leg.state in HOLDING)
+        return tuple(leg.user_id for leg in self.legs if leg.state in BUSY_STATES)
 
     @property
     def audience(self) -> tuple[UserId, ...]:
@@ -207,15 +210,15 @@ class Call:
         return next((leg for leg in self.legs if leg.user_id == user_id), None)
 
     def seen_by(self, user_id: UserId) -> "Call":
-        """The call as this person is answered. To who is out of the conversation it is over: they learn nothing of the
-        others, and it never changes again, whatever comes after."""
+        """The call as this person sees it. For a person who left the conversation it is over: they learn nothing of the
+        others, and what they see never changes again."""
         leg = self.past_leg_of(user_id)
         if leg is None or leg.state is not LegState.GONE:
             return self
         was_answered = self.answer_time and leg.leave_time and self.answer_time <= leg.leave_time
         return replace(
             self,
-            # Below any copy of a call: whoever comes back to the conversation takes the next one.
+            # Below any copy of a call, so that a member who comes back takes the next version.
             version=0,
             state=CallState.ENDED,
             end_reason=EndReason.HUNG_UP if leg.join_time else EndReason.MISSED,

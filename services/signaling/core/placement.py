@@ -14,23 +14,25 @@ REPLAY_S = 1.0
 class PlacementPolicy:
     """How workers are judged."""
 
-    # Higher: calls go to dead workers for longer. Lower: a busy worker that announces late counts as lost.
+    # After this silence a worker counts as lost. Raising it sends calls to dead workers for longer; lowering it gives
+    # up busy workers that announce themselves late.
     lost_after_s: float = 5.0
-    # How long a placement counts against a worker. Higher: calls that never bring media keep others away.
-    # Lower: a burst of calls all lands on one worker before its announcements show it.
+    # How long a placement counts against a worker. Raising it lets calls that never bring media keep others away;
+    # lowering it puts a burst of calls on one worker before its announcements show them.
     recent_s: float = 10.0
-    # Higher: dead calls last longer after an outage of the broker. Lower: calls end before the good news of the
-    # outage have been read.
+    # How long a worker must be heard of before missing media is believed. Raising it makes dead calls last longer after
+    # an outage of the broker; lowering it ends calls before the good news of the outage have been read.
     settle_s: float = 10.0
-    # Higher: workers run hot and packets wait. Lower: room is left unused.
+    # The load above which a worker gets no new calls. Raising it runs workers hot, and packets wait; lowering it leaves
+    # capacity unused.
     max_cpu_ratio: float = 0.85
     # Where this replica is, and with it the clients that are led to it: workers there come first, others only when
-    # those have no room. Empty: all regions are alike.
+    # those are full. Empty: all regions are alike.
     region: str = ""
 
 
 @dataclass(frozen=True)
-class Node:
+class WorkerAnnouncement:
     """A worker as it announces itself."""
 
     worker: Worker
@@ -47,25 +49,25 @@ class Node:
 
 
 @dataclass
-class NodeTable:
+class WorkerTable:
     """The workers known now. The caller gives the time, always by one clock; the workers' own clocks may be wrong.
 
-    A worker lives as long as it is heard of here. What it says of the time only orders its own announcements.
+    A worker is live as long as it is heard of here. Its own times only order its announcements.
     """
 
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
-    # When we began to listen to the workers' other events; None: long ago.
+    # When this replica began to read the workers' other events; None: long ago.
     began: datetime | None = None
-    _nodes: dict[WorkerId, Node] = field(default_factory=dict)
+    _announcements: dict[WorkerId, WorkerAnnouncement] = field(default_factory=dict)
     # When each was first and last heard of, by the caller's clock.
     _first_heard: dict[WorkerId, datetime] = field(default_factory=dict)
     _heard: dict[WorkerId, datetime] = field(default_factory=dict)
-    # Heard of only by what may have been said long ago.
-    _doubted: set[WorkerId] = field(default_factory=set)
+    # Heard of only by announcements that may be old.
+    _suspected: set[WorkerId] = field(default_factory=set)
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
     _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
 
-    def announce(self, node: Node, now: datetime | None = None) -> bool:
+    def announce(self, announcement: WorkerAnnouncement, now: datetime | None = None) -> bool:
         """Take in an announcement that is read now. One that is older than what is known changes nothing.
 
         Announcements are read again from the start of the topic. The first one of a worker, and what is read right
@@ -73,18 +75,18 @@ class NodeTable:
 
         True when its calls must be looked at: the worker began to drain, or is another process than before.
         """
-        worker_id = node.worker.worker_id
-        known = self._nodes.get(worker_id)
-        now = now or node.announce_time
-        is_older = known is not None and node.announce_time < known.announce_time
+        worker_id = announcement.worker.worker_id
+        known = self._announcements.get(worker_id)
+        now = now or announcement.announce_time
+        is_older = known is not None and announcement.announce_time < known.announce_time
         # One that was silent may have come back on a host whose clock was set back.
         if is_older and now - self._heard[worker_id] <= timedelta(seconds=self.policy.lost_after_s):
             return False
-        is_other = known is None or not known.worker.is_same_process(node.worker)
-        self._nodes[worker_id] = node
-        if is_other or not known or known.announce_time != node.announce_time:
-            self._note_heard(worker_id, node.announce_time, now, is_other)
-        return is_other or (node.draining and not (known and known.draining))
+        is_other = known is None or not known.worker.is_same_process(announcement.worker)
+        self._announcements[worker_id] = announcement
+        if is_other or not known or known.announce_time != announcement.announce_time:
+            self._note_heard(worker_id, announcement.announce_time, now, is_other)
+        return is_other or (announcement.draining and not (known and known.draining))
 
     def _note_heard(self, worker_id: WorkerId, announce_time: datetime, now: datetime, is_other: bool) -> None:
         gap = timedelta(seconds=self.policy.lost_after_s)
@@ -95,31 +97,31 @@ class NodeTable:
             self._first_heard[worker_id] = now
         first = self._first_heard.setdefault(worker_id, now)
         if now - announce_time > gap and now - first < timedelta(seconds=REPLAY_S):
-            self._doubted.add(worker_id)
+            self._suspected.add(worker_id)
         else:
-            self._doubted.discard(worker_id)
+            self._suspected.discard(worker_id)
         self._heard[worker_id] = now
 
     def remove(self, worker_id: WorkerId) -> None:
-        """Forget a worker that went in order."""
-        self._nodes.pop(worker_id, None)
+        """Forget a worker that stopped in order."""
+        self._announcements.pop(worker_id, None)
         self._recent.pop(worker_id, None)
         self._steady_since.pop(worker_id, None)
         self._heard.pop(worker_id, None)
-        self._doubted.discard(worker_id)
+        self._suspected.discard(worker_id)
         self._first_heard.pop(worker_id, None)
 
-    def live(self, now: datetime) -> list[Node]:
+    def live(self, now: datetime) -> list[WorkerAnnouncement]:
         """The workers heard of lately, draining ones too, by id. Forgets those long gone."""
         lost_after = timedelta(seconds=self.policy.lost_after_s)
         for worker_id in [key for key, heard in self._heard.items() if now - heard > 20 * lost_after]:
             self.remove(worker_id)
         alive = (
-            node
-            for worker_id, node in self._nodes.items()
-            if now - self._heard[worker_id] <= lost_after and worker_id not in self._doubted
+            announcement
+            for worker_id, announcement in self._announcements.items()
+            if now - self._heard[worker_id] <= lost_after and worker_id not in self._suspected
         )
-        return sorted(alive, key=lambda node: node.worker.worker_id)
+        return sorted(alive, key=lambda announcement: announcement.worker.worker_id)
 
     def is_live(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker was heard of lately."""
@@ -128,49 +130,51 @@ class NodeTable:
     def is_steady(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker has been heard of without a gap for so long that its other events must have come too.
 
-        Announcements from before we began are read too, and say nothing of that.
+        Announcements from before this replica began do not count.
         """
         since = self._steady_since.get(worker_id)
         if since is None or not self.is_live(worker_id, now):
             return False
         return now - max(since, self.began or since) >= timedelta(seconds=self.policy.settle_s)
 
-    def find(self, worker_id: WorkerId, now: datetime) -> Node | None:
+    def find(self, worker_id: WorkerId, now: datetime) -> WorkerAnnouncement | None:
         """The worker, if it was heard of lately."""
-        return next((node for node in self.live(now) if node.worker.worker_id == worker_id), None)
+        return next(
+            (announcement for announcement in self.live(now) if announcement.worker.worker_id == worker_id), None
+        )
 
     def current(self, worker: Worker) -> Worker:
         """The worker with the address that it announced last; as given when it is not known."""
-        node = self._nodes.get(worker.worker_id)
-        return node.worker if node else worker
+        announcement = self._announcements.get(worker.worker_id)
+        return announcement.worker if announcement else worker
 
-    def choose(self, seats: int, now: datetime, besides: Worker | None = None) -> Worker | None:
-        """The worker with the most headroom after taking `seats` more participants; None when none has room.
+    def choose(self, participants: int, now: datetime, exclude: Worker | None = None) -> Worker | None:
+        """The worker with the most headroom after taking `participants` more participants; None when none has capacity.
 
-        Those of our own region come first. `besides`: a process that is not to be chosen.
+        Those of our own region come first. `exclude`: a process that is not to be chosen.
         """
         ranked = [
-            (node.region == self.policy.region, headroom, node.worker)
-            for node in self.live(now)
-            if not node.draining
-            and not node.worker.is_same_process(besides)
-            and (headroom := self._headroom(node, seats, now)) is not None
+            (announcement.region == self.policy.region, headroom, announcement.worker)
+            for announcement in self.live(now)
+            if not announcement.draining
+            and not announcement.worker.is_same_process(exclude)
+            and (headroom := self._headroom(announcement, participants, now)) is not None
         ]
         return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
 
-    def note_placement(self, worker_id: WorkerId, seats: int, now: datetime) -> None:
-        """Count seats against a worker until its announcements can show them."""
-        self._recent.setdefault(worker_id, []).append((now, seats))
+    def note_placement(self, worker_id: WorkerId, participants: int, now: datetime) -> None:
+        """Count participants against a worker until its announcements can show them."""
+        self._recent.setdefault(worker_id, []).append((now, participants))
 
-    def _headroom(self, node: Node, seats: int, now: datetime) -> float | None:
-        """0 to 1: the share of the scarcer of seats and processor that stays free; None when there is no room."""
-        taken = node.participants + self._recent_seats(node.worker.worker_id, now) + seats
-        if taken > node.max_participants or node.cpu_ratio >= self.policy.max_cpu_ratio:
+    def _headroom(self, announcement: WorkerAnnouncement, participants: int, now: datetime) -> float | None:
+        """0 to 1: the share of the scarcer of capacity and processor that stays free; None when it is full."""
+        taken = announcement.participants + self._recent_participants(announcement.worker.worker_id, now) + participants
+        if taken > announcement.max_participants or announcement.cpu_ratio >= self.policy.max_cpu_ratio:
             return None
-        return min(1 - taken / node.max_participants, 1 - node.cpu_ratio)
+        return min(1 - taken / announcement.max_participants, 1 - announcement.cpu_ratio)
 
-    def _recent_seats(self, worker_id: WorkerId, now: datetime) -> int:
+    def _recent_participants(self, worker_id: WorkerId, now: datetime) -> int:
         cutoff = now - timedelta(seconds=self.policy.recent_s)
-        kept = [(at, seats) for at, seats in self._recent.get(worker_id, []) if at > cutoff]
+        kept = [(at, participants) for at, participants in self._recent.get(worker_id, []) if at > cutoff]
         self._recent[worker_id] = kept
-        return sum(seats for _, seats in kept)
+        return sum(participants for _, participants in kept)

@@ -7,10 +7,12 @@ from enum import Enum
 
 from services.signaling.core.model import CallId, DeviceId, UserId, WorkerId
 
-# No interval has more of anything. Lower: what a busy device measured is thrown away. Higher: sums are falsified more.
-MOST = 1e12
-# Intervals are of some seconds; a worker that stalled gives longer ones.
-MOST_INTERVAL_S = 3_600.0
+# The largest figure of one interval. Raising it lets a false figure distort the sums more; lowering it throws away what
+# a busy device measured.
+MAX_FIGURE = 1e12
+# The longest interval. Intervals take some seconds; a worker that stalled reports longer ones. Raising it lets a false
+# interval distort the sums more; lowering it throws away what a stalled worker measured.
+MAX_INTERVAL_S = 3_600.0
 
 
 class Direction(Enum):
@@ -44,7 +46,7 @@ class LegTotals:
     rtt_s: float = 0.0
     max_rtt_ms: float = 0.0
 
-    def add(self, other: "LegTotals") -> "LegTotals":
+    def __add__(self, other: "LegTotals") -> "LegTotals":
         """Both together."""
         return LegTotals(
             self.duration_s + other.duration_s,
@@ -105,7 +107,7 @@ def interval(
 def is_plausible(totals: LegTotals) -> bool:
     """Whether somebody may have measured this in one interval. What is out of bounds would stay in the sums."""
     figures = (value for value in vars(totals).values())
-    return all(0 <= value <= MOST for value in figures) and totals.duration_s <= MOST_INTERVAL_S
+    return all(0 <= value <= MAX_FIGURE for value in figures) and totals.duration_s <= MAX_INTERVAL_S
 
 
 def sum_up(parts: Iterable[tuple[UserId, Direction, LegTotals]]) -> list[UserQuality]:
@@ -114,7 +116,7 @@ def sum_up(parts: Iterable[tuple[UserId, Direction, LegTotals]]) -> list[UserQua
     for user_id, direction, totals in parts:
         known = users.get(user_id, UserQuality(user_id))
         if direction is Direction.UPLINK:
-            users[user_id] = replace(known, uplink=known.uplink.add(totals))
+            users[user_id] = replace(known, uplink=known.uplink + totals)
         else:
-            users[user_id] = replace(known, downlink=known.downlink.add(totals))
+            users[user_id] = replace(known, downlink=known.downlink + totals)
     return [users[user_id] for user_id in sorted(users)]

@@ -11,10 +11,12 @@ from services.signaling.core.errors import CallRate
 class RatePolicy:
     """How many calls in a window."""
 
-    # Higher: a stolen account rings more people. Lower: someone who misdials a lot is refused.
+    # Calls that one person may place in the window. Raising it lets a stolen account ring more people; lowering it
+    # refuses people who misdial a lot.
     max_calls: int = 20
-    # How often one person is rung before strangers are refused: those in whose conversation that person never was in a
-    # call. Higher: many accounts together can ring somebody all the time. Lower: they sooner keep other strangers away.
+    # How often one person is rung in the window before strangers are refused: those in whose conversation the person
+    # never was in a call. Raising it lets many accounts together ring somebody all the time; lowering it keeps other
+    # strangers away sooner.
     max_rings: int = 10
     window_s: float = 60.0
 
@@ -27,7 +29,7 @@ class RatePolicy:
 class StartPolicy:
     """What a new call may be."""
 
-    # Most people in a group's call at once. Higher: more load on one worker. Lower: people are refused.
+    # People in a group's call at once. Raising it puts more load on one worker; lowering it refuses people.
     group_capacity: int = 32
     rate: RatePolicy = field(default_factory=RatePolicy)
 

@@ -1,20 +1,23 @@
-"""The state machine of a call: (state, trigger) -> (changes, effects, state) or a named refusal. It is total.
+"""The state machine of a call: (state, input) -> (changes, effects, state) or a named refusal. It is total.
 
+Each type of input has a handler, and each line of a handler has an outcome for each state.
 `python -m services.signaling.core.table docs/design/call-states.md` renders it into that file.
 """
 
 import sys
-from dataclasses import dataclass
-from enum import Enum
+from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
+from services.signaling.core import conditions as when
+from services.signaling.core import transitions as to
 from services.signaling.core.errors import (
     AlreadyAnswered,
     AnsweredElsewhere,
     CallEnded,
     CallFull,
     CallLocked,
-    CallsError,
+    CallNotFound,
     NotAdmin,
     NotCallee,
     NotCaller,
@@ -24,253 +27,341 @@ from services.signaling.core.errors import (
     RemovedFromCall,
     WorkerNotOfCall,
 )
-from services.signaling.core.model import CallState, EndReason
+from services.signaling.core.inputs import (
+    Accept,
+    Cancel,
+    Decline,
+    EndForAll,
+    Input,
+    Join,
+    Leave,
+    MediaConnected,
+    MediaDisconnected,
+    Moderation,
+    Move,
+    PairClosed,
+    Remove,
+    RequestMute,
+    SetHand,
+    SetLock,
+    SetMembers,
+    TakeOver,
+    Tick,
+    WorkerLost,
+    WorkerRecovered,
+)
+from services.signaling.core.model import Call, EndReason
+from services.signaling.core.rules import (
+    STAY_ACTIVE,
+    STAY_ENDED,
+    STAY_RINGING,
+    A,
+    Condition,
+    E,
+    Effect,
+    Handler,
+    Line,
+    R,
+    Rule,
+    both,
+    end,
+    end_all,
+    never,
+    nothing,
+    until_ended,
+)
+from services.signaling.core.table_page import insert
 
+InputT = TypeVar("InputT", bound=Input)
 
-class Trigger(Enum):
-    """An input, told apart by who gave it. The value is its line in the table."""
+_TELL = (Effect.PUBLISH,)
+_TELL_AND_REMOVE = (Effect.PUBLISH, Effect.REMOVE_MEDIA)
+_STRANGER = never("somebody who is not part of the call does anything", CallNotFound)
 
-    ACCEPT = "callee accepts"
-    ACCEPT_AGAIN = "accepts or joins again on the device that is in the call"
-    ACCEPT_ELSEWHERE = "accepts or joins while in the call on another device"
-    ACCEPT_BY_CALLER = "caller accepts"
-    DECLINE = "callee declines"
-    DECLINE_BY_CALLER = "caller declines"
-    CANCEL = "caller cancels"
-    CANCEL_BY_CALLEE = "callee cancels"
-    LEAVE_BY_CALLER = "caller leaves"
-    LEAVE_BY_CALLEE = "callee leaves"
-    LEAVE_WHEN_GONE = "group: somebody who went from the conversation declines or leaves"
-    LEAVE_BY_OTHER_DEVICE = "a device that is not in the call leaves"
-    TAKE_OVER = "another device of somebody in the call takes over"
-    TAKE_OVER_AGAIN = "the device that is in the call takes over"
-    TAKE_OVER_OUTSIDE = "a device of somebody not in the call takes over"
-    SET_HAND = "hand raised or lowered"
-    SET_HAND_AGAIN = "hand raised or lowered that stands so already"
-    SET_HAND_OUTSIDE = "hand raised or lowered by somebody not in the call"
-    JOIN = "group: a member accepts or joins"
-    JOIN_LOCKED = "group: a member who is not rung joins a locked call"
-    JOIN_FULL = "group: a member accepts or joins a full call"
-    JOIN_REMOVED = "group: a member who was removed accepts or joins"
-    GROUP_DECLINE = "group: a member who is rung declines"
-    GROUP_DECLINE_LAST = "group: the last member who is rung declines"
-    GROUP_DECLINE_JOINED = "group: a member who is in the call declines"
-    GROUP_DECLINE_OUTSIDE = "group: a member who is not rung declines"
-    GROUP_LEAVE = "group: one leaves, others stay"
-    GROUP_LEAVE_LAST = "group: the last one leaves"
-    REQUEST_MUTE = "group: an admin asks for silence"
-    REQUEST_MUTE_AGAIN = "group: somebody who was asked for silence and is not talking any more is asked again"
-    REQUEST_MUTE_OUTSIDE = "group: an admin asks somebody not in the call for silence"
-    REMOVE = "group: an admin removes a member"
-    REMOVE_LAST = "group: an admin removes the last one in the call"
-    REMOVE_AGAIN = "group: somebody who was removed, or went from the conversation, is removed again"
-    REMOVE_STRANGER = "group: an admin removes somebody who is no member"
-    SET_LOCK = "group: an admin locks or unlocks"
-    SET_LOCK_AGAIN = "group: locked or unlocked as it stands already"
-    END_FOR_ALL = "group: an admin ends it for all"
-    MODERATE = "group: somebody who is no admin does any of these"
-    GROUP_ONLY = "one-to-one: join, or what only admins of groups do"
-    SET_MEMBERS = "group: members of the conversation come or go"
-    SET_MEMBERS_LAST = "group: the last one in the call goes from the conversation"
-    SEVER = "one-to-one: the two may not talk any more"
-    RING_EXPIRED = "ring timeout"
-    MEDIA_EXPIRED = "media missing for too long"
-    MEDIA_EXPIRED_OF_SOME = "group: media of some missing for too long"
-    FORMER_EXPIRED = "time of the former SFU worker is up"
-    NOTHING_DUE = "timer, nothing due"
-    MEDIA_CONNECTED = "media connected"
-    MEDIA_DISCONNECTED = "media disconnected"
-    MEDIA_STALE = "media event of another device or worker"
-    MEDIA_FOREIGN = "media event of a worker that never had the call"
-    WORKER_LOST = "SFU worker lost, no other one free"
-    WORKER_FOUND = "SFU worker was not lost after all"
-    MOVE = "moved to another SFU worker"
+# Answering and joining.
 
+_AGAIN = nothing("accepts or joins again on the device that is in the call")
+_ELSEWHERE = until_ended("accepts or joins while in the call on another device", AnsweredElsewhere)
+_ANSWER: Rule[Accept | Join] = Rule(A, (to.join_with_device, to.await_media), _TELL)
+_JOIN = Line("group: a member accepts or joins", _ANSWER, _ANSWER, CallEnded)
+_JOIN_CASES: tuple[tuple[Condition[Accept | Join], Line[Accept | Join]], ...] = (
+    (when.by_device_in_call, _AGAIN),
+    (when.by_other_device, _ELSEWHERE),
+    (when.by_removed, until_ended("group: a member who was removed accepts or joins", RemovedFromCall)),
+    (when.is_locked_out, until_ended("group: a member who is not rung joins a locked call", CallLocked)),
+    (when.is_full, until_ended("group: a member accepts or joins a full call", CallFull)),
+)
+_GROUP_ONLY = never("one-to-one: join, or what only admins of groups do", NotGroupCall)
 
-class Change(Enum):
-    """What happens to the call's own data."""
-
-    SEAT_DEVICE = "seat the device"
-    AWAIT_MEDIA = "await media"
-    MEDIA_UP = "media up"
-    MEDIA_DOWN = "media down, await it"
-    ALL_MEDIA_DOWN = "all media down, await it"
-    DOUBT_MEDIA = "await news of all media"
-    TRUST_MEDIA = "trust the last news of media"
-    SET_WORKER = "set worker"
-    FORGET_FORMER = "forget the former worker"
-    STOP_RING = "stop the member's ring"
-    STOP_RINGS = "stop all rings"
-    UNSEAT = "unseat the member"
-    UNSEAT_EXPIRED = "unseat those without media"
-    NOTE_HAND = "note the hand"
-    NOTE_MUTE_REQUEST = "note the request"
-    BAR = "bar the member"
-    NOTE_LOCK = "note the lock"
-    NOTE_MEMBERS = "add and take out members"
-
-
-class Effect(Enum):
-    """What the shell carries out: ANNOUNCE in the same transaction, the others after it."""
-
-    ANNOUNCE = "announce"
-    CLOSE_MEDIA = "close media"
-    REMOVE_MEDIA = "end media of devices that are out"
-    CLOSE_FORMER = "close media on the former worker"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """The new state, what changes on the way there, and what the shell does."""
-
-    state: CallState
-    changes: tuple[Change, ...] = ()
-    effects: tuple[Effect, ...] = ()
-    end_reason: EndReason | None = None
-
-
-Refusal = type[CallsError]
-Row = tuple[Rule | Refusal, Rule | Refusal, Rule | Refusal]
-
-_R, _A, _E = CallState.RINGING, CallState.ACTIVE, CallState.ENDED
-_STAY = {state: Rule(state) for state in CallState}
-_NOTHING: Row = (_STAY[_R], _STAY[_A], _STAY[_E])
-# A device whose media came up after the end must not stay on the worker.
-_CLOSE_AGAIN = Rule(_E, effects=(Effect.CLOSE_MEDIA,))
-_LOSE_LEG = (Change.MEDIA_DOWN,)
-_TELL = (Effect.ANNOUNCE,)
-_TELL_AND_REMOVE = (Effect.ANNOUNCE, Effect.REMOVE_MEDIA)
-
-
-def _end(reason: EndReason, *changes: Change) -> Rule:
-    return Rule(_E, changes, (Effect.ANNOUNCE, Effect.CLOSE_MEDIA), end_reason=reason)
-
-
-def _both(changes: tuple[Change, ...], effects: tuple[Effect, ...], ended: Rule | Refusal) -> Row:
-    return Rule(_R, changes, effects), Rule(_A, changes, effects), ended
-
-
-def _never(refusal: Refusal) -> Row:
-    return refusal, refusal, refusal
-
-
-def _until_ended(refusal: Refusal) -> Row:
-    return refusal, refusal, CallEnded
-
-
-def _end_all(*changes: Change) -> Row:
-    return _end(EndReason.CANCELLED, *changes), _end(EndReason.HUNG_UP, *changes), _STAY[_E]
-
-
-_ANSWER = Rule(_A, (Change.SEAT_DEVICE, Change.AWAIT_MEDIA), _TELL)
-_CONNECT = ((Change.MEDIA_UP,), (Effect.REMOVE_MEDIA,))
-_MOVE = ((Change.SET_WORKER, Change.ALL_MEDIA_DOWN), (Effect.ANNOUNCE, Effect.CLOSE_FORMER))
-
-# Columns: ringing, active, ended.
-_ROWS: dict[Trigger, Row] = {
-    Trigger.ACCEPT: (_ANSWER, _STAY[_A], CallEnded),
-    Trigger.ACCEPT_AGAIN: _NOTHING,
-    Trigger.ACCEPT_ELSEWHERE: _until_ended(AnsweredElsewhere),
-    Trigger.ACCEPT_BY_CALLER: _never(NotCallee),
-    Trigger.DECLINE: (_end(EndReason.DECLINED), AlreadyAnswered, _STAY[_E]),
-    Trigger.DECLINE_BY_CALLER: _never(NotCallee),
-    Trigger.CANCEL: (_end(EndReason.CANCELLED), AlreadyAnswered, _STAY[_E]),
-    Trigger.CANCEL_BY_CALLEE: _never(NotCaller),
-    Trigger.LEAVE_BY_CALLER: _end_all(),
-    Trigger.LEAVE_BY_CALLEE: (_end(EndReason.DECLINED), _end(EndReason.HUNG_UP), _STAY[_E]),
-    Trigger.LEAVE_WHEN_GONE: _NOTHING,
-    Trigger.LEAVE_BY_OTHER_DEVICE: _NOTHING,
-    Trigger.TAKE_OVER: (
-        Rule(_R, (Change.SEAT_DEVICE,), _TELL_AND_REMOVE),
-        Rule(_A, (Change.SEAT_DEVICE, Change.AWAIT_MEDIA), _TELL_AND_REMOVE),
+ACCEPT: Handler[Accept] = Handler(
+    (
+        (when.by_stranger, _STRANGER),
+        (when.by_caller_of_two, never("caller accepts", NotCallee)),
+        *_JOIN_CASES,
+        (when.is_group, _JOIN),
+    ),
+    Line("callee accepts", _ANSWER, STAY_ACTIVE, CallEnded),
+)
+JOIN: Handler[Join] = Handler(((when.by_stranger, _STRANGER), (when.is_direct, _GROUP_ONLY), *_JOIN_CASES), _JOIN)
+TAKE_OVER: Handler[TakeOver] = Handler(
+    (
+        (when.by_stranger, _STRANGER),
+        (when.by_user_outside, until_ended("a device of somebody not in the call takes over", NotInCall)),
+        (when.by_device_in_call, nothing("the device that is in the call takes over")),
+    ),
+    Line(
+        "another device of somebody in the call takes over",
+        Rule(R, (to.take_over_with_device,), _TELL_AND_REMOVE),
+        Rule(A, (to.take_over_with_device, to.await_media), _TELL_AND_REMOVE),
         CallEnded,
     ),
-    Trigger.TAKE_OVER_AGAIN: _NOTHING,
-    Trigger.TAKE_OVER_OUTSIDE: _until_ended(NotInCall),
-    Trigger.SET_HAND_AGAIN: _NOTHING,
-    Trigger.SET_HAND: _both((Change.NOTE_HAND,), _TELL, CallEnded),
-    Trigger.SET_HAND_OUTSIDE: _until_ended(NotInCall),
-    Trigger.JOIN: (_ANSWER, _ANSWER, CallEnded),
-    Trigger.JOIN_LOCKED: _until_ended(CallLocked),
-    Trigger.JOIN_FULL: _until_ended(CallFull),
-    Trigger.JOIN_REMOVED: _until_ended(RemovedFromCall),
-    Trigger.GROUP_DECLINE: _both((Change.STOP_RING,), _TELL, _STAY[_E]),
-    Trigger.GROUP_DECLINE_LAST: (
-        _end(EndReason.DECLINED, Change.STOP_RING),
-        Rule(_A, (Change.STOP_RING,), _TELL),
-        _STAY[_E],
+)
+
+# Declining, cancelling, leaving.
+
+_LEFT_ALREADY = nothing("group: somebody who went from the conversation declines or leaves")
+_NOT_RUNG = nothing("group: a member who is not rung declines or leaves")
+_STOP_RING = both("group: a member who is rung declines or leaves", (to.stop_ring,), _TELL, STAY_ENDED)
+_STOP_LAST_RING: Line[Decline | Leave] = Line(
+    "group: the last member who is rung declines or leaves",
+    end(EndReason.DECLINED, to.stop_ring),
+    Rule(A, (to.stop_ring,), _TELL),
+    STAY_ENDED,
+)
+
+DECLINE: Handler[Decline] = Handler(
+    (
+        (when.by_former_member, _LEFT_ALREADY),
+        (when.by_stranger, _STRANGER),
+        (when.by_caller, never("caller declines", NotCallee)),
+        (when.is_direct, Line("callee declines", end(EndReason.DECLINED), AlreadyAnswered, STAY_ENDED)),
+        (
+            when.by_user_in_call,
+            Line("group: a member who is in the call declines", AlreadyAnswered, AlreadyAnswered, STAY_ENDED),
+        ),
+        (when.by_user_not_rung, _NOT_RUNG),
+        (when.others_are_rung, _STOP_RING),
     ),
-    Trigger.GROUP_DECLINE_JOINED: (AlreadyAnswered, AlreadyAnswered, _STAY[_E]),
-    Trigger.GROUP_DECLINE_OUTSIDE: _NOTHING,
-    Trigger.GROUP_LEAVE: _both((Change.UNSEAT,), _TELL_AND_REMOVE, _STAY[_E]),
-    Trigger.GROUP_LEAVE_LAST: _end_all(),
-    Trigger.REQUEST_MUTE: _both((Change.NOTE_MUTE_REQUEST,), _TELL, CallEnded),
-    Trigger.REQUEST_MUTE_AGAIN: _NOTHING,
-    Trigger.REQUEST_MUTE_OUTSIDE: _until_ended(ParticipantNotFound),
-    Trigger.REMOVE: _both((Change.BAR,), _TELL_AND_REMOVE, CallEnded),
-    Trigger.REMOVE_LAST: _end_all(Change.BAR),
-    Trigger.REMOVE_AGAIN: _NOTHING,
-    Trigger.REMOVE_STRANGER: _until_ended(ParticipantNotFound),
-    Trigger.SET_LOCK_AGAIN: _NOTHING,
-    Trigger.SET_LOCK: _both((Change.NOTE_LOCK,), _TELL, CallEnded),
-    Trigger.END_FOR_ALL: _end_all(),
-    Trigger.MODERATE: _never(NotAdmin),
-    Trigger.GROUP_ONLY: _never(NotGroupCall),
-    Trigger.SET_MEMBERS: _both((Change.NOTE_MEMBERS,), _TELL_AND_REMOVE, _STAY[_E]),
-    Trigger.SET_MEMBERS_LAST: _end_all(Change.NOTE_MEMBERS),
+    _STOP_LAST_RING,
+)
+CANCEL: Handler[Cancel] = Handler(
+    (
+        (when.by_stranger, _STRANGER),
+        (when.by_caller, Line("caller cancels", end(EndReason.CANCELLED), AlreadyAnswered, STAY_ENDED)),
+    ),
+    never("callee cancels", NotCaller),
+)
+LEAVE: Handler[Leave] = Handler(
+    (
+        (when.by_former_member, _LEFT_ALREADY),
+        (when.by_stranger, _STRANGER),
+        (when.by_other_device, nothing("a device that is not in the call leaves")),
+        (when.by_caller_of_two, end_all("caller leaves")),
+        (when.is_direct, Line("callee leaves", end(EndReason.DECLINED), end(EndReason.HUNG_UP), STAY_ENDED)),
+        (when.others_stay, both("group: one leaves, others stay", (to.leave,), _TELL_AND_REMOVE, STAY_ENDED)),
+        (when.by_user_in_call, end_all("group: the last one leaves")),
+        (when.by_user_not_rung, _NOT_RUNG),
+        (when.others_are_rung, _STOP_RING),
+    ),
+    _STOP_LAST_RING,
+)
+SET_HAND: Handler[SetHand] = Handler(
+    (
+        (when.by_stranger, _STRANGER),
+        (when.by_user_outside, until_ended("hand raised or lowered by somebody not in the call", NotInCall)),
+        (when.has_hand_so, nothing("hand raised or lowered that stands so already")),
+    ),
+    both("hand raised or lowered", (to.note_hand,), _TELL, CallEnded),
+)
+
+# What admins of a group do. What stands already needs no role: whoever did it may have lost theirs since.
+
+_MODERATION: tuple[tuple[Condition[Moderation], Line[object]], ...] = (
+    (when.by_strange_moderator, _STRANGER),
+    (when.is_direct, _GROUP_ONLY),
+)
+_NO_ADMIN = never("group: somebody who is no admin does any of these", NotAdmin)
+_END_FOR_ALL: Line[EndForAll] = end_all("group: an admin ends it for all")
+
+REQUEST_MUTE: Handler[RequestMute] = Handler(
+    (
+        *_MODERATION,
+        (
+            when.was_asked_to_mute,
+            nothing("group: somebody who was asked for silence and is not talking any more is asked again"),
+        ),
+        (when.by_no_admin, _NO_ADMIN),
+        (
+            when.target_is_in_call,
+            both("group: an admin asks for silence", (to.note_mute_request,), _TELL, CallEnded),
+        ),
+    ),
+    until_ended("group: an admin asks somebody not in the call for silence", ParticipantNotFound),
+)
+REMOVE: Handler[Remove] = Handler(
+    (
+        *_MODERATION,
+        (
+            when.was_removed,
+            nothing("group: somebody who was removed, or went from the conversation, is removed again"),
+        ),
+        (when.by_no_admin, _NO_ADMIN),
+        (
+            when.target_is_stranger,
+            until_ended("group: an admin removes somebody who is no member", ParticipantNotFound),
+        ),
+        (
+            when.removal_leaves_somebody,
+            both("group: an admin removes a member", (to.remove,), _TELL_AND_REMOVE, CallEnded),
+        ),
+    ),
+    end_all("group: an admin removes the last one in the call", to.remove),
+)
+SET_LOCK: Handler[SetLock] = Handler(
+    (
+        *_MODERATION,
+        (when.is_locked_so, nothing("group: locked or unlocked as it stands already")),
+        (when.by_no_admin, _NO_ADMIN),
+    ),
+    both("group: an admin locks or unlocks", (to.note_lock,), _TELL, CallEnded),
+)
+END_FOR_ALL: Handler[EndForAll] = Handler(
+    (*_MODERATION, (when.is_over, _END_FOR_ALL), (when.by_no_admin, _NO_ADMIN)), _END_FOR_ALL
+)
+
+# What the conversation does.
+
+_NOT_CONCERNED = nothing("news of a conversation that is not for this call")
+
+SET_MEMBERS: Handler[SetMembers] = Handler(
+    (
+        (when.is_direct, _NOT_CONCERNED),
+        (
+            when.members_stay,
+            both("group: members of the conversation come or go", (to.note_members,), _TELL_AND_REMOVE, STAY_ENDED),
+        ),
+    ),
+    end_all("group: the last one in the call goes from the conversation", to.note_members),
+)
+PAIR_CLOSED: Handler[PairClosed] = Handler(
+    ((when.is_group, _NOT_CONCERNED),),
     # As if nobody had answered: neither learns why.
-    Trigger.SEVER: (_end(EndReason.MISSED), _end(EndReason.HUNG_UP), _STAY[_E]),
-    Trigger.RING_EXPIRED: (_end(EndReason.MISSED), Rule(_A, (Change.STOP_RINGS,), _TELL), _STAY[_E]),
-    Trigger.MEDIA_EXPIRED: (_STAY[_R], _end(EndReason.MEDIA_LOST), _STAY[_E]),
-    Trigger.MEDIA_EXPIRED_OF_SOME: (_STAY[_R], Rule(_A, (Change.UNSEAT_EXPIRED,), _TELL_AND_REMOVE), _STAY[_E]),
-    Trigger.FORMER_EXPIRED: _both((Change.FORGET_FORMER,), (Effect.CLOSE_FORMER,), _STAY[_E]),
-    Trigger.NOTHING_DUE: _NOTHING,
-    Trigger.MEDIA_CONNECTED: _both(*_CONNECT, _CLOSE_AGAIN),
-    Trigger.MEDIA_DISCONNECTED: (Rule(_R, _LOSE_LEG), Rule(_A, _LOSE_LEG), _STAY[_E]),
-    Trigger.MEDIA_STALE: _NOTHING,
-    Trigger.MEDIA_FOREIGN: _never(WorkerNotOfCall),
-    Trigger.WORKER_LOST: (_STAY[_R], Rule(_A, (Change.DOUBT_MEDIA,)), _STAY[_E]),
-    Trigger.WORKER_FOUND: (_STAY[_R], Rule(_A, (Change.TRUST_MEDIA,)), _STAY[_E]),
-    Trigger.MOVE: _both(*_MOVE, CallEnded),
-}
+    Line("one-to-one: the two may not talk any more", end(EndReason.MISSED), end(EndReason.HUNG_UP), STAY_ENDED),
+)
 
-TABLE: dict[tuple[CallState, Trigger], Rule | Refusal] = {
-    (state, trigger): entry for trigger, row in _ROWS.items() for state, entry in zip((_R, _A, _E), row, strict=True)
-}
+# What the workers and the time do.
 
-BEGIN = "<!-- state table: made by `python -m services.signaling.core.table` -->"
-END = "<!-- end of the state table -->"
+_STRANGE_WORKER = never("media event of a worker that never had the call", WorkerNotOfCall)
+_STALE = nothing("media event of another device or worker")
+NOTHING_DUE = nothing("timer, nothing due")
+MEDIA_MISSING: Line[Tick] = Line("media missing for too long", STAY_RINGING, end(EndReason.MEDIA_LOST), STAY_ENDED)
+SOME_MEDIA_MISSING: Line[Tick] = Line(
+    "group: media of some missing for too long",
+    STAY_RINGING,
+    Rule(A, (to.drop_without_media,), _TELL_AND_REMOVE),
+    STAY_ENDED,
+)
+
+TICK: Handler[Tick] = Handler(
+    (
+        (when.is_over, NOTHING_DUE),
+        (
+            when.ring_is_over,
+            Line("ring timeout", end(EndReason.MISSED), Rule(A, (to.stop_rings,), _TELL), STAY_ENDED),
+        ),
+        (
+            when.former_is_over,
+            both("time of the former SFU worker is up", (to.forget_former,), (Effect.CLOSE_FORMER,), STAY_ENDED),
+        ),
+        (when.has_all_media, NOTHING_DUE),
+        (when.others_have_media, SOME_MEDIA_MISSING),
+    ),
+    MEDIA_MISSING,
+)
+MEDIA_CONNECTED: Handler[MediaConnected] = Handler(
+    ((when.is_of_strange_worker, _STRANGE_WORKER), (when.is_stale, _STALE)),
+    both(
+        "media connected",
+        (to.media_up,),
+        (Effect.REMOVE_MEDIA,),
+        # A device whose media came up after the end must not stay on the worker.
+        Rule(E, effects=(Effect.CLOSE_MEDIA,)),
+    ),
+)
+MEDIA_DISCONNECTED: Handler[MediaDisconnected] = Handler(
+    ((when.is_of_strange_worker, _STRANGE_WORKER), (when.is_stale, _STALE), (when.is_replaced, _STALE)),
+    both("media disconnected", (to.media_down,), (), STAY_ENDED),
+)
+WORKER_LOST: Handler[WorkerLost] = Handler(
+    (
+        (
+            when.is_worker_of_call,
+            Line("SFU worker lost, no other one free", STAY_RINGING, Rule(A, (to.await_news_of_media,)), STAY_ENDED),
+        ),
+    ),
+    _STALE,
+)
+WORKER_RECOVERED: Handler[WorkerRecovered] = Handler(
+    (
+        (
+            when.is_process_of_call,
+            Line("SFU worker was not lost after all", STAY_RINGING, Rule(A, (to.trust_news_of_media,)), STAY_ENDED),
+        ),
+    ),
+    _STALE,
+)
+MOVE: Handler[Move] = Handler(
+    (
+        (
+            when.moves_from_here,
+            both(
+                "moved to another SFU worker",
+                (to.set_worker, to.all_media_down),
+                (Effect.PUBLISH, Effect.CLOSE_FORMER),
+                CallEnded,
+            ),
+        ),
+    ),
+    _STALE,
+)
 
 
-def render() -> str:
-    """The table in Markdown: a line a trigger, a column a state."""
-    lines = ["| input | " + " | ".join(state.value for state in CallState) + " |", "|---|---|---|---|"]
-    for trigger in Trigger:
-        cells = [_render_cell(state, TABLE[state, trigger]) for state in CallState]
-        lines.append(f"| {trigger.value} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _entry(kind: type[InputT], handler: Handler[InputT]) -> tuple[type[InputT], Handler[Any]]:
+    """A handler beside the type that it is for: the checker of types compares them."""
+    return kind, handler
 
 
-def insert(document: str) -> str:
-    """The document with the table between its two marker lines. Raises ValueError when they are missing."""
-    head, begin, rest = document.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
-        raise ValueError("the document has no markers for the state table")
-    return f"{head}{BEGIN}\n\n{render()}\n\n{END}{tail}"
+TABLE: dict[type[Any], Handler[Any]] = dict(
+    (
+        _entry(Accept, ACCEPT),
+        _entry(Join, JOIN),
+        _entry(TakeOver, TAKE_OVER),
+        _entry(Decline, DECLINE),
+        _entry(Cancel, CANCEL),
+        _entry(Leave, LEAVE),
+        _entry(SetHand, SET_HAND),
+        _entry(RequestMute, REQUEST_MUTE),
+        _entry(Remove, REMOVE),
+        _entry(SetLock, SET_LOCK),
+        _entry(EndForAll, END_FOR_ALL),
+        _entry(SetMembers, SET_MEMBERS),
+        _entry(PairClosed, PAIR_CLOSED),
+        _entry(Tick, TICK),
+        _entry(MediaConnected, MEDIA_CONNECTED),
+        _entry(MediaDisconnected, MEDIA_DISCONNECTED),
+        _entry(WorkerLost, WORKER_LOST),
+        _entry(WorkerRecovered, WORKER_RECOVERED),
+        _entry(Move, MOVE),
+    )
+)
 
 
-def _render_cell(state: CallState, entry: Rule | Refusal) -> str:
-    if isinstance(entry, type):
-        return f"refused: {entry.__name__}"
-    parts = [part.value for part in (*entry.changes, *entry.effects)]
-    if entry.end_reason:
-        parts.insert(0, f"**ended, {entry.end_reason.value}**")
-    elif entry.state is not state:
-        parts.insert(0, f"**{entry.state.value}**")
-    return "; ".join(parts) or "no change"
+def find_line(call: Call, given: InputT, now: datetime) -> Line[InputT]:
+    """The line of the table that an input is."""
+    handler: Handler[InputT] = TABLE[type(given)]
+    return handler.find(call, given, now)
 
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])
-    path.write_text(insert(path.read_text()))
+    path.write_text(insert(path.read_text(), TABLE.values()))

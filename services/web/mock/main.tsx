@@ -1,16 +1,16 @@
 /**
  * The page without a backend: `npm run mock`. You are Alice; the address's `scene` sets the stage:
  * `?user=alice&scene=incoming`, `typing`, `offline`, `group` (the hike's group has a call; `&people=9` makes it larger, `&share` shows a
- * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), and `&peeroff`, `&shaky`, `&weak` during a call.
+ * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), and `&peeroff`, `&interrupted`, `&weak` during a call.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
-import { ParleyClient, type Put } from "../src/parley";
-import { App } from "../src/ui/app";
-import { Session } from "../src/ui/session";
-import "../src/ui/styles";
-import { MockBackend } from "./backend";
-import { type Painted, paintedMedia, paintPicture } from "./media";
+import { ParleyClient, type Put } from "@parley/client";
+import { App } from "../src/app";
+import { Session } from "../src/session";
+import "../src/styles";
+import { MockBackend } from "@parley/client/testing";
+import { type DrawnParticipant, drawnMedia, paintPicture } from "./media";
 import { seed, seedFiles } from "./seed";
 
 const NAMES = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", dana: "Dana Petrov", farid: "Farid Haddad", gwen: "Gwen Hughes" };
@@ -24,7 +24,7 @@ const session = new Session({
   loadUsers: () => Promise.resolve(Object.entries(NAMES).map(([userId, name]) => ({ userId, name }))),
   devTokens: (userId) => () => Promise.resolve({ value: "mock", userId, expiresMs: Date.now() + 3_600_000 }),
   createClient: (userId, tokens) =>
-    new ParleyClient({ userId, tokens, deviceId: "mock-page", transport: backend.transportFor(userId), media: paintedMedia(shown), put: slowly(backend.files.put) }),
+    new ParleyClient({ userId, tokens, deviceId: "mock-page", transport: backend.transportFor(userId), media: drawnMedia(shown), put: slowly(backend.files.put) }),
 });
 
 /** Slow enough to see the progress. */
@@ -45,15 +45,15 @@ const bob = new ParleyClient({
   deviceId: "mock-bob",
   tokens: () => Promise.resolve({ value: "mock", userId: "bob", expiresMs: Number.POSITIVE_INFINITY }),
   transport: backend.transportFor("bob"),
-  media: paintedMedia(() => [{ userId: "alice" }]),
+  media: drawnMedia(() => [{ userId: "alice" }]),
 });
 bob.start();
 bob.onRing = (ringing) => {
   if (ringing) setTimeout(() => bob.calls.accept(false), 1500);
 };
 
-/** Whom Alice sees: Bob, or who is in the group's call. */
-function shown(): Painted[] {
+/** The participants whom Alice sees: Bob, or those of the group's call. */
+function shown(): DrawnParticipant[] {
   const off = query.has("peeroff");
   const running = session.state.client?.calls.view();
   if (!running?.group) return [{ userId: "bob", muted: off, dark: off }];
@@ -64,8 +64,8 @@ function shown(): Painted[] {
 /** A call in the group of the hike, in which others are already. */
 function groupCall(): void {
   const more = ["dana", "farid", "gwen", "hana", "ivo", "jun", "kira", "lars"].slice(0, Math.max(0, Number(query.get("people") ?? 3) - 3));
-  const { members } = backend.room("hike").conversation;
-  if (more.length > 0) backend.change(backend.room("hike"), { members: [...members, ...more.map((userId) => ({ ...structuredClone(members[1]!), userId }))] });
+  const { members } = backend.stored("hike").conversation;
+  if (more.length > 0) backend.change(backend.stored("hike"), { members: [...members, ...more.map((userId) => ({ ...structuredClone(members[1]!), userId }))] });
   const { call } = backend.calls.methodsOf("bob").startCall({ conversationId: "hike", video: true, deviceId: "theirs" });
   for (const userId of ["chidi", ...more]) backend.calls.methodsOf(userId).joinCall({ callId: call.callId, deviceId: "theirs" });
   if (query.get("scene") !== "ring") backend.calls.methodsOf("alice").declineCall({ callId: call.callId });

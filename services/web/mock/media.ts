@@ -1,7 +1,7 @@
-import type { CallMedia, MediaFactory, Remote } from "../src/parley";
+import type { CallMedia, MediaFactory, RemoteParticipant } from "@parley/client";
 
 /** How the mock page shows somebody. */
-export interface Painted {
+export interface DrawnParticipant {
   readonly userId: string;
   readonly muted?: boolean;
   readonly dark?: boolean;
@@ -10,20 +10,20 @@ export interface Painted {
 }
 
 /** In place of WebRTC: shows painted pictures of the others, connected after a moment. */
-export function paintedMedia(people: () => readonly Painted[]): MediaFactory {
-  return (_admission, listener) => new PaintedMedia(people, () => listener.onChange());
+export function drawnMedia(people: () => readonly DrawnParticipant[]): MediaFactory {
+  return (_signaling, listener) => new DrawnMedia(people, () => listener.onChange());
 }
 
-class PaintedMedia implements CallMedia {
+class DrawnMedia implements CallMedia {
   phase: CallMedia["phase"] = "idle";
-  remotes: readonly Remote[] = [];
+  remotes: readonly RemoteParticipant[] = [];
   speakers: readonly string[] = [];
   weak = new URLSearchParams(location.search).has("weak");
   encryption: CallMedia["encryption"] = "off";
   unseen: CallMedia["unseen"] = { of: [], by: [] };
 
   constructor(
-    private readonly people: () => readonly Painted[],
+    private readonly people: () => readonly DrawnParticipant[],
     private readonly changed: () => void,
   ) {}
 
@@ -36,13 +36,13 @@ class PaintedMedia implements CallMedia {
     setTimeout(() => this.show(), 600);
   }
 
-  hurry(): void {}
+  retryNow(): void {}
 
   move(): void {}
 
   send(): void {}
 
-  wish(): void {}
+  requestVideo(): void {}
 
   stats(): Promise<undefined> {
     return Promise.resolve(undefined);
@@ -61,7 +61,7 @@ class PaintedMedia implements CallMedia {
       return { userId, ...common, video: dark ? undefined : paint(i), screen: shares ? paintSlide() : undefined };
     });
     this.speakers = people.filter((person) => person.speaks).map((person) => person.userId);
-    if (new URLSearchParams(location.search).has("shaky")) this.phase = "shaky";
+    if (new URLSearchParams(location.search).has("interrupted")) this.phase = "interrupted";
     this.changed();
   }
 }

@@ -8,9 +8,9 @@ import {
   type Message,
   ReactionSchema,
   SystemContentSchema,
-} from "../src/gen/parley/messaging/v1/messages_pb";
-import { Audience } from "../src/gen/parley/messaging/v1/relations_pb";
-import type { MockBackend } from "./backend";
+} from "@parley/client/gen/parley/messaging/v1/messages_pb";
+import { Audience } from "@parley/client/gen/parley/messaging/v1/relations_pb";
+import type { MockBackend } from "@parley/client/testing";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -34,35 +34,35 @@ export function seed(backend: MockBackend): void {
   seedGroup(backend);
   seedRequest(backend);
   seedBook(backend);
-  seedBob(backend, backend.open("alice", "bob").conversationId);
-  const chidi = backend.open("alice", "chidi").conversationId;
+  seedBob(backend, backend.openDirect("alice", "bob").conversationId);
+  const chidi = backend.openDirect("alice", "chidi").conversationId;
   backend.post(chidi, "chidi", text("The slides are in the shared folder. Could you look at page 4 before tomorrow? I am not sure about the second figure."), { ageMs: 26 * 60 * MINUTE_MS });
   backend.post(chidi, "chidi", text("No hurry."), { ageMs: 25 * 60 * MINUTE_MS });
-  const dana = backend.open("alice", "dana").conversationId;
+  const dana = backend.openDirect("alice", "dana").conversationId;
   backend.post(dana, "alice", text("Thanks, see you on Friday!"), { ageMs: 4 * DAY_MS });
-  backend.open("alice", "eve-with-a-rather-long-user-id");
+  backend.openDirect("alice", "eve-with-a-rather-long-user-id");
   const keep = (id: string, state: Parameters<typeof backend.own.set>[2]): void => backend.own.set("alice", id, state);
-  const last = (id: string): bigint => backend.room(id).conversation.lastSeq;
+  const last = (id: string): bigint => backend.stored(id).conversation.lastSeq;
   keep("alice+bob", { readSeq: last("alice+bob"), pinned: true });
   keep(dana, { readSeq: last(dana), muteEndTime: timestampFromMs(Date.now() + DAY_MS), markedUnread: true });
   keep("hike", { readSeq: last("hike") - 1n });
-  const bob = backend.room("alice+bob").conversation.members.find((m) => m.userId === "bob");
+  const bob = backend.stored("alice+bob").conversation.members.find((m) => m.userId === "bob");
   if (bob) Object.assign(bob, { readSeq: last("alice+bob") - 1n, deliveredSeq: last("alice+bob") });
 }
 
-/** Somebody new who has to ask. */
+/** A request of a stranger. */
 function seedRequest(backend: MockBackend): void {
   backend.relations.set("alice", { messageAudience: Audience.FOLLOWED });
-  const { conversationId } = backend.open("farid", "alice");
+  const { conversationId } = backend.openDirect("farid", "alice");
   backend.post(conversationId, "farid", text("Hello Alice, we met at the concert on Friday. Would you share the photos?"), { ageMs: 3 * 60 * MINUTE_MS });
 }
 
 /** An archived conversation whose messages vanish. */
 function seedBook(backend: MockBackend): void {
-  const { conversationId } = backend.open("alice", "gwen");
+  const { conversationId } = backend.openDirect("alice", "gwen");
   const post = (who: string, what: string, ageMs: number) =>
     backend.post(conversationId, who, text(what), { ageMs, init: { expireTime: timestampFromMs(Date.now() + DAY_MS - ageMs) } });
-  backend.change(backend.room(conversationId), { vanishAfter: create(DurationSchema, { seconds: 86_400n }) });
+  backend.change(backend.stored(conversationId), { vanishAfter: create(DurationSchema, { seconds: 86_400n }) });
   const value = create(SystemContentSchema, { event: { case: "vanishingChanged", value: { vanishAfter: { seconds: 86_400n } } } });
   backend.post(conversationId, "alice", { case: "system", value }, { ageMs: 5 * 60 * MINUTE_MS });
   post("gwen", "The door code is 4711.", 4 * 60 * MINUTE_MS);
@@ -72,9 +72,9 @@ function seedBook(backend: MockBackend): void {
 
 /** Pictures and a file, once there is a page to paint them. */
 export async function seedFiles(backend: MockBackend, paint: (width: number, height: number) => Promise<Blob>): Promise<void> {
-  const wide = backend.files.keep({ fileName: "stage.png", contentType: "image/png", width: 1200, height: 800 }, await paint(1200, 800));
-  const tall = backend.files.keep({ fileName: "foyer.png", contentType: "image/png", width: 800, height: 1100 }, await paint(800, 1100));
-  const programme = backend.files.keep({ fileName: "programme-friday-evening.pdf", contentType: "application/pdf" }, new Blob(["x".repeat(348_000)]));
+  const wide = backend.files.add({ fileName: "stage.png", contentType: "image/png", width: 1200, height: 800 }, await paint(1200, 800));
+  const tall = backend.files.add({ fileName: "foyer.png", contentType: "image/png", width: 800, height: 1100 }, await paint(800, 1100));
+  const programme = backend.files.add({ fileName: "programme-friday-evening.pdf", contentType: "application/pdf" }, new Blob(["x".repeat(348_000)]));
   const post = (who: string, what: string, attachments: Attachment[], ageMs: number) => backend.post("alice+bob", who, text(what), { ageMs, init: { attachments } });
   post("bob", "A picture from our seats", [wide], 6 * MINUTE_MS);
   post("alice", "", [programme], 5 * MINUTE_MS);
@@ -99,7 +99,7 @@ function seedBob(backend: MockBackend, id: string): void {
 /** Alice's group, with an answer, reactions, an edit and an unsent message. */
 function seedGroup(backend: MockBackend): void {
   const members = ["alice", "bob", "chidi"].map((userId, i) => ({ userId, role: i === 0 ? MemberRole.OWNER : MemberRole.MEMBER }));
-  const { conversationId: id } = backend.found({ conversationId: "hike", kind: ConversationKind.GROUP, title: "Sunday hike", avatarRef: "symbol:mountain", members }).conversation;
+  const { conversationId: id } = backend.createConversation({ conversationId: "hike", kind: ConversationKind.GROUP, title: "Sunday hike", avatarRef: "symbol:mountain", members }).conversation;
   const say = (who: string, what: string, ageMs: number) => Number(backend.post(id, who, text(what), { ageMs }).seq);
   const plan = say("chidi", "Shall we take the ridge or the valley? The ridge is longer, but the view is worth it.", 9 * MINUTE_MS);
   const edited = say("bob", "The ridge!", 8 * MINUTE_MS);
@@ -108,8 +108,8 @@ function seedGroup(backend: MockBackend): void {
   const react = (seq: number, emoji: string, userIds: string[]) => backend.changeMessage(id, seq, { reactions: [create(ReactionSchema, { emoji, userIds })] });
   react(plan, "👍", ["alice", "bob"]);
   react(answer, "❤️", ["chidi"]);
-  const former = backend.room(id).messages[edited - 1];
-  if (former) backend.edits.note({ ...former, content: text("The valley") });
+  const former = backend.stored(id).messages[edited - 1];
+  if (former) backend.edits.record({ ...former, content: text("The valley") });
   backend.changeMessage(id, edited, { editCount: 1 });
   backend.changeMessage(id, slip, { content: { case: "unsent", value: { $typeName: "parley.messaging.v1.Unsent" } } });
   backend.changeMessage(id, answer, { replyToSeq: BigInt(plan) });

@@ -1,24 +1,24 @@
 import { h } from "preact";
 import { renderToString } from "preact-render-to-string";
 import { describe, expect, test } from "vitest";
-import type { CallView, ConversationView, Message, ParleyClient, Upload } from "../src/parley";
-import { CallBanner } from "../src/ui/call-banner";
-import { CallNotes } from "../src/ui/call-notes";
-import { CallTile } from "../src/ui/call-tile";
-import { ConversationItem } from "../src/ui/conversation-item";
-import { ConversationList } from "../src/ui/conversation-list";
-import type { MessageActions } from "../src/ui/message-menu";
-import { MessageRow } from "../src/ui/message-row";
-import { RequestBar } from "../src/ui/request-bar";
-import { Privacy } from "../src/ui/settings-privacy";
-import { layOut } from "../src/ui/timeline";
-import { UploadTray } from "../src/ui/upload-tray";
-import { conversation, member, message, own, ROOM } from "./samples";
+import type { CallView, ConversationView, Message, ParleyClient, Upload } from "@parley/client";
+import { CallBanner } from "../src/call-banner";
+import { CallNotes } from "../src/call-notes";
+import { CallTile } from "../src/call-tile";
+import { ConversationItem } from "../src/conversation-item";
+import { ConversationList } from "../src/conversation-list";
+import type { MessageActions } from "../src/message-menu";
+import { MessageRow } from "../src/message-row";
+import { RequestBar } from "../src/request-bar";
+import { PrivacySettings } from "../src/settings-privacy";
+import { layOut } from "../src/timeline";
+import { UploadList } from "../src/upload-list";
+import { conversation, member, message, own, ROOM } from "@parley/client/testing";
 import { until, useWorld } from "./support";
 
 const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const nameOf = (userId: string): string => ({ bob: "Bob Berger" })[userId] ?? userId;
-const reader = { selfId: "alice", nameOf };
+const viewer = { selfId: "alice", nameOf };
 const nothing = (): void => undefined;
 const ACTIONS: MessageActions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, openMenu: nothing, jump: nothing };
 
@@ -81,7 +81,7 @@ describe("pieces of the page", () => {
   const bubble = (client: ParleyClient, shown: ConversationView, group = false) => {
     const row = layOut(shown, "alice", NOON).at(-1);
     if (!row) throw new Error("no row");
-    return heard(renderToString(h(MessageRow, { row, tabStop: true, client, reader, group, conversationId: ROOM, actions: ACTIONS })));
+    return heard(renderToString(h(MessageRow, { row, tabStop: true, client, viewer, group, conversationId: ROOM, actions: ACTIONS })));
   };
 
   test("a message says how far it got, that it vanishes, and what it carries", async () => {
@@ -104,7 +104,7 @@ describe("pieces of the page", () => {
     const client = await ready();
     const facts = { id: "u", fileName: "view.png", contentType: "image/png", sizeBytes: 200, width: 0, height: 0 };
     const upload = (change: Partial<Upload>): Upload => ({ ...facts, state: "putting", sentBytes: 50, problem: undefined, attachment: undefined, ...change });
-    const tray = (one: Upload) => renderToString(h(UploadTray, { client, uploads: [one] }));
+    const tray = (one: Upload) => renderToString(h(UploadList, { client, uploads: [one] }));
     expect(tray(upload({}))).toMatch(/role="progressbar"[^>]*aria-valuenow="25"/);
     expect(heard(tray(upload({ state: "failed", problem: "The file could not be sent." })))).toContain("The file could not be sent. [Try view.png again]");
     expect(heard(tray(upload({ state: "refused", problem: "Too large." })))).not.toContain("Try view.png again");
@@ -112,7 +112,7 @@ describe("pieces of the page", () => {
 
   test("the settings say what each choice means", async () => {
     const client = await ready();
-    const shown = () => heard(renderToString(h(Privacy, { client })));
+    const shown = () => heard(renderToString(h(PrivacySettings, { client })));
     expect(shown()).toContain("Others see what has reached you");
     await client.relations.update({ sendReceipts: false, messages: "nobody" });
     expect(shown()).toContain("Others learn neither what has reached you nor what you have read.");
@@ -150,10 +150,10 @@ describe("pieces of the page", () => {
   });
 
   test("a running call in the group is shown with who is in it, and the ways in", async () => {
-    world.backend.found({ conversationId: ROOM, kind: 2, title: "Choir", members: [{ userId: "alice" }, { userId: "bob" }] });
+    world.backend.createConversation({ conversationId: ROOM, kind: 2, title: "Choir", members: [{ userId: "alice" }, { userId: "bob" }] });
     const client = await ready();
     const { call } = world.backend.calls.methodsOf("bob").startCall({ conversationId: ROOM, video: true, deviceId: "theirs" });
-    const banner = () => heard(renderToString(h(CallBanner, { client, conversation: conversation({ kind: "group" }), reader })));
+    const banner = () => heard(renderToString(h(CallBanner, { client, conversation: conversation({ kind: "group" }), viewer })));
     await until("it rings", () => client.calls.view().phase === "ringing");
     expect(banner()).toBe("");
     client.calls.decline();

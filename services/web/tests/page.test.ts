@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { ConversationView, Message } from "../src/parley";
-import { isOfAPerson } from "../src/parley";
-import { countsAsUnread } from "../src/parley/core/receipts";
-import { pictureOf, symbolReference } from "../src/ui/avatar";
-import { avatarTone, callLine, dayLabel, duration, initials, lengthLine, presenceLine } from "../src/ui/format";
-import { attachmentsLine, groupLine, previewLine, reactionLine, typingLine } from "../src/ui/people";
-import { layOut } from "../src/ui/timeline";
-import { conversation, member, message as sample, outgoing, own } from "./samples";
+import type { ConversationView, Message } from "@parley/client";
+import { isUserContent, qualified } from "@parley/client";
+import { pictureOf, symbolReference } from "../src/avatar";
+import { avatarTone, callLine, dayLabel, duration, initials, lengthLine, presenceLine } from "../src/format";
+import { attachmentsLine, groupLine, previewLine, reactionLine, typingLine } from "../src/conversation-text";
+import { EMOJIS } from "../src/message-menu";
+import { layOut } from "../src/timeline";
+import { conversation, member, message as sample, outgoing, own } from "@parley/client/testing";
 
 const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const HOUR = 3_600_000;
@@ -21,7 +21,11 @@ function view(messages: Message[], change: Partial<ConversationView> = {}, bobRe
 }
 
 const NAMES: Record<string, string> = { alice: "Alice Adler", bob: "Bob Berger", carol: "Carol Castro" };
-const READER = { selfId: "alice", nameOf: (id: string) => NAMES[id] ?? id };
+const VIEWER = { selfId: "alice", nameOf: (id: string) => NAMES[id] ?? id };
+
+test("the emojis that the menu offers are spelt as the service keeps them", () => {
+  for (const { emoji } of EMOJIS) expect(qualified(emoji)).toBe(emoji);
+});
 
 describe("format", () => {
   test.each([[0, "0:00"], [83, "1:23"], [3599.4, "59:59"], [3723, "1:02:03"]])("%d seconds read %s", (seconds, expected) => {
@@ -42,7 +46,7 @@ describe("format", () => {
   });
 
   test("a preview is one line and says who wrote", () => {
-    expect(previewLine(message(1, "alice", NOON, { kind: "text", text: "a\n\nb", entities: [] }), "direct", READER)).toBe("You: a b");
+    expect(previewLine(message(1, "alice", NOON, { kind: "text", text: "a\n\nb", entities: [] }), "direct", VIEWER)).toBe("You: a b");
   });
 
   test("presence is empty while nothing is known", () => {
@@ -116,21 +120,20 @@ describe("people", () => {
     [{ kind: "renamed", title: "Hike" } as const, "alice", "You renamed the group to “Hike”"],
     [{ kind: "role_changed", userId: "alice", role: "admin" } as const, "bob", "Bob Berger made you an admin"],
   ])("a line about the group reads from the reader's side (%#)", (event, actor, expected) => {
-    expect(groupLine(event, actor, READER)).toBe(expected);
+    expect(groupLine(event, actor, VIEWER)).toBe(expected);
   });
 
   test("a group's preview says who wrote, and an unsent message shows nothing of itself", () => {
-    expect(previewLine(message(1, "bob", NOON), "group", READER)).toBe("Bob: 1");
-    expect(previewLine(message(1, "bob", NOON), "direct", READER)).toBe("1");
-    expect(previewLine(message(1, "bob", NOON, { kind: "unsent" }), "group", READER)).toBe("Message unsent");
+    expect(previewLine(message(1, "bob", NOON), "group", VIEWER)).toBe("Bob: 1");
+    expect(previewLine(message(1, "bob", NOON), "direct", VIEWER)).toBe("1");
+    expect(previewLine(message(1, "bob", NOON, { kind: "unsent" }), "group", VIEWER)).toBe("Message unsent");
   });
 
-  test("a voice message stands with its length, counts as unread, and is its sender's to take back", () => {
+  test("a voice message stands with its length, and is its sender's to take back", () => {
     const spoken = { kind: "voice", lengthS: 12.4 } as const;
-    expect(previewLine(message(1, "bob", NOON, spoken), "group", READER)).toBe("Bob: Voice message · 0:12");
+    expect(previewLine(message(1, "bob", NOON, spoken), "group", VIEWER)).toBe("Bob: Voice message · 0:12");
     expect(layOut(view([message(1, "bob", NOON, spoken)]), "alice", NOON)).toMatchObject([{ kind: "day" }, { kind: "text", text: "Voice message · 0:12" }]);
-    expect(countsAsUnread(message(1, "bob", NOON, spoken), "alice")).toBe(true);
-    expect(isOfAPerson(spoken)).toBe(true);
+    expect(isUserContent(spoken)).toBe(true);
   });
 
   test("files without a text are named", () => {
@@ -142,9 +145,9 @@ describe("people", () => {
   });
 
   test("who reacted and who types is said by name, oneself last", () => {
-    expect(reactionLine("👍", ["alice", "bob"], READER)).toBe("👍 by Bob Berger and you");
-    expect(typingLine(["bob"], "group", READER)).toBe("Bob is typing…");
-    expect(typingLine(["bob", "carol", "dave"], "group", READER)).toBe("several people are typing…");
+    expect(reactionLine("👍", ["alice", "bob"], VIEWER)).toBe("👍 by Bob Berger and you");
+    expect(typingLine(["bob"], "group", VIEWER)).toBe("Bob is typing…");
+    expect(typingLine(["bob", "carol", "dave"], "group", VIEWER)).toBe("several people are typing…");
   });
 
   test("in a group it is said by how many a message was read", () => {

@@ -1,9 +1,8 @@
+import { ParleyClient } from "@parley/client";
+import { MockBackend } from "@parley/client/testing";
 import { afterEach, beforeEach, vi } from "vitest";
-import { MockBackend } from "../mock/backend";
-import type { CallMedia, MediaFactory } from "../src/parley";
-import { ParleyClient } from "../src/parley";
 
-/** Polls until the condition holds; fails with `what` after two seconds. */
+/** Polls until the condition holds; fails with `what` after four seconds. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
   await vi.waitFor(
     () => {
@@ -13,85 +12,7 @@ export async function until(what: string, condition: () => boolean): Promise<voi
   );
 }
 
-/** Media that connects at once, and records what it was told. */
-export class FakeMedia implements CallMedia {
-  phase: CallMedia["phase"] = "idle";
-  remotes: CallMedia["remotes"] = [];
-  speakers: CallMedia["speakers"] = [];
-  weak = false;
-  encryption: CallMedia["encryption"] = "off";
-  unseen: CallMedia["unseen"] = { of: [], by: [] };
-  moves = 0;
-  readonly wishes: Parameters<CallMedia["wish"]>[0][] = [];
-  readonly sent: Parameters<CallMedia["send"]>[0][] = [];
-
-  constructor(private readonly onChange: () => void) {}
-
-  start(): void {
-    this.phase = "connected";
-    this.onChange();
-  }
-
-  hurry(): void {}
-
-  move(): void {
-    this.moves += 1;
-  }
-
-  send(sending: Parameters<CallMedia["send"]>[0]): void {
-    this.sent.push(sending);
-  }
-
-  wish(wishes: Parameters<CallMedia["wish"]>[0]): void {
-    this.wishes.push(wishes);
-  }
-
-  /** What the SFU says. */
-  say(change: Partial<Pick<CallMedia, "remotes" | "speakers" | "weak" | "encryption" | "unseen">>): void {
-    Object.assign(this, change);
-    this.onChange();
-  }
-
-  stats(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
-
-  close(): void {
-    this.phase = "closed";
-  }
-}
-
-class FakeTrack {
-  enabled = true;
-  stopped = false;
-  constructor(readonly kind: string) {}
-  stop(): void {
-    this.stopped = true;
-  }
-}
-
-class FakeStream {
-  readonly tracks: FakeTrack[];
-  constructor(constraints: MediaStreamConstraints) {
-    this.tracks = [...(constraints.audio ? ["audio"] : []), ...(constraints.video ? ["video"] : [])].map((kind) => new FakeTrack(kind));
-  }
-  getAudioTracks = () => this.tracks.filter((t) => t.kind === "audio");
-  getVideoTracks = () => this.tracks.filter((t) => t.kind === "video");
-}
-
-/** Puts a browser's camera and microphone in place; `refuse` names what the user does not allow. */
-export function fakeDevices(refuse: readonly ("audio" | "video")[] = []): void {
-  const getUserMedia = (constraints: MediaStreamConstraints) => {
-    if (refuse.some((kind) => constraints[kind])) return Promise.reject(new DOMException("no", "NotAllowedError"));
-    return Promise.resolve(new FakeStream(constraints));
-  };
-  vi.stubGlobal("MediaStream", FakeStream);
-  const getDisplayMedia = () => Promise.resolve(new FakeStream({ video: true }));
-  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia, getDisplayMedia } });
-}
-
-/** In place of localStorage. */
-export function fakeStorage(): Pick<Storage, "getItem" | "setItem" | "removeItem"> {
+function fakeStorage(): Pick<Storage, "getItem" | "setItem" | "removeItem"> {
   const kept = new Map<string, string>();
   return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value), removeItem: (key) => void kept.delete(key) };
 }
@@ -99,49 +20,29 @@ export function fakeStorage(): Pick<Storage, "getItem" | "setItem" | "removeItem
 export interface World {
   backend: MockBackend;
   /** A client of this user, started; stopped after the test. */
-  client(userId: string, deviceId?: string): ParleyClient;
-  /** Runs after the test. */
-  closing(act: () => void): void;
-  /** The media of a client's calls, oldest first. */
-  media(client: ParleyClient): FakeMedia[];
+  client(userId: string): ParleyClient;
 }
 
 /** A backend and clients for each test of a file. */
 export function useWorld(): World {
   let clients: ParleyClient[] = [];
-  let media = new Map<string, FakeMedia[]>();
-  let closers: (() => void)[] = [];
   const world: World = {
     backend: new MockBackend(),
-    client(userId, deviceId = `device-of-${userId}`) {
-      const own: FakeMedia[] = [];
-      const factory: MediaFactory = (_admission, listener) => {
-        const made = new FakeMedia(() => listener.onChange());
-        own.push(made);
-        return made;
-      };
+    client(userId) {
       const tokens = () => Promise.resolve({ value: "t", userId, expiresMs: Number.POSITIVE_INFINITY });
       const transport = world.backend.transportFor(userId);
-      const client = new ParleyClient({ userId, deviceId, tokens, transport, media: factory, baseUrl: "", put: world.backend.files.put, storage: fakeStorage() });
-      media.set(deviceId, own);
+      const client = new ParleyClient({ userId, deviceId: `device-of-${userId}`, tokens, transport, baseUrl: "", storage: fakeStorage() });
       clients.push(client);
       client.start();
       return client;
     },
-    closing: (act) => void closers.push(act),
-    media: (client) => media.get(client.deviceId) ?? [],
   };
   beforeEach(() => {
     world.backend = new MockBackend();
     clients = [];
-    media = new Map();
-    fakeDevices();
   });
   afterEach(() => {
     for (const client of clients) client.stop();
-    for (const close of closers) close();
-    closers = [];
-    vi.unstubAllGlobals();
   });
   return world;
 }

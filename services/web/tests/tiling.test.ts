@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { tile } from "../src/ui/tiling";
+import { tile } from "../src/tiling";
 
 describe("tiling", () => {
   test.each([

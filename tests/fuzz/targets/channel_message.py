@@ -3,8 +3,8 @@
 from parley.sfu.v1 import channel_pb2
 
 from services.sfu.channel import MuteState, decode_message
-from services.sfu.core.participants import ReceiveQuality
-from services.sfu.core.wishes import MAX_WISHES, Wishes
+from services.sfu.core.selection.video_requests import MAX_VIDEO_REQUESTS, VideoRequests
+from services.sfu.core.session.participants import ReceiveQuality
 
 SEEDS = (
     channel_pb2.ChannelMessage(media_state=channel_pb2.MediaState(audio_muted=True)).SerializeToString(),
@@ -20,7 +20,7 @@ def fuzz(data: bytes) -> None:
     said = decode_message(data)
     if isinstance(said, ReceiveQuality):
         assert all(0 <= ratio <= 1 for ratio in said)
-    elif isinstance(said, Wishes):
-        assert len(said[0] if isinstance(said, tuple) else said.wishes) <= MAX_WISHES
+    elif isinstance(said, VideoRequests):
+        assert len(said[0] if isinstance(said, tuple) else said.requests) <= MAX_VIDEO_REQUESTS
     else:
         assert said is None or isinstance(said, MuteState)

@@ -1,7 +1,7 @@
 """Datagrams in a TCP stream: however the stream is cut, the same datagrams come out of it."""
 
 from services.sfu.core.errors import PacketError
-from services.sfu.core.framing import Deframer, frame
+from services.sfu.core.wire.framing import Deframer, frame
 
 SEEDS = (frame(b"one") + frame(b"") + frame(b"two"), frame(bytes(1500)), b"\xff\xff", b"\x00")
 

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from services.runtime.errors import Unauthenticated
-from services.runtime.identity.auth import SERVICE_KIND, UserTokens, is_user_id
+from services.runtime.identity.auth import SERVICE_KIND, UserTokens
 from services.runtime.identity.jwks import JwksKeys
+from services.runtime.user_ids import is_user_id
 from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
 from services.sfu.core.ids import WorkerId
 from services.sfu.tokens import KIND, JwtJoinTokens

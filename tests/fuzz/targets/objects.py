@@ -1,6 +1,6 @@
 """What an object store says of the size of an object: a size, whatever it says."""
 
-from services.messaging.attachments.core import MAX_SIZE_DIGITS, stored_size
+from services.messaging.attachments.core.uploads import MAX_SIZE_DIGITS, stored_size
 
 SEEDS = (b"bytes 0-9/10", b"bytes 0-9/*", b"10", b"bytes 0-9/" + b"9" * 5000, "bytes 0-9/١٠".encode(), b"-1", b"")
 

@@ -2,11 +2,16 @@
 
 from uuid import UUID
 
-from services.messaging.core.account_sync import Mark, SyncToken
-from services.messaging.core.errors import InvalidField, SyncTokenUnknown
-from services.messaging.core.model import ConversationId, UserId
-from services.messaging.core.paging import decode_page_mark, decode_user_mark, encode_page_mark, encode_user_mark
-from services.messaging.core.sync_tokens import decode_sync_token, encode_sync_token
+from services.messaging.kernel.errors import InvalidField, SyncTokenUnknown
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.paging import (
+    decode_page_mark,
+    decode_user_mark,
+    encode_page_mark,
+    encode_user_mark,
+)
+from services.messaging.sync.core.account import Mark, SyncToken
+from services.messaging.sync.core.tokens import decode_sync_token, encode_sync_token
 
 _ALICE = UserId("alice")
 _MADE = encode_sync_token(SyncToken(UUID(int=1), Mark(2, ConversationId(UUID(int=3))), 4, None), _ALICE)

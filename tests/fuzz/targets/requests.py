@@ -15,7 +15,6 @@ from google.protobuf.message_factory import GetMessageClass
 from parley.messaging.v1 import attachments_pb2, relations_pb2, service_pb2
 
 from services.messaging.attachments.rpc import AttachmentsServicer
-from services.messaging.relations.rpc import ERRORS as RELATION_ERRORS
 from services.messaging.relations.rpc import RelationsServicer
 from services.messaging.rpc import ERRORS, MessagingServicer
 from services.runtime.errors import BASE_TABLE, find_refusal
@@ -23,7 +22,7 @@ from services.runtime.identity.auth import UserId, UserToken, set_current_token
 from tests.support.messaging_world import ALICE, BOB, World
 
 LINES, LINES_PER_BYTE = 200_000, 4_000
-_TABLE = {**BASE_TABLE, **ERRORS, **RELATION_ERRORS}
+_TABLE = {**BASE_TABLE, **ERRORS}
 _CONTEXT = cast("grpc.aio.ServicerContext[Any, Any]", None)
 _SERVICES = (
     (service_pb2, "MessagingService"),
@@ -55,8 +54,11 @@ SEEDS = tuple(_seed(at) for at in range(len(CALLS)))
 async def _run(service: str, name: str, request: Message) -> None:
     world = World()
     servicers: dict[str, Callable[[], Any]] = {
-        "MessagingService": lambda: MessagingServicer(world.messaging, world.groups, world.receipts, world.vanishing),
-        "RelationsService": lambda: RelationsServicer(world.relations, world.reports),
+        "MessagingService": lambda: MessagingServicer(
+            *(world.conversations, world.messages, world.sync, world.search),
+            *(world.groups, world.receipts, world.vanishing),
+        ),
+        "RelationsService": lambda: RelationsServicer(world.relations, world.reports, relations_pb2.Limits()),
         "AttachmentsService": lambda: AttachmentsServicer(world.attachments),
     }
     set_current_token(UserToken(UserId(ALICE), 2**40))

@@ -1,7 +1,7 @@
 """RTCP, with the transport-wide feedback in it: bounded facts, whatever the packet claims."""
 
-from services.sfu.core import rtcp, transport_cc
 from services.sfu.core.errors import PacketError
+from services.sfu.core.wire import rtcp, transport_cc
 
 SEEDS = (
     bytes.fromhex("80c8000600000001") + bytes(20),

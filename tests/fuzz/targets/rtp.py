@@ -1,8 +1,8 @@
 """RTP: both readers of header extensions agree, and what is canonical holds no more than came."""
 
-from services.sfu.core import rtp
 from services.sfu.core.errors import PacketError
-from services.sfu.core.formats import Codec
+from services.sfu.core.wire import rtp
+from services.sfu.core.wire.codec_formats import Codec
 
 _VIDEO: tuple[Codec, ...] = ("vp8", "h264", "vp9", "av1")
 _HEAD = bytes.fromhex("906f00010000000200000003")

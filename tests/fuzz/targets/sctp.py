@@ -2,7 +2,7 @@
 
 from aiortc import rtcsctptransport
 
-from services.sfu.core.channel_guard import ChannelGuard
+from services.sfu.core.session.channel_guard import ChannelGuard
 
 _HEAD = bytes.fromhex("1388138800000000") + bytes(4)
 SEEDS = (

@@ -1,9 +1,9 @@
 """Offers: one SdpError, or an answer of as many m-lines, in which no line is the client's own."""
 
-from services.sfu.core.agreement import agree, list_takes
-from services.sfu.core.answer import Candidate, LocalTransport, build_answer
 from services.sfu.core.errors import SdpError
-from services.sfu.core.sdp import Fingerprint, parse_offer
+from services.sfu.core.session.agreement import agree, list_takes
+from services.sfu.core.wire.answer import Candidate, LocalTransport, build_answer
+from services.sfu.core.wire.sdp import Fingerprint, parse_offer
 from tests.unit.sfu.builders import offer_text
 
 _TRANSPORT = LocalTransport("ours", "secret", Fingerprint("sha-256", "CD"), [Candidate(("192.0.2.1", 7800))])

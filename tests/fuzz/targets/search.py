@@ -1,8 +1,15 @@
 """Words of texts and queries: bounded, and a text is found by its own words."""
 
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.folding import fold
-from services.messaging.core.searching import MAX_QUERY_CHARS, MAX_WORD_CHARS, MAX_WORDS, answers, query_of, words_of
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.folding import fold
+from services.messaging.search.core import (
+    MAX_QUERY_CHARS,
+    MAX_WORD_CHARS,
+    MAX_WORDS,
+    answers,
+    query_of,
+    words_of,
+)
 
 SEEDS = tuple(
     text.encode()

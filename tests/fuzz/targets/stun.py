@@ -3,12 +3,12 @@
 from aioice import stun
 
 from services.sfu import ice
-from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.session.addresses import AddressBook, Route
 
 _BOOK = AddressBook()
-_BOOK.add(Route(ParticipantNumber(1), "ours", "p" * 22))
+_BOOK.add_route(Route(ParticipantNumber(1), "ours", "p" * 22))
 
 
 def _request(password: str) -> bytes:

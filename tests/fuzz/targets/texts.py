@@ -1,10 +1,10 @@
 """What people write: taken unchanged, or refused by the name of the field."""
 
-from services.messaging.core import checks
-from services.messaging.core.content import Link
-from services.messaging.core.emojis import qualified
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.media_types import media_type
+from services.messaging.kernel import checks
+from services.messaging.kernel.content import Link
+from services.messaging.kernel.emojis import qualified
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.media_types import media_type
 
 _TEXTS = ("hello", "\x00", "\ud800", "❤️", "👍🏽", "https://example.com/a?b", "é" * 99, "a" + "\u0301" * 40)
 SEEDS = tuple(text.encode("utf-8", "surrogatepass") for text in (*_TEXTS, "image/png;x=y"))

@@ -14,11 +14,11 @@ from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.calls import Phone
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.statuses import fields_of, reason_of
-from loadtests.headless.stream import EventStream
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import Phone
+from parley_client.client import Device, Edge
+from parley_client.error_details import fields_of, reason_of
+from parley_client.stream import EventStream
+from parley_client.tracks import SourceOptions
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 
@@ -79,11 +79,11 @@ class World:
         self._cleanup.push_async_callback(device.close)
         return device
 
-    async def online(self, user_id: str = "", name: str = "", *, comes_back: bool = False) -> Online:
-        """A device whose stream is ready and synced; `comes_back`: see `Phone`."""
+    async def online(self, user_id: str = "", name: str = "", *, reconnects: bool = False) -> Online:
+        """A device whose stream is ready and synced; `reconnects`: see `Phone`."""
         device = self.device(user_id, name)
         stream = await self._cleanup.enter_async_context(EventStream(device))
-        phone = Phone(device, stream, TINY, comes_back=comes_back)
+        phone = Phone(device, stream, TINY, reconnects=reconnects)
         self._cleanup.push_async_callback(phone.close)
         await stream.until_current(DEADLINE_S)
         return Online(device, stream, phone)
@@ -93,9 +93,9 @@ class World:
         one, other = self.device(), self.device()
         return one, other, await open_direct(one, other.user_id)
 
-    async def pair_online(self, *, comes_back: bool = False) -> tuple[Online, Online, str]:
+    async def pair_online(self, *, reconnects: bool = False) -> tuple[Online, Online, str]:
         """Two users with their streams running, and their conversation."""
-        one, other = await self.online(comes_back=comes_back), await self.online(comes_back=comes_back)
+        one, other = await self.online(reconnects=reconnects), await self.online(reconnects=reconnects)
         return one, other, await open_direct(one.device, other.user_id)
 
 

@@ -21,9 +21,9 @@ from parley.messaging.v1 import accounts_pb2 as accounts
 from parley.messaging.v1 import accounts_pb2_grpc
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.client import http_login
-from loadtests.headless.statuses import reason_of
+from parley_client.calls import ACTIVE, ENDED
+from parley_client.client import http_login
+from parley_client.error_details import reason_of
 from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, read_to_the_end, refused
 from tests.integration.api.test_calls import until_call
@@ -251,16 +251,18 @@ async def test_a_token_of_one_device_opens_no_stream_and_no_call_for_another(sig
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"):
         await read_to_the_end(one.stream())
     stub: Any = CallsServiceStub(one.channels["signaling"])
-    room = "0190f000-0000-7000-8000-000000000001"
+    conversation = "0190f000-0000-7000-8000-000000000001"
     for call in (
         stub.StartCall(
-            calls.StartCallRequest(device_id=one.device_id, conversation_id=room, client_call_id="a"),
+            calls.StartCallRequest(device_id=one.device_id, conversation_id=conversation, client_call_id="a"),
             metadata=one.metadata,
         ),
-        stub.JoinCall(calls.JoinCallRequest(device_id=one.device_id, call_id=room), metadata=one.metadata),
-        stub.TakeOverCall(calls.TakeOverCallRequest(device_id=one.device_id, call_id=room), metadata=one.metadata),
+        stub.JoinCall(calls.JoinCallRequest(device_id=one.device_id, call_id=conversation), metadata=one.metadata),
+        stub.TakeOverCall(
+            calls.TakeOverCallRequest(device_id=one.device_id, call_id=conversation), metadata=one.metadata
+        ),
         stub.RenewMediaGrant(
-            calls.RenewMediaGrantRequest(device_id=one.device_id, call_id=room), metadata=one.metadata
+            calls.RenewMediaGrantRequest(device_id=one.device_id, call_id=conversation), metadata=one.metadata
         ),
     ):
         with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"):
@@ -268,8 +270,8 @@ async def test_a_token_of_one_device_opens_no_stream_and_no_call_for_another(sig
 
 
 async def test_the_back_office_signs_a_user_out_and_the_user_is_out_of_calls(world: World, office: Any) -> None:
-    alice, bob, room = await world.pair_online()
-    call = await alice.phone.start(room)
+    alice, bob, conversation = await world.pair_online()
+    call = await alice.phone.start(conversation)
     await bob.phone.until_ring(DEADLINE_S)
     await bob.phone.accept(call.call_id)
     await until_call(alice, call.call_id, ACTIVE)
@@ -284,8 +286,8 @@ async def test_the_back_office_signs_a_user_out_and_the_user_is_out_of_calls(wor
 async def test_the_calls_of_a_deleted_account_end_and_nothing_of_them_stays(
     world: World, record: StackRecord, way: str
 ) -> None:
-    alice, bob, room = await world.pair_online()
-    call = await alice.phone.start(room)
+    alice, bob, conversation = await world.pair_online()
+    call = await alice.phone.start(conversation)
     await bob.phone.until_ring(DEADLINE_S)
     if way == "talking":
         await bob.phone.accept(call.call_id)
@@ -308,8 +310,8 @@ async def test_the_calls_of_a_deleted_account_end_and_nothing_of_them_stays(
 
 
 async def test_an_export_holds_calls_and_presence(world: World, record: StackRecord) -> None:
-    alice, bob, room = await world.pair_online()
-    call = await alice.phone.start(room)
+    alice, bob, conversation = await world.pair_online()
+    call = await alice.phone.start(conversation)
     await bob.phone.until_ring(DEADLINE_S)
     await bob.phone.decline(call.call_id)
     await until_call(alice, call.call_id, ENDED)

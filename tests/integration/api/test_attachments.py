@@ -17,7 +17,7 @@ from parley.messaging.v1 import service_pb2 as messaging
 from yarl import URL
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.client import Device
+from parley_client.client import Device
 from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
 from tests.support.admins import admin_of
@@ -56,24 +56,24 @@ async def upload(device: Device) -> str:
     return announced.attachment.attachment_id
 
 
-async def send_files(device: Device, room: str, *ids: str) -> messages.Message:
+async def send_files(device: Device, conversation: str, *ids: str) -> messages.Message:
     request = messaging.SendMessageRequest(
-        conversation_id=room, client_message_id=secrets.token_hex(8), attachment_ids=ids
+        conversation_id=conversation, client_message_id=secrets.token_hex(8), attachment_ids=ids
     )
     request.text.text = ""
     return (await device.messaging.SendMessage(request)).message
 
 
 async def test_a_picture_is_put_sent_fetched_by_the_other_and_gone_when_it_is_unsent(world: World) -> None:
-    one, other, room = await world.pair_online()
+    one, other, conversation = await world.pair_online()
     stranger = world.device()
-    sent = await send_files(one.device, room, await upload(one.device))
-    await other.until_seq(room, sent.seq)
-    entry = other.stream.inbox.conversations.history(room).entry(sent.seq)
+    sent = await send_files(one.device, conversation, await upload(one.device))
+    await other.until_seq(conversation, sent.seq)
+    entry = other.stream.inbox.conversations.history(conversation).entry(sent.seq)
     assert entry is not None
     assert entry.attachments == (sent.attachments[0].attachment_id,)
     wanted = attachments.GetDownloadRequest(
-        conversation_id=room, seq=sent.seq, attachment_id=sent.attachments[0].attachment_id
+        conversation_id=conversation, seq=sent.seq, attachment_id=sent.attachments[0].attachment_id
     )
     url = (await other.device.attachments.GetDownload(wanted)).download_url
     status, body, disposition = await fetch("GET", url)
@@ -81,7 +81,7 @@ async def test_a_picture_is_put_sent_fetched_by_the_other_and_gone_when_it_is_un
     assert disposition == "inline; filename=\"caf_.png\"; filename*=UTF-8''caf%C3%A9.png"
     with refused(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
         await stranger.attachments.GetDownload(wanted)
-    await one.device.messaging.UnsendMessage(messaging.UnsendMessageRequest(conversation_id=room, seq=sent.seq))
+    await one.device.messaging.UnsendMessage(messaging.UnsendMessageRequest(conversation_id=conversation, seq=sent.seq))
     with refused(grpc.StatusCode.NOT_FOUND, "ATTACHMENT_NOT_FOUND"):
         await other.device.attachments.GetDownload(wanted)
 
@@ -92,22 +92,22 @@ async def test_a_picture_is_put_sent_fetched_by_the_other_and_gone_when_it_is_un
 
 
 async def test_a_voice_message_is_spoken_heard_by_the_other_and_gone_when_it_is_unsent(world: World) -> None:
-    one, other, room = await world.pair_online()
+    one, other, conversation = await world.pair_online()
     spoken = sound(400)
     announced = await announce(one.device, len(spoken), "a.ogg", "audio/ogg")
     assert (await fetch("PUT", announced.upload_url, announced.headers, spoken))[0] == 200
     id_ = announced.attachment.attachment_id
     voice = messages.VoiceContent(attachment_id=id_, length={"seconds": 3}, waveform=b"\x00\x80\xff")
     request = messaging.SendMessageRequest(
-        conversation_id=room, client_message_id="spoken", attachment_ids=[id_], voice=voice
+        conversation_id=conversation, client_message_id="spoken", attachment_ids=[id_], voice=voice
     )
     sent = (await one.device.messaging.SendMessage(request)).message
     assert (sent.voice, sent.attachments[0].content_type) == (voice, "audio/ogg")
-    await other.until_seq(room, sent.seq)
-    entry = other.stream.inbox.conversations.history(room).entry(sent.seq)
+    await other.until_seq(conversation, sent.seq)
+    entry = other.stream.inbox.conversations.history(conversation).entry(sent.seq)
     assert entry is not None
     assert (entry.kind, entry.attachments) == ("voice", (id_,))
-    wanted = attachments.GetDownloadRequest(conversation_id=room, seq=sent.seq, attachment_id=id_)
+    wanted = attachments.GetDownloadRequest(conversation_id=conversation, seq=sent.seq, attachment_id=id_)
     url = (await other.device.attachments.GetDownload(wanted)).download_url
     assert (await fetch("GET", url))[:2] == (200, spoken)
     for wrong, field in (
@@ -117,59 +117,61 @@ async def test_a_voice_message_is_spoken_heard_by_the_other_and_gone_when_it_is_
         (messages.VoiceContent(attachment_id=id_, length={"seconds": 3}, waveform=b"x" * 129), "voice.waveform"),
     ):
         request = messaging.SendMessageRequest(
-            conversation_id=room, client_message_id=field, attachment_ids=[id_], voice=wrong
+            conversation_id=conversation, client_message_id=field, attachment_ids=[id_], voice=wrong
         )
         with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as why:
             await one.device.messaging.SendMessage(request)
         assert why.fields == (field,)
-    await one.device.messaging.UnsendMessage(messaging.UnsendMessageRequest(conversation_id=room, seq=sent.seq))
+    await one.device.messaging.UnsendMessage(messaging.UnsendMessageRequest(conversation_id=conversation, seq=sent.seq))
     with refused(grpc.StatusCode.NOT_FOUND, "ATTACHMENT_NOT_FOUND"):
         await other.device.attachments.GetDownload(wanted)
 
 
 async def test_bytes_of_another_size_or_type_are_refused_and_unfinished_uploads_cannot_be_sent(world: World) -> None:
-    one, _, room = await world.pair()
+    one, _, conversation = await world.pair()
     announced = await announce(one)
     url, headers = announced.upload_url, dict(announced.headers)
     assert (await fetch("PUT", url, headers, PICTURE + b"!"))[0] == 403
     assert (await fetch("PUT", url, {**headers, "content-type": "text/html"}, PICTURE))[0] == 403
     assert (await fetch("GET", url))[0] == 403
     with refused(grpc.StatusCode.FAILED_PRECONDITION, "ATTACHMENT_NOT_UPLOADED"):
-        await send_files(one, room, announced.attachment.attachment_id)
+        await send_files(one, conversation, announced.attachment.attachment_id)
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as refusal:
         await announce(one, 1 << 40)
     assert refusal.fields == ("size_bytes",)
 
 
 async def test_a_program_that_calls_itself_a_picture_is_named_one_and_never_sent(world: World) -> None:
-    one, _, room = await world.pair()
+    one, _, conversation = await world.pair()
     program = OTHERS["a program of Windows"]
     announced = await announce(one, len(program), "setup\u202egnp.exe")
     assert announced.attachment.file_name == "setupgnp_exe.png"
     assert (await fetch("PUT", announced.upload_url, announced.headers, program))[0] == 200
     assert (await fetch("PUT", announced.upload_url, announced.headers, program))[0] == 412
     with refused(grpc.StatusCode.FAILED_PRECONDITION, "ATTACHMENT_REFUSED"):
-        await send_files(one, room, announced.attachment.attachment_id)
+        await send_files(one, conversation, announced.attachment.attachment_id)
 
 
 async def test_a_link_that_reads_as_another_host_is_refused_in_messages_and_in_edits(world: World) -> None:
-    one, _, room = await world.pair()
+    one, _, conversation = await world.pair()
     lie = messages.TextContent(text="see bank.example now")
     lie.entities.add(offset=4, length=12, link_url="https://evil.example/login")
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as refusal:
         await one.messaging.SendMessage(
-            messaging.SendMessageRequest(conversation_id=room, client_message_id="lie", text=lie)
+            messaging.SendMessageRequest(conversation_id=conversation, client_message_id="lie", text=lie)
         )
     assert refusal.fields == ("text.entities.link_url",)
-    sent = await send(one, room, "see")
+    sent = await send(one, conversation, "see")
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"):
-        await one.messaging.EditMessage(messaging.EditMessageRequest(conversation_id=room, seq=sent.seq, text=lie))
+        await one.messaging.EditMessage(
+            messaging.EditMessageRequest(conversation_id=conversation, seq=sent.seq, text=lie)
+        )
 
 
 async def test_nobody_sends_the_upload_of_another(world: World) -> None:
-    one, other, room = await world.pair()
+    one, other, conversation = await world.pair()
     with refused(grpc.StatusCode.NOT_FOUND, "ATTACHMENT_NOT_FOUND"):
-        await send_files(other, room, await upload(one))
+        await send_files(other, conversation, await upload(one))
 
 
 async def finished(device: Device, job: accounts.Job) -> accounts.Job:
@@ -181,8 +183,8 @@ async def finished(device: Device, job: accounts.Job) -> accounts.Job:
 
 
 async def test_ones_data_can_be_taken_along_by_oneself_only(world: World) -> None:
-    one, other, room = await world.pair()
-    await send(one, room, "to be taken along")
+    one, other, conversation = await world.pair()
+    await send(one, conversation, "to be taken along")
     started = (await one.account.StartExport(accounts.StartExportRequest())).job
     assert (await one.account.StartExport(accounts.StartExportRequest())).job.job_id == started.job_id
     with refused(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND"):
@@ -196,16 +198,16 @@ async def test_ones_data_can_be_taken_along_by_oneself_only(world: World) -> Non
 
 
 async def test_a_deleted_account_is_refused_and_its_messages_are_taken_back_live(world: World) -> None:
-    one, other, room = await world.pair_online()
-    sent = await send(one.device, room, "soon to be gone")
-    await other.until_seq(room, sent.seq)
+    one, other, conversation = await world.pair_online()
+    sent = await send(one.device, conversation, "soon to be gone")
+    await other.until_seq(conversation, sent.seq)
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"):
         await one.device.account.DeleteAccount(accounts.DeleteAccountRequest(confirm_user_id=other.user_id))
     request = accounts.DeleteAccountRequest(confirm_user_id=one.user_id)
     job = (await one.device.account.DeleteAccount(request)).job
     assert (await one.device.account.DeleteAccount(request)).job.job_id == job.job_id
     for call in (
-        send(one.device, room, "still here?"),
+        send(one.device, conversation, "still here?"),
         open_direct(one.device, "somebody"),
         one.device.messaging.ListConversations(messaging.ListConversationsRequest()),
         announce(one.device),
@@ -215,7 +217,7 @@ async def test_a_deleted_account_is_refused_and_its_messages_are_taken_back_live
             await call
 
     def is_taken_back() -> bool:
-        entry = other.stream.inbox.conversations.history(room).entry(sent.seq)
+        entry = other.stream.inbox.conversations.history(conversation).entry(sent.seq)
         return entry is not None and entry.text is None
 
     await other.stream.until(is_taken_back, 60, "the message to be taken back")
@@ -223,8 +225,8 @@ async def test_a_deleted_account_is_refused_and_its_messages_are_taken_back_live
 
 
 async def test_the_back_office_exports_and_deletes_with_a_persons_token(world: World, record: StackRecord) -> None:
-    one, _, room = await world.pair()
-    await send(one, room, "hello")
+    one, _, conversation = await world.pair()
+    await send(one, conversation, "hello")
     async with connect(record.admin_addresses["messaging"], admin_of(record, "privacy")) as channel:
         admin = accounts_pb2_grpc.AccountAdminServiceStub(channel)
         exported = (await admin.ExportUser(accounts.ExportUserRequest(user_id=one.user_id), timeout=10)).job
@@ -233,16 +235,16 @@ async def test_the_back_office_exports_and_deletes_with_a_persons_token(world: W
         deleted = (await admin.DeleteUser(accounts.DeleteUserRequest(user_id=one.user_id), timeout=10)).job
         assert deleted.kind == accounts.JOB_KIND_DELETION
     with refused(grpc.StatusCode.FAILED_PRECONDITION, "ACCOUNT_DELETED"):
-        await send(one, room, "still here?")
+        await send(one, conversation, "still here?")
 
 
 async def test_texts_are_sent_while_the_object_store_is_dead_and_files_are_told_to_wait(
     world: World, stack: RunningStack
 ) -> None:
-    one, _, room = await world.pair()
+    one, _, conversation = await world.pair()
     file = await upload(one)
     pid = stack.kill("objects")
-    sent = await send(one, room, "without a file")
+    sent = await send(one, conversation, "without a file")
     assert sent.seq == 1
     await asyncio.to_thread(stack.wait_for_restart, "objects", pid)
-    assert (await send_files(one, room, file)).seq == 2
+    assert (await send_files(one, conversation, file)).seq == 2

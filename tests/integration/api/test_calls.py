@@ -11,7 +11,7 @@ from parley.calls.v1 import messages_pb2 as calls
 from parley.calls.v1 import service_pb2 as api
 from parley.messaging.v1 import messages_pb2 as messages
 
-from loadtests.headless.calls import ACTIVE, ENDED, RINGING
+from parley_client.calls import ACTIVE, ENDED, RINGING
 from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, open_direct, refused
 
 FAILED = grpc.StatusCode.FAILED_PRECONDITION

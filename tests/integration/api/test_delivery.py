@@ -10,12 +10,12 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import service_pb2 as presence
 
-from loadtests.headless.conversations import delivery_faults, order_differences
-from loadtests.headless.inbox import OFFLINE
-from loadtests.headless.stream import EventStream
+from parley_client.conversations import delivery_faults, order_differences
+from parley_client.inbox import OFFLINE
+from parley_client.stream import EventStream
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send
 
-# The delayed offline, with room to spare.
+# The delayed offline, with conversation to spare.
 OFFLINE_DEADLINE_S = 60.0
 
 

@@ -8,7 +8,7 @@ import grpc
 from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.conversations import History
+from parley_client.conversations import History
 from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, refused, send
 
 
@@ -23,8 +23,8 @@ def seen(online: Online, conversation_id: str) -> History:
 
 async def until_title(online: Online, conversation_id: str, title: str) -> None:
     def has_title() -> bool:
-        card = seen(online, conversation_id).card
-        return card is not None and card.title == title
+        info = seen(online, conversation_id).info
+        return info is not None and info.title == title
 
     await online.stream.until(has_title, DEADLINE_S, f"the title {title}")
 
@@ -128,9 +128,9 @@ async def test_who_may_add_is_seen_live_and_kept_to(world: World) -> None:
         await bob.device.messaging.UpdateGroup(closed)
     await alice.device.messaging.UpdateGroup(closed)
     await until_revision(bob, group, 1)
-    card = seen(bob, group).card
-    assert card is not None
-    assert card.add_audience == messages.ADD_AUDIENCE_ADMINS
+    info = seen(bob, group).info
+    assert info is not None
+    assert info.add_audience == messages.ADD_AUDIENCE_ADMINS
     with refused(grpc.StatusCode.PERMISSION_DENIED, "ROLE_TOO_LOW"):
         await bob.device.messaging.AddMembers(messaging.AddMembersRequest(conversation_id=group, user_ids=["carol"]))
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"):

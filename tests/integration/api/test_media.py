@@ -9,17 +9,17 @@ import pytest
 from parley.calls.v1 import service_pb2 as api
 
 from loadtests.demo import run
-from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.client import Edge
+from parley_client.calls import ACTIVE, ENDED
+from parley_client.client import Edge
 from tests.integration.api.conftest import DEADLINE_S, TINY, Online, World, refused
 
 FAILED = grpc.StatusCode.FAILED_PRECONDITION
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 
-async def connected(world: World, *, comes_back: bool = False) -> tuple[Online, Online, str]:
+async def connected(world: World, *, reconnects: bool = False) -> tuple[Online, Online, str]:
     """Two people in a call who hear and see each other."""
-    alice, bob, conversation_id = await world.pair_online(comes_back=comes_back)
+    alice, bob, conversation_id = await world.pair_online(reconnects=reconnects)
     call = await alice.phone.start(conversation_id)
     await alice.phone.join_media()
     await bob.phone.accept(call.call_id)
@@ -64,17 +64,17 @@ async def test_a_device_comes_back_after_its_media_was_lost(world: World) -> Non
 
 
 async def test_a_device_that_comes_back_by_itself_needs_nobody_to_tell_it(world: World) -> None:
-    alice, bob, _ = await connected(world, comes_back=True)
+    alice, bob, _ = await connected(world, reconnects=True)
     former = alice.phone.media
     # As when the other end, or consent, ends the connection: no event tells of it.
     await former.close()
-    await alice.stream.until(lambda: alice.phone.returns == 1, DEADLINE_S, "the return")
+    await alice.stream.until(lambda: alice.phone.reconnections == 1, DEADLINE_S, "the return")
     assert alice.phone.media is not former
     await alice.phone.media.until_media(DEADLINE_S)
     assert alice.phone.state == ACTIVE
     await alice.phone.hang_up()
     await bob.phone.until_state(ENDED, DEADLINE_S)
-    assert bob.phone.returns == 0
+    assert bob.phone.reconnections == 0
 
 
 async def test_each_side_is_told_whom_it_hears_and_that_they_are_muted(world: World) -> None:

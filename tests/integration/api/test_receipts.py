@@ -42,8 +42,8 @@ async def test_when_messages_vanish_is_told_and_stamped_on_what_follows(world: W
     assert sent.expire_time.ToMicroseconds() - sent.send_time.ToMicroseconds() == 300_000_000
     await bob.until_seq(conversation_id, 2)
     history = bob.stream.inbox.conversations.history(conversation_id)
-    assert history.card is not None
-    assert (history.card.vanish_after_s, [entry.kind for entry in history.shown]) == (300, ["system", "text"])
+    assert history.info is not None
+    assert (history.info.vanish_after_s, [entry.kind for entry in history.shown]) == (300, ["system", "text"])
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as refusal:
         request.vanish_after.seconds = 299
         await alice.device.messaging.SetVanishing(request)

@@ -14,7 +14,7 @@ from parley.messaging.v1 import relations_pb2 as api
 from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.client import Device
+from parley_client.client import Device
 from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, open_direct, refused, send
 from tests.support.waiting import eventually
 

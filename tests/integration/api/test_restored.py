@@ -13,7 +13,7 @@ import pytest
 from parley.messaging.v1 import accounts_pb2 as accounts
 
 from deploy.embedded.record import ROOT, StackRecord
-from loadtests.headless.calls import ENDED
+from parley_client.calls import ENDED
 from tests.integration.api.conftest import DEADLINE_S, World, send
 from tests.integration.api.test_calls import until_call
 from tests.support.waiting import eventually
@@ -65,9 +65,9 @@ async def delete_again(record_path: Path) -> str:
 async def test_who_was_deleted_since_the_backup_is_deleted_again(
     world: World, record: StackRecord, databases: Databases, tmp_path: Path
 ) -> None:
-    alice, bob, room = await world.pair_online()
-    await send(alice.device, room, "before the backup")
-    call = await alice.phone.start(room)
+    alice, bob, conversation = await world.pair_online()
+    await send(alice.device, conversation, "before the backup")
+    call = await alice.phone.start(conversation)
     await bob.phone.until_ring(DEADLINE_S)
     await bob.phone.decline(call.call_id)
     await until_call(alice, call.call_id, ENDED)
@@ -78,7 +78,7 @@ async def test_who_was_deleted_since_the_backup_is_deleted_again(
     messaging, signaling = databases.of["parley_messaging"], databases.of["parley_signaling"]
     await messaging.execute("DELETE FROM account_jobs WHERE user_id = $1", alice.user_id)
     own = "INSERT INTO own_states (user_id, conversation_id, changed_at) VALUES ($1, $2, now())"
-    await messaging.execute(own, alice.user_id, room)
+    await messaging.execute(own, alice.user_id, conversation)
     await signaling.executemany(
         "INSERT INTO participants SELECT * FROM jsonb_populate_record(NULL::participants, $1::jsonb)",
         [(row,) for row in backup],

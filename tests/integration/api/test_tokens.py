@@ -25,7 +25,7 @@ from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
 from deploy.embedded.issuer import AUDIENCE, ISSUER
 from deploy.embedded.keys import KeyRing
 from deploy.embedded.record import StackRecord
-from loadtests.headless.client import http_login
+from parley_client.client import http_login
 from tests.integration.api.conftest import new_user, read_to_the_end, refused
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED

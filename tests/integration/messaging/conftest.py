@@ -5,17 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.messaging.attachments.ports import AttachmentStore
-from services.messaging.attachments.store import PostgresAttachments
+from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.groups.ports import InviteStore
-from services.messaging.groups.store import PostgresInvites
-from services.messaging.ports import Store
+from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.receipts.ports import ReceiptStore
-from services.messaging.receipts.store import PostgresReceipts
-from services.messaging.relations.ports import RelationStore, ReportStore
-from services.messaging.relations.store import PostgresRelations, PostgresReports
-from services.messaging.store import PostgresStore
+from services.messaging.receipts.sql import PostgresReceipts
+from services.messaging.relations.ports import ReportStore
+from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.vanishing.ports import SweepStore
-from services.messaging.vanishing.store import PostgresSweepStore
+from services.messaging.vanishing.sql import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -25,8 +23,10 @@ from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_news import MemoryNews, News, PostgresNews
+from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.relations import FakeReports
 
 

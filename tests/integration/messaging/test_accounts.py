@@ -11,12 +11,12 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as delivery_pb2
 
 from services.messaging.accounts.core import BELONGINGS, Job
-from services.messaging.accounts.service import Gate
-from services.messaging.core.content import Line, LineKind, Text
-from services.messaging.core.errors import AccountDeleted
-from services.messaging.core.model import Role
+from services.messaging.accounts.service.accounts import Gate
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
+from services.messaging.kernel.content import Line, LineKind, Text
+from services.messaging.kernel.errors import AccountDeleted
+from services.messaging.kernel.model import Role
 from services.messaging.vanishing import core as vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
@@ -98,17 +98,19 @@ async def test_who_is_out_exports_what_they_wrote_and_nothing_of_what_became_of_
 
 
 async def test_an_export_holds_nothing_of_what_has_vanished_before_the_sweeper_came(town: Town) -> None:
-    room = await founded(town.store, town.clock, "short", BOB)
+    conversation = await founded(town.store, town.clock, "short", BOB)
     await town.store.change_group(
-        room.id, lambda group: vanishing.set_vanishing(group, ALICE, timedelta(minutes=5)), stamp(town.clock, ALICE)
+        conversation.id,
+        lambda group: vanishing.set_vanishing(group, ALICE, timedelta(minutes=5)),
+        stamp(town.clock, ALICE),
     )
-    await town.store.append([text(town.clock, room, "secret")])
+    await town.store.append([text(town.clock, conversation, "secret")])
     job = await town.accounts.start_export(ALICE)
     town.clock.advance(301)
     await town.run_killed(1_000_000)
     data = json.dumps(await exported(town, job))
     assert "text secret" not in data
-    assert str(room.id) in data
+    assert str(conversation.id) in data
 
 
 @pytest.mark.parametrize("calls", [0, 11])

@@ -14,29 +14,28 @@ from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, se
 
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
-from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.signing_out import SignOuts
-from services.messaging.accounts.store import PostgresJobs, PostgresSessions
-from services.messaging.attachments.core import UploadPolicy
+from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.accounts.sql.store import PostgresJobs, PostgresSessions
+from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.rpc import AttachmentsServicer
-from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core.content import Text
-from services.messaging.core.model import UserId
-from services.messaging.group_commit import GroupCommit
+from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.conversations.service import ConversationLimits
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.groups.store import PostgresInvites
-from services.messaging.rates import SendRates
+from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import MessageLimits, TextRequest
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.service import Receipts
-from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.core.reports import Reason, ReportRequest
-from services.messaging.relations.rpc import ERRORS as RELATION_ERRORS
 from services.messaging.relations.rpc import MembershipServicer, ModerationServicer, RelationsServicer
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.relations.store import PostgresRelations, PostgresReports
+from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.rpc import ERRORS, MessagingServicer
-from services.messaging.service import Limits, Messaging, TextRequest
-from services.messaging.store import PostgresStore
 from services.messaging.vanishing.service import Vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.clock import SystemClock
@@ -50,9 +49,11 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.attachments import MemoryObjects
 from tests.support.bus import MemoryPublisher
+from tests.support.messaging_cases import Cases
+from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.requests import any_request
 
-TABLE = {**BASE_TABLE, **ERRORS, **RELATION_ERRORS}
+TABLE = {**BASE_TABLE, **ERRORS}
 ALICE = UserId("alice")
 SERVICES = {
     name: service
@@ -71,31 +72,39 @@ class Town:
         clock = SystemClock()
         relay = OutboxRelay(self.database, MemoryPublisher())
         store, kept = PostgresStore(self.database, relay, new_id), PostgresRelations(self.database, relay.wake)
+        self.store = store
         self.sends = sends = GroupCommit(store, 100)
         # High quotas: what comes after them is to be met too.
         limits = RelationLimits(blocks=1_000_000, reports_per_day=1_000_000)
         rates, many = SendRates(per_s=1e6), 1_000_000
         objects, uploads, jobs = MemoryObjects(), PostgresAttachments(self.database), PostgresJobs(self.database)
-        self.objects, self.attachments = objects, Attachments(uploads, store, objects, clock, new_id, UploadPolicy())
+        self.objects, self.attachments = (
+            objects,
+            Attachments(*(uploads, store, store, objects, clock, new_id, UploadPolicy())),
+        )
         gate = Gate(jobs, clock, 5)
         self.accounts = Accounts(jobs, gate, objects, clock, new_id, AccountPolicy())
         sessions = PostgresSessions(self.database, relay.wake)
         sign_outs = SignOuts(sessions, gate, lambda *_: None, clock, timedelta(days=1))
-        self.messaging = messaging = Messaging(
-            *(store, sends, rates, clock, new_id), Limits(new_conversations_per_day=many), self.attachments
+        cases = Cases(
+            *(store, sends, rates, clock, new_id, MessageLimits(), self.attachments),
+            ConversationLimits(new_conversations_per_day=many),
         )
+        self.conversations, self.messages = cases.conversations, cases.messages
         self.groups = groups = Groups(
-            *(store, PostgresInvites(self.database), kept, rates, clock, new_id, new_secret),
+            *(store, store, PostgresInvites(self.database), kept, kept, rates, clock, new_id, new_secret),
             GroupLimits(new_conversations_per_day=many),
         )
-        relations = Relations(store, kept, clock, limits)
-        self.reports = reports = Reports(store, PostgresReports(self.database), clock, new_id, limits)
+        relations = Relations(store, kept, kept, clock, limits)
+        self.reports = reports = Reports(store, store, PostgresReports(self.database), clock, new_id, limits)
         receipts = Receipts(PostgresReceipts(self.database, relay, new_id), clock)
         vanishing = Vanishing(store, clock, new_id)
         self.servicers = {
-            "MessagingService": MessagingServicer(messaging, groups, receipts, vanishing),
+            "MessagingService": MessagingServicer(
+                *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing)
+            ),
             "MembershipService": MembershipServicer(relations),
-            "RelationsService": RelationsServicer(relations, reports),
+            "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),
             "ModerationService": ModerationServicer(reports),
             "AttachmentsService": AttachmentsServicer(self.attachments),
             "AccountService": AccountServicer(self.accounts, sign_outs),
@@ -107,14 +116,14 @@ class Town:
         await self.database.start()
         await self.database.wait_connected()
         self._committer = asyncio.create_task(self.sends.run())
-        room = str((await self.groups.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))).id)
-        direct = str((await self.messaging.open_direct(ALICE, "bob")).id)
-        report_id = str((await self.reports.report(ALICE, ReportRequest("k", room, [], Reason.SPAM, ""))).id)
-        token, _ = await self.groups.create_invite(ALICE, room)
+        conversation = str((await self.groups.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))).id)
+        direct = str((await self.conversations.open_direct(ALICE, "bob")).id)
+        report_id = str((await self.reports.report(ALICE, ReportRequest("k", conversation, [], Reason.SPAM, ""))).id)
+        token, _ = await self.groups.create_invite(ALICE, conversation)
         png = UploadRequest("u1", "a.png", "image/png", 80)
         sent, waiting = [await self._uploaded(replace(png, client_upload_id=key)) for key in "12"]
         picture = TextRequest("picture", Text(""), attachment_ids=[sent])
-        await self.messaging.send_text(ALICE, room, picture)
+        await self.messages.send_text(ALICE, conversation, picture)
         job = await self.accounts.start_export(ALICE)
         self.known = {
             "attachment_id": [sent, waiting],
@@ -125,7 +134,7 @@ class Town:
             "job_id": [str(job.id)],
             "device_ids": ["phone-0001", "tablet-0001"],
             "confirm_user_id": ["mallory"],
-            "conversation_id": [room, direct],
+            "conversation_id": [conversation, direct],
             "user_id": ["alice", "bob"],
             "of_user_id": ["alice", "bob", ""],
             "caller_id": ["alice", "bob"],

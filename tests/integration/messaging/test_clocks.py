@@ -96,14 +96,16 @@ async def test_replicas_two_hours_apart_serve_one_conversation_while_their_clock
     early, late = HostClock(-HOUR_S), HostClock(HOUR_S)
     async with replica(env, early) as first, replica(env, late) as second:
         opened = await first.call("CreateDirectConversation", api.CreateDirectConversationRequest(peer_user_id="bob"))
-        room = opened.conversation.conversation_id
-        await second.call("SetVanishing", api.SetVanishingRequest(conversation_id=room, vanish_after=FIVE_MINUTES))
+        conversation = opened.conversation.conversation_id
+        await second.call(
+            "SetVanishing", api.SetVanishingRequest(conversation_id=conversation, vanish_after=FIVE_MINUTES)
+        )
         sent = []
         for number in range(6):
             # Whoever serves, whatever has been done to its clock.
             early.off_s, late.off_s = late.off_s, early.off_s
             text = messages.TextContent(text=f"number {number}")
-            request = api.SendMessageRequest(conversation_id=room, client_message_id=f"k{number}", text=text)
+            request = api.SendMessageRequest(conversation_id=conversation, client_message_id=f"k{number}", text=text)
             device = (first, second)[number % 2]
             sent.append((await device.call("SendMessage", request)).message)
         times = [message.send_time.ToDatetime() for message in sent]
@@ -112,12 +114,12 @@ async def test_replicas_two_hours_apart_serve_one_conversation_while_their_clock
         # None of them is over, late to be edited, or told differently by the other.
         for device, message in zip((second, first) * 3, sent, strict=True):
             edited = api.EditMessageRequest(
-                conversation_id=room, seq=message.seq, text=messages.TextContent(text=f"edited {message.seq}")
+                conversation_id=conversation, seq=message.seq, text=messages.TextContent(text=f"edited {message.seq}")
             )
             await device.call("EditMessage", edited)
         for device in (first, second):
-            listed = await device.call("ListMessages", api.ListMessagesRequest(conversation_id=room))
+            listed = await device.call("ListMessages", api.ListMessagesRequest(conversation_id=conversation))
             texts = [message.text.text for message in listed.messages if message.HasField("text")]
             assert sorted(texts) == sorted(f"edited {message.seq}" for message in sent)
             synced = await device.call("Sync", api.SyncRequest(sync_token=""))
-            assert [delta.conversation.conversation_id for delta in synced.deltas] == [room]
+            assert [delta.conversation.conversation_id for delta in synced.deltas] == [conversation]

@@ -16,27 +16,27 @@ import asyncpg
 import pytest
 
 from services.messaging.accounts.core import AccountPolicy, Job
-from services.messaging.accounts.runner import JobRunner
-from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.store import PostgresAccounts, PostgresJobs
-from services.messaging.attachments.core import UploadPolicy
-from services.messaging.attachments.service import Attachments, Collector
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core.content import Expired, Text
-from services.messaging.core.errors import AccountDeleted
-from services.messaging.core.model import ConversationId, UserId
-from services.messaging.group_commit import GroupCommit
+from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.runner import JobRunner
+from services.messaging.accounts.sql.store import PostgresAccounts, PostgresJobs
+from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.service.attachments import Attachments
+from services.messaging.attachments.service.collecting import Collector
+from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.groups.service import GroupLimits, Groups
-from services.messaging.groups.store import PostgresInvites
-from services.messaging.rates import SendRates
+from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.kernel.content import Expired, Text
+from services.messaging.kernel.errors import AccountDeleted
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import MessageLimits, TextRequest
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.service import Receipts
-from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.relations.store import PostgresRelations, PostgresReports
-from services.messaging.service import Limits, Messaging, TextRequest
-from services.messaging.store import PostgresStore
+from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
-from services.messaging.vanishing.store import PostgresSweepStore
+from services.messaging.vanishing.sql import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id, new_secret
@@ -47,7 +47,9 @@ from tests.support.attachments import MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_departures import ACTIONS, CAROL, CELLS, EVENTS, HOUR, MINE, RULES, Town, outcome, settle
+from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.messaging_world import ALICE, BOB
 from tests.support.one_transaction import OneTransaction
 
@@ -64,20 +66,23 @@ class Replica:
         self.objects = MemoryObjects()
         self.uploads = PostgresAttachments(database)
         policy = UploadPolicy(waiting=3, per_message=2)
-        self.attachments = Attachments(self.uploads, self.store, self.objects, clock, new_id, policy)
+        self.attachments = Attachments(self.uploads, self.store, self.store, self.objects, clock, new_id, policy)
         self.collector = Collector(self.uploads, self.objects, clock)
-        limits = Limits(text_chars=20)
-        self.messaging = Messaging(self.store, self.sends, rates, clock, new_id, limits, self.attachments)
+        limits = MessageLimits(text_chars=20)
+        cases = Cases(self.store, self.sends, rates, clock, new_id, limits, self.attachments)
+        self.conversations, self.messages = cases.conversations, cases.messages
+        self.sync, self.search = cases.sync, cases.search
         relations = PostgresRelations(database, relay.wake)
         self.groups = Groups(
-            *(self.store, PostgresInvites(database), relations, rates, clock, new_id, new_secret), GroupLimits()
+            *(self.store, self.store, PostgresInvites(database), relations, relations),
+            *(rates, clock, new_id, new_secret, GroupLimits()),
         )
         self.receipts = Receipts(PostgresReceipts(database, relay, new_id), clock)
         self.vanishing = Vanishing(self.store, clock, new_id)
         self.sweeps = PostgresSweepStore(database, relay, new_id)
         self.sweeper = Sweeper(self.sweeps, clock, SweepPolicy())
-        self.relations = Relations(self.store, relations, clock, RelationLimits())
-        self.reports = Reports(self.store, PostgresReports(database), clock, new_id, RelationLimits())
+        self.relations = Relations(self.store, relations, relations, clock, RelationLimits())
+        self.reports = Reports(*(self.store, self.store, PostgresReports(database), clock, new_id, RelationLimits()))
         self.jobs = PostgresJobs(database)
         self.data = PostgresAccounts(database, relay, new_id)
         self.policy = AccountPolicy()
@@ -210,8 +215,8 @@ async def test_an_export_that_runs_shows_nothing_of_what_comes_after_one_has_lef
         town = await settle(replica)
         job = await begin_export(replica)
         await EVENTS[event](town)
-        await replica.messaging.send_text(ALICE, town.group, TextRequest("after", Text("behind his back")))
-        await replica.messaging.set_reaction(ALICE, town.group, MINE["group"], "🙈", present=True)
+        await replica.messages.send_text(ALICE, town.group, TextRequest("after", Text("behind his back")))
+        await replica.messages.set_reaction(ALICE, town.group, MINE["group"], "🙈", present=True)
         again = await replica.accounts.start_export(BOB)
         await replica.work()
         assert again.id == job.id
@@ -241,21 +246,21 @@ async def test_what_vanishes_goes_whoever_has_left_meanwhile(database: OneTransa
         town = await settle(first)
         secret = TextRequest("secret", Text("secret"))
         places = [
-            (room, (await first.messaging.send_text(author, room, secret)).seq)
-            for room, author in product((town.own, town.pair), (BOB, CAROL))
+            (conversation, (await first.messages.send_text(author, conversation, secret)).seq)
+            for conversation, author in product((town.own, town.pair), (BOB, CAROL))
         ]
     for event in EVENTS:
         async with database.taken_back(), replica_on(database, clock) as replica:
             await EVENTS[event](replace(town, world=replica))
             clock.advance(2 * HOUR.total_seconds())
             await replica.sweeper.sweep()
-            for room, seq in places:
-                message = await replica.store.find_message(ConversationId(UUID(room)), seq)
+            for conversation, seq in places:
+                message = await replica.store.find_message(ConversationId(UUID(conversation)), seq)
                 assert message is not None
-                assert isinstance(message.content, Expired), (event, room, seq)
+                assert isinstance(message.content, Expired), (event, conversation, seq)
             assert await replica.sweeps.expire_due(clock.now(), 99) == 0, event
             # A retry still gets its first result: the place, without what was said.
-            again = await replica.messaging.send_text(BOB, town.pair, secret)
+            again = await replica.messages.send_text(BOB, town.pair, secret)
             assert (again.seq, again.content) == (dict(places[2:3])[town.pair], Expired()), event
 
 
@@ -269,8 +274,8 @@ async def exported(replica: Replica, job: Job) -> list[dict[str, Any]]:
 async def assert_exported(replica: Replica, town: Town, job: Job) -> None:
     """All conversations and messages, once each."""
     lines = await exported(replica, job)
-    rooms = [line["conversation"]["conversation_id"] for line in lines if line["type"] == "conversation"]
-    assert sorted(rooms) == sorted([town.group, town.own, town.pair])
+    conversations = [line["conversation"]["conversation_id"] for line in lines if line["type"] == "conversation"]
+    assert sorted(conversations) == sorted([town.group, town.own, town.pair])
     places = [
         (line["message"]["conversation_id"], line["message"]["seq"]) for line in lines if line["type"] == "message"
     ]
@@ -281,8 +286,8 @@ async def assert_exported(replica: Replica, town: Town, job: Job) -> None:
 async def assert_deleted(replica: Replica, town: Town, job: Job) -> None:
     """The person is in no group, the pair is closed, and there is no export of theirs."""
     assert (await replica.accounts.get_job(str(job.id), None)).finished_at
-    for room in (town.group, town.own):
-        group = await replica.store.find_conversation(ConversationId(UUID(room)))
+    for conversation in (town.group, town.own):
+        group = await replica.store.find_conversation(ConversationId(UUID(conversation)))
         assert group is not None
         assert group.member(job.user_id) is None
     pair = await replica.store.find_conversation(ConversationId(UUID(town.pair)))

@@ -9,16 +9,20 @@ import pytest
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.consumer import FanOut
-from services.messaging.core.content import Text
-from services.messaging.core.model import ConversationId, Draft, MessageId, UserId, open_direct
-from services.messaging.deliveries import direct_deliveries
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.ports import LineStamp
-from services.messaging.receipts.store import PostgresReceipts
-from services.messaging.relations.core.quotas import day_quota
-from services.messaging.store import PostgresStore
+from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import (
+    ConversationId,
+    Draft,
+    MessageId,
+    UserId,
+    open_direct,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.receipts.sql import PostgresReceipts
+from services.messaging.wire.deliveries import direct_deliveries
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -27,10 +31,11 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import SHARDS, OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 ALICE, BOB = UserId("alice"), UserId("bob")
 
 
@@ -74,13 +79,13 @@ async def line(database_url: str) -> AsyncIterator[Line]:
 
 
 def draft(number: int) -> Draft:
-    return Draft(MessageId(UUID(int=50 + number)), ROOM, ALICE, f"k{number}", NOW, Text("hello"))
+    return Draft(MessageId(UUID(int=50 + number)), CONVERSATION, ALICE, f"k{number}", NOW, Text("hello"))
 
 
 async def test_whatever_happens_between_two_people_is_told_to_both_in_order_without_the_fan_out(line: Line) -> None:
-    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
+    await line.store.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1), draft(2)])
-    await line.receipts.move_read_cursor(ROOM, BOB, 2, NOW)
+    await line.receipts.move_read_cursor(CONVERSATION, BOB, 2, NOW)
     expected = [("conversation", 0), ("message", 1), ("message", 2), ("read", 2)]
     told = await line.told()
     assert [(event, at) for user, event, at in told if user == ALICE] == expected
@@ -88,16 +93,16 @@ async def test_whatever_happens_between_two_people_is_told_to_both_in_order_with
 
 
 async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
-    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
+    await line.store.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1)])
     assert await line.told()
     again = MemoryPublisher()
-    await FanOut(World(capacity=5).messaging, again).handle(line.events())
+    await FanOut(World(capacity=5).store, again).handle(line.events())
     assert again.records == []
 
 
 async def test_a_group_is_told_by_the_fan_out_alone(line: Line) -> None:
-    made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
+    made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
     await line.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1)])
     assert await line.told() == []

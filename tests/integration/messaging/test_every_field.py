@@ -9,10 +9,10 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.content import Text
-from services.messaging.core.model import UserId
-from services.messaging.service import TextRequest
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.messages import TextRequest
 from tests.integration.messaging.test_any_request import ALICE, RPCS, SERVICES, TABLE, Town
 from tests.support.file_samples import sound
 from tests.support.filled_requests import Values
@@ -32,13 +32,13 @@ async def town(database_url: str) -> AsyncIterator[Town]:
     """Two have been in Alice and Bob's group, and said something there."""
     town = Town(database_url)
     await town.open()
-    room = town.known["conversation_id"][0]
-    await town.groups.add_members(ALICE, room, [REMOVED, LEFT])
+    conversation = town.known["conversation_id"][0]
+    await town.groups.add_members(ALICE, conversation, [REMOVED, LEFT])
     for user in (REMOVED, LEFT):
-        message = await town.messaging.send_text(UserId(user), room, TextRequest("before", Text("I was here")))
-        await town.messaging.set_reaction(UserId(user), room, message.seq, "👍", present=True)
-    await town.groups.remove_member(ALICE, room, REMOVED)
-    await town.groups.leave_group(UserId(LEFT), room)
+        message = await town.messages.send_text(UserId(user), conversation, TextRequest("before", Text("I was here")))
+        await town.messages.set_reaction(UserId(user), conversation, message.seq, "👍", present=True)
+    await town.groups.remove_member(ALICE, conversation, REMOVED)
+    await town.groups.leave_group(UserId(LEFT), conversation)
     yield town
     await town.close()
 
@@ -49,11 +49,11 @@ async def own_upload(town: Town, user: str) -> str:
     return str(upload.attachment.id)
 
 
-def values_of(town: Town, room: str, own_file: str) -> Values:
+def values_of(town: Town, conversation: str, own_file: str) -> Values:
     """What there is in the conversation, and what there is not."""
     users = ["bob", "alice", STRANGER, REMOVED, "nobody", ""]
     return {
-        "conversation_id": [room],
+        "conversation_id": [conversation],
         **dict.fromkeys(("user_id", "mention_user_id", "peer_user_id"), users),
         "user_ids": users,
         "attachment_ids": [own_file, *town.known["attachment_id"], NOWHERE, "x"],
@@ -89,19 +89,19 @@ def names_conversation(message: Message) -> bool:
 async def test_whoever_is_out_is_told_the_same_of_a_conversation_as_of_none(town: Town) -> None:
     group, direct = town.known["conversation_id"]
     findings = Findings()
-    for user, rooms in ((STRANGER, (group, direct)), (REMOVED, (group,)), (LEFT, (group,))):
+    for user, conversations in ((STRANGER, (group, direct)), (REMOVED, (group,)), (LEFT, (group,))):
         own_file = await own_upload(town, user)
         for service, method in RPCS:
             described = SERVICES[service].methods_by_name[method]
             if service in INTERNAL or not names_conversation(request_of(described)()):
                 continue
             ask = partial(town.ask, service, method, user)
-            for room in rooms:
+            for conversation in conversations:
                 questions = Questions(
-                    values_of(town, room, own_file),
+                    values_of(town, conversation, own_file),
                     values_of(town, NOWHERE, own_file),
                     ["CONVERSATION_NOT_FOUND"],
-                    [(room, NOWHERE)],
+                    [(conversation, NOWHERE)],
                 )
                 ask_as = partial(told, ask, table=TABLE, of_the_moment=OF_THE_MOMENT)
                 await ask_both(findings, user, described, questions, ask_as)

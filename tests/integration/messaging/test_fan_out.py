@@ -11,14 +11,14 @@ import pytest
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging import encoding, topics
-from services.messaging.consumer import FanOut
-from services.messaging.core.content import Text
-from services.messaging.core.model import ConversationId, Message, MessageId, UserId
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.ports import LineStamp
-from services.messaging.relations.core.quotas import day_quota
+from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.wire import topics
+from services.messaging.wire.events import message_sent
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import Outgoing
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
@@ -29,7 +29,7 @@ from tests.support.waiting import until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALICE, BOB = UserId("alice"), UserId("bob")
-ROOMS = 48
+CONVERSATIONS = 48
 MESSAGES = 5
 PARTITIONS = 16
 
@@ -64,7 +64,7 @@ async def running(kafka: KafkaConfig, world: World, count: int) -> AsyncIterator
     subscription = Subscription(topics.EVENTS, f"fan-out-{uuid4()}")
     async with AsyncExitStack() as stack:
         for replica in replicas:
-            fan_out = FanOut(world.messaging, replica.publisher)
+            fan_out = FanOut(world.store, replica.publisher)
             consumer = KafkaConsumer(kafka, subscription, fan_out.handle, replica.publisher, replica)
             await consumer.start()
             stack.push_async_callback(consumer.stop)
@@ -73,18 +73,18 @@ async def running(kafka: KafkaConfig, world: World, count: int) -> AsyncIterator
 
 
 async def found_groups(world: World) -> list[ConversationId]:
-    rooms = [ConversationId(uuid4()) for _ in range(ROOMS)]
-    for room in rooms:
-        made = groups.create_group(room, ALICE, [BOB], Settings("Trip"), NOW)
+    conversations = [ConversationId(uuid4()) for _ in range(CONVERSATIONS)]
+    for conversation in conversations:
+        made = groups.create_group(conversation, ALICE, [BOB], Settings("Trip"), NOW)
         await world.store.create_group(
-            made, str(room), LineStamp(MessageId(uuid4()), ALICE, NOW), day_quota(ALICE, 99, NOW)
+            made, str(conversation), LineStamp(MessageId(uuid4()), ALICE, NOW), day_quota(ALICE, 99, NOW)
         )
-    return rooms
+    return conversations
 
 
-def sent(room: ConversationId, seq: int) -> Outgoing:
-    message = Message(MessageId(uuid4()), room, seq, ALICE, f"k{seq}", NOW, Text("hello"))
-    return Outgoing(topics.EVENTS, str(room).encode(), encoding.message_sent(message))
+def sent(conversation: ConversationId, seq: int) -> Outgoing:
+    message = Message(MessageId(uuid4()), conversation, seq, ALICE, f"k{seq}", NOW, Text("hello"))
+    return Outgoing(topics.EVENTS, str(conversation).encode(), message_sent(message))
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
@@ -92,10 +92,12 @@ async def test_each_replica_tells_its_share_in_order_and_together_they_tell_ever
     kafka: KafkaConfig, publisher: KafkaPublisher, count: int
 ) -> None:
     world = World(capacity=5)
-    rooms = await found_groups(world)
+    conversations = await found_groups(world)
     async with running(kafka, world, count) as replicas:
-        await publisher.publish([sent(room, seq) for seq in range(2, 2 + MESSAGES) for room in rooms])
-        expected = ROOMS * MESSAGES * 2
+        await publisher.publish(
+            [sent(conversation, seq) for seq in range(2, 2 + MESSAGES) for conversation in conversations]
+        )
+        expected = CONVERSATIONS * MESSAGES * 2
         await until(lambda: sum(len(replica.publisher.records) for replica in replicas) >= expected)
     everything: dict[tuple[str, str], list[int]] = {}
     for replica in replicas:
@@ -103,4 +105,8 @@ async def test_each_replica_tells_its_share_in_order_and_together_they_tell_ever
         assert told, "a replica without work"
         assert not everything.keys() & told.keys(), "a conversation told by two replicas"
         everything |= told
-    assert everything == {(str(room), user): list(range(2, 2 + MESSAGES)) for room in rooms for user in (ALICE, BOB)}
+    assert everything == {
+        (str(conversation), user): list(range(2, 2 + MESSAGES))
+        for conversation in conversations
+        for user in (ALICE, BOB)
+    }

@@ -9,17 +9,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.messaging.core.account_sync import Mark, SyncToken, cut_page, token_at
-from services.messaging.core.errors import SyncTokenUnknown, TooManyConversations
-from services.messaging.core.model import ConversationId, Cursor, PageMark, UserId
-from services.messaging.core.own_state import OwnChange
-from services.messaging.core.request import Request
-from services.messaging.group_commit import GroupCommit
-from services.messaging.rates import SendRates
-from services.messaging.receipts.store import PostgresReceipts
-from services.messaging.rows import inboxes
-from services.messaging.service import Limits, Messaging
-from services.messaging.store import PostgresStore
+from services.messaging.kernel.errors import SyncTokenUnknown, TooManyConversations
+from services.messaging.kernel.model import ConversationId, Cursor, PageMark, UserId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.kernel.request import Request
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.receipts.sql import PostgresReceipts
+from services.messaging.sync.core.account import Mark, SyncToken, cut_page, token_at
+from services.messaging.sync.sql import inboxes
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -29,28 +27,30 @@ from tests.support.account_device import AccountDevice
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_cases import Cases
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import founded, text
 
 ALICE = UserId("alice")
 CONVERSATIONS, REQUESTS = 50_000, 3_000
 # Of the conversations, one message each; the lowest numbers are active longest ago.
 FILL = f"""
-WITH room AS (
+WITH conversation AS (
     SELECT n, gen_random_uuid() AS id, 'alice peer' || n AS pair_key,
         timestamptz '2025-01-01' + n * interval '1 minute' AS active_at
     FROM generate_series(1, {CONVERSATIONS + REQUESTS}) AS n
 ),
 kept AS (
     INSERT INTO conversations (id, kind, pair_key, last_seq, active_at, created_at)
-    SELECT id, 'direct', pair_key, 1, active_at, active_at FROM room
+    SELECT id, 'direct', pair_key, 1, active_at, active_at FROM conversation
 ),
 joined AS (
     INSERT INTO members (conversation_id, user_id, joined_at, request)
     SELECT id, who, active_at, CASE WHEN who = 'alice' AND n > {CONVERSATIONS} THEN 'pending' ELSE '' END
-    FROM room CROSS JOIN LATERAL (VALUES ('alice'), ('peer' || n)) AS person (who)
+    FROM conversation CROSS JOIN LATERAL (VALUES ('alice'), ('peer' || n)) AS person (who)
 )
 INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body)
-SELECT id, 1, gen_random_uuid(), 'peer' || n, 'k', active_at, 'text', 'hello' FROM room
+SELECT id, 1, gen_random_uuid(), 'peer' || n, 'k', active_at, 'text', 'hello' FROM conversation
 """
 
 
@@ -80,9 +80,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def messaging(store: PostgresStore, clock: ManualClock) -> Messaging:
-    sends = GroupCommit(store, 100)
-    return Messaging(store, sends, SendRates(), clock, new_id, Limits())
+def cases(store: PostgresStore, clock: ManualClock) -> Cases:
+    return Cases(store, GroupCommit(store, 100), SendRates(), clock, new_id)
 
 
 async def rows_read(database: Database, statement: str, *arguments: Any) -> int:
@@ -99,9 +98,9 @@ def looked_at(node: dict[str, Any]) -> int:
 
 
 async def test_an_account_of_fifty_thousand_logs_in_syncs_and_stays_in_sync(
-    filled: Database, store: PostgresStore, messaging: Messaging, clock: ManualClock
+    filled: Database, store: PostgresStore, cases: Cases, clock: ManualClock
 ) -> None:
-    device = AccountDevice(ALICE, messaging, limit=20)
+    device = AccountDevice(ALICE, cases.sync, limit=20)
     await device.log_in()
     # A first screen: a page of each folder, and their messages.
     assert len(list(device.inbox.conversations)) == 200
@@ -138,8 +137,8 @@ async def test_an_account_of_fifty_thousand_logs_in_syncs_and_stays_in_sync(
     assert device.inbox.conversations.history(str(old)).cursor == 3
 
 
-async def test_everything_comes_by_sync_alone_in_bounded_pages(filled: Database, messaging: Messaging) -> None:
-    device = AccountDevice(ALICE, messaging, limit=1, page_size=200)
+async def test_everything_comes_by_sync_alone_in_bounded_pages(filled: Database, cases: Cases) -> None:
+    device = AccountDevice(ALICE, cases.sync, limit=1, page_size=200)
     answers = await device.sync()
     assert len(answers) == (CONVERSATIONS + REQUESTS + 199) // 200
     assert max(len(answer.deltas) for answer in answers) == 200
@@ -147,7 +146,7 @@ async def test_everything_comes_by_sync_alone_in_bounded_pages(filled: Database,
     assert len(list(device.inbox.conversations)) == CONVERSATIONS + REQUESTS
     assert not device.inbox.conversations.has_gap
     with pytest.raises(TooManyConversations):
-        await messaging.sync(ALICE, [], 100, None)
+        await cases.sync.sync(ALICE, [], 100, None)
 
 
 async def test_no_page_looks_at_more_than_it_tells(filled: Database, store: PostgresStore) -> None:
@@ -199,24 +198,28 @@ async def test_what_commits_late_is_told(database: Database, store: PostgresStor
 
 
 async def test_many_sends_at_once_and_syncs_among_them_lose_nothing(
-    database: Database, store: PostgresStore, messaging: Messaging, clock: ManualClock
+    database: Database, store: PostgresStore, cases: Cases, clock: ManualClock
 ) -> None:
-    rooms = [await founded(store, clock, f"k{number}", UserId("bob")) for number in range(20)]
-    device = AccountDevice(ALICE, messaging, page_size=7)
+    conversations = [await founded(store, clock, f"k{number}", UserId("bob")) for number in range(20)]
+    device = AccountDevice(ALICE, cases.sync, page_size=7)
     await device.log_in()
 
     async def chatter(turn: int) -> None:
         for number in range(10):
-            room = rooms[(turn * 7 + number * 3) % len(rooms)]
-            await store.append([text(clock, room, f"{turn}/{number}", UserId("bob"))])
+            conversation = conversations[(turn * 7 + number * 3) % len(conversations)]
+            await store.append([text(clock, conversation, f"{turn}/{number}", UserId("bob"))])
 
     async def reading(user: UserId, turn: int) -> None:
         """Receipts of both people, of many conversations at once and in every order."""
         receipts = PostgresReceipts(database, OutboxRelay(database, MemoryPublisher()), new_id)
-        order = rooms[turn:] + rooms[:turn]
+        order = conversations[turn:] + conversations[:turn]
         for seq in range(1, 8):
-            await receipts.move_delivered_cursors(user, {room.id: seq for room in order}, clock.now(), 32)
-            await asyncio.gather(*(receipts.move_read_cursor(room.id, user, seq, clock.now()) for room in order[:3]))
+            await receipts.move_delivered_cursors(
+                user, {conversation.id: seq for conversation in order}, clock.now(), 32
+            )
+            await asyncio.gather(
+                *(receipts.move_read_cursor(conversation.id, user, seq, clock.now()) for conversation in order[:3])
+            )
 
     speaking = [asyncio.create_task(chatter(turn)) for turn in range(6)]
     people = (ALICE, UserId("bob"))
@@ -225,10 +228,10 @@ async def test_many_sends_at_once_and_syncs_among_them_lose_nothing(
         await device.sync()
     await asyncio.gather(*speaking)
     await device.sync()
-    for room in rooms:
-        stored = await store.find_conversation(room.id)
+    for conversation in conversations:
+        stored = await store.find_conversation(conversation.id)
         assert stored is not None
-        history = device.inbox.conversations.history(str(room.id))
+        history = device.inbox.conversations.history(str(conversation.id))
         assert history.cursor == stored.last_seq
         assert history.read_seq == {member.user_id: member.read_seq for member in stored.members}
         # How far one's own devices have got is no news for them.
@@ -258,10 +261,10 @@ async def test_a_message_to_a_large_group_writes_to_no_members_inbox(
 
 
 async def test_after_a_restore_the_renewed_epoch_refuses_old_tokens_and_everything_is_told_anew(
-    database: Database, store: PostgresStore, messaging: Messaging, clock: ManualClock
+    database: Database, store: PostgresStore, cases: Cases, clock: ManualClock
 ) -> None:
-    room = await founded(store, clock, "k", UserId("bob"))
-    device = AccountDevice(ALICE, messaging)
+    conversation = await founded(store, clock, "k", UserId("bob"))
+    device = AccountDevice(ALICE, cases.sync)
     await device.log_in()
     async with database.connection() as connection:
         await connection.execute("SELECT renew_sync_epoch()")
@@ -269,7 +272,7 @@ async def test_after_a_restore_the_renewed_epoch_refuses_old_tokens_and_everythi
         await device.sync()
     device.account.begin_anew()
     await device.log_in()
-    assert device.inbox.conversations.history(str(room.id)).cursor == 1
+    assert device.inbox.conversations.history(str(conversation.id)).cursor == 1
 
 
 async def work(database: Database) -> int:
@@ -296,7 +299,7 @@ async def test_no_use_case_reads_all_that_a_person_is_in(database_url: str) -> N
         named = dict.fromkeys(ids, Cursor(0))
         everywhere = dict.fromkeys(ids, 1)
         peers = [UserId(f"peer{number}") for number in range(1, 101)]
-        room = listed[0].conversation
+        conversation = listed[0].conversation
         uses: list[tuple[str, int, Callable[[], Awaitable[object]]]] = [
             ("list", 2_000, lambda: store.list_conversations(ALICE, None, 100, clock.now())),
             ("sync, nothing new", 50, lambda: store.sync_account(ALICE, token, {}, 20, 100, clock.now())),
@@ -313,7 +316,7 @@ async def test_no_use_case_reads_all_that_a_person_is_in(database_url: str) -> N
             ("own state", 50, lambda: store.change_own_state(ids[1], ALICE, OwnChange(pinned=True), clock.now())),
             ("contacts", 1_000, lambda: store.contacts_among(ALICE, peers)),
             ("contacts of a stranger", 1_000, lambda: store.contacts_among(UserId("nobody"), peers)),
-            ("send", 100, lambda: store.append([text(clock, room, "k1", ALICE)])),
+            ("send", 100, lambda: store.append([text(clock, conversation, "k1", ALICE)])),
         ]
         for name, most, use in uses:
             before = await work(database)

@@ -9,10 +9,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.messaging.core.account_sync import token_at
-from services.messaging.core.model import ConversationId, Cursor, UserId
-from services.messaging.rows import load_own_states
-from services.messaging.store import PostgresStore
+from services.messaging.conversations.sql.own_states import load_own_states
+from services.messaging.kernel.model import ConversationId, Cursor, UserId
+from services.messaging.sync.core.account import token_at
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -20,6 +19,7 @@ from services.runtime.postgres.database import Database, migrate
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -69,38 +69,53 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def test_the_release_before_writes_and_reads_on_this_schema(database: Database) -> None:
-    room = uuid4()
+    conversation = uuid4()
     async with database.connection() as connection:
-        assert await connection.fetchval(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW) == room
+        assert (
+            await connection.fetchval(OLD_INSERT_CONVERSATION, conversation, "direct", "alice bob", NOW) == conversation
+        )
         for user in ("alice", "bob"):
-            await connection.execute(OLD_INSERT_MEMBER, room, user, NOW)
-        message = ([room], [1], [uuid4()], ["alice"], ["k"], [NOW], ["text"], ["hello"], [None])
+            await connection.execute(OLD_INSERT_MEMBER, conversation, user, NOW)
+        message = ([conversation], [1], [uuid4()], ["alice"], ["k"], [NOW], ["text"], ["hello"], [None])
         await connection.execute(OLD_INSERT_MESSAGE, *message)
-        rows = await connection.fetch(OLD_READ, [room])
+        rows = await connection.fetch(OLD_READ, [conversation])
     assert [(row["user_id"], row["last_seq"], row["read_seq"]) for row in rows] == [("alice", 1, 0), ("bob", 1, 0)]
 
 
 async def test_the_release_before_0006_sends_and_reads_on_this_schema(database: Database) -> None:
-    room = uuid4()
+    conversation = uuid4()
     async with database.connection() as connection:
-        await connection.execute(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW)
+        await connection.execute(OLD_INSERT_CONVERSATION, conversation, "direct", "alice bob", NOW)
         for user in ("alice", "bob"):
-            await connection.execute(OLD_INSERT_MEMBER, room, user, NOW)
+            await connection.execute(OLD_INSERT_MEMBER, conversation, user, NOW)
         # Even where this release made messages vanish: what the other wrote meanwhile stays.
         await connection.execute("UPDATE conversations SET vanish_after_s = 300, history_start_seq = 0")
-        row = ([room], [1], [uuid4()], ["alice"], ["k"], [NOW], ["text"], ["hello"], [None], [None], [None], [0])
+        row = (
+            [conversation],
+            [1],
+            [uuid4()],
+            ["alice"],
+            ["k"],
+            [NOW],
+            ["text"],
+            ["hello"],
+            [None],
+            [None],
+            [None],
+            [0],
+        )
         await connection.execute(INSERT_BEFORE_0006, *row)
-        assert await connection.fetchval(READ_BEFORE_0006, room, "bob", 5, NOW) == 1
+        assert await connection.fetchval(READ_BEFORE_0006, conversation, "bob", 5, NOW) == 1
         # What the old code moved is one's own cursor too.
-        own = await load_own_states(connection, UserId("bob"), [ConversationId(room)], NOW)
+        own = await load_own_states(connection, UserId("bob"), [ConversationId(conversation)], NOW)
     assert [(state.read_seq, state.unread) for state in own.values()] == [(1, 0)]
 
 
 async def test_what_the_release_before_wrote_is_there_for_this_one(database: Database) -> None:
-    room = uuid4()
+    conversation = uuid4()
     async with database.connection() as connection:
-        await connection.execute(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW)
-        await connection.execute(OLD_INSERT_MEMBER, room, "alice", NOW)
+        await connection.execute(OLD_INSERT_CONVERSATION, conversation, "direct", "alice bob", NOW)
+        await connection.execute(OLD_INSERT_MEMBER, conversation, "alice", NOW)
         row = await connection.fetchrow(
             "SELECT c.revision, c.title, m.role, m.visible_after_seq, c.blocked, m.request FROM conversations c"
             " JOIN members m ON m.conversation_id = c.id"
@@ -129,10 +144,10 @@ async def test_what_was_there_before_the_inboxes_is_in_them(database_url: str, t
     pair, group, left = uuid4(), uuid4(), uuid4()
     async with asyncpg.create_pool(database_url, min_size=1, max_size=1) as pool:
         await migrate(pool, before)
-        for room, kind, people in ((pair, "direct", 2), (group, "group", 20), (left, "group", 3)):
-            await pool.execute(OLD_INSERT_CONVERSATION, room, kind, str(room), NOW)
+        for conversation, kind, people in ((pair, "direct", 2), (group, "group", 20), (left, "group", 3)):
+            await pool.execute(OLD_INSERT_CONVERSATION, conversation, kind, str(conversation), NOW)
             for number in range(people):
-                await pool.execute(OLD_INSERT_MEMBER, room, f"person{number:02}", NOW)
+                await pool.execute(OLD_INSERT_MEMBER, conversation, f"person{number:02}", NOW)
         await pool.execute("UPDATE members SET request = 'pending' WHERE conversation_id = $1", pair)
         await pool.execute("DELETE FROM members WHERE conversation_id = $1 AND user_id = 'person00'", left)
         await migrate(pool, MIGRATIONS)
@@ -146,23 +161,23 @@ async def test_what_was_there_before_the_inboxes_is_in_them(database_url: str, t
 
 async def test_what_the_release_before_writes_is_told_by_a_token(database: Database) -> None:
     store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
-    room, alice = uuid4(), UserId("alice")
+    conversation, alice = uuid4(), UserId("alice")
     token = token_at(await store.snapshot())
     async with database.connection() as connection:
-        await connection.execute(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW)
+        await connection.execute(OLD_INSERT_CONVERSATION, conversation, "direct", "alice bob", NOW)
         for user in ("alice", "bob"):
-            await connection.execute(OLD_INSERT_MEMBER, room, user, NOW)
+            await connection.execute(OLD_INSERT_MEMBER, conversation, user, NOW)
     page = await store.sync_account(alice, token, {}, 10, 10, NOW)
-    assert [step.mark.conversation_id for step in page.steps] == [room]
+    assert [step.mark.conversation_id for step in page.steps] == [conversation]
     token = token_at(await store.snapshot())
-    message = ([room], [1], [uuid4()], ["bob"], ["k"], [NOW], ["text"], ["hello"], [None])
+    message = ([conversation], [1], [uuid4()], ["bob"], ["k"], [NOW], ["text"], ["hello"], [None])
     async with database.connection() as connection:
         await connection.execute(OLD_INSERT_MESSAGE, *message)
     page = await store.sync_account(alice, token, {}, 10, 10, NOW)
     assert [message.seq for step in page.steps if step.delta for message in step.delta.messages] == [1]
     token = token_at(await store.snapshot())
     async with database.connection() as connection:
-        await connection.execute(READ_BEFORE_0006, room, "bob", 1, NOW)
-    page = await store.sync_account(alice, token, {ConversationId(room): Cursor(1)}, 10, 10, NOW)
+        await connection.execute(READ_BEFORE_0006, conversation, "bob", 1, NOW)
+    page = await store.sync_account(alice, token, {ConversationId(conversation): Cursor(1)}, 10, 10, NOW)
     (delta,) = [step.delta for step in page.steps if step.delta]
     assert [member.read_seq for member in delta.conversation.members] == [0, 1]

@@ -1,4 +1,4 @@
-"""A kind of content that is two rows of two tables, and nothing else, does all that content does: on PostgreSQL."""
+"""A kind of content that is three rows of three tables, and nothing else, does all that content does: on PostgreSQL."""
 
 import asyncio
 import json
@@ -13,20 +13,28 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 from prometheus_client import REGISTRY
 
-from services.messaging import rows
-from services.messaging.consumer import FanOut, SearchIndex
-from services.messaging.content_forms import is_said
-from services.messaging.core.content import Expired, Text, Unsent
-from services.messaging.core.errors import InvalidField, NotEditable
-from services.messaging.core.model import Conversation, ConversationId, Message, Summary, UserId
-from services.messaging.group_commit import GroupCommit
-from services.messaging.rates import SendRates
+from services.messaging.conversations.consumer import FanOut
+from services.messaging.kernel.content import Expired, Text, Unsent
+from services.messaging.kernel.errors import InvalidField, NotEditable
+from services.messaging.kernel.model import (
+    Conversation,
+    ConversationId,
+    Message,
+    Summary,
+    UserId,
+)
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import SendRequest
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.messages import load_message
 from services.messaging.relations.core.reports import Reason, ReportRequest
 from services.messaging.relations.service import RelationLimits, Reports
-from services.messaging.relations.store import PostgresReports
-from services.messaging.service import AccountSyncRequest, Limits, Messaging, SendRequest
+from services.messaging.relations.sql.store import PostgresReports
+from services.messaging.search.consumer import SearchIndex
+from services.messaging.sync.service import AccountSyncRequest
 from services.messaging.vanishing.service import Vanishing
-from services.messaging.vanishing.store import PostgresSweepStore
+from services.messaging.vanishing.sql import PostgresSweepStore
+from services.messaging.wire.storage import is_said
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -36,6 +44,7 @@ from tests.support.account_town import Town
 from tests.support.bus import MemoryPublisher
 from tests.support.canaries import where
 from tests.support.db import connected
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_store import ALICE, BOB, CAROL, founded
 from tests.support.poll import Poll, know_polls
 
@@ -49,32 +58,39 @@ class Lives:
     def __init__(self, town: Town) -> None:
         self.town, self.database, self.clock = town, town.database, town.clock
         self.sends = GroupCommit(town.store, 100)
-        self.messaging = Messaging(town.store, self.sends, SendRates(), town.clock, new_id, Limits())
+        cases = Cases(town.store, self.sends, SendRates(), town.clock, new_id)
+        self.messages, self.sync, self.search = cases.messages, cases.sync, cases.search
+        self.conversations = cases.conversations
         self.vanishing = Vanishing(town.store, town.clock, new_id)
         self.sweeps = PostgresSweepStore(town.database, town.relay, new_id)
         self.reports = Reports(
-            town.store, PostgresReports(town.database), town.clock, new_id, RelationLimits(reports_per_day=9)
+            town.store,
+            town.store,
+            PostgresReports(town.database),
+            town.clock,
+            new_id,
+            RelationLimits(reports_per_day=9),
         )
 
-    async def ask(self, room: Conversation, sender: UserId = ALICE, key: str = "poll") -> Message:
+    async def ask(self, conversation: Conversation, sender: UserId = ALICE, key: str = "poll") -> Message:
         """A poll is sent, and everything of it is indexed."""
-        message = await self.messaging.send(sender, str(room.id), SendRequest(key, POLL))
+        message = await self.messages.send(sender, str(conversation.id), SendRequest(key, POLL))
         await self.hear()
         return message
 
     async def hear(self) -> list[events_pb2.ConversationEvent]:
         """The search takes what was told since the last time."""
         events = await self.town.database_events()
-        await SearchIndex(self.messaging).handle(records(events))
+        await SearchIndex(self.town.store).handle(records(events))
         return events
 
     async def found(self, user: UserId = BOB) -> list[object]:
-        messages, _ = await self.messaging.search(user, "canaryquestion", "", 0, "")
+        messages, _ = await self.search.search(user, "canaryquestion", "", 0, "")
         return [message.content for message in messages]
 
-    async def summary(self, user: UserId, room: Conversation) -> Summary:
-        listed = await self.messaging.list_conversations(user, 0, "")
-        return next(item for item in listed.items if item.conversation.id == room.id)
+    async def summary(self, user: UserId, conversation: Conversation) -> Summary:
+        listed = await self.sync.list_conversations(user, 0, "")
+        return next(item for item in listed.items if item.conversation.id == conversation.id)
 
     async def places(self, word: str = "canaryquestion") -> set[tuple[str, str]]:
         await self.town.database_events()
@@ -107,46 +123,46 @@ async def lives(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 
 async def test_it_is_sent_once_counted_told_listed_and_synced(lives: Lives) -> None:
-    room = lives.town.pair
-    token = (await lives.messaging.list_conversations(BOB, 0, "")).sync_token
+    conversation = lives.town.pair
+    token = (await lives.sync.list_conversations(BOB, 0, "")).sync_token
     before = stored()
-    sent = await lives.messaging.send(ALICE, str(room.id), SendRequest("poll", POLL))
-    again = await lives.messaging.send(ALICE, str(room.id), SendRequest("poll", POLL))
+    sent = await lives.messages.send(ALICE, str(conversation.id), SendRequest("poll", POLL))
+    again = await lives.messages.send(ALICE, str(conversation.id), SendRequest("poll", POLL))
     assert again.id == sent.id
     assert stored() == before + 1
     (event,) = await lives.hear()
     assert event.message_sent.message.call.call_id == QUESTION
-    (listed, *_), _ = await lives.messaging.list_messages(BOB, str(room.id), 0, 1)
+    (listed, *_), _ = await lives.messages.list_messages(BOB, str(conversation.id), 0, 1)
     assert (listed.content, listed.seq) == (POLL, sent.seq)
-    catchup, _ = await lives.messaging.sync_account(BOB, AccountSyncRequest(token))
+    catchup, _ = await lives.sync.sync_account(BOB, AccountSyncRequest(token))
     assert [message.content for delta in catchup.deltas for message in delta.messages][-1] == POLL
-    assert (await lives.summary(BOB, room)).last_message == listed
+    assert (await lives.summary(BOB, conversation)).last_message == listed
 
 
 async def test_it_counts_as_unread_can_be_reacted_to_and_not_be_edited(lives: Lives) -> None:
-    room = lives.town.pair
-    before = (await lives.summary(BOB, room)).own.unread
-    sent = await lives.ask(room)
-    assert (await lives.summary(BOB, room)).own.unread == before + 1
-    reacted = await lives.messaging.set_reaction(BOB, str(room.id), sent.seq, "👍", present=True)
+    conversation = lives.town.pair
+    before = (await lives.summary(BOB, conversation)).own.unread
+    sent = await lives.ask(conversation)
+    assert (await lives.summary(BOB, conversation)).own.unread == before + 1
+    reacted = await lives.messages.set_reaction(BOB, str(conversation.id), sent.seq, "👍", present=True)
     assert [reaction.emoji for reaction in reacted.reactions] == ["👍"]
     with pytest.raises(NotEditable):
-        await lives.messaging.edit_message(ALICE, str(room.id), sent.seq, Text("no"))
+        await lives.messages.edit_message(ALICE, str(conversation.id), sent.seq, Text("no"))
 
 
 async def test_its_files_are_those_that_it_names_which_are_none(lives: Lives) -> None:
     request = SendRequest("poll", POLL, attachment_ids=[str(new_id(lives.clock.now()))])
     with pytest.raises(InvalidField, match="files that the content names"):
-        await lives.messaging.send(ALICE, str(lives.town.pair.id), request)
+        await lives.messages.send(ALICE, str(lives.town.pair.id), request)
     with pytest.raises(InvalidField, match="not sent so"):
-        await lives.messaging.send(ALICE, str(lives.town.pair.id), SendRequest("gone", Unsent()))
+        await lives.messages.send(ALICE, str(lives.town.pair.id), SendRequest("gone", Unsent()))
 
 
 async def test_it_is_found_until_it_is_unsent_and_then_nothing_of_it_is_kept(lives: Lives) -> None:
     sent = await lives.ask(lives.town.pair)
     assert await lives.found() == [POLL]
     assert await lives.places() == {("messages", "body"), ("messages", "content"), ("message_words", "words")}
-    unsent = await lives.messaging.unsend_message(ALICE, str(lives.town.pair.id), sent.seq)
+    unsent = await lives.messages.unsend_message(ALICE, str(lives.town.pair.id), sent.seq)
     assert unsent.content == Unsent()
     await lives.hear()
     assert await lives.found() == []
@@ -154,11 +170,11 @@ async def test_it_is_found_until_it_is_unsent_and_then_nothing_of_it_is_kept(liv
 
 
 async def test_it_vanishes(lives: Lives) -> None:
-    room = lives.town.pair
-    await lives.vanishing.set_vanishing(ALICE, str(room.id), timedelta(minutes=5))
-    sent = await lives.ask(room)
+    conversation = lives.town.pair
+    await lives.vanishing.set_vanishing(ALICE, str(conversation.id), timedelta(minutes=5))
+    sent = await lives.ask(conversation)
     lives.clock.advance(300)
-    (shown, *_), _ = await lives.messaging.list_messages(BOB, str(room.id), 0, 1)
+    (shown, *_), _ = await lives.messages.list_messages(BOB, str(conversation.id), 0, 1)
     assert (shown.seq, shown.content) == (sent.seq, Expired())
     assert await lives.places() != set()
     assert await lives.sweeps.expire_due(lives.clock.now(), 10) == 1
@@ -205,19 +221,19 @@ async def delete(lives: Lives, user: UserId) -> None:
 
 
 async def test_in_requests_it_is_shown_withheld_live_and_when_one_looks(lives: Lives) -> None:
-    room = await founded(lives.town.store, lives.clock, "asked", BOB, CAROL)
+    conversation = await founded(lives.town.store, lives.clock, "asked", BOB, CAROL)
     await lives.town.database_events()
     async with lives.database.connection() as connection:
         await connection.execute(
-            "UPDATE members SET request = 'pending' WHERE conversation_id = $1 AND user_id = $2", room.id, CAROL
+            "UPDATE members SET request = 'pending' WHERE conversation_id = $1 AND user_id = $2", conversation.id, CAROL
         )
-    await lives.messaging.send(ALICE, str(room.id), SendRequest("poll", POLL))
+    await lives.messages.send(ALICE, str(conversation.id), SendRequest("poll", POLL))
     publisher = MemoryPublisher()
-    await FanOut(lives.messaging, publisher).handle(records(await lives.town.database_events()))
+    await FanOut(lives.town.store, publisher).handle(records(await lives.town.database_events()))
     told = [presence.Delivery.FromString(record.value or b"") for record in publisher.records]
     assert {one.user_id: b"carola" in one.frame for one in told} == {ALICE: True, BOB: True, CAROL: False}
     assert all(QUESTION.encode() in one.frame for one in told)
-    (shown, *_), _ = await lives.messaging.list_messages(CAROL, str(room.id), 0, 1)
+    (shown, *_), _ = await lives.messages.list_messages(CAROL, str(conversation.id), 0, 1)
     assert shown.content == Poll(QUESTION)
 
 
@@ -237,21 +253,21 @@ async def test_what_was_there_before_is_read_as_it_was(database_url: str, tmp_pa
     for path in sorted(MIGRATIONS.glob("*.sql")):
         if path.name < "0023":
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    room = new_id(datetime.now(UTC))
+    conversation = new_id(datetime.now(UTC))
     async with asyncpg.create_pool(database_url, min_size=1, max_size=1) as pool:
         await migrate(pool, tmp_path)
         await pool.execute(
             "INSERT INTO conversations (id, kind, pair_key, active_at, created_at)"
             " VALUES ($1, 'direct', 'a b', now(), now())",
-            room,
+            conversation,
         )
         for seq, kind in enumerate(("text", "unsent", "expired"), start=1):
             await pool.execute(
                 "INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body)"
                 " VALUES ($1, $2, $3, 'a', $4, now(), $5, '')",
-                *(room, seq, new_id(datetime.now(UTC)), str(seq), kind),
+                *(conversation, seq, new_id(datetime.now(UTC)), str(seq), kind),
             )
         await migrate(pool, MIGRATIONS)
         async with pool.acquire() as connection:
-            found = [await rows.load_message(connection, ConversationId(room), seq) for seq in (1, 2, 3)]
+            found = [await load_message(connection, ConversationId(conversation), seq) for seq in (1, 2, 3)]
     assert [message and message.content for message in found] == [Text(""), Unsent(), Expired()]

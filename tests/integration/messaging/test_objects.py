@@ -11,10 +11,10 @@ from aiohttp import web
 from yarl import URL
 
 from services.messaging.attachments.clients import S3Objects
+from services.messaging.attachments.core.file_types import HEAD_BYTES
 from services.messaging.attachments.ports import ObjectStore
 from services.messaging.config import ObjectsConfig
-from services.messaging.core.errors import ObjectsUnavailable
-from services.messaging.core.file_types import HEAD_BYTES
+from services.messaging.kernel.errors import ObjectsUnavailable
 from services.runtime.clock import SystemClock
 from tests.support.attachments import OBJECTS_KEY, MemoryObjects, object_server, s3_objects
 from tests.support.clock import ManualClock

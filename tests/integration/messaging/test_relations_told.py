@@ -11,16 +11,14 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.core.model import Conversation, ConversationId, UserId
-from services.messaging.core.request import Request
-from services.messaging.deliveries import direct_deliveries
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings as GroupSettings
-from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.kernel.model import Conversation, ConversationId, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.core.graph import Fact, FactKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.relations.store import PostgresRelations
-from services.messaging.store import PostgresStore
+from services.messaging.wire.deliveries import direct_deliveries
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -29,6 +27,7 @@ from services.runtime.postgres.outbox import SHARDS, OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, opened, quota, stamp, text
 
 PENDING, DECLINED = messages_pb2.REQUEST_STATE_PENDING, messages_pb2.REQUEST_STATE_DECLINED
@@ -66,9 +65,9 @@ class Town:
     async def waiting(self) -> Conversation:
         """Alice's conversation with Bob, in his Requests; all of it told."""
         await self.relations.change_settings(BOB, SettingsChange(messages=Audience.FOLLOWED), self.clock.now())
-        room = await opened(self.store, self.clock)
+        conversation = await opened(self.store, self.clock)
         await self.told()
-        return room
+        return conversation
 
 
 @pytest.fixture
@@ -105,10 +104,10 @@ async def test_of_a_block_both_gateways_hear_and_only_the_blockers_devices_read(
 
 
 async def test_other_services_hear_of_a_pair_that_a_block_closed_and_of_nothing_more(town: Town) -> None:
-    room = await opened(town.store, town.clock)
+    conversation = await opened(town.store, town.clock)
     assert await town.closed() == []
     await town.relations.block(BOB, ALICE, 9, town.clock.now())
-    assert await town.closed() == [str(room.id)]
+    assert await town.closed() == [str(conversation.id)]
     # It is closed already; the other's block and the network's change nothing.
     await town.relations.block(ALICE, BOB, 9, town.clock.now())
     await town.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, town.clock.now())])
@@ -120,7 +119,7 @@ async def test_other_services_hear_of_a_pair_that_a_block_closed_and_of_nothing_
     assert await town.closed() == []
     town.clock.advance(1)
     await town.relations.learn([Fact(FactKind.BLOCKS, ALICE, BOB, True, town.clock.now())])
-    assert await town.closed() == [str(room.id)]
+    assert await town.closed() == [str(conversation.id)]
     # They have no conversation.
     await town.relations.block(CAROL, BOB, 9, town.clock.now())
     assert await town.closed() == []
@@ -152,8 +151,8 @@ async def test_a_follow_is_told_where_presence_depends_on_it(town: Town) -> None
 async def test_a_device_knows_that_a_conversation_waits_before_it_hears_of_it(town: Town) -> None:
     await town.relations.change_settings(BOB, SettingsChange(messages=Audience.FOLLOWED), town.clock.now())
     await town.told()
-    room = await opened(town.store, town.clock)
-    await town.store.append([text(town.clock, room, "1")])
+    conversation = await opened(town.store, town.clock)
+    await town.store.append([text(town.clock, conversation, "1")])
     bobs = [event_of(delivery) for delivery in await town.told() if delivery.user_id == BOB]
     assert [event.WhichOneof("event") for event in bobs] == ["own_state", "conversation", "message"]
     assert bobs[0].own_state.own_state.request == PENDING
@@ -164,55 +163,55 @@ async def test_those_with_whom_a_group_waits_know_it_first(town: Town) -> None:
     made = groups.create_group(
         ConversationId(UUID(int=7)), ALICE, [BOB], GroupSettings("Trip"), town.clock.now(), {BOB: Request.PENDING}
     )
-    room = await town.store.create_group(made, "k", stamp(town.clock), quota(town.clock))
+    conversation = await town.store.create_group(made, "k", stamp(town.clock), quota(town.clock))
     await town.store.change_group(
-        room.id,
+        conversation.id,
         lambda group: groups.add_members(group, ALICE, [CAROL], town.clock.now(), 9, {CAROL: Request.PENDING}),
         stamp(town.clock),
     )
     await town.relay.publish_shards(range(SHARDS))
     ordered = [(record.topic, record.key.decode()) for record in town.publisher.records]
-    news = ("messaging.events.v1", str(room.id))
+    news = ("messaging.events.v1", str(conversation.id))
     assert ordered == [("delivery.v1", BOB), news, news, ("delivery.v1", CAROL), news, news]
 
 
 async def test_accepting_is_told_to_ones_own_devices_and_has_the_others_gateways_ask_anew(town: Town) -> None:
-    room = await town.waiting()
-    await town.relations.accept(room.id, BOB, town.clock.now())
+    conversation = await town.waiting()
+    await town.relations.accept(conversation.id, BOB, town.clock.now())
     told = await town.told()
     assert changes(told) == {(BOB, "own_state"), (ALICE, "")}
     assert [event_of(one).own_state.own_state.request for one in told if one.user_id == BOB] == [LET_IN]
-    await town.relations.accept(room.id, BOB, town.clock.now())
+    await town.relations.accept(conversation.id, BOB, town.clock.now())
     assert await town.told() == []
 
 
 async def test_declining_is_told_to_ones_own_devices_alone_and_later_messages_to_none_of_them(town: Town) -> None:
-    room = await town.waiting()
-    await town.relations.decline(room.id, BOB, town.clock.now())
+    conversation = await town.waiting()
+    await town.relations.decline(conversation.id, BOB, town.clock.now())
     told = await town.told()
     assert changes(told) == {(BOB, "own_state")}
     assert event_of(told[0]).own_state.own_state.request == DECLINED
-    await town.store.append([text(town.clock, room, "1")])
+    await town.store.append([text(town.clock, conversation, "1")])
     assert [delivery.user_id for delivery in await town.told()] == [ALICE]
 
 
 async def test_who_writes_in_what_was_declined_hears_of_it_again(town: Town) -> None:
-    room = await town.waiting()
-    await town.relations.decline(room.id, BOB, town.clock.now())
+    conversation = await town.waiting()
+    await town.relations.decline(conversation.id, BOB, town.clock.now())
     await town.told()
-    await town.store.append([text(town.clock, room, "1", BOB)])
+    await town.store.append([text(town.clock, conversation, "1", BOB)])
     bobs = [event_of(delivery) for delivery in await town.told() if delivery.user_id == BOB]
     assert {event.WhichOneof("event") for event in bobs} == {"own_state", "message"}
 
 
 async def test_reading_a_request_or_under_a_block_is_told_to_ones_own_devices_alone(town: Town) -> None:
-    room = await town.waiting()
-    await town.store.append([text(town.clock, room, str(number)) for number in range(2)])
+    conversation = await town.waiting()
+    await town.store.append([text(town.clock, conversation, str(number)) for number in range(2)])
     await town.told()
-    await town.receipts.move_read_cursor(room.id, BOB, 1, town.clock.now())
+    await town.receipts.move_read_cursor(conversation.id, BOB, 1, town.clock.now())
     assert {delivery.user_id for delivery in await town.told()} == {BOB}
-    await town.relations.accept(room.id, BOB, town.clock.now())
+    await town.relations.accept(conversation.id, BOB, town.clock.now())
     await town.relations.block(ALICE, BOB, 9, town.clock.now())
     await town.told()
-    await town.receipts.move_read_cursor(room.id, BOB, 2, town.clock.now())
+    await town.receipts.move_read_cursor(conversation.id, BOB, 2, town.clock.now())
     assert {delivery.user_id for delivery in await town.told()} == {BOB}

@@ -11,13 +11,13 @@ from aiohttp import web
 from yarl import URL
 
 from services.messaging.attachments.clients import S3Objects
-from services.messaging.attachments.core import Upload, UploadPolicy
+from services.messaging.attachments.core.uploads import Upload, UploadPolicy
 from services.messaging.attachments.scanner import WebhookScanner
-from services.messaging.attachments.scanning import Scans
-from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core.errors import AttachmentNotScanned, AttachmentRefused
-from services.messaging.core.model import Attachment, ConversationId, DraftKey
+from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.attachments.service.scanning import Scans
+from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused
+from services.messaging.kernel.model import Attachment, ConversationId, DraftKey
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig
@@ -115,7 +115,9 @@ async def sender(database_url: str, tmp_path: Path, fetching: tuple[Fetching, We
         scans = Scans(uploads, objects, scanner, CLOCK, timedelta(seconds=DEADLINE_S))
         running = asyncio.create_task(scans.run())
         policy = UploadPolicy()
-        yield Sender(Attachments(uploads, MemoryStore(), objects, CLOCK, new_id, policy, wake_scans=scans.wake))
+        yield Sender(
+            Attachments(uploads, MemoryStore(), MemoryStore(), objects, CLOCK, new_id, policy, wake_scans=scans.wake)
+        )
         running.cancel()
 
 

@@ -4,12 +4,20 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from services.messaging.core.content import CallOutcome, CallRecord, Text
-from services.messaging.core.errors import ConversationNotFound
-from services.messaging.core.model import ConversationId, Cursor, Draft, Message, MessageId, PageMark, UserId
-from services.messaging.ports import Store
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text
+from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.model import (
+    ConversationId,
+    Cursor,
+    Draft,
+    Message,
+    MessageId,
+    PageMark,
+    UserId,
+)
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import (
     ALICE,
     BOB,
@@ -34,32 +42,34 @@ async def test_a_pair_has_one_conversation_even_in_a_race(store: Store, clock: M
 
 
 async def test_messages_are_numbered_without_gaps_and_come_back_as_they_were(store: Store, clock: ManualClock) -> None:
-    room = await opened(store, clock)
+    conversation = await opened(store, clock)
     record = CallRecord(UUID(int=9), True, CallOutcome.COMPLETED, timedelta(seconds=83), (ALICE, BOB))
-    call = Draft(MessageId(new_id(clock.now())), room.id, BOB, "call", clock.now(), record)
-    outcomes = await store.append([text(clock, room, "a"), call, text(clock, room, "b", BOB)])
+    call = Draft(MessageId(new_id(clock.now())), conversation.id, BOB, "call", clock.now(), record)
+    outcomes = await store.append([text(clock, conversation, "a"), call, text(clock, conversation, "b", BOB)])
     assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [1, 2, 3]
-    assert list(await store.list_messages(room.id, 0, None, 10)) == list(reversed(outcomes))
-    found = await store.find_conversation(room.id)
+    assert list(await store.list_messages(conversation.id, 0, None, 10)) == list(reversed(outcomes))
+    found = await store.find_conversation(conversation.id)
     assert found is not None
     assert found.last_seq == 3
 
 
 async def test_a_repeated_key_gives_the_first_message(store: Store, clock: ManualClock) -> None:
-    room = await opened(store, clock)
-    first = (await store.append([text(clock, room, "k")]))[0]
+    conversation = await opened(store, clock)
+    first = (await store.append([text(clock, conversation, "k")]))[0]
     clock.advance(5)
-    again = await store.append([text(clock, room, "k"), text(clock, room, "k"), text(clock, room, "other")])
+    again = await store.append(
+        [text(clock, conversation, "k"), text(clock, conversation, "k"), text(clock, conversation, "other")]
+    )
     assert again[:2] == [first, first]
     assert isinstance(again[2], Message)
     assert again[2].seq == 2
 
 
 async def test_concurrent_retries_store_one_message(store: Store, clock: ManualClock) -> None:
-    room = await opened(store, clock)
-    outcomes = await asyncio.gather(*(store.append([text(clock, room, "k")]) for _ in range(8)))
+    conversation = await opened(store, clock)
+    outcomes = await asyncio.gather(*(store.append([text(clock, conversation, "k")]) for _ in range(8)))
     assert len({message.id for batch in outcomes for message in batch if isinstance(message, Message)}) == 1
-    found = await store.find_conversation(room.id)
+    found = await store.find_conversation(conversation.id)
     assert found is not None
     assert found.last_seq == 1
 
@@ -67,27 +77,29 @@ async def test_concurrent_retries_store_one_message(store: Store, clock: ManualC
 async def test_concurrent_batches_over_the_same_conversations_neither_deadlock_nor_leave_gaps(
     store: Store, clock: ManualClock
 ) -> None:
-    rooms = [await opened(store, clock, ALICE, UserId(f"peer{number}")) for number in range(4)]
-    batches = [[text(clock, rooms[(turn + step) % 4], f"{turn}-{step}") for step in range(4)] for turn in range(12)]
+    conversations = [await opened(store, clock, ALICE, UserId(f"peer{number}")) for number in range(4)]
+    batches = [
+        [text(clock, conversations[(turn + step) % 4], f"{turn}-{step}") for step in range(4)] for turn in range(12)
+    ]
     await asyncio.gather(*(store.append(batch) for batch in batches))
-    for room in rooms:
-        seqs = [message.seq for message in await store.list_messages(room.id, 0, None, 100)]
+    for conversation in conversations:
+        seqs = [message.seq for message in await store.list_messages(conversation.id, 0, None, 100)]
         assert seqs == list(range(12, 0, -1))
 
 
 async def test_who_is_not_in_it_and_what_is_not_there_is_refused(store: Store, clock: ManualClock) -> None:
-    room = await opened(store, clock)
+    conversation = await opened(store, clock)
     nowhere = Draft(MessageId(new_id(clock.now())), ConversationId(UUID(int=5)), ALICE, "k", clock.now(), Text("x"))
-    outcomes = await store.append([text(clock, room, "k", CAROL), nowhere])
+    outcomes = await store.append([text(clock, conversation, "k", CAROL), nowhere])
     assert isinstance(outcomes[0], ConversationNotFound)
     assert isinstance(outcomes[1], ConversationNotFound)
     assert await store.find_conversation(ConversationId(UUID(int=5))) is None
 
 
 async def test_history_pages_begin_below_a_number(store: Store, clock: ManualClock) -> None:
-    room = await opened(store, clock)
-    await fill(store, clock, room, 6)
-    page = await store.list_messages(room.id, 0, 4, 2)
+    conversation = await opened(store, clock)
+    await fill(store, clock, conversation, 6)
+    page = await store.list_messages(conversation.id, 0, 4, 2)
     assert [message.seq for message in page] == [3, 2]
 
 
@@ -109,9 +121,9 @@ async def test_conversations_are_listed_by_activity(store: Store, clock: ManualC
 
 async def test_sync_gives_what_the_cursors_lack_in_order(store: Store, clock: ManualClock) -> None:
     known, new, current = [await opened(store, clock, ALICE, UserId(f"peer{number}")) for number in range(3)]
-    for room, count in ((known, 5), (new, 4), (current, 2)):
+    for conversation, count in ((known, 5), (new, 4), (current, 2)):
         clock.advance(1)
-        await fill(store, clock, room, count)
+        await fill(store, clock, conversation, count)
     deltas = await store.sync(ALICE, {known.id: Cursor(2), current.id: Cursor(2)}, None, 3, 100, clock.now())
     assert [(delta.conversation.id, [m.seq for m in delta.messages], delta.has_more) for delta in deltas] == [
         (known.id, [3, 4, 5], False),

@@ -5,16 +5,21 @@ from uuid import uuid4
 
 import pytest
 
-from services.messaging.core.account_sync import AccountCatchup, Mark, SyncToken, cut_page, token_at
-from services.messaging.core.errors import SyncTokenUnknown
-from services.messaging.core.model import Conversation, ConversationId, Cursor, UserId
-from services.messaging.core.own_state import OwnChange
-from services.messaging.core.request import Request
-from services.messaging.ports import Store
+from services.messaging.kernel.errors import SyncTokenUnknown
+from services.messaging.kernel.model import Conversation, ConversationId, Cursor, UserId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.kernel.request import Request
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.relations.ports import RelationStore
+from services.messaging.sync.core.account import (
+    AccountCatchup,
+    Mark,
+    SyncToken,
+    cut_page,
+    token_at,
+)
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fill, founded, left, opened, text
 
 MOST_BYTES = 1_000_000
@@ -39,7 +44,7 @@ def ids(catchup: AccountCatchup) -> set[ConversationId]:
     return {delta.conversation.id for delta in catchup.deltas}
 
 
-async def rooms_of(store: Store, clock: ManualClock, count: int) -> list[Conversation]:
+async def conversations_of(store: Store, clock: ManualClock, count: int) -> list[Conversation]:
     return [await opened(store, clock, ALICE, UserId(f"peer{number:02}")) for number in range(count)]
 
 
@@ -48,8 +53,8 @@ def crowd(count: int) -> list[UserId]:
 
 
 async def test_an_empty_token_brings_everything_in_pages_that_end(store: Store, clock: ManualClock) -> None:
-    rooms = await rooms_of(store, clock, 7)
-    await fill(store, clock, rooms[3], 12)
+    conversations = await conversations_of(store, clock, 7)
+    await fill(store, clock, conversations[3], 12)
     seen: list[ConversationId] = []
     catchup = await page(store, clock, None, size=3)
     seen += [delta.conversation.id for delta in catchup.deltas]
@@ -57,32 +62,32 @@ async def test_an_empty_token_brings_everything_in_pages_that_end(store: Store, 
         catchup = await page(store, clock, catchup.token, size=3)
         assert len(catchup.deltas) <= 3
         seen += [delta.conversation.id for delta in catchup.deltas]
-    assert sorted(seen) == sorted(room.id for room in rooms)
-    (delta,) = (await page(store, clock, None, {rooms[3].id: Cursor(0)}, size=1)).deltas
+    assert sorted(seen) == sorted(conversation.id for conversation in conversations)
+    (delta,) = (await page(store, clock, None, {conversations[3].id: Cursor(0)}, size=1)).deltas
     assert [message.seq for message in delta.messages] == list(range(3, 13))
 
 
 async def test_a_token_brings_what_changed_since_and_nothing_else(store: Store, clock: ManualClock) -> None:
-    rooms = await rooms_of(store, clock, 7)
+    conversations = await conversations_of(store, clock, 7)
     token = await current(store)
-    await fill(store, clock, rooms[2], 3)
+    await fill(store, clock, conversations[2], 3)
     catchup = await page(store, clock, token)
-    assert ids(catchup) == {rooms[2].id}
+    assert ids(catchup) == {conversations[2].id}
     assert not catchup.has_more
     # Of one that was not named, the newest messages.
     assert [message.seq for message in catchup.deltas[0].messages] == [1, 2, 3]
-    assert not ids(await page(store, clock, catchup.token)) - {rooms[2].id}
+    assert not ids(await page(store, clock, catchup.token)) - {conversations[2].id}
 
 
 async def test_what_changes_between_the_pages_is_told_by_the_later_ones(store: Store, clock: ManualClock) -> None:
     """A device may stop between two pages, and go on with the token another day: nothing else says what it missed."""
-    rooms = await rooms_of(store, clock, 8)
-    for begun in (None, SyncToken((await current(store)).epoch, Mark(-1, rooms[0].id))):
+    conversations = await conversations_of(store, clock, 8)
+    for begun in (None, SyncToken((await current(store)).epoch, Mark(-1, conversations[0].id))):
         catchup = await page(store, clock, begun, size=2)
-        told = [room for room in rooms if room.id in ids(catchup)]
-        later = [room for room in rooms if room.id not in ids(catchup)]
-        for room in (told[0], later[0]):
-            await fill(store, clock, room, 1)
+        told = [conversation for conversation in conversations if conversation.id in ids(catchup)]
+        later = [conversation for conversation in conversations if conversation.id not in ids(catchup)]
+        for conversation in (told[0], later[0]):
+            await fill(store, clock, conversation, 1)
         await store.change_own_state(told[1].id, ALICE, OwnChange(pinned=True), clock.now())
         await store.change_own_state(later[1].id, ALICE, OwnChange(pinned=True), clock.now())
         group = await founded(store, clock, f"k{begun}", BOB)
@@ -94,11 +99,11 @@ async def test_what_changes_between_the_pages_is_told_by_the_later_ones(store: S
             newest |= {delta.conversation.id: delta for delta in catchup.deltas}
             pages += 1
         assert pages <= 8
-        assert newest.keys() == {group.id, *(room.id for room in rooms)}
-        for room in (told[0], later[0], later[2]):
-            found = await store.find_conversation(room.id)
+        assert newest.keys() == {group.id, *(conversation.id for conversation in conversations)}
+        for conversation in (told[0], later[0], later[2]):
+            found = await store.find_conversation(conversation.id)
             assert found is not None
-            assert newest[room.id].conversation.last_seq == found.last_seq
+            assert newest[conversation.id].conversation.last_seq == found.last_seq
         assert newest[told[1].id].own.pinned
         assert newest[later[1].id].own.pinned
         # And who goes meanwhile.
@@ -112,15 +117,15 @@ async def test_what_changes_between_the_pages_is_told_by_the_later_ones(store: S
 
 
 async def test_named_conversations_lack_nothing_between(store: Store, clock: ManualClock) -> None:
-    room, other = await rooms_of(store, clock, 2)
-    await fill(store, clock, room, 30)
+    conversation, other = await conversations_of(store, clock, 2)
+    await fill(store, clock, conversation, 30)
     token = await current(store)
-    catchup = await page(store, clock, token, {room.id: Cursor(4), other.id: Cursor(0)})
+    catchup = await page(store, clock, token, {conversation.id: Cursor(4), other.id: Cursor(0)})
     (delta,) = catchup.deltas
     assert ([message.seq for message in delta.messages], delta.has_more) == (list(range(5, 15)), True)
     # Of one that the device has all messages of, what else there is: it may know it by its messages alone.
     await fill(store, clock, other, 1)
-    (delta,) = (await page(store, clock, token, {room.id: Cursor(30), other.id: Cursor(1)})).deltas
+    (delta,) = (await page(store, clock, token, {conversation.id: Cursor(30), other.id: Cursor(1)})).deltas
     assert (delta.conversation.id, list(delta.messages), delta.has_more) == (other.id, [], False)
     # In the page that tells it as a named one, it is told once.
     (delta,) = (await page(store, clock, token, {other.id: Cursor(0)})).deltas
@@ -128,19 +133,22 @@ async def test_named_conversations_lack_nothing_between(store: Store, clock: Man
 
 
 async def test_more_named_ones_than_a_page_holds_come_before_the_rest(store: Store, clock: ManualClock) -> None:
-    rooms = await rooms_of(store, clock, 5)
+    conversations = await conversations_of(store, clock, 5)
     token = await current(store)
-    for room in rooms:
+    for conversation in conversations:
         clock.advance(1)
-        await fill(store, clock, room, 1)
-    cursors = {room.id: Cursor(0) for room in rooms[:4]}
+        await fill(store, clock, conversation, 1)
+    cursors = {conversation.id: Cursor(0) for conversation in conversations[:4]}
     first = await page(store, clock, token, cursors, size=3)
-    assert ([delta.conversation.id for delta in first.deltas], first.has_more) == ([r.id for r in rooms[:3]], True)
+    assert ([delta.conversation.id for delta in first.deltas], first.has_more) == (
+        [r.id for r in conversations[:3]],
+        True,
+    )
     cursors |= {delta.conversation.id: delta.cursor for delta in first.deltas}
     second = await page(store, clock, first.token, cursors, size=3)
-    assert ids(second) >= {rooms[3].id}
-    third = await page(store, clock, second.token, cursors | {rooms[3].id: Cursor(1)}, size=3)
-    assert rooms[4].id in ids(second) | ids(third)
+    assert ids(second) >= {conversations[3].id}
+    third = await page(store, clock, second.token, cursors | {conversations[3].id: Cursor(1)}, size=3)
+    assert conversations[4].id in ids(second) | ids(third)
     assert not third.has_more
 
 
@@ -173,11 +181,11 @@ async def test_who_leaves_is_removed_or_declines_hears_that_it_is_gone(
 async def test_cursors_of_others_and_own_state_are_told(
     store: Store, receipts: ReceiptStore, clock: ManualClock
 ) -> None:
-    read, got, kept, still = await rooms_of(store, clock, 4)
-    for room in (read, got, kept, still):
-        await fill(store, clock, room, 2)
+    read, got, kept, still = await conversations_of(store, clock, 4)
+    for conversation in (read, got, kept, still):
+        await fill(store, clock, conversation, 2)
     token = await current(store)
-    has_all = {room.id: Cursor(2) for room in (read, got, kept, still)}
+    has_all = {conversation.id: Cursor(2) for conversation in (read, got, kept, still)}
     await receipts.move_read_cursor(read.id, UserId("peer00"), 2, clock.now())
     await receipts.move_delivered_cursors(UserId("peer01"), {got.id: 2}, clock.now(), 32)
     await store.change_own_state(kept.id, ALICE, OwnChange(pinned=True), clock.now())
@@ -232,20 +240,20 @@ async def test_a_group_that_grows_large_loses_nothing(store: Store, clock: Manua
 
 
 async def test_large_and_small_conversations_are_one_list(store: Store, clock: ManualClock) -> None:
-    rooms: list[Conversation] = []
+    conversations: list[Conversation] = []
     for number in range(6):
         clock.advance(1)
         people = crowd(20) if number % 2 else crowd(2)
-        rooms.append(await founded(store, clock, f"k{number}", *people))
+        conversations.append(await founded(store, clock, f"k{number}", *people))
     clock.advance(1)
-    await fill(store, clock, rooms[1], 1)
+    await fill(store, clock, conversations[1], 1)
     rows = await store.list_conversations(ALICE, None, 10, clock.now())
-    assert [row.conversation.id for row in rows] == [rooms[n].id for n in (1, 5, 4, 3, 2, 0)]
+    assert [row.conversation.id for row in rows] == [conversations[n].id for n in (1, 5, 4, 3, 2, 0)]
 
 
 @pytest.mark.parametrize("kind", ["another epoch", "the future", "begun in the future", "a horizon in the future"])
 async def test_a_token_that_leads_nowhere_is_refused(store: Store, clock: ManualClock, kind: str) -> None:
-    await rooms_of(store, clock, 2)
+    await conversations_of(store, clock, 2)
     token = await current(store)
     ahead = Mark(token.mark.position + 1_000_000_000, token.mark.conversation_id)
     if kind == "another epoch":
@@ -261,6 +269,6 @@ async def test_a_token_that_leads_nowhere_is_refused(store: Store, clock: Manual
 
 
 async def test_cursors_alone_serve_accounts_of_a_thousand(store: Store, clock: ManualClock) -> None:
-    await rooms_of(store, clock, 4)
+    await conversations_of(store, clock, 4)
     assert not await store.has_more_conversations_than(ALICE, 4)
     assert await store.has_more_conversations_than(ALICE, 3)

@@ -5,18 +5,23 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.core import Scan, object_key
+from services.messaging.attachments.core.uploads import Scan, object_key
 from services.messaging.attachments.ports import AttachmentStore
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core import changes
-from services.messaging.core.content import Text
-from services.messaging.core.errors import AttachmentNotFound, TooManyUploads
-from services.messaging.core.model import Attachment, Conversation, Draft, Message, MessageId, UserId
-from services.messaging.ports import Store
-from services.messaging.relations.core.quotas import day_quota
+from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import AttachmentNotFound, TooManyUploads
+from services.messaging.kernel.model import (
+    Attachment,
+    Conversation,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.messages.core import changes
 from services.messaging.relations.core.reports import Reason, Report, copy_of
-from services.messaging.relations.store import PostgresReports
-from services.messaging.store import PostgresStore
+from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -26,14 +31,18 @@ from tests.support.attachments import announced
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_cases import Store
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import ALICE, BOB, fail, opened, text
 
 DAY = timedelta(days=1)
 
 
-def draft(clock: ManualClock, room: Conversation, key: str, *attachments: Attachment, sender: UserId = ALICE) -> Draft:
+def draft(
+    clock: ManualClock, conversation: Conversation, key: str, *attachments: Attachment, sender: UserId = ALICE
+) -> Draft:
     message_id = MessageId(new_id(clock.now()))
-    return Draft(message_id, room.id, sender, key, clock.now(), Text(""), attachments=attachments)
+    return Draft(message_id, conversation.id, sender, key, clock.now(), Text(""), attachments=attachments)
 
 
 async def sent(store: Store, one: Draft) -> Message:
@@ -45,16 +54,16 @@ async def sent(store: Store, one: Draft) -> Message:
 async def test_an_upload_is_found_by_its_owner_until_a_message_has_it(
     store: Store, uploads: AttachmentStore, clock: ManualClock
 ) -> None:
-    room = await opened(store, clock)
+    conversation = await opened(store, clock)
     upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
     file = upload.attachment
     assert await uploads.find_uploads(ALICE, [file.id]) == [upload]
     assert await uploads.find_uploads(BOB, [file.id]) == []
-    wanted = draft(clock, room, "k", file)
+    wanted = draft(clock, conversation, "k", file)
     assert not await uploads.is_sent(wanted.key)
     message = await sent(store, wanted)
     assert message.attachments == (file,)
-    assert await store.find_message(room.id, message.seq) == message
+    assert await store.find_message(conversation.id, message.seq) == message
     assert await uploads.is_sent(wanted.key)
     assert await uploads.find_uploads(ALICE, [file.id]) == []
 
@@ -82,75 +91,75 @@ async def test_announcing_again_moves_the_times_alone(
 async def test_of_two_messages_at_once_one_gets_the_file(
     store: Store, uploads: AttachmentStore, clock: ManualClock
 ) -> None:
-    room, other = await opened(store, clock), await opened(store, clock, ALICE, UserId("carol"))
+    conversation, other = await opened(store, clock), await opened(store, clock, ALICE, UserId("carol"))
     file = (await uploads.put_upload(announced(clock.now(), ALICE), 10)).attachment
-    same_batch = await store.append([draft(clock, room, "1", file), draft(clock, room, "2", file)])
+    same_batch = await store.append([draft(clock, conversation, "1", file), draft(clock, conversation, "2", file)])
     assert [isinstance(outcome, Message) for outcome in same_batch] == [True, False]
     file = (await uploads.put_upload(announced(clock.now(), ALICE, "u2"), 10)).attachment
-    wanted = [draft(clock, place, f"r{number}", file) for number, place in enumerate((room, other) * 3)]
+    wanted = [draft(clock, place, f"r{number}", file) for number, place in enumerate((conversation, other) * 3)]
     outcomes = [outcome for (outcome,) in await asyncio.gather(*(store.append([one]) for one in wanted))]
     assert len([outcome for outcome in outcomes if isinstance(outcome, Message)]) == 1
     assert len([outcome for outcome in outcomes if isinstance(outcome, AttachmentNotFound)]) == 5
 
 
-async def test_unsending_forgets_the_files_and_dooms_their_objects(
+async def test_unsending_forgets_the_files_and_queues_their_objects_for_deletion(
     store: Store, uploads: AttachmentStore, clock: ManualClock
 ) -> None:
-    room = await opened(store, clock)
+    conversation = await opened(store, clock)
     upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
-    message = await sent(store, draft(clock, room, "k", upload.attachment))
-    assert await uploads.claim_doomed(clock.now(), clock.now() + DAY, 10) == []
+    message = await sent(store, draft(clock, conversation, "k", upload.attachment))
+    assert await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10) == []
     await store.change_message(
-        room.id, message.seq, lambda _, found: changes.unsend(found or fail(message), ALICE), clock.now()
+        conversation.id, message.seq, lambda _, found: changes.unsend(found or fail(message), ALICE), clock.now()
     )
-    found = await store.find_message(room.id, message.seq)
+    found = await store.find_message(conversation.id, message.seq)
     assert found is not None
     assert found.attachments == ()
-    (doomed,) = await uploads.claim_doomed(clock.now(), clock.now() + DAY, 10)
-    assert (doomed.object_key, doomed.put_until) == (object_key(upload.attachment.id), upload.put_until)
+    (pending,) = await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10)
+    assert (pending.object_key, pending.put_until) == (object_key(upload.attachment.id), upload.put_until)
 
 
 async def test_what_was_reported_keeps_its_files_for_the_moderators(database_url: str, clock: ManualClock) -> None:
     async with connected(Database(DatabaseConfig(database_url, pool_size=2), MIGRATIONS)) as database:
         store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
         uploads = PostgresAttachments(database)
-        room = await opened(store, clock)
+        conversation = await opened(store, clock)
         upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
-        message = await sent(store, draft(clock, room, "k", upload.attachment))
+        message = await sent(store, draft(clock, conversation, "k", upload.attachment))
         copies = (copy_of(message),)
         assert copies[0].attachment_ids == (str(upload.attachment.id),)
-        report = Report(new_id(clock.now()), BOB, "r", room.id, Reason.ABUSE, "", clock.now(), copies)
+        report = Report(new_id(clock.now()), BOB, "r", conversation.id, Reason.ABUSE, "", clock.now(), copies)
         await PostgresReports(database).file(report, day_quota(BOB, 5, clock.now()))
         await store.change_message(
-            room.id, message.seq, lambda _, found: changes.unsend(found or fail(message), ALICE), clock.now()
+            conversation.id, message.seq, lambda _, found: changes.unsend(found or fail(message), ALICE), clock.now()
         )
-        assert await uploads.claim_doomed(clock.now(), clock.now() + DAY, 10) == []
+        assert await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10) == []
 
 
-async def test_a_doomed_object_is_one_collectors_until_it_dies_or_puts_it_off(
+async def test_an_object_to_delete_is_one_collectors_until_it_dies_or_puts_it_off(
     store: Store, uploads: AttachmentStore, clock: ManualClock
 ) -> None:
     upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
     clock.advance(86_399)
-    assert await uploads.doom_unused(clock.now(), 10) == 0
+    assert await uploads.queue_unused(clock.now(), 10) == 0
     clock.advance(1)
-    assert await uploads.doom_unused(clock.now(), 10) == 1
-    assert await uploads.doom_unused(clock.now(), 10) == 0
+    assert await uploads.queue_unused(clock.now(), 10) == 1
+    assert await uploads.queue_unused(clock.now(), 10) == 0
     key = object_key(upload.attachment.id)
 
     async def claimed() -> list[str]:
         minute = timedelta(minutes=1)
-        return [each.object_key for each in await uploads.claim_doomed(clock.now(), clock.now() + minute, 10)]
+        return [each.object_key for each in await uploads.claim_deletes(clock.now(), clock.now() + minute, 10)]
 
     assert await claimed() == [key]
     assert await claimed() == []
     clock.advance(61)
     assert await claimed() == [key]
-    await uploads.postpone_doomed({key: clock.now() + timedelta(seconds=5)})
+    await uploads.postpone_deletes({key: clock.now() + timedelta(seconds=5)})
     assert await claimed() == []
     clock.advance(6)
     assert await claimed() == [key]
-    await uploads.forget_doomed([key])
+    await uploads.forget_deletes([key])
     clock.advance(600)
     assert await claimed() == []
 
@@ -205,12 +214,12 @@ async def test_collectors_share_what_is_to_be_done(store: Store, uploads: Attach
     for number in range(20):
         await uploads.put_upload(announced(clock.now(), ALICE, f"u{number}"), 100)
     clock.advance(86_400)
-    counts = await asyncio.gather(*(uploads.doom_unused(clock.now(), 10) for _ in range(4)))
+    counts = await asyncio.gather(*(uploads.queue_unused(clock.now(), 10) for _ in range(4)))
     while sum(counts) < 20:
-        counts.append(await uploads.doom_unused(clock.now(), 10))
-    claims = await asyncio.gather(*(uploads.claim_doomed(clock.now(), clock.now() + DAY, 10) for _ in range(4)))
+        counts.append(await uploads.queue_unused(clock.now(), 10))
+    claims = await asyncio.gather(*(uploads.claim_deletes(clock.now(), clock.now() + DAY, 10) for _ in range(4)))
     keys = [each.object_key for claim in claims for each in claim]
-    keys += [each.object_key for each in await uploads.claim_doomed(clock.now(), clock.now() + DAY, 20)]
+    keys += [each.object_key for each in await uploads.claim_deletes(clock.now(), clock.now() + DAY, 20)]
     assert len(keys) == len(set(keys)) == 20
 
 
@@ -218,12 +227,12 @@ async def test_a_text_without_files_costs_no_statement_for_them(database_url: st
     config = DatabaseConfig(database_url, pool_size=1)
     async with connected(Database(config, MIGRATIONS)) as database:
         store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
-        room = await opened(store, clock)
+        conversation = await opened(store, clock)
         said: list[str] = []
         async with database.connection() as connection:
             # The pool's one connection keeps it.
             connection.add_query_logger(lambda record: said.append(record.query))
-        await store.append([text(clock, room, "plain")])
+        await store.append([text(clock, conversation, "plain")])
     inserted = [query for query in said if "INSERT INTO messages" in query]
     assert len(inserted) == 1
     assert not [query for query in said if "attachments" in query]

@@ -8,8 +8,8 @@ import pytest
 
 from services.messaging.accounts.core import Claim, ExportCursor, Job, JobId, JobKind, Section, dump_export
 from services.messaging.accounts.ports import JobStore, LeaseLost
-from services.messaging.accounts.store import PostgresJobs
-from services.messaging.core.model import UserId
+from services.messaging.accounts.sql.store import PostgresJobs
+from services.messaging.kernel.model import UserId
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
 from tests.support.accounts import FakeJobs

@@ -4,67 +4,75 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.core import changes
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.content import Text
-from services.messaging.core.model import Conversation, Draft, Message, MessageId, UserId
-from services.messaging.core.own_state import OwnChange, OwnState
-from services.messaging.core.searching import FORM, query_of
-from services.messaging.indexing import Reindexer
-from services.messaging.ports import Store
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import (
+    Conversation,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+)
+from services.messaging.kernel.own_state import OwnChange, OwnState
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy
 from services.messaging.receipts.ports import ReceiptStore
-from services.messaging.store import PostgresStore
+from services.messaging.search.core import FORM, query_of
+from services.messaging.search.service import Reindexer
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_memory import MemoryStore
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, left, own, text
 from tests.support.search_table import SEARCH_TABLE
 
 
 async def test_what_one_sets_stays_and_is_ones_own(store: Store, clock: ManualClock) -> None:
-    room = await founded(store, clock)
+    conversation = await founded(store, clock)
     week = clock.now() + timedelta(days=7)
     for change in (OwnChange(pinned=True), OwnChange(mute_until=week), OwnChange(marked_unread=True)):
-        state = await store.change_own_state(room.id, ALICE, change, clock.now())
+        state = await store.change_own_state(conversation.id, ALICE, change, clock.now())
     assert state == OwnState(pinned=True, marked_unread=True, muted_until=week)
-    assert await own(store, clock, ALICE, room) == state
-    assert await own(store, clock, BOB, room) == OwnState()
-    assert await store.change_own_state(room.id, CAROL, OwnChange(pinned=True), clock.now()) is None
-    unmuted = await store.change_own_state(room.id, ALICE, OwnChange(mute_until=clock.now()), clock.now())
+    assert await own(store, clock, ALICE, conversation) == state
+    assert await own(store, clock, BOB, conversation) == OwnState()
+    assert await store.change_own_state(conversation.id, CAROL, OwnChange(pinned=True), clock.now()) is None
+    unmuted = await store.change_own_state(conversation.id, ALICE, OwnChange(mute_until=clock.now()), clock.now())
     assert unmuted == OwnState(pinned=True, marked_unread=True)
 
 
 async def test_unread_counts_what_others_wrote_and_still_stands(
     store: Store, receipts: ReceiptStore, clock: ManualClock
 ) -> None:
-    room = await founded(store, clock)
+    conversation = await founded(store, clock)
     sent = await store.append(
-        [text(clock, room, str(number), sender) for number, sender in enumerate([BOB, BOB, ALICE, BOB])]
+        [text(clock, conversation, str(number), sender) for number, sender in enumerate([BOB, BOB, ALICE, BOB])]
     )
-    assert [(await own(store, clock, user, room)).unread for user in (ALICE, BOB)] == [3, 1]
-    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(sent), BOB), clock.now())
-    assert (await own(store, clock, ALICE, room)).unread == 2
-    await receipts.move_read_cursor(room.id, ALICE, 3, clock.now())
-    assert (await own(store, clock, ALICE, room)).unread == 1
-    await added(store, clock, room, CAROL)
-    assert (await own(store, clock, CAROL, room)).unread == 0
+    assert [(await own(store, clock, user, conversation)).unread for user in (ALICE, BOB)] == [3, 1]
+    await store.change_message(
+        conversation.id, 2, lambda _, message: changes.unsend(message or fail(sent), BOB), clock.now()
+    )
+    assert (await own(store, clock, ALICE, conversation)).unread == 2
+    await receipts.move_read_cursor(conversation.id, ALICE, 3, clock.now())
+    assert (await own(store, clock, ALICE, conversation)).unread == 1
+    await added(store, clock, conversation, CAROL)
+    assert (await own(store, clock, CAROL, conversation)).unread == 0
 
 
-async def said(store: Store, clock: ManualClock, room: Conversation, *texts: str) -> None:
+async def said(store: Store, clock: ManualClock, conversation: Conversation, *texts: str) -> None:
     """Texts, a second apart, and findable."""
     for number, words in enumerate(texts):
         clock.advance(1)
-        draft = Draft(MessageId(new_id(clock.now())), room.id, ALICE, f"s{number}", clock.now(), Text(words))
+        draft = Draft(MessageId(new_id(clock.now())), conversation.id, ALICE, f"s{number}", clock.now(), Text(words))
         (message,) = await store.append([draft])
         assert isinstance(message, Message)
-        await store.index_words([(room.id, message.seq)])
+        await store.index_words([(conversation.id, message.seq)])
 
 
-async def found(store: Store, user: UserId, query: str, room: Conversation | None = None) -> list[int]:
-    within = room.id if room else None
+async def found(store: Store, user: UserId, query: str, conversation: Conversation | None = None) -> list[int]:
+    within = conversation.id if conversation else None
     return [message.seq for message in await store.search(user, query_of(query), within, None, 10)]
 
 
@@ -86,67 +94,69 @@ async def found(store: Store, user: UserId, query: str, room: Conversation | Non
 async def test_a_text_is_found_by_its_words_in_any_form(
     store: Store, clock: ManualClock, text_said: str, query: str
 ) -> None:
-    room = await founded(store, clock)
-    await said(store, clock, room, text_said, "something else")
+    conversation = await founded(store, clock)
+    await said(store, clock, conversation, text_said, "something else")
     assert await found(store, BOB, query) == [2]
     assert await found(store, BOB, query + " nowhere") == []
 
 
 async def test_the_newest_come_first_in_pages(store: Store, clock: ManualClock) -> None:
-    room = await founded(store, clock)
-    await said(store, clock, room, "one fish", "two fish", "red fish", "blue fish")
+    conversation = await founded(store, clock)
+    await said(store, clock, conversation, "one fish", "two fish", "red fish", "blue fish")
     first = await store.search(BOB, query_of("fish"), None, None, 3)
-    rest = await store.search(BOB, query_of("fish"), room.id, first[-1].id, 3)
+    rest = await store.search(BOB, query_of("fish"), conversation.id, first[-1].id, 3)
     assert [message.seq for message in (*first, *rest)] == [5, 4, 3, 2]
 
 
 async def test_nobody_finds_what_one_may_not_see(store: Store, clock: ManualClock) -> None:
-    room = await founded(store, clock)
+    conversation = await founded(store, clock)
     other = await founded(store, clock, "other")
-    await said(store, clock, room, "secret one")
-    await added(store, clock, room, CAROL)
-    await said(store, clock, room, "secret one", "secret two")
+    await said(store, clock, conversation, "secret one")
+    await added(store, clock, conversation, CAROL)
+    await said(store, clock, conversation, "secret one", "secret two")
     assert await found(store, CAROL, "secret") == [4]
     assert await found(store, BOB, "secret", other) == []
-    await left(store, clock, room, BOB)
+    await left(store, clock, conversation, BOB)
     assert await found(store, BOB, "secret") == []
 
 
 async def test_an_edited_text_is_found_by_its_new_words_and_an_unsent_one_not_at_all(
     store: Store, clock: ManualClock
 ) -> None:
-    room = await founded(store, clock)
-    await said(store, clock, room, "meet at noon")
+    conversation = await founded(store, clock)
+    await said(store, clock, conversation, "meet at noon")
     await store.change_message(
-        room.id,
+        conversation.id,
         2,
         lambda _, message: changes.edit(message or fail(2), ALICE, Text("meet at six"), clock.now(), ChangePolicy()),
         clock.now(),
     )
     assert await found(store, BOB, "noon") == []
-    await store.index_words([(room.id, 2)])
+    await store.index_words([(conversation.id, 2)])
     assert (await found(store, BOB, "six"), await found(store, BOB, "noon")) == ([2], [])
-    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now())
+    await store.change_message(
+        conversation.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now()
+    )
     # A late event of the sending indexes nothing.
-    await store.index_words([(room.id, 2)])
+    await store.index_words([(conversation.id, 2)])
     assert await found(store, BOB, "six") == []
 
 
 async def test_words_of_every_script_are_found_and_others_are_not(store: Store, clock: ManualClock) -> None:
-    room = await founded(store, clock)
-    await said(store, clock, room, *(case.text for case in SEARCH_TABLE))
+    conversation = await founded(store, clock)
+    await said(store, clock, conversation, *(case.text for case in SEARCH_TABLE))
     wrong = []
     for seq, case in enumerate(SEARCH_TABLE, 2):
         for query in (*case.found, *case.missed):
-            answers = await store.search(BOB, query_of(query), room.id, None, 100)
+            answers = await store.search(BOB, query_of(query), conversation.id, None, 100)
             if (seq in {message.seq for message in answers}) is not (query in case.found):
                 wrong.append((case.script, query))
     assert wrong == []
 
 
 async def test_a_text_of_towers_of_marks_is_indexed(store: Store, clock: ManualClock) -> None:
-    room = await founded(store, clock)
-    await said(store, clock, room, "ก" + "\u0e48" * 5_000 + " e" + "\u0301" * 4_000, "-".join("x" * 3_000))
+    conversation = await founded(store, clock)
+    await said(store, clock, conversation, "ก" + "\u0e48" * 5_000 + " e" + "\u0301" * 4_000, "-".join("x" * 3_000))
     assert await found(store, BOB, "e") == [2]
     assert await found(store, BOB, "ก") == [2]
     assert await found(store, BOB, "x") == [3]
@@ -158,8 +168,8 @@ async def test_what_an_older_release_indexed_is_indexed_anew(truth: MemoryStore 
         assert await truth.index_old(10) == 0
         return
     store = PostgresStore(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
-    room = await founded(store, clock)
-    await said(store, clock, room, "हिन्दी में", "gone", "한국어")
+    conversation = await founded(store, clock)
+    await said(store, clock, conversation, "हिन्दी में", "gone", "한국어")
     async with truth.connection() as connection:
         # As the release before wrote them, and words whose text is no more.
         await connection.execute("UPDATE message_words SET form = 1, words = array_to_tsvector('{old}'::text[])")

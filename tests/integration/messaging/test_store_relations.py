@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core import changes
-from services.messaging.core.content import CallOutcome, CallRecord
-from services.messaging.core.errors import NotAllowed
-from services.messaging.core.model import (
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings as GroupSettings
+from services.messaging.kernel.content import CallOutcome, CallRecord
+from services.messaging.kernel.errors import NotAllowed
+from services.messaging.kernel.model import (
     CALL_KEY_PREFIX,
     Conversation,
     ConversationId,
@@ -21,18 +22,16 @@ from services.messaging.core.model import (
     UserId,
     open_direct,
 )
-from services.messaging.core.request import Request
-from services.messaging.core.searching import query_of
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings as GroupSettings
-from services.messaging.ports import Store
+from services.messaging.kernel.request import Request
+from services.messaging.messages.core import changes
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind
-from services.messaging.relations.core.reach import Audience, Regard, Settings, SettingsChange
-from services.messaging.relations.ports import RelationStore
+from services.messaging.relations.core.reach import Audience, Relationship, Settings, SettingsChange
+from services.messaging.search.core import query_of
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, opened, quota, stamp, text
 
 LIMIT = 100
@@ -42,13 +41,13 @@ FOLLOWED = SettingsChange(messages=Audience.FOLLOWED)
 async def waiting(store: Store, relations: RelationStore, clock: ManualClock) -> Conversation:
     """Alice's conversation with Bob, in Bob's Requests, with one message of hers."""
     await relations.change_settings(BOB, FOLLOWED, clock.now())
-    room = await opened(store, clock)
-    await store.append([text(clock, room, "1")])
-    return room
+    conversation = await opened(store, clock)
+    await store.append([text(clock, conversation, "1")])
+    return conversation
 
 
-async def request_of(store: Store, room: Conversation, user: UserId) -> Request | None:
-    found = await store.find_conversation(room.id)
+async def request_of(store: Store, conversation: Conversation, user: UserId) -> Request | None:
+    found = await store.find_conversation(conversation.id)
     member = found.member(user) if found else None
     return member.request if member else None
 
@@ -87,28 +86,28 @@ async def test_changes_from_two_devices_at_once_both_hold(relations: RelationSto
 async def test_a_block_stops_both_at_once_and_its_end_lets_both_write_again(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
-    room = await opened(store, clock)
+    conversation = await opened(store, clock)
     for number in range(3):
         # A conversation in full swing, of which the store may remember that both may write.
-        await store.append([text(clock, room, f"{number}", sender) for sender in (ALICE, BOB)])
+        await store.append([text(clock, conversation, f"{number}", sender) for sender in (ALICE, BOB)])
     await relations.block(BOB, ALICE, LIMIT, clock.now())
     for sender in (ALICE, BOB):
-        (outcome,) = await store.append([text(clock, room, "blocked", sender)])
+        (outcome,) = await store.append([text(clock, conversation, "blocked", sender)])
         assert isinstance(outcome, NotAllowed)
     with pytest.raises(NotAllowed):
         await opened(store, clock)
     await relations.unblock(BOB, ALICE, clock.now())
-    outcomes = await store.append([text(clock, room, "again", sender) for sender in (ALICE, BOB)])
+    outcomes = await store.append([text(clock, conversation, "again", sender) for sender in (ALICE, BOB)])
     assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [7, 8]
 
 
 async def test_what_was_acknowledged_before_a_block_is_still_acknowledged_to_a_retry(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
-    room = await opened(store, clock)
-    first = await store.append([text(clock, room, "k")])
+    conversation = await opened(store, clock)
+    first = await store.append([text(clock, conversation, "k")])
     await relations.block(BOB, ALICE, LIMIT, clock.now())
-    assert await store.append([text(clock, room, "k")]) == first
+    assert await store.append([text(clock, conversation, "k")]) == first
 
 
 async def test_a_block_before_the_first_word_keeps_the_conversation_from_being_opened(
@@ -127,34 +126,34 @@ async def test_a_block_and_an_opening_at_once_never_leave_a_conversation_in_whic
 
     async def open_one(one: UserId, other: UserId) -> None:
         try:
-            room = await opened(store, clock, one, other)
+            conversation = await opened(store, clock, one, other)
         except NotAllowed:
             return
-        await store.append([text(clock, room, "after", one)])
-        rooms[one] = room
+        await store.append([text(clock, conversation, "after", one)])
+        conversations[one] = conversation
 
-    rooms: dict[UserId, Conversation] = {}
+    conversations: dict[UserId, Conversation] = {}
     blocks = [relations.block(other, one, LIMIT, clock.now()) for one, other in people]
     await asyncio.gather(*(open_one(*pair) for pair in people), *blocks)
-    for one, room in rooms.items():
-        (outcome,) = await store.append([text(clock, room, "late", one)])
+    for one, conversation in conversations.items():
+        (outcome,) = await store.append([text(clock, conversation, "late", one)])
         assert isinstance(outcome, NotAllowed)
 
 
 async def test_a_block_stops_no_group(store: Store, relations: RelationStore, clock: ManualClock) -> None:
-    room = await founded(store, clock)
+    conversation = await founded(store, clock)
     await relations.block(BOB, ALICE, LIMIT, clock.now())
-    (outcome,) = await store.append([text(clock, room, "goes on")])
+    (outcome,) = await store.append([text(clock, conversation, "goes on")])
     assert isinstance(outcome, Message)
 
 
 async def test_a_block_of_the_network_stands_beside_one_of_parley_and_each_is_taken_back_where_it_was_made(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
-    room = await opened(store, clock)
+    conversation = await opened(store, clock)
 
     async def can_write(key: str) -> bool:
-        (outcome,) = await store.append([text(clock, room, key)])
+        (outcome,) = await store.append([text(clock, conversation, key)])
         return isinstance(outcome, Message)
 
     await relations.learn([fact(FactKind.BLOCKS, clock, True)])
@@ -180,10 +179,12 @@ async def test_a_late_event_of_the_network_does_not_undo_a_newer_one(
     late = [fact(kind, clock, False) for kind in (FactKind.FOLLOWS, FactKind.BLOCKS)]
     late.append(fact(FactKind.VERIFIED, clock, False, ALICE, UserId("")))
     await relations.learn(early)
-    assert (await relations.regards([(BOB, ALICE)]))[BOB, ALICE] == Regard(blocked=True, follows=True, verified=True)
+    assert (await relations.relationships([(BOB, ALICE)]))[BOB, ALICE] == Relationship(
+        blocked=True, follows=True, verified=True
+    )
     await relations.learn(late)
     await relations.learn(early)
-    assert (await relations.regards([(BOB, ALICE)]))[BOB, ALICE] == Regard()
+    assert (await relations.relationships([(BOB, ALICE)]))[BOB, ALICE] == Relationship()
 
 
 async def test_blocks_are_listed_the_newest_first_in_pages_and_counted(
@@ -209,25 +210,29 @@ async def test_blocks_are_listed_the_newest_first_in_pages_and_counted(
 async def test_a_conversation_of_who_may_not_write_waits_and_is_read_and_found_only_there(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
-    room = await waiting(store, relations, clock)
-    await store.index_words([(room.id, 1)])
-    assert await request_of(store, room, BOB) is Request.PENDING
-    assert (await listed(store, BOB), await listed(store, BOB, Request.PENDING)) == ([], [room.id])
-    assert (await listed(store, ALICE), await listed(store, ALICE, Request.PENDING)) == ([room.id], [])
+    conversation = await waiting(store, relations, clock)
+    await store.index_words([(conversation.id, 1)])
+    assert await request_of(store, conversation, BOB) is Request.PENDING
+    assert (await listed(store, BOB), await listed(store, BOB, Request.PENDING)) == ([], [conversation.id])
+    assert (await listed(store, ALICE), await listed(store, ALICE, Request.PENDING)) == ([conversation.id], [])
     (delta,) = await store.sync(BOB, {}, None, 10, 10, clock.now())
     assert (delta.own.request, delta.own.unread) == (Request.PENDING, 1)
     assert await store.contacts_among(ALICE, [BOB]) == await store.contacts_among(BOB, [ALICE]) == []
     query = query_of("text")
     assert await store.search(BOB, query, None, None, 10) == []
-    assert [message.seq for message in await store.search(BOB, query, room.id, None, 10)] == [1]
+    assert [message.seq for message in await store.search(BOB, query, conversation.id, None, 10)] == [1]
 
 
-async def let_in_by_accepting(store: Store, relations: RelationStore, clock: ManualClock, room: Conversation) -> None:
-    await relations.accept(room.id, BOB, clock.now())
+async def let_in_by_accepting(
+    store: Store, relations: RelationStore, clock: ManualClock, conversation: Conversation
+) -> None:
+    await relations.accept(conversation.id, BOB, clock.now())
 
 
-async def let_in_by_writing(store: Store, relations: RelationStore, clock: ManualClock, room: Conversation) -> None:
-    await store.append([text(clock, room, "hello", BOB)])
+async def let_in_by_writing(
+    store: Store, relations: RelationStore, clock: ManualClock, conversation: Conversation
+) -> None:
+    await store.append([text(clock, conversation, "hello", BOB)])
 
 
 @pytest.mark.parametrize("is_declined", [False, True], ids=["pending", "declined"])
@@ -235,17 +240,17 @@ async def let_in_by_writing(store: Store, relations: RelationStore, clock: Manua
 async def test_accepting_and_writing_let_a_conversation_in(
     store: Store, relations: RelationStore, clock: ManualClock, let_in: Callable[..., object], is_declined: bool
 ) -> None:
-    room = await waiting(store, relations, clock)
+    conversation = await waiting(store, relations, clock)
     if is_declined:
-        await relations.decline(room.id, BOB, clock.now())
+        await relations.decline(conversation.id, BOB, clock.now())
     clock.advance(1)
     since = clock.now()
-    await let_in(store, relations, clock, room)  # type: ignore[misc]
-    assert await request_of(store, room, BOB) is Request.NONE
-    assert await listed(store, BOB) == [room.id]
+    await let_in(store, relations, clock, conversation)  # type: ignore[misc]
+    assert await request_of(store, conversation, BOB) is Request.NONE
+    assert await listed(store, BOB) == [conversation.id]
     assert await store.contacts_among(ALICE, [BOB]) == [BOB]
     # The other devices of Bob's learn of it, though they have all messages.
-    (delta,) = await store.sync(BOB, {room.id: Cursor(10, 10)}, since, 10, 10, clock.now())
+    (delta,) = await store.sync(BOB, {conversation.id: Cursor(10, 10)}, since, 10, 10, clock.now())
     assert delta.own.request is Request.NONE
 
 
@@ -253,49 +258,52 @@ async def test_accepting_on_one_device_and_writing_on_another_at_once_do_not_get
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
     await relations.change_settings(BOB, FOLLOWED, clock.now())
-    rooms = [await opened(store, clock, UserId(f"one{number}"), BOB) for number in range(10)]
-    accepting = [relations.accept(room.id, BOB, clock.now()) for room in rooms]
-    writing = [store.append([text(clock, room, "hello", BOB)]) for room in rooms]
+    conversations = [await opened(store, clock, UserId(f"one{number}"), BOB) for number in range(10)]
+    accepting = [relations.accept(conversation.id, BOB, clock.now()) for conversation in conversations]
+    writing = [store.append([text(clock, conversation, "hello", BOB)]) for conversation in conversations]
     await asyncio.gather(*accepting, *writing)
-    assert [await request_of(store, room, BOB) for room in rooms] == [Request.NONE] * 10
+    assert [await request_of(store, conversation, BOB) for conversation in conversations] == [Request.NONE] * 10
 
 
 async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
-    room = await waiting(store, relations, clock)
-    await relations.decline(room.id, BOB, clock.now())
-    await relations.decline(room.id, BOB, clock.now())
-    await store.append([text(clock, room, "2")])
+    conversation = await waiting(store, relations, clock)
+    await relations.decline(conversation.id, BOB, clock.now())
+    await relations.decline(conversation.id, BOB, clock.now())
+    await store.append([text(clock, conversation, "2")])
     assert await listed(store, BOB) == await listed(store, BOB, Request.PENDING) == []
     assert await store.sync(BOB, {}, None, 10, 10, clock.now()) == []
-    assert set(await store.joined_of(BOB, [room.id])) == set()
-    requests = {recipient.user_id: recipient.request for recipient in (await store.recipients_of([room.id]))[room.id]}
+    assert set(await store.joined_of(BOB, [conversation.id])) == set()
+    requests = {
+        recipient.user_id: recipient.request
+        for recipient in (await store.recipients_of([conversation.id]))[conversation.id]
+    }
     assert requests == {ALICE: Request.NONE, BOB: Request.DECLINED}
 
 
 async def test_what_was_let_in_cannot_be_declined(store: Store, relations: RelationStore, clock: ManualClock) -> None:
-    room = await opened(store, clock)
-    await relations.decline(room.id, BOB, clock.now())
-    assert await request_of(store, room, BOB) is Request.NONE
+    conversation = await opened(store, clock)
+    await relations.decline(conversation.id, BOB, clock.now())
+    assert await request_of(store, conversation, BOB) is Request.NONE
 
 
 async def test_a_stranger_can_let_nothing_in(store: Store, relations: RelationStore, clock: ManualClock) -> None:
-    room = await waiting(store, relations, clock)
-    await relations.accept(room.id, CAROL, clock.now())
-    await relations.decline(room.id, CAROL, clock.now())
-    assert await request_of(store, room, BOB) is Request.PENDING
-    assert await request_of(store, room, CAROL) is None
+    conversation = await waiting(store, relations, clock)
+    await relations.accept(conversation.id, CAROL, clock.now())
+    await relations.decline(conversation.id, CAROL, clock.now())
+    assert await request_of(store, conversation, BOB) is Request.PENDING
+    assert await request_of(store, conversation, CAROL) is None
 
 
 async def test_reading_a_request_is_told_to_nobody_else(
     store: Store, receipts: ReceiptStore, relations: RelationStore, clock: ManualClock
 ) -> None:
-    room = await waiting(store, relations, clock)
+    conversation = await waiting(store, relations, clock)
     clock.advance(100)
     since = clock.now()
-    current = {room.id: Cursor(1, 0)}
-    assert await receipts.move_read_cursor(room.id, BOB, 1, clock.now()) == 1
+    current = {conversation.id: Cursor(1, 0)}
+    assert await receipts.move_read_cursor(conversation.id, BOB, 1, clock.now()) == 1
     assert await store.sync(ALICE, current, since, 10, 10, clock.now()) == []
     (delta,) = await store.sync(BOB, current, since, 10, 10, clock.now())
     assert delta.own.unread == 0
@@ -310,39 +318,41 @@ async def test_a_group_waits_with_those_who_do_not_let_it_in(store: Store, clock
         clock.now(),
         {BOB: Request.PENDING},
     )
-    room = await store.create_group(made, "k", stamp(clock), quota(clock))
-    assert [await request_of(store, room, user) for user in (ALICE, BOB, CAROL)] == [
+    conversation = await store.create_group(made, "k", stamp(clock), quota(clock))
+    assert [await request_of(store, conversation, user) for user in (ALICE, BOB, CAROL)] == [
         Request.NONE,
         Request.PENDING,
         Request.NONE,
     ]
-    bob = room.member(BOB)
+    bob = conversation.member(BOB)
     assert bob is not None
     assert bob.added_by == ALICE
 
 
 async def test_what_a_persons_word_depends_on(store: Store, relations: RelationStore, clock: ManualClock) -> None:
-    room = await waiting(store, relations, clock)
+    conversation = await waiting(store, relations, clock)
     pairs = [(ALICE, BOB), (BOB, ALICE), (BOB, CAROL)]
-    word = await relations.regards(pairs)
-    assert word[ALICE, BOB] == Regard(let_in=True, contacted=True)
-    assert word[BOB, ALICE] == Regard(Settings(messages=Audience.FOLLOWED), unanswered=1)
-    assert word[BOB, CAROL] == Regard(Settings(messages=Audience.FOLLOWED))
-    await store.append([text(clock, room, "reply", BOB)])
-    assert (await relations.regards(pairs))[BOB, ALICE] == Regard(
+    word = await relations.relationships(pairs)
+    assert word[ALICE, BOB] == Relationship(let_in=True, contacted=True)
+    assert word[BOB, ALICE] == Relationship(Settings(messages=Audience.FOLLOWED), unanswered=1)
+    assert word[BOB, CAROL] == Relationship(Settings(messages=Audience.FOLLOWED))
+    await store.append([text(clock, conversation, "reply", BOB)])
+    assert (await relations.relationships(pairs))[BOB, ALICE] == Relationship(
         Settings(messages=Audience.FOLLOWED), let_in=True, contacted=True
     )
 
 
 async def test_who_only_called_has_not_written(store: Store, relations: RelationStore, clock: ManualClock) -> None:
-    room = await opened(store, clock)
+    conversation = await opened(store, clock)
     record = CallRecord(UUID(int=7), False, CallOutcome.COMPLETED, timedelta(seconds=3))
     key = CALL_KEY_PREFIX + str(record.call_id)
-    await store.append([Draft(MessageId(new_id(clock.now())), room.id, ALICE, key, clock.now(), record)])
-    assert not (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
-    await store.append([text(clock, room, "1")])
-    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now())
-    assert (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
+    await store.append([Draft(MessageId(new_id(clock.now())), conversation.id, ALICE, key, clock.now(), record)])
+    assert not (await relations.relationships([(ALICE, BOB)]))[ALICE, BOB].contacted
+    await store.append([text(clock, conversation, "1")])
+    await store.change_message(
+        conversation.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now()
+    )
+    assert (await relations.relationships([(ALICE, BOB)]))[ALICE, BOB].contacted
 
 
 # Quotas.
@@ -361,8 +371,8 @@ async def test_new_conversations_count_and_retries_and_known_ones_do_not(store: 
 
     for person in (*people[:2], *people[:2]):
         await open_one(person)
-    room = await found_one("k")
-    assert await found_one("k") == room
+    conversation = await found_one("k")
+    assert await found_one("k") == conversation
     for refused in (open_one(people[2]), found_one("k2")):
         with pytest.raises(ConversationQuota) as raised:
             await refused
@@ -386,12 +396,12 @@ async def test_of_openings_at_once_no_more_than_the_quota_succeed(store: Store, 
 
 
 async def test_who_was_added_again_is_asked_again(store: Store, relations: RelationStore, clock: ManualClock) -> None:
-    room = await founded(store, clock)
-    await added(store, clock, room, CAROL)
-    await store.change_group(room.id, lambda group: groups.remove_member(group, ALICE, CAROL), stamp(clock))
+    conversation = await founded(store, clock)
+    await added(store, clock, conversation, CAROL)
+    await store.change_group(conversation.id, lambda group: groups.remove_member(group, ALICE, CAROL), stamp(clock))
     await store.change_group(
-        room.id,
+        conversation.id,
         lambda group: groups.add_members(group, ALICE, [CAROL], clock.now(), 9, {CAROL: Request.PENDING}),
         stamp(clock),
     )
-    assert await request_of(store, room, CAROL) is Request.PENDING
+    assert await request_of(store, conversation, CAROL) is Request.PENDING

@@ -7,22 +7,22 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.quotas import day_quota
 from services.messaging.relations.core.errors import ReportClosed, ReportNotFound, ReportQuota
-from services.messaging.relations.core.quotas import day_quota
 from services.messaging.relations.core.reports import Reason, Report, ReportedMessage, State, resolve
 from services.messaging.relations.ports import ReportStore
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
 from tests.support.messaging_store import ALICE, BOB
 
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 
 
 def report(clock: ManualClock, key: str = "k", reporter: UserId = ALICE) -> Report:
     clock.advance(1)
     copies = tuple(ReportedMessage(seq, BOB, clock.now(), f"text {seq} 👩‍👩‍👧 سلام") for seq in (3, 4))
-    return Report(new_id(clock.now()), reporter, key, ROOM, Reason.ABUSE, "look", clock.now(), copies)
+    return Report(new_id(clock.now()), reporter, key, CONVERSATION, Reason.ABUSE, "look", clock.now(), copies)
 
 
 async def filed(reports: ReportStore, clock: ManualClock, key: str = "k", limit: int = 9) -> Report:

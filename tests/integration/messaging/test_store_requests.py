@@ -5,9 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from services.messaging.core.content import Link, Text
-from services.messaging.core.errors import MessagingError, RequestPending, RequestPendingLimit
-from services.messaging.core.model import (
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
+from services.messaging.kernel.content import Link, Text
+from services.messaging.kernel.errors import (
+    MessagingError,
+    RequestPending,
+    RequestPendingLimit,
+)
+from services.messaging.kernel.model import (
     Attachment,
     AttachmentId,
     Conversation,
@@ -17,19 +23,17 @@ from services.messaging.core.model import (
     UserId,
     open_direct,
 )
-from services.messaging.core.request import Request
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.ports import Store
+from services.messaging.kernel.quotas import DayQuota, day_quota
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core.errors import RequestQuota
-from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, Report, State, resolve
 from services.messaging.relations.core.throttling import FREE_REPORTERS, REPORTS_COUNT_FOR
-from services.messaging.relations.ports import RelationStore, ReportStore
+from services.messaging.relations.ports import ReportStore
 from services.messaging.vanishing.ports import SweepStore
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, stamp, text
 
 
@@ -64,14 +68,14 @@ def told(outcomes: object) -> list[str]:
 async def test_a_few_texts_are_taken_however_they_come(
     store: Store, relations: RelationStore, clock: ManualClock, open_one: object
 ) -> None:
-    room = await open_one(store, relations, clock)  # type: ignore[operator]
+    conversation = await open_one(store, relations, clock)  # type: ignore[operator]
     batches = await asyncio.gather(
-        *(store.append([text(clock, room, f"{batch}/{number}") for number in range(5)]) for batch in range(4))
+        *(store.append([text(clock, conversation, f"{batch}/{number}") for number in range(5)]) for batch in range(4))
     )
     outcomes = [outcome for batch in batches for outcome in batch]
     assert told(outcomes).count("sent") == 3
     assert told(outcomes).count(RequestPendingLimit.__name__) == 17
-    assert told(list(await store.append([text(clock, room, "one more")]))) == [RequestPendingLimit.__name__]
+    assert told(list(await store.append([text(clock, conversation, "one more")]))) == [RequestPendingLimit.__name__]
 
 
 @KINDS
@@ -79,17 +83,17 @@ async def test_a_few_texts_are_taken_however_they_come(
 async def test_whoever_lets_it_in_ends_that_at_once(
     store: Store, relations: RelationStore, clock: ManualClock, open_one: object, by: str
 ) -> None:
-    room = await open_one(store, relations, clock)  # type: ignore[operator]
-    await store.append([text(clock, room, str(number)) for number in range(3)])
-    answer = [text(clock, room, "answer", BOB)]
-    more = [text(clock, room, f"more {number}") for number in range(5)]
+    conversation = await open_one(store, relations, clock)  # type: ignore[operator]
+    await store.append([text(clock, conversation, str(number)) for number in range(3)])
+    answer = [text(clock, conversation, "answer", BOB)]
+    more = [text(clock, conversation, f"more {number}") for number in range(5)]
     if by == "accepting":
-        await relations.accept(room.id, BOB, clock.now())
+        await relations.accept(conversation.id, BOB, clock.now())
     elif by == "writing":
         await store.append(answer)
     outcomes = await store.append([*answer, *more])
     assert told(list(outcomes)) == ["sent"] * 6
-    assert told(list(await store.append([text(clock, room, "last")]))) == ["sent"]
+    assert told(list(await store.append([text(clock, conversation, "last")]))) == ["sent"]
 
 
 async def test_who_was_alone_in_a_group_and_adds_somebody_gets_no_more(store: Store, clock: ManualClock) -> None:
@@ -98,7 +102,9 @@ async def test_who_was_alone_in_a_group_and_adds_somebody_gets_no_more(store: St
     assert told(list(await store.append([text(clock, made, "note")]))) == ["sent"]
     requests = {BOB: Request.PENDING}
     await store.change_group(
-        made.id, lambda room: groups.add_members(room, ALICE, [BOB], clock.now(), 9, requests), stamp(clock)
+        made.id,
+        lambda conversation: groups.add_members(conversation, ALICE, [BOB], clock.now(), 9, requests),
+        stamp(clock),
     )
     outcomes = [(await store.append([text(clock, made, str(number))]))[0] for number in range(9)]
     assert told(outcomes).count("sent") == 2
@@ -107,37 +113,39 @@ async def test_who_was_alone_in_a_group_and_adds_somebody_gets_no_more(store: St
 async def test_who_is_left_with_those_who_have_not_let_it_in_gets_no_more(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
-    room = await group(store, relations, clock)
-    await relations.accept(room.id, BOB, clock.now())
-    assert told(list(await store.append([text(clock, room, str(number)) for number in range(9)]))) == ["sent"] * 9
-    await store.change_group(room.id, lambda now: groups.leave(now, BOB), stamp(clock, BOB))
-    assert told(list(await store.append([text(clock, room, "more")]))) == [RequestPendingLimit.__name__]
+    conversation = await group(store, relations, clock)
+    await relations.accept(conversation.id, BOB, clock.now())
+    assert (
+        told(list(await store.append([text(clock, conversation, str(number)) for number in range(9)]))) == ["sent"] * 9
+    )
+    await store.change_group(conversation.id, lambda now: groups.leave(now, BOB), stamp(clock, BOB))
+    assert told(list(await store.append([text(clock, conversation, "more")]))) == [RequestPendingLimit.__name__]
 
 
 async def test_what_the_retention_deleted_counts(
     store: Store, relations: RelationStore, sweeps: SweepStore, clock: ManualClock
 ) -> None:
-    room = await direct(store, relations, clock)
-    await store.append([text(clock, room, str(number)) for number in range(3)])
+    conversation = await direct(store, relations, clock)
+    await store.append([text(clock, conversation, str(number)) for number in range(3)])
     clock.advance(10)
-    await sweeps.delete_old(room.id, clock.now(), clock.now(), 100)
-    assert told(list(await store.append([text(clock, room, "more")]))) == [RequestPendingLimit.__name__]
+    await sweeps.delete_old(conversation.id, clock.now(), clock.now(), 100)
+    assert told(list(await store.append([text(clock, conversation, "more")]))) == [RequestPendingLimit.__name__]
 
 
 @KINDS
 async def test_texts_are_kept_plain_and_files_are_refused(
     store: Store, relations: RelationStore, clock: ManualClock, open_one: object
 ) -> None:
-    room = await open_one(store, relations, clock)  # type: ignore[operator]
-    linked = replace(text(clock, room, "k"), content=Text("x.example", (Link(0, 9, "https://x.example/"),)))
+    conversation = await open_one(store, relations, clock)  # type: ignore[operator]
+    linked = replace(text(clock, conversation, "k"), content=Text("x.example", (Link(0, 9, "https://x.example/"),)))
     stored = (await store.append([linked]))[0]
     assert isinstance(stored, Message)
     assert stored.content == Text("x.example")
-    found = await store.find_message(room.id, stored.seq)
+    found = await store.find_message(conversation.id, stored.seq)
     assert found is not None
     assert found.content == Text("x.example")
     file = Attachment(AttachmentId(new_id(clock.now())), "a.png", "image/png", 1)
-    refused = (await store.append([with_file(text(clock, room, "f"), file)]))[0]
+    refused = (await store.append([with_file(text(clock, conversation, "f"), file)]))[0]
     assert isinstance(refused, RequestPending)
 
 
@@ -149,16 +157,16 @@ async def test_how_many_conversations_of_one_asker_are_unanswered(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
     async def unanswered(person: UserId, other: UserId) -> int:
-        return (await relations.regards([(person, other)]))[person, other].unanswered
+        return (await relations.relationships([(person, other)]))[person, other].unanswered
 
-    room = await direct(store, relations, clock)
+    conversation = await direct(store, relations, clock)
     await group(store, relations, clock)
     assert await unanswered(BOB, ALICE) == 2
     assert await unanswered(CAROL, ALICE) == 1
     assert await unanswered(ALICE, BOB) == await unanswered(BOB, CAROL) == 0
-    await relations.decline(room.id, BOB, clock.now())
+    await relations.decline(conversation.id, BOB, clock.now())
     assert await unanswered(BOB, ALICE) == 2
-    await relations.accept(room.id, BOB, clock.now())
+    await relations.accept(conversation.id, BOB, clock.now())
     assert await unanswered(BOB, ALICE) == 1
 
 
@@ -188,7 +196,7 @@ async def test_people_who_are_asked_count_by_whatever_way_and_a_refusal_counts_n
         try:
             await store.change_group(
                 made.id,
-                lambda room: groups.add_members(room, ALICE, people, clock.now(), 256, requests),
+                lambda conversation: groups.add_members(conversation, ALICE, people, clock.now(), 256, requests),
                 stamp(clock),
                 quota=quota,
             )
@@ -209,8 +217,8 @@ async def test_people_who_are_asked_count_by_whatever_way_and_a_refusal_counts_n
 
 
 def report(clock: ManualClock, reporter: str, key: str = "k", about: UserId = ALICE) -> Report:
-    room = ConversationId(new_id(clock.now()))
-    made = Report(new_id(clock.now()), UserId(reporter), key, room, Reason.SPAM, "", clock.now())
+    conversation = ConversationId(new_id(clock.now()))
+    made = Report(new_id(clock.now()), UserId(reporter), key, conversation, Reason.SPAM, "", clock.now())
     return replace(made, reported_ids=(about,))
 
 

@@ -24,18 +24,18 @@ NO_USERS = "no users"
 # Something of Alice's, by the field's name.
 HERS = object()
 
-# What the stranger asks about Alice and Bob's conversation `room`, and the reason of the refusal.
+# What the stranger asks about Alice and Bob's conversation `conversation`, and the reason of the refusal.
 Case = tuple[Callable[[str], Mapping[str, Any]], str]
 
 
 def about(reason: str, /, **fields: Any) -> Case:
     """A request that names the conversation."""
-    return lambda room: {"conversation_id": room, **fields}, reason
+    return lambda conversation: {"conversation_id": conversation, **fields}, reason
 
 
 def anything(reason: str, /, **fields: Any) -> Case:
     """A request that names no conversation."""
-    return lambda room: fields, reason
+    return lambda conversation: fields, reason
 
 
 MESSAGING: dict[str, Case] = {
@@ -60,9 +60,12 @@ MESSAGING: dict[str, Case] = {
     "SetReaction": about(NO_CONVERSATION, seq=2, emoji="👍", present=True),
     "ListMessages": about(NO_CONVERSATION),
     "SearchMessages": about(NO_CONVERSATION, query="secret"),
-    "Sync": (lambda room: {"cursors": [messages_pb2.Cursor(conversation_id=room, seq=1)]}, ANSWERED),
+    "Sync": (lambda conversation: {"cursors": [messages_pb2.Cursor(conversation_id=conversation, seq=1)]}, ANSWERED),
     "MarkRead": about(NO_CONVERSATION, seq=1),
-    "MarkDelivered": (lambda room: {"cursors": [messages_pb2.Cursor(conversation_id=room, seq=1)]}, ANSWERED),
+    "MarkDelivered": (
+        lambda conversation: {"cursors": [messages_pb2.Cursor(conversation_id=conversation, seq=1)]},
+        ANSWERED,
+    ),
     "SetVanishing": about(NO_CONVERSATION, vanish_after={"seconds": 300}),
     "UpdateOwnState": about(NO_CONVERSATION, pinned=True),
 }
@@ -111,8 +114,8 @@ async def town(database_url: str) -> AsyncIterator[Town]:
     """Alice and Bob have said something that nobody else is to see."""
     town = Town(database_url)
     await town.open()
-    for room in town.known["conversation_id"]:
-        request = service_pb2.SendMessageRequest(conversation_id=room, client_message_id="secret")
+    for conversation in town.known["conversation_id"]:
+        request = service_pb2.SendMessageRequest(conversation_id=conversation, client_message_id="secret")
         request.text.text = SECRET
         await town.ask("MessagingService", "SendMessage", "alice", request)
     yield town
@@ -141,8 +144,8 @@ async def test_a_stranger_sees_nothing_of_a_conversation(town: Town, service: st
         assert access_of(service) is not Access.USER
         return
     kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
-    for room in town.known["conversation_id"]:
-        request = kind(**filled(town, fields(room)))
+    for conversation in town.known["conversation_id"]:
+        request = kind(**filled(town, fields(conversation)))
         told, refusal = await asked(town, service, method, request)
         assert refusal == reason
         for secret in (*town.known["conversation_id"], SECRET, "Trip", "bob"):
@@ -154,27 +157,28 @@ async def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
     async def state() -> list[str]:
         kind = service_pb2.ListMessagesRequest
         pages = [
-            await town.ask("MessagingService", "ListMessages", "bob", kind(conversation_id=room)) for room in rooms
+            await town.ask("MessagingService", "ListMessages", "bob", kind(conversation_id=conversation))
+            for conversation in conversations
         ]
         listed = await town.ask("MessagingService", "ListConversations", "bob", service_pb2.ListConversationsRequest())
         # Of the whole database's moment: it goes on with whatever anybody does.
         listed.ClearField("sync_token")
         return [str(answer) for answer in (*pages, listed)]
 
-    rooms = town.known["conversation_id"]
+    conversations = town.known["conversation_id"]
     before = await state()
     for service, method in RPCS:
         fields, reason = CASES[service][method]
         if reason == NO_USERS:
             continue
         kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
-        for room in rooms:
-            await town.call(service, method, STRANGER, kind(**filled(town, fields(room))))
+        for conversation in conversations:
+            await town.call(service, method, STRANGER, kind(**filled(town, fields(conversation))))
     assert await state() == before
 
 
 def access_of(service: str) -> Access:
     """Who may call a service of the features'."""
     unused: Any = None
-    apis = [*relations_rpc.apis(unused, unused), *accounts_rpc.apis(unused, unused)]
+    apis = [*relations_rpc.apis(unused, unused, unused), *accounts_rpc.apis(unused, unused)]
     return next(api.access for api in apis if api.name.endswith(f".{service}"))

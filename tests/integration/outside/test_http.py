@@ -12,8 +12,8 @@ import pytest
 from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.config import ObjectsConfig
-from services.messaging.core.errors import ObjectsUnavailable
-from services.messaging.core.model import UserId
+from services.messaging.kernel.errors import ObjectsUnavailable
+from services.messaging.kernel.model import UserId
 from services.runtime.clock import SystemClock
 from services.runtime.config import TelemetryConfig
 from services.runtime.errors import KeysUnavailable

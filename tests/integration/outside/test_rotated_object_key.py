@@ -17,7 +17,7 @@ from deploy.embedded.objects import UNFINISHED
 from deploy.embedded.signatures import Key
 from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.ports import SignedPut
-from services.messaging.core.errors import ObjectsUnavailable
+from services.messaging.kernel.errors import ObjectsUnavailable
 from services.runtime.clock import SystemClock
 from services.runtime.ids import new_id
 from tests.support.attachments import object_endpoint, s3_objects

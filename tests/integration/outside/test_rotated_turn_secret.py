@@ -20,12 +20,12 @@ from deploy.k8s.objects import find, load_base
 from services.runtime.clock import SystemClock
 from services.signaling.core.grants import IceServer
 from services.signaling.turn import HmacTurnServers
-from tests.support.coturn import COTURN, HOST, Coturn, run_coturn
+from tests.support.coturn import HOST, Coturn, run_coturn
 from tests.support.rotation import Serving, load
 from tests.support.tls import Authority, Pem
 from tests.support.waiting import PATIENCE_S, eventually
 
-pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
+pytestmark = pytest.mark.coturn
 OLD, NEW = "the old secret", "the new secret"
 LIFE_S = 3600
 
@@ -135,8 +135,10 @@ async def test_the_relay_shows_a_renewed_certificate_of_which_its_pod_tells_it(t
     before, renewed = authority.issue("before"), authority.issue("renewed")
 
     def put(pem: Pem) -> None:
-        shutil.copy(pem.certificate, relay.certificate)
+        # The certificate last and at once: it is what tells that both are new. A pod's files change together.
         shutil.copy(pem.key, tmp_path / "relay.key")
+        shutil.copy(pem.certificate, tmp_path / "next.crt")
+        (tmp_path / "next.crt").replace(relay.certificate)
 
     put(before)
     await asyncio.to_thread(relay.start)

@@ -14,12 +14,12 @@ from parley.presence.v1 import service_pb2 as api
 
 from deploy import identities
 from services.presence import rpc
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.core.router import Router
-from services.presence.expelling import Expulsions
-from services.presence.keeping import Keeper
+from services.presence.failed_replicas import FailedReplicas
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
+from services.presence.state_writer import StateWriter
 from services.presence.wiring import partition_of
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, ServerConfig
@@ -48,9 +48,9 @@ class Replica:
         clock = SystemClock()
         store = MemoryStates()
         self.group = MemoryGroup()
-        self.expulsions = Expulsions(self.group)
-        keeper = Keeper(store, KafkaFeed(MemoryPublisher()), 60)
-        self.presence = Presence(Router(20, SESSIONS, partition_of), keeper, store, self.expulsions, clock, 1.0)
+        self.failed_replicas = FailedReplicas(self.group)
+        writer = StateWriter(store, KafkaFeed(MemoryPublisher()), 60)
+        self.presence = Presence(Router(20, SESSIONS, partition_of), writer, store, self.failed_replicas, clock, 1.0)
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
             "PARLEY_ADMIN_ADDRESS": "127.0.0.1:0",
@@ -65,7 +65,7 @@ class Replica:
 
     async def start(self) -> None:
         await self.presence.on_assigned(range(8), 16, "member-1")
-        self._expelling = asyncio.create_task(self.expulsions.run())
+        self._expelling = asyncio.create_task(self.failed_replicas.run())
         await self.server.start()
         # Fresh: a test before may have left gRPC waiting to try this very port again, after its server had gone.
         self.channel = connect(f"127.0.0.1:{self.server.port}", tokens_of("gateway"), fresh=True)
@@ -92,7 +92,7 @@ class Gateway:
     def __init__(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]] = ()) -> None:
         attach = channel.stream_stream(ATTACH, None, api.AttachResponse.FromString)
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.call: Any = attach(self._said(), metadata=metadata)
+        self.call: Any = attach(self._reporters(), metadata=metadata)
 
     def say(self, *frames: api.AttachRequest | bytes) -> None:
         for frame in frames:
@@ -101,7 +101,7 @@ class Gateway:
     def leave(self) -> None:
         self._frames.put_nowait(None)
 
-    async def _said(self) -> AsyncIterator[bytes]:
+    async def _reporters(self) -> AsyncIterator[bytes]:
         while (frame := await self._frames.get()) is not None:
             yield frame
 

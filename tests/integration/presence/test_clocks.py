@@ -144,16 +144,16 @@ async def row_of(url: str, user_id: str) -> asyncpg.Record | None:
         await connection.close()
 
 
-async def stored(url: str, user_id: str, standing: int) -> asyncpg.Record:
+async def stored(url: str, user_id: str, status: int) -> asyncpg.Record:
     """The row, once it says so."""
     row = None
 
     async def says_so() -> bool:
         nonlocal row
         row = await row_of(url, user_id)
-        return row is not None and row["standing"] == standing
+        return row is not None and row["standing"] == status
 
-    await eventually(says_so, what=f"standing {standing} of {user_id}", progress=lambda: row)
+    await eventually(says_so, what=f"status {status} of {user_id}", progress=lambda: row)
     assert row is not None
     return row
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from services.sfu.core.framing import Deframer, frame
 from services.sfu.core.ids import Address
+from services.sfu.core.wire.framing import Deframer, frame
 from tests.integration.sfu.relay import Relay
 
 

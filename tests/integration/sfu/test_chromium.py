@@ -9,9 +9,9 @@ import pytest
 
 from loadtests.sfu_media import chromium
 from tests.integration.sfu.conftest import RunningWorker
-from tests.support.programs import leave_out
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.chromium
 # Raising it: what is counted comes sooner, and three encoders a tab take more of the machine.
 FPS = 5
 # Of a stream of pictures: enough to say that they move.
@@ -20,8 +20,6 @@ MOVING = 10
 
 @asynccontextmanager
 async def opened(join: chromium.Join) -> AsyncIterator[chromium.Browser]:
-    if chromium.find() is None:
-        leave_out("Chromium")
     browser = chromium.Browser(join, FPS)
     await browser.start()
     try:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from loadtests.sfu_media import chromium
 from tests.integration.sfu.conftest import Client, Picture, RunningWorker, Tone
 from tests.integration.sfu.test_chromium import MOVING, Report, hears, opened, pictures, report_when
-from tests.support.programs import leave_out
+from tests.support.needs import program
 from tests.support.waiting import until
 
 GREYS = {"ann": 60, "bob": 200, "cid": 120}
@@ -81,6 +79,7 @@ async def see_and_hear(page: chromium.Page) -> None:
     )
 
 
+@pytest.mark.chromium
 async def test_simple_pages_of_chromium_play_sound_and_picture_in_one_element(worker: RunningWorker) -> None:
     async with opened(lambda user, offer: worker.join(offer, user)) as browser:
         for page in [await browser.open(name, simply=True) for name in ("ann", "bob")]:
@@ -91,12 +90,11 @@ async def test_simple_pages_of_chromium_play_sound_and_picture_in_one_element(wo
 @asynccontextmanager
 async def opened_in_firefox(url: str, user: str) -> AsyncIterator[Report]:
     """A simple page in Firefox: gives what it reported last, which is kept up to date."""
-    firefox = os.environ.get("PARLEY_FIREFOX") or shutil.which("firefox-esr") or shutil.which("firefox")
-    if firefox is None:
-        leave_out("Firefox")
     script = str(Path(__file__).with_name("firefox_page.mjs"))
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec("node", script, firefox, url, user, stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        "node", script, program("firefox"), url, user, stdin=pipe, stdout=pipe
+    )
     assert process.stdin
     assert process.stdout
     report: Report = {"step": "begun", "inbound": {}}
@@ -114,6 +112,8 @@ async def follow(lines: asyncio.StreamReader, report: Report) -> None:
         report.update(json.loads(line))
 
 
+@pytest.mark.chromium
+@pytest.mark.firefox
 async def test_simple_pages_of_firefox_and_chromium_see_and_hear_each_other(worker: RunningWorker) -> None:
     async with opened(lambda user, offer: worker.join(offer, user)) as browser:
         page = await browser.open("ann", simply=True)

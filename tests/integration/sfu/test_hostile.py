@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from loadtests.sfu_media.peer import Peer
-from services.sfu.core import rtcp
 from services.sfu.core.errors import SdpError
+from services.sfu.core.wire import rtcp
 from services.sfu.dtls import Certificate
 from tests.integration.sfu.conftest import Client, RunningWorker, dropped, join_token
 from tests.support.waiting import until

@@ -11,8 +11,8 @@ from services.runtime.config import EnvReader, KafkaConfig
 from services.runtime.ids import new_id
 from services.runtime.kafka.producer import KafkaPublisher
 from services.sfu.config import Node
-from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import WorkerId
+from services.sfu.core.session.effects import LeaveReason
 from services.sfu.publisher import Announcer, KafkaEvents
 from tests.integration.sfu.conftest import key_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from services.sfu.core.framing import frame
+from services.sfu.core.wire.framing import frame
 from services.sfu.metrics import PrometheusMetrics
 from services.sfu.tcp import TcpLimits, TcpPort, holder_of
 from tests.integration.sfu.conftest import Client, RunningWorker, dropped

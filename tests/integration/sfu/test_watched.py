@@ -10,7 +10,7 @@ from tests.support.waiting import eventually
 
 
 async def test_a_watched_worker_holds_something_while_somebody_is_there_and_nothing_after(tmp_path: Path) -> None:
-    async with run_worker(tmp_path / "sfu.log", is_watched=True) as worker:
+    async with run_worker(tmp_path / "sfu.log", is_instrumented=True) as worker:
         empty = await worker.vitals()
         assert empty["open_resources"] == 0
         assert min(empty[name] for name in ("objects", "blocks", "rss_mib")) > 0

@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-const require = createRequire(new URL("../../../services/web/package.json", import.meta.url));
+const require = createRequire(import.meta.url);
 const { MediaStreamTrack, RTCPeerConnection, RtpHeader, RtpPacket, useAudioLevelIndication, useSdesMid } = require("werift");
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();

@@ -4,17 +4,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
-from services.signaling.core.calls import Placed, handle, ring
+from services.signaling.core.calls import CallAttempt, handle, ring
 from services.signaling.core.inputs import Input
 from services.signaling.core.model import Call, CallId, LegState, UserId
-from services.signaling.ports import ClientKey, Record, Store
+from services.signaling.ports import IdempotencyKey, Record, Store
 from tests.unit.signaling.fakes import ALICE, BOB, PHONE, START, TALK, TIMEOUTS, WORKER
 
 NEWS = [Record("topic", "key", b"news")]
 
 
 def new_call(caller: UserId = ALICE, callee: UserId = BOB) -> Call:
-    placed = Placed(CallId(str(uuid4())), TALK, caller, PHONE, {callee: LegState.RINGING}, video=True)
+    placed = CallAttempt(CallId(str(uuid4())), TALK, caller, PHONE, {callee: LegState.RINGING}, video=True)
     return ring(placed, WORKER, START, TIMEOUTS)
 
 
@@ -22,8 +22,8 @@ def step(call: Call, given: Input) -> Call:
     return handle(call, given, START, TIMEOUTS).call
 
 
-def key(user_id: UserId = ALICE, client_call_id: str = "first") -> ClientKey:
-    return ClientKey(user_id, client_call_id)
+def key(user_id: UserId = ALICE, client_call_id: str = "first") -> IdempotencyKey:
+    return IdempotencyKey(user_id, client_call_id)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.postgres.database import Database
 from services.signaling.config import Config
 from services.signaling.ports import Record
-from services.signaling.store import PostgresStore
+from services.signaling.sql.store import PostgresStore
 from services.signaling.wiring import MIGRATIONS, build
 from tests.integration.signaling.bench import Bench
 from tests.integration.signaling.neighbours import (

@@ -244,7 +244,7 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
         while True:
             at = Timestamp()
             at.FromDatetime(datetime.now(UTC))
-            node = sfu_events.NodeAnnouncement(
+            announcement = sfu_events.NodeAnnouncement(
                 worker_id=self.worker_id,
                 grpc_address=f"127.0.0.1:{self._server.port}",
                 announce_time=at,
@@ -253,7 +253,7 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
                 draining=self.draining,
                 start_time=self.start_time,
             )
-            record = Outgoing("sfu.nodes.v1", self.worker_id.encode(), node.SerializeToString())
+            record = Outgoing("sfu.nodes.v1", self.worker_id.encode(), announcement.SerializeToString())
             with suppress(BusUnavailable):
                 await self.publisher.publish([record])
             await asyncio.sleep(ANNOUNCE_INTERVAL_S)

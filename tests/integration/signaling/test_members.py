@@ -82,8 +82,8 @@ async def test_a_token_that_messaging_does_not_take_is_no_conversations_fault(se
 
 
 async def test_the_reader_of_conversations_hands_the_question_on(members: GrpcMembers) -> None:
-    class Service:
-        async def note_members(self, conversation_id: ConversationId) -> None:
+    class FakeRoster:
+        async def sync_call_of_group(self, conversation_id: ConversationId) -> None:
             try:
                 await members.members_of(conversation_id)
             except ConversationNotFound:
@@ -93,6 +93,6 @@ async def test_the_reader_of_conversations_hands_the_question_on(members: GrpcMe
     event.conversation_changed.SetInParent()
     record = Incoming("messaging.events.v1", 0, 0, SLOW.encode(), event.SerializeToString(), SystemClock().now(), None)
     with pytest.raises(TransientFailure) as raised:
-        await MembersConsumer(Service()).handle([record])  # type: ignore[arg-type]
+        await MembersConsumer(FakeRoster()).handle([record])  # type: ignore[arg-type]
     assert raised.value.others_pass
     assert await raised.value.others_pass()

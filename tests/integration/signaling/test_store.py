@@ -9,16 +9,17 @@ import asyncpg
 import pytest
 
 from services.runtime.postgres.database import Database
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
 from services.signaling.core.calls import refuse_as_busy
 from services.signaling.core.errors import AlreadyAnswered, AnsweredElsewhere, CallEnded, CallsError, VersionConflict
 from services.signaling.core.inputs import Accept, Cancel, Decline, Input, Leave, MediaConnected, Move, WorkerLost
 from services.signaling.core.model import Call, CallId, CallState, DeviceId, EndReason, MoveReason, UserId
 from services.signaling.moves import CallMoves
-from services.signaling.ports import CalleesTaken, CallerTaken, Created, KeyKnown
+from services.signaling.ports import AlreadyStarted, CalleesBusy, CallerBusy, Created
 from services.signaling.service import CallsService
+from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
-from services.signaling.store import PostgresStore
 from tests.integration.signaling.bench import NEWS, Bench, key, new_call, step
 from tests.support.clock import ManualClock
 from tests.unit.signaling.fakes import (
@@ -33,10 +34,8 @@ from tests.unit.signaling.fakes import (
     TIMEOUTS,
     WORKER,
     RecordingCloser,
-    RecordingMetrics,
-    RecordingTimers,
     World,
-    announce,
+    events_of,
     make_service,
 )
 
@@ -62,16 +61,16 @@ async def test_what_was_not_stored_is_not_found(bench: Bench) -> None:
 async def test_a_known_key_stores_nothing_and_gives_its_call(bench: Bench) -> None:
     call = new_call()
     await bench.store.create(call, key(), NEWS)
-    assert await bench.store.create(new_call(), key(), NEWS) == KeyKnown(call)
+    assert await bench.store.create(new_call(), key(), NEWS) == AlreadyStarted(call)
     assert await bench.read_records() == NEWS
 
 
 async def test_a_user_can_be_in_one_call_only(bench: Bench) -> None:
     call = new_call()
     await bench.store.create(call, key(), NEWS)
-    assert await bench.store.create(new_call(), key(ALICE, "second"), NEWS) == CallerTaken(call)
-    assert await bench.store.create(new_call(BOB, CAROL), key(BOB), NEWS) == CallerTaken(call)
-    assert await bench.store.create(new_call(CAROL, BOB), key(CAROL), NEWS) == CalleesTaken((BOB,))
+    assert await bench.store.create(new_call(), key(ALICE, "second"), NEWS) == CallerBusy(call)
+    assert await bench.store.create(new_call(BOB, CAROL), key(BOB), NEWS) == CallerBusy(call)
+    assert await bench.store.create(new_call(CAROL, BOB), key(CAROL), NEWS) == CalleesBusy((BOB,))
     assert await bench.store.list_active(CAROL) == []
     assert await bench.store.find_by_key(key(CAROL)) is None
     assert await bench.read_records() == NEWS
@@ -128,18 +127,18 @@ async def test_a_change_can_bring_a_key_for_the_call(bench: Bench) -> None:
     met = step(call, Accept(BOB, TABLET))
     await bench.store.save(met, NEWS, key(BOB, "his"))
     assert await bench.store.find_by_key(key(BOB, "his")) == met
-    assert await bench.store.create(new_call(BOB, CAROL), key(BOB, "his"), NEWS) == KeyKnown(met)
+    assert await bench.store.create(new_call(BOB, CAROL), key(BOB, "his"), NEWS) == AlreadyStarted(met)
 
 
 async def test_a_key_can_come_to_stand_for_a_call_without_a_change(bench: Bench) -> None:
     call, other = new_call(), new_call(CAROL, UserId("dave"))
     await bench.store.create(call, key(), NEWS)
     await bench.store.create(other, key(CAROL), NEWS)
-    await bench.store.keep_key(key(BOB, "his"), call.call_id)
+    await bench.store.save_key(key(BOB, "his"), call.call_id)
     # The first stays.
-    await bench.store.keep_key(key(BOB, "his"), other.call_id)
+    await bench.store.save_key(key(BOB, "his"), other.call_id)
     assert await bench.store.find_by_key(key(BOB, "his")) == call
-    assert await bench.store.create(new_call(BOB, CAROL), key(BOB, "his"), NEWS) == KeyKnown(call)
+    assert await bench.store.create(new_call(BOB, CAROL), key(BOB, "his"), NEWS) == AlreadyStarted(call)
 
 
 async def test_due_calls_are_claimed_once_until_the_lease_is_over(bench: Bench) -> None:
@@ -203,15 +202,13 @@ async def test_calls_are_counted_by_state(bench: Bench) -> None:
 
 def changes_over(database: Database) -> CallChanges:
     store = PostgresStore(database, lambda order_key: None)
-    return CallChanges(
-        store, announce, RecordingCloser(), RecordingTimers(), RecordingMetrics(), ManualClock(), TIMEOUTS
-    )
+    return CallChanges(store, events_of, RecordingCloser(), Alarms(), ManualClock(), TIMEOUTS)
 
 
 def service_over(database: Database) -> CallsService:
     world = World()
     changes = changes_over(database)
-    moves = CallMoves(changes.store, changes, world.media, world.nodes)
+    moves = CallMoves(changes.store, changes, world.media, world.workers)
     return make_service(changes, world.members, moves, lambda now: str(uuid4()))
 
 
@@ -275,7 +272,7 @@ async def test_of_many_who_call_one_person_at_once_one_rings_and_the_others_are_
     callers = [UserId(f"caller-{number:02}") for number in range(20)]
     outcomes = await asyncio.gather(*(store.create(new_call(user, BOB), key(user), NEWS) for user in callers))
     assert outcomes.count(Created()) == 1
-    assert outcomes.count(CalleesTaken((BOB,))) == 19
+    assert outcomes.count(CalleesBusy((BOB,))) == 19
 
 
 async def test_one_client_id_sent_many_times_at_once_gives_one_call(database: Database) -> None:

@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.signaling.core.calls import Placed, refuse_as_busy, ring
-from services.signaling.core.errors import UserTaken, VersionConflict
+from services.signaling.core.call_settings import CallSettings, QuietHours
+from services.signaling.core.calls import CallAttempt, refuse_as_busy, ring
+from services.signaling.core.errors import UserBusy, VersionConflict
 from services.signaling.core.inputs import (
     Accept,
     Cancel,
@@ -26,8 +27,7 @@ from services.signaling.core.inputs import (
 )
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, LegState, MoveReason, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
-from services.signaling.core.settings import CallSettings, QuietHours
-from services.signaling.ports import CalleesTaken, Created, GroupTaken
+from services.signaling.ports import CalleesBusy, Created, GroupCallExists
 from tests.integration.signaling.bench import NEWS, Bench, key, new_call, step
 from tests.unit.signaling.fakes import (
     ALICE,
@@ -49,7 +49,9 @@ RUNG = {BOB: LegState.RINGING, CAROL: LegState.RINGING, DAVE: LegState.OUT}
 
 def group_call(others: Mapping[UserId, LegState] | None = None, number: int | None = None) -> Call:
     call_id = CallId(str(UUID(int=number) if number else uuid4()))
-    placed = Placed(call_id, GROUP_TALK, ALICE, PHONE, others or RUNG, True, group=True, capacity=4, trace="00-trace")
+    placed = CallAttempt(
+        call_id, GROUP_TALK, ALICE, PHONE, others or RUNG, True, group=True, capacity=4, trace="00-trace"
+    )
     return ring(placed, WORKER, START, TIMEOUTS)
 
 
@@ -82,7 +84,7 @@ async def test_a_group_has_one_call_at_a_time(bench: Bench) -> None:
     assert await bench.store.find_of_group(GROUP_TALK) == call
     second = group_call()
     second = replace(second, caller_id=DAVE, legs=(replace(second.legs[0], user_id=DAVE),))
-    assert await bench.store.create(second, key(DAVE), NEWS) == GroupTaken(call)
+    assert await bench.store.create(second, key(DAVE), NEWS) == GroupCallExists(call)
     await bench.store.save(step(call, Cancel(ALICE)), NEWS)
     assert await bench.store.find_of_group(GROUP_TALK) is None
     assert await bench.store.create(second, key(DAVE), NEWS) == Created()
@@ -91,30 +93,30 @@ async def test_a_group_has_one_call_at_a_time(bench: Bench) -> None:
 async def test_a_call_holds_who_is_in_it_or_rung_and_nobody_else(bench: Bench) -> None:
     others = {BOB: LegState.WAITING, CAROL: LegState.SILENT, DAVE: LegState.OUT}
     await bench.store.create(group_call(others), key(), NEWS)
-    assert await bench.store.find_holding(ALICE) is not None
+    assert await bench.store.find_busy_with(ALICE) is not None
     for user_id in others:
-        assert await bench.store.find_holding(user_id) is None
+        assert await bench.store.find_busy_with(user_id) is None
         other = new_call(user_id, UserId(f"friend-of-{user_id}"))
         assert await bench.store.create(other, key(user_id), NEWS) == Created()
 
 
 async def test_all_who_are_taken_are_named(bench: Bench) -> None:
     await bench.store.create(new_call(BOB, CAROL), key(BOB), NEWS)
-    assert await bench.store.create(group_call(), key(), NEWS) == CalleesTaken((BOB, CAROL))
-    assert await bench.store.find_holding(ALICE) is None
+    assert await bench.store.create(group_call(), key(), NEWS) == CalleesBusy((BOB, CAROL))
+    assert await bench.store.find_busy_with(ALICE) is None
 
 
 async def test_nobody_comes_into_a_second_call(bench: Bench) -> None:
     call, other = group_call(), new_call(DAVE, UserId("erin"))
     await bench.store.create(call, key(), NEWS)
     await bench.store.create(other, key(DAVE), NEWS)
-    with pytest.raises(UserTaken) as caught:
+    with pytest.raises(UserBusy) as caught:
         await bench.store.save(step(call, Join(DAVE, TABLET)), NEWS)
     assert (caught.value.user_id, caught.value.call_id) == (DAVE, other.call_id)
     assert await bench.store.find(call.call_id) == call
     await bench.store.save(step(other, Cancel(DAVE)), NEWS)
     await bench.store.save(step(call, Join(DAVE, TABLET)), NEWS)
-    assert (await bench.store.find_holding(DAVE)) == await bench.store.find(call.call_id)
+    assert (await bench.store.find_busy_with(DAVE)) == await bench.store.find(call.call_id)
 
 
 async def test_who_leaves_a_group_call_is_free_while_it_goes_on(bench: Bench) -> None:
@@ -123,7 +125,7 @@ async def test_who_leaves_a_group_call_is_free_while_it_goes_on(bench: Bench) ->
     call = step(call, Join(BOB, TABLET))
     await bench.store.save(call, NEWS)
     await bench.store.save(step(call, Leave(ALICE, PHONE)), NEWS)
-    assert await bench.store.find_holding(ALICE) is None
+    assert await bench.store.find_busy_with(ALICE) is None
     assert await bench.store.create(new_call(ALICE, UserId("erin")), key(ALICE, "next"), NEWS) == Created()
 
 
@@ -160,17 +162,17 @@ async def test_who_was_rung_often_lately_is_besieged_by_conversations_in_whose_c
             call = step(call, Accept(BOB, TABLET))
         await bench.store.create(call, key(call.caller_id), NEWS)
 
-    async def besieged(conversation_id: ConversationId, since: datetime, limit: int) -> list[UserId]:
-        return list(await bench.store.list_besieged([ALICE, BOB], conversation_id, since, limit))
+    async def over_limit(conversation_id: ConversationId, since: datetime, limit: int) -> list[UserId]:
+        return list(await bench.store.list_over_ring_limit([ALICE, BOB], conversation_id, since, limit))
 
     before = START - timedelta(seconds=1)
-    assert await besieged(strange, before, 3) == [BOB]
-    assert await besieged(strange, before, 4) == []
-    assert await besieged(strange, START, 3) == []
-    assert await besieged(strange, START, 2) == [BOB]
-    assert await besieged(known, before, 1) == []
+    assert await over_limit(strange, before, 3) == [BOB]
+    assert await over_limit(strange, before, 4) == []
+    assert await over_limit(strange, START, 3) == []
+    assert await over_limit(strange, START, 2) == [BOB]
+    assert await over_limit(known, before, 1) == []
     # What one placed oneself does not count.
-    assert await bench.store.list_besieged([UserId("caller-1")], strange, before, 1) == []
+    assert await bench.store.list_over_ring_limit([UserId("caller-1")], strange, before, 1) == []
 
 
 async def ended_calls(bench: Bench, count: int) -> list[Call]:
@@ -253,7 +255,7 @@ async def test_an_answer_of_one_who_waits_is_refused_until_the_other_call_is_ove
     second = replace(second, create_time=later, legs=(second.legs[0], replace(second.legs[1], state=LegState.WAITING)))
     await bench.store.create(second, key(), NEWS)
     assert await bench.store.list_active(BOB) == [first, second]
-    with pytest.raises(UserTaken):
+    with pytest.raises(UserBusy):
         await bench.store.save(step(second, Accept(BOB, TABLET)), NEWS)
 
 
@@ -261,12 +263,12 @@ async def test_a_change_that_holds_the_same_people_is_stored_as_any_other(bench:
     call = group_call()
     await bench.store.create(call, key(), NEWS)
     up = step(call, MediaConnected(ALICE, PHONE, WORKER.worker_id))
-    await bench.store.save(up, [], same_holds=True)
+    await bench.store.save(up, [], same_busy=True)
     assert await bench.store.find(call.call_id) == up
     with pytest.raises(VersionConflict):
-        await bench.store.save(up, [], same_holds=True)
+        await bench.store.save(up, [], same_busy=True)
     raised = step(up, SetHand(ALICE, raised=True))
-    await bench.store.save(raised, NEWS, same_holds=True)
+    await bench.store.save(raised, NEWS, same_busy=True)
     assert await bench.store.find(call.call_id) == raised
     assert await bench.read_records() == NEWS * 2
-    assert (await bench.store.find_holding(BOB)) == raised
+    assert (await bench.store.find_busy_with(BOB)) == raised

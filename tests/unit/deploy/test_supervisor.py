@@ -77,7 +77,7 @@ async def sink(tmp_path: Path) -> AsyncIterator[LogSink]:
 async def supervisor(sink: LogSink) -> AsyncIterator[Supervisor]:
     supervisor = Supervisor(sink)
     yield supervisor
-    await supervisor.stop(patience_s=0)
+    await supervisor.stop(timeout_s=0)
 
 
 async def test_killed_process_is_restarted(supervisor: Supervisor) -> None:

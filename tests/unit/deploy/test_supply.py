@@ -1,4 +1,4 @@
-"""A known hole fails the audit; what could not be looked up is said, and does not."""
+"""A known vulnerability fails the audit; what could not be looked up is said, and does not."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from deploy.supply.audit import Seen, ask, audit_pip, read_npm, read_pip, verdic
 from deploy.supply.sbom import LOCKS, locked
 
 ROOT = Path(__file__).resolve().parents[3]
-HOLE = {"id": "PYSEC-1", "fix_versions": ["2.0"]}
+VULNERABILITY = {"id": "PYSEC-1", "fix_versions": ["2.0"]}
 
 
-def test_a_known_hole_fails() -> None:
-    seen = read_pip({"dependencies": [{"name": "a", "version": "1.0", "vulns": [HOLE]}]})
+def test_a_known_vulnerability_fails() -> None:
+    seen = read_pip({"dependencies": [{"name": "a", "version": "1.0", "vulns": [VULNERABILITY]}]})
     status, lines = verdict({"lock": seen})
     assert status == 1
-    assert "HOLE lock: a 1.0: PYSEC-1 (mended in: 2.0)" in lines
+    assert "VULNERABLE lock: a 1.0: PYSEC-1 (fixed in: 2.0)" in lines
 
 
 def test_a_package_that_was_skipped_is_not_called_good() -> None:
@@ -33,7 +33,7 @@ def test_a_source_that_does_not_answer_is_said() -> None:
     assert ask(["false"]) == {}
 
 
-def test_a_hole_in_a_web_package_fails() -> None:
+def test_a_vulnerability_in_a_web_package_fails() -> None:
     seen = read_npm({"vulnerabilities": {"left-pad": {"severity": "high", "range": "<2"}}})
     assert verdict({"npm": seen, "lock": Seen()})[0] == 1
 

@@ -13,11 +13,16 @@ def test_every_package_has_its_page() -> None:
 
 def test_every_rpc_and_message_is_there() -> None:
     for file in api.read().file:
-        page = PAGES.get(f"{file.package.split('.')[1]}.md", "") if file.package.startswith("parley.") else ""
+        is_public = file.package.startswith("parley.") and ".storage." not in file.package
+        page = PAGES.get(f"{file.package.split('.')[1]}.md", "") if is_public else ""
         if page:
             for service in file.service:
                 assert all(f"### {service.name}.{method.name}\n" in page for method in service.method)
             assert all(f"### {message.name}\n" in page for message in file.message_type)
+
+
+def test_what_services_keep_in_columns_is_not_there() -> None:
+    assert not any("storage" in page for page in PAGES["messaging.md"].split("`") if page.startswith("protos/"))
 
 
 def test_a_comment_is_there_as_it_is_written_and_reasons_are_code() -> None:

@@ -40,7 +40,9 @@ def test_defaults_bounds_and_units_are_those_of_the_source() -> None:
 
 
 def test_what_is_filled_elsewhere_is_described_there() -> None:
-    assert variable("PARLEY_RING_TIMEOUT_S").text.startswith("Higher: callers hear the tone longer")
+    assert variable("PARLEY_RING_TIMEOUT_S").text.startswith(
+        "How long a call rings. Raising it lets callers hear the tone longer"
+    )
 
 
 def test_the_common_tables_name_the_services_that_read_them() -> None:

@@ -59,6 +59,21 @@ def test_a_file_or_a_test_that_is_not_there_is_told() -> None:
     assert unknown_names(text) == [f"{here}::test_gone", "tests/gone.py"]
 
 
+@pytest.mark.parametrize(
+    ("named", "unknown"),
+    [
+        ("`docs/test_pages.py`", []),
+        ("`test_pages.py: test_prose_is_wrapped_and_tables_are_left`", []),
+        ("`NAME.mjs`", []),
+        ("`runtime/gone.py`", ["runtime/gone.py"]),
+        ("`est_pages.py`", ["est_pages.py"]),
+        (f"`test_pages.py: {'gone' * 2}`", ["test_pages.py"]),
+    ],
+)
+def test_a_file_that_is_named_in_short_and_is_not_there_is_told(named: str, unknown: list[str]) -> None:
+    assert unknown_names(named) == unknown
+
+
 def test_prose_is_wrapped_and_tables_are_left() -> None:
     row = "| " + "word " * 40 + "| |"
     done = formatted(f"{'word ' * 40}\n\n| a | |\n|---|---|\n{row}\n")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.gateway.core.frames import Unregister
+from services.gateway.core.model import Unregister
 from services.runtime.errors import AccountDeleted, Unauthenticated
 from services.runtime.identity.accounts import Accounts, Standing
 from services.runtime.identity.auth import UserId, UserToken
@@ -47,7 +47,7 @@ class World(GatewayWorld):
     def learn(self, standing: Standing) -> None:
         """The topic says so."""
         self.accounts.note("alice", standing)
-        self.gateway.account_changed("alice")
+        self.gateway.streams.account_changed("alice")
 
     def revoke(self, *device_ids: str) -> None:
         """All tokens until now, or those of some devices."""
@@ -135,7 +135,7 @@ async def test_a_newer_token_keeps_its_stream_when_older_ones_are_revoked_again(
     world.revoke()
     world.clock.advance(2)
     phone = await world.online("phone-01")
-    world.gateway.account_changed("alice")
+    world.gateway.streams.account_changed("alice")
     await world.tick()
     assert phone.task
     assert not phone.task.done()

@@ -12,7 +12,7 @@ from tests.unit.gateway.world import GatewayWorld
 def refused(world: GatewayWorld, user: str, address: str = "") -> float:
     """0 for a stream that is let in, and gone at once; else the seconds to wait."""
     try:
-        world.streams.depart(world.streams.admit(user, address))
+        world.admission.depart(world.admission.admit(user, address))
     except TooManyStreams as error:
         return error.retry_delay_s
     return 0

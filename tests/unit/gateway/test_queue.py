@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parley.gateway.v1 import service_pb2 as api
 
-from services.gateway import frames
+from services.gateway import device_frames
 from services.gateway.core.queue import DeviceQueue, QueueLimits
 
 NOW = 100.0
@@ -88,7 +88,7 @@ def test_a_queue_loses_nothing_durable_without_saying_so(kinds: list[bool], limi
             pushed.append(number)
             lost += queue.push(durable(number), NOW)
         else:
-            queue.push_latest(str(number), frames.HEARTBEAT)
+            queue.push_latest(str(number), device_frames.HEARTBEAT)
         assert len(queue) <= limit
     kept = [seq for position, seq in drain(queue) if position]
     assert [durable(seq) for seq in kept] + lost == [durable(number) for number in pushed]
@@ -172,13 +172,13 @@ def test_the_position_is_part_of_the_message_whatever_its_size(position: int) ->
 
 
 def test_lost_frames_name_their_conversations_unless_one_is_about_none() -> None:
-    assert frames.conversations_of([durable(1), durable(2)]) == {"c1"}
-    assert frames.conversations_of([durable(1), frames.ROUTE_MOVED]) == frozenset()
-    assert frames.conversations_of([b"\xff\xff"]) == frozenset()
+    assert device_frames.conversations_of([durable(1), durable(2)]) == {"c1"}
+    assert device_frames.conversations_of([durable(1), device_frames.ROUTE_MOVED]) == frozenset()
+    assert device_frames.conversations_of([b"\xff\xff"]) == frozenset()
 
 
 def test_typing_and_presence_coalesce_by_who_and_where() -> None:
-    one, two = frames.typing("c1", "bob", True), frames.typing("c1", "bob", False)
-    assert frames.coalescing_key(one) == frames.coalescing_key(two)
-    assert frames.coalescing_key(one) != frames.coalescing_key(frames.typing("c2", "bob", True))
-    assert frames.coalescing_key(frames.offline("bob")) == frames.presence_key("bob")
+    one, two = device_frames.typing("c1", "bob", True), device_frames.typing("c1", "bob", False)
+    assert device_frames.coalescing_key(one) == device_frames.coalescing_key(two)
+    assert device_frames.coalescing_key(one) != device_frames.coalescing_key(device_frames.typing("c2", "bob", True))
+    assert device_frames.coalescing_key(device_frames.offline("bob")) == device_frames.presence_key("bob")

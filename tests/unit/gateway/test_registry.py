@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.gateway.core.checks import check_device_id
 from services.gateway.core.errors import InvalidField, RouterUnavailable
-from services.gateway.core.frames import (
+from services.gateway.core.model import (
     BecameReady,
     Close,
     CloseReason,
@@ -16,7 +16,7 @@ from services.gateway.core.frames import (
     ReplicaId,
     Route,
     RouteMoved,
-    SendUp,
+    SendToPresence,
     Unregister,
     UserId,
     Watch,
@@ -48,7 +48,7 @@ def test_a_device_is_registered_with_the_replica_that_owns_its_user() -> None:
     registry.assigned(ONE, 1, [owned], 16)
     registry.assigned(TWO, 1, [number for number in ALL if number != owned], 16)
     session, effects = registry.open(ALICE, PHONE)
-    assert effects == [SendUp(ONE, Register(1, (session,)))]
+    assert effects == [SendToPresence(ONE, Register(1, (session,)))]
 
 
 def test_a_device_is_ready_once_and_told_to_sync_when_its_route_moves() -> None:
@@ -63,8 +63,8 @@ def test_a_device_that_came_before_any_replica_is_registered_later() -> None:
     session, effects = registry.open(ALICE, PHONE)
     assert effects == []
     assert registry.assigned(ONE, 3, ALL, 16) == [
-        SendUp(ONE, Register(3, (session,))),
-        SendUp(ONE, Registered(3)),
+        SendToPresence(ONE, Register(3, (session,))),
+        SendToPresence(ONE, Registered(3)),
     ]
 
 
@@ -93,10 +93,10 @@ def test_a_closed_session_is_forgotten_by_the_owners_of_its_user_and_of_those_it
     registry.assigned(ONE, 1, [mine], 16)
     registry.assigned(TWO, 1, [theirs], 16)
     session, _ = registry.open(ALICE, PHONE)
-    assert SendUp(TWO, Watch(1, session.session_id, (BOB,))) in registry.watch(session.session_id, [BOB])
+    assert SendToPresence(TWO, Watch(1, session.session_id, (BOB,))) in registry.watch(session.session_id, [BOB])
     assert registry.close(session.session_id) == [
-        SendUp(ONE, Unregister((session.session_id,))),
-        SendUp(TWO, Unregister((session.session_id,))),
+        SendToPresence(ONE, Unregister((session.session_id,))),
+        SendToPresence(TWO, Unregister((session.session_id,))),
     ]
     assert registry.close(session.session_id) == []
 
@@ -107,15 +107,15 @@ def test_after_a_rebalance_the_new_owner_gets_the_devices_and_the_watches() -> N
     registry.watch(session.session_id, [BOB])
     registry.assigned(ONE, 2, [], 16)
     assert registry.assigned(TWO, 1, ALL, 16) == [
-        SendUp(TWO, Register(1, (session,))),
-        SendUp(TWO, Watch(1, session.session_id, (BOB,))),
-        SendUp(TWO, Registered(1)),
+        SendToPresence(TWO, Register(1, (session,))),
+        SendToPresence(TWO, Watch(1, session.session_id, (BOB,))),
+        SendToPresence(TWO, Registered(1)),
     ]
 
 
 def test_an_ephemeral_event_goes_to_the_owner_of_its_user_only() -> None:
     registry = routed(ONE)
-    assert registry.route(BOB, b"frame") == [SendUp(ONE, Route(BOB, b"frame"))]
+    assert registry.route(BOB, b"frame") == [SendToPresence(ONE, Route(BOB, b"frame"))]
     registry.detached(ONE)
     with pytest.raises(RouterUnavailable):
         registry.route(BOB, b"frame")
@@ -149,11 +149,11 @@ def test_a_detached_device_stays_registered_and_comes_back_with_its_watches() ->
     registry = routed(ONE)
     session, _ = registry.open(ALICE, PHONE)
     registry.watch(session.session_id, [BOB])
-    assert registry.detach(session.session_id) == [SendUp(ONE, Detached((session.session_id,), True))]
+    assert registry.detach(session.session_id) == [SendToPresence(ONE, Detached((session.session_id,), True))]
     assert registry.detach(session.session_id) == []
     assert registry.resume(session.session_id) == [
-        SendUp(ONE, Detached((session.session_id,), False)),
-        SendUp(ONE, Watch(1, session.session_id, (BOB,))),
+        SendToPresence(ONE, Detached((session.session_id,), False)),
+        SendToPresence(ONE, Watch(1, session.session_id, (BOB,))),
     ]
 
 
@@ -163,7 +163,7 @@ def test_a_new_owner_learns_who_is_detached_and_who_is_away() -> None:
     registry.detach(session.session_id)
     registry.set_away(session.session_id, True)
     effect = registry.assigned(TWO, 1, ALL, 16)[0]
-    assert isinstance(effect, SendUp)
+    assert isinstance(effect, SendToPresence)
     assert isinstance(effect.frame, Register)
     (registered,) = effect.frame.sessions
     assert (registered.detached, registered.away) == (True, True)
@@ -177,9 +177,9 @@ def test_one_person_is_taken_out_of_a_watch_list_at_the_owner_of_that_person_alo
     session, _ = registry.open(ALICE, PHONE)
     registry.watch(session.session_id, [ALICE, BOB])
     assert registry.watch_person(session.session_id, BOB, may_see=False) == [
-        SendUp(TWO, Watch(1, session.session_id, ()))
+        SendToPresence(TWO, Watch(1, session.session_id, ()))
     ]
     assert registry.watched(session.session_id) == (ALICE,)
     assert registry.watch_person(session.session_id, BOB, may_see=True) == [
-        SendUp(TWO, Watch(1, session.session_id, (BOB,)))
+        SendToPresence(TWO, Watch(1, session.session_id, (BOB,)))
     ]

@@ -1,7 +1,7 @@
 import pytest
 
 from services.gateway.core.errors import ConversationNotFound, TypingTooOften
-from services.gateway.core.frames import RouteStatus, UserId
+from services.gateway.core.model import RouteStatus, UserId
 from tests.unit.gateway.world import GatewayWorld
 
 

@@ -18,12 +18,12 @@ from services.gateway.core.errors import (
     TooManyDevices,
     TooManyStreams,
 )
-from services.gateway.core.frames import Detached, Unregister, Watch
+from services.gateway.core.model import Detached, Unregister, Watch
 from services.runtime.clock import CLOCK_SKEW_S
 from services.runtime.errors import Unauthenticated
 from tests.support.spans import kept_spans
 from tests.support.waiting import until
-from tests.unit.gateway.world import FakeDevice, GatewayWorld, with_settings
+from tests.unit.gateway.world import FakeDevice, GatewayWorld, with_policy
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def make_world() -> AsyncIterator[Callable[..., GatewayWorld]]:
 async def world(make_world: Callable[..., GatewayWorld]) -> AsyncIterator[GatewayWorld]:
     async with asyncio.TaskGroup() as group:
         made = make_world()
-        watching = group.create_task(made.gateway.watching.run())
+        watching = group.create_task(made.gateway.watch_lists.run())
         yield made
         watching.cancel()
 
@@ -260,10 +260,10 @@ async def test_of_too_many_devices_the_oldest_is_told_and_ended(make_world: Call
 
 
 async def test_a_full_gateway_and_a_herd_are_refused_for_now(make_world: Callable[..., GatewayWorld]) -> None:
-    world = make_world(with_settings(max_devices=1))
+    world = make_world(with_policy(max_devices=1))
     await world.connect()
     assert isinstance(await world.begin("bob", "phone-01").ended(), TooManyDevices)
-    herd = make_world(with_settings(max_devices=1_000), per_s=1.0)
+    herd = make_world(with_policy(max_devices=1_000), per_s=1.0)
     for number in range(100):
         herd.begin(f"user-{number}", "phone-01")
     refused = await herd.begin("late", "phone-01").ended()
@@ -272,7 +272,7 @@ async def test_a_full_gateway_and_a_herd_are_refused_for_now(make_world: Callabl
 
 
 async def test_a_drain_tells_each_device_its_own_delay(make_world: Callable[..., GatewayWorld]) -> None:
-    world = make_world(with_settings(drain_spread_s=20, drain_within_s=0))
+    world = make_world(with_policy(drain_spread_s=20, drain_within_s=0))
     devices = [await world.connect(f"user-{number}") for number in range(10)]
     world.streams.drain()
     refusals = [await device.ended() for device in devices]
@@ -322,7 +322,7 @@ async def test_when_one_person_hides_only_their_watchers_are_asked_about(world: 
 
 
 async def test_a_list_waits_until_messaging_is_back(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.watching.RETRY_S", 0.01)
+    monkeypatch.setattr("services.gateway.watch_lists.RETRY_S", 0.01)
     world.membership.away = True
     await world.connect()
     await world.gateway.watch_presence("alice", "phone-01", ["bob"])

@@ -63,13 +63,18 @@ class Replica(service_pb2_grpc.RouterServiceServicer):
 
 
 class Gateway:
-    """What the uplinks tell the gateway."""
+    """A gateway without devices, and its registry."""
 
     def __init__(self) -> None:
         self.assigned_to: dict[str, list[int]] = {}
+        self.registry = self.streams = self
 
-    def assigned(self, replica: str, epoch: int, partitions: Any, partition_count: int) -> None:
+    def assigned(self, replica: str, epoch: int, partitions: Any, partition_count: int) -> list[object]:
         self.assigned_to[replica] = list(partitions)
+        return []
+
+    def apply(self, effects: list[object]) -> None:
+        assert effects == []
 
     def detached(self, replica: str) -> None:
         self.assigned_to.pop(replica, None)

@@ -9,20 +9,28 @@ from dataclasses import replace
 from parley.gateway.v1 import messages_pb2 as events
 from parley.gateway.v1 import service_pb2 as api
 
-from services.gateway.core.admission import AddressShares, StreamAdmission
-from services.gateway.core.frames import Register, ReplicaId, Route, RouteWatchList, UpFrame, UserId
+from services.gateway.admission import Admission
+from services.gateway.core.admission import SharedStreamRate, StreamsPerAddress
+from services.gateway.core.model import (
+    PresenceFrame,
+    Register,
+    ReplicaId,
+    Route,
+    RouteWatchList,
+    UserId,
+)
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import ResumeTokens
-from services.gateway.pacing import StreamPace, TypingPace
 from services.gateway.ports import Membership, MembershipUnavailable
+from services.gateway.rates import UserStreamRate, UserTypingRate
 from services.gateway.service import Gateway
-from services.gateway.streams import Settings, Streams
+from services.gateway.streams import StreamPolicy, Streams
 from tests.support.clock import ManualClock
 from tests.support.waiting import until
 
 REPLICA = ReplicaId("presence:1")
-SETTINGS = Settings(
+POLICY = StreamPolicy(
     heartbeat_s=10,
     queue=QueueLimits(frames=8, bytes_=1 << 16, replay_frames=4, replay_bytes=1 << 14),
     max_devices=100,
@@ -37,23 +45,25 @@ class FakePresence:
     """The uplinks, and the replica at their other end: it acknowledges at once and brings watch lists back."""
 
     def __init__(self, registry: Registry) -> None:
-        self.frames: list[UpFrame] = []
+        self.frames: list[PresenceFrame] = []
         self._registry = registry
         self.gateway: Gateway | None = None
         self.acknowledges = True
 
-    def push(self, replica: ReplicaId, frame: UpFrame) -> None:
+    def push(self, replica: ReplicaId, frame: PresenceFrame) -> None:
         self.frames.append(frame)
         asyncio.get_running_loop().call_soon(self._answer, frame)
 
-    def of(self, kind: type[UpFrame]) -> list[UpFrame]:
+    def of(self, kind: type[PresenceFrame]) -> list[PresenceFrame]:
         """What came of one kind."""
         return [frame for frame in self.frames if isinstance(frame, kind)]
 
-    def _answer(self, frame: UpFrame) -> None:
+    def _answer(self, frame: PresenceFrame) -> None:
         assert self.gateway
         if isinstance(frame, Register) and self.acknowledges:
-            self.gateway.acknowledged([session.session_id for session in frame.sessions])
+            self.gateway.streams.apply(
+                self.gateway.registry.acknowledged([session.session_id for session in frame.sessions])
+            )
         elif isinstance(frame, RouteWatchList):
             for session in self._registry.sessions_of(frame.user_id):
                 if session.device_id == frame.device_id:
@@ -131,7 +141,7 @@ class GatewayWorld:
 
     def __init__(
         self,
-        settings: Settings = SETTINGS,
+        policy: StreamPolicy = POLICY,
         *,
         per_s: float = 1e6,
         devices_per_user: int = 20,
@@ -150,16 +160,27 @@ class GatewayWorld:
             self.presence,
             self.clock,
             ResumeTokens([b"k" * 32], b"gateway1"),
-            StreamAdmission(per_s, burst=100),
-            StreamPace(user_per_s, burst=100),
-            AddressShares(per_address),
             lambda: 0.5,
-            settings,
+            policy,
         )
-        pace = TypingPace(per_s=2, burst=typing_burst)
-        self.gateway = Gateway(self.registry, self.streams, membership or self.membership, pace, self.clock)
+        self.admission = Admission(
+            self.streams,
+            SharedStreamRate(per_s, burst=100),
+            UserStreamRate(user_per_s, burst=100),
+            StreamsPerAddress(per_address),
+            self.clock,
+            lambda: 0.5,
+        )
+        self.gateway = Gateway(
+            self.registry,
+            self.streams,
+            self.admission,
+            membership or self.membership,
+            UserTypingRate(per_s=2, burst=typing_burst),
+            self.clock,
+        )
         self.presence.gateway = self.gateway
-        self.gateway.assigned(REPLICA, 1, range(16), 16)
+        self.streams.apply(self.registry.assigned(REPLICA, 1, range(16), 16))
         self._ticks = 0
         self._devices: list[FakeDevice] = []
 
@@ -216,6 +237,6 @@ class GatewayWorld:
                 await asyncio.sleep(0)
 
 
-def with_settings(**changes: float) -> Settings:
-    """The settings, some of them changed."""
-    return replace(SETTINGS, **changes)  # type: ignore[arg-type]
+def with_policy(**changes: float) -> StreamPolicy:
+    """The policy, with some changes."""
+    return replace(POLICY, **changes)  # type: ignore[arg-type]

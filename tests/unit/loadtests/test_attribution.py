@@ -22,7 +22,7 @@ from loadtests.sfu_media.attribution import (
 
 LOOP_RUNS = "main (services/runtime/lifecycle.py);run_forever (loop.c);uv_run (core.c)"
 DRAINS = f"{LOOP_RUNS};Ingress._wake (services/sfu/ingress.py);Ingress._drain (services/sfu/ingress.py)"
-HANDLES = f"{DRAINS};MediaWorker._handle_srtp (services/sfu/worker.py)"
+HANDLES = f"{DRAINS};Demux._handle_srtp (services/sfu/demux.py)"
 WRITES = f"{DRAINS};Egress.flush (services/sfu/egress.py);Egress._write_runs (services/sfu/egress.py)"
 ABI = "cdata_call (_cffi_backend.cpython-311-x86_64-linux-gnu.so);ffi_call_unix64 (_cffi_backend.so)"
 
@@ -30,10 +30,10 @@ ABI = "cdata_call (_cffi_backend.cpython-311-x86_64-linux-gnu.so);ffi_call_unix6
 @pytest.mark.parametrize(
     ("stack", "part"),
     [
-        (f"{HANDLES};SendHistory.resolve (services/sfu/core/transport_cc.py)", FEEDBACK),
-        (f"{HANDLES};Router._forward.<locals>.<listcomp> (services/sfu/core/router.py)", ROUTING),
-        (f"{HANDLES};parse_header (services/sfu/core/rtp.py);unpack_from (_struct.c)", WAY_IN),
-        (f"{WRITES};fill (services/sfu/core/copies.py);0x7fe0ebf278ec (libc.so.6)", COPIES),
+        (f"{HANDLES};SendHistory.resolve (services/sfu/core/congestion/send_history.py)", FEEDBACK),
+        (f"{HANDLES};Router._forward.<locals>.<listcomp> (services/sfu/core/session/router.py)", ROUTING),
+        (f"{HANDLES};parse_header (services/sfu/core/wire/rtp.py);unpack_from (_struct.c)", WAY_IN),
+        (f"{WRITES};fill (services/sfu/core/forwarding/subscribers.py);0x7fe0ebf278ec (libc.so.6)", COPIES),
         (WRITES, WAY_OUT),
         (f"{WRITES};SendmmsgBatch._send (services/sfu/batch.py);{ABI};sendmmsg (libc.so.6)", SEND),
         (f"{DRAINS};RecvmmsgInbox.receive (services/sfu/udp.py);{ABI};recvmmsg (libc.so.6)", RECEIVE),
@@ -52,10 +52,10 @@ def test_a_stack_counts_for_its_innermost_frame_that_has_a_part(stack: str, part
 @pytest.mark.parametrize(
     ("frames", "part"),
     [
-        ("CPyDef_transport_cc___SendHistory___resolve (__native_5b1d.c);CPyDict_GetItem (dict_ops.c)", FEEDBACK),
-        ("CPyPy_copies___fill (abc__mypyc.cpython-311-x86_64-linux-gnu.so)", COPIES),
-        ("CPyDef_overuse____Line___add.part.0 (__native.c);CPyTagged_StealAsObject (int_ops.c)", FEEDBACK),
-        ("CPyDef_core___router___Router___handle_rtp", ROUTING),
+        ("CPyDef_send_history___SendHistory___resolve (__native_5b1d.c);CPyDict_GetItem (dict_ops.c)", FEEDBACK),
+        ("CPyPy_subscribers___fill (abc__mypyc.cpython-311-x86_64-linux-gnu.so)", COPIES),
+        ("CPyDef_overuse____Line___add_point.part.0 (__native.c);CPyTagged_StealAsObject (int_ops.c)", FEEDBACK),
+        ("CPyDef_session___router___Router___handle_rtp", ROUTING),
         ("CPyDef_srtp___SrtpSession___protect_all (__native_5b1d.c)", ENCRYPTION_CALLS),
         ("CPyDef_srtp___SrtpSession___unprotect_rtp (__native_5b1d.c);bytes_new (bytesobject.c)", ENCRYPTION_CALLS),
         ("CPyDef_newcomer___act (__native.c)", REST),
@@ -76,8 +76,8 @@ def test_encryption_is_what_libsrtp_does_whoever_calls_it(caller: str) -> None:
 
 def test_shares_are_of_the_samples_that_were_not_asleep_and_come_largest_first() -> None:
     folded = [
-        f"{HANDLES};SendHistory.note (services/sfu/core/transport_cc.py) 2",
-        f"{HANDLES};Prober.add_results (services/sfu/core/probing.py) 1",
+        f"{HANDLES};SendHistory.note (services/sfu/core/wire/transport_cc.py) 2",
+        f"{HANDLES};Prober.add_results (services/sfu/core/congestion/probing.py) 1",
         f"{WRITES} 1",
         f"{WRITES};SendmmsgBatch._send (services/sfu/batch.py);{ABI};sendmmsg (libc.so.6) 4",
         f"{LOOP_RUNS};uv__io_poll (linux.c);epoll_pwait (libc.so.6) 90",

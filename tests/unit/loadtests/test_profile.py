@@ -14,7 +14,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 out = pathlib.Path(sys.argv[sys.argv.index("--output") + 1])
 (out.parent / "samples").touch()
 signal.sigwait([signal.SIGINT])
-out.write_text("route (services/sfu/core/router.py) 3\\nsendmmsg (libc.so.6) 1\\npoll (libc.so.6) 9\\n")
+out.write_text("route (services/sfu/core/session/router.py) 3\\nsendmmsg (libc.so.6) 1\\npoll (libc.so.6) 9\\n")
 """
 REFUSED = f"""#!{sys.executable}
 import sys
@@ -39,7 +39,7 @@ def test_what_was_sampled_becomes_shares_with_their_number(tmp_path: Path) -> No
 def test_a_sampler_that_may_not_attach_is_told_in_its_own_words(tmp_path: Path) -> None:
     # What an earlier run saw is not taken for this one's.
     folded = tmp_path / "voice.folded"
-    folded.write_text("route (services/sfu/core/router.py) 3\n")
+    folded.write_text("route (services/sfu/core/session/router.py) 3\n")
     with Sampler(1, folded, program(tmp_path, REFUSED)) as sampler:
         poll(lambda: "elevated" in folded.with_suffix(".log").read_text(), 20, lambda: "it says nothing")
     assert sampler.report["limits"] is None

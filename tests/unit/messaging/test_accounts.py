@@ -22,9 +22,9 @@ from services.messaging.accounts.core import (
     load_export,
     part_key,
 )
-from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.core.errors import AccountDeleted, InvalidField, JobNotFound
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.kernel.errors import AccountDeleted, InvalidField, JobNotFound
+from services.messaging.kernel.model import ConversationId, UserId
 from services.runtime.ids import new_id
 from tests.support.accounts import FakeJobs
 from tests.support.attachments import MemoryObjects

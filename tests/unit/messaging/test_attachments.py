@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.messaging.attachments.core import (
+from services.messaging.attachments.core.uploads import (
     DEFAULT_TYPES,
     Upload,
     UploadPolicy,
@@ -15,9 +15,10 @@ from services.messaging.attachments.core import (
     content_disposition,
     object_key,
 )
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.content import Text, Unsent
-from services.messaging.core.errors import (
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import Text, Unsent
+from services.messaging.kernel.errors import (
     AttachmentNotFound,
     AttachmentNotUploaded,
     ConversationNotFound,
@@ -25,10 +26,9 @@ from services.messaging.core.errors import (
     ObjectsUnavailable,
     TooManyUploads,
 )
-from services.messaging.core.media_types import ALIASES, media_type
-from services.messaging.core.model import Attachment, AttachmentId, Message, UserId
-from services.messaging.groups.service import GroupRequest
-from services.messaging.service import TextRequest
+from services.messaging.kernel.media_types import ALIASES, media_type
+from services.messaging.kernel.model import Attachment, AttachmentId, Message, UserId
+from services.messaging.messages.service.messages import TextRequest
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
 from tests.support.cut_off import cut_off
@@ -44,9 +44,9 @@ async def uploaded(world: World, user: UserId = ALICE, client_id: str = "u") -> 
     return upload
 
 
-async def send_with(world: World, room: str, *uploads: Upload, key: str = "k", text: str = "") -> Message:
+async def send_with(world: World, conversation: str, *uploads: Upload, key: str = "k", text: str = "") -> Message:
     ids = [str(upload.attachment.id) for upload in uploads]
-    return await world.messaging.send_text(ALICE, room, TextRequest(key, Text(text), attachment_ids=ids))
+    return await world.messages.send_text(ALICE, conversation, TextRequest(key, Text(text), attachment_ids=ids))
 
 
 @pytest.mark.parametrize(
@@ -117,89 +117,89 @@ async def test_announcing_again_gives_the_first_upload(world: World) -> None:
 
 
 async def test_nobody_has_more_uploads_waiting_than_is_allowed(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     uploads = [await uploaded(world, ALICE, f"u{number}") for number in range(3)]
     with pytest.raises(TooManyUploads):
         await uploaded(world, ALICE, "u3")
     await uploaded(world, BOB)
-    await send_with(world, room, uploads[0])
+    await send_with(world, conversation, uploads[0])
     await uploaded(world, ALICE, "u3")
 
 
 async def test_a_message_has_its_files_everywhere_and_may_have_no_text(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     one, other = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
-    sent = await send_with(world, room, other, one)
+    sent = await send_with(world, conversation, other, one)
     assert sent.attachments == (other.attachment, one.attachment)
-    listed, _ = await world.messaging.list_messages(BOB, room, 0, 10)
-    caught_up = await world.messaging.sync(BOB, [], 10, None)
+    listed, _ = await world.messages.list_messages(BOB, conversation, 0, 10)
+    caught_up = await world.sync.sync(BOB, [], 10, None)
     assert [listed[0], caught_up.deltas[0].messages[0]] == [sent, sent]
-    edited = await world.messaging.edit_message(ALICE, room, sent.seq, Text("look"))
+    edited = await world.messages.edit_message(ALICE, conversation, sent.seq, Text("look"))
     assert edited.attachments == sent.attachments
 
 
 async def test_a_text_without_files_may_not_be_empty(world: World) -> None:
     with pytest.raises(InvalidField):
-        await send_with(world, await world.room())
+        await send_with(world, await world.conversation())
 
 
 async def test_files_of_others_of_another_message_or_unknown_are_not_there(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     mine, bobs = await uploaded(world), await uploaded(world, BOB)
     unknown = replace(mine, attachment=replace(mine.attachment, id=AttachmentId(new_id(world.clock.now()))))
-    await send_with(world, room, mine)
+    await send_with(world, conversation, mine)
     for upload in (bobs, unknown, mine):
         with pytest.raises(AttachmentNotFound):
-            await send_with(world, room, upload, key="k2")
+            await send_with(world, conversation, upload, key="k2")
 
 
 async def test_bytes_must_be_there_in_full(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     upload, _ = await world.attachments.create_upload(ALICE, PNG)
     with pytest.raises(AttachmentNotUploaded):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
     world.objects.held[object_key(upload.attachment.id)] = b"1234"
     with pytest.raises(AttachmentNotUploaded):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
     world.objects.receive(upload)
-    assert (await send_with(world, room, upload)).attachments
+    assert (await send_with(world, conversation, upload)).attachments
 
 
 async def test_too_many_files_or_one_twice_are_refused(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     uploads = [await uploaded(world, client_id=f"u{number}") for number in range(3)]
     for some in (uploads, uploads[:1] * 2):
         with pytest.raises(InvalidField):
-            await send_with(world, room, *some)
+            await send_with(world, conversation, *some)
 
 
 async def test_a_retry_gives_the_first_result_even_after_an_unsending_and_without_the_object_store(
     world: World,
 ) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     upload = await uploaded(world)
-    sent = await send_with(world, room, upload)
+    sent = await send_with(world, conversation, upload)
     world.objects.away = True
-    assert await send_with(world, room, upload) == sent
-    await world.messaging.unsend_message(ALICE, room, sent.seq)
-    assert (await send_with(world, room, upload)).content == Unsent()
+    assert await send_with(world, conversation, upload) == sent
+    await world.messages.unsend_message(ALICE, conversation, sent.seq)
+    assert (await send_with(world, conversation, upload)).content == Unsent()
 
 
 async def test_texts_go_on_while_the_object_store_is_away_and_files_are_told_to_wait(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     upload = await uploaded(world)
     world.objects.away = True
-    assert (await send_with(world, room, key="text", text="hello")).seq == 1
+    assert (await send_with(world, conversation, key="text", text="hello")).seq == 1
     with pytest.raises(ObjectsUnavailable):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
 
 
 async def test_only_who_sees_the_message_gets_a_download(world: World) -> None:
     group = await world.groups.create_group(ALICE, GroupRequest("g", "Trip", ["bob"], "", False))
-    room, upload = str(group.id), await uploaded(world)
-    sent = await send_with(world, room, upload)
-    await world.groups.add_members(ALICE, room, ["carol"])
-    wanted = (room, sent.seq, str(upload.attachment.id))
+    conversation, upload = str(group.id), await uploaded(world)
+    sent = await send_with(world, conversation, upload)
+    await world.groups.add_members(ALICE, conversation, ["carol"])
+    wanted = (conversation, sent.seq, str(upload.attachment.id))
     url, until = await world.attachments.get_download(BOB, *wanted)
     assert object_key(upload.attachment.id) in url
     assert until == world.clock.now() + timedelta(minutes=5)
@@ -208,8 +208,8 @@ async def test_only_who_sees_the_message_gets_a_download(world: World) -> None:
     with pytest.raises(AttachmentNotFound):
         await world.attachments.get_download(UserId("carol"), *wanted)
     with pytest.raises(AttachmentNotFound):
-        await world.attachments.get_download(BOB, room, 1, wanted[2])
-    await world.messaging.unsend_message(ALICE, room, sent.seq)
+        await world.attachments.get_download(BOB, conversation, 1, wanted[2])
+    await world.messages.unsend_message(ALICE, conversation, sent.seq)
     with pytest.raises(AttachmentNotFound):
         await world.attachments.get_download(BOB, *wanted)
 
@@ -217,10 +217,10 @@ async def test_only_who_sees_the_message_gets_a_download(world: World) -> None:
 async def test_an_unsent_messages_objects_are_deleted_and_once_more_when_they_could_have_been_put_again(
     world: World,
 ) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     upload = await uploaded(world)
-    sent = await send_with(world, room, upload)
-    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    sent = await send_with(world, conversation, upload)
+    await world.messages.unsend_message(ALICE, conversation, sent.seq)
     await world.collector.collect()
     assert world.objects.held == {}
     # The address is still good.
@@ -228,13 +228,13 @@ async def test_an_unsent_messages_objects_are_deleted_and_once_more_when_they_co
     world.clock.advance(3_600)
     await world.collector.collect()
     assert world.objects.held == {}
-    assert world.store.doomed == {}
+    assert world.store.pending_deletes == {}
 
 
 async def test_an_upload_that_no_message_took_is_collected_and_one_that_was_sent_is_not(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     kept, late = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
-    await send_with(world, room, kept)
+    await send_with(world, conversation, kept)
     world.clock.advance(86_399)
     await world.collector.collect()
     assert len(world.objects.held) == 2
@@ -242,7 +242,7 @@ async def test_an_upload_that_no_message_took_is_collected_and_one_that_was_sent
     await world.collector.collect()
     assert list(world.objects.held) == [object_key(kept.attachment.id)]
     with pytest.raises(AttachmentNotFound):
-        await send_with(world, room, late, key="k2")
+        await send_with(world, conversation, late, key="k2")
 
 
 async def test_what_could_not_be_deleted_is_tried_again(world: World) -> None:
@@ -335,17 +335,17 @@ def test_configured_types_are_compared_alike() -> None:
 
 
 @pytest.mark.parametrize("others_pass", [True, False])
-async def test_what_is_doomed_is_deleted_although_nothing_more_can_be_doomed(
+async def test_what_is_queued_is_deleted_although_nothing_more_can_be_queued(
     world: World, monkeypatch: pytest.MonkeyPatch, others_pass: bool
 ) -> None:
-    room = await world.room()
-    sent = await send_with(world, room, await uploaded(world))
-    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    conversation = await world.conversation()
+    sent = await send_with(world, conversation, await uploaded(world))
+    await world.messages.unsend_message(ALICE, conversation, sent.seq)
 
-    async def doom_unused(now: datetime, limit: int) -> int:
+    async def queue_unused(now: datetime, limit: int) -> int:
         raise cut_off(others_pass=others_pass)
 
-    monkeypatch.setattr(world.collector._store, "doom_unused", doom_unused)
+    monkeypatch.setattr(world.collector._store, "queue_unused", queue_unused)
     with nullcontext() if others_pass else pytest.raises(StoreUnavailable):
         await world.collector.collect()
     assert (world.objects.held == {}) == others_pass

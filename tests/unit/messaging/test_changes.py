@@ -8,11 +8,20 @@ from emoji import EMOJI_DATA, STATUS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core import changes, checks
-from services.messaging.core.changes import ChangePolicy, MessageChange, ReactionChange
-from services.messaging.core.content import CallOutcome, CallRecord, Line, LineKind, Link, Mention, Text, Unsent
-from services.messaging.core.emojis import bare
-from services.messaging.core.errors import (
+from services.messaging.kernel import checks
+from services.messaging.kernel.access import find_visible
+from services.messaging.kernel.content import (
+    CallOutcome,
+    CallRecord,
+    Line,
+    LineKind,
+    Link,
+    Mention,
+    Text,
+    Unsent,
+)
+from services.messaging.kernel.emojis import bare
+from services.messaging.kernel.errors import (
     EditTooLate,
     InvalidField,
     MessageNotFound,
@@ -21,10 +30,24 @@ from services.messaging.core.errors import (
     TooManyEdits,
     TooManyReactions,
 )
-from services.messaging.core.model import ConversationId, Message, MessageId, Reaction, UserId, open_direct
+from services.messaging.kernel.model import (
+    ConversationId,
+    Edit,
+    Message,
+    MessageId,
+    Reaction,
+    UserId,
+    open_direct,
+)
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import (
+    ChangePolicy,
+    MessageChange,
+    ReactionChange,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
 POLICY = ChangePolicy(edit_window=timedelta(minutes=15), max_edits=2, max_emojis=2)
 CALL = CallRecord(UUID(int=3), True, CallOutcome.MISSED, timedelta(0))
@@ -32,7 +55,7 @@ CALL = CallRecord(UUID(int=3), True, CallOutcome.MISSED, timedelta(0))
 
 def message(content: object = None) -> Message:
     kept = content if isinstance(content, Text | CallRecord | Line | Unsent) else Text("hello")
-    return Message(MessageId(UUID(int=2)), ROOM, 1, ALICE, "k", NOW, kept)
+    return Message(MessageId(UUID(int=2)), CONVERSATION, 1, ALICE, "k", NOW, kept)
 
 
 def made(change: MessageChange | None) -> MessageChange:
@@ -42,9 +65,9 @@ def made(change: MessageChange | None) -> MessageChange:
 
 def test_an_edit_keeps_the_former_text_and_its_time() -> None:
     first = made(changes.edit(message(), ALICE, Text("hullo"), NOW + timedelta(minutes=1), POLICY))
-    assert first.edit == changes.Edit(Text("hello"), NOW)
+    assert first.edit == Edit(Text("hello"), NOW)
     second = made(changes.edit(first.after, ALICE, Text("hi"), NOW + timedelta(minutes=2), POLICY))
-    assert second.edit == changes.Edit(Text("hullo"), NOW + timedelta(minutes=1))
+    assert second.edit == Edit(Text("hullo"), NOW + timedelta(minutes=1))
     assert second.after.edit_count == 2
     with pytest.raises(TooManyEdits):
         changes.edit(second.after, ALICE, Text("third"), NOW, POLICY)
@@ -112,11 +135,11 @@ def test_reactions_are_a_set_of_person_and_emoji(steps: list[tuple[UserId, str, 
 
 
 def test_what_one_may_not_see_is_not_there() -> None:
-    conversation = open_direct(ROOM, ALICE, BOB, NOW)
-    assert changes.find_visible(conversation, BOB, message()) == message()
+    conversation = open_direct(CONVERSATION, ALICE, BOB, NOW)
+    assert find_visible(conversation, BOB, message()) == message()
     for user, candidate in ((MALLORY, message()), (BOB, None)):
         with pytest.raises(MessageNotFound):
-            changes.find_visible(conversation, user, candidate)
+            find_visible(conversation, user, candidate)
 
 
 @pytest.mark.parametrize(

@@ -13,22 +13,30 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging import encoding
-from services.messaging.consumer import CallRecords, FanOut, SearchIndex
-from services.messaging.core.content import CallOutcome, CallRecord, Text
-from services.messaging.core.model import Conversation, ConversationId, Message, MessageId, UserId, open_direct
-from services.messaging.deliveries import deliveries
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.ports import LineStamp
-from services.messaging.relations.core.quotas import day_quota
+from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text
+from services.messaging.kernel.model import (
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    UserId,
+    open_direct,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.messages.consumer import CallRecords
+from services.messaging.search.consumer import SearchIndex
+from services.messaging.wire.deliveries import deliveries
+from services.messaging.wire.events import message_changed, message_sent, pair_closed, read_cursor_moved
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher
 from tests.support.keyed import call_record, conversation_record
 from tests.support.messaging_world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
 
 
@@ -39,7 +47,7 @@ def incoming(value: bytes | None) -> Incoming:
 async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEvent]]:
     """The deliveries that the events become: who, and what the device reads."""
     publisher = MemoryPublisher()
-    await FanOut(world.messaging, publisher).handle([incoming(event) for event in events])
+    await FanOut(world.store, publisher).handle([incoming(event) for event in events])
     deliveries = [presence.Delivery.FromString(record.value or b"") for record in publisher.records]
     assert [record.key.decode() for record in publisher.records] == [delivery.user_id for delivery in deliveries]
     assert all(record.topic == "delivery.v1" and record.headers for record in publisher.records)
@@ -51,18 +59,18 @@ async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEv
 
 async def group_with_latecomer(world: World) -> Conversation:
     """Alice's group with Bob; Carol came after message 1."""
-    made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
+    made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
     await world.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
-    return await world.groups.add_members(ALICE, str(ROOM), [CAROL])
+    return await world.groups.add_members(ALICE, str(CONVERSATION), [CAROL])
 
 
 def message(seq: int) -> Message:
-    return Message(MessageId(UUID(int=50 + seq)), ROOM, seq, ALICE, f"k{seq}", NOW, Text("hello"))
+    return Message(MessageId(UUID(int=50 + seq)), CONVERSATION, seq, ALICE, f"k{seq}", NOW, Text("hello"))
 
 
 async def test_a_message_is_told_to_every_member_the_sender_too(world: World) -> None:
-    await world.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
-    deliveries = await told(world, encoding.message_sent(message(1)), encoding.message_sent(message(2)))
+    await world.store.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
+    deliveries = await told(world, message_sent(message(1)), message_sent(message(2)))
     assert [(user, event.message.seq) for user, event in deliveries] == [
         ("alice", 1),
         ("bob", 1),
@@ -74,14 +82,14 @@ async def test_a_message_is_told_to_every_member_the_sender_too(world: World) ->
 async def test_who_came_later_hears_nothing_of_earlier_messages(world: World) -> None:
     await group_with_latecomer(world)
     early, late = message(1), message(2)
-    assert [user for user, _ in await told(world, encoding.message_changed(UUID(int=9), early, NOW))] == [ALICE, BOB]
-    assert [user for user, _ in await told(world, encoding.message_sent(late))] == [ALICE, BOB, CAROL]
+    assert [user for user, _ in await told(world, message_changed(UUID(int=9), early, NOW))] == [ALICE, BOB]
+    assert [user for user, _ in await told(world, message_sent(late))] == [ALICE, BOB, CAROL]
 
 
 async def test_who_was_removed_is_told_that_and_nothing_more(world: World) -> None:
     await group_with_latecomer(world)
     before = len(world.store.events)
-    await world.groups.remove_member(ALICE, str(ROOM), BOB)
+    await world.groups.remove_member(ALICE, str(CONVERSATION), BOB)
     deliveries = await told(world, *world.store.events[before:])
     kinds = [(user, event.WhichOneof("event")) for user, event in deliveries]
     assert ("bob", "conversation") in kinds
@@ -91,7 +99,7 @@ async def test_who_was_removed_is_told_that_and_nothing_more(world: World) -> No
 
 async def test_a_read_cursor_is_told_to_all(world: World) -> None:
     await group_with_latecomer(world)
-    deliveries = await told(world, encoding.read_cursor_moved(UUID(int=8), ROOM, BOB, 1, 2, NOW))
+    deliveries = await told(world, read_cursor_moved(UUID(int=8), CONVERSATION, BOB, 1, 2, NOW))
     assert {
         (user, event.read.user_id, event.read.read_seq, event.read.delivered_seq) for user, event in deliveries
     } == {(user, "bob", 1, 2) for user in (ALICE, BOB, CAROL)}
@@ -100,12 +108,12 @@ async def test_a_read_cursor_is_told_to_all(world: World) -> None:
 @pytest.mark.parametrize("value", [b"\xff\xff", b"", b"\x12\x03abc", None])
 async def test_an_event_that_nobody_can_read_is_poison(world: World, value: bytes | None) -> None:
     with pytest.raises(PoisonRecord):
-        await FanOut(world.messaging, MemoryPublisher()).handle([incoming(value)])
+        await FanOut(world.store, MemoryPublisher()).handle([incoming(value)])
 
 
 async def test_a_pair_that_was_closed_is_told_to_no_device(world: World) -> None:
-    await world.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
-    assert await told(world, encoding.pair_closed(UUID(int=9), ROOM, NOW)) == []
+    await world.store.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
+    assert await told(world, pair_closed(UUID(int=9), CONVERSATION, NOW)) == []
 
 
 def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) -> calls.CallEvent:
@@ -133,50 +141,50 @@ def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) 
 
 
 async def test_an_ended_call_is_recorded_once(world: World) -> None:
-    room = await world.room()
-    event = ended_call(call_messages.END_REASON_HUNG_UP, room).SerializeToString()
-    await CallRecords(world.messaging).handle([call_record(event), call_record(event)])
-    messages, _ = await world.messaging.list_messages(ALICE, room, 0, 0)
+    conversation = await world.conversation()
+    event = ended_call(call_messages.END_REASON_HUNG_UP, conversation).SerializeToString()
+    await CallRecords(world.messages).handle([call_record(event), call_record(event)])
+    messages, _ = await world.messages.list_messages(ALICE, conversation, 0, 0)
     record = CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(seconds=83), (ALICE, BOB))
     assert [(entry.sender_id, entry.content) for entry in messages] == [(ALICE, record)]
 
 
 async def test_a_call_that_goes_on_is_not_recorded(world: World) -> None:
-    room = await world.room()
-    event = ended_call(call_messages.END_REASON_HUNG_UP, room)
+    conversation = await world.conversation()
+    event = ended_call(call_messages.END_REASON_HUNG_UP, conversation)
     event.call_changed.call.state = call_messages.CALL_STATE_ACTIVE
-    await CallRecords(world.messaging).handle([call_record(event.SerializeToString())])
-    assert (await world.messaging.list_messages(ALICE, room, 0, 0))[0] == []
+    await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
+    assert (await world.messages.list_messages(ALICE, conversation, 0, 0))[0] == []
 
 
 @pytest.mark.parametrize("conversation_id", ["nonsense", str(UUID(int=99))])
 async def test_a_record_for_no_conversation_is_poison(world: World, conversation_id: str) -> None:
     event = ended_call(call_messages.END_REASON_MISSED, conversation_id)
     with pytest.raises(PoisonRecord):
-        await CallRecords(world.messaging).handle([call_record(event.SerializeToString())])
+        await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
 
 
 async def test_an_event_under_the_key_of_another_conversation_is_poison(world: World) -> None:
-    event = encoding.pair_closed(UUID(int=9), ROOM, NOW)
+    event = pair_closed(UUID(int=9), CONVERSATION, NOW)
     record = replace(incoming(event), key=str(UUID(int=2)).encode())
-    for consumer in (FanOut(world.messaging, MemoryPublisher()), SearchIndex(world.messaging)):
+    for consumer in (FanOut(world.store, MemoryPublisher()), SearchIndex(world.store)):
         with pytest.raises(PoisonRecord, match="key"):
             await consumer.handle([record])
 
 
 async def test_an_event_of_one_call_that_holds_another_is_recorded_nowhere(world: World) -> None:
-    room = await world.room()
-    event = ended_call(call_messages.END_REASON_HUNG_UP, room)
+    conversation = await world.conversation()
+    event = ended_call(call_messages.END_REASON_HUNG_UP, conversation)
     under_another_key = replace(call_record(event.SerializeToString()), key=str(UUID(int=8)).encode())
     event.call_id = str(UUID(int=8))
     for record in (under_another_key, call_record(event.SerializeToString())):
         with pytest.raises(PoisonRecord):
-            await CallRecords(world.messaging).handle([record])
-    assert (await world.messaging.list_messages(ALICE, room, 0, 0))[0] == []
+            await CallRecords(world.messages).handle([record])
+    assert (await world.messages.list_messages(ALICE, conversation, 0, 0))[0] == []
 
 
 def test_whoever_went_is_asked_about_anew_and_nobody_else() -> None:
-    event = events_pb2.ConversationEvent(conversation_id=str(ROOM))
+    event = events_pb2.ConversationEvent(conversation_id=str(CONVERSATION))
     event.conversation_changed.removed_user_ids.append(BOB)
     told = [presence.Delivery.FromString(one.value or b"") for one in deliveries(event, [ALICE, BOB], ())]
     assert {one.user_id: one.relations_changed for one in told} == {ALICE: False, BOB: True}

@@ -1,4 +1,4 @@
-"""What a message can hold stands in one table: nobody else spells out which kinds there are."""
+"""What a message can hold stands in three tables: nobody else spells out which kinds there are."""
 
 import ast
 import re
@@ -8,11 +8,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from parley.messaging.v1 import messages_pb2, service_pb2
+from parley.messaging.v1 import events_pb2, messages_pb2, service_pb2
 
-from services.messaging import content_forms, encoding
-from services.messaging.content_forms import FORMS
-from services.messaging.core.content import (
+from services.messaging.kernel.content import (
     KINDS,
     CallOutcome,
     CallRecord,
@@ -29,12 +27,22 @@ from services.messaging.core.content import (
     withheld,
     without,
 )
-from services.messaging.core.model import AttachmentId, ConversationId, Message, MessageId, UserId
-from services.messaging.core.weighing import weigh_message
+from services.messaging.kernel.model import (
+    AttachmentId,
+    ConversationId,
+    Message,
+    MessageId,
+    UserId,
+)
+from services.messaging.kernel.weighing import weigh_message
+from services.messaging.wire import api, contents
+from services.messaging.wire.contents import FORMS
+from services.messaging.wire.events import withheld_event
+from services.messaging.wire.storage import STORED, from_columns, is_said, to_columns
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MESSAGING = Path(content_forms.__file__).parent
-TABLES = {"core/content.py", "content_forms.py"}
+MESSAGING = Path(contents.__file__).parents[1]
+TABLES = {"kernel/content.py", "wire/contents.py", "wire/storage.py"}
 CLASSES = {cls.__name__ for cls in KINDS}
 # Of kinds as SQL has them. Names of ours: no sign of an expression among them.
 _QUOTED = re.compile("'(" + "|".join(kind.name for kind in KINDS.values()) + ")'")
@@ -44,23 +52,26 @@ _ASKS = {"HasField", "WhichOneof", "ClearField", "CopyFrom"}
 
 # Who is about one kind, and why.
 _EDITS = {
-    ("core/model.py", "Edit", "Text"),
-    ("core/changes.py", "edit", "Text"),
-    ("service.py", "Messaging.edit_message", "Text"),
-    ("service.py", "Messaging._standing_text", "Text"),
+    ("kernel/model.py", "Edit", "Text"),
+    ("messages/core/changes.py", "edit", "Text"),
+    ("messages/service/messages.py", "Messages.edit_message", "Text"),
+    ("messages/service/messages.py", "Messages._standing_text", "Text"),
 }
 # Its checks know the configuration, and look up the members.
 _SENDS_TEXTS = {
-    ("core/checks.py", "check_entities", "Text"),
-    ("service.py", "TextRequest", "Text"),
-    ("service.py", "Messaging._checked_text", "Text"),
-    ("rpc.py", "MessagingServicer.SendMessage", "text"),
+    ("kernel/checks.py", "check_entities", "Text"),
+    ("messages/service/messages.py", "TextRequest", "Text"),
+    ("messages/service/messages.py", "Messages._checked_text", "Text"),
+    ("messages/rpc.py", "MessagesRpcs.SendMessage", "text"),
 }
 _RECORDS_CALLS = {
-    ("consumer.py", "CallRecords._record", "CallRecord"),
-    ("service.py", "Messaging.record_call", "CallRecord"),
+    ("messages/consumer.py", "CallRecords._record", "CallRecord"),
+    ("messages/service/messages.py", "Messages.record_call", "CallRecord"),
 }
-_BURIES = {("core/changes.py", "unsend", "Unsent"), ("vanishing/core.py", "_tombstone", "Expired")}
+_LEAVES_TOMBSTONES = {
+    ("messages/core/changes.py", "unsend", "Unsent"),
+    ("kernel/expiry.py", "tombstone", "Expired"),
+}
 _TELLS_OF_GROUPS = {
     ("vanishing/core.py", "set_vanishing", "Line"),
     ("groups/core.py", "GroupChange", "Line"),
@@ -72,7 +83,7 @@ _TELLS_OF_GROUPS = {
     ("groups/core.py", "_enter", "Line"),
     ("groups/core.py", "_without", "Line"),
 }
-ALLOWED = _EDITS | _SENDS_TEXTS | _RECORDS_CALLS | _BURIES | _TELLS_OF_GROUPS
+ALLOWED = _EDITS | _SENDS_TEXTS | _RECORDS_CALLS | _LEAVES_TOMBSTONES | _TELLS_OF_GROUPS
 
 
 def spelled(source: str) -> Iterator[tuple[str, str]]:
@@ -130,6 +141,8 @@ def test_a_kind_that_is_spelled_is_seen(source: str) -> None:
 
 
 def test_every_kind_has_a_form_and_every_field_of_a_message_is_a_kinds() -> None:
+    assert {form.kind for form in STORED.values()} == set(KINDS.values())
+    assert all(name == form.kind.name for name, form in STORED.items())
     assert {form.kind for form in FORMS.values()} == set(KINDS.values())
     assert all(name == form.kind.name for name, form in FORMS.items())
     contents = messages_pb2.Message.DESCRIPTOR.oneofs_by_name["content"].fields
@@ -158,23 +171,23 @@ def test_no_row_of_the_table_contradicts_itself() -> None:
 
 def test_the_kinds_that_nobody_says_are_those_of_the_sweepers_index() -> None:
     """Another list needs a migration of messages_by_expiry."""
-    assert content_forms.is_said("m") == "m.kind NOT IN ('line', 'unsent', 'expired')"
+    assert is_said("m") == "m.kind NOT IN ('line', 'unsent', 'expired')"
 
 
 def test_what_a_newer_release_wrote_is_not_shown_to_who_has_not_let_it_in() -> None:
-    event = encoding.events_pb2.ConversationEvent()
+    event = events_pb2.ConversationEvent()
     event.message_sent.message.seq = 4
     # A field that this release does not know.
     event.message_sent.message.MergeFromString(b"\xfa\x3f\x06secret")
     assert b"secret" in event.SerializeToString()
-    withheld = encoding.withheld_event(event)
+    withheld = withheld_event(event)
     assert b"secret" not in withheld.SerializeToString()
     assert withheld.message_sent.message.seq == 4
 
 
 def test_a_stored_kind_of_a_newer_release_is_told_as_taken_back() -> None:
     row = {"kind": "hologram", "body": "x", "content": b"\xff"}
-    assert kind_of(content_forms.from_columns(row)).is_gone
+    assert kind_of(from_columns(row)).is_gone
 
 
 PEOPLE = tuple(UserId(f"person-{number:057}") for number in range(256))
@@ -194,19 +207,19 @@ def test_each_kind_comes_back_as_it_was_told_and_stored(cls: type[Content]) -> N
     content = SAMPLES[cls]
     form = FORMS[kind_of(content).name]
     assert form.from_wire(form.wire.FromString(form.to_wire(content).SerializeToString())) == content
-    assert content_forms.from_columns(content_forms.to_columns(content)._asdict()) == content
+    assert from_columns(to_columns(content)._asdict()) == content
     message = messages_pb2.Message()
-    content_forms.put_content(message, content)
+    contents.put_content(message, content)
     assert message.WhichOneof("content") == form.field
-    assert content_forms.kind_in(message) is kind_of(content)
-    assert content_forms.text_in(message) == text_of(content)
+    assert contents.kind_in(message) is kind_of(content)
+    assert contents.text_in(message) == text_of(content)
 
 
 @pytest.mark.parametrize("cls", KINDS)
 def test_each_kind_weighs_what_it_takes_of_an_answer(cls: type[Content]) -> None:
     """Answers are bounded by weight to a quarter of what clients take: twice is far enough."""
     message = Message(MessageId(UUID(int=1)), ConversationId(UUID(int=2)), 1, PEOPLE[0], "k", NOW, SAMPLES[cls])
-    assert encoding.message_message(message).ByteSize() <= 2 * weigh_message(message)
+    assert api.message_message(message).ByteSize() <= 2 * weigh_message(message)
 
 
 @pytest.mark.parametrize("cls", KINDS)

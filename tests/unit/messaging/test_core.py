@@ -6,42 +6,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core import checks, model, paging
-from services.messaging.core.content import CallOutcome, CallRecord, Text
-from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed
-from services.messaging.core.model import ConversationId, Draft, Message, MessageId, PageMark, UserId
-from services.messaging.core.placing import Places, place_drafts
-from services.messaging.core.request import Request
+from services.messaging.kernel import checks, model, paging
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text
+from services.messaging.kernel.errors import ConversationNotFound, InvalidField, NotAllowed
+from services.messaging.kernel.model import (
+    ConversationId,
+    Draft,
+    Message,
+    MessageId,
+    PageMark,
+    UserId,
+)
+from services.messaging.kernel.request import Request
+from services.messaging.messages.core.sequencing import ConversationStates, sequence_drafts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM, OTHER, NOWHERE = (ConversationId(UUID(int=number)) for number in (1, 2, 3))
+CONVERSATION, OTHER, NOWHERE = (ConversationId(UUID(int=number)) for number in (1, 2, 3))
 ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
 
 
-def draft(number: int, room: ConversationId = ROOM, sender: UserId = ALICE, key: str = "") -> Draft:
-    return Draft(MessageId(UUID(int=number)), room, sender, key or str(number), NOW, Text("hello"))
+def draft(number: int, conversation: ConversationId = CONVERSATION, sender: UserId = ALICE, key: str = "") -> Draft:
+    return Draft(MessageId(UUID(int=number)), conversation, sender, key or str(number), NOW, Text("hello"))
 
 
-def places(last_seqs: dict[ConversationId, int], *, blocked: bool = False, request: Request = Request.NONE) -> Places:
+def states(
+    last_seqs: dict[ConversationId, int], *, blocked: bool = False, request: Request = Request.NONE
+) -> ConversationStates:
     """Conversations of Alice, who let them in, and Bob."""
-    senders = {(room, user): Request.NONE for room in last_seqs for user in (ALICE, BOB)}
-    senders |= {(room, BOB): request for room in last_seqs}
-    return Places(last_seqs, senders, set(last_seqs) if blocked else ())
+    senders = {(conversation, user): Request.NONE for conversation in last_seqs for user in (ALICE, BOB)}
+    senders |= {(conversation, BOB): request for conversation in last_seqs}
+    return ConversationStates(last_seqs, senders, set(last_seqs) if blocked else ())
 
 
 def test_drafts_take_the_next_numbers_of_their_own_conversation() -> None:
-    placement = place_drafts([draft(1), draft(2, OTHER), draft(3)], places({ROOM: 7, OTHER: 0}), {})
-    assert [(message.conversation_id, message.seq) for message in placement.inserted] == [
-        (ROOM, 8),
+    sequenced = sequence_drafts([draft(1), draft(2, OTHER), draft(3)], states({CONVERSATION: 7, OTHER: 0}), {})
+    assert [(message.conversation_id, message.seq) for message in sequenced.inserted] == [
+        (CONVERSATION, 8),
         (OTHER, 1),
-        (ROOM, 9),
+        (CONVERSATION, 9),
     ]
-    assert placement.last_seqs == {ROOM: 9, OTHER: 1}
+    assert sequenced.last_seqs == {CONVERSATION: 9, OTHER: 1}
 
 
 def test_a_refused_draft_takes_no_number() -> None:
     drafts = [draft(1), draft(2, sender=MALLORY), draft(3, NOWHERE), draft(4)]
-    outcomes = place_drafts(drafts, places({ROOM: 0}), {}).outcomes
+    outcomes = sequence_drafts(drafts, states({CONVERSATION: 0}), {}).outcomes
     assert isinstance(outcomes[1], ConversationNotFound)
     assert isinstance(outcomes[2], ConversationNotFound)
     assert isinstance(outcomes[3], Message)
@@ -49,48 +58,54 @@ def test_a_refused_draft_takes_no_number() -> None:
 
 
 def test_a_stored_key_gives_the_first_result() -> None:
-    first = place_drafts([draft(1, key="k")], places({ROOM: 0}), {}).inserted[0]
-    again = place_drafts([draft(2, key="k")], places({ROOM: 1}), {draft(1, key="k").key: first})
+    first = sequence_drafts([draft(1, key="k")], states({CONVERSATION: 0}), {}).inserted[0]
+    again = sequence_drafts([draft(2, key="k")], states({CONVERSATION: 1}), {draft(1, key="k").key: first})
     assert again.outcomes == [first]
     assert again.inserted == []
 
 
 def test_where_a_block_stands_nothing_new_is_placed_but_what_was_stored_stays_acknowledged() -> None:
-    first = place_drafts([draft(1, key="k")], places({ROOM: 0}), {}).inserted[0]
+    first = sequence_drafts([draft(1, key="k")], states({CONVERSATION: 0}), {}).inserted[0]
     drafts = [draft(2, key="k"), draft(3), draft(4, sender=BOB)]
-    placement = place_drafts(drafts, places({ROOM: 1}, blocked=True), {drafts[0].key: first})
-    assert placement.outcomes[0] == first
-    assert [type(outcome) for outcome in placement.outcomes[1:]] == [NotAllowed, NotAllowed]
-    assert placement.inserted == []
+    sequenced = sequence_drafts(drafts, states({CONVERSATION: 1}, blocked=True), {drafts[0].key: first})
+    assert sequenced.outcomes[0] == first
+    assert [type(outcome) for outcome in sequenced.outcomes[1:]] == [NotAllowed, NotAllowed]
+    assert sequenced.inserted == []
 
 
 def test_the_record_of_a_call_is_placed_whoever_blocked_whom_and_lets_nothing_in() -> None:
     record = CallRecord(UUID(int=7), False, CallOutcome.COMPLETED, timedelta(seconds=3))
     call = replace(draft(1, sender=BOB), content=record)
-    placement = place_drafts([call], places({ROOM: 0}, blocked=True, request=Request.PENDING), {})
-    assert [message.seq for message in placement.inserted] == [1]
-    assert not placement.accepted
+    sequenced = sequence_drafts([call], states({CONVERSATION: 0}, blocked=True, request=Request.PENDING), {})
+    assert [message.seq for message in sequenced.inserted] == [1]
+    assert not sequenced.accepted
 
 
 @pytest.mark.parametrize("request_state", [Request.PENDING, Request.DECLINED])
 def test_writing_lets_a_conversation_in(request_state: Request) -> None:
-    placement = place_drafts([draft(1), draft(2, sender=BOB)], places({ROOM: 0}, request=request_state), {})
-    assert list(placement.accepted) == [(ROOM, BOB)]
+    sequenced = sequence_drafts([draft(1), draft(2, sender=BOB)], states({CONVERSATION: 0}, request=request_state), {})
+    assert list(sequenced.accepted) == [(CONVERSATION, BOB)]
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from([ROOM, OTHER, NOWHERE]), st.sampled_from([ALICE, BOB, MALLORY]), st.text("ab")))
+    st.lists(
+        st.tuples(
+            st.sampled_from([CONVERSATION, OTHER, NOWHERE]), st.sampled_from([ALICE, BOB, MALLORY]), st.text("ab")
+        )
+    )
 )
 def test_numbers_have_no_gaps_and_keys_no_doubles(sends: list[tuple[ConversationId, UserId, str]]) -> None:
-    drafts = [draft(number, room, sender, key or "-") for number, (room, sender, key) in enumerate(sends)]
-    placement = place_drafts(drafts, places({ROOM: 0, OTHER: 0}), {})
-    for room in (ROOM, OTHER):
-        seqs = [message.seq for message in placement.inserted if message.conversation_id == room]
+    drafts = [
+        draft(number, conversation, sender, key or "-") for number, (conversation, sender, key) in enumerate(sends)
+    ]
+    sequenced = sequence_drafts(drafts, states({CONVERSATION: 0, OTHER: 0}), {})
+    for conversation in (CONVERSATION, OTHER):
+        seqs = [message.seq for message in sequenced.inserted if message.conversation_id == conversation]
         assert seqs == list(range(1, len(seqs) + 1))
-    keys = [(m.conversation_id, m.sender_id, m.client_message_id) for m in placement.inserted]
+    keys = [(m.conversation_id, m.sender_id, m.client_message_id) for m in sequenced.inserted]
     assert len(keys) == len(set(keys))
-    by_key = dict(zip(keys, placement.inserted, strict=True))
-    for one, outcome in zip(drafts, placement.outcomes, strict=True):
+    by_key = dict(zip(keys, sequenced.inserted, strict=True))
+    for one, outcome in zip(drafts, sequenced.outcomes, strict=True):
         if isinstance(outcome, Message):
             assert by_key[one.conversation_id, one.sender_id, one.client_message_id] == outcome
 
@@ -104,7 +119,7 @@ def test_no_two_pairs_share_a_key(one: str, other: str) -> None:
 
 def test_nobody_talks_to_oneself() -> None:
     with pytest.raises(InvalidField, match="another person"):
-        model.open_direct(ROOM, ALICE, ALICE, NOW)
+        model.open_direct(CONVERSATION, ALICE, ALICE, NOW)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +164,7 @@ def test_a_foreign_page_token_is_refused_or_is_one(token: str) -> None:
 
 
 def test_a_stranger_and_nothing_look_alike() -> None:
-    conversation = model.open_direct(ROOM, ALICE, BOB, NOW + timedelta(0))
+    conversation = model.open_direct(CONVERSATION, ALICE, BOB, NOW + timedelta(0))
     messages = []
     for candidate in (conversation, None):
         with pytest.raises(ConversationNotFound) as caught:

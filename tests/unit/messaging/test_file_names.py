@@ -9,10 +9,19 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.attachments.core import DEFAULT_TYPES, UploadPolicy, check_attachment, content_disposition
-from services.messaging.core.file_names import MAX_FILE_NAME_CHARS, safe_file_name, suffixes_of
-from services.messaging.core.model import Attachment, AttachmentId
-from services.messaging.encoding import attachment_message
+from services.messaging.attachments.core.uploads import (
+    DEFAULT_TYPES,
+    UploadPolicy,
+    check_attachment,
+    content_disposition,
+)
+from services.messaging.kernel.file_names import (
+    MAX_FILE_NAME_CHARS,
+    safe_file_name,
+    suffixes_of,
+)
+from services.messaging.kernel.model import Attachment, AttachmentId
+from services.messaging.wire.api import attachment_message
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
 

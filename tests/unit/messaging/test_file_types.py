@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.attachments.core import DEFAULT_TYPES
-from services.messaging.core.file_types import HEAD_BYTES, is_of_type
-from services.messaging.core.media_types import alike
+from services.messaging.attachments.core.file_types import HEAD_BYTES, is_of_type
+from services.messaging.attachments.core.uploads import DEFAULT_TYPES
+from services.messaging.kernel.media_types import alike
 from tests.support.file_samples import OTHERS, SAMPLES
 
 TEXTS = ("text/plain", "text/csv")

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parley.graph.v1 import events_pb2
 
-from services.messaging.encoding import to_timestamp
 from services.messaging.relations.consumer import GraphCopy
-from services.messaging.relations.core.reach import Regard, Settings
+from services.messaging.relations.core.reach import Relationship, Settings
+from services.messaging.wire.api import to_timestamp
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.messaging_world import ALICE, BOB, World
 
@@ -44,17 +44,17 @@ def later() -> World:
     return world
 
 
-async def bobs_regard(world: World) -> Regard:
-    return (await world.store.relations.regards([(BOB, ALICE)]))[BOB, ALICE]
+async def bobs_regard(world: World) -> Relationship:
+    return (await world.store.relations.relationships([(BOB, ALICE)]))[BOB, ALICE]
 
 
 async def test_follows_blocks_and_verified_people_are_copied() -> None:
     world = later()
     copy = GraphCopy(world.relations)
     await copy.handle([incoming(fact) for fact in (follows(0, True), blocks(0, True), verified(0, True))])
-    assert await bobs_regard(world) == Regard(Settings(), blocked=True, follows=True, verified=True)
+    assert await bobs_regard(world) == Relationship(Settings(), blocked=True, follows=True, verified=True)
     await copy.handle([incoming(fact) for fact in (follows(1, False), blocks(1, False), verified(1, False))])
-    assert await bobs_regard(world) == Regard()
+    assert await bobs_regard(world) == Relationship()
 
 
 @given(st.permutations([follows(0, True), follows(1, False), follows(2, True), verified(0, True), verified(1, False)]))
@@ -62,7 +62,7 @@ async def test_events_that_come_doubled_late_or_again_change_nothing(facts: list
     world = later()
     for fact in (*facts, *facts):
         await GraphCopy(world.relations).handle([incoming(fact)])
-    assert await bobs_regard(world) == Regard(follows=True)
+    assert await bobs_regard(world) == Relationship(follows=True)
 
 
 @pytest.mark.parametrize(

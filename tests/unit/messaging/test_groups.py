@@ -9,9 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.messaging.core import checks
-from services.messaging.core.content import LineKind
-from services.messaging.core.errors import (
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Act, GroupChange, Settings
+from services.messaging.kernel import checks
+from services.messaging.kernel.content import LineKind
+from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
     InvalidField,
@@ -21,18 +23,23 @@ from services.messaging.core.errors import (
     RoleTooLow,
     TooManyMembers,
 )
-from services.messaging.core.model import AddAudience, Conversation, ConversationId, Role, UserId, open_direct
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Act, GroupChange, Settings
+from services.messaging.kernel.model import (
+    AddAudience,
+    Conversation,
+    ConversationId,
+    Role,
+    UserId,
+    open_direct,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 OLGA, ADAM, MIA, NEW, STRANGER = (UserId(name) for name in ("olga", "adam", "mia", "new", "stranger"))
 
 
 def group(history_open: bool = False) -> Conversation:
     """Olga owns it, Adam is an admin, Mia a member; nine messages."""
-    made = groups.create_group(ROOM, OLGA, [ADAM, MIA], Settings("Trip", "", history_open), NOW).after
+    made = groups.create_group(CONVERSATION, OLGA, [ADAM, MIA], Settings("Trip", "", history_open), NOW).after
     return replace(changed(groups.set_role(made, OLGA, ADAM, Role.ADMIN)).after, last_seq=9)
 
 
@@ -64,7 +71,7 @@ def test_a_stranger_learns_of_no_group(act: Act) -> None:
 
 
 def test_a_direct_conversation_is_no_group() -> None:
-    direct = open_direct(ROOM, OLGA, ADAM, NOW)
+    direct = open_direct(CONVERSATION, OLGA, ADAM, NOW)
     for attempt in (
         lambda: groups.update(direct, OLGA, Settings("x")),
         lambda: groups.leave(direct, OLGA),
@@ -120,7 +127,7 @@ def test_the_owners_role_passes_to_the_admin_and_then_to_the_longest_standing_me
 
 
 def test_the_last_one_can_leave() -> None:
-    alone = groups.create_group(ROOM, OLGA, [], Settings("x"), NOW).after
+    alone = groups.create_group(CONVERSATION, OLGA, [], Settings("x"), NOW).after
     assert groups.leave(alone, OLGA).after.members == ()
 
 
@@ -214,7 +221,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.group = groups.create_group(ROOM, OLGA, [ADAM, MIA], Settings("Trip"), NOW).after
+        self.group = groups.create_group(CONVERSATION, OLGA, [ADAM, MIA], Settings("Trip"), NOW).after
         self.limit = 4
         self.banned: set[UserId] = set()
 

@@ -9,8 +9,8 @@ import pytest
 
 from services.messaging import metrics
 from services.messaging.accounts.core import AccountPolicy, Claim, JobId, JobKind
-from services.messaging.accounts.runner import RETRY, JobRunner
-from services.messaging.core.model import UserId
+from services.messaging.accounts.service.runner import RETRY, JobRunner
+from services.messaging.kernel.model import UserId
 from services.runtime import tasks
 from tests.support.clock import ManualClock
 from tests.support.cut_off import cut_off

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core.checks import check_entities
-from services.messaging.core.content import Link, Text
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.links import host_of, names_its_host
-from services.messaging.service import TextRequest
+from services.messaging.kernel.checks import check_entities
+from services.messaging.kernel.content import Link, Text
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.links import host_of, names_its_host
+from services.messaging.messages.service.messages import TextRequest
 from tests.support.link_tricks import LINK_TRICKS, LinkTrick
 from tests.support.messaging_world import ALICE, World
 
@@ -72,10 +72,10 @@ def test_texts_that_are_made_to_be_slow_to_read_are_read(piece: str) -> None:
 
 
 async def test_sending_and_editing_refuse_alike(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     lie = Text("bank.example", (Link(0, 12, EVIL),))
     with pytest.raises(InvalidField):
-        await world.messaging.send_text(ALICE, room, TextRequest("k", lie))
-    sent = await world.messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
+        await world.messages.send_text(ALICE, conversation, TextRequest("k", lie))
+    sent = await world.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
     with pytest.raises(InvalidField):
-        await world.messaging.edit_message(ALICE, room, sent.seq, lie)
+        await world.messages.edit_message(ALICE, conversation, sent.seq, lie)

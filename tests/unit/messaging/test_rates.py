@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core.content import Text
-from services.messaging.core.errors import SendRate
-from services.messaging.core.model import UserId
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.rates import SendRates
-from services.messaging.service import Limits, Messaging, TextRequest
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import SendRate
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.messages import MessageLimits, TextRequest
+from services.messaging.messages.service.rates import SendRates
 from services.runtime.ids import new_id, new_secret
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_world import ALICE, BOB, World, send
 
 CAROL = UserId("carol")
@@ -62,55 +63,56 @@ def test_of_too_many_people_who_wrote_as_much_the_earliest_are_forgotten() -> No
     assert takes(rates, ALICE, 0.1)
 
 
-def limited(world: World, burst: int) -> tuple[Messaging, Groups]:
+def limited(world: World, burst: int) -> tuple[Cases, Groups]:
     rates = SendRates(per_s=1, burst=burst)
-    messaging = Messaging(world.store, world.sends, rates, world.clock, new_id, Limits(text_chars=20))
+    cases = Cases(world.store, world.sends, rates, world.clock, new_id, MessageLimits(text_chars=20))
     groups = Groups(
-        *(world.store, world.store, world.store.relations, rates, world.clock, new_id, new_secret), GroupLimits()
+        *(world.store, world.store, world.store, world.store.relations, world.store.relations, rates, world.clock),
+        *(new_id, new_secret, GroupLimits()),
     )
-    return messaging, groups
+    return cases, groups
 
 
 async def test_sends_edits_reactions_and_groups_all_count(world: World) -> None:
-    room = await world.room()
-    messaging, groups = limited(world, 4)
-    await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
-    await messaging.edit_message(ALICE, room, 1, Text("hello!"))
-    await messaging.set_reaction(ALICE, room, 1, "👍", present=True)
+    conversation = await world.conversation()
+    cases, groups = limited(world, 4)
+    await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
+    await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))
+    await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True)
     await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
     for refused in (
-        messaging.send_text(ALICE, room, TextRequest("l", Text("hello"))),
-        messaging.edit_message(ALICE, room, 1, Text("hello?")),
-        messaging.set_reaction(ALICE, room, 1, "❤", present=True),
+        cases.messages.send_text(ALICE, conversation, TextRequest("l", Text("hello"))),
+        cases.messages.edit_message(ALICE, conversation, 1, Text("hello?")),
+        cases.messages.set_reaction(ALICE, conversation, 1, "❤", present=True),
         groups.create_group(ALICE, GroupRequest("h", "Trip", [BOB], "", False)),
     ):
         with pytest.raises(SendRate) as refusal:
             await refused
         assert refusal.value.retry_delay_s == pytest.approx(1)
-    await messaging.send_text(BOB, room, TextRequest("k", Text("hi")))
+    await cases.messages.send_text(BOB, conversation, TextRequest("k", Text("hi")))
     world.clock.advance(1)
-    await messaging.send_text(ALICE, room, TextRequest("l", Text("hello")))
+    await cases.messages.send_text(ALICE, conversation, TextRequest("l", Text("hello")))
 
 
 async def test_retries_get_their_first_results_at_any_rate_as_often_as_one_may_write(world: World) -> None:
-    room = await world.room()
-    messaging, groups = limited(world, 4)
-    first = await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
-    edited = await messaging.edit_message(ALICE, room, 1, Text("hello!"))
-    reacted = await messaging.set_reaction(ALICE, room, 1, "👍", present=True)
+    conversation = await world.conversation()
+    cases, groups = limited(world, 4)
+    first = await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
+    edited = await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))
+    reacted = await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True)
     founded = await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
-    assert (await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))).id == first.id
-    assert (await messaging.edit_message(ALICE, room, 1, Text("hello!"))).content == edited.content
-    assert await messaging.set_reaction(ALICE, room, 1, "👍", present=True) == reacted
+    assert (await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))).id == first.id
+    assert (await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))).content == edited.content
+    assert await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True) == reacted
     assert (await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))).id == founded.id
     # The looks have a rate of their own: a flood of retries makes no more work than a flood of sends.
     with pytest.raises(SendRate):
-        await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
+        await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
     world.clock.advance(1)
-    assert (await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))).id == first.id
+    assert (await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))).id == first.id
 
 
 async def test_by_default_a_person_writes_faster_than_anybody_types(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     for number in range(100):
-        await send(world, ALICE, room, str(number), "x")
+        await send(world, ALICE, conversation, str(number), "x")

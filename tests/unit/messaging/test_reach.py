@@ -8,13 +8,13 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core.errors import InvalidField, NotAllowed
-from services.messaging.core.model import ConversationId, UserId, open_direct
-from services.messaging.core.request import Request
+from services.messaging.kernel.errors import InvalidField, NotAllowed
+from services.messaging.kernel.model import ConversationId, UserId, open_direct
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core import reach
 from services.messaging.relations.core.graph import Fact, FactKind, check_other, newest
-from services.messaging.relations.core.quotas import day_quota
-from services.messaging.relations.core.reach import CHOICES, Audience, Regard, Settings, SettingsChange
+from services.messaging.relations.core.reach import CHOICES, Audience, Relationship, Settings, SettingsChange
 
 NOW = datetime(2026, 1, 1, 23, 0, tzinfo=UTC)
 ALICE, BOB = UserId("alice"), UserId("bob")
@@ -30,38 +30,40 @@ OPEN = {
 }
 
 
-def regards(field: str, choices: frozenset[Audience]) -> Iterator[tuple[Audience, Regard]]:
+def relationships(field: str, choices: frozenset[Audience]) -> Iterator[tuple[Audience, Relationship]]:
     """Every audience of a setting with every combination of facts."""
     for audience, flags in product(sorted(choices, key=lambda one: one.value), product((False, True), repeat=5)):
-        yield audience, Regard(replace(Settings(), **{field: audience}), **dict(zip(FLAGS, flags, strict=True)))
+        yield audience, Relationship(replace(Settings(), **{field: audience}), **dict(zip(FLAGS, flags, strict=True)))
 
 
-def is_open(audience: Audience, regard: Regard) -> bool:
+def is_open(audience: Audience, relationship: Relationship) -> bool:
     word = OPEN[audience]
-    return word == "always" or (word != "never" and bool(getattr(regard, word)))
+    return word == "always" or (word != "never" and bool(getattr(relationship, word)))
 
 
 def test_who_may_write_waits_or_cannot_in_every_combination() -> None:
     seen = set()
-    for audience, regard in regards("messages", CHOICES["message_audience"]):
-        if regard.blocked or audience is Audience.NOBODY:
+    for audience, relationship in relationships("messages", CHOICES["message_audience"]):
+        if relationship.blocked or audience is Audience.NOBODY:
             expected = None
-        elif is_open(audience, regard) or regard.let_in:
+        elif is_open(audience, relationship) or relationship.let_in:
             expected = Request.NONE
         else:
             expected = Request.PENDING
-        assert reach.admit(regard) is expected, regard
+        assert reach.admit(relationship) is expected, relationship
         seen.add(expected)
     assert seen == {None, Request.NONE, Request.PENDING}
 
 
 def test_who_may_call_in_every_combination() -> None:
-    for audience, regard in regards("calls", CHOICES["call_audience"]):
-        assert reach.may_ring(regard) is (is_open(audience, regard) and not regard.blocked), regard
+    for audience, relationship in relationships("calls", CHOICES["call_audience"]):
+        assert reach.may_ring(relationship) is (is_open(audience, relationship) and not relationship.blocked), (
+            relationship
+        )
 
 
 def test_who_sees_presence_in_every_combination_and_always_both_or_neither() -> None:
-    every = list(regards("presence", CHOICES["presence_audience"]))
+    every = list(relationships("presence", CHOICES["presence_audience"]))
     for (one_audience, one), (other_audience, other) in product(every, every):
         shown = is_open(one_audience, one) and is_open(other_audience, other)
         expected = shown and not one.blocked and not other.blocked
@@ -70,14 +72,14 @@ def test_who_sees_presence_in_every_combination_and_always_both_or_neither() -> 
 
 def test_a_brought_conversation_waits_with_the_other_and_stands_with_who_brings_it() -> None:
     fresh = open_direct(ConversationId(UUID(int=1)), ALICE, BOB, NOW)
-    brought = reach.bring(fresh, ALICE, Regard(Settings(messages=Audience.FOLLOWED)))
-    assert {member.user_id: member.request for member in brought.members} == {
+    invited = reach.invite(fresh, ALICE, Relationship(Settings(messages=Audience.FOLLOWED)))
+    assert {member.user_id: member.request for member in invited.members} == {
         ALICE: Request.NONE,
         BOB: Request.PENDING,
     }
-    assert {member.user_id: member.added_by for member in brought.members} == {ALICE: "", BOB: ALICE}
+    assert {member.user_id: member.added_by for member in invited.members} == {ALICE: "", BOB: ALICE}
     with pytest.raises(NotAllowed):
-        reach.bring(fresh, ALICE, Regard(Settings(messages=Audience.NOBODY)))
+        reach.invite(fresh, ALICE, Relationship(Settings(messages=Audience.NOBODY)))
 
 
 @pytest.mark.parametrize("audience", list(Audience))

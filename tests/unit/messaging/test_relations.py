@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.core.content import Text
-from services.messaging.core.errors import (
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
     InviteNotFound,
     NotAllowed,
 )
-from services.messaging.core.model import UserId
-from services.messaging.core.request import Request
+from services.messaging.kernel.model import UserId
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     TooManyBlocks,
@@ -34,19 +34,19 @@ async def follow(world: World, user: UserId, other: UserId, *, stands: bool = Tr
     await world.relations.learn([Fact(FactKind.FOLLOWS, user, other, stands, world.clock.now())])
 
 
-async def request_of(world: World, room: str, user: UserId) -> Request:
-    conversation = await world.messaging.get_conversation(user, room)
+async def request_of(world: World, conversation_id: str, user: UserId) -> Request:
+    conversation = await world.conversations.get_conversation(user, conversation_id)
     member = conversation.member(user)
     assert member is not None
     return member.request
 
 
-async def callees(world: World, room: str, caller: UserId) -> list[UserId]:
-    return list((await world.relations.callees_of(room, caller)).user_ids)
+async def callees(world: World, conversation: str, caller: UserId) -> list[UserId]:
+    return list((await world.relations.callees_of(conversation, caller)).user_ids)
 
 
-async def typing_reaches(world: World, room: str, typist: UserId) -> list[UserId]:
-    _, members = await world.relations.members_of(room, typist)
+async def typing_reaches(world: World, conversation: str, typist: UserId) -> list[UserId]:
+    _, members = await world.relations.members_of(conversation, typist)
     return [member for member in members if member != typist]
 
 
@@ -61,65 +61,65 @@ async def seen_by(world: World, user: UserId, *others: UserId) -> list[UserId]:
 async def test_blocked_user_cannot_write_call_or_see_presence_or_typing_in_either_direction(
     world: World, blocker: UserId
 ) -> None:
-    room = await said(world, ALICE, BOB, both=True)
-    assert [await callees(world, room, ALICE), await seen_by(world, ALICE, BOB)] == [[BOB], [BOB]]
+    conversation = await said(world, ALICE, BOB, both=True)
+    assert [await callees(world, conversation, ALICE), await seen_by(world, ALICE, BOB)] == [[BOB], [BOB]]
     await world.relations.block_user(blocker, BOB if blocker == ALICE else ALICE)
     for user, other in ((ALICE, BOB), (BOB, ALICE)):
         with pytest.raises(NotAllowed):
-            await send(world, user, room, "k", "hello")
+            await send(world, user, conversation, "k", "hello")
         with pytest.raises(NotAllowed):
-            await world.messaging.edit_message(user, room, 1 if user == ALICE else 2, Text("other"))
+            await world.messages.edit_message(user, conversation, 1 if user == ALICE else 2, Text("other"))
         with pytest.raises(NotAllowed):
-            await world.messaging.set_reaction(user, room, 1, "👍", present=True)
+            await world.messages.set_reaction(user, conversation, 1, "👍", present=True)
         with pytest.raises(NotAllowed):
-            await world.messaging.open_direct(user, other)
-        assert await callees(world, room, user) == []
+            await world.conversations.open_direct(user, other)
+        assert await callees(world, conversation, user) == []
         assert await seen_by(world, user, other) == []
-        assert await typing_reaches(world, room, user) == []
+        assert await typing_reaches(world, conversation, user) == []
 
 
 async def test_under_a_block_one_can_still_take_back_what_one_wrote_and_read_what_was_written(world: World) -> None:
-    room = await said(world, ALICE, BOB)
+    conversation = await said(world, ALICE, BOB)
     await world.relations.block_user(BOB, ALICE)
-    await world.messaging.unsend_message(ALICE, room, 1)
-    assert len((await world.messaging.list_messages(BOB, room, 0, 0))[0]) == 1
+    await world.messages.unsend_message(ALICE, conversation, 1)
+    assert len((await world.messages.list_messages(BOB, conversation, 0, 0))[0]) == 1
 
 
 async def test_after_unblocking_all_is_as_before(world: World) -> None:
-    room = await said(world, ALICE, BOB, both=True)
+    conversation = await said(world, ALICE, BOB, both=True)
     await world.relations.block_user(BOB, ALICE)
     await world.relations.unblock_user(BOB, ALICE)
     await world.relations.unblock_user(BOB, ALICE)
-    assert (await send(world, ALICE, room, "k", "hello")).seq == 3
-    assert await callees(world, room, ALICE) == await seen_by(world, ALICE, BOB) == [BOB]
-    assert await typing_reaches(world, room, ALICE) == [BOB]
+    assert (await send(world, ALICE, conversation, "k", "hello")).seq == 3
+    assert await callees(world, conversation, ALICE) == await seen_by(world, ALICE, BOB) == [BOB]
+    assert await typing_reaches(world, conversation, ALICE) == [BOB]
 
 
 async def test_in_a_group_a_block_hides_presence_and_typing_and_stops_no_message(world: World) -> None:
-    room = await group(world, BOB, CAROL)
+    conversation = await group(world, BOB, CAROL)
     await world.relations.block_user(BOB, ALICE)
-    await send(world, ALICE, room, "k", "hello")
-    assert await seen_by(world, ALICE, BOB, CAROL) == await typing_reaches(world, room, ALICE) == [CAROL]
-    assert await callees(world, room, ALICE) == [CAROL]
+    await send(world, ALICE, conversation, "k", "hello")
+    assert await seen_by(world, ALICE, BOB, CAROL) == await typing_reaches(world, conversation, ALICE) == [CAROL]
+    assert await callees(world, conversation, ALICE) == [CAROL]
 
 
 async def test_a_block_of_the_network_acts_like_one_of_parley_and_ends_there(world: World) -> None:
-    room = await said(world, ALICE, BOB)
+    conversation = await said(world, ALICE, BOB)
     await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
     await world.relations.unblock_user(BOB, ALICE)
     with pytest.raises(NotAllowed):
-        await send(world, ALICE, room, "k", "hello")
+        await send(world, ALICE, conversation, "k", "hello")
     assert [block.user_id for block in (await world.relations.list_blocks(BOB, 0, ""))[0]] == [ALICE]
 
 
 async def test_a_fact_of_a_host_whose_clock_is_ahead_is_outweighed_by_the_next(world: World) -> None:
-    room = await said(world, ALICE, BOB)
+    conversation = await said(world, ALICE, BOB)
     for ahead in (timedelta(hours=1), timedelta(days=365 * 7_000)):
         await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, False, world.clock.now() + ahead)])
         world.clock.advance(1)
         await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
         with pytest.raises(NotAllowed):
-            await send(world, ALICE, room, "k", "hello")
+            await send(world, ALICE, conversation, "k", "hello")
 
 
 async def test_nobody_blocks_oneself_or_a_name_that_is_none(world: World) -> None:
@@ -145,7 +145,9 @@ async def test_blocks_come_in_pages_and_only_ones_own(world: World) -> None:
 
 
 async def test_a_user_cannot_block_more_people_than_is_allowed(world: World) -> None:
-    relations = Relations(world.store, world.store.relations, world.clock, RelationLimits(blocks=1))
+    relations = Relations(
+        world.store, world.store.relations, world.store.relations, world.clock, RelationLimits(blocks=1)
+    )
     await relations.block_user(ALICE, BOB)
     await relations.block_user(ALICE, BOB)
     with pytest.raises(TooManyBlocks):
@@ -153,8 +155,8 @@ async def test_a_user_cannot_block_more_people_than_is_allowed(world: World) -> 
 
 
 async def test_who_has_a_block_with_the_inviter_finds_no_invite_and_others_join(world: World) -> None:
-    room = await group(world)
-    token, _ = await world.groups.create_invite(ALICE, room)
+    conversation = await group(world)
+    token, _ = await world.groups.create_invite(ALICE, conversation)
     await world.relations.block_user(ALICE, BOB)
     await world.relations.block_user(CAROL, ALICE)
     for user in (BOB, CAROL):
@@ -181,57 +183,57 @@ async def test_verified_people_may_write_where_they_are_let(world: World) -> Non
 
 
 async def test_who_takes_messages_of_nobody_gets_none_from_new_people_and_goes_on_with_old_ones(world: World) -> None:
-    room = await said(world, ALICE, BOB)
+    conversation = await said(world, ALICE, BOB)
     await setting(world, BOB, messages=Audience.NOBODY)
     with pytest.raises(NotAllowed):
-        await world.messaging.open_direct(CAROL, BOB)
-    assert (await send(world, ALICE, room, "k", "goes on")).seq == 2
-    assert str((await world.messaging.open_direct(ALICE, BOB)).id) == room
+        await world.conversations.open_direct(CAROL, BOB)
+    assert (await send(world, ALICE, conversation, "k", "goes on")).seq == 2
+    assert str((await world.conversations.open_direct(ALICE, BOB)).id) == conversation
     # The setting is about who comes, not about whom one goes to.
-    assert await world.messaging.open_direct(BOB, CAROL)
+    assert await world.conversations.open_direct(BOB, CAROL)
 
 
 async def test_before_acceptance_nothing_is_marked_read_and_no_presence_typing_or_call_passes(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
-    room = await said(world, ALICE, BOB)
+    conversation = await said(world, ALICE, BOB)
     events = len(world.store.events)
-    assert await world.receipts.mark_read(BOB, room, 1) == 1
+    assert await world.receipts.mark_read(BOB, conversation, 1) == 1
     assert len(world.store.events) == events
     for user, other in ((ALICE, BOB), (BOB, ALICE)):
         assert await seen_by(world, user, other) == []
-        assert await typing_reaches(world, room, user) == []
-        assert await callees(world, room, user) == []
+        assert await typing_reaches(world, conversation, user) == []
+        assert await callees(world, conversation, user) == []
     with pytest.raises(NotAllowed):
-        await world.messaging.set_reaction(BOB, room, 1, "👍", present=True)
+        await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
 
 
 async def test_accepting_lets_all_of_it_pass(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
-    room = await said(world, ALICE, BOB)
-    await world.relations.accept_request(BOB, room)
-    await world.relations.accept_request(BOB, room)
-    assert await seen_by(world, ALICE, BOB) == await typing_reaches(world, room, ALICE) == [BOB]
-    assert await callees(world, room, ALICE) == [BOB]
-    await world.messaging.set_reaction(BOB, room, 1, "👍", present=True)
+    conversation = await said(world, ALICE, BOB)
+    await world.relations.accept_request(BOB, conversation)
+    await world.relations.accept_request(BOB, conversation)
+    assert await seen_by(world, ALICE, BOB) == await typing_reaches(world, conversation, ALICE) == [BOB]
+    assert await callees(world, conversation, ALICE) == [BOB]
+    await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
 
 
 async def test_writing_accepts_also_what_was_declined(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
-    room = await said(world, ALICE, BOB)
-    await world.relations.decline_request(BOB, room, block=False)
-    assert await request_of(world, room, BOB) is Request.DECLINED
-    await send(world, BOB, room, "k", "so be it")
-    assert await request_of(world, room, BOB) is Request.NONE
+    conversation = await said(world, ALICE, BOB)
+    await world.relations.decline_request(BOB, conversation, block=False)
+    assert await request_of(world, conversation, BOB) is Request.DECLINED
+    await send(world, BOB, conversation, "k", "so be it")
+    assert await request_of(world, conversation, BOB) is Request.NONE
 
 
 async def test_declining_with_a_block_blocks_who_brought_the_conversation(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
-    direct, room = await said(world, ALICE, BOB), await group(world, BOB)
-    await world.relations.decline_request(BOB, room, block=True)
-    assert await request_of(world, room, BOB) is Request.DECLINED
+    direct, conversation = await said(world, ALICE, BOB), await group(world, BOB)
+    await world.relations.decline_request(BOB, conversation, block=True)
+    assert await request_of(world, conversation, BOB) is Request.DECLINED
     with pytest.raises(NotAllowed):
         await send(world, ALICE, direct, "k", "hello")
-    await send(world, ALICE, room, "k", "groups go on")
+    await send(world, ALICE, conversation, "k", "groups go on")
 
 
 async def test_a_group_waits_with_who_would_not_let_the_adder_write_and_leaves_out_who_cannot_be_reached(
@@ -241,14 +243,14 @@ async def test_a_group_waits_with_who_would_not_let_the_adder_write_and_leaves_o
     await setting(world, BOB, messages=Audience.FOLLOWED)
     await setting(world, CAROL, messages=Audience.NOBODY)
     await world.relations.block_user(dave, ALICE)
-    room = await group(world, BOB, CAROL, dave, erin)
-    conversation = await world.messaging.get_conversation(ALICE, room)
+    conversation_id = await group(world, BOB, CAROL, dave, erin)
+    conversation = await world.conversations.get_conversation(ALICE, conversation_id)
     assert {member.user_id: member.request for member in conversation.members} == {
         ALICE: Request.NONE,
         BOB: Request.PENDING,
         erin: Request.NONE,
     }
-    later = await world.groups.add_members(ALICE, room, [CAROL, dave, MALLORY])
+    later = await world.groups.add_members(ALICE, conversation_id, [CAROL, dave, MALLORY])
     assert {member.user_id for member in later.members} == {ALICE, BOB, erin, MALLORY}
 
 
@@ -260,26 +262,26 @@ async def test_who_answered_a_person_lets_that_person_bring_groups(world: World)
 
 async def test_joining_by_an_invite_lets_the_group_in(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
-    room = await group(world, BOB)
-    token, _ = await world.groups.create_invite(ALICE, room)
+    conversation = await group(world, BOB)
+    token, _ = await world.groups.create_invite(ALICE, conversation)
     await world.groups.join_by_invite(BOB, token)
-    assert await request_of(world, room, BOB) is Request.NONE
+    assert await request_of(world, conversation, BOB) is Request.NONE
 
 
 async def test_a_group_is_not_handed_to_somebody_who_has_not_let_it_in(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
-    room = await group(world, BOB, CAROL)
-    await world.groups.leave_group(ALICE, room)
-    conversation = await world.messaging.get_conversation(CAROL, room)
+    conversation_id = await group(world, BOB, CAROL)
+    await world.groups.leave_group(ALICE, conversation_id)
+    conversation = await world.conversations.get_conversation(CAROL, conversation_id)
     assert {member.user_id: member.role.value for member in conversation.members} == {BOB: "member", CAROL: "owner"}
 
 
 async def test_a_stranger_accepts_and_declines_nothing(world: World) -> None:
-    room = await said(world, ALICE, BOB)
+    conversation = await said(world, ALICE, BOB)
     with pytest.raises(ConversationNotFound):
-        await world.relations.accept_request(MALLORY, room)
+        await world.relations.accept_request(MALLORY, conversation)
     with pytest.raises(ConversationNotFound):
-        await world.relations.decline_request(MALLORY, room, block=True)
+        await world.relations.decline_request(MALLORY, conversation, block=True)
 
 
 # Calls and presence by the settings.
@@ -287,20 +289,20 @@ async def test_a_stranger_accepts_and_declines_nothing(world: World) -> None:
 
 async def test_only_who_was_written_to_may_call_where_that_is_wished(world: World) -> None:
     await setting(world, BOB, calls=Audience.CONTACTED)
-    room = await said(world, ALICE, BOB)
-    assert await callees(world, room, ALICE) == []
-    await send(world, BOB, room, "k", "call me")
-    assert await callees(world, room, ALICE) == [BOB]
+    conversation = await said(world, ALICE, BOB)
+    assert await callees(world, conversation, ALICE) == []
+    await send(world, BOB, conversation, "k", "call me")
+    assert await callees(world, conversation, ALICE) == [BOB]
 
 
 async def test_only_who_is_followed_may_call_where_that_is_wished(world: World) -> None:
     await setting(world, BOB, calls=Audience.FOLLOWED)
-    room = await said(world, ALICE, BOB)
-    assert await callees(world, room, ALICE) == []
+    conversation = await said(world, ALICE, BOB)
+    assert await callees(world, conversation, ALICE) == []
     await follow(world, BOB, ALICE)
-    assert await callees(world, room, ALICE) == [BOB]
+    assert await callees(world, conversation, ALICE) == [BOB]
     # Whom one calls is not asked of one's own setting.
-    assert await callees(world, room, BOB) == [ALICE]
+    assert await callees(world, conversation, BOB) == [ALICE]
 
 
 async def test_who_hides_presence_sees_nobodys(world: World) -> None:
@@ -322,10 +324,13 @@ async def test_only_those_who_share_a_conversation_see_each_other(world: World) 
 
 
 async def test_members_are_told_to_other_services_and_only_of_conversations_that_there_are(world: World) -> None:
-    room = await group(world, BOB)
-    conversation, members = await world.relations.members_of(room, "")
-    assert (str(conversation.id), members) == (room, [ALICE, BOB])
-    for wrong in (world.relations.members_of(room, MALLORY), world.relations.callees_of(room, MALLORY)):
+    conversation_id = await group(world, BOB)
+    conversation, members = await world.relations.members_of(conversation_id, "")
+    assert (str(conversation.id), members) == (conversation_id, [ALICE, BOB])
+    for wrong in (
+        world.relations.members_of(conversation_id, MALLORY),
+        world.relations.callees_of(conversation_id, MALLORY),
+    ):
         with pytest.raises(ConversationNotFound):
             await wrong
 
@@ -335,7 +340,7 @@ async def test_members_are_told_to_other_services_and_only_of_conversations_that
 
 async def test_beyond_the_days_quota_no_new_conversation_is_opened(world: World) -> None:
     for number in range(500):
-        await world.messaging.open_direct(ALICE, f"p{number}")
+        await world.conversations.open_direct(ALICE, f"p{number}")
     with pytest.raises(ConversationQuota) as raised:
-        await world.messaging.open_direct(ALICE, "one-too-many")
+        await world.conversations.open_direct(ALICE, "one-too-many")
     assert raised.value.retry_delay_s > 0

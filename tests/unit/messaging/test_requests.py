@@ -5,24 +5,20 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.consumer import FanOut
-from services.messaging.core.content import Link, Mention, Text
-from services.messaging.core.errors import (
-    NotAllowed,
-    RequestPending,
-    RequestPendingLimit,
-)
-from services.messaging.core.model import Attachment, UserId
-from services.messaging.core.placing import REQUEST_MESSAGES
-from services.messaging.core.request import Request
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import Link, Mention, Text
+from services.messaging.kernel.errors import NotAllowed, RequestPending, RequestPendingLimit
+from services.messaging.kernel.model import Attachment, UserId
+from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.errors import RequestQuota
 from services.messaging.relations.core.reach import MAX_UNANSWERED, Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, ReportRequest, State
 from services.messaging.relations.core.throttling import FREE_REPORTERS, requests_allowed
-from services.messaging.service import AccountSyncRequest, TextRequest
+from services.messaging.sync.service import AccountSyncRequest
 from tests.support.bus import MemoryPublisher
 from tests.support.keyed import conversation_record
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
@@ -40,7 +36,7 @@ async def closed_to_strangers(world: World, *people: UserId) -> None:
 async def asked(world: World) -> str:
     """Mallory's conversation with Alice, who has not let it in."""
     await closed_to_strangers(world, ALICE)
-    return str((await world.messaging.open_direct(MALLORY, "alice")).id)
+    return str((await world.conversations.open_direct(MALLORY, "alice")).id)
 
 
 async def asked_in_a_group(world: World) -> str:
@@ -61,101 +57,101 @@ async def put(world: World, user: UserId, key: str) -> str:
     return str(upload.attachment.id)
 
 
-async def fill(world: World, room: str) -> None:
+async def fill(world: World, conversation: str) -> None:
     for number in range(REQUEST_MESSAGES):
-        await send(world, MALLORY, room, f"k{number}", f"hello {number}")
+        await send(world, MALLORY, conversation, f"k{number}", f"hello {number}")
 
 
 @WAYS
 async def test_a_few_texts_go_before_it_is_let_in_however_many_are_sent_at_once(world: World, bring: Bring) -> None:
-    room = await bring(world)
-    await fill(world, room)
+    conversation = await bring(world)
+    await fill(world, conversation)
     for number in range(20):
         with pytest.raises(RequestPendingLimit):
-            await send(world, MALLORY, room, f"more {number}", "spam")
+            await send(world, MALLORY, conversation, f"more {number}", "spam")
     # The retry of what was taken is not one more.
-    assert (await send(world, MALLORY, room, "k0", "hello 0")).client_message_id == "k0"
+    assert (await send(world, MALLORY, conversation, "k0", "hello 0")).client_message_id == "k0"
 
 
 @WAYS
 async def test_what_was_taken_back_counts(world: World, bring: Bring) -> None:
-    room = await bring(world)
+    conversation = await bring(world)
     for number in range(REQUEST_MESSAGES):
-        message = await send(world, MALLORY, room, f"k{number}", "hello")
-        await world.messaging.unsend_message(MALLORY, room, message.seq)
+        message = await send(world, MALLORY, conversation, f"k{number}", "hello")
+        await world.messages.unsend_message(MALLORY, conversation, message.seq)
     with pytest.raises(RequestPendingLimit):
-        await send(world, MALLORY, room, "more", "hello")
+        await send(world, MALLORY, conversation, "more", "hello")
 
 
 async def test_what_the_retention_deleted_counts(world: World) -> None:
-    room = await asked(world)
-    await fill(world, room)
+    conversation_id = await asked(world)
+    await fill(world, conversation_id)
     world.clock.advance(86_400)
-    conversation = await world.messaging.get_conversation(MALLORY, room)
+    conversation = await world.conversations.get_conversation(MALLORY, conversation_id)
     await world.store.delete_old(conversation.id, world.clock.now(), world.clock.now(), 100)
     with pytest.raises(RequestPendingLimit):
-        await send(world, MALLORY, room, "more", "hello")
+        await send(world, MALLORY, conversation_id, "more", "hello")
 
 
 async def test_opening_it_again_or_declining_it_makes_no_room(world: World) -> None:
-    room = await asked(world)
-    await fill(world, room)
-    await world.relations.decline_request(ALICE, room, block=False)
-    again = str((await world.messaging.open_direct(MALLORY, "alice")).id)
-    assert again == room
+    conversation = await asked(world)
+    await fill(world, conversation)
+    await world.relations.decline_request(ALICE, conversation, block=False)
+    again = str((await world.conversations.open_direct(MALLORY, "alice")).id)
+    assert again == conversation
     with pytest.raises(RequestPendingLimit):
-        await send(world, MALLORY, room, "more", "hello")
+        await send(world, MALLORY, conversation, "more", "hello")
 
 
 @WAYS
 @pytest.mark.parametrize("by", ["accepting", "writing"])
 async def test_whoever_lets_it_in_ends_all_that(world: World, bring: Bring, by: str) -> None:
-    room = await bring(world)
-    await fill(world, room)
+    conversation = await bring(world)
+    await fill(world, conversation)
     if by == "accepting":
-        await world.relations.accept_request(ALICE, room)
+        await world.relations.accept_request(ALICE, conversation)
     else:
-        await send(world, ALICE, room, "answer", "who are you?")
+        await send(world, ALICE, conversation, "answer", "who are you?")
     for number in range(REQUEST_MESSAGES + 2):
-        await send(world, MALLORY, room, f"then {number}", "a friend")
+        await send(world, MALLORY, conversation, f"then {number}", "a friend")
     sent = TextRequest("file", LINKED, attachment_ids=[await put(world, MALLORY, "u")])
-    message = await world.messaging.send_text(MALLORY, room, sent)
+    message = await world.messages.send_text(MALLORY, conversation, sent)
     assert message.attachments
     assert message.content == LINKED
 
 
 @WAYS
 async def test_no_file_goes_before_it_is_let_in(world: World, bring: Bring) -> None:
-    room = await bring(world)
+    conversation = await bring(world)
     sent = TextRequest("file", Text(""), attachment_ids=[await put(world, MALLORY, "u")])
     with pytest.raises(RequestPending):
-        await world.messaging.send_text(MALLORY, room, sent)
+        await world.messages.send_text(MALLORY, conversation, sent)
 
 
 @WAYS
 @pytest.mark.parametrize("text", [LINKED, MENTIONED])
 async def test_nothing_of_a_text_is_linked_or_rings_before_it_is_let_in(world: World, bring: Bring, text: Text) -> None:
-    room = await bring(world)
-    message = await world.messaging.send_text(MALLORY, room, TextRequest("k", text))
+    conversation = await bring(world)
+    message = await world.messages.send_text(MALLORY, conversation, TextRequest("k", text))
     assert message.content == Text(text.text)
-    shown, _ = await world.messaging.list_messages(ALICE, room, 0, 0)
+    shown, _ = await world.messages.list_messages(ALICE, conversation, 0, 0)
     assert shown[0].content == Text(text.text)
 
 
-async def edit(world: World, room: str, seq: int) -> object:
-    return await world.messaging.edit_message(MALLORY, room, seq, LINKED)
+async def edit(world: World, conversation: str, seq: int) -> object:
+    return await world.messages.edit_message(MALLORY, conversation, seq, LINKED)
 
 
-async def react(world: World, room: str, seq: int) -> object:
-    return await world.messaging.set_reaction(MALLORY, room, seq, "👍", present=True)
+async def react(world: World, conversation: str, seq: int) -> object:
+    return await world.messages.set_reaction(MALLORY, conversation, seq, "👍", present=True)
 
 
-async def make_it_vanish(world: World, room: str, seq: int) -> object:
-    return await world.vanishing.set_vanishing(MALLORY, room, timedelta(minutes=5))
+async def make_it_vanish(world: World, conversation: str, seq: int) -> object:
+    return await world.vanishing.set_vanishing(MALLORY, conversation, timedelta(minutes=5))
 
 
-async def rename(world: World, room: str, seq: int) -> object:
-    return await world.groups.update_group(MALLORY, room, Settings(title="Buy now"))
+async def rename(world: World, conversation: str, seq: int) -> object:
+    return await world.groups.update_group(MALLORY, conversation, Settings(title="Buy now"))
 
 
 @pytest.mark.parametrize(
@@ -168,19 +164,19 @@ async def rename(world: World, room: str, seq: int) -> object:
 async def test_no_change_says_more_before_it_is_let_in(
     world: World, bring: Bring, act: Callable[[World, str, int], Awaitable[object]]
 ) -> None:
-    room = await bring(world)
-    message = await send(world, MALLORY, room, "k", "hello")
+    conversation = await bring(world)
+    message = await send(world, MALLORY, conversation, "k", "hello")
     before = len(world.store.events)
     with pytest.raises(RequestPending):
-        await act(world, room, message.seq)
+        await act(world, conversation, message.seq)
     assert len(world.store.events) == before
-    await world.relations.accept_request(ALICE, room)
-    await act(world, room, message.seq)
+    await world.relations.accept_request(ALICE, conversation)
+    await act(world, conversation, message.seq)
 
 
 async def test_a_call_does_not_ring_before_it_is_let_in(world: World) -> None:
-    room = await asked(world)
-    assert (await world.relations.callees_of(room, "mallory")).user_ids == []
+    conversation = await asked(world)
+    assert (await world.relations.callees_of(conversation, "mallory")).user_ids == []
 
 
 # A group that others are in: its members write what they like, and who has not let it in is shown little of that.
@@ -190,56 +186,55 @@ async def crowd(world: World) -> str:
     """Mallory and her friend Carol say much in a group that waits with Alice."""
     await closed_to_strangers(world, ALICE)
     request = GroupRequest("g", "Free!", ["alice", "carol"], "pixel.png", False)
-    room = str((await world.groups.create_group(MALLORY, request)).id)
+    conversation = str((await world.groups.create_group(MALLORY, request)).id)
     sent = TextRequest("file", LINKED, attachment_ids=[await put(world, MALLORY, "u")])
-    message = await world.messaging.send_text(MALLORY, room, sent)
-    await world.messaging.edit_message(MALLORY, room, message.seq, MENTIONED)
-    await world.messaging.edit_message(MALLORY, room, message.seq, LINKED)
-    return room
+    message = await world.messages.send_text(MALLORY, conversation, sent)
+    await world.messages.edit_message(MALLORY, conversation, message.seq, MENTIONED)
+    await world.messages.edit_message(MALLORY, conversation, message.seq, LINKED)
+    return conversation
 
 
-async def everything_shown(world: World, user: UserId, room: str) -> str:
-    messaging = world.messaging
-    pages = [await messaging.list_conversations(user, 0, "", request) for request in Request]
+async def everything_shown(world: World, user: UserId, conversation: str) -> str:
+    pages = [await world.sync.list_conversations(user, 0, "", request) for request in Request]
     return repr(
         [
             pages,
-            await messaging.get_conversation(user, room),
-            await messaging.list_messages(user, room, 0, 0),
-            await messaging.list_edits(user, room, 2),
-            await messaging.sync(user, [], 0, None),
-            await messaging.sync_account(user, AccountSyncRequest("")),
-            await messaging.search(user, "example", room, 0, ""),
+            await world.conversations.get_conversation(user, conversation),
+            await world.messages.list_messages(user, conversation, 0, 0),
+            await world.messages.list_edits(user, conversation, 2),
+            await world.sync.sync(user, [], 0, None),
+            await world.sync.sync_account(user, AccountSyncRequest("")),
+            await world.search.search(user, "example", conversation, 0, ""),
         ]
     )
 
 
 async def test_nothing_is_drawn_linked_or_fetched_before_it_is_let_in(world: World) -> None:
-    room = await crowd(world)
-    conversation = await world.messaging.get_conversation(MALLORY, room)
-    await world.messaging.index_words([(conversation.id, 2)])
+    conversation_id = await crowd(world)
+    conversation = await world.conversations.get_conversation(MALLORY, conversation_id)
+    await world.store.index_words([(conversation.id, 2)])
     drawn = (Attachment.__name__, Link.__name__ + "(", Mention.__name__ + "(", "pixel.png", "a.png")
-    seen_by_alice = await everything_shown(world, ALICE, room)
+    seen_by_alice = await everything_shown(world, ALICE, conversation_id)
     assert [word for word in drawn if word in seen_by_alice] == []
     assert "see x.example" in seen_by_alice
-    assert [word for word in drawn if word not in await everything_shown(world, MALLORY, room)] == []
+    assert [word for word in drawn if word not in await everything_shown(world, MALLORY, conversation_id)] == []
     message = await world.store.find_message(conversation.id, 2)
     assert message is not None
     file_id = str(message.attachments[0].id)
     with pytest.raises(NotAllowed):
-        await world.attachments.get_download(ALICE, room, 2, file_id)
-    await world.relations.accept_request(ALICE, room)
-    await world.attachments.get_download(ALICE, room, 2, file_id)
-    assert [word for word in drawn if word not in await everything_shown(world, ALICE, room)] == []
+        await world.attachments.get_download(ALICE, conversation_id, 2, file_id)
+    await world.relations.accept_request(ALICE, conversation_id)
+    await world.attachments.get_download(ALICE, conversation_id, 2, file_id)
+    assert [word for word in drawn if word not in await everything_shown(world, ALICE, conversation_id)] == []
 
 
 async def test_who_has_not_let_a_group_in_hears_of_its_first_texts_alone_and_plainly(world: World) -> None:
-    room = await crowd(world)
+    conversation = await crowd(world)
     for number in range(20):
-        await send(world, MALLORY, room, f"k{number}", "spam")
+        await send(world, MALLORY, conversation, f"k{number}", "spam")
     publisher = MemoryPublisher()
     events = [conversation_record(event) for event in world.store.events]
-    await FanOut(world.messaging, publisher).handle(events)
+    await FanOut(world.store, publisher).handle(events)
     told = [record for record in publisher.records if record.key == b"alice"]
     frames = b"".join(record.value or b"" for record in told)
     assert frames.count(b"spam") <= REQUEST_MESSAGES
@@ -256,39 +251,39 @@ async def test_so_many_people_a_day_can_be_asked_by_whatever_way(world: World) -
     crowd = [UserId(f"person-{number}") for number in range(130)]
     await closed_to_strangers(world, *crowd)
     for person in crowd[:40]:
-        await world.messaging.open_direct(MALLORY, person)
+        await world.conversations.open_direct(MALLORY, person)
     group = await world.groups.create_group(MALLORY, GroupRequest("g", "Free!", crowd[40:70], "", False))
     await world.groups.add_members(MALLORY, str(group.id), crowd[70:100])
     # Those who are in are not asked again.
     await world.groups.add_members(MALLORY, str(group.id), crowd[70:100])
     with pytest.raises(RequestQuota) as refused:
-        await world.messaging.open_direct(MALLORY, crowd[100])
+        await world.conversations.open_direct(MALLORY, crowd[100])
     assert refused.value.retry_delay_s > 0
     with pytest.raises(RequestQuota):
         await world.groups.create_group(MALLORY, GroupRequest("g2", "Free!", crowd[100:101], "", False))
     with pytest.raises(RequestQuota):
         await world.groups.add_members(MALLORY, str(group.id), crowd[100:101])
     # Whoever takes messages of everyone is asked nothing.
-    await world.messaging.open_direct(MALLORY, "open-to-all")
+    await world.conversations.open_direct(MALLORY, "open-to-all")
     world.clock.advance(86_400)
-    await world.messaging.open_direct(MALLORY, crowd[100])
+    await world.conversations.open_direct(MALLORY, crowd[100])
 
 
 async def test_one_who_does_not_answer_is_asked_by_one_a_few_times_and_no_more(world: World) -> None:
     await closed_to_strangers(world, ALICE)
-    rooms = [
+    conversations = [
         await world.groups.create_group(MALLORY, GroupRequest(f"g{n}", "Free!", [ALICE], "", False)) for n in range(9)
     ]
-    assert sum(room.member(ALICE) is not None for room in rooms) == MAX_UNANSWERED
+    assert sum(conversation.member(ALICE) is not None for conversation in conversations) == MAX_UNANSWERED
     with pytest.raises(NotAllowed):
-        await world.messaging.open_direct(MALLORY, "alice")
-    await world.relations.decline_request(ALICE, str(rooms[0].id), block=False)
-    added = await world.groups.add_members(MALLORY, str(rooms[-1].id), [ALICE])
+        await world.conversations.open_direct(MALLORY, "alice")
+    await world.relations.decline_request(ALICE, str(conversations[0].id), block=False)
+    added = await world.groups.add_members(MALLORY, str(conversations[-1].id), [ALICE])
     assert added.member(ALICE) is None
     # Others may ask her, and who was let in goes on.
-    await world.messaging.open_direct(CAROL, "alice")
-    await world.relations.accept_request(ALICE, str(rooms[0].id))
-    added = await world.groups.add_members(MALLORY, str(rooms[-1].id), [ALICE])
+    await world.conversations.open_direct(CAROL, "alice")
+    await world.relations.accept_request(ALICE, str(conversations[0].id))
+    added = await world.groups.add_members(MALLORY, str(conversations[-1].id), [ALICE])
     assert added.member(ALICE) is not None
 
 
@@ -300,10 +295,11 @@ def test_each_reporter_beyond_a_few_halves_what_is_left_and_nobody_is_shut_out()
 
 
 async def reported(world: World, reporter: UserId, times: int = 1, *, named: bool = True) -> list[str]:
-    room = str((await world.messaging.open_direct(MALLORY, reporter)).id)
-    message = await send(world, MALLORY, room, "k", "spam")
+    conversation = str((await world.conversations.open_direct(MALLORY, reporter)).id)
+    message = await send(world, MALLORY, conversation, "k", "spam")
     requests = [
-        ReportRequest(f"r{number}", room, [message.seq] if named else [], Reason.SPAM, "") for number in range(times)
+        ReportRequest(f"r{number}", conversation, [message.seq] if named else [], Reason.SPAM, "")
+        for number in range(times)
     ]
     return [str((await world.reports.report(reporter, request)).id) for request in requests]
 
@@ -314,7 +310,7 @@ async def ask(world: World, count: int, begin: int = 0) -> int:
     await closed_to_strangers(world, *strangers)
     for number, stranger in enumerate(strangers):
         try:
-            await world.messaging.open_direct(MALLORY, stranger)
+            await world.conversations.open_direct(MALLORY, stranger)
         except RequestQuota:
             return number
     return count
@@ -327,7 +323,7 @@ async def test_reports_of_different_people_slow_down_whom_they_are_about(world: 
     assert await ask(world, 30) == 25
     # Nobody else, and nothing that was let in.
     await closed_to_strangers(world, BOB)
-    await world.messaging.open_direct(CAROL, "bob")
+    await world.conversations.open_direct(CAROL, "bob")
     # They count for a week.
     world.clock.advance(9 * 86_400)
     assert await ask(world, 60, 100) == 60
@@ -350,11 +346,11 @@ async def test_who_reports_a_group_slows_down_who_brought_it_and_nobody_else(wor
     for number in range(FREE_REPORTERS + 2):
         victim = UserId(f"victim-{number}")
         group = GroupRequest(f"g{number}", "Free!", [victim, CAROL], "", False)
-        room = str((await world.groups.create_group(MALLORY, group)).id)
-        await send(world, CAROL, room, "k", "hello")
-        await world.reports.report(victim, ReportRequest("r", room, [], Reason.SPAM, ""))
+        conversation = str((await world.groups.create_group(MALLORY, group)).id)
+        await send(world, CAROL, conversation, "k", "hello")
+        await world.reports.report(victim, ReportRequest("r", conversation, [], Reason.SPAM, ""))
     assert await ask(world, 30) == 25
     strangers = [UserId(f"other-{number}") for number in range(40)]
     await closed_to_strangers(world, *strangers)
     for stranger in strangers:
-        await world.messaging.open_direct(CAROL, stranger)
+        await world.conversations.open_direct(CAROL, stranger)

@@ -10,16 +10,23 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from services.messaging.attachments.core import Scan, Upload, UploadPolicy, object_key, scan_retry_delay
+from services.messaging.attachments.core.uploads import (
+    Scan,
+    Upload,
+    UploadPolicy,
+    object_key,
+    scan_retry_delay,
+)
 from services.messaging.attachments.scanner import WebhookScanner
-from services.messaging.attachments.scanning import Scans
-from services.messaging.attachments.service import Attachments
-from services.messaging.core.errors import AttachmentNotScanned, AttachmentRefused
-from services.messaging.service import Limits, Messaging
+from services.messaging.attachments.service.attachments import Attachments
+from services.messaging.attachments.service.scanning import Scans
+from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused
+from services.messaging.messages.service.messages import MessageLimits
 from services.runtime.ids import new_id
 from tests.support.attachments import announced
 from tests.support.clock import ManualClock
 from tests.support.file_samples import OTHERS, archive
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_world import ALICE, World
 from tests.unit.messaging.test_attachments import PNG, send_with, uploaded
 
@@ -46,12 +53,11 @@ class Scanned:
         self.scanner = FakeScanner()
         self.scans = Scans(world.uploads, world.objects, self.scanner, world.clock, TIMEOUT)
         world.attachments = Attachments(
-            *(world.uploads, world.store, world.objects, world.clock, new_id, UploadPolicy()),
+            *(world.uploads, world.store, world.store, world.objects, world.clock, new_id, UploadPolicy()),
             wake_scans=self.scans.wake,
         )
-        world.messaging = Messaging(
-            *(world.store, world.sends, world.rates, world.clock, new_id), Limits(), world.attachments
-        )
+        cases = Cases(*(world.store, world.sends, world.rates, world.clock, new_id, MessageLimits(), world.attachments))
+        world.messages = cases.messages
 
 
 @pytest.fixture
@@ -61,47 +67,47 @@ def scanned(world: World) -> Scanned:
 
 @pytest.mark.parametrize("what", OTHERS)
 async def test_bytes_that_are_not_what_was_announced_are_not_sent(world: World, what: str) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     data = OTHERS[what].ljust(80, b" ")
     upload, _ = await world.attachments.create_upload(ALICE, PNG)
     world.objects.held[object_key(upload.attachment.id)] = data
     with pytest.raises(AttachmentRefused):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
 
 
 async def test_one_file_that_lies_keeps_the_whole_message_back(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     good, bad = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
     world.objects.held[object_key(bad.attachment.id)] = archive("a.exe")[:80].ljust(80, b"\0")
     with pytest.raises(AttachmentRefused):
-        await send_with(world, room, good, bad)
-    assert (await send_with(world, room, good)).seq == 1
+        await send_with(world, conversation, good, bad)
+    assert (await send_with(world, conversation, good)).seq == 1
 
 
 async def test_a_file_waits_for_the_scanner_and_is_sent_when_it_lets_it_pass(scanned: Scanned) -> None:
     world, scanner = scanned.world, scanned.scanner
-    room, upload = await world.room(), await uploaded(scanned.world)
+    conversation, upload = await world.conversation(), await uploaded(scanned.world)
     for _ in range(2):
         with pytest.raises(AttachmentNotScanned):
-            await send_with(world, room, upload)
+            await send_with(world, conversation, upload)
     assert await scanned.scans.scan_due() == 1
     assert await scanned.scans.scan_due() == 0
     ((asked, url),) = scanner.asked
     assert (asked.attachment, url) == (upload.attachment, f"memory://read/{object_key(upload.attachment.id)}")
-    assert (await send_with(world, room, upload)).attachments == (upload.attachment,)
+    assert (await send_with(world, conversation, upload)).attachments == (upload.attachment,)
 
 
 async def test_what_the_scanner_refuses_is_never_sent_nor_asked_about_again(scanned: Scanned) -> None:
     world = scanned.world
-    room, upload = await world.room(), await uploaded(world)
+    conversation, upload = await world.conversation(), await uploaded(world)
     scanned.scanner.word = Scan.REFUSED
     with pytest.raises(AttachmentNotScanned):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
     await scanned.scans.scan_due()
     scanned.scanner.word = Scan.CLEAN
     for key in ("k", "k2"):
         with pytest.raises(AttachmentRefused):
-            await send_with(world, room, upload, key=key)
+            await send_with(world, conversation, upload, key=key)
     world.clock.advance(3600)
     assert await scanned.scans.scan_due() == 0
 
@@ -110,59 +116,59 @@ async def test_without_a_word_of_the_scanner_nothing_is_sent_and_it_is_asked_les
     scanned: Scanned,
 ) -> None:
     world, scanner = scanned.world, scanned.scanner
-    room, upload = await world.room(), await uploaded(world)
+    conversation, upload = await world.conversation(), await uploaded(world)
     scanner.word = None
     with pytest.raises(AttachmentNotScanned):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
     for attempt in range(1, 10):
         assert await scanned.scans.scan_due() == 1
         with pytest.raises(AttachmentNotScanned):
-            await send_with(world, room, upload)
+            await send_with(world, conversation, upload)
         world.clock.advance(scan_retry_delay(attempt).total_seconds() - 0.01)
         assert await scanned.scans.scan_due() == 0
         world.clock.advance(0.02)
     scanner.word = Scan.CLEAN
     await scanned.scans.scan_due()
-    assert (await send_with(world, room, upload)).attachments
-    assert (await send_with(world, room, key="text", text="texts do not wait")).seq == 2
+    assert (await send_with(world, conversation, upload)).attachments
+    assert (await send_with(world, conversation, key="text", text="texts do not wait")).seq == 2
 
 
 async def test_what_stands_there_after_the_scan_is_not_what_was_scanned(scanned: Scanned) -> None:
     world = scanned.world
-    room, upload = await world.room(), await uploaded(world)
+    conversation, upload = await world.conversation(), await uploaded(world)
     with pytest.raises(AttachmentNotScanned):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
     await scanned.scans.scan_due()
     other = bytearray(world.objects.held[object_key(upload.attachment.id)])
     other[-20] ^= 1
     world.objects.held[object_key(upload.attachment.id)] = bytes(other)
     with pytest.raises(AttachmentRefused):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
 
 
 async def test_a_retry_of_what_was_sent_asks_no_scanner(scanned: Scanned) -> None:
     world = scanned.world
-    room, upload = await world.room(), await uploaded(world)
+    conversation, upload = await world.conversation(), await uploaded(world)
     with pytest.raises(AttachmentNotScanned):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
     await scanned.scans.scan_due()
-    sent = await send_with(world, room, upload)
+    sent = await send_with(world, conversation, upload)
     world.objects.away = True
-    assert await send_with(world, room, upload) == sent
+    assert await send_with(world, conversation, upload) == sent
     assert len(scanned.scanner.asked) == 1
 
 
 async def test_who_dies_while_scanning_leaves_the_file_to_another(scanned: Scanned) -> None:
     world = scanned.world
-    room, upload = await world.room(), await uploaded(world)
+    conversation, upload = await world.conversation(), await uploaded(world)
     with pytest.raises(AttachmentNotScanned):
-        await send_with(world, room, upload)
+        await send_with(world, conversation, upload)
     now = world.clock.now()
     assert len(await world.uploads.claim_scans(now, now + TIMEOUT, 1)) == 1
     assert await scanned.scans.scan_due() == 0
     world.clock.advance(31)
     assert await scanned.scans.scan_due() == 1
-    assert (await send_with(world, room, upload)).seq == 1
+    assert (await send_with(world, conversation, upload)).seq == 1
 
 
 SECRETS = (b"n" * 32, b"o" * 32)

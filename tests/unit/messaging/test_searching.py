@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.searching import (
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.search.core import (
     MAX_QUERY_CHARS,
     MAX_WORD_CHARS,
     MAX_WORDS,

@@ -15,11 +15,11 @@ from services.messaging.accounts.core import (
     sign_out,
     sign_out_others,
 )
-from services.messaging.accounts.encoding import standing_of
-from services.messaging.accounts.service import Gate
-from services.messaging.accounts.signing_out import SignOuts
-from services.messaging.core.errors import AccountDeleted, InvalidField
-from services.messaging.core.model import UserId
+from services.messaging.accounts.mapping import standing_of
+from services.messaging.accounts.service.accounts import Gate
+from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.kernel.errors import AccountDeleted, InvalidField
+from services.messaging.kernel.model import UserId
 from services.runtime.identity.accounts import Standing
 from tests.support.accounts import FakeJobs
 from tests.support.clock import ManualClock

@@ -18,32 +18,41 @@ from parley.messaging.v1 import service_pb2
 from parley.messaging.v1.messages_pb2 import OwnState
 from parley.presence.v1 import events_pb2 as presence
 
-from loadtests.headless.account_sync import AccountSync
-from loadtests.headless.conversations import Card, Entry
-from loadtests.headless.inbox import Inbox
-from services.messaging import encoding
-from services.messaging.attachments.core import UploadPolicy
-from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.consumer import FanOut
-from services.messaging.core.content import Text
-from services.messaging.core.errors import InvalidField, MessagingError, SyncTokenUnknown, TooManyConversations
-from services.messaging.core.model import Role, UserId
-from services.messaging.core.own_state import OwnChange
-from services.messaging.group_commit import GroupCommit
+from parley_client.account_sync import AccountSync
+from parley_client.conversations import ConversationInfo, Entry
+from parley_client.inbox import Inbox
+from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.conversations.consumer import FanOut
+from services.messaging.conversations.service import ConversationLimits
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.rates import SendRates
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import (
+    InvalidField,
+    MessagingError,
+    SyncTokenUnknown,
+    TooManyConversations,
+)
+from services.messaging.kernel.model import Role, UserId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import MessageLimits, TextRequest
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
-from services.messaging.service import AccountSyncRequest, Limits, Messaging, TextRequest
+from services.messaging.sync.service import AccountSyncRequest
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
+from services.messaging.wire import api
+from services.messaging.wire.deliveries import own_state_delivery
 from services.runtime.ids import uuid7
 from tests.support.account_device import AccountDevice
 from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.keyed import conversation_record
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_world import World as Small
 from tests.support.messaging_world import send
@@ -78,27 +87,30 @@ class World:
         self.sends = GroupCommit(self.store, 100)
         self.objects = MemoryObjects()
         self.attachments = Attachments(
-            FakeAttachments(self.store), self.store, self.objects, self.clock, self._new_id, UploadPolicy()
+            *(FakeAttachments(self.store), self.store, self.store, self.objects, self.clock, self._new_id),
+            UploadPolicy(),
         )
         rates = SendRates()
-        self.messaging = Messaging(
-            *(self.store, self.sends, rates, self.clock, self._new_id), Limits(), self.attachments
-        )
+        cases = Cases(*(self.store, self.sends, rates, self.clock, self._new_id, MessageLimits(), self.attachments))
+        self.conversations, self.messages = cases.conversations, cases.messages
+        self.syncing = cases.sync
         self.groups = Groups(
-            *(self.store, self.store, self.store.relations, rates, self.clock, self._new_id, self._new_secret),
-            GroupLimits(members=4),
+            *(self.store, self.store, self.store, self.store.relations, self.store.relations, rates, self.clock),
+            *(self._new_id, self._new_secret, GroupLimits(members=4)),
         )
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, self._new_id)
         self.sweeper = Sweeper(self.store, self.clock, POLICY)
         self.store.silent.add(PEOPLE[0])
-        self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
+        self.relations = Relations(
+            *(self.store, self.store.relations, self.store.relations, self.clock, RelationLimits())
+        )
         self.devices = {user: Inbox(user) for user in PEOPLE}
         self.accounts: dict[int, AccountSync] = {}
         # Whether devices name the conversations that they have: in large ones Sync tells cursors of others only then.
         self.is_naming = is_naming
         self.page_size = 1 + seed % 5
-        self.rooms: list[str] = []
+        self.conversation_ids: list[str] = []
         # Devices that an event of the last fan-out told to sync, and its kind.
         self.must_sync: list[tuple[UserId, str]] = []
         self.count = 0
@@ -126,67 +138,73 @@ class World:
         await self.store.snapshot()
 
     async def _act(self, actor: UserId, other: UserId) -> None:  # noqa: C901 - one case a doing
-        messaging, random = self.messaging, self.random
-        if not self.rooms or random.random() < 0.08:
+        random = self.random
+        if not self.conversation_ids or random.random() < 0.08:
             request = GroupRequest(
                 f"g{self.count}", f"group {self.count}", [other], "", random.random() < self.open_share
             )
             group = await self.groups.create_group(actor, request)
-            self.rooms.append(str(group.id))
+            self.conversation_ids.append(str(group.id))
             return
-        room, seq = random.choice(self.rooms), random.randint(1, 12)
+        conversation, seq = random.choice(self.conversation_ids), random.randint(1, 12)
         if self._relates and random.random() < 0.15:
-            await self._relate(actor, other, room)
+            await self._relate(actor, other, conversation)
             return
         match random.choice(DOINGS):
             case "send":
-                await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
+                await self.messages.send_text(
+                    actor, conversation, TextRequest(f"k{self.count}", Text(f"text {self.count}"))
+                )
             case "picture":
                 request = UploadRequest(f"k{self.count}", f"{self.count}.png", "image/png", 80)
                 upload, _ = await self.attachments.create_upload(actor, request)
                 self.objects.receive(upload)
                 files = [str(upload.attachment.id)]
-                await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(""), attachment_ids=files))
+                await self.messages.send_text(
+                    actor, conversation, TextRequest(f"k{self.count}", Text(""), attachment_ids=files)
+                )
             case "edit":
-                await messaging.edit_message(actor, room, seq, Text(f"edit {self.count}"))
+                await self.messages.edit_message(actor, conversation, seq, Text(f"edit {self.count}"))
             case "unsend":
-                await messaging.unsend_message(actor, room, seq)
+                await self.messages.unsend_message(actor, conversation, seq)
             case "react":
-                await messaging.set_reaction(actor, room, seq, random.choice("👍❤"), present=True)
+                await self.messages.set_reaction(actor, conversation, seq, random.choice("👍❤"), present=True)
             case "unreact":
-                await messaging.set_reaction(actor, room, seq, random.choice("👍❤"), present=False)
+                await self.messages.set_reaction(actor, conversation, seq, random.choice("👍❤"), present=False)
             case "add":
-                await self.groups.add_members(actor, room, [other])
+                await self.groups.add_members(actor, conversation, [other])
             case "remove":
-                await self.groups.remove_member(actor, room, other)
+                await self.groups.remove_member(actor, conversation, other)
             case "leave":
-                await self.groups.leave_group(actor, room)
+                await self.groups.leave_group(actor, conversation)
             case "role":
-                await self.groups.set_role(actor, room, other, random.choice(list(Role)))
+                await self.groups.set_role(actor, conversation, other, random.choice(list(Role)))
             case "rename":
-                await self.groups.update_group(actor, room, Settings(title=f"title {self.count}"))
+                await self.groups.update_group(actor, conversation, Settings(title=f"title {self.count}"))
             case "vanish":
-                await self.vanishing.set_vanishing(actor, room, timedelta(minutes=random.choice([0, 5])))
+                await self.vanishing.set_vanishing(actor, conversation, timedelta(minutes=random.choice([0, 5])))
             case "wait":
                 self.clock.advance(random.choice([30, LONG_S]))
             case "sweep":
                 await self.sweeper.sweep()
             case "keep":
                 change = OwnChange(pinned=random.random() < 0.5, archived=random.random() < 0.5)
-                await messaging.update_own_state(actor, room, change)
+                await self.conversations.update_own_state(actor, conversation, change)
             case "read":
-                await self.receipts.mark_read(actor, room, seq)
+                await self.receipts.mark_read(actor, conversation, seq)
             case "deliver":
-                await self.receipts.mark_delivered(actor, [(room, seq), (random.choice(self.rooms), seq + 2)])
+                await self.receipts.mark_delivered(
+                    actor, [(conversation, seq), (random.choice(self.conversation_ids), seq + 2)]
+                )
             case _:
-                self.rooms.append(str((await messaging.open_direct(actor, other)).id))
+                self.conversation_ids.append(str((await self.conversations.open_direct(actor, other)).id))
 
-    async def _relate(self, actor: UserId, other: UserId, room: str) -> None:
+    async def _relate(self, actor: UserId, other: UserId, conversation: str) -> None:
         match self.random.choice(("decline", "decline", "accept", "block", "unblock", "choosy")):
             case "decline":
-                await self.relations.decline_request(actor, room, block=False)
+                await self.relations.decline_request(actor, conversation, block=False)
             case "accept":
-                await self.relations.accept_request(actor, room)
+                await self.relations.accept_request(actor, conversation)
             case "block":
                 await self.relations.block_user(actor, other)
             case "unblock":
@@ -198,7 +216,7 @@ class World:
         """Carry what happened to the devices: some of it never, some of it twice, in order otherwise."""
         self.must_sync.clear()
         publisher = MemoryPublisher()
-        fan_out = FanOut(self.messaging, publisher)
+        fan_out = FanOut(self.store, publisher)
         news, self._told = self.store.events[self._told :], len(self.store.events)
         await fan_out.handle([conversation_record(event) for event in news])
         for record in publisher.records:
@@ -208,7 +226,7 @@ class World:
         own, self._own_told = self.store.own_told[self._own_told :], len(self.store.own_told)
         for user_id, conversation_id, state in own:
             frame = presence.Delivery.FromString(
-                encoding.own_state_delivery(user_id, conversation_id, state, self.clock.now())
+                own_state_delivery(user_id, conversation_id, state, self.clock.now())
             ).frame
             self._carry(user_id, gateway.SubscribeResponse.FromString(frame).event, loss)
 
@@ -251,10 +269,10 @@ class World:
         """Sync as the wire carries it."""
         cursors = [(cursor.conversation_id, cursor.seq, cursor.revision) for cursor in request.cursors]
         wanted = AccountSyncRequest(request.sync_token, cursors, request.limit, request.page_size)
-        catchup, token = await self.messaging.sync_account(user_id, wanted)
+        catchup, token = await self.syncing.sync_account(user_id, wanted)
         assert len(catchup.deltas) <= request.page_size
         answer = service_pb2.SyncResponse(
-            deltas=[encoding.delta_message(delta) for delta in catchup.deltas],
+            deltas=[api.delta_message(delta) for delta in catchup.deltas],
             has_more=catchup.has_more,
             gone_conversation_ids=[str(id_) for id_ in catchup.gone],
             sync_token=token,
@@ -265,7 +283,7 @@ class World:
 @pytest.fixture
 async def small() -> AsyncIterator[Small]:
     world = Small()
-    world.messaging._limits = Limits(new_conversations_per_day=1_000_000)
+    world.conversations._limits = ConversationLimits(new_conversations_per_day=1_000_000)
     committer = asyncio.create_task(world.sends.run())
     yield world
     committer.cancel()
@@ -275,7 +293,7 @@ async def small() -> AsyncIterator[Small]:
 class Sight:
     """What a person sees of a conversation."""
 
-    card: Card | None
+    info: ConversationInfo | None
     # What the members read, what the others got, and what one read oneself.
     cursors: tuple[dict[str, int], dict[str, int], int]
     # How the person keeps it, without what was read: pinned, archived, waiting in Requests.
@@ -288,12 +306,12 @@ def sights(device: Inbox, now_s: float) -> dict[str, Sight]:
     return {
         history.conversation_id: Sight(
             # Its revision rises with those of the messages, which are compared below.
-            history.card and replace(history.card, revision=0),
+            history.info and replace(history.info, revision=0),
             (
                 {user: history.read_seq.get(user, 0) for user in history.members},
                 {user: history.delivered_seq.get(user, 0) for user in history.members if user != device.me},
                 # What one may not see needs no reading.
-                max(history.own_read_seq, history.card.visible_after_seq if history.card else 0),
+                max(history.own_read_seq, history.info.visible_after_seq if history.info else 0),
             ),
             _kept(device, history.conversation_id),
             tuple(entry.as_of(now_s) for entry in history.shown),
@@ -331,7 +349,7 @@ def assert_same(stale: Inbox, fresh: Inbox, now_s: float) -> None:
     old, new = sights(stale, now_s), sights(fresh, now_s)
     assert old.keys() == new.keys()
     for key, sight in new.items():
-        assert (old[key].card, old[key].cursors, old[key].kept) == (sight.card, sight.cursors, sight.kept)
+        assert (old[key].info, old[key].cursors, old[key].kept) == (sight.info, sight.cursors, sight.kept)
         count = min(len(sight.messages), len(old[key].messages))
         assert count > 0 or not sight.messages
         assert old[key].messages[len(old[key].messages) - count :] == sight.messages[len(sight.messages) - count :]
@@ -340,7 +358,7 @@ def assert_same(stale: Inbox, fresh: Inbox, now_s: float) -> None:
 
 async def assert_unread_is_right(world: World, device: Inbox) -> None:
     """What the device counts, where it has all that is unread, is what the service counts."""
-    page = await world.messaging.list_conversations(UserId(device.me), 100, "")
+    page = await world.syncing.list_conversations(UserId(device.me), 100, "")
     for listed in page.items:
         history = device.conversations.history(str(listed.conversation.id))
         member = listed.conversation.member(UserId(device.me))
@@ -398,80 +416,82 @@ async def test_a_device_that_missed_nothing_syncs_only_for_conversations_that_ar
 
 async def acquainted(world: Small, count: int) -> list[str]:
     """Alice and so many people who each wrote to her once."""
-    rooms = []
+    conversations = []
     for number in range(count):
         world.clock.advance(1)
         peer = UserId(f"peer{number:05}")
-        rooms.append(str((await world.messaging.open_direct(peer, ALICE)).id))
-        await send(world, peer, rooms[-1], "k", "hello")
-    return rooms
+        conversations.append(str((await world.conversations.open_direct(peer, ALICE)).id))
+        await send(world, peer, conversations[-1], "k", "hello")
+    return conversations
 
 
 @pytest.mark.parametrize("count", [1_000, 1_001, 1_250])
 async def test_an_account_of_any_size_hears_its_news_by_token_and_one_too_large_for_cursors_is_told_so(
     small: Small, count: int
 ) -> None:
-    rooms = await acquainted(small, count)
-    device = AccountDevice(ALICE, small.messaging)
+    conversations = await acquainted(small, count)
+    device = AccountDevice(ALICE, small.sync)
     await device.log_in()
-    await send(small, UserId(f"peer{count - 1:05}"), rooms[-1], "k2", "NEWS")
-    await send(small, UserId("peer00003"), rooms[3], "k2", "NEWS")
+    await send(small, UserId(f"peer{count - 1:05}"), conversations[-1], "k2", "NEWS")
+    await send(small, UserId("peer00003"), conversations[3], "k2", "NEWS")
     answers = await device.sync()
     assert [[each.conversation.conversation_id for each in answer.deltas] for answer in answers] == [
-        sorted((rooms[3], rooms[-1]))
+        sorted((conversations[3], conversations[-1]))
     ]
     await device.load_all()
     assert len(list(device.inbox.conversations)) == count
     # All of them at once, more than any page and any list of cursors.
-    for number, room in enumerate(rooms):
-        await send(small, UserId(f"peer{number:05}"), room, "k3", "all")
+    for number, conversation in enumerate(conversations):
+        await send(small, UserId(f"peer{number:05}"), conversation, "k3", "all")
     answers = await device.sync()
-    assert {room: device.inbox.conversations.history(room).shown[-1].text for room in rooms} == dict.fromkeys(
-        rooms, "all"
-    )
+    assert {
+        conversation: device.inbox.conversations.history(conversation).shown[-1].text for conversation in conversations
+    } == dict.fromkeys(conversations, "all")
     assert max(len(answer.deltas) for answer in answers) <= 100
 
-    cursors = [(room, 1, 0) for room in rooms[-1_000:]]
+    cursors = [(conversation, 1, 0) for conversation in conversations[-1_000:]]
     if count > 1_000:
         with pytest.raises(TooManyConversations):
-            await small.messaging.sync(ALICE, cursors, 200, None)
+            await small.sync.sync(ALICE, cursors, 200, None)
     else:
-        assert (await small.messaging.sync(ALICE, cursors, 200, None)).has_more
+        assert (await small.sync.sync(ALICE, cursors, 200, None)).has_more
     with pytest.raises(InvalidField):
-        await small.messaging.sync(ALICE, [(room, 1, 0) for room in [*rooms, *rooms][:1_001]], 200, None)
+        await small.sync.sync(
+            ALICE, [(conversation, 1, 0) for conversation in [*conversations, *conversations][:1_001]], 200, None
+        )
 
 
 async def test_a_token_of_somebody_else_or_of_nobody_is_refused_and_a_forged_one_shows_nothing_of_others(
     small: Small,
 ) -> None:
     await acquainted(small, 3)
-    (token, rest) = (await small.messaging.list_conversations(ALICE, 0, "")).sync_token, "A" * 88
+    (token, rest) = (await small.sync.list_conversations(ALICE, 0, "")).sync_token, "A" * 88
     for foreign in (token, rest, token[:-4], token + "AAAA", "no token", "\u2603", "A", token.replace("A", "*", 1)):
         with pytest.raises(SyncTokenUnknown):
-            await small.messaging.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
+            await small.sync.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
 
 
 async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Small) -> None:
-    small.messaging._limits = Limits(text_chars=10_000)
+    small.messages._limits = MessageLimits(text_chars=10_000)
     small.rates = SendRates(per_s=1e6, burst=10**6)
-    small.messaging._rates = small.rates
-    rooms = await acquainted(small, 8)
-    for room in rooms:
+    small.messages._rates = small.rates
+    conversations = await acquainted(small, 8)
+    for conversation in conversations:
         for number in range(60):
-            await send(small, ALICE, room, f"long {number}", "\U0001f600" * 10_000)
+            await send(small, ALICE, conversation, f"long {number}", "\U0001f600" * 10_000)
     # The device's own check is that of a client of gRPC: see AccountDevice.
-    device = AccountDevice(ALICE, small.messaging, limit=200)
+    device = AccountDevice(ALICE, small.sync, limit=200)
     await device.log_in()
-    for room in rooms:
-        assert device.inbox.conversations.history(room).cursor == 61
-        messages, has_more = await small.messaging.list_messages(ALICE, room, 0, 200)
+    for conversation in conversations:
+        assert device.inbox.conversations.history(conversation).cursor == 61
+        messages, has_more = await small.messages.list_messages(ALICE, conversation, 0, 200)
         assert (len(messages) <= 30, has_more) == (True, True)
-    named = AccountDevice(ALICE, small.messaging, limit=200)
+    named = AccountDevice(ALICE, small.sync, limit=200)
     named.account.token = device.account.token
-    for room in rooms:
-        named.inbox.conversations.begin(room).take_card(Card(room, roles=(("alice", 1),)))
-        named.inbox.conversations.history(room).held_back[99] = Entry(room, 99, "x", "x", "x")
-        named.inbox.conversations.history(room).base = 1
+    for conversation in conversations:
+        named.inbox.conversations.begin(conversation).take_info(ConversationInfo(conversation, roles=(("alice", 1),)))
+        named.inbox.conversations.history(conversation).held_back[99] = Entry(conversation, 99, "x", "x", "x")
+        named.inbox.conversations.history(conversation).base = 1
     await named.sync()
-    for room in rooms:
-        assert named.inbox.conversations.history(room).cursor == 61
+    for conversation in conversations:
+        assert named.inbox.conversations.history(conversation).cursor == 61

@@ -1,10 +1,19 @@
-from services.ops.core import Attached, Device, Gateway, Replica, Unreachable, partitions, sessions, slowest
+from services.ops.core import (
+    AttachedGateway,
+    Device,
+    Gateway,
+    Replica,
+    Unreachable,
+    partitions,
+    sessions,
+    slowest,
+)
 
-G1 = Attached("g-1", sessions=3, watching=1, queued=2)
-G2 = Attached("g-2", sessions=4, watching=0, queued=0)
+G1 = AttachedGateway("g-1", sessions=3, watching=1, queued=2)
+G2 = AttachedGateway("g-2", sessions=4, watching=0, queued=0)
 
 
-def replica(name: str, owned: tuple[int, ...], *gateways: Attached) -> Replica:
+def replica(name: str, owned: tuple[int, ...], *gateways: AttachedGateway) -> Replica:
     return Replica(name, 2, owned, 8, False, gateways, 5, 1, 0)
 
 

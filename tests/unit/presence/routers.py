@@ -2,14 +2,25 @@
 
 from collections.abc import Sequence
 
-from services.presence.core.frames import Deliver, DeviceId, Effect, LinkId, PresenceChange, Send, Session, UserId
+from services.presence.core.model import (
+    Deliver,
+    DeviceId,
+    Effect,
+    PresenceChange,
+    Send,
+    Session,
+    StreamId,
+    UserId,
+)
 from services.presence.core.router import Router
-from services.presence.core.states import Standing, UserState
+from services.presence.core.states import PresenceStatus, UserState
 
-G1, G2 = LinkId(1), LinkId(2)
+G1, G2 = StreamId(1), StreamId(2)
 ALICE, BOB = UserId("alice"), UserId("bob")
 PHONE, LAPTOP = DeviceId("phone-01"), DeviceId("laptop-1")
-ONLINE, AWAY, OFFLINE = (UserState(standing) for standing in (Standing.ONLINE, Standing.AWAY, Standing.OFFLINE))
+ONLINE, AWAY, OFFLINE = (
+    UserState(status) for status in (PresenceStatus.ONLINE, PresenceStatus.AWAY, PresenceStatus.OFFLINE)
+)
 
 
 def partition_of(user_id: UserId, count: int) -> int:
@@ -23,20 +34,20 @@ def new_router(offline_delay_s: float = 20, gateway_sessions: int = 1_000) -> Ro
     return Router(offline_delay_s, gateway_sessions, partition_of)
 
 
-def router_with(*links: LinkId, partitions: Sequence[int] = range(16)) -> Router:
+def router_with(*streams: StreamId, partitions: Sequence[int] = range(16)) -> Router:
     """A router whose gateways have nothing to register, so that it is at work, in epoch 1."""
     router = new_router()
-    for link in links:
-        router.attach(link)
+    for stream in streams:
+        router.attach(stream)
     router.assign(partitions, 16)
-    for link in links:
-        router.registered(link, 1)
+    for stream in streams:
+        router.registered(stream, 1)
     return router
 
 
-def told(link: LinkId, session_id: int, user_id: UserId, state: UserState) -> Send:
+def told(stream: StreamId, session_id: int, user_id: UserId, state: UserState) -> Send:
     """A watcher is told of a state."""
-    return Send(link, Deliver((session_id,), PresenceChange(user_id, state), durable=False))
+    return Send(stream, Deliver((session_id,), PresenceChange(user_id, state), durable=False))
 
 
 def sends(effects: Sequence[Effect]) -> list[Send]:

@@ -4,24 +4,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.presence.core.frames import (
+from services.presence.core.model import (
     Assignment,
-    Changed,
     CutOff,
     Deliver,
     DeviceId,
-    FilterAnew,
-    Forgotten,
-    LinkId,
-    Recall,
+    LoadLastSeen,
+    RecheckWatches,
     Refusal,
     Refused,
     RegisterAck,
     Send,
+    StateChanged,
+    StreamId,
+    UserDeleted,
     UserId,
     WatchCommand,
 )
-from services.presence.core.states import Standing
+from services.presence.core.states import PresenceStatus
 from tests.unit.presence.routers import (
     ALICE,
     BOB,
@@ -39,7 +39,7 @@ from tests.unit.presence.routers import (
 
 
 def test_an_event_goes_once_to_each_gateway_that_holds_a_device_of_the_user_and_to_no_other() -> None:
-    router = router_with(G1, G2, LinkId(3))
+    router = router_with(G1, G2, StreamId(3))
     router.register(G1, 1, [session(1, ALICE), session(2, ALICE, LAPTOP), session(3, BOB)], now=0)
     router.register(G2, 1, [session(1, ALICE, DeviceId("tablet-1"))], now=0)
     assert router.deliver(ALICE, b"frame", durable=True) == [
@@ -74,7 +74,7 @@ def test_what_follows_an_older_assignment_or_one_to_come_is_passed_over() -> Non
 def test_a_new_assignment_is_told_to_all_gateways_with_its_partitions_and_epoch_and_awaits_each() -> None:
     router = router_with(G1, G2)
     effects = router.assign([3], 16)
-    assert effects == [Send(link, Assignment(2, frozenset({3}), 16)) for link in (G1, G2)]
+    assert effects == [Send(stream, Assignment(2, frozenset({3}), 16)) for stream in (G1, G2)]
     assert router.collecting
     router.registered(G1, 2)
     assert router.collecting
@@ -159,7 +159,7 @@ def test_a_watch_list_is_sent_to_the_gateway_of_the_device() -> None:
     router = router_with(G1, G2)
     router.register(G1, 1, [session(1, ALICE)], now=0)
     router.register(G2, 1, [session(5, ALICE, LAPTOP)], now=0)
-    assert router.command_watch(ALICE, LAPTOP, [BOB]) == [Send(G2, WatchCommand(5, (BOB,)))]
+    assert router.route_watch_list(ALICE, LAPTOP, [BOB]) == [Send(G2, WatchCommand(5, (BOB,)))]
 
 
 def test_changed_relations_are_told_to_the_users_devices_and_to_those_who_watch_and_nobody_watches_meanwhile() -> None:
@@ -167,7 +167,10 @@ def test_changed_relations_are_told_to_the_users_devices_and_to_those_who_watch_
     router.register(G1, 1, [session(1, ALICE)], now=0)
     router.watch(G2, 1, 7, [ALICE, BOB])
     router.watch(G2, 1, 8, [ALICE])
-    assert router.relations_changed(ALICE) == [Send(G1, FilterAnew((1,))), Send(G2, FilterAnew((7, 8), about=ALICE))]
+    assert router.relations_changed(ALICE) == [
+        Send(G1, RecheckWatches((1,))),
+        Send(G2, RecheckWatches((7, 8), about=ALICE)),
+    ]
     router.unregister(G1, [1], now=0)
     assert sends(router.tick(now=20)) == []
     # What the session watches beside her goes on.
@@ -184,16 +187,16 @@ def test_who_may_still_see_watches_again_and_has_a_snapshot() -> None:
 
 def test_a_snapshot_that_was_under_way_does_not_reach_who_may_not_see_any_more() -> None:
     router = router_with(G1)
-    assert router.watch(G1, 1, 7, [ALICE]) == [Recall((ALICE,))]
+    assert router.watch(G1, 1, 7, [ALICE]) == [LoadLastSeen((ALICE,))]
     router.relations_changed(ALICE)
-    assert router.recalled([ALICE], {ALICE: 100.0}) == []
+    assert router.last_seen_loaded([ALICE], {ALICE: 100.0}) == []
 
 
 def test_a_deleted_account_is_forgotten_and_its_last_device_writes_nothing() -> None:
     router = router_with(G1)
     router.register(G1, 1, [session(1, ALICE)], now=0)
     router.watch(G1, 1, 7, [ALICE])
-    assert router.forget(ALICE) == [told(G1, 7, ALICE, OFFLINE), Forgotten(ALICE)]
+    assert router.delete_user(ALICE) == [told(G1, 7, ALICE, OFFLINE), UserDeleted(ALICE)]
     router.unregister(G1, [1], now=0)
     assert router.tick(now=100) == []
 
@@ -205,24 +208,24 @@ class RouterMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.router = new_router(offline_delay_s=5)
         self.epoch = 0
-        self.links: set[LinkId] = set()
-        self.sessions: dict[tuple[LinkId, int], UserId] = {}
+        self.streams: set[StreamId] = set()
+        self.sessions: dict[tuple[StreamId, int], UserId] = {}
         self.now = 0.0
 
     links_drawn = st.sampled_from([G1, G2])
     users_drawn = st.sampled_from([ALICE, BOB])
 
-    @rule(link=links_drawn)
-    def attach(self, link: LinkId) -> None:
-        if link not in self.links:
-            self.links.add(link)
-            self.router.attach(link)
+    @rule(stream=links_drawn)
+    def attach(self, stream: StreamId) -> None:
+        if stream not in self.streams:
+            self.streams.add(stream)
+            self.router.attach(stream)
 
-    @rule(link=links_drawn)
-    def detach(self, link: LinkId) -> None:
-        self.links.discard(link)
-        self.router.detach(link, self.now)
-        self.sessions = {key: user for key, user in self.sessions.items() if key[0] != link}
+    @rule(stream=links_drawn)
+    def detach(self, stream: StreamId) -> None:
+        self.streams.discard(stream)
+        self.router.detach(stream, self.now)
+        self.sessions = {key: user for key, user in self.sessions.items() if key[0] != stream}
 
     @rule()
     def assign(self) -> None:
@@ -230,34 +233,34 @@ class RouterMachine(RuleBasedStateMachine):
         self.router.assign(range(16), 16)
         self.sessions = {}
 
-    @rule(link=links_drawn, session_id=st.integers(1, 3), user=users_drawn, age=st.integers(0, 1))
-    def register(self, link: LinkId, session_id: int, user: UserId, age: int) -> None:
-        self.router.register(link, self.epoch - age, [session(session_id, user)], now=self.now)
-        if age == 0 and self.epoch and link in self.links:
-            self.sessions[link, session_id] = user
+    @rule(stream=links_drawn, session_id=st.integers(1, 3), user=users_drawn, age=st.integers(0, 1))
+    def register(self, stream: StreamId, session_id: int, user: UserId, age: int) -> None:
+        self.router.register(stream, self.epoch - age, [session(session_id, user)], now=self.now)
+        if age == 0 and self.epoch and stream in self.streams:
+            self.sessions[stream, session_id] = user
 
-    @rule(link=links_drawn, session_id=st.integers(1, 3))
-    def unregister(self, link: LinkId, session_id: int) -> None:
-        self.router.unregister(link, [session_id], self.now)
-        self.sessions.pop((link, session_id), None)
+    @rule(stream=links_drawn, session_id=st.integers(1, 3))
+    def unregister(self, stream: StreamId, session_id: int) -> None:
+        self.router.unregister(stream, [session_id], self.now)
+        self.sessions.pop((stream, session_id), None)
 
-    @rule(link=links_drawn, session_id=st.integers(1, 3), users=st.lists(users_drawn, unique=True))
-    def watch(self, link: LinkId, session_id: int, users: list[UserId]) -> None:
-        self.router.watch(link, self.epoch, session_id, users)
+    @rule(stream=links_drawn, session_id=st.integers(1, 3), users=st.lists(users_drawn, unique=True))
+    def watch(self, stream: StreamId, session_id: int, users: list[UserId]) -> None:
+        self.router.watch(stream, self.epoch, session_id, users)
 
     @rule(seconds=st.floats(0, 10))
     def tick(self, seconds: float) -> None:
         self.now += seconds
         for effect in self.router.tick(self.now):
-            if isinstance(effect, Changed):
-                assert effect.state.standing is Standing.OFFLINE
+            if isinstance(effect, StateChanged):
+                assert effect.state.status is PresenceStatus.OFFLINE
                 assert effect.user_id not in self.sessions.values()
 
     @invariant()
     def each_user_is_reached_exactly_where_the_devices_are(self) -> None:
         for user in (ALICE, BOB):
             reached = {
-                (send.link, session_id)
+                (send.stream, session_id)
                 for send in self.router.deliver(user, b"x", durable=True)
                 if isinstance(send.frame, Deliver)
                 for session_id in send.frame.session_ids

@@ -8,14 +8,22 @@ from parley.gateway.v1 import messages_pb2 as gateway
 from parley.presence.v1 import events_pb2
 
 from services.presence.consumer import Deliveries
-from services.presence.core.frames import Deliver, FilterAnew, Frame, LinkId, PresenceChange, UserId
-from services.presence.core.states import CallActivity, Standing, UserState
-from services.presence.expelling import Expulsions
-from services.presence.keeping import Backlog, Keeper
-from services.presence.link import QueueLink
+from services.presence.core.model import (
+    Deliver,
+    Frame,
+    PresenceChange,
+    RecheckWatches,
+    StreamId,
+    UserId,
+)
+from services.presence.core.router import Router
+from services.presence.core.states import CallActivity, PresenceStatus, UserState
+from services.presence.failed_replicas import FailedReplicas
+from services.presence.gateway_stream import GatewayStream
 from services.presence.ports import StateRow
 from services.presence.publisher import TOPIC, KafkaFeed
 from services.presence.service import GatewayReplaced, Presence
+from services.presence.state_writer import Backlog, StateWriter
 from services.runtime.errors import StoreUnavailable
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher
@@ -34,28 +42,36 @@ class World:
         self.clock = ManualClock()
         self.store = MemoryStates()
         self.publisher = MemoryPublisher()
-        self.keeper = Keeper(self.store, KafkaFeed(self.publisher), interval_s=60)
+        self.writer = StateWriter(self.store, KafkaFeed(self.publisher), interval_s=60)
         self.group = MemoryGroup()
-        self.expulsions = Expulsions(self.group)
-        self.presence = Presence(new_router(), self.keeper, self.store, self.expulsions, self.clock, collect_s=0.05)
-        self.link = QueueLink(1_000, "gateway-1")
-        self.link_id = LinkId(0)
+        self.failed_replicas = FailedReplicas(self.group)
+        self.presence = Presence(
+            new_router(), self.writer, self.store, self.failed_replicas, self.clock, collect_s=0.05
+        )
+        self.stream = GatewayStream(1_000, "gateway-1")
+        self.stream_id = StreamId(0)
         self.epoch = 1
 
+    @property
+    def router(self) -> Router:
+        return self.presence.router
+
     async def begin(self) -> None:
-        self.link_id = self.presence.attach(self.link)
+        self.stream_id = self.presence.attach(self.stream)
         assigning = asyncio.create_task(self.presence.on_assigned(range(16), 16))
-        await until(lambda: self.link.queued == 2, what="the assignment")
-        self.presence.registered(self.link_id, self.epoch)
+        await until(lambda: self.stream.queued == 2, what="the assignment")
+        self.presence.apply(self.router.registered(self.stream_id, self.epoch))
         await assigning
         await self.told()
 
     async def told(self) -> list[Frame]:
         """What the gateway has been told since the last time."""
-        return await anext(self.link.batches()) if self.link.queued else []
+        return await anext(self.stream.batches()) if self.stream.queued else []
 
     def arrive(self, user_id: UserId, session_id: int = 1) -> None:
-        self.presence.register(self.link_id, self.epoch, [session(session_id, user_id)])
+        self.presence.apply(
+            self.router.register(self.stream_id, self.epoch, [session(session_id, user_id)], self.presence.now())
+        )
 
     def feed(self) -> list[tuple[bytes, events_pb2.PresenceEvent | None]]:
         return [
@@ -69,7 +85,7 @@ class World:
 async def world() -> AsyncIterator[World]:
     world = World()
     await world.begin()
-    recalls = asyncio.create_task(world.presence.run_recalls())
+    recalls = asyncio.create_task(world.presence.run_last_seen_loads())
     yield world
     recalls.cancel()
 
@@ -83,25 +99,25 @@ def record(delivery: events_pb2.Delivery, key: str = "") -> Incoming:
 async def test_states_of_a_second_are_written_in_one_statement_and_told_to_the_feed_once_a_user(world: World) -> None:
     for number in range(100):
         world.arrive(UserId(f"user-{number}"), number)
-    world.presence.unregister(world.link_id, [7])
+    world.presence.apply(world.router.unregister(world.stream_id, [7], world.presence.now()))
     world.arrive(UserId("user-7"), 200)
-    await world.keeper.save()
-    await world.keeper.publish()
+    await world.writer.save()
+    await world.writer.publish()
     assert world.store.saved == [100]
     assert len(world.feed()) == 100
     key, event = world.feed()[0]
     assert event is not None
     assert (key, event.user_id, event.state) == (b"user-0", "user-0", gateway.PRESENCE_STATE_ONLINE)
-    await world.keeper.save()
+    await world.writer.save()
     assert world.store.saved == [100]
 
 
 async def test_a_deleted_account_is_a_tombstone_on_the_feed_and_no_row(world: World) -> None:
     world.arrive(ALICE)
-    await world.keeper.save()
+    await world.writer.save()
     await Deliveries(world.presence).handle([record(events_pb2.Delivery(user_id=ALICE, user_deleted=True))])
-    await world.keeper.save()
-    await world.keeper.publish()
+    await world.writer.save()
+    await world.writer.publish()
     assert world.feed()[-1] == (b"alice", None)
     assert world.store.rows == {}
 
@@ -109,29 +125,29 @@ async def test_a_deleted_account_is_a_tombstone_on_the_feed_and_no_row(world: Wo
 async def test_events_are_routed_and_watchers_told_while_the_database_is_away(world: World) -> None:
     world.store.down = True
     world.arrive(ALICE)
-    world.presence.watch(world.link_id, 1, 9, [ALICE, BOB])
+    world.presence.apply(world.router.watch(world.stream_id, 1, 9, [ALICE, BOB]))
     world.presence.deliver(ALICE, b"message")
-    await until(lambda: world.link.queued == 4, what="the snapshot of who is not known")
+    await until(lambda: world.stream.queued == 4, what="the snapshot of who is not known")
     assert [frame for frame in await world.told() if isinstance(frame, Deliver)] == [
         Deliver((9,), PresenceChange(ALICE, ONLINE), durable=False),
         Deliver((1,), b"message", durable=True),
         Deliver((9,), PresenceChange(BOB, OFFLINE), durable=False),
     ]
-    await world.keeper.save()
-    assert len(world.keeper.unsaved) == 1
+    await world.writer.save()
+    assert len(world.writer.unsaved) == 1
     world.store.down = False
-    await world.keeper.save()
+    await world.writer.save()
     assert world.store.rows[ALICE].state == ONLINE
 
 
 async def test_the_feed_waits_for_the_broker_and_then_tells_the_newest_state_of_each(world: World) -> None:
     world.publisher.down = True
     world.arrive(ALICE)
-    await world.keeper.publish()
-    world.presence.unregister(world.link_id, [1])
-    world.presence.note_call(ALICE, CallActivity("call-1", 1, in_call=True))
+    await world.writer.publish()
+    world.presence.apply(world.router.unregister(world.stream_id, [1], world.presence.now()))
+    world.presence.apply(world.router.note_call(ALICE, CallActivity("call-1", 1, in_call=True), world.presence.now()))
     world.publisher.down = False
-    await world.keeper.publish()
+    await world.writer.publish()
     assert [(key, event and event.in_call) for key, event in world.feed()] == [(b"alice", True)]
 
 
@@ -139,31 +155,31 @@ async def test_no_event_costs_a_look_up_and_a_watch_list_costs_one(world: World)
     people = [UserId(f"user-{number}") for number in range(300)]
     for number in range(50):
         world.presence.deliver(people[number], b"message")
-        world.presence.route(world.link_id, people[number], b"typing")
-    world.presence.watch(world.link_id, 1, 9, people)
-    await until(lambda: world.link.queued == 300, what="the snapshots")
+        world.presence.apply(world.router.route(world.stream_id, people[number], b"typing"))
+    world.presence.apply(world.router.watch(world.stream_id, 1, 9, people))
+    await until(lambda: world.stream.queued == 300, what="the snapshots")
     assert world.store.asked == [tuple(people)]
 
 
 async def test_a_repeated_watch_list_costs_nothing(world: World) -> None:
     for session_id in range(20):
-        world.presence.watch(world.link_id, 1, session_id, [ALICE, BOB])
-        await until(lambda: world.link.queued == 2, what="the snapshots")
+        world.presence.apply(world.router.watch(world.stream_id, 1, session_id, [ALICE, BOB]))
+        await until(lambda: world.stream.queued == 2, what="the snapshots")
         await world.told()
     assert world.store.asked == [(ALICE, BOB)]
 
 
 async def test_a_gateway_that_does_not_register_in_time_is_not_waited_for() -> None:
     world = World()
-    world.presence.attach(world.link)
+    world.presence.attach(world.stream)
     await world.presence.on_assigned(range(16), 16)
     assert not world.presence.describe().collecting
 
 
 async def test_a_gateway_that_attaches_anew_ends_its_older_stream(world: World) -> None:
-    world.presence.attach(QueueLink(10, "gateway-1"))
+    world.presence.attach(GatewayStream(10, "gateway-1"))
     with pytest.raises(GatewayReplaced):
-        await anext(world.link.batches())
+        await anext(world.stream.batches())
 
 
 async def test_the_new_owner_restores_as_soon_as_the_database_is_back(world: World) -> None:
@@ -175,7 +191,7 @@ async def test_the_new_owner_restores_as_soon_as_the_database_is_back(world: Wor
 
 async def test_a_replica_tells_what_it_owns_and_holds(world: World) -> None:
     world.arrive(ALICE)
-    world.presence.watch(world.link_id, 1, 1, [ALICE])
+    world.presence.apply(world.router.watch(world.stream_id, 1, 1, [ALICE]))
     view = world.presence.describe()
     assert (view.epoch, len(view.partitions), view.partition_count, view.users, view.unsaved) == (1, 16, 16, 1, 1)
     assert [(gateway.gateway_id, gateway.sessions, gateway.watching) for gateway in view.gateways] == [
@@ -189,9 +205,9 @@ async def test_a_delivery_may_carry_changed_relations_and_a_call(world: World) -
     delivery = events_pb2.Delivery(user_id=ALICE, relations_changed=True)
     delivery.call_activity.call_id, delivery.call_activity.in_call = "call-1", True
     await Deliveries(world.presence).handle([record(delivery)])
-    assert await world.told() == [FilterAnew((1,))]
-    await world.keeper.save()
-    assert world.store.rows[ALICE].state == UserState(Standing.ONLINE, in_call=True)
+    assert await world.told() == [RecheckWatches((1,))]
+    await world.writer.save()
+    assert world.store.rows[ALICE].state == UserState(PresenceStatus.ONLINE, in_call=True)
 
 
 @pytest.mark.parametrize("delivery", [record(events_pb2.Delivery(user_id="alice"), key="bob")])
@@ -272,25 +288,25 @@ async def test_what_could_not_be_written_does_not_hide_what_came_meanwhile() -> 
 async def test_a_replica_that_the_gateways_call_dead_is_expelled_and_no_harm_is_done_while_the_broker_is_away(
     world: World,
 ) -> None:
-    expelling = asyncio.create_task(world.expulsions.run())
+    expelling = asyncio.create_task(world.failed_replicas.run())
     world.group.down = True
-    world.presence.gone(world.link_id, "member-2")
+    world.presence.report_failed(world.stream_id, "member-2")
     await asyncio.sleep(0)
     world.group.down = False
-    world.presence.gone(world.link_id, "member-3")
+    world.presence.report_failed(world.stream_id, "member-3")
     await until(lambda: "member-3" in world.group.expelled)
     expelling.cancel()
 
 
 async def test_a_replica_takes_no_leave_of_itself(world: World) -> None:
-    expelling = asyncio.create_task(world.expulsions.run())
+    expelling = asyncio.create_task(world.failed_replicas.run())
     assigning = asyncio.create_task(world.presence.on_assigned(range(16), 16, "member-1"))
-    await until(lambda: world.link.queued, what="the assignment")
-    world.presence.registered(world.link_id, 2)
+    await until(lambda: world.stream.queued, what="the assignment")
+    world.presence.apply(world.router.registered(world.stream_id, 2))
     await assigning
     await world.presence.on_revoked()
     for member_id in ("member-1", "member-2"):
-        world.presence.gone(world.link_id, member_id)
+        world.presence.report_failed(world.stream_id, member_id)
     await until(lambda: world.group.expelled)
     assert world.group.expelled == ["member-2"]
     expelling.cancel()

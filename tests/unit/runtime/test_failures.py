@@ -20,7 +20,7 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 from yarl import URL
 
-from services.messaging.core.errors import InvalidField
+from services.messaging.kernel.errors import InvalidField
 from services.runtime.errors import StoreUnavailable
 from services.runtime.observability.failures import as_dicts, as_text, describe, named
 

@@ -4,12 +4,12 @@ import random
 from struct import pack
 from typing import Any
 
-from services.sfu.core.copies import Taker, fill
-from services.sfu.core.effects import SendMedia
+from services.sfu.core.forwarding.subscribers import Subscriber, fill
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, ParticipantNumber, UserId
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
-from services.sfu.core.sdp import Offer, parse_offer
+from services.sfu.core.session.effects import SendMedia
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire.sdp import Offer, parse_offer
 
 FINGERPRINT = ":".join(["AB"] * 32)
 
@@ -119,19 +119,19 @@ def copies(effect: SendMedia, now: float = 1.0) -> list[bytes]:
     """The packets as the shell would send them, in clear text."""
     to, packet = effect.to, effect.packet
     page = Page()
-    if isinstance(to, Taker):
+    if isinstance(to, Subscriber):
         return [bytes(page.view[: to.write(packet, page, now)])]
-    image = to.draw(packet, now)
+    template = to.render(packet, now)
     written = []
     for _, numbers in to.members:
-        fill((image,), numbers, (page,))
-        written.append(bytes(page.view[: image.size]))
+        fill((template,), numbers, (page,))
+        written.append(bytes(page.view[: template.size]))
     return written
 
 
 def receivers(effect: SendMedia) -> list[ParticipantNumber]:
     """Whom a packet goes to."""
-    return [effect.to.receiver] if isinstance(effect.to, Taker) else [slot.receiver for slot in effect.to.slots]
+    return [effect.to.receiver] if isinstance(effect.to, Subscriber) else [slot.receiver for slot in effect.to.slots]
 
 
 def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **options: Any) -> Participant:

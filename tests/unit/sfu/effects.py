@@ -1,9 +1,9 @@
 """What effects hold, for the tests of the core."""
 
-from services.sfu.core import rtcp
-from services.sfu.core.effects import Effect, SendMedia, SendRepair, SendRtcp
-from services.sfu.core.participants import Participant
-from services.sfu.core.rtp import parse_header
+from services.sfu.core.session.effects import Effect, SendMedia, SendRepair, SendRtcp
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.rtp import parse_header
 from tests.unit.sfu.builders import Page, copies
 
 

@@ -8,13 +8,13 @@ from itertools import count
 from struct import pack
 from typing import NamedTuple
 
-from services.sfu.core import rtcp
-from services.sfu.core.effects import Effect, SendMedia, SendRtcp
 from services.sfu.core.errors import PacketError
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
-from services.sfu.core.rtp import parse_header
-from services.sfu.core.sdp import parse_offer
+from services.sfu.core.session.effects import Effect, SendMedia, SendRtcp
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.rtp import parse_header
+from services.sfu.core.wire.sdp import parse_offer
 from tests.unit.sfu.builders import copies, key, make_router, offer_text, vp8
 
 LOUD, QUIET = 0x80 | 20, 0x80 | 60

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from random import Random
 
-from services.sfu.core.path import DownlinkPath
-from services.sfu.core.transport_cc import ArrivalLog
+from services.sfu.core.congestion.arrival_log import ArrivalLog
+from services.sfu.core.congestion.downlink import DownlinkPath
 
 PACKET = 1100
 
@@ -67,7 +67,7 @@ class Call:
     def step(self, needed_bps: float = 0.0, *, adapts: bool = False) -> None:
         """Let 5 ms pass."""
         self.now += 0.005
-        self.path.fall_silent(self.now)
+        self.path.check_feedback_timeout(self.now)
         if adapts:
             self.media_bps = self.estimate_bps
         self._tick(needed_bps)
@@ -91,7 +91,7 @@ class Call:
             while self._owed >= PACKET:
                 self._owed -= PACKET
                 self._send()
-        self.path.note_aimed(self.media_bps, needed_bps, self.now, needed_bps)
+        self.path.note_selection(self.media_bps, needed_bps, self.now, needed_bps)
         for _ in range(self.path.poll_probe(self.now) // PACKET):
             self._send()
         self._owed_up += self.up_bps / 8 * 0.005
@@ -120,7 +120,7 @@ class Call:
         self._arriving.sort()
         while self._arriving and self._arriving[0][0] <= self.now:
             arrival, number = self._arriving.pop(0)
-            self._log.add(number, arrival)
+            self._log.add_arrival(number, arrival)
         fci = self._log.take_feedback(self.now)
         if fci is not None:
             self._return(fci)

@@ -1,8 +1,8 @@
 """A publisher of three layers, for the tests of the core."""
 
-from services.sfu.core.effects import Effect, SendMedia, SendRepair
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
+from services.sfu.core.session.effects import Effect, SendMedia, SendRepair
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
 from tests.unit.sfu.builders import Page, copies, video
 
 LAYERS = {b"q": 21, b"h": 22, b"f": 23}

@@ -18,11 +18,11 @@ from services.runtime.config import ConfigError
 from services.sfu.batch import MAX_SEGMENTED_BYTES, MAX_SEGMENTS, Batch, SendmmsgBatch, SendtoBatch, segment
 from services.sfu.channel import MuteState, decode_message, encode_slot_map, encode_speakers
 from services.sfu.config import Config
-from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import ParticipantNumber, UserId
-from services.sfu.core.participants import ReceiveQuality, SlotEntry
-from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
+from services.sfu.core.selection.video_requests import MAX_VIDEO_REQUESTS, VideoRequest, VideoRequests
+from services.sfu.core.session.addresses import AddressBook, Route
+from services.sfu.core.session.participants import ReceiveQuality, SlotEntry
 from services.sfu.ice import answer_check
 from services.sfu.srtp import PacketBuffer, SrtpSession
 from services.sfu.udp import (
@@ -40,7 +40,7 @@ from tests.unit.sfu.builders import key, rtp
 SOURCE = ("192.0.2.7", 4444)
 ROUTE = Route(ParticipantNumber(1), "ours", "password")
 BOOK = AddressBook()
-BOOK.add(ROUTE)
+BOOK.add_route(ROUTE)
 
 
 def check(password: str = "password") -> bytes:
@@ -307,15 +307,15 @@ def test_only_what_clients_say_is_taken_from_them() -> None:
         assert decode_message(message) is None
 
 
-def test_wishes_are_read_and_their_number_is_bounded() -> None:
+def test_requested_videos_are_read_and_their_number_is_bounded() -> None:
     request = channel_pb2.VideoRequest(
         user_id="ann", source=channel_pb2.VIDEO_SOURCE_SCREEN, max_height=-5, pinned=True
     )
     asked = channel_pb2.SetVideoSlots(requests=[request] * 100, max_streams=2)
-    wishes = decode_message(channel_pb2.ChannelMessage(set_video_slots=asked).SerializeToString())
-    assert isinstance(wishes, Wishes)
-    assert (len(wishes.wishes), wishes.max_streams) == (MAX_WISHES, 2)
-    assert wishes.wishes[0] == Wish(UserId("ann"), "", True, 0, True)
+    requested = decode_message(channel_pb2.ChannelMessage(set_video_slots=asked).SerializeToString())
+    assert isinstance(requested, VideoRequests)
+    assert (len(requested.requests), requested.max_streams) == (MAX_VIDEO_REQUESTS, 2)
+    assert requested.requests[0] == VideoRequest(UserId("ann"), "", True, 0, True)
 
 
 @pytest.mark.parametrize(("said", "kept"), [(0.25, 0.25), (7.0, 1.0), (-1.0, 0.0), (float("nan"), 0.0)])

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.addresses import (
+from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.session.addresses import (
     AMPLIFICATION,
     ASK_AGAIN_S,
     MAX_ADDRESSES,
@@ -14,7 +15,6 @@ from services.sfu.core.addresses import (
     AddressBook,
     Route,
 )
-from services.sfu.core.ids import ParticipantNumber
 
 HOME, AWAY = ("192.0.2.1", 1), ("192.0.2.2", 2)
 
@@ -35,7 +35,7 @@ def prove(book: AddressBook, route: Route, address: tuple[str, int], now: float)
 @pytest.fixture
 def book(route: Route) -> AddressBook:
     book = AddressBook()
-    book.add(route)
+    book.add_route(route)
     return book
 
 
@@ -104,7 +104,7 @@ def test_handshake_that_moved_on_its_way_proves_no_address(book: AddressBook, ro
 
 def test_check_alone_takes_nobodys_address(book: AddressBook, route: Route) -> None:
     other = Route(ParticipantNumber(2), "other", "pwd", "theirs", "their-pwd")
-    book.add(other)
+    book.add_route(other)
     book.handle_check(route, HOME, True, 0.0)
     prove(book, route, HOME, 0.1)
     book.handle_check(other, HOME, True, 0.2)
@@ -139,7 +139,7 @@ def test_no_unproven_address_gets_more_than_three_times_what_came_from_it(
 ) -> None:
     """Whatever a participant does from addresses that never answer: they get no more, and one that answered stays."""
     book, route = AddressBook(), Route(ParticipantNumber(1), "ufrag", "pwd", "theirs", "their-pwd")
-    book.add(route)
+    book.add_route(route)
     came, went, now = dict.fromkeys(PLACES, 0), dict.fromkeys(PLACES, 0), 0.0
     for place, what, size, elapsed in happened:
         now += elapsed
@@ -156,7 +156,7 @@ def test_no_unproven_address_gets_more_than_three_times_what_came_from_it(
         elif what == "send" and route.selected is not None and route.known[route.selected].may_send(size):
             went[route.selected] += size
     assert all(went[place] <= AMPLIFICATION * came[place] for place in PLACES)
-    book.remove(route)
+    book.remove_route(route)
     assert len(book) == 0
 
 
@@ -188,12 +188,12 @@ def test_addresses_are_bounded_and_the_selected_one_stays(book: AddressBook, rou
 
 def test_removal_forgets_all_but_what_another_took_over(book: AddressBook, route: Route) -> None:
     other = Route(ParticipantNumber(2), "other", "pwd")
-    book.add(other)
+    book.add_route(other)
     book.handle_check(route, HOME, True, 0.0)
     book.handle_check(route, AWAY, True, 0.0)
     book.handle_check(other, AWAY, True, 0.0)
-    book.remove(route)
+    book.remove_route(route)
     assert book.find_by_address(HOME) is None
     assert book.find_by_address(AWAY) is other
-    book.remove(other)
+    book.remove_route(other)
     assert len(book) == 0

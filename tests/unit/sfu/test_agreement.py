@@ -4,12 +4,11 @@ import itertools
 
 import pytest
 
-from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
-from services.sfu.core.effects import SendMedia, SendSlotMap
-from services.sfu.core.formats import list_decodable, lower_level, name_format
-from services.sfu.core.participants import Participant, UnseenVideo
-from services.sfu.core.router import Router
-from services.sfu.core.sdp import Fingerprint, parse_offer
+from services.sfu.core.session.effects import SendMedia, SendSlotMap
+from services.sfu.core.session.participants import Participant, UnseenVideo
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.wire.sdp import Fingerprint, parse_offer
 from tests.unit.sfu.builders import key, make_router, offer_text, rtp
 
 VP8, VP9, AV1 = ("VP8", ""), ("VP9", "profile-id=0"), ("AV1", "")
@@ -153,16 +152,3 @@ def test_each_format_goes_out_under_the_payload_type_that_takes_it() -> None:
     found = {name: line.payload_type for name, line in takes.items()}
     assert found["h264/constrained-baseline/1"] == found["h264/constrained-baseline/0"] == 96
     assert (found["h264/high/1"], found["vp8"]) == (97, 99)
-
-
-def test_levels_are_lowered_and_never_raised() -> None:
-    assert lower_level("profile-level-id=42e034", "profile-level-id=42e01f") == "profile-level-id=42e01f"
-    assert lower_level("profile-level-id=42e01f", "profile-level-id=42e034") == "profile-level-id=42e01f"
-    assert lower_level("packetization-mode=1", "profile-level-id=42e01f") == "packetization-mode=1"
-    assert lower_level("profile-level-id=zz", "profile-level-id=42e01f") == "profile-level-id=zz"
-
-
-def test_what_is_not_understood_fits_itself_only() -> None:
-    name = name_format("h264", "profile-level-id=nonsense;packetization-mode=1")
-    assert name in list_decodable(name)
-    assert not list_decodable("h264/high/1") & list_decodable(name)

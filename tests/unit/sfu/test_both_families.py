@@ -3,8 +3,8 @@ from aioice import stun
 
 from services.runtime.config import ConfigError
 from services.sfu.config import Config
-from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.ids import Address, ParticipantNumber
+from services.sfu.core.session.addresses import AddressBook, Route
 from services.sfu.ice import answer_check
 from tests.integration.sfu.conftest import environment
 
@@ -19,7 +19,7 @@ from tests.integration.sfu.conftest import environment
 )
 def test_a_client_is_told_its_address_in_its_own_family(source: Address, seen: Address) -> None:
     book = AddressBook()
-    book.add(Route(ParticipantNumber(1), "ours", "password"))
+    book.add_route(Route(ParticipantNumber(1), "ours", "password"))
     request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     request.attributes["USERNAME"] = "ours:theirs"
     request.add_message_integrity(b"password")

@@ -1,8 +1,6 @@
-import itertools
-
 import pytest
 
-from services.sfu.core.budgets import MAX_MEDIA_PER_S, MAX_REQUEST_INTERVAL_S, PACKET_COST, BackingOff, Budget
+from services.sfu.core.session.budgets import MAX_MEDIA_PER_S, PACKET_COST, Budget
 
 
 def test_budget_is_spent_and_comes_back_with_the_next_second() -> None:
@@ -17,13 +15,3 @@ def test_a_publisher_is_bounded_in_small_packets_and_in_large_ones(size: int, pa
     budget = Budget(MAX_MEDIA_PER_S)
     assert sum(budget.spend(size + PACKET_COST, 1.0) for _ in range(10_000)) == packets
     assert packets * size * 8 < 13_000_000
-
-
-def test_event_that_keeps_coming_counts_ever_less_often_until_it_pauses() -> None:
-    backing = BackingOff()
-    times = [step / 10 for step in range(300) if backing.allows(step / 10)]
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert gaps == sorted(gaps)
-    assert gaps[-1] >= MAX_REQUEST_INTERVAL_S
-    assert backing.allows(60.0)
-    assert backing.allows(60.4)

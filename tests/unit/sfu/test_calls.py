@@ -2,13 +2,14 @@
 
 import pytest
 
-from services.sfu.core import rtcp
-from services.sfu.core.effects import Effect, SendMedia, SendRepair, SendRtcp, SendSpeakers
+from services.sfu.core.congestion.arrival_log import FEEDBACK_INTERVAL_S
 from services.sfu.core.ids import UserId
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
-from services.sfu.core.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
-from services.sfu.core.wishes import Wish, Wishes
+from services.sfu.core.selection.video_requests import VideoRequest, VideoRequests
+from services.sfu.core.session.effects import Effect, SendMedia, SendRepair, SendRtcp, SendSpeakers
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.transport_cc import parse_feedback
 from tests.unit.sfu.builders import join, make_router, rtp, video
 from tests.unit.sfu.publishing import LAYERS, send_layers
 
@@ -85,21 +86,25 @@ def test_two_are_not_told_who_speaks(router: Router) -> None:
     assert not any(isinstance(effect, SendSpeakers) for effect in talk.effects)
 
 
-def test_last_speakers_take_the_video_slots_and_wishes_come_first(router: Router) -> None:
+def test_last_speakers_take_the_video_slots_and_requested_ones_come_first(router: Router) -> None:
     talk = Talk(router, "ann", "bob", "cid", "dan", slots=1)
     talk.speak("dan", seconds=5.0)
     assert talk.seen_by("ann") == ["dan"]
-    router.handle_wishes(talk["ann"], Wishes((Wish(UserId("cid"), "", False, 0, False),)), talk.now)
+    router.handle_video_requests(
+        talk["ann"], VideoRequests((VideoRequest(UserId("cid"), "", False, 0, False),)), talk.now
+    )
     assert talk.seen_by("ann") == ["cid"]
-    pinned = Wishes((Wish(UserId("cid"), "", False, 0, False), Wish(UserId("bob"), "", False, 0, True)))
-    router.handle_wishes(talk["ann"], pinned, talk.now)
+    pinned = VideoRequests(
+        (VideoRequest(UserId("cid"), "", False, 0, False), VideoRequest(UserId("bob"), "", False, 0, True))
+    )
+    router.handle_video_requests(talk["ann"], pinned, talk.now)
     assert talk.seen_by("ann") == ["bob"]
 
 
 def test_phone_gets_no_more_videos_than_it_asks_for(router: Router) -> None:
     talk = Talk(router, "ann", "bob", "cid", "dan", slots=3)
     assert len(talk.seen_by("ann")) == 3
-    router.handle_wishes(talk["ann"], Wishes((), 1), talk.now)
+    router.handle_video_requests(talk["ann"], VideoRequests((), 1), talk.now)
     assert len(talk.seen_by("ann")) == 1
 
 
@@ -154,7 +159,7 @@ def test_fall_of_the_estimate_is_acted_on_at_once(router: Router) -> None:
 
 def test_requested_height_bounds_the_layer(router: Router) -> None:
     ann, bob = join(router, "ann", simulcast=True), join(router, "bob", transport_cc=False)
-    router.handle_wishes(bob, Wishes((Wish(UserId("ann"), "", False, 300, False),)), 1.0)
+    router.handle_video_requests(bob, VideoRequests((VideoRequest(UserId("ann"), "", False, 300, False),)), 1.0)
     for rid, height in ((b"q", 180), (b"h", 360), (b"f", 720)):
         size = b"\x9d\x01\x2a" + (16 * height // 9).to_bytes(2, "little") + height.to_bytes(2, "little")
         payload = b"\x90\x80\x80\x01" + b"\x00\x00\x00" + size

@@ -4,7 +4,7 @@ import pytest
 from parley.sfu.v1 import channel_pb2
 
 from services.sfu.channel import MuteState, decode_message, encode_slot_map
-from services.sfu.core.participants import UnseenVideo
+from services.sfu.core.session.participants import UnseenVideo
 from tests.unit.sfu.builders import key
 
 

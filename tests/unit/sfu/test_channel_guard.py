@@ -11,7 +11,7 @@ from google_crc32c import value as crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sfu.core.channel_guard import (
+from services.sfu.core.session.channel_guard import (
     BYTES_PER_S,
     CHUNKS_PER_S,
     DATAGRAMS_PER_S,

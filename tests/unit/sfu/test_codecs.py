@@ -1,6 +1,6 @@
 import pytest
 
-from services.sfu.core.codecs import is_h264_key_frame, is_vp9_key_frame, primary_of_red, read_frame, read_vp8
+from services.sfu.core.wire.codecs import is_h264_key_frame, is_vp9_key_frame, primary_of_red, read_frame, read_vp8
 from tests.unit.sfu.builders import vp8
 
 

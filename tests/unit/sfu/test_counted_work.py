@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.sfu import ice
-from services.sfu.core import rtcp
-from services.sfu.core.addresses import AddressBook, Route
-from services.sfu.core.budgets import CONTROL_BYTES, MAX_CHANGES_PER_S, MAX_CONTROL_PER_S
-from services.sfu.core.dtls_records import MAX_RECORDS, split_records
-from services.sfu.core.effects import SendRepair, SendRtcp
 from services.sfu.core.errors import PacketError, SdpError
+from services.sfu.core.forwarding.offsets import MAX_SHIFTS
 from services.sfu.core.ids import ParticipantNumber
-from services.sfu.core.offsets import MAX_SHIFTS
-from services.sfu.core.participants import Participant
-from services.sfu.core.rtp import MAX_PACKET_SIZE
-from services.sfu.core.sdp import MAX_ATTRIBUTES, MAX_LINES, MAX_OFFER_SIZE, parse_offer
+from services.sfu.core.session.addresses import AddressBook, Route
+from services.sfu.core.session.budgets import CONTROL_BYTES, MAX_CHANGES_PER_S, MAX_CONTROL_PER_S
+from services.sfu.core.session.effects import SendRepair, SendRtcp
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.dtls_records import MAX_RECORDS, split_records
+from services.sfu.core.wire.rtp import MAX_PACKET_SIZE
+from services.sfu.core.wire.sdp import MAX_ATTRIBUTES, MAX_LINES, MAX_OFFER_SIZE, parse_offer
 from tests.unit.sfu.builders import extensions, join, make_router, offer_text, rtp, video
 from tests.unit.sfu.counting import MOST_LINES, count_lines
 
@@ -306,7 +306,7 @@ def test_long_control_packets_count_for_more() -> None:
 ROUTE = Route(ParticipantNumber(1), "ours", "password", "theirs", "their-password")
 SOURCE = ("2001:db8::1", 5000)
 BOOK = AddressBook()
-BOOK.add(ROUTE)
+BOOK.add_route(ROUTE)
 
 
 def check(password: bytes = b"password", **more: object) -> bytes:

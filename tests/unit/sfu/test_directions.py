@@ -7,20 +7,21 @@ from collections.abc import Callable
 
 import pytest
 
-from services.sfu.core import rtcp
-from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
-from services.sfu.core.budgets import MAX_CHANGES_PER_S
-from services.sfu.core.effects import Effect, LeaveReason, SendMedia, SendRtcp
+from services.sfu.core.congestion.arrival_log import FEEDBACK_INTERVAL_S
+from services.sfu.core.forwarding.publications import START_S
 from services.sfu.core.ids import UserId
-from services.sfu.core.media_line import LEVEL_URI, MID_URI, RID_URI, TRANSPORT_CC_URI
-from services.sfu.core.participants import Participant
-from services.sfu.core.publications import START_S
-from services.sfu.core.router import Router
-from services.sfu.core.rtcp import ReportBlock, SenderReport
-from services.sfu.core.rtp import parse_header
-from services.sfu.core.sdp import Fingerprint, Offer, parse_offer
-from services.sfu.core.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
-from services.sfu.core.wishes import Wish, Wishes
+from services.sfu.core.selection.video_requests import VideoRequest, VideoRequests
+from services.sfu.core.session.budgets import MAX_CHANGES_PER_S
+from services.sfu.core.session.effects import Effect, LeaveReason, SendMedia, SendRtcp
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.wire.media_line import LEVEL_URI, MID_URI, RID_URI, TRANSPORT_CC_URI
+from services.sfu.core.wire.rtcp import ReportBlock, SenderReport
+from services.sfu.core.wire.rtp import parse_header
+from services.sfu.core.wire.sdp import Fingerprint, Offer, parse_offer
+from services.sfu.core.wire.transport_cc import parse_feedback
 from tests.unit.sfu.builders import AUDIO, CHANNEL, HEAD, SIMULCAST, VIDEO, key, make_router, receivers, rtp, video
 from tests.unit.sfu.counting import MOST_LINES, count_lines
 from tests.unit.sfu.effects import key_frame_requests, media, payload_of, repairs, reports, sent, unwrapped
@@ -202,7 +203,7 @@ def test_an_extension_is_used_in_the_directions_that_it_was_offered_for(
     publication = next((p for p in ann.publications if p.kind == "audio"), None)
     assert (publication is not None and publication.level_id == 1) == comes
     slot = next((slot for slot in ann.slots if slot.kind == "audio"), None)
-    assert (slot is not None and slot.form.level_id == 1) == goes
+    assert (slot is not None and slot.packet_format.level_id == 1) == goes
 
 
 @pytest.mark.parametrize("said", ["/sendonly", "/recvonly"])
@@ -212,7 +213,7 @@ def test_numbers_for_the_whole_transport_need_both_directions_of_a_line_of_both(
     part = answer_to(ann)["1"]
     assert "a=rtcp-fb:96 goog-remb" in part
     assert not [line for line in part if "transport" in line and line.startswith(("a=rtcp-fb", "a=extmap"))]
-    assert not ann.slots[1].form.stamp_id
+    assert not ann.slots[1].packet_format.stamp_id
 
 
 # Who sees and hears whom
@@ -301,21 +302,23 @@ def test_a_screen_takes_the_one_video_and_gives_it_back(router: Router) -> None:
     assert talk.gets("ann")["1"] == "cid"
 
 
-def test_wishes_bring_a_person_to_a_line_of_both(router: Router) -> None:
+def test_a_request_brings_a_person_to_a_line_of_both(router: Router) -> None:
     talk = Talk(router, ann=offer_of(*BOTH), bob=offer_of(*BOTH), cid=offer_of(*BOTH))
     talk.run("bob", seconds=6.0)
-    router.handle_wishes(talk["ann"], Wishes((Wish(UserId("cid"), "", False, 360, False),)), talk.now)
+    router.handle_video_requests(
+        talk["ann"], VideoRequests((VideoRequest(UserId("cid"), "", False, 360, False),)), talk.now
+    )
     talk.run("bob", seconds=2.0)
     assert talk.gets("ann") == {"0": "bob", "1": "cid"}
     assert [slot.max_height for slot in talk["ann"].slots if slot.mid == "1"] == [360]
-    router.handle_wishes(talk["ann"], Wishes(), talk.now)
+    router.handle_video_requests(talk["ann"], VideoRequests(), talk.now)
     talk.run("bob", seconds=6.0)
     assert talk.gets("ann") == {"0": "bob", "1": "bob"}
 
 
 def test_no_more_videos_come_than_are_asked_for_on_lines_of_both_sorts(router: Router) -> None:
     talk = Talk(router, ann=offer_of(*WITH_MORE), bob=offer_of(*BOTH), cid=offer_of(*BOTH))
-    router.handle_wishes(talk["ann"], Wishes((), 1), talk.now)
+    router.handle_video_requests(talk["ann"], VideoRequests((), 1), talk.now)
     talk.run("bob", seconds=2.0)
     assert len([mid for mid in talk.gets("ann") if mid in slots_of(talk["ann"], "video")]) == 1
 
@@ -553,7 +556,7 @@ def test_a_slot_that_cannot_decode_it_gives_it_to_one_that_can(router: Router) -
     at = text.index("m=video", text.index("a=mid:3"))
     bob = enter(router, "bob", text[:at] + of_h264(text[at:]))
     ann = enter(router, "ann", of_two_codecs(offer_of(*BOTH)))
-    router.handle_wishes(bob, Wishes((), 1), 0.5)
+    router.handle_video_requests(bob, VideoRequests((), 1), 0.5)
     for payload_type, first, mid in ((96, 1, "3"), (98, 20, "h"), (96, 40, "3")):
         packets = shown(router, ann, 11, payload_type, first, 1.0)
         slot = next(slot for slot in bob.slots if slot.mid == mid)

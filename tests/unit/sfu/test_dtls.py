@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.sfu.core.answer import SCTP_PORT
+from services.sfu.core.wire.answer import SCTP_PORT
 from services.sfu.dtls import Certificate, Channel, DtlsConnection, Role
 from tests.support.waiting import until
 

@@ -6,10 +6,10 @@ from itertools import chain
 import pylibsrtp
 import pytest
 
-from services.sfu.core.addresses import Allowance
-from services.sfu.core.effects import SendMedia
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
+from services.sfu.core.session.addresses import Allowance
+from services.sfu.core.session.effects import SendMedia
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
 from services.sfu.egress import MAX_HELD, Egress, Outlet
 from services.sfu.metrics import PrometheusMetrics
 from services.sfu.srtp import PacketBuffer, SrtpSession

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.sfu.core.media_line import (
+from services.sfu.core.wire.media_line import (
     LEVEL_URI,
     MID_URI,
     REPAIRED_RID_URI,
@@ -19,6 +19,7 @@ from services.sfu.core.media_line import (
 )
 from tests.unit.sfu.foreign import Lines, Manner, Meeting
 
+pytestmark = pytest.mark.compiled
 Edit = Callable[[str], str]
 THREE = {"simulcast": True, "rids": ("q", "h", "f"), "sizes": (100, 300, 900)}
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sfu.core.errors import PacketError
-from services.sfu.core.framing import Deframer, frame
-from services.sfu.core.rtp import MAX_PACKET_SIZE
+from services.sfu.core.wire.framing import Deframer, frame
+from services.sfu.core.wire.rtp import MAX_PACKET_SIZE
 
 DATAGRAMS = st.lists(st.binary(min_size=1, max_size=300), max_size=8)
 

@@ -1,10 +1,5 @@
-from services.sfu.core.layers import ALL_TEMPORAL, Layer, Option, list_options, order_layers, order_rids
-
-
-def test_rids_are_ordered_by_their_common_names_else_as_offered() -> None:
-    assert order_rids(("f", "q", "h")) == ("q", "h", "f")
-    assert order_rids(("h", "l", "m")) == ("l", "m", "h")
-    assert order_rids(("b", "a")) == ("b", "a")
+from services.sfu.core.selection.layers import Layer, Option, list_options, order_layers
+from services.sfu.core.wire.codecs import ALL_TEMPORAL
 
 
 def flowing(bps: float, height: int = 0) -> Layer:
@@ -13,26 +8,26 @@ def flowing(bps: float, height: int = 0) -> Layer:
 
 def test_layers_that_flow_are_to_have_from_the_poorest() -> None:
     options = list_options([flowing(1e5), flowing(5e5), flowing(2e6)], 0, 10.0)
-    assert options == [Option(place, ALL_TEMPORAL, rate) for place, rate in enumerate((1e5, 5e5, 2e6))]
+    assert options == [Option(layer, ALL_TEMPORAL, rate) for layer, rate in enumerate((1e5, 5e5, 2e6))]
 
 
 def test_silent_layers_and_those_that_never_came_are_left_out() -> None:
     layers = [flowing(1e5), Layer(None, (5e5,), 0), Layer(8.0, (2e6,), 0)]
-    assert [option.place for option in list_options(layers, 0, 10.0)] == [0]
+    assert [option.layer for option in list_options(layers, 0, 10.0)] == [0]
     assert list_options([Layer(None, (), 0)], 0, 10.0) == []
 
 
 def test_nothing_beyond_the_height_that_is_asked_for() -> None:
     layers = [flowing(1e5, 180), flowing(5e5, 360), flowing(2e6, 720)]
-    assert [option.place for option in list_options(layers, 300, 10.0)] == [0, 1]
-    assert [option.place for option in list_options(layers, 100, 10.0)] == [0]
-    assert [option.place for option in list_options(layers, 1080, 10.0)] == [0, 1, 2]
+    assert [option.layer for option in list_options(layers, 300, 10.0)] == [0, 1]
+    assert [option.layer for option in list_options(layers, 100, 10.0)] == [0]
+    assert [option.layer for option in list_options(layers, 1080, 10.0)] == [0, 1, 2]
 
 
 def test_temporal_layers_are_steps_and_upper_layers_keep_half_of_their_frames() -> None:
     layers = [Layer(9.9, (6e4, 3e4, 6e4), 0), Layer(9.9, (2e5, 1e5, 2e5), 0)]
     options = list_options(layers, 0, 10.0)
-    assert [(o.place, o.temporal, round(o.rate_bps)) for o in options] == [
+    assert [(o.layer, o.temporal, round(o.rate_bps)) for o in options] == [
         (0, 0, 60_000),
         (0, 1, 90_000),
         (0, ALL_TEMPORAL, 150_000),

@@ -1,7 +1,15 @@
 import pytest
 
-from services.sfu.core.effects import LeaveReason
-from services.sfu.core.lifecycle import CONSENT_TIMEOUT_S, SETUP_TIMEOUT_S, Action, Input, State, step, timeout_of
+from services.sfu.core.session.effects import LeaveReason
+from services.sfu.core.session.lifecycle import (
+    CONSENT_TIMEOUT_S,
+    SETUP_TIMEOUT_S,
+    Action,
+    Input,
+    State,
+    step,
+    timeout_of,
+)
 
 
 def test_the_straight_way() -> None:

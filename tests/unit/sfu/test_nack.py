@@ -1,12 +1,19 @@
-from services.sfu.core.nack import FIRST_NACK_S, MAX_MISSING, MAX_NACKS, NACK_INTERVAL_S, GapTracker, RetransmissionRing
-from services.sfu.core.rtp import canonical_audio, parse_header
+from services.sfu.core.forwarding.nack import (
+    FIRST_NACK_S,
+    MAX_MISSING,
+    MAX_NACKS,
+    NACK_INTERVAL_S,
+    GapTracker,
+    RetransmissionRing,
+)
+from services.sfu.core.wire.rtp import canonical_audio, parse_header
 from tests.unit.sfu.builders import rtp
 
 
 def test_gap_is_due_after_a_moment_and_again_at_each_interval() -> None:
     gaps = GapTracker()
-    gaps.add(1, 0.0)
-    gaps.add(4, 0.0)
+    gaps.add_packet(1, 0.0)
+    gaps.add_packet(4, 0.0)
     assert gaps.due(FIRST_NACK_S / 2, 0.0) == ([], 0)
     assert gaps.due(FIRST_NACK_S, 0.0) == ([2, 3], 0)
     assert gaps.due(FIRST_NACK_S + NACK_INTERVAL_S / 2, 0.0) == ([], 0)
@@ -15,8 +22,8 @@ def test_gap_is_due_after_a_moment_and_again_at_each_interval() -> None:
 
 def test_long_round_trip_slows_the_requests_down() -> None:
     gaps = GapTracker()
-    gaps.add(1, 0.0)
-    gaps.add(3, 0.0)
+    gaps.add_packet(1, 0.0)
+    gaps.add_packet(3, 0.0)
     assert gaps.due(0.01, 0.2) == ([2], 0)
     assert gaps.due(0.15, 0.2) == ([], 0)
     assert gaps.due(0.22, 0.2) == ([2], 0)
@@ -24,8 +31,8 @@ def test_long_round_trip_slows_the_requests_down() -> None:
 
 def test_packet_is_given_up_after_its_last_request() -> None:
     gaps = GapTracker()
-    gaps.add(1, 0.0)
-    gaps.add(3, 0.0)
+    gaps.add_packet(1, 0.0)
+    gaps.add_packet(3, 0.0)
     now = 0.0
     for _ in range(MAX_NACKS):
         now += 0.05
@@ -36,10 +43,10 @@ def test_packet_is_given_up_after_its_last_request() -> None:
 
 def test_gap_too_wide_is_not_tracked() -> None:
     gaps = GapTracker()
-    gaps.add(1, 0.0)
-    assert not gaps.add(MAX_MISSING + 100, 0.0)
+    gaps.add_packet(1, 0.0)
+    assert not gaps.add_packet(MAX_MISSING + 100, 0.0)
     assert not gaps.missing
-    assert gaps.add(MAX_MISSING + 101, 0.0)
+    assert gaps.add_packet(MAX_MISSING + 101, 0.0)
 
 
 def test_ring_keeps_the_newest_of_each_place() -> None:

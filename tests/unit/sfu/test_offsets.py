@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.layers import ALL_TEMPORAL
-from services.sfu.core.nack import RetransmissionRing
-from services.sfu.core.offsets import Offsets
-from services.sfu.core.rtp import MediaPacket, canonical_video, parse_header
+from services.sfu.core.forwarding.nack import RetransmissionRing
+from services.sfu.core.forwarding.offsets import Offsets
+from services.sfu.core.wire.codecs import ALL_TEMPORAL
+from services.sfu.core.wire.rtp import MediaPacket, canonical_video, parse_header
 from tests.unit.sfu.builders import rtp, vp8
 
 # Chromium's pattern of three layers; the first frame of each upper layer needs the lowest only.

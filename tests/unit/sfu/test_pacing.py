@@ -1,12 +1,12 @@
 """Repairs do not come in one burst: a receiver that lost much asks for it again and gets it at what its path bears."""
 
-from services.sfu.core import rtcp
-from services.sfu.core.budgets import BURST_S, LEAST_BURST_BYTES, Pace
-from services.sfu.core.effects import SendMedia, SendRepair
-from services.sfu.core.estimator import START_BPS
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
-from services.sfu.core.rtp import parse_header
+from services.sfu.core.congestion.estimator import START_BPS
+from services.sfu.core.congestion.pacing import BURST_S, LEAST_BURST_BYTES, Pacer
+from services.sfu.core.session.effects import SendMedia, SendRepair
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.rtp import parse_header
 from tests.unit.sfu.builders import copies, join, make_router, rtp, vp8
 
 SSRC, LOST, SIZE = 11, 150, 1000
@@ -51,17 +51,17 @@ def test_a_burst_of_losses_is_repaired_at_the_rate_of_the_path_and_completely() 
 
 
 def test_a_pace_lets_through_its_rate_and_no_more_than_a_burst_at_once() -> None:
-    pace, rate_bps, sent = Pace(), 1_000_000.0, 0
+    pace, rate_bps, sent = Pacer(), 1_000_000.0, 0
     for tick in range(1000):
-        while pace.has_room(rate_bps, 10.0 + tick / 100):
+        while pace.has_tokens(rate_bps, 10.0 + tick / 100):
             pace.spend(1200)
             sent += 1200
     assert rate_bps / 8 * 9.9 <= sent <= rate_bps / 8 * (10 + BURST_S) + 1200
 
 
 def test_a_pace_follows_its_rate() -> None:
-    pace = Pace()
-    assert pace.has_room(8_000_000.0, 1.0)
+    pace = Pacer()
+    assert pace.has_tokens(8_000_000.0, 1.0)
     pace.spend(LEAST_BURST_BYTES + 200_000)
-    assert not pace.has_room(100_000.0, 1.1)
-    assert pace.has_room(8_000_000.0, 1.4)
+    assert not pace.has_tokens(100_000.0, 1.1)
+    assert pace.has_tokens(8_000_000.0, 1.4)

@@ -10,10 +10,10 @@ from prometheus_client import REGISTRY
 from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Outgoing
 from services.sfu.config import Node
-from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import WorkerId
-from services.sfu.core.participants import ReceiveQuality
-from services.sfu.core.quality import Leg, Quality
+from services.sfu.core.session.effects import LeaveReason
+from services.sfu.core.session.participants import ReceiveQuality
+from services.sfu.core.session.quality import Leg, Quality
 from services.sfu.publisher import MAX_QUEUE, Announcer, KafkaEvents
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock

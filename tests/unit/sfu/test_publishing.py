@@ -4,12 +4,12 @@ from struct import pack
 
 import pytest
 
-from services.sfu.core import rtcp
-from services.sfu.core.effects import SendMedia, SendSlotMap
-from services.sfu.core.participants import Participant
-from services.sfu.core.publications import STILL_S
-from services.sfu.core.router import Router
-from services.sfu.core.rtcp import SenderReport
+from services.sfu.core.forwarding.publications import STILL_S
+from services.sfu.core.session.effects import SendMedia, SendSlotMap
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.rtcp import SenderReport
 from tests.unit.sfu.builders import join, make_router, rtp, video, vp8
 from tests.unit.sfu.publishing import LAYERS
 

@@ -1,10 +1,10 @@
 import pytest
 
-from services.sfu.core.effects import SendMedia
-from services.sfu.core.participants import Participant
-from services.sfu.core.quality import Quality, QualityMeter, cause_of, mos_of
-from services.sfu.core.router import Router
-from services.sfu.core.rtcp import ReportBlock, build_receiver_report
+from services.sfu.core.session.effects import SendMedia
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.quality import Quality, QualityMeter, cause_of, mos_of
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire.rtcp import ReportBlock, build_receiver_report
 from tests.unit.sfu.builders import copies, join, make_router, rtp
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core import rtcp
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
-from services.sfu.core.rtp import parse_header
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.rtp import parse_header
 from tests.unit.sfu.builders import join, make_router, video
 from tests.unit.sfu.effects import key_frame_requests, media, payload_of, repairs, reports, sent, unwrapped
 

@@ -4,18 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core import rtcp
-from services.sfu.core.effects import (
-    AnnounceConnected,
-    Disconnect,
-    LeaveReason,
-    SendSlotMap,
-)
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import CallId
-from services.sfu.core.participants import MAX_SSRCS, MAX_STREAMS
-from services.sfu.core.router import Router
-from services.sfu.core.rtp import parse_header
+from services.sfu.core.session.effects import AnnounceConnected, Disconnect, LeaveReason, SendSlotMap
+from services.sfu.core.session.participants import MAX_SSRCS, MAX_STREAMS
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.rtp import parse_header
 from tests.unit.sfu.builders import join, key, make_router, offer, receivers, rtp, video
 from tests.unit.sfu.effects import key_frame_requests, media, payload_of, repairs, reports, sent
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core import rtcp
 from services.sfu.core.errors import PacketError
+from services.sfu.core.wire import rtcp
 
 
 def test_what_is_built_is_read_back() -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sfu.core.errors import PacketError
-from services.sfu.core.rtp import (
+from services.sfu.core.wire.rtp import (
     canonical_audio,
     canonical_video,
     is_rtcp,

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
 from services.sfu.core.errors import SdpError
-from services.sfu.core.media_line import LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI, TRANSPORT_CC_URI
-from services.sfu.core.sdp import Fingerprint, parse_offer
+from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.wire.media_line import LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI, TRANSPORT_CC_URI
+from services.sfu.core.wire.sdp import Fingerprint, parse_offer
 from tests.unit.sfu.builders import AUDIO, FINGERPRINT, HEAD, SIMULCAST, VIDEO, offer, offer_text
 
 CANDIDATES = [

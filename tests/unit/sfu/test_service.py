@@ -5,8 +5,8 @@ import pytest
 
 from services.sfu.core.errors import Draining, JoinTokenExpired, JoinTokenInvalid, SdpError, SfuError, WorkerFull
 from services.sfu.core.ids import CallId, ParticipantKey
-from services.sfu.core.quality import Quality
-from services.sfu.core.sdp import Offer
+from services.sfu.core.session.quality import Quality
+from services.sfu.core.wire.sdp import Offer
 from services.sfu.service import Sfu
 from tests.unit.sfu.builders import key, offer_text
 

@@ -1,7 +1,7 @@
 import pytest
 
-from services.sfu.core.rtcp import ReportBlock
-from services.sfu.core.stats import RateMeter, ReceptionStats, middle_ntp, ntp_from_unix, round_trip_s
+from services.sfu.core.congestion.stats import RateMeter, ReceptionStats, middle_ntp, ntp_from_unix, round_trip_s
+from services.sfu.core.wire.rtcp import ReportBlock
 
 
 def receive(stats: ReceptionStats, number: int, timestamp: int, now: float) -> int:
@@ -71,5 +71,5 @@ def test_round_trip_is_now_less_the_report_and_its_delay() -> None:
 def test_rate_is_of_the_last_full_window() -> None:
     meter = RateMeter()
     for step in range(11):
-        meter.add(1000, step / 10)
+        meter.add_bytes(1000, step / 10)
     assert meter.rate_bps == pytest.approx(88_000)

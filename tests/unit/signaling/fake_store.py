@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from services.runtime.errors import StoreUnavailable
-from services.signaling.core.errors import UserTaken, VersionConflict
+from services.signaling.core.call_settings import CallSettings
+from services.signaling.core.errors import UserBusy, VersionConflict
 from services.signaling.core.model import (
     Call,
     CallId,
@@ -14,15 +15,14 @@ from services.signaling.core.model import (
     Worker,
 )
 from services.signaling.core.quality import Direction, LegTotals, QualityKey, QualityReport, UserQuality, sum_up
-from services.signaling.core.settings import CallSettings
 from services.signaling.ports import (
-    CalleesTaken,
-    CallerTaken,
-    ClientKey,
+    AlreadyStarted,
+    CalleesBusy,
+    CallerBusy,
     Created,
-    Creation,
-    GroupTaken,
-    KeyKnown,
+    CreateResult,
+    GroupCallExists,
+    IdempotencyKey,
     Record,
 )
 
@@ -36,41 +36,41 @@ class FakeStore:
         self.records: list[Record] = []
         self.settings: dict[UserId, CallSettings] = {}
         self._calls: dict[CallId, Call] = {}
-        self._keys: dict[ClientKey, CallId] = {}
+        self._keys: dict[IdempotencyKey, CallId] = {}
         self._held: dict[UserId, CallId] = {}
         self._due: dict[CallId, datetime | None] = {}
         self._quality: dict[tuple[QualityKey, Direction], tuple[datetime, LegTotals]] = {}
 
-    async def create(self, call: Call, key: ClientKey, records: Sequence[Record]) -> Creation:
+    async def create(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> CreateResult:
         self._check()
         if key in self._keys:
-            return KeyKnown(self._calls[self._keys[key]])
+            return AlreadyStarted(self._calls[self._keys[key]])
         existing = await self.find_of_group(call.conversation_id) if call.group else None
         if existing and call.state is not CallState.ENDED:
-            return GroupTaken(existing)
-        if call.holds and call.caller_id in self._held:
-            return CallerTaken(self._calls[self._held[call.caller_id]])
-        taken = tuple(user_id for user_id in call.holds if user_id in self._held)
+            return GroupCallExists(existing)
+        if call.busy_user_ids and call.caller_id in self._held:
+            return CallerBusy(self._calls[self._held[call.caller_id]])
+        taken = tuple(user_id for user_id in call.busy_user_ids if user_id in self._held)
         if taken:
-            return CalleesTaken(taken)
+            return CalleesBusy(taken)
         self._keys[key] = call.call_id
         self._put(call, records)
         return Created()
 
     async def save(
-        self, call: Call, records: Sequence[Record], key: ClientKey | None = None, *, same_holds: bool = False
+        self, call: Call, records: Sequence[Record], key: IdempotencyKey | None = None, *, same_busy: bool = False
     ) -> None:
         self._check()
         if self._calls[call.call_id].version != call.version - 1:
             raise VersionConflict
-        for user_id in call.holds:
+        for user_id in call.busy_user_ids:
             if self._held.get(user_id, call.call_id) != call.call_id:
-                raise UserTaken(user_id, self._held[user_id])
+                raise UserBusy(user_id, self._held[user_id])
         if key:
             self._keys.setdefault(key, call.call_id)
         self._put(call, records)
 
-    async def keep_key(self, key: ClientKey, call_id: CallId) -> None:
+    async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:
         self._check()
         self._keys.setdefault(key, call_id)
 
@@ -78,11 +78,11 @@ class FakeStore:
         self._check()
         return self._calls.get(call_id)
 
-    async def find_by_key(self, key: ClientKey) -> Call | None:
+    async def find_by_key(self, key: IdempotencyKey) -> Call | None:
         self._check()
         return self._calls[self._keys[key]] if key in self._keys else None
 
-    async def find_holding(self, user_id: UserId) -> Call | None:
+    async def find_busy_with(self, user_id: UserId) -> Call | None:
         self._check()
         return self._calls[self._held[user_id]] if user_id in self._held else None
 
@@ -99,7 +99,7 @@ class FakeStore:
         times = [call.create_time for call in self._calls.values() if call.caller_id == user_id]
         return sorted((at for at in times if at > since), reverse=True)[:limit]
 
-    async def list_besieged(
+    async def list_over_ring_limit(
         self, user_ids: Sequence[UserId], conversation_id: ConversationId, since: datetime, limit: int
     ) -> Sequence[UserId]:
         self._check()
@@ -143,7 +143,7 @@ class FakeStore:
                 call = self._calls.get(report.key.call_id)
                 is_known = call is not None and report.key.user_id in call.user_ids and _had(call, report)
                 if is_known and (last is None or last < report.report_time):
-                    self._quality[report.key, direction] = (report.report_time, sums.add(totals))
+                    self._quality[report.key, direction] = (report.report_time, sums + totals)
 
     async def quality_of(self, call_ids: Sequence[CallId]) -> Mapping[CallId, Sequence[UserQuality]]:
         self._check()
@@ -182,7 +182,7 @@ class FakeStore:
 
     def _put(self, call: Call, records: Sequence[Record]) -> None:
         self._held = {user: held for user, held in self._held.items() if held != call.call_id}
-        self._held.update(dict.fromkeys(call.holds, call.call_id))
+        self._held.update(dict.fromkeys(call.busy_user_ids, call.call_id))
         self._calls[call.call_id] = call
         self._due[call.call_id] = call.due_time
         self.records.extend(records)

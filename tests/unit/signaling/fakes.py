@@ -1,29 +1,29 @@
 """Signaling's ports in memory but for the store, a clock that tests turn, and a whole service made of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import ConversationNotFound
 from services.signaling.core.grants import Claims, GrantPolicy
 from services.signaling.core.model import (
     Call,
     CallId,
-    CallState,
     ConversationId,
     DeviceId,
-    EndReason,
-    MoveReason,
     Timeouts,
     UserId,
     Worker,
     WorkerId,
 )
-from services.signaling.core.placement import Node, NodeTable
+from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.core.rate import RatePolicy, StartPolicy
+from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.media_access import MediaAccess
 from services.signaling.moves import CallMoves
 from services.signaling.ports import (
     Callees,
@@ -34,12 +34,12 @@ from services.signaling.ports import (
 from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 from services.signaling.starting import CallStarter, StartRequest
-from services.signaling.tokens import JwtJoinTokens
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
 from tests.support.clock import ManualClock
 from tests.support.identities import keys_of
 from tests.unit.signaling.fake_store import FakeStore
+from tests.unit.signaling.measured import Measured
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 TIMEOUTS = Timeouts(ring_s=45, media_lost_s=60)
@@ -137,52 +137,8 @@ class RecordingCloser:
         self.removed.append((worker, user_id, device_id))
 
 
-@dataclass
-class RecordingTimers:
-    """ports.Timers that remembers."""
-
-    alarms: list[tuple[CallId, datetime]] = field(default_factory=list)
-
-    def schedule(self, call_id: CallId, due_time: datetime) -> None:
-        self.alarms.append((call_id, due_time))
-
-
-@dataclass
-class RecordingMetrics:
-    """ports.Metrics that remembers."""
-
-    rings_s: list[float] = field(default_factory=list)
-    media_s: list[float] = field(default_factory=list)
-    ended: list[EndReason] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    counts: dict[CallState, int] = field(default_factory=dict)
-    moves: list[MoveReason] = field(default_factory=list)
-    moved_s: list[float] = field(default_factory=list)
-
-    def call_answered(self, ring_s: float) -> None:
-        self.rings_s.append(ring_s)
-
-    def media_started(self, since_answer_s: float) -> None:
-        self.media_s.append(since_answer_s)
-
-    def call_ended(self, reason: EndReason) -> None:
-        self.ended.append(reason)
-
-    def setup_failed(self, stage: str) -> None:
-        self.failures.append(stage)
-
-    def call_moved(self, reason: MoveReason) -> None:
-        self.moves.append(reason)
-
-    def move_completed(self, reason: MoveReason, took_s: float) -> None:
-        self.moved_s.append(took_s)
-
-    def calls_counted(self, by_state: Mapping[CallState, int]) -> None:
-        self.counts = dict(by_state)
-
-
-def announce(before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
-    """ports.Announcer that says what the call's version, state and end are."""
+def events_of(before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
+    """ports.EventsOf that says what the call's version, state and end are."""
     reason = call.end_reason.value if call.end_reason else ""
     return [Record("changed", call.call_id, f"{call.version} {call.state.value} {reason}".strip().encode())]
 
@@ -197,21 +153,21 @@ class World:
         self.members = members or FakeMembers()
         self.media = FakeMedia()
         self.closer = RecordingCloser()
-        self.timers = RecordingTimers()
-        self.metrics = RecordingMetrics()
+        self.alarms = Alarms()
+        self.metrics = Measured()
         self.tokens = JwtJoinTokens(keys_of("signaling"))
-        self.nodes = NodeTable()
-        self.changes = CallChanges(self.store, announce, self.closer, self.timers, self.metrics, self.clock, TIMEOUTS)
-        self.moves = CallMoves(self.store, self.changes, self.media, self.nodes)
+        self.workers = WorkerTable()
+        self.changes = CallChanges(self.store, events_of, self.closer, self.alarms, self.clock, TIMEOUTS)
+        self.moves = CallMoves(self.store, self.changes, self.media, self.workers)
         self.service = make_service(
             self.changes, self.members, self.moves, lambda now: str(UUID(int=next(numbers))), self.tokens
         )
-        self.upkeep = Upkeep(self.store, self.changes, self.media, self.nodes, RETENTION)
+        self.upkeep = Upkeep(self.store, self.changes, self.media, self.workers, RETENTION)
         self.hear(WORKER)
 
     def hear(self, worker: Worker, **changes: object) -> None:
         """An announcement of a worker comes in."""
-        self.nodes.announce(node(worker, self.clock.now(), **changes))
+        self.workers.announce(announcement(worker, self.clock.now(), **changes))
 
     def advance_with(self, worker: Worker, seconds: int) -> None:
         """Time passes, and the worker announces itself all the while."""
@@ -252,18 +208,24 @@ def make_service(
     return CallsService(
         store=changes.store,
         changes=changes,
-        starter=CallStarter(changes.store, changes, members, roster, moves.nodes, POLICY, new_id),
-        moves=moves,
+        starter=CallStarter(changes.store, changes, members, roster, moves.workers, POLICY, new_id),
         roster=roster,
-        media=moves.media,
-        tokens=tokens or JwtJoinTokens(keys_of("signaling")),
-        turn=HmacTurnServers((), b"", 60),
-        grants=GRANTS,
-        new_id=new_id,
+        access=MediaAccess(
+            store=changes.store,
+            moves=moves,
+            media=moves.media,
+            tokens=tokens or JwtJoinTokens(keys_of("signaling")),
+            turn=HmacTurnServers((), b"", 60),
+            policy=GRANTS,
+            clock=changes.clock,
+            new_id=new_id,
+        ),
     )
 
 
-def node(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> Node:
+def announcement(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> WorkerAnnouncement:
     """A worker that stands empty, but for the changes."""
-    empty = Node(worker, "here", announce_time, participants=0, max_participants=100, cpu_ratio=0.0, draining=False)
+    empty = WorkerAnnouncement(
+        worker, "here", announce_time, participants=0, max_participants=100, cpu_ratio=0.0, draining=False
+    )
     return replace(empty, **changes)  # type: ignore[arg-type]

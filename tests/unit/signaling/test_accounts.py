@@ -32,7 +32,7 @@ class FakeAccounts:
     async def erase(self, user_id: UserId, limit: int) -> bool:
         return False
 
-    async def settle(self, user_id: UserId) -> bool:
+    async def finish_deletion(self, user_id: UserId) -> bool:
         return False
 
     async def list_deletions(self, limit: int) -> Sequence[UserId]:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.signaling.core.calls import Decision, Placed, handle, is_glare, refuse_as_busy, ring
+from services.signaling.core.calls import (
+    CallAttempt,
+    Decision,
+    handle,
+    is_glare,
+    refuse_as_busy,
+    ring,
+)
 from services.signaling.core.errors import (
     AlreadyAnswered,
     AnsweredElsewhere,
@@ -28,11 +35,11 @@ from services.signaling.core.inputs import (
     Move,
     TakeOver,
     Tick,
-    WorkerFound,
     WorkerLost,
+    WorkerRecovered,
 )
 from services.signaling.core.model import Call, CallId, CallState, EndReason, LegState, MoveReason
-from services.signaling.core.table import Effect
+from services.signaling.core.rules import Effect
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
@@ -47,7 +54,7 @@ from tests.unit.signaling.fakes import (
     WORKER,
 )
 
-PLACED = Placed(CallId("c"), TALK, ALICE, PHONE, {BOB: LegState.RINGING}, video=True)
+PLACED = CallAttempt(CallId("c"), TALK, ALICE, PHONE, {BOB: LegState.RINGING}, video=True)
 SOON = START + timedelta(seconds=3)
 RING_END = START + timedelta(seconds=TIMEOUTS.ring_s)
 ALICE_UP = MediaConnected(ALICE, PHONE, WORKER.worker_id)
@@ -80,7 +87,7 @@ def test_a_new_call_rings_with_the_callers_device_in_it() -> None:
 
 def test_the_accepting_device_is_seated_and_the_answer_announced() -> None:
     decision = handle(ringing(), Accept(BOB, TABLET), SOON, TIMEOUTS)
-    assert decision.effects == (Effect.ANNOUNCE,)
+    assert decision.effects == (Effect.PUBLISH,)
     assert decision.call.state is CallState.ACTIVE
     assert decision.call.answer_time == SOON
     assert decision.call.has_device(BOB, TABLET)
@@ -109,7 +116,7 @@ def test_accepting_again_on_the_same_device_changes_nothing() -> None:
 def test_a_ringing_call_ends_by_the_one_who_gives_up(step: Input, reason: EndReason) -> None:
     decision = handle(ringing(), step, SOON, TIMEOUTS)
     assert (decision.call.state, decision.call.end_reason, decision.call.end_time) == (CallState.ENDED, reason, SOON)
-    assert decision.effects == (Effect.ANNOUNCE, Effect.CLOSE_MEDIA)
+    assert decision.effects == (Effect.PUBLISH, Effect.CLOSE_MEDIA)
     # Again changes nothing.
     assert handle(decision.call, step, SOON, TIMEOUTS) == Decision(decision.call)
 
@@ -217,11 +224,11 @@ def test_media_events_of_other_devices_and_workers_change_nothing() -> None:
 
 def test_a_worker_that_only_stalled_is_believed_again_but_for_legs_that_it_reports_down() -> None:
     lost = handle(connected(), WorkerLost(WORKER.worker_id), SOON, TIMEOUTS).call
-    found = handle(lost, WorkerFound(WORKER), SOON, TIMEOUTS).call
+    found = handle(lost, WorkerRecovered(WORKER), SOON, TIMEOUTS).call
     assert [(leg.media_up, leg.media_deadline) for leg in found.legs] == [(True, None), (True, None)]
     gone = handle(lost, BOB_DOWN, SOON, TIMEOUTS).call
-    assert handle(gone, WorkerFound(WORKER), SOON, TIMEOUTS).call.due_time == lost.due_time
-    assert handle(lost, WorkerFound(OTHER_WORKER), SOON, TIMEOUTS) == Decision(lost)
+    assert handle(gone, WorkerRecovered(WORKER), SOON, TIMEOUTS).call.due_time == lost.due_time
+    assert handle(lost, WorkerRecovered(OTHER_WORKER), SOON, TIMEOUTS) == Decision(lost)
 
 
 def test_a_worker_that_stalls_while_it_rings_loses_nothing() -> None:
@@ -263,7 +270,7 @@ INPUTS = st.one_of(
     st.builds(MediaConnected, USERS, DEVICES, WORKERS),
     st.builds(MediaDisconnected, USERS, DEVICES, WORKERS, st.booleans()),
     st.builds(WorkerLost, WORKERS),
-    st.builds(WorkerFound, st.sampled_from([WORKER, OTHER_WORKER])),
+    st.builds(WorkerRecovered, st.sampled_from([WORKER, OTHER_WORKER])),
     st.builds(
         Move,
         st.sampled_from([WORKER, OTHER_WORKER]),

@@ -10,10 +10,16 @@ from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure
-from services.signaling.consumer import MEDIA_TOPIC, MediaConsumer, MembersConsumer, NodeConsumer, QualityConsumer
+from services.signaling.consumer import (
+    MEDIA_TOPIC,
+    MediaConsumer,
+    MembersConsumer,
+    QualityConsumer,
+    WorkerConsumer,
+)
 from services.signaling.core.errors import Contended
 from services.signaling.core.model import Call
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import WorkerTable
 from tests.support.clock import ManualClock
 from tests.support.keyed import call_record
 from tests.unit.signaling.fakes import ALICE, GROUP_TALK, OTHER_WORKER, PHONE, START, TALK, WORKER, World
@@ -37,17 +43,17 @@ def connected(call: Call) -> calls_events.CallEvent:
 
 
 async def test_an_announced_worker_is_placed_on_until_its_tombstone() -> None:
-    nodes = NodeTable()
-    consumer = NodeConsumer(nodes, lambda: None, ManualClock(START))
+    workers = WorkerTable()
+    consumer = WorkerConsumer(workers, lambda: None, ManualClock(START))
     await consumer.handle([record(announcement())])
-    assert nodes.choose(2, START) == WORKER
+    assert workers.choose(2, START) == WORKER
     await consumer.handle([record(None)])
-    assert nodes.choose(2, START) is None
+    assert workers.choose(2, START) is None
 
 
 async def test_the_calls_of_a_worker_that_left_a_tombstone_are_looked_at_at_once() -> None:
-    nodes, nudges = NodeTable(), []
-    consumer = NodeConsumer(nodes, lambda: nudges.append("look"), ManualClock(START))
+    workers, nudges = WorkerTable(), []
+    consumer = WorkerConsumer(workers, lambda: nudges.append("look"), ManualClock(START))
     await consumer.handle([record(announcement())])
     nudges.clear()
     await consumer.handle([record(None)])
@@ -55,20 +61,20 @@ async def test_the_calls_of_a_worker_that_left_a_tombstone_are_looked_at_at_once
 
 
 async def test_announcements_without_a_meaning_are_passed_over() -> None:
-    nodes = NodeTable()
+    workers = WorkerTable()
     faulty = [
         announcement(worker_id=""),
         announcement(grpc_address="nowhere"),
         announcement(max_participants=0),
         b"\xff\xff",
     ]
-    await NodeConsumer(nodes, lambda: None, ManualClock(START)).handle([record(value) for value in faulty])
-    assert nodes.live(START) == []
+    await WorkerConsumer(workers, lambda: None, ManualClock(START)).handle([record(value) for value in faulty])
+    assert workers.live(START) == []
 
 
 @given(st.binary(max_size=200))
 async def test_random_bytes_never_crash_the_table_of_workers(value: bytes) -> None:
-    await NodeConsumer(NodeTable(), lambda: None, ManualClock(START)).handle([record(value, value)])
+    await WorkerConsumer(WorkerTable(), lambda: None, ManualClock(START)).handle([record(value, value)])
 
 
 async def test_media_reports_reach_their_call() -> None:
@@ -145,7 +151,7 @@ async def test_a_worker_that_never_had_a_call_says_nothing_of_it() -> None:
 async def test_the_last_reports_of_a_former_worker_change_nothing_and_are_not_parked() -> None:
     world, call = await with_media()
     world.hear(OTHER_WORKER)
-    await world.moves.move_as_asked(call.call_id, OTHER_WORKER.worker_id)
+    await world.moves.move_on_request(call.call_id, OTHER_WORKER.worker_id)
     moved = await world.service.get_call(call.call_id, ALICE)
     await MediaConsumer(world.service).handle([call_record(disconnected(call.call_id), MEDIA_TOPIC)])
     assert await world.service.get_call(call.call_id, ALICE) == moved
@@ -218,19 +224,19 @@ async def test_a_measurement_under_the_key_of_another_call_is_poison() -> None:
 async def test_an_announcement_with_figures_that_are_none_places_no_calls(cpu_ratio: float) -> None:
     message = sfu_events.NodeAnnouncement.FromString(announcement())
     message.cpu_ratio = cpu_ratio
-    nodes = NodeTable()
-    await NodeConsumer(nodes, lambda: None, ManualClock(START)).handle([record(message.SerializeToString())])
-    assert nodes.live(START) == []
+    workers = WorkerTable()
+    await WorkerConsumer(workers, lambda: None, ManualClock(START)).handle([record(message.SerializeToString())])
+    assert workers.live(START) == []
 
 
 async def test_an_announcement_under_the_key_of_another_worker_changes_nothing() -> None:
-    nodes = NodeTable()
-    consumer = NodeConsumer(nodes, lambda: None, ManualClock(START))
+    workers = WorkerTable()
+    consumer = WorkerConsumer(workers, lambda: None, ManualClock(START))
     await consumer.handle([record(announcement()), record(announcement(grpc_address="10.0.0.9:1"), b"sfu-2")])
-    assert [known.worker for known in nodes.live(START)] == [WORKER]
+    assert [known.worker for known in workers.live(START)] == [WORKER]
 
 
 async def test_a_change_of_members_under_the_key_of_another_conversation_is_poison() -> None:
     event = messaging_events.ConversationEvent(conversation_id=TALK, pair_closed=messaging_events.PairClosed())
     with pytest.raises(PoisonRecord, match="key"):
-        await MembersConsumer(World().service).handle([record(event.SerializeToString(), GROUP_TALK.encode())])
+        await MembersConsumer(World().service.roster).handle([record(event.SerializeToString(), GROUP_TALK.encode())])

@@ -109,7 +109,7 @@ def start(talk: ConversationId) -> Callable[[Town], Awaitable[object]]:
 
 
 def move(town: Town) -> Awaitable[object]:
-    return town.world.moves.move_as_asked(town.call_id, OTHER_WORKER.worker_id)
+    return town.world.moves.move_on_request(town.call_id, OTHER_WORKER.worker_id)
 
 
 Act = Callable[[Town], Awaitable[object]]
@@ -121,8 +121,8 @@ ACTIONS: dict[str, tuple[Callable[[Town], Awaitable[None]], Act]] = {
     "cancel": (ringing_her, lambda town: town.world.service.cancel_call(town.call_id, BOB)),
     "leave": (talking, lambda town: town.world.service.leave_call(town.call_id, BOB, TABLET)),
     "take over": (talking, lambda town: town.world.service.take_over(town.call_id, BOB, LAPTOP)),
-    "join media": (talking, lambda town: town.world.service.join_media(BOB, town.token, "offer")),
-    "renew the grant": (talking, lambda town: town.world.service.renew_grant(town.call_id, BOB, TABLET)),
+    "join media": (talking, lambda town: town.world.service.access.join_media(BOB, town.token, "offer")),
+    "renew the grant": (talking, lambda town: town.world.service.access.renew_grant(town.call_id, BOB, TABLET)),
     "move by an operator": (talking, move),
     "ring the group": (nothing, start(GROUP_TALK)),
     "ring the group and talk": (they_take_his_group_call, start(GROUP_TALK)),
@@ -151,7 +151,7 @@ ACTIONS: dict[str, tuple[Callable[[Town], Awaitable[None]], Act]] = {
 
 # What happens.
 async def tell(town: Town, event: events_pb2.ConversationEvent) -> None:
-    await MembersConsumer(town.world.service).handle([conversation_record(event.SerializeToString())])
+    await MembersConsumer(town.world.service.roster).handle([conversation_record(event.SerializeToString())])
 
 
 async def out_of_the_group(town: Town, user_id: UserId) -> None:
@@ -214,7 +214,7 @@ async def his_other_device(town: Town) -> None:
 async def the_worker_is_lost(town: Town) -> None:
     call = await town.call()
     worker = call.worker if call and call.worker else WORKER
-    town.world.nodes.remove(worker.worker_id)
+    town.world.workers.remove(worker.worker_id)
     town.world.media.unreachable.add(worker.worker_id)
     town.world.media.refusal = MediaUnavailable("gone")
     await town.world.moves.inspect_workers()

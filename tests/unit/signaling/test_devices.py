@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.errors import CallRate, NotInCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallState, ConversationId, EndReason, LegState, UserId
 from services.signaling.core.rate import RatePolicy, StartPolicy, check_rate
-from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (
     ALICE,
@@ -72,7 +72,7 @@ async def test_a_device_whose_app_crashed_comes_back_within_a_minute(world: Worl
     await world.upkeep.sweep()
     listed = await world.service.list_active_calls(BOB)
     assert [found.has_device(BOB, TABLET) for found in listed] == [True]
-    await world.service.renew_grant(call.call_id, BOB, TABLET)
+    await world.service.access.renew_grant(call.call_id, BOB, TABLET)
     await world.service.note_media(call.call_id, MediaConnected(BOB, TABLET, WORKER.worker_id))
     world.advance_with(WORKER, 60)
     await world.upkeep.sweep()

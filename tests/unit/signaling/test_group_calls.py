@@ -91,7 +91,7 @@ async def test_a_member_in_another_call_is_not_rung_and_the_others_are(world: Wo
 async def test_one_answer_makes_it_run_and_the_others_go_on_ringing(world: World) -> None:
     call = await talking(world, BOB)
     assert (call.state, states(call)[2:]) == (CallState.ACTIVE, [LegState.RINGING] * 2)
-    assert world.metrics.rings_s == [0.0]
+    assert world.metrics.rings == (1, 0.0)
     with pytest.raises(AnsweredElsewhere):
         await world.service.accept_call(call.call_id, BOB, LAPTOP)
 
@@ -133,7 +133,7 @@ async def test_leaving_ends_it_for_nobody_else_and_the_last_one_ends_it(world: W
     assert call.state is CallState.ACTIVE
     assert world.closer.removed == [(WORKER, ALICE, PHONE)]
     # Free for another call, and may come back.
-    assert await world.store.find_holding(ALICE) is None
+    assert await world.store.find_busy_with(ALICE) is None
     call, _ = await world.service.join_call(call.call_id, ALICE, LAPTOP)
     for user_id, device in ((ALICE, LAPTOP), (BOB, TABLET), (CAROL, TABLET)):
         call = await world.service.leave_call(call.call_id, user_id, device)
@@ -266,7 +266,7 @@ async def test_who_loses_media_for_too_long_is_out_and_the_call_goes_on(world: W
 async def test_who_leaves_the_conversation_is_out_of_its_call_and_learns_no_more_of_it(world: World) -> None:
     call = await talking(world, BOB, CAROL)
     world.members.conversations[GROUP_TALK] = [ALICE, CAROL, ERIN]
-    await world.service.note_members(GROUP_TALK)
+    await world.service.roster.sync_call_of_group(GROUP_TALK)
     call = await find(world, call)
     assert [leg.user_id for leg in call.joined] == [ALICE, CAROL]
     assert (WORKER, BOB, TABLET) in world.closer.removed
@@ -288,5 +288,5 @@ async def test_a_new_member_joins_even_before_signaling_was_told_of_it(world: Wo
 
 async def test_a_group_call_offers_more_slots(world: World) -> None:
     call = await talking(world, BOB)
-    grant = await world.service.renew_grant(call.call_id, BOB, TABLET)
+    grant = await world.service.access.renew_grant(call.call_id, BOB, TABLET)
     assert (grant.audio_slots, grant.video_slots) == (4, 8)

@@ -175,7 +175,7 @@ async def test_who_has_left_the_group_since_is_answered_without_the_others(world
     call_id = (await world.start(talk=GROUP_TALK)).call_id
     await world.service.join_call(call_id, BOB, TABLET, "k")
     world.members.conversations[GROUP_TALK] = [ALICE, CAROL]
-    await world.service.note_members(GROUP_TALK)
+    await world.service.roster.sync_call_of_group(GROUP_TALK)
     for retry in (world.service.join_call(call_id, BOB, TABLET, "k"),):
         call, grant = await retry
         assert grant is None

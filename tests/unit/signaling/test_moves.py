@@ -54,7 +54,7 @@ async def test_a_draining_workers_calls_move_and_keep_their_media_until_all_have
     assert world.closer.closed == [(WORKER, call.call_id)]
     settled = await find(world, call)
     assert (settled.former, settled.due_time, settled.state) == (None, None, CallState.ACTIVE)
-    assert (world.metrics.moves, world.metrics.moved_s) == ([MoveReason.DRAIN], [0.5])
+    assert (world.metrics.moves, world.metrics.handoffs) == ({"drain": 1}, (1, 0.5))
 
 
 async def test_an_operator_sets_a_worker_aside_and_its_calls_move_as_in_a_drain(world: World) -> None:
@@ -67,10 +67,10 @@ async def test_an_operator_sets_a_worker_aside_and_its_calls_move_as_in_a_drain(
     assert (moved.worker, moved.move_reason) == (OTHER_WORKER, MoveReason.DRAIN)
     assert moved.former is not None
     assert world.media.draining == {WORKER.worker_id: True}
-    assert world.nodes.choose(1, world.clock.now(), besides=OTHER_WORKER) is None
+    assert world.workers.choose(1, world.clock.now(), exclude=OTHER_WORKER) is None
     await world.moves.undrain(WORKER.worker_id)
     assert world.media.draining == {WORKER.worker_id: False}
-    assert world.nodes.choose(1, world.clock.now(), besides=OTHER_WORKER) == WORKER
+    assert world.workers.choose(1, world.clock.now(), exclude=OTHER_WORKER) == WORKER
 
 
 async def test_a_worker_that_nobody_heard_of_or_that_does_not_answer_cannot_be_set_aside(world: World) -> None:
@@ -81,7 +81,7 @@ async def test_a_worker_that_nobody_heard_of_or_that_does_not_answer_cannot_be_s
     world.media.refusal = MediaUnavailable()
     with pytest.raises(MediaUnavailable):
         await world.moves.drain(WORKER.worker_id)
-    assert world.nodes.choose(1, world.clock.now()) == WORKER
+    assert world.workers.choose(1, world.clock.now()) == WORKER
 
 
 async def test_a_device_that_does_not_follow_keeps_its_old_media_for_a_bounded_time(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_a_worker_that_breaks_off_is_dead_at_once_and_its_calls_move(world
     await world.moves.check_worker(WORKER)
     moved = await find(world, call)
     assert (moved.worker, moved.move_reason, moved.former) == (OTHER_WORKER, MoveReason.WORKER_LOST, None)
-    assert world.nodes.find(WORKER.worker_id, world.clock.now()) is None
+    assert world.workers.find(WORKER.worker_id, world.clock.now()) is None
 
 
 async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypat
     await world.moves.check_worker(WORKER)
     found = [await world.store.find(call.call_id) for call in calls]
     assert [call.worker for call in found if call] == [OTHER_WORKER] * 5
-    assert world.metrics.moves == [MoveReason.WORKER_LOST] * 5
+    assert world.metrics.moves == {"worker_lost": 5}
 
 
 @pytest.mark.parametrize("others_pass", [True, False])
@@ -186,7 +186,7 @@ async def test_a_worker_that_is_back_under_its_name_has_lost_its_calls(world: Wo
     assert (moved.worker, moved.media_epoch, moved.former) == (second, 1, None)
     await connect(world, call)
     assert world.closer.closed == []
-    assert world.metrics.moved_s == [0.0]
+    assert world.metrics.handoffs == (1, 0.0)
 
 
 async def test_calls_of_a_lost_worker_wait_for_another_one_and_then_move(world: World) -> None:
@@ -204,32 +204,32 @@ async def test_calls_of_a_lost_worker_wait_for_another_one_and_then_move(world: 
 async def test_an_operator_moves_a_call_to_the_best_other_worker_or_to_a_named_one(world: World) -> None:
     call = await connected(world)
     with pytest.raises(NoMediaWorker):
-        await world.moves.move_as_asked(call.call_id, None)
+        await world.moves.move_on_request(call.call_id, None)
     world.hear(OTHER_WORKER)
-    moved = await world.moves.move_as_asked(call.call_id, None)
+    moved = await world.moves.move_on_request(call.call_id, None)
     assert (moved.worker, moved.media_epoch) == (OTHER_WORKER, 1)
-    assert await world.moves.move_as_asked(call.call_id, OTHER_WORKER.worker_id) == moved
-    back = await world.moves.move_as_asked(call.call_id, WORKER.worker_id)
+    assert await world.moves.move_on_request(call.call_id, OTHER_WORKER.worker_id) == moved
+    back = await world.moves.move_on_request(call.call_id, WORKER.worker_id)
     # Nobody needs the one between any more.
     assert (back.worker, back.media_epoch, world.closer.closed[-1]) == (WORKER, 2, (WORKER, call.call_id))
     with pytest.raises(NoMediaWorker):
-        await world.moves.move_as_asked(call.call_id, WorkerId("unknown"))
+        await world.moves.move_on_request(call.call_id, WorkerId("unknown"))
     await world.service.leave_call(call.call_id, ALICE, PHONE)
     with pytest.raises(CallEnded):
-        await world.moves.move_as_asked(call.call_id, None)
+        await world.moves.move_on_request(call.call_id, None)
 
 
 async def test_a_grant_says_of_which_epoch_it_is(world: World) -> None:
     call = await connected(world)
     world.hear(OTHER_WORKER)
-    await world.moves.move_as_asked(call.call_id, None)
-    grant = await world.service.renew_grant(call.call_id, BOB, TABLET)
+    await world.moves.move_on_request(call.call_id, None)
+    grant = await world.service.access.renew_grant(call.call_id, BOB, TABLET)
     assert (grant.media_epoch, world.read(grant.join_token).worker_id) == (1, OTHER_WORKER.worker_id)
 
 
 async def test_the_end_of_a_call_that_moves_closes_both_workers(world: World) -> None:
     call = await connected(world)
     world.hear(OTHER_WORKER)
-    await world.moves.move_as_asked(call.call_id, None)
+    await world.moves.move_on_request(call.call_id, None)
     await world.service.leave_call(call.call_id, ALICE, PHONE)
     assert sorted(worker.worker_id for worker, _ in world.closer.closed) == ["sfu-1", "sfu-2"]

@@ -5,69 +5,74 @@ from datetime import timedelta
 
 import pytest
 
-from services.signaling.core.placement import NodeTable, PlacementPolicy
-from tests.unit.signaling.fakes import OTHER_WORKER, START, WORKER, node
+from services.signaling.core.placement import PlacementPolicy, WorkerTable
+from tests.unit.signaling.fakes import OTHER_WORKER, START, WORKER, announcement
 
 ONE = timedelta(seconds=1)
 
 
-def table(*nodes: object) -> NodeTable:
-    made = NodeTable()
-    for entry in nodes:
+def table(*workers: object) -> WorkerTable:
+    made = WorkerTable()
+    for entry in workers:
         made.announce(entry)  # type: ignore[arg-type]
     return made
 
 
 def test_the_worker_with_the_most_room_is_chosen() -> None:
-    assert table(node(WORKER, participants=50), node(OTHER_WORKER, participants=49)).choose(2, START) == OTHER_WORKER
-    assert table(node(WORKER, cpu_ratio=0.2), node(OTHER_WORKER, cpu_ratio=0.3)).choose(2, START) == WORKER
+    assert (
+        table(announcement(WORKER, participants=50), announcement(OTHER_WORKER, participants=49)).choose(2, START)
+        == OTHER_WORKER
+    )
+    assert (
+        table(announcement(WORKER, cpu_ratio=0.2), announcement(OTHER_WORKER, cpu_ratio=0.3)).choose(2, START) == WORKER
+    )
 
 
 def test_the_scarcer_of_seats_and_processor_counts() -> None:
-    few_seats = node(WORKER, participants=90, cpu_ratio=0.1)
-    assert table(few_seats, node(OTHER_WORKER, participants=10, cpu_ratio=0.6)).choose(2, START) == OTHER_WORKER
+    few_seats = announcement(WORKER, participants=90, cpu_ratio=0.1)
+    assert table(few_seats, announcement(OTHER_WORKER, participants=10, cpu_ratio=0.6)).choose(2, START) == OTHER_WORKER
 
 
 def test_draining_full_and_hot_workers_take_nobody() -> None:
     for taken in ({"draining": True}, {"participants": 99}, {"cpu_ratio": 0.85}, {"max_participants": 0}):
-        assert table(node(WORKER, **taken)).choose(2, START) is None
+        assert table(announcement(WORKER, **taken)).choose(2, START) is None
 
 
 def test_a_worker_that_is_silent_for_five_seconds_is_lost() -> None:
-    known = table(node(WORKER))
+    known = table(announcement(WORKER))
     assert known.choose(2, START + 5 * ONE) == WORKER
     assert known.choose(2, START + 5.01 * ONE) is None
     assert not known.is_live(WORKER.worker_id, START + 6 * ONE)
 
 
 def test_a_draining_worker_lives() -> None:
-    assert table(node(WORKER, draining=True)).is_live(WORKER.worker_id, START)
+    assert table(announcement(WORKER, draining=True)).is_live(WORKER.worker_id, START)
 
 
 def test_an_older_announcement_changes_nothing() -> None:
-    known = table(node(WORKER, START, draining=True), node(WORKER, START - ONE))
+    known = table(announcement(WORKER, START, draining=True), announcement(WORKER, START - ONE))
     assert known.choose(2, START) is None
 
 
 def test_a_worker_that_went_in_order_is_gone_at_once() -> None:
-    known = table(node(WORKER))
+    known = table(announcement(WORKER))
     known.remove(WORKER.worker_id)
     assert known.choose(2, START) is None
     known.remove(WORKER.worker_id)
 
 
 def test_recent_placements_count_until_they_fade() -> None:
-    known = table(node(WORKER), node(OTHER_WORKER, participants=5))
+    known = table(announcement(WORKER), announcement(OTHER_WORKER, participants=5))
     for _ in range(3):
         known.note_placement(WORKER.worker_id, 2, START)
     assert known.choose(2, START) == OTHER_WORKER
-    known.announce(node(WORKER, START + 10 * ONE))
-    known.announce(node(OTHER_WORKER, START + 10 * ONE, participants=5))
+    known.announce(announcement(WORKER, START + 10 * ONE))
+    known.announce(announcement(OTHER_WORKER, START + 10 * ONE, participants=5))
     assert known.choose(2, START + 10 * ONE) == WORKER
 
 
 def test_recent_placements_fill_a_worker() -> None:
-    known = table(node(WORKER, max_participants=4))
+    known = table(announcement(WORKER, max_participants=4))
     known.note_placement(WORKER.worker_id, 2, START)
     assert known.choose(2, START) == WORKER
     known.note_placement(WORKER.worker_id, 2, START)
@@ -77,51 +82,51 @@ def test_recent_placements_fill_a_worker() -> None:
 def test_a_worker_is_steady_after_ten_seconds_without_a_gap() -> None:
     known = table()
     for second in range(0, 11, 2):
-        known.announce(node(WORKER, START + second * ONE))
+        known.announce(announcement(WORKER, START + second * ONE))
     assert not known.is_steady(WORKER.worker_id, START + 9 * ONE)
     assert known.is_steady(WORKER.worker_id, START + 10 * ONE)
-    known.announce(node(WORKER, START + 16 * ONE))
+    known.announce(announcement(WORKER, START + 16 * ONE))
     assert not known.is_steady(WORKER.worker_id, START + 16 * ONE)
     assert not known.is_steady(OTHER_WORKER.worker_id, START)
 
 
 def test_a_replica_that_has_just_begun_finds_nobody_steady_by_announcements_from_before() -> None:
-    known = NodeTable(began=START + 9 * ONE)
+    known = WorkerTable(began=START + 9 * ONE)
     for second in range(0, 21, 2):
-        known.announce(node(WORKER, START + second * ONE))
+        known.announce(announcement(WORKER, START + second * ONE))
     assert not known.is_steady(WORKER.worker_id, START + 18 * ONE)
     assert known.is_steady(WORKER.worker_id, START + 19 * ONE)
 
 
 def test_the_address_announced_last_is_the_current_one() -> None:
     moved = type(WORKER)(WORKER.worker_id, "127.0.0.1:7999")
-    assert table(node(moved)).current(WORKER) == moved
+    assert table(announcement(moved)).current(WORKER) == moved
     assert table().current(WORKER) == WORKER
 
 
 def test_workers_of_our_own_region_come_first_and_others_when_those_are_full() -> None:
-    known = NodeTable(PlacementPolicy(region="north"))
-    known.announce(node(WORKER, region="north", participants=90))
-    known.announce(node(OTHER_WORKER, region="south"))
+    known = WorkerTable(PlacementPolicy(region="north"))
+    known.announce(announcement(WORKER, region="north", participants=90))
+    known.announce(announcement(OTHER_WORKER, region="south"))
     assert known.choose(2, START) == WORKER
     assert known.choose(20, START) == OTHER_WORKER
 
 
 def test_a_process_that_a_call_leaves_is_not_chosen_and_its_successor_is() -> None:
-    known = NodeTable()
-    known.announce(node(WORKER))
-    assert known.choose(2, START, besides=WORKER) is None
+    known = WorkerTable()
+    known.announce(announcement(WORKER))
+    assert known.choose(2, START, exclude=WORKER) is None
     restarted = replace(WORKER, start_time=START)
-    assert known.announce(node(restarted, START + timedelta(seconds=1)))
-    assert known.choose(2, START + timedelta(seconds=1), besides=WORKER) == restarted
+    assert known.announce(announcement(restarted, START + timedelta(seconds=1)))
+    assert known.choose(2, START + timedelta(seconds=1), exclude=WORKER) == restarted
 
 
 def test_a_drain_and_another_process_are_news_and_the_rest_is_not() -> None:
-    known = NodeTable()
-    assert known.announce(node(WORKER))
-    assert not known.announce(node(WORKER))
-    assert known.announce(node(WORKER, draining=True))
-    assert not known.announce(node(WORKER, draining=True))
+    known = WorkerTable()
+    assert known.announce(announcement(WORKER))
+    assert not known.announce(announcement(WORKER))
+    assert known.announce(announcement(WORKER, draining=True))
+    assert not known.announce(announcement(WORKER, draining=True))
 
 
 MINUTES_OFF = pytest.mark.parametrize("off", [-3600 * ONE, -300 * ONE, 300 * ONE, 3600 * ONE])
@@ -129,10 +134,10 @@ MINUTES_OFF = pytest.mark.parametrize("off", [-3600 * ONE, -300 * ONE, 300 * ONE
 
 @MINUTES_OFF
 def test_a_worker_whose_clock_is_off_is_live_as_long_as_it_is_heard(off: timedelta) -> None:
-    known = NodeTable()
+    known = WorkerTable()
     for second in range(0, 31, 2):
         now = START + second * ONE
-        known.announce(node(WORKER, now + off), now)
+        known.announce(announcement(WORKER, now + off), now)
         if second >= 2:
             assert known.choose(1, now) == WORKER
     assert known.is_steady(WORKER.worker_id, START + 30 * ONE)
@@ -142,26 +147,26 @@ def test_a_worker_whose_clock_is_off_is_live_as_long_as_it_is_heard(off: timedel
 
 @MINUTES_OFF
 def test_a_worker_whose_clock_is_set_while_it_runs_is_live_again_within_seconds(off: timedelta) -> None:
-    known = NodeTable()
-    known.announce(node(WORKER, START), START)
+    known = WorkerTable()
+    known.announce(announcement(WORKER, START), START)
     for second in range(2, 61, 2):
         now = START + second * ONE
-        known.announce(node(WORKER, now + off), now)
+        known.announce(announcement(WORKER, now + off), now)
         if second >= 8 or off > 0 * ONE:
             assert known.is_live(WORKER.worker_id, now), f"{second} s after"
 
 
 def test_what_a_dead_worker_said_long_ago_does_not_make_it_live_when_it_is_read_again() -> None:
-    known = NodeTable()
+    known = WorkerTable()
     for second in range(0, 61, 2):
-        known.announce(node(WORKER, START - 3600 * ONE + second * ONE), START)
+        known.announce(announcement(WORKER, START - 3600 * ONE + second * ONE), START)
         assert known.live(START) == []
     assert known.live(START + ONE) == []
 
 
 def test_an_operators_draining_is_no_sign_of_life() -> None:
-    known = NodeTable()
-    known.announce(node(WORKER, START + 300 * ONE), START)
-    known.announce(replace(node(WORKER, START + 300 * ONE), draining=True))
+    known = WorkerTable()
+    known.announce(announcement(WORKER, START + 300 * ONE), START)
+    known.announce(replace(announcement(WORKER, START + 300 * ONE), draining=True))
     assert known.is_live(WORKER.worker_id, START + 5 * ONE)
     assert not known.is_live(WORKER.worker_id, START + 6 * ONE)

@@ -13,14 +13,14 @@ from parley.calls.v1 import events_pb2 as calls_events
 
 from services.runtime.http.webhooks import sign
 from services.runtime.kafka.bus import Incoming, PoisonRecord
-from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
+from services.signaling.publisher import CALLS_TOPIC, CallEvents
 from services.signaling.push import ATTEMPTS, WebhookPusher, read_request
 from tests.support.clock import ManualClock
 from tests.support.keyed import call_record
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, DAVE, GROUP_TALK, START, TABLET, TIMEOUTS, World
 
 SECRET = b"w" * 32
-ANNOUNCE = CallAnnouncer(lambda now: UUID(int=9))
+PUBLISH = CallEvents(lambda now: UUID(int=9))
 
 
 def incoming(value: bytes) -> Incoming:
@@ -67,7 +67,7 @@ async def pusher(provider: Provider, clock: ManualClock) -> AsyncIterator[Webhoo
 async def ring_events() -> list[Incoming]:
     """What is published when Alice rings Bob."""
     call = await World().start()
-    return [incoming(record.value) for record in ANNOUNCE(None, call, START) if record.topic == CALLS_TOPIC]
+    return [incoming(record.value) for record in PUBLISH(None, call, START) if record.topic == CALLS_TOPIC]
 
 
 async def test_a_ring_is_posted_once_signed_over_its_time_and_body(pusher: WebhookPusher, provider: Provider) -> None:
@@ -145,7 +145,7 @@ async def test_each_who_is_rung_is_pushed_and_told_once_when_the_ring_is_over() 
     pushed = [
         (push.kind, list(push.user_ids))
         for before, call in ((None, ringing), (ringing, answered), (answered, answered))
-        for record in ANNOUNCE(before, call, START)
+        for record in PUBLISH(before, call, START)
         if record.topic == CALLS_TOPIC
         for event in [calls_events.CallEvent.FromString(record.value)]
         if event.HasField("push_requested")

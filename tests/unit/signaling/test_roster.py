@@ -82,7 +82,7 @@ async def test_the_call_of_a_group_that_everybody_left_ends(world: World) -> Non
     await world.service.accept_call(call.call_id, BOB, TABLET)
     # Messaging knows of no conversation without members.
     del world.members.conversations[GROUP_TALK]
-    await world.service.note_members(GROUP_TALK)
+    await world.service.roster.sync_call_of_group(GROUP_TALK)
     ended = await stored(world, call)
     assert (ended.state, ended.end_reason) == (CallState.ENDED, EndReason.HUNG_UP)
     with pytest.raises(CallNotFound):
@@ -95,14 +95,14 @@ async def test_two_who_may_not_talk_any_more_are_in_no_call(world: World, answer
     if answered:
         await world.service.accept_call(call.call_id, BOB, TABLET)
     world.members.severed.add(TALK)
-    await world.service.note_closed(TALK)
+    await world.service.roster.end_closed_pair(TALK)
     assert (await stored(world, call)).end_reason is reason
-    assert await world.store.find_holding(ALICE) is None
+    assert await world.store.find_busy_with(ALICE) is None
 
 
 async def test_a_block_that_was_taken_back_ends_nothing(world: World) -> None:
     call = await world.start()
-    await world.service.note_closed(TALK)
+    await world.service.roster.end_closed_pair(TALK)
     assert (await stored(world, call)).state is CallState.RINGING
 
 
@@ -110,7 +110,7 @@ async def test_a_closed_pair_leaves_their_other_calls_alone(world: World) -> Non
     call = await world.start(talk=GROUP_TALK)
     await world.service.accept_call(call.call_id, BOB, TABLET)
     world.members.severed.add(TALK)
-    await world.service.note_closed(TALK)
+    await world.service.roster.end_closed_pair(TALK)
     assert len((await stored(world, call)).joined) == 2
 
 
@@ -158,7 +158,7 @@ async def test_while_messaging_is_away_who_is_rung_may_answer_and_nobody_else_co
             await comes_in(call.call_id, DAVE, TABLET)
     # Whoever is in it goes on.
     assert (await world.service.join_call(call.call_id, BOB, TABLET))[1]
-    assert await world.service.renew_grant(call.call_id, BOB, TABLET)
+    assert await world.service.access.renew_grant(call.call_id, BOB, TABLET)
 
 
 async def test_a_stranger_is_told_the_same_of_a_call_as_of_none_while_messaging_is_away(
@@ -181,7 +181,7 @@ async def test_a_block_while_the_call_begins_ends_it(world: World, members: Shif
     call, grant = await world.service.start_call(StartRequest(ALICE, PHONE, TALK, True, "k"))
     assert (call.end_reason, grant) == (EndReason.MISSED, None)
     assert call == await stored(world, call)
-    assert await world.store.find_holding(BOB) is None
+    assert await world.store.find_busy_with(BOB) is None
 
 
 async def test_who_was_blocked_while_it_rang_is_not_answered(world: World, members: ShiftingMembers) -> None:

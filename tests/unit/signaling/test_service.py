@@ -1,5 +1,7 @@
 """The use-cases over fakes: what users get, what others are told, and what is left to the background."""
 
+from datetime import timedelta
+
 import pytest
 
 from services.runtime.clock import CLOCK_SKEW_S
@@ -36,6 +38,7 @@ from tests.unit.signaling.fakes import (
     START,
     TABLET,
     TALK,
+    TIMEOUTS,
     WORKER,
     World,
 )
@@ -61,7 +64,7 @@ async def test_starting_rings_announces_and_sets_the_alarm(world: World) -> None
     call, grant = await world.service.start_call(StartRequest(ALICE, PHONE, TALK, True, "first"))
     assert call.state is CallState.RINGING
     assert world.told() == ["1 ringing"]
-    assert world.timers.alarms == [(call.call_id, call.ring_deadline)]
+    assert world.alarms.pop_due(call.ring_deadline) == [call.call_id]
     assert grant is not None
     assert (grant.audio_slots, grant.video_slots) == (GRANTS.audio_slots, GRANTS.video_slots)
     claims = world.read(grant.join_token)
@@ -105,7 +108,7 @@ async def test_a_callee_in_another_call_is_busy(crowd: World) -> None:
     call, grant = await crowd.service.start_call(StartRequest(CAROL, LAPTOP, OTHER_TALK, False, "hers"))
     assert (call.state, call.end_reason, grant) == (CallState.ENDED, EndReason.BUSY, None)
     assert crowd.told()[-1] == "1 ended busy"
-    assert crowd.metrics.ended == [EndReason.BUSY]
+    assert crowd.metrics.ended == {"busy": 1}
     assert crowd.closer.closed == []
     # It took nobody: the caller is free at once.
     assert await crowd.service.list_active_calls(CAROL) == []
@@ -139,7 +142,7 @@ async def test_without_a_worker_the_refusal_is_clear_and_nobody_rings(world: Wor
     with pytest.raises(NoMediaWorker):
         await world.start()
     assert world.told() == []
-    assert world.metrics.failures == ["placement"]
+    assert world.metrics.failures == {"placement": 1}
 
 
 async def test_when_messaging_is_away_the_call_fails_as_such(world: World) -> None:
@@ -149,7 +152,7 @@ async def test_when_messaging_is_away_the_call_fails_as_such(world: World) -> No
     world.members.callees_of = away  # type: ignore[method-assign, assignment]
     with pytest.raises(MembersUnavailable):
         await world.start()
-    assert world.metrics.failures == ["members"]
+    assert world.metrics.failures == {"members": 1}
 
 
 async def test_the_first_to_accept_wins_and_gets_a_grant(world: World) -> None:
@@ -159,7 +162,7 @@ async def test_the_first_to_accept_wins_and_gets_a_grant(world: World) -> None:
     assert active.state is CallState.ACTIVE
     assert grant is not None
     assert world.read(grant.join_token).device_id == TABLET
-    assert world.metrics.rings_s == [2.5]
+    assert world.metrics.rings == (1, 2.5)
     with pytest.raises(AnsweredElsewhere):
         await world.service.accept_call(call.call_id, BOB, LAPTOP)
     again, _ = await world.service.accept_call(call.call_id, BOB, TABLET)
@@ -172,7 +175,7 @@ async def test_the_end_closes_the_media_and_frees_both(world: World) -> None:
     ended = await world.service.leave_call(call.call_id, BOB, TABLET)
     assert ended.end_reason is EndReason.HUNG_UP
     assert world.closer.closed == [(WORKER, call.call_id)]
-    assert world.metrics.ended == [EndReason.HUNG_UP]
+    assert world.metrics.ended == {"hung_up": 1}
     assert await world.service.list_active_calls(ALICE) == []
     assert (await world.start(BOB, TABLET, "next")).state is CallState.RINGING
 
@@ -227,7 +230,7 @@ async def test_endless_conflicts_end_in_a_refusal_to_retry(world: World, monkeyp
 async def test_an_offer_goes_to_the_calls_worker_and_its_answer_comes_back(world: World) -> None:
     _, grant = await world.service.start_call(StartRequest(ALICE, PHONE, TALK, True, "first"))
     assert grant is not None
-    assert await world.service.join_media(ALICE, grant.join_token, "offer") == "answer to offer"
+    assert await world.service.access.join_media(ALICE, grant.join_token, "offer") == "answer to offer"
     assert world.media.joined == [(WORKER, grant.join_token)]
 
 
@@ -235,17 +238,17 @@ async def test_a_join_token_serves_only_its_bearer_its_time_and_its_call(world: 
     call, grant = await world.service.start_call(StartRequest(ALICE, PHONE, TALK, True, "first"))
     assert grant is not None
     with pytest.raises(JoinTokenInvalid):
-        await world.service.join_media(BOB, grant.join_token, "offer")
+        await world.service.access.join_media(BOB, grant.join_token, "offer")
     with pytest.raises(JoinTokenInvalid):
-        await world.service.join_media(ALICE, grant.join_token[:-2], "offer")
+        await world.service.access.join_media(ALICE, grant.join_token[:-2], "offer")
     world.clock.advance(GRANTS.token_ttl_s + CLOCK_SKEW_S)
     with pytest.raises(JoinTokenExpired):
-        await world.service.join_media(ALICE, grant.join_token, "offer")
+        await world.service.access.join_media(ALICE, grant.join_token, "offer")
     world.hear(WORKER)
-    fresh = await world.service.renew_grant(call.call_id, ALICE, PHONE)
+    fresh = await world.service.access.renew_grant(call.call_id, ALICE, PHONE)
     await world.service.cancel_call(call.call_id, ALICE)
     with pytest.raises(CallEnded):
-        await world.service.join_media(ALICE, fresh.join_token, "offer")
+        await world.service.access.join_media(ALICE, fresh.join_token, "offer")
     assert world.media.joined == []
 
 
@@ -255,8 +258,8 @@ async def test_what_the_worker_refuses_is_passed_on_and_counted(world: World, re
     world.media.refusal = refusal
     assert grant is not None
     with pytest.raises(type(refusal)):
-        await world.service.join_media(ALICE, grant.join_token, "offer")
-    assert world.metrics.failures == ["join"]
+        await world.service.access.join_media(ALICE, grant.join_token, "offer")
+    assert world.metrics.failures == {"join": 1}
 
 
 async def test_only_a_device_in_the_running_call_renews_its_grant(world: World) -> None:
@@ -267,33 +270,33 @@ async def test_only_a_device_in_the_running_call_renews_its_grant(world: World) 
         (CAROL, PHONE, CallNotFound),
     ):
         with pytest.raises(refusal):
-            await world.service.renew_grant(call.call_id, user_id, device_id)
+            await world.service.access.renew_grant(call.call_id, user_id, device_id)
     await world.service.cancel_call(call.call_id, ALICE)
     with pytest.raises(CallEnded):
-        await world.service.renew_grant(call.call_id, ALICE, PHONE)
+        await world.service.access.renew_grant(call.call_id, ALICE, PHONE)
 
 
 async def test_renewing_moves_the_call_from_a_dead_worker_once_for_both(world: World) -> None:
     call = await world.answered()
-    stale = await world.service.renew_grant(call.call_id, ALICE, PHONE)
+    stale = await world.service.access.renew_grant(call.call_id, ALICE, PHONE)
     world.clock.advance(6)
     world.hear(OTHER_WORKER)
     world.media.unreachable.add(WORKER.worker_id)
     grants = [
-        await world.service.renew_grant(call.call_id, user_id, device_id)
+        await world.service.access.renew_grant(call.call_id, user_id, device_id)
         for user_id, device_id in ((ALICE, PHONE), (BOB, TABLET))
     ]
     assert {world.read(grant.join_token).worker_id for grant in grants} == {OTHER_WORKER.worker_id}
-    await world.service.join_media(ALICE, grants[0].join_token, "offer")
+    await world.service.access.join_media(ALICE, grants[0].join_token, "offer")
     assert world.media.joined == [(OTHER_WORKER, grants[0].join_token)]
     with pytest.raises(JoinTokenExpired):
-        await world.service.join_media(ALICE, stale.join_token, "offer")
+        await world.service.access.join_media(ALICE, stale.join_token, "offer")
 
 
 async def test_renewing_stays_on_a_worker_that_only_the_broker_keeps_silent_about(world: World) -> None:
     call = await world.answered()
     world.clock.advance(20)
-    grant = await world.service.renew_grant(call.call_id, ALICE, PHONE)
+    grant = await world.service.access.renew_grant(call.call_id, ALICE, PHONE)
     assert world.read(grant.join_token).worker_id == WORKER.worker_id
 
 
@@ -302,7 +305,7 @@ async def test_renewing_with_no_worker_left_is_refused(world: World) -> None:
     world.clock.advance(6)
     world.media.unreachable.add(WORKER.worker_id)
     with pytest.raises(NoMediaWorker):
-        await world.service.renew_grant(call.call_id, ALICE, PHONE)
+        await world.service.access.renew_grant(call.call_id, ALICE, PHONE)
 
 
 async def test_a_worker_that_came_back_elsewhere_is_found_at_its_new_address(world: World) -> None:
@@ -310,7 +313,7 @@ async def test_a_worker_that_came_back_elsewhere_is_found_at_its_new_address(wor
     moved = type(WORKER)(WORKER.worker_id, "127.0.0.1:7999")
     world.hear(moved)
     assert grant is not None
-    await world.service.join_media(ALICE, grant.join_token, "offer")
+    await world.service.access.join_media(ALICE, grant.join_token, "offer")
     assert world.media.joined == [(moved, grant.join_token)]
 
 
@@ -320,18 +323,20 @@ async def test_media_reports_are_taken_in_and_measured_once(world: World) -> Non
     for _ in range(2):
         await world.service.note_media(call.call_id, MediaConnected(ALICE, PHONE, WORKER.worker_id))
         await world.service.note_media(call.call_id, MediaConnected(BOB, TABLET, WORKER.worker_id))
-    assert world.metrics.media_s == [0.5]
+    assert world.metrics.media == (1, 0.5)
     # Nobody sees media in a Call: nothing is announced.
     assert world.told() == ["1 ringing", "2 active"]
+    lost = world.clock.now() + timedelta(seconds=TIMEOUTS.media_lost_s)
+    world.alarms.pop_due(lost)
     await world.service.note_media(call.call_id, MediaDisconnected(BOB, TABLET, WORKER.worker_id))
-    assert world.timers.alarms[-1][0] == call.call_id
+    assert world.alarms.pop_due(lost) == [call.call_id]
     await world.service.note_media(NOBODY, MediaConnected(ALICE, PHONE, WORKER.worker_id))
 
 
 async def test_placements_count_against_a_worker_until_it_announces_them(world: World) -> None:
     world.hear(OTHER_WORKER)
     await world.start()
-    assert world.nodes.choose(2, world.clock.now()) == OTHER_WORKER
+    assert world.workers.choose(2, world.clock.now()) == OTHER_WORKER
 
 
 async def test_when_the_store_is_away_the_caller_learns_that(world: World) -> None:

@@ -1,10 +1,11 @@
-"""Alarms and routines: what is due comes out, and an outage stops neither."""
+"""Alarms and periodic_tasks: what is due comes out, and an outage stops neither."""
 
 import asyncio
 from datetime import timedelta
 
+from services.signaling.alarms import Alarms
 from services.signaling.core.model import CallId, CallState
-from services.signaling.timers import Alarms, Routine, routines, run_alarms
+from services.signaling.timers import PeriodicTask, periodic_tasks, run_alarms
 from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import ALICE, START, TIMEOUTS, World
 
@@ -68,7 +69,7 @@ async def test_a_routine_goes_on_after_an_outage() -> None:
         world.store.down = len(turns) == 1
         await world.upkeep.sweep()
 
-    running = asyncio.create_task(Routine("sweep", work, 0).run())
+    running = asyncio.create_task(PeriodicTask("sweep", work, 0).run())
 
     async def has_gone_on() -> bool:
         return len(turns) >= 3
@@ -78,5 +79,5 @@ async def test_a_routine_goes_on_after_an_outage() -> None:
 
 
 def test_every_routine_has_a_name_of_its_own() -> None:
-    made = routines(World().upkeep, World().moves, asyncio.Event())
+    made = periodic_tasks(World().upkeep, World().moves, asyncio.Event())
     assert len({routine.name for routine in made}) == len(made)

@@ -8,7 +8,7 @@ import pytest
 
 from services.runtime.config import ConfigError, EnvReader
 from services.signaling.config import TurnConfig
-from services.signaling.core.grants import name_at_relay
+from services.signaling.core.grants import turn_user_id
 from services.signaling.core.model import UserId
 from services.signaling.turn import HmacTurnServers
 from tests.unit.signaling.fakes import START
@@ -25,11 +25,11 @@ def test_credentials_hold_for_their_time_and_are_the_hmac_of_the_name() -> None:
 
 
 def test_a_persons_name_is_the_same_in_each_grant_and_does_not_show_who_it_is() -> None:
-    names = {name_at_relay(UserId("alice")) for _ in range(3)}
+    names = {turn_user_id(UserId("alice")) for _ in range(3)}
     assert len(names) == 1
     (name,) = names
     assert "alice" not in name
-    assert name_at_relay(UserId("bob")) != name
+    assert turn_user_id(UserId("bob")) != name
     assert ":" not in name, "it would end the expiry"
 
 

@@ -1,6 +1,6 @@
 """What relations refuse beside what messaging refuses."""
 
-from services.messaging.core.errors import MessagingError
+from services.messaging.kernel.errors import MessagingError
 
 
 class TooManyBlocks(MessagingError):

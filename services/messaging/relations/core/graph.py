@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.model import UserId
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.model import UserId
 
 
 class Source(Enum):

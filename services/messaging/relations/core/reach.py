@@ -1,12 +1,12 @@
-"""Whether one person may reach another. What a person's word depends on is a Regard; the words are one table."""
+"""Whether one person may reach another. What that depends on is a Relationship; the answers are one table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from services.messaging.core.errors import InvalidField, NotAllowed
-from services.messaging.core.model import Conversation, UserId
-from services.messaging.core.request import Request
+from services.messaging.kernel.errors import InvalidField, NotAllowed
+from services.messaging.kernel.model import Conversation, UserId
+from services.messaging.kernel.request import Request
 
 
 class Audience(Enum):
@@ -69,7 +69,7 @@ def apply_change(settings: Settings, change: SettingsChange) -> Settings:
 
 
 @dataclass(frozen=True)
-class Regard:
+class Relationship:
     """What one person's word about another depends on."""
 
     settings: Settings = Settings()
@@ -83,7 +83,7 @@ class Regard:
     let_in: bool = False
     # The person has written in it.
     contacted: bool = False
-    # So many conversations that the other brought wait with the person, or were declined.
+    # So many conversations to which the other invited wait with the person, or were declined.
     unanswered: int = 0
 
 
@@ -91,39 +91,39 @@ class Regard:
 # who does not answer. Lower: friends of friends who plan several things are refused.
 MAX_UNANSWERED = 3
 
-_OPEN: Mapping[Audience, Callable[[Regard], bool]] = {
+_OPEN: Mapping[Audience, Callable[[Relationship], bool]] = {
     Audience.EVERYONE: lambda _: True,
-    Audience.FOLLOWED: lambda regard: regard.follows,
-    Audience.VERIFIED: lambda regard: regard.verified,
+    Audience.FOLLOWED: lambda relationship: relationship.follows,
+    Audience.VERIFIED: lambda relationship: relationship.verified,
     Audience.NOBODY: lambda _: False,
-    Audience.CONTACTED: lambda regard: regard.contacted,
+    Audience.CONTACTED: lambda relationship: relationship.contacted,
 }
 
 
-def admit(regard: Regard) -> Request | None:
-    """How a conversation that the other brings stands with the person; None when it cannot be brought at all."""
-    if regard.blocked or regard.settings.messages is Audience.NOBODY:
+def admit(relationship: Relationship) -> Request | None:
+    """How a conversation to which the other invites stands with the person; None when the other cannot invite."""
+    if relationship.blocked or relationship.settings.messages is Audience.NOBODY:
         return None
     # Who let the other in before lets the other write, whatever the setting became since.
-    if regard.let_in or _OPEN[regard.settings.messages](regard):
+    if relationship.let_in or _OPEN[relationship.settings.messages](relationship):
         return Request.NONE
-    return Request.PENDING if regard.unanswered < MAX_UNANSWERED else None
+    return Request.PENDING if relationship.unanswered < MAX_UNANSWERED else None
 
 
-def may_ring(regard: Regard) -> bool:
+def may_ring(relationship: Relationship) -> bool:
     """Whether a call of the other may ring the person, once both let the conversation in."""
-    return not regard.blocked and _OPEN[regard.settings.calls](regard)
+    return not relationship.blocked and _OPEN[relationship.settings.calls](relationship)
 
 
-def see_each_other(one: Regard, other: Regard) -> bool:
+def see_each_other(one: Relationship, other: Relationship) -> bool:
     """Whether two people who share a conversation see each other's presence: who hides sees nobody."""
-    shown = all(_OPEN[regard.settings.presence](regard) for regard in (one, other))
+    shown = all(_OPEN[relationship.settings.presence](relationship) for relationship in (one, other))
     return shown and not one.blocked and not other.blocked
 
 
-def bring(conversation: Conversation, actor: UserId, regard: Regard) -> Conversation:
+def invite(conversation: Conversation, actor: UserId, relationship: Relationship) -> Conversation:
     """A new direct conversation as its actor may open it with the other member. Raises NotAllowed."""
-    request = admit(regard)
+    request = admit(relationship)
     if request is None:
         raise NotAllowed
     members = tuple(

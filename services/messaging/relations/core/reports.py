@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from services.messaging.core.checks import check_client_id, check_seq, check_storable
-from services.messaging.core.content import text_of
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.model import ConversationId, Message, UserId
+from services.messaging.kernel.checks import check_client_id, check_seq, check_storable
+from services.messaging.kernel.content import text_of
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.relations.core.errors import ReportClosed
 
 # Copies of a report. Higher: more context for the moderators, and more of what others wrote is copied.

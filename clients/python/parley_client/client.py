@@ -1,0 +1,173 @@
+"""A user's device as the edge sees it: a token of the development issuer, one channel to Envoy, and the stubs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import grpc
+from parley.calls.v1.service_pb2_grpc import CallsServiceStub
+from parley.gateway.v1.service_pb2_grpc import GatewayServiceStub
+from parley.messaging.v1.accounts_pb2_grpc import AccountServiceStub
+from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceStub
+from parley.messaging.v1.relations_pb2_grpc import RelationsServiceStub
+from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
+from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
+
+if TYPE_CHECKING:
+    from parley.calls.v1.service_pb2_grpc import CallsServiceAsyncStub
+    from parley.gateway.v1.service_pb2_grpc import GatewayServiceAsyncStub
+    from parley.messaging.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+    from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceAsyncStub
+    from parley.messaging.v1.relations_pb2_grpc import RelationsServiceAsyncStub
+    from parley.messaging.v1.service_pb2_grpc import MessagingServiceAsyncStub
+    from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
+
+# A unary call without a deadline of its own gets this one.
+_RPC_TIMEOUT_S = 10.0
+# Tokens are renewed this long before they expire. Raising it costs more logins; lowering it lets a call go out with an
+# expired token when a login is slow.
+_RENEW_BEFORE_S = 30.0
+
+# Keep-alive notices an edge that is gone without having closed the connection.
+_CHANNEL_OPTIONS = [
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Devices of one process must not share one connection: each stands for a phone of its own.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+
+class LoginError(Exception):
+    """The issuer gave no token."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where a device finds Parley. `address`: host:port of Envoy.
+
+    `tls`: it has a certificate of a known authority; otherwise HTTP/2 in clear. `issuer_url`: the development issuer,
+    for devices that are given no tokens of their own.
+    """
+
+    address: str
+    issuer_url: str = ""
+    tls: bool = False
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A bearer token; `expires_at_s` is Unix time."""
+
+    value: str
+    expires_at_s: float
+
+
+Login = Callable[[str], Awaitable[AccessToken]]
+
+
+def http_login(issuer_url: str, ttl_s: int = 3600, device_id: str = "") -> Login:
+    """The development issuer's login. A negative `ttl_s` gives tokens that have expired already; with a `device_id`
+    they are that device's."""
+
+    async def login(user_id: str) -> AccessToken:
+        body: dict[str, object] = {"user_id": user_id, "ttl_s": ttl_s}
+        if device_id:
+            body["device_id"] = device_id
+        timeout = aiohttp.ClientTimeout(total=_RPC_TIMEOUT_S)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.post(f"{issuer_url}/dev/login", json=body) as response,
+            ):
+                response.raise_for_status()
+                answer = await response.json()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise LoginError(f"{issuer_url} refused {user_id}: {error}") from error
+        return AccessToken(str(answer["token"]), datetime.fromisoformat(answer["expires_at"]).timestamp())
+
+    return login
+
+
+class TokenSource:
+    """The user's current token, renewed shortly before it expires. Concurrent callers share one login."""
+
+    def __init__(self, user_id: str, login: Login, clock: Callable[[], float] = time.time) -> None:
+        self._user_id = user_id
+        self._login = login
+        self._clock = clock
+        self._token: AccessToken | None = None
+        self._lock = asyncio.Lock()
+
+    async def token(self) -> str:
+        """A token that is good for some time yet. Raises LoginError."""
+        async with self._lock:
+            if self._token is None or self._clock() >= self._token.expires_at_s - _RENEW_BEFORE_S:
+                self._token = await self._login(self._user_id)
+            return self._token.value
+
+    def forget(self) -> None:
+        """Makes the next caller log in again: the token was refused."""
+        self._token = None
+
+
+class Device:
+    """One device of one user. Close it when done; its event stream is `stream.EventStream`."""
+
+    def __init__(self, edge: Edge, user_id: str, device_id: str, tokens: TokenSource | None = None) -> None:
+        self.edge = edge
+        self.user_id = user_id
+        self.device_id = device_id
+        self.tokens = tokens or TokenSource(user_id, http_login(edge.issuer_url))
+        self._channel = _channel(edge, self.tokens)
+        self.messaging: MessagingServiceAsyncStub = MessagingServiceStub(self._channel)
+        self.relations: RelationsServiceAsyncStub = RelationsServiceStub(self._channel)
+        self.attachments: AttachmentsServiceAsyncStub = AttachmentsServiceStub(self._channel)
+        self.account: AccountServiceAsyncStub = AccountServiceStub(self._channel)
+        self.presence: PresenceServiceAsyncStub = PresenceServiceStub(self._channel)
+        self.gateway: GatewayServiceAsyncStub = GatewayServiceStub(self._channel)
+        self.calls: CallsServiceAsyncStub = CallsServiceStub(self._channel)
+
+    async def close(self) -> None:
+        """Ends all calls and streams of the device."""
+        await self._channel.close()
+
+
+def _channel(edge: Edge, tokens: TokenSource) -> grpc.aio.Channel:
+    interceptors = [_UnaryToken(tokens), _StreamToken(tokens)]
+    if edge.tls:
+        certificates = grpc.ssl_channel_credentials()
+        return grpc.aio.secure_channel(edge.address, certificates, _CHANNEL_OPTIONS, interceptors=interceptors)
+    return grpc.aio.insecure_channel(edge.address, _CHANNEL_OPTIONS, interceptors=interceptors)
+
+
+async def _with_token(
+    details: grpc.aio.ClientCallDetails, tokens: TokenSource, timeout_s: float | None
+) -> grpc.aio.ClientCallDetails:
+    metadata = grpc.aio.Metadata(*(details.metadata or ()))
+    metadata.add("authorization", f"Bearer {await tokens.token()}")
+    timeout = details.timeout if details.timeout is not None else timeout_s
+    return grpc.aio.ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready)
+
+
+class _UnaryToken(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, tokens: TokenSource) -> None:
+        self._tokens = tokens
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(await _with_token(details, self._tokens, _RPC_TIMEOUT_S), request)
+
+
+class _StreamToken(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, tokens: TokenSource) -> None:
+        self._tokens = tokens
+
+    async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(await _with_token(details, self._tokens, None), request)

@@ -1,0 +1,34 @@
+import type { Api } from "./api.js";
+import type { Job } from "./core/relations.js";
+import { orFailure, readFailure } from "./errors.js";
+import type { Job as WireJob } from "./gen/parley/messaging/v1/accounts_pb.js";
+import { readJob } from "./wire-relations.js";
+
+/** All of a person's data: taken along, or deleted. Every method rejects with a Failure. */
+export class Account {
+  constructor(
+    private readonly api: Api,
+    private readonly userId: string,
+  ) {}
+
+  /** Starts an export, or gives the one that runs or was made within the last day. */
+  startExport(): Promise<Job> {
+    return read(this.api.account.startExport({}));
+  }
+
+  /** The state of an export. */
+  job(jobId: string): Promise<Job> {
+    return read(this.api.account.getJob({ jobId }));
+  }
+
+  /** Deletes everything of this account. It cannot be stopped or taken back. */
+  delete(): Promise<Job> {
+    return read(this.api.account.deleteAccount({ confirmUserId: this.userId }));
+  }
+}
+
+async function read(request: Promise<{ job?: WireJob | undefined }>): Promise<Job> {
+  const { job } = await orFailure(request);
+  if (!job) throw readFailure(new Error("no job in the answer"));
+  return readJob(job);
+}

@@ -1,0 +1,36 @@
+import type { CallPhase } from "./core/call-state.js";
+import type { Call } from "./core/model.js";
+import type { CallMedia, RemoteParticipant } from "./media-connection.js";
+
+/** What the interface shows of the call. */
+export interface CallView {
+  readonly phase: CallPhase;
+  readonly conversationId: string;
+  readonly call: Call | undefined;
+  readonly group: boolean;
+  /** The other side of a call of two; empty in a group's call, and while idle. */
+  readonly peerUserId: string;
+  readonly video: boolean;
+  /** The other side hears nothing: muted, or without a microphone. */
+  readonly muted: boolean;
+  /** An admin asked for silence, and this device went mute; until unmuted or noticed. */
+  readonly mutedByAdmin: boolean;
+  readonly camera: MediaStreamTrack | undefined;
+  /** One's own, while it is shared. */
+  readonly screen: MediaStreamTrack | undefined;
+  /** The other participants with media. */
+  readonly remotes: readonly RemoteParticipant[];
+  /** The other side of a call of two. */
+  readonly remote: RemoteParticipant | undefined;
+  /** Who speaks now, the loudest first; known in calls of three and more. */
+  readonly speakers: readonly string[];
+  /** One's own network is poor. */
+  readonly weak: boolean;
+  readonly encryption: CallMedia["encryption"];
+  readonly unseen: CallMedia["unseen"];
+  readonly connection: CallMedia["phase"];
+  /** A readable line about what went wrong with the call itself. */
+  readonly problem: string | undefined;
+  /** A readable line about a camera or microphone that is not there. */
+  readonly deviceProblem: string | undefined;
+}

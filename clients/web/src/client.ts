@@ -1,0 +1,261 @@
+import type { Transport } from "@connectrpc/connect";
+import type { DeviceEvent } from "./gen/parley/gateway/v1/messages_pb.js";
+import { Account } from "./account.js";
+import type { Api } from "./api.js";
+import { createApi, createWebTransport } from "./api.js";
+import { CallSettings } from "./call-settings.js";
+import type { MediaFactory } from "./call-media-session.js";
+import { Calls } from "./calls.js";
+import { Changes } from "./changes.js";
+import { ConversationStore } from "./core/conversation-store.js";
+import type { Limits } from "./core/limits.js";
+import type { Message } from "./core/model.js";
+import { DeliveryReceipts } from "./delivery-receipts.js";
+import { Downloads } from "./downloads.js";
+import { Drafts } from "./drafts.js";
+import { CallEncryption } from "./encryption/call-encryption.js";
+import type { StreamState } from "./event-stream.js";
+import { EventStream } from "./event-stream.js";
+import { Expiry } from "./expiry.js";
+import { hangUpOnUnload } from "./hangup-on-unload.js";
+import { Groups } from "./groups.js";
+import { ConversationSettings } from "./conversation-settings.js";
+import { MediaConnection } from "./media-connection.js";
+import { Messaging } from "./messaging.js";
+import { RetryingTask } from "./retrying-task.js";
+import { PresenceTracker } from "./presence.js";
+import { Relations } from "./relations.js";
+import type { SearchPage } from "./search.js";
+import { searchMessages } from "./search.js";
+import type { TokenProvider } from "./tokens.js";
+import { TokenCache } from "./tokens.js";
+import type { Put } from "./object-upload.js";
+import { putByXhr } from "./object-upload.js";
+import { Uploads } from "./uploads.js";
+import { readConversation, readMessage, readOwnState, readPresence } from "./wire.js";
+
+export interface ClientOptions {
+  readonly userId: string;
+  /** Chosen once per user and browser and kept; see `storedDeviceId`. */
+  readonly deviceId: string;
+  readonly tokens: TokenProvider;
+  /** Where Envoy listens; empty for the page's own origin. */
+  readonly baseUrl?: string;
+  /** In place of gRPC-Web: an in-memory router in tests. */
+  readonly transport?: Transport;
+  /** In place of WebRTC: for tests and the mock. */
+  readonly media?: MediaFactory;
+  /** In place of XMLHttpRequest, for the bytes of files. */
+  readonly put?: Put;
+  /** In place of localStorage. */
+  readonly storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">;
+}
+
+/**
+ * Parley for one user on one device: conversations, presence and calls, kept current by one event stream.
+ *
+ * Read what it knows through its parts after each change (`subscribe`); ask it to do things through its methods.
+ */
+export class ParleyClient {
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly messaging: Messaging;
+  readonly groups: Groups;
+  readonly conversationSettings: ConversationSettings;
+  readonly relations: Relations;
+  readonly uploads: Uploads;
+  readonly downloads: Downloads;
+  readonly account: Account;
+  readonly drafts: Drafts;
+  readonly presence: PresenceTracker;
+  readonly calls: Calls;
+  readonly callSettings: CallSettings;
+  /** End-to-end encryption of calls; off until it is given a passphrase. */
+  readonly encryption: CallEncryption;
+  /** The state of the event stream. */
+  stream: StreamState = { kind: "connecting" };
+  /** The last line that no window shows; the interface shows it for a while. */
+  notice: { readonly line: string; readonly id: number } | undefined;
+  /** Told when it should ring, and when no longer. */
+  onRing: (ringing: boolean) => void = () => undefined;
+  private readonly api: Api;
+  private readonly baseUrl: string;
+  private readonly tokens: TokenCache;
+  private readonly events: EventStream;
+  private readonly changes = new Changes();
+  private readonly deliveryReceipts: DeliveryReceipts;
+  private readonly expiry: Expiry;
+  private readonly catchUp = new RetryingTask(() => this.fetchMissed());
+  private notices = 0;
+
+  constructor(options: ClientOptions) {
+    this.userId = options.userId;
+    this.deviceId = options.deviceId;
+    this.baseUrl = options.baseUrl ?? location.origin;
+    this.tokens = new TokenCache(options.tokens);
+    const api: Api = createApi(options.transport ?? createWebTransport(this.baseUrl, this.tokens));
+    this.api = api;
+    const changed = (): void => this.changes.notify();
+    this.messaging = new Messaging(api, new ConversationStore(this.userId), changed, (group) =>
+      this.showNotice(`You are no longer in “${group.title}”.`),
+    );
+    this.groups = new Groups(api, this.messaging);
+    this.conversationSettings = new ConversationSettings(api, this.messaging);
+    this.relations = new Relations(api, changed, this.messaging);
+    this.uploads = new Uploads(api, options.put ?? putByXhr, changed, () => this.limits);
+    this.downloads = new Downloads(api);
+    this.account = new Account(api, this.userId);
+    this.drafts = new Drafts(this.userId, options.storage);
+    this.deliveryReceipts = new DeliveryReceipts(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
+    this.expiry = new Expiry(this.messaging.store, changed);
+    this.presence = new PresenceTracker(api, this.deviceId, changed);
+    const media: MediaFactory = options.media ?? ((signaling, listener) => new MediaConnection(signaling, listener));
+    this.encryption = new CallEncryption(changed);
+    this.calls = new Calls(api, this.userId, this.deviceId, media, this.encryption, {
+      onChange: changed,
+      onNotice: (line) => this.showNotice(line),
+      onRing: (ringing) => this.onRing(ringing),
+    });
+    this.callSettings = new CallSettings(api, changed);
+    this.events = new EventStream(api, this.deviceId, {
+      onEvent: (event) => this.receive(event),
+      onState: (state) => this.setStream(state),
+      isCurrent: () => this.catchUp.done,
+    });
+    this.changes.subscribe(() => this.followUp());
+  }
+
+  /** The service's limits; without limit until they are known. */
+  get limits(): Limits {
+    return this.relations.limits;
+  }
+
+  /** Opens the event stream; the rest follows from its Ready. Also takes the stream back from another window. */
+  start(): void {
+    this.events.start();
+  }
+
+  /** Ends the stream and hangs up. The client can be started again. */
+  stop(): void {
+    this.calls.hangUp();
+    this.calls.close();
+    this.presence.close();
+    this.uploads.close();
+    this.deliveryReceipts.close();
+    this.expiry.close();
+    this.catchUp.cancel();
+    this.events.stop();
+  }
+
+  /** Calls back after each burst of changes. Returns the function that ends the subscription. */
+  subscribe(listener: () => void): () => void {
+    return this.changes.subscribe(listener);
+  }
+
+  /** The page is seen again: whatever waits for its next attempt makes it now. */
+  retryNow(): void {
+    this.events.retryNow();
+    this.calls.retryNow();
+  }
+
+  /** The device has a network again, perhaps another one. */
+  reconnect(): void {
+    this.events.restart();
+    this.calls.retryNow();
+  }
+
+  /** For `pagehide`: hangs up, best effort. */
+  hangUpOnUnload(): void {
+    const callId = this.calls.openCallId();
+    const token = this.tokens.current();
+    if (callId && token) hangUpOnUnload(this.baseUrl, token.value, callId, this.deviceId);
+  }
+
+  /** Finds texts in all conversations or in one, in pages. Rejects with a Failure. */
+  search(query: string, conversationId?: string, next?: string): Promise<SearchPage> {
+    return searchMessages(this.api, query, conversationId, next);
+  }
+
+  /** Shows a line for a while. */
+  showNotice(line: string): void {
+    this.notice = { line, id: ++this.notices };
+    this.changes.notify();
+  }
+
+  private setStream(state: StreamState): void {
+    if (this.stream.kind === "live" && state.kind !== "live") {
+      this.catchUp.cancel();
+      this.presence.forget();
+    }
+    this.stream = state;
+    this.changes.notify();
+  }
+
+  private receive(event: DeviceEvent["event"]): void {
+    switch (event.case) {
+      case "ready":
+        // A resumed stream replays what was missed, and keeps its watch list.
+        if (event.value.resumed) return undefined;
+        this.presence.unwatch();
+        return this.catchUp.start();
+      case "resync":
+        return this.catchUp.start();
+      case "message":
+        return this.receiveMessage(readMessage(event.value));
+      case "conversation":
+        return this.messaging.receiveConversation(readConversation(event.value));
+      case "read": {
+        const { conversationId, userId, readSeq, deliveredSeq } = event.value;
+        return this.messaging.receiveCursors(conversationId, userId, { readSeq: Number(readSeq), deliveredSeq: Number(deliveredSeq) });
+      }
+      case "ownState":
+        return event.value.ownState && this.messaging.receiveOwnState(event.value.conversationId, readOwnState(event.value.ownState));
+      case "relations":
+        return this.receiveRelations();
+      case "typing":
+        return this.presence.applyTyping(event.value.conversationId, event.value.userId, event.value.typing);
+      case "presence":
+        return this.presence.applyPresence(event.value.userId, readPresence(event.value));
+      case "call":
+        return this.calls.receive(event.value);
+      default:
+        return undefined;
+    }
+  }
+
+  private receiveRelations(): void {
+    this.messaging.clearWriteRefusals();
+    void this.relations.refresh().catch(() => undefined);
+  }
+
+  private receiveMessage(message: Message): void {
+    // Whoever has sent is no longer typing, even if the news of that is lost or late.
+    if (message.revision === 0) this.presence.applyTyping(message.conversationId, message.senderId, false);
+    this.messaging.receive(message);
+  }
+
+  /** Everything that may have been missed. */
+  private async fetchMissed(): Promise<void> {
+    const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync(), this.relations.refresh()]);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    this.messaging.retryFailed();
+  }
+
+  /** What follows from changes. */
+  private followUp(): void {
+    this.expiry.update();
+    if (this.stream.kind !== "live" || !this.messaging.ready) return;
+    void this.presence.watch(this.messaging.store.peers());
+    this.deliveryReceipts.report(this.messaging.store.list());
+  }
+}
+
+/** This browser's device id for a user, made on first use and kept in `storage`. */
+export function storedDeviceId(userId: string, storage: Storage = localStorage): string {
+  const key = `parley.device.${userId}`;
+  const kept = storage.getItem(key);
+  if (kept) return kept;
+  const made = crypto.randomUUID();
+  storage.setItem(key, made);
+  return made;
+}

@@ -1,0 +1,196 @@
+/** What the client knows, as plain values. Times are milliseconds since 1970 (`…Ms`), lengths seconds (`…S`). */
+
+export type Role = "member" | "admin" | "owner";
+
+export interface Member {
+  readonly userId: string;
+  /** All messages up to and including this seq have been read, as far as the member lets others know. One's own is in OwnState. */
+  readonly readSeq: number;
+  /** All messages up to and including this seq have reached a device of the member, as far as the member lets others know. */
+  readonly deliveredSeq: number;
+  readonly role: Role;
+  /** The member sees only messages above this seq. */
+  readonly visibleAfterSeq: number;
+}
+
+export interface Conversation {
+  readonly id: string;
+  readonly kind: "direct" | "group";
+  /** Groups only; empty otherwise. */
+  readonly title: string;
+  readonly members: readonly Member[];
+  readonly lastSeq: number;
+  readonly createTimeMs: number;
+  /** Counts the changes other than new messages; of two copies the higher is newer. */
+  readonly revision: number;
+  /** Groups only: where the network keeps the picture; empty for none. */
+  readonly avatarRef: string;
+  /** Groups only: whether new members see earlier messages. */
+  readonly historyOpen: boolean;
+  /** Groups only: whether only admins and the owner may add people. */
+  readonly adminsAdd: boolean;
+  /** New messages vanish this long after they were sent; 0 when they stay. */
+  readonly vanishAfterS: number;
+  /** Messages up to and including this seq are gone by the retention policy; 0 when none are. */
+  readonly historyStartSeq: number;
+}
+
+/** Whether a conversation is a request: `none` (accepted), `pending` in Requests, or `declined`. */
+export type RequestState = "none" | "pending" | "declined";
+
+/** The user's own settings of a conversation; nobody else sees this. */
+export interface OwnState {
+  readonly pinned: boolean;
+  readonly archived: boolean;
+  /** Until when it is quiet; undefined when it is not muted. */
+  readonly muteEndMs: number | undefined;
+  readonly markedUnread: boolean;
+  /** As the service counted; what came since is counted by the store. */
+  readonly unreadCount: number;
+  /** Up to where the user has read, on any device. */
+  readonly readSeq: number;
+  readonly request: RequestState;
+}
+
+export type CallOutcome = "completed" | "missed" | "declined" | "cancelled" | "busy" | "failed";
+
+/** What a part of a text means. Offset and length count Unicode code points. */
+export type Entity = { readonly offset: number; readonly length: number } & (
+  | { readonly kind: "mention"; readonly userId: string }
+  /** http or https. */
+  | { readonly kind: "link"; readonly url: string }
+);
+
+/** What happened to a group; the message's sender did it. */
+export type GroupEvent =
+  | { readonly kind: "created" | "left" | "joined" }
+  | { readonly kind: "added"; readonly userIds: readonly string[] }
+  | { readonly kind: "removed"; readonly userId: string }
+  | { readonly kind: "renamed"; readonly title: string }
+  | { readonly kind: "role_changed"; readonly userId: string; readonly role: Role }
+  /** 0 when messages stay from now on. */
+  | { readonly kind: "vanishing_changed"; readonly vanishAfterS: number };
+
+export type Content =
+  | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[] }
+  | {
+      readonly kind: "call";
+      readonly callId: string;
+      readonly video: boolean;
+      readonly outcome: CallOutcome;
+      readonly lengthS: number;
+    }
+  /** Audio, which is the message's one attachment. */
+  | { readonly kind: "voice"; readonly lengthS: number }
+  | { readonly kind: "system"; readonly event: GroupEvent }
+  /** Its sender took it back. */
+  | { readonly kind: "unsent" }
+  /** Its time was over, or its sender's account was deleted. */
+  | { readonly kind: "expired" }
+  /** Sent by a newer Parley than this client knows. */
+  | { readonly kind: "unknown" };
+
+export interface Reaction {
+  readonly emoji: string;
+  readonly userIds: readonly string[];
+}
+
+/** A file of a message; its bytes are in the object store. */
+export interface Attachment {
+  readonly id: string;
+  readonly fileName: string;
+  /** Such as image/jpeg. */
+  readonly contentType: string;
+  readonly sizeBytes: number;
+  /** Of pictures and videos, in pixels; 0 when not known. */
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Message {
+  readonly id: string;
+  readonly conversationId: string;
+  /** 1, 2, 3 … within the conversation, without gaps. */
+  readonly seq: number;
+  readonly senderId: string;
+  readonly clientMessageId: string;
+  readonly sendTimeMs: number;
+  readonly content: Content;
+  /** The message that this one answers; 0 for none. */
+  readonly replyToSeq: number;
+  readonly reactions: readonly Reaction[];
+  readonly attachments: readonly Attachment[];
+  readonly edited: boolean;
+  /** When it vanishes; undefined when it stays. */
+  readonly expireTimeMs: number | undefined;
+  /** The conversation's revision of its last change, 0 when there was none; of two copies the higher is newer. */
+  readonly revision: number;
+}
+
+/** A message of this device that the server has not acknowledged yet. */
+export interface Outgoing {
+  readonly clientMessageId: string;
+  readonly conversationId: string;
+  readonly text: string;
+  readonly entities: readonly Entity[];
+  readonly replyToSeq: number;
+  readonly attachments: readonly Attachment[];
+  readonly createTimeMs: number;
+  readonly state: "sending" | "failed";
+  /** A readable line; set when failed, or when it waits because the service asked for it. */
+  readonly problem: string | undefined;
+  /** Whether sending the same again can succeed. */
+  readonly retryable: boolean;
+}
+
+/** A text as it was before an edit. */
+export interface Edit {
+  readonly text: string;
+  readonly writeTimeMs: number;
+}
+
+export interface Invite {
+  readonly token: string;
+  readonly expireTimeMs: number;
+}
+
+export type CallServerState = "ringing" | "active" | "ended";
+export type EndReason = "hung_up" | "missed" | "declined" | "cancelled" | "busy" | "media_lost";
+
+/** A member's state in a call; `out` may join while it runs, `left` may come back, `removed` may not. */
+export type ParticipantState = "ringing" | "joined" | "out" | "left" | "removed";
+
+export interface CallParticipant {
+  readonly userId: string;
+  /** The device with which the member is in the call; empty for a member who is not. */
+  readonly deviceId: string;
+  readonly state: ParticipantState;
+  /** Since when the hand is up. */
+  readonly handRaiseTimeMs: number | undefined;
+  /** When an admin last asked for silence. */
+  readonly muteRequestTimeMs: number | undefined;
+}
+
+export interface Call {
+  readonly id: string;
+  readonly conversationId: string;
+  readonly callerId: string;
+  readonly video: boolean;
+  readonly state: CallServerState;
+  readonly endReason: EndReason | undefined;
+  readonly participants: readonly CallParticipant[];
+  readonly answerTimeMs: number | undefined;
+  readonly endTimeMs: number | undefined;
+  /** Of two copies the higher is newer. */
+  readonly version: number;
+  readonly group: boolean;
+  /** Nobody new gets in. */
+  readonly locked: boolean;
+  /** Rises with each move of the media to another worker. */
+  readonly mediaEpoch: number;
+}
+
+export interface Presence {
+  readonly online: boolean;
+  readonly lastSeenMs: number | undefined;
+}

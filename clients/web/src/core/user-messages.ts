@@ -1,0 +1,163 @@
+import type { EndReason } from "./model.js";
+
+/** Why a camera or microphone is not there. */
+export type DeviceProblem = "refused" | "missing" | "in_use" | "insecure";
+
+const BY_REASON: Record<string, string> = {
+  TOKEN_MISSING: "You are not logged in.",
+  TOKEN_INVALID: "Your login was not accepted. Please log in again.",
+  TOKEN_EXPIRED: "Your login has expired. Please log in again.",
+  TOKEN_REVOKED: "This device was signed out. Please log in again.",
+  CONVERSATION_NOT_FOUND: "This conversation could not be found.",
+  MESSAGE_NOT_FOUND: "This message could not be found.",
+  MEMBER_NOT_FOUND: "This person is not in the group any more.",
+  INVITE_NOT_FOUND: "This invite link is no longer valid. Ask for a new one.",
+  BANNED: "This person was removed from the group. Only an admin can let them in again.",
+  ROLE_TOO_LOW: "Your role in this group does not allow that.",
+  NOT_THE_SENDER: "Only who wrote a message can change it.",
+  NOT_A_GROUP: "This is not a group.",
+  NOT_EDITABLE: "This message can no longer be changed.",
+  EDIT_TOO_LATE: "It is too late to edit this message.",
+  TOO_MANY_EDITS: "This message has been edited too often to be edited again.",
+  TOO_MANY_MEMBERS: "The group is full.",
+  TOO_MANY_REACTIONS: "This message has no room for another reaction.",
+  NOT_ALLOWED: "You cannot write to this person.",
+  REQUEST_PENDING: "This can be done once they have accepted your request.",
+  REQUEST_PENDING_LIMIT: "You can write more once they have accepted your request.",
+  REQUEST_QUOTA: "You have written to many new people today.",
+  CONVERSATION_QUOTA: "You have started many new conversations today.",
+  SEND_RATE: "You are sending too fast.",
+  RATE_LIMITED: "That was too much at once.",
+  TOO_MANY_BLOCKS: "Your list of blocked people is full.",
+  REPORT_QUOTA: "You have sent many reports today.",
+  ATTACHMENT_NOT_FOUND: "This file could not be found.",
+  ATTACHMENT_NOT_UPLOADED: "The file has not arrived completely. Remove it and add it again.",
+  ATTACHMENT_NOT_SCANNED: "The file is still being checked. Please try again in a moment.",
+  ATTACHMENT_REFUSED: "This file cannot be sent. What is in it is not what it says it is, or it was found to be harmful.",
+  TOO_MANY_UPLOADS: "Too many files are waiting to be sent.",
+  OBJECTS_UNAVAILABLE: "Files cannot be reached right now.",
+  JOB_NOT_FOUND: "This export is no longer there. Start a new one.",
+  ACCOUNT_DELETED: "This account has been deleted.",
+  OVERLOADED: "Parley is very busy. Please try again in a moment.",
+  STORE_UNAVAILABLE: "Parley cannot be reached right now.",
+  SHUTTING_DOWN: "Parley cannot be reached right now.",
+  KEYS_UNAVAILABLE: "Your sign-in cannot be checked right now.",
+  ROUTER_UNAVAILABLE: "Live updates cannot be reached right now.",
+  DRAINING: "The server is restarting.",
+  SLOW_CONSUMER: "The connection is too slow for live updates.",
+  TOO_MANY_DEVICES: "You are online on too many devices.",
+  TOO_MANY_STREAMS: "Parley is very busy. Please try again in a moment.",
+  DEVICE_LIMIT: "Parley was opened on too many devices, so this one was closed.",
+  REPLACED: "Parley was opened in another window.",
+  ALREADY_IN_CALL: "You are already in a call.",
+  NO_MEDIA_WORKER: "All call lines are busy. Please try again in a moment.",
+  ANSWERED_ELSEWHERE: "The call was answered on another device.",
+  ALREADY_ANSWERED: "The call was already answered.",
+  CALL_ENDED: "The call has ended.",
+  CALL_NOT_FOUND: "The call has ended.",
+  NOT_IN_CALL: "You are no longer in this call.",
+  NOT_GROUP_CALL: "This is not a group's call.",
+  CALL_LOCKED: "This call is locked. Nobody new can join.",
+  CALL_FULL: "This call is full.",
+  REMOVED_FROM_CALL: "You were removed from this call.",
+  CALL_NOT_ALLOWED: "This call cannot be placed right now.",
+  CALL_RATE: "You have placed many calls.",
+  NOT_ADMIN: "Only admins of the group can do that.",
+  PARTICIPANT_NOT_FOUND: "This person is not in the call any more.",
+  MEDIA_UNAVAILABLE: "The call's server cannot be reached right now.",
+};
+
+const BY_CODE: Record<string, string> = {
+  invalid_argument: "That was not accepted. Please check what you entered.",
+  not_found: "That could not be found.",
+  permission_denied: "You are not allowed to do that.",
+  unauthenticated: "Please log in again.",
+  resource_exhausted: "That was too much at once. Please try again in a moment.",
+  unavailable: "Parley cannot be reached right now.",
+  canceled: "Parley cannot be reached right now.",
+  deadline_exceeded: "Parley took too long to answer.",
+};
+
+const BY_FIELD: Record<string, string> = {
+  size_bytes: "This file is too large.",
+  content_type: "Files of this type cannot be sent.",
+  file_name: "This file's name cannot be used.",
+  emoji: "This cannot be a reaction.",
+  title: "This name cannot be used.",
+  query: "Enter a word to search for.",
+  peer_user_id: "There is no such person.",
+  avatar_ref: "This picture cannot be used.",
+};
+
+/** Details of an error. */
+export interface ErrorDetails {
+  readonly field?: string | undefined;
+  readonly retryDelayMs?: number;
+}
+
+/** A line for people. `reason` is google.rpc.ErrorInfo's, `code` the gRPC code in lower case. */
+export function errorLine(code: string, reason: string | undefined, { field, retryDelayMs = 0 }: ErrorDetails = {}): string {
+  const line = (reason && BY_REASON[reason]) ?? (field && BY_FIELD[field]) ?? BY_CODE[code] ?? "Something went wrong. Please try again.";
+  return reason && WAITING.has(reason) ? `${line} ${retryLine(retryDelayMs)}` : line;
+}
+
+/** Where the wait is what people want to know. */
+const WAITING = new Set(["CONVERSATION_QUOTA", "REQUEST_QUOTA", "SEND_RATE", "RATE_LIMITED", "REPORT_QUOTA", "TOO_MANY_UPLOADS", "CALL_RATE"]);
+
+/** When to try again. */
+export function retryLine(delayMs: number): string {
+  const minutes = Math.ceil(delayMs / 60_000);
+  if (delayMs <= 0) return "Please try again later.";
+  if (delayMs < 60_000) return "Please try again in a moment.";
+  if (minutes < 60) return `Please try again in ${minutes === 1 ? "a minute" : `${minutes} minutes`}.`;
+  const hours = Math.round(minutes / 60);
+  return `Please try again in ${hours === 1 ? "an hour" : `${hours} hours`}.`;
+}
+
+/** A line for people about what they cannot send, or undefined when all is there. */
+export function deviceLine(camera: DeviceProblem | undefined, microphone: DeviceProblem | undefined): string | undefined {
+  if (camera && camera === microphone) return deviceSentence("camera and microphone", camera, true);
+  const lines = [
+    camera && deviceSentence("camera", camera, false),
+    microphone && deviceSentence("microphone", microphone, false),
+  ];
+  return lines.filter(Boolean).join(" ") || undefined;
+}
+
+function deviceSentence(what: string, problem: DeviceProblem, plural: boolean): string {
+  const are = plural ? "are" : "is";
+  switch (problem) {
+    case "refused":
+      return `Your ${what} ${are} blocked. Allow ${plural ? "them" : "it"} in the browser's site settings.`;
+    case "missing":
+      return plural ? "No camera and no microphone were found." : `No ${what} was found.`;
+    case "in_use":
+      return `Your ${what} ${are} in use by another program.`;
+    case "insecure":
+      return `Your ${what} can only be used over HTTPS.`;
+  }
+}
+
+/** How a group's call ended. */
+export function groupEndLine(reason: EndReason | undefined): string {
+  const unanswered = reason === "missed" || reason === "declined" || reason === "busy";
+  return unanswered ? "Nobody joined" : reason === "media_lost" ? "The connection was lost" : "Call ended";
+}
+
+/** How a call ended, for the one who sees the call window; `peer` is the other's name. */
+export function endLine(reason: EndReason | undefined, peer: string, byCaller: boolean): string {
+  switch (reason) {
+    case "declined":
+      return byCaller ? `${peer} declined the call` : "Call declined";
+    case "missed":
+      return byCaller ? `${peer} did not answer` : "Missed call";
+    case "cancelled":
+      return "Call cancelled";
+    case "busy":
+      return `${peer} is in another call`;
+    case "media_lost":
+      return "The connection was lost";
+    default:
+      return "Call ended";
+  }
+}

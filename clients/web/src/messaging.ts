@@ -1,0 +1,343 @@
+import type { Message as WireMessage } from "./gen/parley/messaging/v1/messages_pb.js";
+import type { Api } from "./api.js";
+import type { ApplyResult, ConversationStore, Delta } from "./core/conversation-store.js";
+import { qualified } from "./core/emoji.js";
+import type { CursorMove } from "./core/stored-conversation.js";
+import type { Conversation, Edit, Entity, Message, OwnState, RequestState } from "./core/model.js";
+import { orFailure, readFailure } from "./errors.js";
+import { ConversationFolder } from "./gen/parley/messaging/v1/service_pb.js";
+import type { Draft } from "./outbox.js";
+import { Outbox } from "./outbox.js";
+import { millis, readConversation, readDelta, readMessage, readOwnState, writeText } from "./wire.js";
+
+/** Messages of history in one response. */
+const HISTORY_PAGE = 50;
+/** The service's largest page: used on the way to a message far back. */
+const LONG_HISTORY_PAGE = 200;
+/** Messages of one conversation in one response of Sync. */
+const SYNC_LIMIT = 50;
+/** Conversations whose cursors are sent to Sync; for the others it returns the newest messages. */
+const MAX_SYNC_CURSORS = 200;
+const LIST_PAGE = 100;
+const FOLDERS = [ConversationFolder.UNSPECIFIED, ConversationFolder.REQUESTS];
+
+/** Fills the conversation store from the messaging service, and sends. */
+export class Messaging {
+  private syncing: Promise<void> | undefined;
+  private syncAgain = false;
+  private listed = false;
+  /** The service's token for how far this device is synchronised. */
+  private syncToken = "";
+  /** The next page's token by folder; without those that are complete. */
+  private readonly nextPages = new Map<ConversationFolder, string>();
+  private readonly loading = new Map<string, Promise<void>>();
+  private readonly leavingIds = new Set<string>();
+  private readonly unsentReads = new Set<string>();
+  private readonly writeRefused = new Set<string>();
+  private readonly outbox: Outbox;
+
+  constructor(
+    private readonly api: Api,
+    readonly store: ConversationStore,
+    private readonly changed: () => void,
+    /** Told of a group that this user was taken out of. */
+    private readonly onRemoved: (conversation: Conversation) => void,
+  ) {
+    this.outbox = new Outbox(api, store, changed, {
+      onSent: (message) => {
+        // Writing in a request accepts it.
+        this.setRequest(message.conversationId, "none");
+        this.receive(message);
+      },
+      onFailed: (conversationId, failure) => {
+        if (failure.reason === "NOT_ALLOWED") this.writeRefused.add(conversationId);
+      },
+    });
+  }
+
+  /** True once the newest conversations are loaded. */
+  get ready(): boolean {
+    return this.listed;
+  }
+
+  /** Whether the service has older conversations or requests than are held: see `loadMore`. */
+  get hasMore(): boolean {
+    return this.nextPages.size > 0;
+  }
+
+  /** Brings the next page of the older conversations, and of the older requests. Rejects with a Failure. */
+  async loadMore(): Promise<void> {
+    for (const [folder, pageToken] of Array.from(this.nextPages)) await orFailure(this.list(folder, pageToken));
+  }
+
+  /** Brings all of the account's conversations and requests, each with its newest message. Rejects with a Failure. */
+  async loadAll(): Promise<void> {
+    while (this.hasMore) await this.loadMore();
+  }
+
+  /**
+   * Fetches everything that this device lacks. Calls during a run lead to one more run after it.
+   * Rejects when the service cannot be reached; what was fetched before that stays.
+   */
+  sync(): Promise<void> {
+    if (this.syncing) {
+      this.syncAgain = true;
+      return this.syncing;
+    }
+    this.syncing = this.syncUntilCurrent().finally(() => {
+      this.syncing = undefined;
+    });
+    return this.syncing;
+  }
+
+  private async syncUntilCurrent(): Promise<void> {
+    do {
+      this.syncAgain = false;
+      try {
+        if (!this.listed) {
+          for (const folder of FOLDERS) await this.list(folder, "");
+          this.listed = true;
+        }
+        await this.syncDeltas();
+      } catch (error) {
+        if (readFailure(error).reason === "SYNC_TOKEN_UNKNOWN") this.beginAnew();
+        throw error;
+      }
+    } while (this.syncAgain);
+  }
+
+  private beginAnew(): void {
+    this.syncToken = "";
+    this.listed = false;
+    this.nextPages.clear();
+    this.store.forgetAll();
+  }
+
+  /** Takes one page of the list. Of later pages only what is new here: the stream and Sync keep the rest current. */
+  private async list(folder: ConversationFolder, pageToken: string): Promise<void> {
+    const page = await this.api.messaging.listConversations({ pageSize: LIST_PAGE, pageToken, folder });
+    // What changes from the first page on, Sync tells.
+    this.syncToken ||= page.syncToken;
+    for (const { conversation, lastMessage, ownState } of page.conversations) {
+      if (!conversation || (pageToken && this.store.get(conversation.conversationId))) continue;
+      const known = readConversation(conversation);
+      const messages = lastMessage ? [readMessage(lastMessage)] : [];
+      this.store.applyDelta({ conversation: known, messages, changed: [], revision: known.revision, own: ownState && readOwnState(ownState) });
+    }
+    if (page.nextPageToken) this.nextPages.set(folder, page.nextPageToken);
+    else this.nextPages.delete(folder);
+    this.changed();
+  }
+
+  private async syncDeltas(): Promise<void> {
+    let more = true;
+    while (more) {
+      const named = this.store.cursors(MAX_SYNC_CURSORS);
+      const cursors = named.map(({ conversationId, seq, revision }) => ({ conversationId, seq: BigInt(seq), revision: BigInt(revision) }));
+      const page = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT, syncToken: this.syncToken });
+      for (const id of page.goneConversationIds) this.drop(id);
+      const ids = new Set(named.map(({ conversationId }) => conversationId));
+      const moved = page.deltas.map(readDelta).map((delta) => delta !== undefined && this.apply(delta, ids.has(delta.conversation.id)));
+      // A page with nothing new would be returned again and again.
+      const walked = page.syncToken !== this.syncToken;
+      more = (page.hasMore && (walked || moved.includes(true))) || (moved.includes(true) && page.deltas.some((delta) => delta.hasMore));
+      this.syncToken = page.syncToken;
+      this.changed();
+    }
+  }
+
+  private apply(delta: Delta, named: boolean): boolean {
+    const before = this.requestOf(delta.conversation.id);
+    const moved = named ? this.store.applyDelta(delta) : this.store.applyNewest(delta);
+    this.reloadIfAccepted(delta.conversation.id, before);
+    return moved;
+  }
+
+  /** A message from the event stream, new or changed. What does not fit starts a sync. */
+  receive(message: Message): void {
+    this.writeRefused.delete(message.conversationId);
+    this.syncIfMissing(this.store.applyMessage(message));
+    this.changed();
+  }
+
+  receiveConversation(conversation: Conversation): void {
+    const before = this.store.get(conversation.id);
+    const arrival = this.store.applyConversation(conversation);
+    if (arrival === "left" && before && !this.leavingIds.has(conversation.id)) this.onRemoved(before.conversation);
+    this.syncIfMissing(arrival);
+    // A new one may wait in Requests, which only its own state tells.
+    if (arrival === "added") void this.sync().catch(() => undefined);
+    this.changed();
+  }
+
+  /** What one of the user's devices did to a conversation. */
+  receiveOwnState(conversationId: string, own: OwnState): void {
+    const before = this.requestOf(conversationId);
+    this.syncIfMissing(this.store.applyOwnState(conversationId, own));
+    this.changed();
+    this.reloadIfAccepted(conversationId, before);
+  }
+
+  private requestOf(conversationId: string): RequestState {
+    return this.store.get(conversationId)?.own.request ?? "none";
+  }
+
+  /** Messages of a request have no files and links until it is accepted, on this device or another one. */
+  private reloadIfAccepted(conversationId: string, before: RequestState): void {
+    if (before !== "none" && this.requestOf(conversationId) === "none") void this.reloadNewest(conversationId).catch(() => undefined);
+  }
+
+  private async reloadNewest(conversationId: string): Promise<void> {
+    const page = await this.api.messaging.listMessages({ conversationId, pageSize: HISTORY_PAGE });
+    this.store.replaceMessages(conversationId, page.messages.map(readMessage));
+    this.changed();
+  }
+
+  /** The user accepted or declined a request. */
+  setRequest(conversationId: string, request: RequestState): void {
+    const view = this.store.get(conversationId);
+    if (view && view.own.request !== request) this.receiveOwnState(conversationId, { ...view.own, unreadCount: view.unread, request });
+  }
+
+  /** Runs a request by which this user leaves, and forgets the conversation. The event may come before the answer. */
+  async leaving(conversationId: string, request: () => Promise<unknown>): Promise<void> {
+    this.leavingIds.add(conversationId);
+    try {
+      await request();
+      this.store.forget(conversationId);
+      this.changed();
+    } finally {
+      this.leavingIds.delete(conversationId);
+    }
+  }
+
+  private drop(conversationId: string): void {
+    const before = this.store.get(conversationId);
+    if (this.store.forget(conversationId) && before) this.onRemoved(before.conversation);
+  }
+
+  private syncIfMissing(arrival: ApplyResult): void {
+    if (arrival === "gap" || arrival === "unknown") void this.sync().catch(() => undefined);
+  }
+
+  receiveCursors(conversationId: string, userId: string, move: CursorMove): void {
+    if (this.store.applyCursors(conversationId, userId, move)) this.changed();
+  }
+
+  /** Whether the service has refused to let this user write here. What happens in the conversation, or to blocks, may end it. */
+  isWriteRefused(conversationId: string): boolean {
+    return this.writeRefused.has(conversationId);
+  }
+
+  /** Blocks have changed: writing may be allowed again. */
+  clearWriteRefusals(): void {
+    this.writeRefused.clear();
+  }
+
+  /** Opens the conversation with a person and returns its id. Rejects with a Failure. */
+  async openDirect(peerUserId: string): Promise<string> {
+    try {
+      const { conversation } = await this.api.messaging.createDirectConversation({ peerUserId });
+      if (!conversation) throw new Error("no conversation in the answer");
+      this.store.applyConversation(readConversation(conversation));
+      this.changed();
+      return conversation.conversationId;
+    } catch (error) {
+      throw readFailure(error);
+    }
+  }
+
+  /** Brings older messages, at least a page when the service has them. One request a conversation at a time. */
+  async loadOlder(conversationId: string, pageSize = HISTORY_PAGE): Promise<void> {
+    if (!this.store.get(conversationId)?.hasOlder) return;
+    const running = this.loading.get(conversationId) ?? this.loadPage(conversationId, pageSize);
+    this.loading.set(conversationId, running);
+    await running;
+  }
+
+  private async loadPage(conversationId: string, pageSize: number): Promise<void> {
+    try {
+      const beforeSeq = BigInt(this.store.get(conversationId)?.messages[0]?.seq ?? 0);
+      const page = await this.api.messaging.listMessages({ conversationId, beforeSeq, pageSize });
+      this.store.applyHistory(conversationId, page.messages.map(readMessage));
+    } finally {
+      this.loading.delete(conversationId);
+      this.changed();
+    }
+  }
+
+  /** Brings history down to a message. Returns whether it is there. Rejects with a Failure. */
+  async loadUntil(conversationId: string, seq: number): Promise<boolean> {
+    const lowest = (): number => this.store.get(conversationId)?.messages[0]?.seq ?? Infinity;
+    while (lowest() > seq && this.store.get(conversationId)?.hasOlder) {
+      const before = lowest();
+      await orFailure(this.loadOlder(conversationId, LONG_HISTORY_PAGE));
+      // The service has no more.
+      if (lowest() === before) break;
+    }
+    return lowest() <= seq;
+  }
+
+  /** Shows the text at once and sends it; the sends of one conversation leave in the order of writing. */
+  send(conversationId: string, draft: string | Draft): void {
+    this.outbox.send(conversationId, typeof draft === "string" ? { text: draft } : draft);
+  }
+
+  /** Sends a failed message again, under its first id. */
+  retry(conversationId: string, clientMessageId: string): void {
+    this.outbox.retry(conversationId, clientMessageId);
+  }
+
+  /** After the connection came back. */
+  retryFailed(): void {
+    this.outbox.retryFailed();
+  }
+
+  discard(conversationId: string, clientMessageId: string): void {
+    this.store.removeOutgoing(conversationId, clientMessageId);
+    this.changed();
+  }
+
+  /** The earlier texts of a message, the oldest first. Rejects with a Failure. */
+  async edits(conversationId: string, seq: number): Promise<Edit[]> {
+    const { edits } = await orFailure(this.api.messaging.listEdits({ conversationId, seq: BigInt(seq) }));
+    return edits.map(({ text, writeTime }) => ({ text: text?.text ?? "", writeTimeMs: millis(writeTime) ?? 0 }));
+  }
+
+  /** Replaces the text of one's own message. Rejects with a Failure. */
+  edit(conversationId: string, seq: number, text: string, entities: readonly Entity[] = []): Promise<void> {
+    return this.changedMessage(this.api.messaging.editMessage({ conversationId, seq: BigInt(seq), text: writeText(text, entities) }));
+  }
+
+  /** Unsends one's own message for everyone. Rejects with a Failure. */
+  unsend(conversationId: string, seq: number): Promise<void> {
+    return this.changedMessage(this.api.messaging.unsendMessage({ conversationId, seq: BigInt(seq) }));
+  }
+
+  /** Puts one's reaction on a message, or takes it away. Rejects with a Failure. */
+  react(conversationId: string, seq: number, emoji: string, present: boolean): Promise<void> {
+    return this.changedMessage(this.api.messaging.setReaction({ conversationId, seq: BigInt(seq), emoji: qualified(emoji), present }));
+  }
+
+  private async changedMessage(request: Promise<{ message?: WireMessage | undefined }>): Promise<void> {
+    const { message } = await orFailure(request);
+    if (message) this.receive(readMessage(message));
+  }
+
+  /** The user has seen everything that is shown of the conversation. Tells the service once per new message; of a request, nobody. */
+  async markRead(conversationId: string): Promise<void> {
+    const view = this.store.get(conversationId);
+    if (!view || view.own.request !== "none") return;
+    const seq = view.messages.at(-1)?.seq ?? 0;
+    const moved = this.store.applyOwnRead(conversationId, seq);
+    if (!moved && !this.unsentReads.has(conversationId)) return;
+    this.unsentReads.add(conversationId);
+    this.changed();
+    try {
+      await this.api.messaging.markRead({ conversationId, seq: BigInt(seq) });
+      this.unsentReads.delete(conversationId);
+    } catch {
+      // Kept in unsentReads: the next look at the conversation, at the latest after the reconnect, tells it again.
+    }
+  }
+}

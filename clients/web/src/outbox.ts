@@ -1,0 +1,113 @@
+import type { Api } from "./api.js";
+import { backoffMs } from "./core/backoff.js";
+import type { ConversationStore } from "./core/conversation-store.js";
+import type { Attachment, Entity, Message, Outgoing } from "./core/model.js";
+import type { Failure } from "./errors.js";
+import { readFailure } from "./errors.js";
+import { readMessage, writeText } from "./wire.js";
+
+/** A send is tried so often before it is shown as failed. More hides an outage for longer; fewer asks people to retry by hand. */
+const SEND_ATTEMPTS = 3;
+/** A longer wait that the service asks for is left to the user. */
+const MAX_WAIT_MS = 60_000;
+
+/** So long a message waits for its files to be scanned before it is shown as failed, to be sent again by hand. */
+const MAX_SCAN_WAIT_MS = 300_000;
+
+/** What one writes. */
+export interface Draft {
+  readonly text: string;
+  readonly entities?: readonly Entity[];
+  /** The message that it answers. */
+  readonly replyToSeq?: number;
+  /** Files that have arrived at the store; the text may be empty beside them. */
+  readonly attachments?: readonly Attachment[];
+}
+
+export interface OutboxListener {
+  /** A message of this device was acknowledged. */
+  readonly onSent: (message: Message) => void;
+  /** One could not be sent; the store has whether it can be tried again. */
+  readonly onFailed: (conversationId: string, failure: Failure) => void;
+}
+
+/** Sends what this device writes: shown at once, in the order of writing, each once. */
+export class Outbox {
+  private readonly queues = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly api: Api,
+    private readonly store: ConversationStore,
+    private readonly changed: () => void,
+    private readonly listener: OutboxListener,
+  ) {}
+
+  send(conversationId: string, draft: Draft): void {
+    const { text, entities = [], replyToSeq = 0, attachments = [] } = draft;
+    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, attachments, createTimeMs: Date.now() };
+    const outgoing = { ...common, state: "sending", problem: undefined, retryable: true } as const;
+    this.store.addOutgoing(outgoing);
+    this.changed();
+    this.enqueue(outgoing);
+  }
+
+  /** Sends a failed message again, under its first id: had the first arrived after all, this returns it. */
+  retry(conversationId: string, clientMessageId: string): void {
+    const outgoing = this.store.get(conversationId)?.outgoing.find((o) => o.clientMessageId === clientMessageId);
+    if (outgoing?.state !== "failed") return;
+    this.update(outgoing, { state: "sending", problem: undefined });
+    this.enqueue(outgoing);
+  }
+
+  /** After the connection came back. */
+  retryFailed(): void {
+    for (const o of this.store.outgoing()) if (o.state === "failed" && o.retryable) this.retry(o.conversationId, o.clientMessageId);
+  }
+
+  private update({ conversationId, clientMessageId }: Outgoing, change: Partial<Outgoing>): void {
+    this.store.updateOutgoing(conversationId, clientMessageId, change);
+    this.changed();
+  }
+
+  private enqueue(outgoing: Outgoing): void {
+    const before = this.queues.get(outgoing.conversationId) ?? Promise.resolve();
+    const after = before.then(() => this.deliver(outgoing));
+    this.queues.set(outgoing.conversationId, after);
+  }
+
+  private async deliver(outgoing: Outgoing): Promise<void> {
+    const failure = await this.attempt(outgoing);
+    if (!failure) return this.changed();
+    this.listener.onFailed(outgoing.conversationId, failure);
+    this.update(outgoing, { state: "failed", problem: failure.line, retryable: failure.transient });
+  }
+
+  private async attempt(outgoing: Outgoing): Promise<Failure | undefined> {
+    const { conversationId, clientMessageId, text, entities, replyToSeq, attachments } = outgoing;
+    let sentEntities: readonly Entity[] = entities;
+    const attachmentIds = attachments.map((attachment) => attachment.id);
+    const startedMs = Date.now();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const content = { case: "text", value: writeText(text, sentEntities) } as const;
+        const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content, attachmentIds, replyToSeq: BigInt(replyToSeq) });
+        if (message) this.listener.onSent(readMessage(message));
+        return undefined;
+      } catch (error) {
+        const failure = readFailure(error);
+        if (failure.field === "text.entities.link_url" && sentEntities.some(({ kind }) => kind === "link")) {
+          // What the service does not take for a link is sent as the text that it is.
+          sentEntities = sentEntities.filter(({ kind }) => kind !== "link");
+          continue;
+        }
+        if (failure.reason === "ATTACHMENT_NOT_SCANNED" && Date.now() - startedMs < MAX_SCAN_WAIT_MS) {
+          this.update(outgoing, { problem: "The file is being checked. This goes out in a moment." });
+          attempt = 0;
+        }
+        if (!failure.transient || attempt + 1 >= SEND_ATTEMPTS || failure.retryDelayMs > MAX_WAIT_MS) return failure;
+        if (failure.reason === "SEND_RATE") this.update(outgoing, { problem: "You are sending too fast. This goes out in a moment." });
+        await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), failure.retryDelayMs)));
+      }
+    }
+  }
+}

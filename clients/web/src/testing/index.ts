@@ -1,0 +1,3 @@
+/** For tests of what is built on the library: a backend in memory, and plain values. */
+export { MockBackend } from "./backend.js";
+export * from "./samples.js";

@@ -1,0 +1,36 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Message } from "../gen/parley/messaging/v1/messages_pb.js";
+import { fold } from "../core/highlight.js";
+import type { MockBackend } from "./backend.js";
+
+interface SearchRequest {
+  readonly query: string;
+  readonly conversationId: string;
+  readonly pageSize: number;
+  readonly pageToken: string;
+}
+
+const wordsOf = (text: string): string[] => fold(text).match(/[\p{L}\p{N}_]+/gu) ?? [];
+
+export function searchOf(backend: MockBackend, userId: string) {
+  return {
+    searchMessages: ({ query, conversationId, pageSize, pageToken }: SearchRequest) => {
+      backend.count("searchMessages");
+      const words = wordsOf(query);
+      if (words.length === 0) throw new ConnectError("no words", Code.InvalidArgument);
+      const conversations = backend.conversationsOf(userId).filter((stored) => !conversationId || stored.conversation.conversationId === conversationId);
+      const found = conversations.flatMap((stored) => stored.messages.filter((m) => matches(m, words)));
+      found.sort((a, b) => Number((b.sendTime?.seconds ?? 0n) - (a.sendTime?.seconds ?? 0n)));
+      const start = Number(pageToken || 0);
+      const end = start + (pageSize || 20);
+      return { messages: found.slice(start, end), nextPageToken: end < found.length ? `${end}` : "" };
+    },
+  };
+}
+
+/** All words, the last as the beginning of one. */
+function matches({ content }: Message, query: readonly string[]): boolean {
+  if (content.case !== "text") return false;
+  const words = wordsOf(content.value.text);
+  return query.every((word, i) => words.some((w) => w === word || (i === query.length - 1 && w.startsWith(word))));
+}

@@ -1,0 +1,106 @@
+import { describe, expect, test } from "vitest";
+import { BACKOFF_CAP_MS, backoffMs } from "../src/core/backoff.js";
+import { deviceLine, endLine, errorLine } from "../src/core/user-messages.js";
+import { countsAsUnread } from "../src/core/receipts.js";
+import { readSlotMap, type Slot } from "../src/core/slots.js";
+import { message } from "../src/testing/samples.js";
+import { TypingUsers, TypingNotifier } from "../src/core/typing.js";
+
+describe("back-off", () => {
+  test("grows from attempt to attempt up to a cap, and never is zero", () => {
+    const waits = Array.from({ length: 30 }, (_, attempt) => backoffMs(attempt, 0));
+    expect(waits).toEqual([...waits].sort((a, b) => a - b));
+    expect(Math.min(...waits)).toBeGreaterThan(0);
+    expect(backoffMs(30, 0.999)).toBeLessThanOrEqual(BACKOFF_CAP_MS);
+  });
+
+  test("spreads clients over half of the ceiling", () => {
+    expect(backoffMs(3, 0.999) / backoffMs(3, 0)).toBeCloseTo(2, 1);
+  });
+
+  test("waits at least as long as the server asked, spread too", () => {
+    expect(backoffMs(0, 0, 9000)).toBe(9000);
+    expect(backoffMs(0, 0.5, 9000)).toBeGreaterThan(9000);
+  });
+});
+
+test("a voice message counts as unread", () => {
+  const content = { kind: "voice", lengthS: 12.4 } as const;
+  expect(countsAsUnread(message(1, { content }), "alice")).toBe(true);
+  expect(countsAsUnread(message(1, { content }), "bob")).toBe(false);
+});
+
+describe("typing", () => {
+  test("is told at once, repeated after four seconds, and ended when sent", () => {
+    const notifier = new TypingNotifier();
+    expect(notifier.handleDraft(false, 0)).toBe(true);
+    expect(notifier.handleDraft(false, 1000)).toBeUndefined();
+    expect(notifier.handleDraft(false, 4000)).toBe(true);
+    expect(notifier.handleStop()).toBe(false);
+    expect(notifier.handleStop()).toBeUndefined();
+  });
+
+  test("ends when the keys rest or the draft is cleared", () => {
+    const notifier = new TypingNotifier();
+    notifier.handleDraft(false, 0);
+    expect(notifier.handleTick(4999)).toBeUndefined();
+    expect(notifier.handleTick(5000)).toBe(false);
+    notifier.handleDraft(false, 6000);
+    expect(notifier.handleDraft(true, 6500)).toBe(false);
+  });
+
+  test("of others is shown for six seconds without a refresh", () => {
+    const typing = new TypingUsers();
+    typing.apply("room", "bob", true, 0);
+    expect(typing.in("room", 5999)).toEqual(["bob"]);
+    expect(typing.in("room", 6000)).toEqual([]);
+    typing.apply("room", "bob", true, 7000);
+    typing.apply("room", "bob", false, 7100);
+    expect(typing.in("room", 7200)).toEqual([]);
+    expect(typing.in("elsewhere", 0)).toEqual([]);
+  });
+});
+
+describe("slot map", () => {
+  const kinds = new Map([["2", "audio"], ["3", "video"], ["4", "video"]] as const);
+
+  const slot = (mid: string): Slot => ({ mid, userId: "bob", muted: false, screen: false });
+
+  test("joins the slots of a person by kind", () => {
+    const people = readSlotMap([{ ...slot("2"), muted: true }, slot("3")], kinds);
+    expect(people).toEqual([{ userId: "bob", audioMid: "2", videoMid: "3", screenMid: undefined, audioMuted: true, videoMuted: false }]);
+  });
+
+  test("a screen stands beside the camera", () => {
+    const people = readSlotMap([slot("3"), { ...slot("4"), screen: true }], kinds);
+    expect(people[0]).toMatchObject({ videoMid: "3", screenMid: "4", videoMuted: false });
+  });
+
+  test("leaves out empty slots and MIDs that are not ours", () => {
+    expect(readSlotMap([{ ...slot("4"), userId: "" }, slot("9")], kinds)).toEqual([]);
+  });
+
+  test("someone without a video slot counts as not seen", () => {
+    expect(readSlotMap([slot("2")], kinds)[0]).toMatchObject({ videoMid: undefined, videoMuted: true });
+  });
+});
+
+describe("lines for people", () => {
+  test("the reason comes before the code, and an unknown error still reads well", () => {
+    expect(errorLine("failed_precondition", "ALREADY_IN_CALL")).toBe("You are already in a call.");
+    expect(errorLine("unavailable", undefined)).toBe("Parley cannot be reached right now.");
+    expect(errorLine("data_loss", "WHATEVER")).toBe("Something went wrong. Please try again.");
+  });
+
+  test("devices that are not there are named together when they share the reason", () => {
+    expect(deviceLine(undefined, undefined)).toBeUndefined();
+    expect(deviceLine("refused", "refused")).toContain("camera and microphone are blocked");
+    expect(deviceLine("missing", "in_use")).toBe("No camera was found. Your microphone is in use by another program.");
+  });
+
+  test("the end of a call names the other side to the caller", () => {
+    expect(endLine("declined", "Bob", true)).toBe("Bob declined the call");
+    expect(endLine("missed", "Bob", true)).toBe("Bob did not answer");
+    expect(endLine(undefined, "Bob", true)).toBe("Call ended");
+  });
+});

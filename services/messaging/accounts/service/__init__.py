@@ -1,0 +1,1 @@
+"""Exports, deletions and signing out."""

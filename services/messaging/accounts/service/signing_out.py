@@ -1,0 +1,65 @@
+"""Signing devices out: their tokens are refused from then on, by every service."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from services.messaging.accounts import core
+from services.messaging.accounts.core import Revocations
+from services.messaging.accounts.ports import SessionStore
+from services.messaging.accounts.service.accounts import Gate
+from services.messaging.kernel import checks
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.model import UserId
+from services.runtime.clock import CLOCK_SKEW_S, Clock
+
+_DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+PRUNE_BATCH = 100
+
+# Told of what holds for a person from now on, so that this replica refuses at once.
+Noted = Callable[[UserId, Revocations], None]
+
+
+class SignOuts:
+    """The use-cases. `max_life` is the longest life of a token: so long a revocation is kept."""
+
+    def __init__(self, store: SessionStore, gate: Gate, noted: Noted, clock: Clock, max_life: timedelta) -> None:
+        self._store = store
+        self._gate = gate
+        self._noted = noted
+        self._clock = clock
+        self._kept = max_life + timedelta(seconds=CLOCK_SKEW_S)
+
+    async def devices(self, user_id: str, device_ids: Sequence[str]) -> datetime:
+        """Sign some devices out; from when on tokens are good again. Errors: InvalidField, AccountDeleted."""
+        wanted = check_devices(device_ids)
+        if not wanted:
+            raise InvalidField("device_ids", "names no device")
+        return await self._change(user_id, lambda before, time: core.sign_out(before, wanted, time))
+
+    async def others(self, user_id: str, kept_device: str = "") -> datetime:
+        """Sign all devices out but the one whose tokens name it. Errors: InvalidField, AccountDeleted."""
+        return await self._change(user_id, lambda before, time: core.sign_out_others(before, kept_device, time))
+
+    async def prune(self) -> bool:
+        """Forget what no token needs any more; whether there may be more of it. Errors: StoreUnavailable."""
+        now = self._clock.now()
+        return await self._store.prune(now - self._kept, now, PRUNE_BATCH) == PRUNE_BATCH
+
+    async def _change(self, user_id: str, decide: Callable[[Revocations, datetime], Revocations]) -> datetime:
+        person = checks.check_user_id("user_id", user_id)
+        await self._gate.require_open(person)
+        now = self._clock.now()
+        valid_from = core.next_second(now)
+        revocations = await self._store.change(person, lambda before: decide(before, valid_from), now)
+        self._noted(person, revocations)
+        return valid_from
+
+
+def check_devices(device_ids: Sequence[str]) -> tuple[str, ...]:
+    """The devices that a request names. Raises InvalidField."""
+    if len(device_ids) > core.MAX_SIGNED_OUT_AT_ONCE:
+        raise InvalidField("device_ids", f"has more than {core.MAX_SIGNED_OUT_AT_ONCE}")
+    if not all(_DEVICE_ID.fullmatch(device_id) for device_id in device_ids):
+        raise InvalidField("device_ids", "has one that is not 8 to 64 of A-Z, a-z, 0-9, '_' and '-'")
+    return tuple(dict.fromkeys(device_ids))

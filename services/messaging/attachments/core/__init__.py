@@ -1,0 +1,1 @@
+"""What may be uploaded, and what a file is."""

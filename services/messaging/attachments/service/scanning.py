@@ -1,0 +1,71 @@
+"""Has files scanned before a message can have them. Any replica may; each file is one replica's at a time."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from services.messaging import metrics
+from services.messaging.attachments.core.uploads import Upload, object_key, scan_retry_delay
+from services.messaging.attachments.ports import AttachmentStore, ObjectStore, Scanner
+from services.runtime.clock import Clock
+from services.runtime.errors import StoreUnavailable
+from services.runtime.observability.failures import describe
+
+log = structlog.get_logger()
+
+# Files of one replica that are scanned at once. Higher: a burst is through sooner. Lower: a slow scanner holds fewer.
+AT_ONCE = 8
+# For what waits for its next try, and what a dead replica left. Higher: that waits longer. Lower: more idle queries.
+SWEEP_S = 5.0
+# Beyond the scanner's own time: the scanner may go on reading after its answer was given up.
+CLAIM_SLACK = timedelta(seconds=30)
+
+
+class Scans:
+    """The work between `await_scans` and a verdict. Without a word a file goes on waiting, and is not sent."""
+
+    def __init__(
+        self, store: AttachmentStore, objects: ObjectStore, scanner: Scanner, clock: Clock, timeout: timedelta
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._scanner = scanner
+        self._clock = clock
+        self._claim = timeout + CLAIM_SLACK
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to scan."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Scan for ever."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_S):
+                    await self._woken.wait()
+            self._woken.clear()
+            try:
+                while await self.scan_due() == AT_ONCE:
+                    pass
+            except StoreUnavailable as error:
+                log.warning("scanning_waits", error=describe(error))
+
+    async def scan_due(self) -> int:
+        """One round; how many files it asked about. Errors: StoreUnavailable."""
+        now = self._clock.now()
+        due = await self._store.claim_scans(now, now + self._claim, AT_ONCE)
+        await asyncio.gather(*(self._scan(upload) for upload in due))
+        return len(due)
+
+    async def _scan(self, upload: Upload) -> None:
+        attachment_id = upload.attachment.id
+        url = self._objects.sign_read(object_key(attachment_id), self._claim)
+        verdict = await self._scanner.scan(upload, url)
+        metrics.SCANS.labels(verdict.value if verdict else "failed").inc()
+        if verdict is None:
+            await self._store.postpone_scan(attachment_id, self._clock.now() + scan_retry_delay(upload.scan_attempts))
+        else:
+            await self._store.end_scan(attachment_id, upload.etag, verdict)

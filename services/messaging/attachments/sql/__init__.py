@@ -1,0 +1,1 @@
+"""PostgreSQL: uploads, and the files of messages."""

@@ -1,0 +1,56 @@
+"""Statements about the attachments of messages, within the transactions of messages."""
+
+from collections.abc import Sequence
+
+from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
+from services.messaging.kernel.model import AttachmentId, ConversationId, Draft, Message
+from services.messaging.wire.storage import attachment_bytes
+from services.runtime.postgres.database import Connection
+
+
+async def lock_unused(connection: Connection, drafts: Sequence[Draft]) -> set[AttachmentId]:
+    """Which attachments of the drafts are in no message yet; they are locked, in one order."""
+    rows = await connection.fetch(
+        "SELECT id FROM attachments WHERE id = ANY($1) AND conversation_id IS NULL ORDER BY id FOR UPDATE",
+        [attachment.id for draft in drafts for attachment in draft.attachments],
+    )
+    return {AttachmentId(row["id"]) for row in rows}
+
+
+async def attach(connection: Connection, messages: Sequence[Message]) -> None:
+    """Give messages that were just inserted their attachments."""
+    placed = [(attachment.id, message) for message in messages for attachment in message.attachments]
+    await connection.execute(
+        "UPDATE attachments a SET conversation_id = k.conversation_id, seq = k.seq"
+        " FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k (id, conversation_id, seq) WHERE a.id = k.id",
+        [attachment_id for attachment_id, _ in placed],
+        [message.conversation_id for _, message in placed],
+        [message.seq for _, message in placed],
+    )
+    await connection.execute(
+        "UPDATE messages m SET attachments = k.attachments"
+        " FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) AS k (conversation_id, seq, attachments)"
+        " WHERE m.conversation_id = k.conversation_id AND m.seq = k.seq",
+        [message.conversation_id for message in messages],
+        [message.seq for message in messages],
+        [attachment_bytes(message.attachments) for message in messages],
+    )
+
+
+async def release_attachments(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:
+    """Forget the attachments of the messages at these places, whose content goes, and queue their objects for deletion.
+
+    The objects of what was reported stay: they are evidence, and the moderators' to delete.
+    """
+    await connection.execute(
+        "WITH gone AS (DELETE FROM attachments a USING unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"
+        " WHERE a.conversation_id = k.conversation_id AND a.seq = k.seq"
+        " RETURNING a.id, a.conversation_id, a.seq, a.put_until)"
+        " INSERT INTO doomed_objects (object_key, put_until) SELECT $3 || id, put_until FROM gone"
+        " WHERE NOT EXISTS (SELECT FROM report_messages r JOIN reports ON reports.id = r.report_id"
+        " WHERE reports.conversation_id = gone.conversation_id AND gone.id::text = ANY(r.attachment_ids))"
+        " ON CONFLICT DO NOTHING",
+        [conversation_id for conversation_id, _ in places],
+        [seq for _, seq in places],
+        UPLOADS_PREFIX,
+    )

@@ -1,0 +1,86 @@
+"""What is told of conversations: their events, fanned out to people."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from parley.messaging.v1 import events_pb2, messages_pb2
+
+from services.messaging.kernel.model import ConversationId, Recipient
+from services.messaging.kernel.ports import ConversationReader
+from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+from services.messaging.wire.contents import kind_in
+from services.messaging.wire.deliveries import deliveries
+from services.messaging.wire.events import read_event, withheld_event
+from services.runtime.kafka.bus import Incoming, Publisher, trace_headers
+
+
+class FanOut:
+    """messaging.events.v1 → delivery.v1: one delivery for each member of the conversation.
+
+    Order per conversation and member is kept. A repeated event gives repeated deliveries, which devices drop by seq.
+    """
+
+    def __init__(
+        self, conversations: ConversationReader, publisher: Publisher, request_messages: int = REQUEST_MESSAGES
+    ) -> None:
+        self._conversations = conversations
+        self._publisher = publisher
+        # Of a group, told to who has not let it in.
+        self._request_messages = request_messages
+
+    async def handle(self, records: Sequence[Incoming]) -> None:
+        """Fan a batch out; returns when the broker has all of it.
+
+        Errors: PoisonRecord, StoreUnavailable, BusUnavailable.
+        """
+        events = [(record, read_event(record)) for record in records]
+        # Of the others the relay has told by itself.
+        open_events = [(record, event) for record, event in events if not event.direct_user_ids]
+        if not open_events:
+            return
+        ids = {ConversationId(UUID(event.conversation_id)) for _, event in open_events}
+        recipients = await self._conversations.recipients_of(ids)
+        told = []
+        for record, event in open_events:
+            members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
+            headers = trace_headers(record.trace)
+            waiting = {member.user_id for member in members if member.request is Request.PENDING}
+            receivers = _receivers(event, members, self._request_messages)
+            told += deliveries(event, [user for user in receivers if user not in waiting], headers)
+            if waiting:
+                told += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
+        await self._publisher.publish(told)
+
+
+def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient], request_messages: int) -> list[str]:
+    """Who is told: of a message, the members who may see it; of a change of members, also those who are out. Nobody is
+    told of what was declined."""
+    members = [member for member in members if member.request is not Request.DECLINED]
+    match event.WhichOneof("event"):
+        case "message_sent" | "message_changed":
+            message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
+            most = request_messages if event.HasField("message_sent") else 0
+            return [member.user_id for member in members if _is_told(member, message, most)]
+        case "conversation_changed":
+            still_in = [member.user_id for member in members]
+            return [*still_in, *(user for user in event.conversation_changed.removed_user_ids if user not in still_in)]
+        case "pair_closed":
+            # For other services.
+            return []
+        case _:
+            return [member.user_id for member in members]
+
+
+def _is_told(member: Recipient, message: messages_pb2.Message, request_messages: int) -> bool:
+    """Whether a member hears of a message live. With whom the group waits, of so many after the line that added them,
+    and of what is left of one when nothing is: the rest is there when they look."""
+    if message.seq <= member.visible_after_seq:
+        return False
+    if member.request is Request.NONE or _is_gone(message):
+        return True
+    return request_messages > 0 and message.seq <= member.visible_after_seq + 1 + request_messages
+
+
+def _is_gone(message: messages_pb2.Message) -> bool:
+    kind = kind_in(message)
+    return kind is not None and kind.is_gone

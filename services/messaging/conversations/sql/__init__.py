@@ -1,0 +1,1 @@
+"""PostgreSQL: conversations, their members, and how each person keeps them."""

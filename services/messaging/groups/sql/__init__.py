@@ -1,0 +1,1 @@
+"""PostgreSQL: groups, invites and bans."""

@@ -1,0 +1,31 @@
+"""What a person may see of a conversation, and whether they may act in it."""
+
+from services.messaging.kernel.errors import MessageNotFound, NotAllowed, RequestPending
+from services.messaging.kernel.model import Conversation, Message, UserId
+from services.messaging.kernel.request import Request
+
+
+def find_visible(conversation: Conversation, user: UserId, message: Message | None) -> Message:
+    """The message, if the user may see it. Raises MessageNotFound."""
+    member = conversation.member(user)
+    if message is None or member is None or message.seq <= member.visible_after_seq:
+        raise MessageNotFound
+    return message
+
+
+def require_open(conversation: Conversation, user: UserId) -> None:
+    """Raises NotAllowed where a block stands, and to who has not let the conversation in: only writing does that.
+
+    Raises RequestPending where nobody else has let it in: until then there are a few plain texts, and nothing beside.
+    """
+    member = conversation.member(user)
+    if conversation.blocked or (member and member.request is not Request.NONE):
+        raise NotAllowed
+    if conversation.is_asking(user):
+        raise RequestPending
+
+
+def is_waiting(conversation: Conversation, user_id: UserId) -> bool:
+    """Whether this person has not let the conversation in."""
+    member = conversation.member(user_id)
+    return member is not None and member.request is not Request.NONE

@@ -1,0 +1,269 @@
+"""What a message can hold: one class and one row of KINDS for each kind.
+
+Everything that treats kinds differently reads the row: unread counts, reactions, unsending, vanishing, search, reports,
+what is shown in Requests, the size of answers, and the erasing of accounts. How a kind is stored and told is its row in
+wire/contents.py, and in wire/storage.py.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.ids import AttachmentId, UserId
+from services.messaging.kernel.role import Role
+
+# Bytes of an answer that a part of a message takes beside its text.
+PART_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a message holds; each kind is a frozen class of its own."""
+
+
+ContentT = TypeVar("ContentT", bound=Content)
+
+
+@dataclass(frozen=True)
+class ContentKind(Generic[ContentT]):
+    """What is true of a kind of content. What a row leaves out, the kind does not have."""
+
+    # In messages.kind and in metrics.
+    name: str
+    content: type[ContentT]
+    # A person said it: it counts as unread, can be reacted to, vanishes, and is erased with the sender's account.
+    is_said: bool = False
+    # Parley writes it down for its sender, whoever left or blocked whom meanwhile.
+    is_record: bool = False
+    # Nothing is left of what was said. It is told to whoever may have heard of the message before.
+    is_gone: bool = False
+    can_be_unsent: bool = False
+    # What the search finds and a report copies.
+    text: Callable[[ContentT], str] | None = None
+    # As it is shown where the conversation was not let in; None: as it is.
+    withhold: Callable[[ContentT], ContentT] | None = None
+    # Bytes of an answer, near enough.
+    weight: Callable[[ContentT], int] | None = None
+    # Without a person whose account is deleted; None: it names nobody, or keeps whom it names.
+    without: Callable[[ContentT, UserId], ContentT] | None = None
+    # As a device may send it. Raises InvalidField. None: it comes in another way than by Messaging.send.
+    check: Callable[[ContentT], ContentT] | None = None
+    # The files that it is made of; a message of another kind that is sent so has none.
+    files: Callable[[ContentT], Sequence[AttachmentId]] | None = None
+    # How their media types begin.
+    file_type: str = ""
+
+
+# Texts.
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A member's name in a text; offset and length in code points."""
+
+    offset: int
+    length: int
+    user_id: UserId
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address in a text; offset and length in code points."""
+
+    offset: int
+    length: int
+    url: str
+
+
+Entity = Mention | Link
+
+
+@dataclass(frozen=True)
+class Text(Content):
+    text: str
+    entities: tuple[Entity, ...] = ()
+
+
+def _weigh_text(content: Text) -> int:
+    return len(content.text.encode()) + sum(PART_BYTES + len(str(each)) for each in content.entities)
+
+
+TEXT = ContentKind(
+    "text",
+    Text,
+    is_said=True,
+    can_be_unsent=True,
+    text=lambda content: content.text,
+    # Without links and mentions. An account that is deleted stays mentioned: these are another's words.
+    withhold=lambda content: Text(content.text),
+    weight=_weigh_text,
+)
+
+
+# Voice messages.
+
+LEAST_VOICE, MOST_VOICE = timedelta(milliseconds=100), timedelta(minutes=15)
+# Bytes. Higher: a finer picture of the sound, and bigger messages and events.
+MAX_WAVEFORM = 128
+
+
+@dataclass(frozen=True)
+class Voice(Content):
+    """A sound that somebody spoke. `waveform`: its loudness in equal parts of its length, a byte each; may be empty."""
+
+    # None where it is withheld.
+    attachment_id: AttachmentId | None
+    length: timedelta
+    waveform: bytes = b""
+
+
+def _check_voice(content: Voice) -> Voice:
+    if content.attachment_id is None:
+        raise InvalidField("voice.attachment_id", "is not set")
+    if not LEAST_VOICE <= content.length <= MOST_VOICE:
+        raise InvalidField("voice.length", "must be 0.1 s to 15 min")
+    if len(content.waveform) > MAX_WAVEFORM:
+        raise InvalidField("voice.waveform", f"has {len(content.waveform)} bytes; at most {MAX_WAVEFORM} are allowed")
+    return content
+
+
+VOICE = ContentKind(
+    "voice",
+    Voice,
+    is_said=True,
+    can_be_unsent=True,
+    # Nothing to fetch or to draw.
+    withhold=lambda content: Voice(None, content.length),
+    weight=lambda content: PART_BYTES + len(content.waveform),
+    check=_check_voice,
+    files=lambda content: [content.attachment_id] if content.attachment_id else [],
+    file_type="audio/",
+)
+
+
+# Calls.
+
+
+class CallOutcome(Enum):
+    COMPLETED = "completed"
+    MISSED = "missed"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    BUSY = "busy"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class CallRecord(Content):
+    call_id: UUID
+    video: bool
+    outcome: CallOutcome
+    length: timedelta
+    # Who was in it, the caller first.
+    participants: tuple[UserId, ...] = ()
+
+
+def _call_without(content: CallRecord, user_id: UserId) -> CallRecord:
+    return replace(content, participants=tuple(person for person in content.participants if person != user_id))
+
+
+CALL = ContentKind(
+    "call",
+    CallRecord,
+    is_said=True,
+    is_record=True,
+    weight=lambda content: sum(PART_BYTES + len(person) for person in content.participants),
+    without=_call_without,
+)
+
+
+# Lines about a group.
+
+
+class LineKind(Enum):
+    """What a line about the group tells."""
+
+    CREATED = "created"
+    ADDED = "added"
+    REMOVED = "removed"
+    LEFT = "left"
+    JOINED = "joined"
+    RENAMED = "renamed"
+    ROLE_CHANGED = "role_changed"
+    VANISHING_CHANGED = "vanishing_changed"
+
+
+@dataclass(frozen=True)
+class Line(Content):
+    """A line about the group; the sender of the message is who did it."""
+
+    kind: LineKind
+    user_ids: tuple[UserId, ...] = ()
+    title: str = ""
+    role: Role | None = None
+    vanish_after: timedelta = timedelta(0)
+
+
+# A group's history keeps who came and went, also when an account is deleted.
+LINE = ContentKind(
+    "line",
+    Line,
+    weight=lambda content: len(content.title.encode()) + sum(PART_BYTES + len(person) for person in content.user_ids),
+)
+
+
+# What is left of a message.
+
+
+@dataclass(frozen=True)
+class Unsent(Content):
+    """The sender took it back; nothing of it is kept."""
+
+
+@dataclass(frozen=True)
+class Expired(Content):
+    """Its time was over, or its sender's account was deleted; nothing of it is kept."""
+
+
+UNSENT = ContentKind("unsent", Unsent, is_gone=True)
+EXPIRED = ContentKind("expired", Expired, is_gone=True)
+
+
+KINDS: dict[type[Content], ContentKind[Any]] = {
+    kind.content: kind for kind in (TEXT, VOICE, CALL, LINE, UNSENT, EXPIRED)
+}
+
+
+def kind_of(content: Content) -> ContentKind[Any]:
+    """The row of a content's kind."""
+    return KINDS[type(content)]
+
+
+def text_of(content: Content) -> str:
+    """What the search finds of it; empty for none."""
+    kind = kind_of(content)
+    return kind.text(content) if kind.text else ""
+
+
+def withheld(content: ContentT) -> ContentT:
+    """What is shown of it where the conversation was not let in."""
+    kind = kind_of(content)
+    shown: ContentT = kind.withhold(content) if kind.withhold else content
+    return shown
+
+
+def weight_of(content: Content) -> int:
+    """Bytes of an answer."""
+    kind = kind_of(content)
+    return kind.weight(content) if kind.weight else 0
+
+
+def without(content: ContentT, user_id: UserId) -> ContentT:
+    """What stays of it when this person's account is deleted, who is not its sender."""
+    kind = kind_of(content)
+    left: ContentT = kind.without(content, user_id) if kind.without else content
+    return left

@@ -1,0 +1,36 @@
+"""What is left of messages whose time is over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from services.messaging.kernel.content import Expired, kind_of
+from services.messaging.kernel.model import ConversationId, Message
+
+
+def is_due(message: Message, now: datetime) -> bool:
+    """Whether its time is over and it still says something."""
+    is_over = message.expires_at is not None and message.expires_at <= now
+    return is_over and kind_of(message.content).is_said
+
+
+def as_of(message: Message, now: datetime) -> Message:
+    """The message as it may be shown: nothing of one whose time is over, whether or not the sweeper was there."""
+    return tombstone(message) if is_due(message, now) else message
+
+
+def expire(messages: Sequence[Message], revisions: Mapping[ConversationId, int]) -> list[Message]:
+    """The tombstones of messages, in order; each takes the next revision of its conversation after those given."""
+    last = dict(revisions)
+    expired = []
+    for message in messages:
+        last[message.conversation_id] += 1
+        expired.append(replace(tombstone(message), revision=last[message.conversation_id]))
+    return expired
+
+
+def tombstone(message: Message) -> Message:
+    """The message without anything of what it said."""
+    return replace(
+        message, content=Expired(), reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=()
+    )

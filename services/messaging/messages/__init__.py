@@ -1,0 +1,1 @@
+"""Messages: sending, changing and reading them."""

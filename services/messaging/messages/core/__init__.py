@@ -1,0 +1,1 @@
+"""How messages get their numbers, and what may happen to them afterwards."""

@@ -1,0 +1,137 @@
+"""What may happen to a message after it was sent: edits, reactions, and taking it back."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from services.messaging.kernel import checks
+from services.messaging.kernel.content import Text, Unsent, kind_of
+from services.messaging.kernel.emojis import bare, qualified
+from services.messaging.kernel.errors import (
+    EditTooLate,
+    NotEditable,
+    NotTheSender,
+    TooManyEdits,
+    TooManyReactions,
+)
+from services.messaging.kernel.model import Edit, Message, Reaction, UserId
+
+
+@dataclass(frozen=True)
+class ChangePolicy:
+    """Limits of changes."""
+
+    # Higher: what was read can become something else later. Lower: slips stay.
+    edit_window: timedelta = timedelta(minutes=15)
+    max_edits: int = 5
+    # Different emojis on one message. Higher: bigger messages and events.
+    max_emojis: int = 20
+
+
+@dataclass(frozen=True)
+class ReactionChange:
+    """One person's emoji put on, or taken away."""
+
+    user_id: UserId
+    emoji: str
+    present: bool
+
+
+@dataclass(frozen=True)
+class MessageChange:
+    """The message after the change, without its new revision, and what is to be written beside it."""
+
+    after: Message
+    edit: Edit | None = None
+    reaction: ReactionChange | None = None
+
+
+def edit(message: Message, user: UserId, text: Text, now: datetime, policy: ChangePolicy) -> MessageChange | None:
+    """Replace the text; the former one is kept. None when it is the same already."""
+    _require_sender(message, user)
+    if not isinstance(message.content, Text):
+        raise NotEditable("only texts can be edited")
+    if message.content == text:
+        return None
+    if now - message.sent_at > policy.edit_window:
+        raise EditTooLate(f"a message can be edited for {int(policy.edit_window.total_seconds())} s")
+    if message.edit_count >= policy.max_edits:
+        raise TooManyEdits(f"a message can be edited {policy.max_edits} times")
+    former = Edit(message.content, message.edited_at or message.sent_at)
+    after = replace(message, content=text, edited_at=now, edit_count=message.edit_count + 1)
+    return MessageChange(after, edit=former)
+
+
+def unsend(message: Message, user: UserId) -> MessageChange | None:
+    """Take it back for everyone: its place stays, nothing of its content does. None when it is unsent already."""
+    _require_sender(message, user)
+    if isinstance(message.content, Unsent):
+        return None
+    if not kind_of(message.content).can_be_unsent:
+        raise NotEditable("only what a person wrote can be unsent")
+    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
+    return MessageChange(replace(bare, content=Unsent()))
+
+
+def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, present: bool) -> MessageChange | None:
+    """Put a reaction on or take it away. None when it stands so already. `emoji` is checked."""
+    if not can_be_reacted_to(message):
+        raise NotEditable("there is nothing to react to")
+    standing = _find_reaction(message, emoji)
+    spelling = standing.emoji if standing else emoji
+    users = standing.user_ids if standing else ()
+    if (user in users) is present:
+        return None
+    if present and not users and len(message.reactions) >= policy.max_emojis:
+        raise TooManyReactions(f"a message has at most {policy.max_emojis} different reactions")
+    change = ReactionChange(user, spelling, present)
+    return MessageChange(replace(message, reactions=apply_reaction(message.reactions, change)), reaction=change)
+
+
+def can_be_reacted_to(message: Message) -> bool:
+    """Whether it says something, and a person said it."""
+    return kind_of(message.content).is_said
+
+
+def has_reacted(message: Message, user: UserId, emoji: str) -> bool:
+    """Whether the user's emoji, in whatever spelling, is on the message."""
+    standing = _find_reaction(message, emoji)
+    return standing is not None and user in standing.user_ids
+
+
+def check_reaction(message: Message, emoji: str, *, present: bool) -> str:
+    """The emoji as it is kept. Raises InvalidField for what is no emoji.
+
+    What was taken as one before, and stands on the message, can still be taken away.
+    """
+    standing = None if present else _find_reaction(message, emoji)
+    return standing.emoji if standing else checks.check_emoji(emoji)
+
+
+def apply_reaction(reactions: tuple[Reaction, ...], change: ReactionChange) -> tuple[Reaction, ...]:
+    """The reactions afterwards: by emoji, and for each the people in the order of their reactions."""
+    grouped = {reaction.emoji: reaction.user_ids for reaction in reactions}
+    others = tuple(user for user in grouped.get(change.emoji, ()) if user != change.user_id)
+    grouped[change.emoji] = (*others, change.user_id) if change.present else others
+    return tuple(Reaction(emoji, users) for emoji, users in sorted(grouped.items()) if users)
+
+
+def gather_reactions(put: Iterable[tuple[str, UserId]]) -> tuple[Reaction, ...]:
+    """The reactions of a message from (emoji, user) in the order in which they were put: spellings of one are one."""
+    grouped: dict[str, dict[UserId, None]] = {}
+    spellings: dict[str, str] = {}
+    for emoji, user in put:
+        spellings.setdefault(bare(emoji), qualified(emoji) or emoji)
+        grouped.setdefault(bare(emoji), {})[user] = None
+    return tuple(
+        Reaction(spelling, tuple(grouped[key])) for key, spelling in sorted(spellings.items(), key=lambda kept: kept[1])
+    )
+
+
+def _find_reaction(message: Message, emoji: str) -> Reaction | None:
+    return next((reaction for reaction in message.reactions if bare(reaction.emoji) == bare(emoji)), None)
+
+
+def _require_sender(message: Message, user: UserId) -> None:
+    if message.sender_id != user:
+        raise NotTheSender("only the sender may do this")

@@ -1,0 +1,153 @@
+"""How messages get their numbers: each takes the next one of its conversation, once."""
+
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from services.messaging.kernel.content import kind_of, withheld
+from services.messaging.kernel.errors import (
+    AttachmentNotFound,
+    ConversationNotFound,
+    InvalidField,
+    MessagingError,
+    NotAllowed,
+    RequestPending,
+    RequestPendingLimit,
+)
+from services.messaging.kernel.model import (
+    AttachmentId,
+    ConversationId,
+    Draft,
+    DraftKey,
+    Message,
+    UserId,
+)
+from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+
+
+@dataclass(frozen=True)
+class ConversationStates:
+    """What is known of the conversations of a batch: those that exist."""
+
+    last_seqs: Mapping[ConversationId, int]
+    # The senders who are in them, and whether they let them in.
+    senders: Mapping[tuple[ConversationId, UserId], Request]
+    blocked: Collection[ConversationId] = ()
+    # Where messages vanish, and after what time.
+    vanish_after: Mapping[ConversationId, timedelta] = field(default_factory=dict)
+    # Rises when anything of the above but the counter changes.
+    facts: Mapping[ConversationId, int] = field(default_factory=dict)
+    # Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up.
+    people: Mapping[ConversationId, Sequence[UserId]] = field(default_factory=dict)
+    # Of the uploads that the drafts name, those that are in no message yet: each goes into one.
+    unused: AbstractSet[AttachmentId] = frozenset()
+    # Senders whose conversation nobody else has let in (yet): what they may write changes when that changes.
+    unheard: AbstractSet[tuple[ConversationId, UserId]] = frozenset()
+    # Those of them with whom somebody's request waits, or was declined, and how much they have written there so far,
+    # whatever became of it.
+    asking: Mapping[tuple[ConversationId, UserId], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sequenced:
+    """What becomes of a batch of drafts: an outcome for each, in order, and the messages to insert."""
+
+    outcomes: list[Message | MessagingError] = field(default_factory=list)
+    inserted: list[Message] = field(default_factory=list)
+    last_seqs: dict[ConversationId, int] = field(default_factory=dict)
+    # Whose request it was that they wrote in: writing lets a conversation in.
+    accepted: dict[tuple[ConversationId, UserId], None] = field(default_factory=dict)
+
+
+def sequence_drafts(
+    drafts: Sequence[Draft],
+    states: ConversationStates,
+    stored: Mapping[DraftKey, Message],
+    request_messages: int = REQUEST_MESSAGES,
+) -> Sequenced:
+    """Give each draft the next seq of its conversation, so that sequences have no gaps.
+
+    `stored` holds the earlier results of the same keys. A repeated key, earlier or within the batch, gets the first
+    result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
+    that took place is written whoever left or blocked whom meanwhile. Where nobody else has let the conversation in, a
+    sender gets `request_messages` in, plain: without files, links and mentions.
+    """
+    sequenced = Sequenced(last_seqs=dict(states.last_seqs))
+    known = dict(stored)
+    unused = set(states.unused)
+    asking = dict(states.asking)
+    for draft in drafts:
+        sender = (draft.conversation_id, draft.sender_id)
+        is_record = kind_of(draft.content).is_record
+        if draft.conversation_id not in sequenced.last_seqs:
+            sequenced.outcomes.append(ConversationNotFound())
+        elif draft.key in known:
+            sequenced.outcomes.append(first_result(known[draft.key], is_member=sender in states.senders))
+        elif refusal := (None if is_record else _refuse_person(draft, states, asking.get(sender), request_messages)):
+            sequenced.outcomes.append(refusal)
+        elif draft.reply_to_seq > sequenced.last_seqs[draft.conversation_id]:
+            sequenced.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
+        elif not unused.issuperset(attachment.id for attachment in draft.attachments):
+            sequenced.outcomes.append(AttachmentNotFound())
+        else:
+            seq = sequenced.last_seqs[draft.conversation_id] + 1
+            message = _at(draft, seq, states.vanish_after.get(draft.conversation_id))
+            if sender in asking:
+                message = replace(message, content=withheld(message.content))
+                asking[sender] += not is_record
+            sequenced.last_seqs[draft.conversation_id] = message.seq
+            known[draft.key] = message
+            unused.difference_update(attachment.id for attachment in draft.attachments)
+            sequenced.inserted.append(message)
+            if not is_record and states.senders[sender] is not Request.NONE:
+                sequenced.accepted[sender] = None
+                # To the others, somebody else has let it in by this.
+                asking = {other: count for other, count in asking.items() if other[0] != sender[0] or other == sender}
+            sequenced.outcomes.append(message)
+    return sequenced
+
+
+def _refuse_person(
+    draft: Draft, states: ConversationStates, written: int | None, request_messages: int
+) -> MessagingError | None:
+    """Why what a person writes is not taken. `written`: how much before, where nobody else has let it in."""
+    if (draft.conversation_id, draft.sender_id) not in states.senders:
+        return ConversationNotFound()
+    if draft.conversation_id in states.blocked:
+        return NotAllowed()
+    if written is None:
+        return None
+    if draft.attachments:
+        return RequestPending()
+    return RequestPendingLimit(request_messages) if written >= request_messages else None
+
+
+def first_result(message: Message, *, is_member: bool) -> Message:
+    """What the retry of a send gets. To who is out it is what they wrote, without what others did with it since."""
+    return message if is_member else replace(message, reactions=())
+
+
+def recipients(states: ConversationStates, sequenced: Sequenced) -> Mapping[ConversationId, Sequence[UserId]]:
+    """Whom the news are for: `people`, with those who wrote in what they had declined: they hear of it again, from
+    their message on."""
+    people = dict(states.people)
+    for conversation_id, user_id in sequenced.accepted:
+        if people[conversation_id] and user_id not in people[conversation_id]:
+            people[conversation_id] = [*people[conversation_id], user_id]
+    return people
+
+
+def _at(draft: Draft, seq: int, vanish_after: timedelta | None) -> Message:
+    return Message(
+        id=draft.message_id,
+        conversation_id=draft.conversation_id,
+        seq=seq,
+        sender_id=draft.sender_id,
+        client_message_id=draft.client_message_id,
+        sent_at=draft.sent_at,
+        content=draft.content,
+        reply_to_seq=draft.reply_to_seq,
+        expires_at=draft.sent_at + vanish_after if vanish_after else None,
+        attachments=draft.attachments,
+    )

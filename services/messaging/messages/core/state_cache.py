@@ -1,0 +1,80 @@
+"""What a replica remembers of conversations between sends, so that most sends need to ask nothing."""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.messaging.kernel.model import ConversationId, Draft, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.messages.core.sequencing import ConversationStates
+
+# Conversations that are remembered. Higher: more memory (about 1 KB each). Lower: less busy ones are asked for again.
+CAPACITY = 20_000
+
+
+@dataclass(frozen=True)
+class CachedState:
+    """A conversation in which these people may write, as of `facts` and `last_seq`."""
+
+    last_seq: int
+    facts: int
+    people: Sequence[UserId]
+    senders: frozenset[UserId]
+    vanish_after: timedelta | None
+
+
+class StateCache:
+    """Bounded; the least recently used goes first. What it gives may be out of date: the store compares."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._known: OrderedDict[ConversationId, CachedState] = OrderedDict()
+
+    def certain(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The drafts that will not be refused, as far as is known; those of one conversation all or none."""
+        doubtful = {draft.conversation_id for draft in drafts if not self._is_certain(draft)}
+        return [draft for draft in drafts if draft.conversation_id not in doubtful]
+
+    def states_of(self, drafts: Sequence[Draft]) -> ConversationStates:
+        """What is known of the conversations of certain drafts."""
+        known = {draft.conversation_id: self._known[draft.conversation_id] for draft in drafts}
+        return ConversationStates(
+            last_seqs={id_: state.last_seq for id_, state in known.items()},
+            senders={(id_, user_id): Request.NONE for id_, state in known.items() for user_id in state.senders},
+            facts={id_: state.facts for id_, state in known.items()},
+            people={id_: state.people for id_, state in known.items()},
+            vanish_after={id_: state.vanish_after for id_, state in known.items() if state.vanish_after},
+        )
+
+    def learn(self, states: ConversationStates, last_seqs: Mapping[ConversationId, int]) -> None:
+        """Remember what was read, or held, and where the counters stand since."""
+        senders: dict[ConversationId, set[UserId]] = defaultdict(set)
+        for (conversation_id, user_id), request in states.senders.items():
+            # Of whom nobody else has let in, nothing is remembered: how much they wrote counts.
+            if request is Request.NONE and (conversation_id, user_id) not in states.unheard:
+                senders[conversation_id].add(user_id)
+        for conversation_id, last_seq in last_seqs.items():
+            before = self._known.pop(conversation_id, None)
+            if conversation_id in states.blocked:
+                continue
+            facts = states.facts[conversation_id]
+            same = before.senders if before and before.facts == facts else frozenset()
+            people = states.people[conversation_id]
+            vanish_after = states.vanish_after.get(conversation_id)
+            writers = same | senders[conversation_id]
+            self._known[conversation_id] = CachedState(last_seq, facts, people, writers, vanish_after)
+        while len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+
+    def forget(self, conversation_ids: Collection[ConversationId]) -> None:
+        """What was remembered of these did not hold."""
+        for conversation_id in conversation_ids:
+            self._known.pop(conversation_id, None)
+
+    def _is_certain(self, draft: Draft) -> bool:
+        state = self._known.get(draft.conversation_id)
+        if state is None or draft.attachments:
+            # Files are taken under the conversation's lock.
+            return False
+        return draft.sender_id in state.senders and draft.reply_to_seq <= state.last_seq

@@ -1,0 +1,322 @@
+"""Messages, as use-cases: sending, changing and reading them."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+
+from services.messaging import metrics
+from services.messaging.conversations.service import readable
+from services.messaging.kernel import checks, model
+from services.messaging.kernel.access import find_visible, is_waiting, require_open
+from services.messaging.kernel.content import CallRecord, Content, Mention, Text, kind_of, withheld
+from services.messaging.kernel.errors import (
+    AttachmentNotFound,
+    InvalidField,
+    MessageNotFound,
+    MessagingError,
+    SendRate,
+)
+from services.messaging.kernel.expiry import as_of
+from services.messaging.kernel.model import (
+    Attachment,
+    Conversation,
+    ConversationId,
+    Draft,
+    DraftKey,
+    Edit,
+    Message,
+    MessageId,
+    UserId,
+    require_member,
+)
+from services.messaging.kernel.ports import ConversationReader
+from services.messaging.kernel.weighing import MAX_ANSWER_BYTES, fitting, weigh_message
+from services.messaging.kernel.withholding import shown
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy, MessageChange
+from services.messaging.messages.ports import MessageStore, Uploads
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.rates import SendRates
+from services.runtime.clock import Clock
+from services.runtime.ids import NewId
+from services.runtime.observability import tracing
+
+# Decides on a message that the caller may see.
+DecideVisible = Callable[[Message], MessageChange | None]
+# What a person says in a conversation, checked. Raises MessagingError.
+CheckSaid = Callable[[ConversationId], Awaitable[Content]]
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """A text as its sender wants it."""
+
+    client_message_id: str
+    text: Text
+    reply_to_seq: int = 0
+    attachment_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class SendRequest:
+    """What a person says, of a kind whose row checks it."""
+
+    client_message_id: str
+    content: Content
+    reply_to_seq: int = 0
+    attachment_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class MessageLimits:
+    """What is configured."""
+
+    text_chars: int = 10_000
+    changes: ChangePolicy = field(default_factory=ChangePolicy)
+
+
+class Messages:
+    """`user_id` is always the authenticated caller."""
+
+    def __init__(
+        self,
+        store: MessageStore,
+        conversations: ConversationReader,
+        sends: GroupCommit,
+        rates: SendRates,
+        clock: Clock,
+        new_id: NewId,
+        limits: MessageLimits,
+        uploads: Uploads | None = None,
+    ) -> None:
+        self._store = store
+        self._conversations = conversations
+        self._sends = sends
+        self._rates = rates
+        self._clock = clock
+        self._new_id = new_id
+        self._limits = limits
+        # Without it messages take no files.
+        self._uploads = uploads
+
+    async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
+        """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAllowed,
+        RequestPending, RequestPendingLimit, Overloaded, SendRate, and with attachments AttachmentNotFound,
+        AttachmentNotUploaded, ObjectsUnavailable.
+
+        The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
+        """
+        may_be_empty = bool(request.attachment_ids)
+        return await self._say(
+            user_id,
+            conversation_id,
+            request,
+            lambda target: self._checked_text(user_id, target, request.text, may_be_empty=may_be_empty),
+        )
+
+    async def send(self, user_id: UserId, conversation_id: str, request: SendRequest) -> Message:
+        """Store what a person says that is no text. Idempotent and with errors as for send_text."""
+
+        async def checked(_: ConversationId) -> Content:
+            return checks.check_content(request.content, request.attachment_ids)
+
+        return await self._say(user_id, conversation_id, request, checked)
+
+    async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
+        """Put an ended call into its conversation. Idempotent by the call's id. Errors as for send_text."""
+        return await self._send(conversation_id, caller, model.CALL_KEY_PREFIX + str(record.call_id), record, 0)
+
+    async def edit_message(self, user_id: UserId, conversation_id: str, seq: int, text: Text) -> Message:
+        """Replace one's own text. Errors: InvalidField, ConversationNotFound, MessageNotFound, NotTheSender,
+        NotAllowed, NotEditable, EditTooLate, TooManyEdits, SendRate."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        try:
+            checked = await self._checked_text(user_id, target, text)
+            self._rates.take(user_id, self._clock.monotonic())
+        except MessagingError as refusal:
+            return await self._done_before(user_id, refusal, self._standing_text(user_id, target, seq, text))
+        now, policy = self._clock.now(), self._limits.changes
+        return await self._change_message(
+            user_id,
+            conversation_id,
+            seq,
+            lambda message: changes.edit(message, user_id, checked, now, policy),
+            is_said=True,
+        )
+
+    async def unsend_message(self, user_id: UserId, conversation_id: str, seq: int) -> Message:
+        """Take one's own message back. Idempotent. Errors: InvalidField, ConversationNotFound, MessageNotFound,
+        NotTheSender, NotEditable."""
+        return await self._change_message(
+            user_id, conversation_id, seq, lambda message: changes.unsend(message, user_id)
+        )
+
+    async def set_reaction(
+        self, user_id: UserId, conversation_id: str, seq: int, emoji: str, *, present: bool
+    ) -> Message:
+        """Put a reaction on or take it away. Idempotent. Errors: InvalidField, ConversationNotFound,
+        MessageNotFound, NotAllowed, NotEditable, TooManyReactions, SendRate."""
+        if present:
+            checks.check_emoji(emoji)
+        policy = self._limits.changes
+        try:
+            self._rates.take(user_id, self._clock.monotonic())
+        except SendRate as refusal:
+            standing = self._standing_reaction(user_id, conversation_id, seq, emoji, present=present)
+            return await self._done_before(user_id, refusal, standing)
+        return await self._change_message(
+            user_id,
+            conversation_id,
+            seq,
+            lambda message: changes.react(
+                message, user_id, changes.check_reaction(message, emoji, present=present), policy, present=present
+            ),
+            is_said=True,
+        )
+
+    async def list_edits(self, user_id: UserId, conversation_id: str, seq: int) -> Sequence[Edit]:
+        """The former texts, the oldest first. Errors: InvalidField, ConversationNotFound, MessageNotFound."""
+        conversation = await readable(self._conversations, user_id, conversation_id)
+        found = await self._store.find_message(conversation.id, checks.check_seq("seq", seq))
+        message = as_of(find_visible(conversation, user_id, found), self._clock.now())
+        if not message.edit_count:
+            return []
+        edits = await self._store.list_edits(conversation.id, seq)
+        return (
+            [replace(edit, text=withheld(edit.text)) for edit in edits] if is_waiting(conversation, user_id) else edits
+        )
+
+    async def list_messages(
+        self, user_id: UserId, conversation_id: str, before_seq: int, page_size: int
+    ) -> tuple[Sequence[Message], bool]:
+        """A page, descending, and whether there is more. Errors: InvalidField, ConversationNotFound."""
+        limit = checks.check_range("page_size", page_size, 50, 200)
+        before = checks.check_seq("before_seq", before_seq) or None
+        conversation = await readable(self._conversations, user_id, conversation_id)
+        member = conversation.member(user_id)
+        visible_after = member.visible_after_seq if member else 0
+        messages = await self._store.list_messages(conversation.id, visible_after, before, limit + 1)
+        fits = fitting([weigh_message(message) for message in messages[:limit]], MAX_ANSWER_BYTES)
+        page = shown(messages[:fits], self._clock.now(), is_withheld=is_waiting(conversation, user_id))
+        return page, len(messages) > fits
+
+    async def _take(self, key: DraftKey, attachment_ids: Sequence[str]) -> tuple[Attachment, ...]:
+        if not attachment_ids:
+            return ()
+        if self._uploads is None:
+            raise AttachmentNotFound
+        return await self._uploads.take(key, attachment_ids)
+
+    async def _checked_text(
+        self, user_id: UserId, conversation_id: ConversationId, text: Text, *, may_be_empty: bool = False
+    ) -> Text:
+        checks.check_text(text.text, self._limits.text_chars, may_be_empty=may_be_empty)
+        checked = checks.check_entities(text.text, text.entities)
+        mentioned = {entity.user_id for entity in checked.entities if isinstance(entity, Mention)}
+        if mentioned:
+            recipients = (await self._conversations.recipients_of([conversation_id])).get(conversation_id, ())
+            members = {recipient.user_id for recipient in recipients}
+            # To a stranger it is refused below, for one and the same reason whoever is in the conversation.
+            if user_id in members and not mentioned <= members:
+                raise InvalidField("text.entities.mention_user_id", "is not a member of the conversation")
+        return checked
+
+    async def _say(
+        self, user_id: UserId, conversation_id: str, request: TextRequest | SendRequest, check: CheckSaid
+    ) -> Message:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        client_id = checks.check_client_id("client_message_id", request.client_message_id)
+        key = DraftKey(target, user_id, client_id)
+        try:
+            reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
+            content = await check(target)
+            self._rates.take(user_id, self._clock.monotonic())
+            attachments = await self._take(key, request.attachment_ids)
+            checks.check_files(content, attachments)
+        except MessagingError as refusal:
+            return await self._done_before(user_id, refusal, self._store.find_sent(key))
+        return await self._send(target, user_id, client_id, content, reply_to, attachments)
+
+    async def _send(
+        self,
+        conversation_id: ConversationId,
+        sender: UserId,
+        client_message_id: str,
+        content: Content,
+        reply_to_seq: int,
+        attachments: tuple[Attachment, ...] = (),
+    ) -> Message:
+        now = self._clock.now()
+        message_id = MessageId(self._new_id(now))
+        trace = tracing.current_header() or ""
+        draft = Draft(
+            message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments, trace
+        )
+        message = await self._sends.submit(draft)
+        if message.id == message_id:
+            metrics.MESSAGES.labels(kind_of(content).name).inc()
+        return as_of(message, now)
+
+    async def _change_message(
+        self, user_id: UserId, conversation_id: str, seq: int, decide: DecideVisible, *, is_said: bool = False
+    ) -> Message:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        checks.check_seq("seq", seq)
+        now = self._clock.now()
+
+        def decide_for_caller(conversation: Conversation, message: Message | None) -> MessageChange | None:
+            require_member(conversation, user_id)
+            visible = find_visible(conversation, user_id, message)
+            try:
+                change = decide(as_of(visible, now))
+            except MessagingError:
+                if is_said:
+                    require_open(conversation, user_id)
+                raise
+            # What stands so already is answered under a block, too: it may be a retry.
+            if change is not None and is_said:
+                require_open(conversation, user_id)
+            return change
+
+        return as_of(await self._store.change_message(target, seq, decide_for_caller, now), now)
+
+    async def _done_before(
+        self, user_id: UserId, refusal: MessagingError, look: Coroutine[object, object, Message | None]
+    ) -> Message:
+        """What a request that is refused did before, if it is the retry of one that was taken. Raises the refusal."""
+        try:
+            self._rates.look(user_id, self._clock.monotonic())
+        except SendRate:
+            look.close()
+            raise refusal from None
+        done = await look
+        if done is None:
+            raise refusal
+        return as_of(done, self._clock.now())
+
+    async def _standing_text(
+        self, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text
+    ) -> Message | None:
+        """The user's own message, if it says this already."""
+        message = await self._visible(user_id, conversation_id, seq)
+        return message if message and message.sender_id == user_id and message.content == text else None
+
+    async def _standing_reaction(
+        self, user_id: UserId, conversation_id: str, seq: int, emoji: str, *, present: bool
+    ) -> Message | None:
+        """The message, if the user's reaction is on it, or not on it, already."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        message = await self._visible(user_id, target, seq)
+        if message is None or not changes.can_be_reacted_to(message):
+            return None
+        kept = changes.check_reaction(message, emoji, present=present)
+        return message if changes.has_reacted(message, user_id, kept) is present else None
+
+    async def _visible(self, user_id: UserId, conversation_id: ConversationId, seq: int) -> Message | None:
+        conversation = await self._conversations.find_conversation(conversation_id)
+        if conversation is None or conversation.member(user_id) is None:
+            return None
+        message = await self._store.find_message(conversation_id, checks.check_seq("seq", seq))
+        try:
+            return as_of(find_visible(conversation, user_id, message), self._clock.now())
+        except MessageNotFound:
+            return None

@@ -1,0 +1,1 @@
+"""PostgreSQL: messages, their edits and reactions, and the one place where content is erased."""

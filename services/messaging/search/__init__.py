@@ -1,0 +1,1 @@
+"""Search: the words of texts."""

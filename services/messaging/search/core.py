@@ -1,0 +1,150 @@
+"""The words of texts and queries: what people take for the same is the same. For search alone; texts stay as sent.
+
+No language is assumed. Words are letters and digits of any script with the marks that follow them.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import regex
+
+from services.messaging.kernel import folding
+from services.messaging.kernel.emojis import split_emojis, without_tone
+from services.messaging.kernel.errors import InvalidField
+
+# How `words_of` makes words: raised with every change of it, so that what is indexed is made anew.
+FORM = 2
+# Words of one text that are indexed. Higher: bigger index. Lower: the end of long texts is not found.
+MAX_WORDS = 1_000
+MAX_QUERY_CHARS = 200
+# Terms of a query. Higher: dearer queries. Lower: the end of long ones counts for nothing.
+MAX_QUERY_WORDS = 32
+# Longer ones are cut, in texts and queries alike.
+MAX_WORD_CHARS = 64
+# Code points of one character with its marks, where a script writes no spaces. Two such are a word.
+MAX_CLUSTER_CHARS = 16
+
+_CLUSTER = rf"[[{folding.UNSPACED}]&&[\p{{L}}\p{{N}}]]\p{{M}}*"
+_CLUSTERS = regex.compile(_CLUSTER, regex.V1)
+_UNSPACED_RUN = regex.compile(rf"(?:{_CLUSTER})+", regex.V1)
+_PART = r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]*"
+# `folding` leaves one hyphen and one apostrophe of all their kinds.
+_COMPOUND = regex.compile(rf"{_PART}(?:[-']{_PART})*")
+_JOINERS = regex.compile("[-']")
+
+
+@dataclass(frozen=True)
+class Compound:
+    """What stands between spaces: its parts, and, where a hyphen or an apostrophe parts them, all of it as one."""
+
+    parts: tuple[str, ...]
+    joined: str = ""
+
+
+def words_of(text: str) -> list[str]:
+    """The different words of a text, in their order, folded; of a compound its parts and the whole.
+
+    Where a script writes no spaces, each two neighbouring characters are a word, and the last one is. An emoji is a
+    word, without and with its skin tone.
+    """
+    emojis, rest = split_emojis(text)
+    found = [word for compound in _compounds(rest) for word in _indexed(compound)]
+    found += [form for emoji in emojis for form in (without_tone(emoji), emoji)]
+    return list(dict.fromkeys(found))[:MAX_WORDS]
+
+
+def query_of(text: str) -> str:
+    """A query in PostgreSQL's tsquery form: all words, the last as a prefix. Raises InvalidField.
+
+    A compound is found by its parts or as one word. Words hold letters, digits, marks and emojis only, so that they
+    need no more than quotes.
+    """
+    if len(text) > MAX_QUERY_CHARS:
+        raise InvalidField("query", f"has {len(text)} characters; at most {MAX_QUERY_CHARS} are allowed")
+    emojis, rest = split_emojis(text)
+    compounds = list(_compounds(rest))
+    asked = [term for compound in compounds[:-1] for term in _asked(compound, is_last=False)]
+    asked += [term for compound in compounds[-1:] for term in _asked(compound, is_last=True)]
+    terms = list(dict.fromkeys([*asked, *(f"'{emoji}'" for emoji in emojis)]))[:MAX_QUERY_WORDS]
+    if not terms:
+        raise InvalidField("query", "has no words")
+    return " & ".join(terms)
+
+
+def answers(words: Iterable[str], query: str) -> bool:
+    """Whether a text of these words answers a query of `query_of`; as PostgreSQL decides it."""
+    known = set(words)
+
+    def holds(term: str) -> bool:
+        word, _, is_prefix = term.strip("()").strip().removeprefix("'").partition("'")
+        return any(one.startswith(word) for one in known) if is_prefix else word in known
+
+    return all(
+        any(all(holds(term) for term in way.split(" & ")) for way in terms.strip("()").split(" | "))
+        for terms in regex.split(r" & (?![^()]*\))", query)
+    )
+
+
+def _compounds(text: str) -> Iterator[Compound]:
+    for match in _COMPOUND.findall(folding.fold(text)):
+        pieces = _JOINERS.split(match)
+        runs = [run for piece in pieces for run in _runs(piece)]
+        is_spaced = not any(map(_is_unspaced, runs))
+        if len(pieces) > 1 and is_spaced:
+            yield Compound(tuple(run[:MAX_WORD_CHARS] for run in runs), "".join(pieces)[:MAX_WORD_CHARS])
+        else:
+            yield from (Compound((run,)) for run in runs)
+
+
+def _runs(word: str) -> Iterator[str]:
+    """A word parted where scripts with and without spaces meet."""
+    at = 0
+    for match in _UNSPACED_RUN.finditer(word):
+        if match.start() > at:
+            yield word[at : match.start()][:MAX_WORD_CHARS]
+        yield match.group()
+        at = match.end()
+    if at < len(word):
+        yield word[at:][:MAX_WORD_CHARS]
+
+
+def _indexed(compound: Compound) -> Iterator[str]:
+    for part in compound.parts:
+        if _is_unspaced(part):
+            clusters = _clusters(part)
+            yield from _pairs(clusters)
+            yield clusters[-1]
+        else:
+            yield part
+    if compound.joined:
+        yield compound.joined
+
+
+def _asked(compound: Compound, *, is_last: bool) -> Iterator[str]:
+    """Terms of a tsquery, all of which a text must hold."""
+    end = ":*" if is_last else ""
+    if compound.joined:
+        *before, last = (f"'{part}'" for part in compound.parts)
+        yield f"({' & '.join([*before, last + end])} | '{compound.joined}'{end})"
+        return
+    for part in compound.parts:
+        if not _is_unspaced(part):
+            yield f"'{part}'{end}"
+            continue
+        pairs = _pairs(_clusters(part))
+        yield from (f"'{pair}'" for pair in pairs[:-1])
+        # A single character is the beginning of a pair, or a last one: as a prefix it finds both.
+        yield f"'{pairs[-1]}'{end}" if pairs else f"'{part[:MAX_CLUSTER_CHARS]}':*"
+
+
+def _clusters(run: str) -> list[str]:
+    return [cluster[:MAX_CLUSTER_CHARS] for cluster in _CLUSTERS.findall(run)]
+
+
+def _pairs(clusters: list[str]) -> list[str]:
+    return [one + other for one, other in itertools.pairwise(clusters)]
+
+
+def _is_unspaced(run: str) -> bool:
+    return _UNSPACED_RUN.match(run) is not None

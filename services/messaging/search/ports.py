@@ -1,0 +1,21 @@
+"""What the search needs of the world."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
+
+
+class SearchStore(Protocol):
+    """The words of texts. Errors of every method: runtime's StoreUnavailable."""
+
+    async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
+        """Make the texts at these places findable as they stand now. Idempotent, in any order."""
+
+    async def index_old(self, limit: int) -> int:
+        """Index anew some of what an older release indexed; how many there were, at most `limit`."""
+
+    async def search(
+        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+    ) -> Sequence[Message]:
+        """Texts that the user may see and that answer the query of core.query_of, newest first."""

@@ -1,0 +1,85 @@
+"""Search, as use-cases, and the indexing of old texts."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from services.messaging.conversations.service import readable
+from services.messaging.kernel import checks
+from services.messaging.kernel.access import is_waiting
+from services.messaging.kernel.content import text_of
+from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
+from services.messaging.kernel.ports import ConversationReader
+from services.messaging.kernel.weighing import MAX_ANSWER_BYTES, fitting, weigh_message
+from services.messaging.kernel.withholding import shown
+from services.messaging.search import core
+from services.messaging.search.ports import SearchStore
+from services.runtime.clock import Clock
+from services.runtime.errors import StoreUnavailable
+from services.runtime.observability.failures import describe
+
+log = structlog.get_logger()
+
+# Texts a transaction. Higher: edits of these wait longer. Lower: more commits.
+BATCH = 200
+# Between looks that found little. Higher: what a replica of the release before wrote is found later. Lower: idle work.
+INTERVAL_S = 60.0
+
+
+class Search:
+    """`user_id` is always the authenticated caller."""
+
+    def __init__(self, store: SearchStore, conversations: ConversationReader, clock: Clock) -> None:
+        self._store = store
+        self._conversations = conversations
+        self._clock = clock
+
+    async def search(
+        self, user_id: UserId, query: str, conversation_id: str, page_size: int, page_token: str
+    ) -> tuple[Sequence[Message], str]:
+        """A page of texts, newest first, and the token of the next. Errors: InvalidField, ConversationNotFound."""
+        limit = checks.check_range("page_size", page_size, 20, 50)
+        words = core.query_of(query)
+        below = MessageId(checks.check_uuid("page_token", page_token)) if page_token else None
+        conversation = await readable(self._conversations, user_id, conversation_id) if conversation_id else None
+        within = conversation.id if conversation else None
+        found = await self._store.search(user_id, words, within, below, limit + 1)
+        page = found[: fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)]
+        is_withheld = conversation is not None and is_waiting(conversation, user_id)
+        told = shown(page, self._clock.now(), is_withheld=is_withheld)
+        still_said = [message for message in told if text_of(message.content)]
+        return still_said, str(page[-1].id) if len(found) > len(page) else ""
+
+    async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
+        """Make the texts at these places findable. Idempotent."""
+        await self._store.index_words(keys)
+
+
+class Reindexer:
+    """Indexes anew what a release before indexed in its own way, so that old texts are found like new ones.
+
+    Every replica runs one; two that meet do the same work twice, and harm nothing.
+    """
+
+    def __init__(self, store: SearchStore) -> None:
+        self._store = store
+
+    async def run(self) -> None:
+        """Index for ever."""
+        while True:
+            try:
+                await self.index()
+            except StoreUnavailable as error:
+                log.warning("indexing_waits", error=describe(error))
+            except Exception:
+                log.exception("indexing_failed")
+            await asyncio.sleep(INTERVAL_S)
+
+    async def index(self) -> int:
+        """Index all that there is now; how many texts. Errors: StoreUnavailable."""
+        total = count = await self._store.index_old(BATCH)
+        while count == BATCH:
+            count = await self._store.index_old(BATCH)
+            total += count
+        return total

@@ -1,0 +1,91 @@
+"""PostgreSQL: the words of texts."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
+from services.messaging.messages.sql.messages import to_messages
+from services.messaging.search.core import FORM, words_of
+from services.runtime.postgres.database import Connection, Database
+
+
+class PostgresSearch:
+    """See ports.SearchStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
+        async with self._database.transaction() as connection:
+            await _index_words(connection, keys)
+
+    async def index_old(self, limit: int) -> int:
+        async with self._database.transaction() as connection:
+            return await _index_old(connection, limit)
+
+    async def search(
+        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+    ) -> Sequence[Message]:
+        async with self._database.connection() as connection:
+            return await _search(connection, user_id, query, within, below, limit)
+
+
+async def _index_words(connection: Connection, keys: Sequence[tuple[ConversationId, int]]) -> None:
+    """Index what messages say as it stands now; what says nothing (any more) gets no words. Idempotent."""
+    found = await connection.fetch(
+        "SELECT m.conversation_id, m.seq, m.id, m.revision, m.body FROM unnest($1::uuid[], $2::bigint[])"
+        " AS k (conversation_id, seq) JOIN messages m USING (conversation_id, seq) WHERE m.body <> ''"
+        # Against an edit or an unsending in between, which takes the row's lock too.
+        " ORDER BY m.conversation_id, m.seq FOR SHARE OF m",
+        [conversation_id for conversation_id, _ in keys],
+        [seq for _, seq in keys],
+    )
+    await connection.executemany(
+        "INSERT INTO message_words (conversation_id, seq, message_id, revision, words, form)"
+        " VALUES ($1, $2, $3, $4, array_to_tsvector($5::text[]), $6)"
+        " ON CONFLICT (conversation_id, seq) DO UPDATE"
+        " SET revision = excluded.revision, words = excluded.words, form = excluded.form",
+        [
+            (row["conversation_id"], row["seq"], row["id"], row["revision"], words_of(row["body"]), FORM)
+            for row in found
+        ],
+    )
+
+
+async def _index_old(connection: Connection, limit: int) -> int:
+    """Index anew what was indexed in an older form; how many were found. Two at once do the same work, for nothing."""
+    found = await connection.fetch(
+        # The literal is that of the partial index.
+        "SELECT conversation_id, seq FROM message_words WHERE form < 2 ORDER BY conversation_id, seq LIMIT $1",
+        limit,
+    )
+    keys = [(ConversationId(row["conversation_id"]), row["seq"]) for row in found]
+    if keys:
+        await _index_words(connection, keys)
+        # Words without a text, should there be any, would be looked at for ever.
+        await connection.executemany(
+            "DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2 AND form < 2", keys
+        )
+    return len(keys)
+
+
+async def _search(
+    connection: Connection, user_id: UserId, query: str, within: ConversationId | None, below: UUID | None, limit: int
+) -> list[Message]:
+    """The newest texts with these words that the user may see, below a message id."""
+    found = await connection.fetch(
+        "SELECT m.* FROM message_words w"
+        " JOIN members me ON me.conversation_id = w.conversation_id AND me.user_id = $1"
+        " JOIN messages m ON m.conversation_id = w.conversation_id AND m.seq = w.seq"
+        " WHERE w.words @@ $2::text::tsquery AND w.seq > me.visible_after_seq AND m.body <> ''"
+        # In all conversations: those that one let in.
+        " AND (w.conversation_id = $3 OR ($3::uuid IS NULL AND me.request = ''))"
+        " AND ($4::uuid IS NULL OR w.message_id < $4)"
+        " ORDER BY w.message_id DESC LIMIT $5",
+        user_id,
+        query,
+        within,
+        below,
+        limit,
+    )
+    return await to_messages(connection, found)

@@ -1,0 +1,1 @@
+"""Sync tokens, pages of an account, and what a device is told of one conversation."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: what each person has, and what a device lacks."""

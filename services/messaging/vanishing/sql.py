@@ -1,0 +1,108 @@
+"""PostgreSQL: what the sweeper erases."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from services.messaging.conversations.sql.conversations import DIRECT_PEOPLE, load_conversations, write_history_start
+from services.messaging.kernel.model import ConversationId, UserId, told_directly
+from services.messaging.messages.sql import erasing
+from services.messaging.messages.sql.erasing import delete_messages
+from services.messaging.messages.sql.messages import to_messages
+from services.messaging.vanishing.core import end_of_old
+from services.messaging.wire.events import conversation_changed, message_changed, to_outbox
+from services.messaging.wire.storage import is_said
+from services.runtime.ids import NewId
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection, Database
+
+_DUE = f"""
+SELECT m.conversation_id, m.seq FROM messages m WHERE m.expires_at <= $1 AND {is_said("m")}
+ORDER BY m.expires_at LIMIT $2 OFFSET $3
+"""  # noqa: S608
+_STILL_DUE = f"""
+SELECT m.* FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
+JOIN messages m ON m.conversation_id = k.id AND m.seq = k.number
+WHERE m.expires_at <= $3 AND {is_said("m")} ORDER BY m.conversation_id, m.seq
+"""  # noqa: S608
+_LOCK = f"""
+SELECT c.id, {DIRECT_PEOPLE} AS people FROM conversations c WHERE c.id = ANY($1)
+ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
+"""  # noqa: S608
+_OLDEST = """
+SELECT c.id, (
+    SELECT m.sent_at FROM messages m WHERE m.conversation_id = c.id AND m.seq > c.history_start_seq
+    ORDER BY m.seq LIMIT 1
+) AS oldest
+FROM conversations c WHERE c.id > $1 ORDER BY c.id LIMIT $2
+"""
+_BELOW_ALL = UUID(int=0)
+_FIRST = """
+SELECT m.seq, m.sent_at FROM messages m WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3
+"""
+
+
+class PostgresSweepStore:
+    """See ports.SweepStore."""
+
+    def __init__(self, database: Database, relay: outbox.OutboxRelay, new_id: NewId) -> None:
+        self._database = database
+        self._relay = relay
+        self._new_id = new_id
+
+    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
+        async with self._database.transaction() as connection:
+            due = await connection.fetch(_DUE, now, limit, passed_by)
+            locked = await _lock(connection, {row["conversation_id"] for row in due})
+            mine = [row for row in due if row["conversation_id"] in locked]
+            # Again, after the locks: an unsending or another replica may have been faster.
+            found = await connection.fetch(
+                _STILL_DUE, [row["conversation_id"] for row in mine], [row["seq"] for row in mine], now
+            )
+            expired = await erasing.expire(connection, await to_messages(connection, found))
+            events = [
+                to_outbox(
+                    message.conversation_id,
+                    message_changed(self._new_id(now), message, now),
+                    locked[message.conversation_id],
+                )
+                for message in expired
+            ]
+            await outbox.append_many(connection, events)
+        for message in expired:
+            self._relay.wake(str(message.conversation_id))
+        return len(expired)
+
+    async def find_old(
+        self, cutoff: datetime, after: ConversationId | None, limit: int
+    ) -> tuple[list[ConversationId], ConversationId | None]:
+        async with self._database.connection() as connection:
+            found = await connection.fetch(_OLDEST, after or _BELOW_ALL, limit)
+        old = [ConversationId(row["id"]) for row in found if row["oldest"] is not None and row["oldest"] < cutoff]
+        return old, ConversationId(found[-1]["id"]) if len(found) == limit else None
+
+    async def delete_old(self, conversation_id: ConversationId, cutoff: datetime, now: datetime, limit: int) -> int:
+        async with self._database.transaction() as connection:
+            if not await _lock(connection, [conversation_id]):
+                return 0
+            before = (await load_conversations(connection, [conversation_id]))[conversation_id]
+            first = await connection.fetch(_FIRST, conversation_id, before.history_start_seq, limit)
+            last = end_of_old([(row["seq"], row["sent_at"]) for row in first], cutoff)
+            if last is None:
+                return 0
+            gone = [(conversation_id, row["seq"]) for row in first if row["seq"] <= last]
+            await delete_messages(connection, gone)
+            after = replace(before, history_start_seq=last, revision=before.revision + 1)
+            await write_history_start(connection, after)
+            event = conversation_changed(self._new_id(now), after, (), now)
+            await outbox.append_many(connection, [to_outbox(conversation_id, event, told_directly(before))])
+        self._relay.wake(str(conversation_id))
+        return len(gone)
+
+
+async def _lock(connection: Connection, ids: Collection[ConversationId]) -> dict[ConversationId, Sequence[UserId]]:
+    """Those of the conversations that nobody else holds, with whom their news are for directly: sends go first, what is
+    left is found by the next sweep."""
+    found = await connection.fetch(_LOCK, list(ids))
+    return {row["id"]: row["people"] for row in found}

@@ -1,0 +1,1 @@
+"""Between the kernel's types and bytes: protobufs of the API, events, and what columns hold."""

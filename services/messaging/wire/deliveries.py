@@ -1,0 +1,103 @@
+"""What the devices of each person, and presence, are told: of an event of a conversation, or of one's own."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from parley.gateway.v1 import messages_pb2 as gateway
+from parley.gateway.v1 import service_pb2 as gateway_service
+from parley.messaging.v1 import events_pb2
+from parley.presence.v1 import events_pb2 as presence
+
+from services.messaging import metrics
+from services.messaging.kernel.model import UserId
+from services.messaging.kernel.own_state import OwnState
+from services.messaging.wire import topics
+from services.messaging.wire.api import own_state_message
+from services.messaging.wire.values import to_timestamp
+from services.runtime.kafka.bus import Headers, Outgoing
+
+
+def direct_deliveries(record: Outgoing) -> Sequence[Outgoing]:
+    """The deliveries of an event that names whom it is for; none of other records.
+
+    The relay publishes them together with the event: a message between two people reaches them without the hop
+    through the fan-out, which leaves such events out.
+    """
+    if record.topic != topics.EVENTS or record.value is None:
+        return ()
+    event = events_pb2.ConversationEvent.FromString(record.value)
+    return deliveries(event, event.direct_user_ids, record.headers)
+
+
+def deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], headers: Headers) -> list[Outgoing]:
+    """One delivery for each person; the frame inside is what their devices will read."""
+    if not user_ids:
+        return []
+    frame = gateway_service.SubscribeResponse(event=_device_event(event)).SerializeToString()
+    gone = set(event.conversation_changed.removed_user_ids)
+    metrics.DELIVERIES.inc(len(user_ids))
+    return [
+        Outgoing(
+            topics.DELIVERY,
+            user_id.encode(),
+            presence.Delivery(
+                user_id=user_id,
+                frame=frame,
+                event_time=event.event_time,
+                # Whoever went may not see those whom they met here alone, nor tell them anything, and the other way.
+                relations_changed=user_id in gone,
+            ).SerializeToString(),
+            headers,
+        )
+        for user_id in user_ids
+    ]
+
+
+def own_state_delivery(
+    user_id: UserId, conversation_id: UUID, state: OwnState, time: datetime, *, relations_changed: bool = False
+) -> bytes:
+    """What the person's own devices are told: nobody else is, so it needs no fan-out."""
+    changed = gateway.OwnStateChanged(conversation_id=str(conversation_id), own_state=own_state_message(state))
+    frame = gateway_service.SubscribeResponse(event=gateway.DeviceEvent(own_state=changed)).SerializeToString()
+    return presence.Delivery(
+        user_id=user_id, frame=frame, event_time=to_timestamp(time), relations_changed=relations_changed
+    ).SerializeToString()
+
+
+def account_gone_delivery(user_id: UserId, time: datetime) -> bytes:
+    """What presence is told of a deleted account; devices read nothing of it."""
+    return presence.Delivery(user_id=user_id, event_time=to_timestamp(time), user_deleted=True).SerializeToString()
+
+
+def relations_delivery(user_id: UserId, time: datetime, *, is_own: bool) -> bytes:
+    """The person's gateways ask anew whom the person may see. Devices read of it only when it was the person's doing:
+    nobody learns of another's block."""
+    frame = b""
+    if is_own:
+        event = gateway.DeviceEvent(relations=gateway.RelationsChanged())
+        frame = gateway_service.SubscribeResponse(event=event).SerializeToString()
+    delivery = presence.Delivery(user_id=user_id, frame=frame, event_time=to_timestamp(time), relations_changed=True)
+    return delivery.SerializeToString()
+
+
+def _device_event(event: events_pb2.ConversationEvent) -> gateway.DeviceEvent:
+    match event.WhichOneof("event"):
+        case "message_sent":
+            return gateway.DeviceEvent(message=event.message_sent.message)
+        case "message_changed":
+            return gateway.DeviceEvent(message=event.message_changed.message)
+        case "conversation_created":
+            return gateway.DeviceEvent(conversation=event.conversation_created.conversation)
+        case "conversation_changed":
+            return gateway.DeviceEvent(conversation=event.conversation_changed.conversation)
+        case _:
+            moved = event.read_cursor_moved
+            return gateway.DeviceEvent(
+                read=gateway.ReadMoved(
+                    conversation_id=moved.conversation_id,
+                    user_id=moved.user_id,
+                    read_seq=moved.read_seq,
+                    delivered_seq=moved.delivered_seq,
+                )
+            )

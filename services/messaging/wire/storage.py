@@ -1,0 +1,293 @@
+"""Between the kernel's types and what columns hold: one row of STORED for each row of kernel/content.py: KINDS.
+
+What is in a column is never a message of the API: it has messages of its own (parley.messaging.storage.v1), which stay
+readable for as long as rows hold them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message as ProtoMessage
+from parley.messaging.storage.v1 import storage_pb2 as stored
+
+from services.messaging.kernel import content as kinds
+from services.messaging.kernel.content import (
+    KINDS,
+    CallOutcome,
+    CallRecord,
+    Content,
+    ContentKind,
+    Entity,
+    Expired,
+    Line,
+    LineKind,
+    Link,
+    Mention,
+    Text,
+    Unsent,
+    Voice,
+    kind_of,
+)
+from services.messaging.kernel.file_names import safe_file_name
+from services.messaging.kernel.ids import AttachmentId, UserId
+from services.messaging.kernel.model import Attachment
+from services.messaging.kernel.role import Role
+from services.messaging.wire.values import to_duration
+
+_OUTCOMES = {
+    CallOutcome.COMPLETED: stored.CALL_OUTCOME_COMPLETED,
+    CallOutcome.MISSED: stored.CALL_OUTCOME_MISSED,
+    CallOutcome.DECLINED: stored.CALL_OUTCOME_DECLINED,
+    CallOutcome.CANCELLED: stored.CALL_OUTCOME_CANCELLED,
+    CallOutcome.BUSY: stored.CALL_OUTCOME_BUSY,
+    CallOutcome.FAILED: stored.CALL_OUTCOME_FAILED,
+}
+_OUTCOMES_BACK = {value: key for key, value in _OUTCOMES.items()}
+_ROLES = {
+    Role.MEMBER: stored.MEMBER_ROLE_MEMBER,
+    Role.ADMIN: stored.MEMBER_ROLE_ADMIN,
+    Role.OWNER: stored.MEMBER_ROLE_OWNER,
+}
+_ROLES_BACK = {value: key for key, value in _ROLES.items()}
+
+ContentT = TypeVar("ContentT", bound=Content)
+StoredT = TypeVar("StoredT", bound=ProtoMessage)
+
+
+class Columns(NamedTuple):
+    """What of a row of `messages` is its content. Texts, calls and lines have columns of their own, from before there
+    was `content`, which holds every other kind's protobuf; `body` is what the search indexes."""
+
+    kind: str
+    body: str = ""
+    entities: bytes | None = None
+    call: bytes | None = None
+    line: bytes | None = None
+    content: bytes | None = None
+
+
+class Row(Protocol):
+    """A row that has these columns."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class StoredForm(Generic[ContentT]):
+    """How a kind is stored."""
+
+    kind: ContentKind[ContentT]
+    to_columns: Callable[[ContentT], Columns]
+    from_columns: Callable[[Row], ContentT]
+
+
+def in_content(
+    kind: ContentKind[ContentT],
+    message: type[StoredT],
+    to_stored: Callable[[ContentT], StoredT],
+    from_stored: Callable[[StoredT], ContentT],
+) -> StoredForm[ContentT]:
+    """The form of a kind whose protobuf stands in `messages.content`, as that of every new kind does."""
+    return StoredForm(
+        kind,
+        lambda content: Columns(kind.name, kinds.text_of(content), content=to_stored(content).SerializeToString()),
+        lambda row: from_stored(message.FromString(row["content"])),
+    )
+
+
+# Texts.
+
+
+def to_text(body: str, entities: bytes | None) -> Text:
+    """A stored text; entities of kinds that this version does not know are left out."""
+    if not entities:
+        return Text(body)
+    found: list[Entity] = []
+    for entity in stored.TextEntities.FromString(entities).entities:
+        if entity.WhichOneof("entity") == "mention_user_id":
+            found.append(Mention(entity.offset, entity.length, UserId(entity.mention_user_id)))
+        elif entity.WhichOneof("entity") == "link_url":
+            found.append(Link(entity.offset, entity.length, entity.link_url))
+    return Text(body, tuple(found))
+
+
+def entity_bytes(text: Text) -> bytes | None:
+    """The column of a text's entities."""
+    if not text.entities:
+        return None
+    return stored.TextEntities(entities=[_stored_entity(entity) for entity in text.entities]).SerializeToString()
+
+
+def _stored_entity(entity: Entity) -> stored.TextEntity:
+    if isinstance(entity, Mention):
+        return stored.TextEntity(offset=entity.offset, length=entity.length, mention_user_id=entity.user_id)
+    return stored.TextEntity(offset=entity.offset, length=entity.length, link_url=entity.url)
+
+
+# Voice messages.
+
+
+def _stored_voice(voice: Voice) -> stored.Voice:
+    attachment_id = str(voice.attachment_id) if voice.attachment_id else ""
+    return stored.Voice(attachment_id=attachment_id, length=to_duration(voice.length), waveform=voice.waveform)
+
+
+def _to_voice(voice: stored.Voice) -> Voice:
+    attachment_id = AttachmentId(UUID(voice.attachment_id)) if voice.attachment_id else None
+    length: timedelta = voice.length.ToTimedelta()
+    return Voice(attachment_id, length, voice.waveform)
+
+
+# Calls.
+
+
+def _stored_call(record: CallRecord) -> bytes:
+    return stored.CallRecord(
+        call_id=str(record.call_id),
+        video=record.video,
+        outcome=_OUTCOMES[record.outcome],
+        length=to_duration(record.length),
+        participant_user_ids=record.participants,
+    ).SerializeToString()
+
+
+def _to_call(data: bytes) -> CallRecord:
+    record = stored.CallRecord.FromString(data)
+    length: timedelta = record.length.ToTimedelta()
+    participants = tuple(UserId(user_id) for user_id in record.participant_user_ids)
+    return CallRecord(UUID(record.call_id), record.video, _OUTCOMES_BACK[record.outcome], length, participants)
+
+
+# Lines about a group.
+
+
+def _stored_line(line: Line) -> bytes:
+    user_id = line.user_ids[0] if line.user_ids else ""
+    found = stored.Line()
+    match line.kind:
+        case LineKind.CREATED:
+            found.created.SetInParent()
+        case LineKind.ADDED:
+            found.members_added.CopyFrom(stored.MembersAdded(user_ids=line.user_ids))
+        case LineKind.REMOVED:
+            found.member_removed.CopyFrom(stored.MemberRemoved(user_id=user_id))
+        case LineKind.LEFT:
+            found.member_left.SetInParent()
+        case LineKind.JOINED:
+            found.member_joined.SetInParent()
+        case LineKind.RENAMED:
+            found.renamed.CopyFrom(stored.GroupRenamed(title=line.title))
+        case LineKind.ROLE_CHANGED:
+            found.role_changed.CopyFrom(stored.RoleChanged(user_id=user_id, role=_ROLES[line.role or Role.MEMBER]))
+        case LineKind.VANISHING_CHANGED:
+            found.vanishing_changed.CopyFrom(stored.VanishingChanged(vanish_after=to_duration(line.vanish_after)))
+    return found.SerializeToString()
+
+
+def _to_line(data: bytes) -> Line:
+    line = stored.Line.FromString(data)
+    match line.WhichOneof("event"):
+        case "members_added":
+            return Line(LineKind.ADDED, tuple(UserId(user_id) for user_id in line.members_added.user_ids))
+        case "member_removed":
+            return Line(LineKind.REMOVED, (UserId(line.member_removed.user_id),))
+        case "member_left":
+            return Line(LineKind.LEFT)
+        case "member_joined":
+            return Line(LineKind.JOINED)
+        case "renamed":
+            return Line(LineKind.RENAMED, title=line.renamed.title)
+        case "role_changed":
+            changed = line.role_changed
+            return Line(LineKind.ROLE_CHANGED, (UserId(changed.user_id),), role=_ROLES_BACK[changed.role])
+        case "vanishing_changed":
+            length: timedelta = line.vanishing_changed.vanish_after.ToTimedelta()
+            return Line(LineKind.VANISHING_CHANGED, vanish_after=length)
+        case _:
+            return Line(LineKind.CREATED)
+
+
+# The table.
+
+_TEXT = StoredForm(
+    kinds.TEXT,
+    lambda content: Columns(kinds.TEXT.name, content.text, entity_bytes(content)),
+    lambda row: to_text(row["body"], row["entities"]),
+)
+_VOICE = in_content(kinds.VOICE, stored.Voice, _stored_voice, _to_voice)
+_CALL = StoredForm(
+    kinds.CALL,
+    lambda content: Columns(kinds.CALL.name, call=_stored_call(content)),
+    lambda row: _to_call(row["call"]),
+)
+_LINE = StoredForm(
+    kinds.LINE,
+    lambda content: Columns(kinds.LINE.name, line=_stored_line(content)),
+    lambda row: _to_line(row["line"]),
+)
+_UNSENT = StoredForm(kinds.UNSENT, lambda _: Columns(kinds.UNSENT.name), lambda _: Unsent())
+_EXPIRED = StoredForm(kinds.EXPIRED, lambda _: Columns(kinds.EXPIRED.name), lambda _: Expired())
+
+# By the name of the kind.
+STORED: dict[str, StoredForm[Any]] = {form.kind.name: form for form in (_TEXT, _VOICE, _CALL, _LINE, _UNSENT, _EXPIRED)}
+
+
+# What reads the table.
+
+
+def is_said(table: str) -> str:
+    """SQL: whether the row of `messages` under this name is of a kind that people say. The index messages_by_expiry is
+    made for it. It names the few kinds that nobody says, so that an older replica takes a newer kind for said, and
+    erases it."""
+    others = ", ".join(f"'{kind.name}'" for kind in KINDS.values() if not kind.is_said)
+    return f"{table}.kind NOT IN ({others})"
+
+
+def to_columns(content: Content) -> Columns:
+    """The content as it is stored."""
+    return STORED[kind_of(content).name].to_columns(content)
+
+
+def from_columns(row: Row) -> Content:
+    """A stored content. A kind that this release does not know is told as if it were taken back."""
+    content: Content = STORED.get(row["kind"], _UNSENT).from_columns(row)
+    return content
+
+
+# Attachments.
+
+
+def attachment_bytes(attachments: Sequence[Attachment]) -> bytes:
+    """The column of a message's attachments."""
+    return stored.Attachments(attachments=[_stored_attachment(each) for each in attachments]).SerializeToString()
+
+
+def to_attachments(data: bytes) -> tuple[Attachment, ...]:
+    """Stored attachments."""
+    return tuple(
+        Attachment(
+            AttachmentId(UUID(each.attachment_id)),
+            each.file_name,
+            each.content_type,
+            each.size_bytes,
+            each.width,
+            each.height,
+            each.length.ToTimedelta(),
+        )
+        for each in stored.Attachments.FromString(data).attachments
+    )
+
+
+def _stored_attachment(attachment: Attachment) -> stored.Attachment:
+    return stored.Attachment(
+        attachment_id=str(attachment.id),
+        file_name=safe_file_name(attachment.file_name, attachment.content_type),
+        content_type=attachment.content_type,
+        size_bytes=attachment.size_bytes,
+        width=attachment.width,
+        height=attachment.height,
+        length=to_duration(attachment.length) if attachment.length else None,
+    )

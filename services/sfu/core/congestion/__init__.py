@@ -1,0 +1,1 @@
+"""What a path bears: delay, loss, queues, missing feedback, probes."""

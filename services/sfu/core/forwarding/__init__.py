@@ -1,0 +1,1 @@
+"""A publisher's packets, and each subscriber's copies of them."""

@@ -1,0 +1,172 @@
+"""What makes one outbound stream of many sources: offsets on every number, and numbers without holes where frames are
+left out (temporal layers)."""
+
+from bisect import bisect_right
+from collections import deque
+from typing import Final, NamedTuple
+
+from services.sfu.core.forwarding.nack import RetransmissionRing
+from services.sfu.core.wire.codecs import ALL_TEMPORAL
+from services.sfu.core.wire.rtp import MediaPacket
+
+# Shifts that are kept for late packets and repairs: at 20 frames left out a second, about 5 s. Raising it costs memory
+# for each slot; lowering it refuses old repairs.
+MAX_SHIFTS: Final = 100
+# Late packets of frames that were left out; their numbers were kept free for them.
+MAX_HOLLOW: Final = 64
+
+
+class _Shift(NamedTuple):
+    """From this index on (extended sequence number of the source), these offsets."""
+
+    first_index: int
+    sequence: int
+    picture_id: int
+
+
+class Offsets:
+    """The numbers of one slot's stream."""
+
+    def __init__(self, next_sequence_number: int, last_timestamp: int) -> None:
+        self.timestamp = self.tl0 = 0
+        # Sequence numbers up to the newest packet, with those that no packet went out under.
+        self.numbers = 0
+        self.last_timestamp = last_timestamp
+        self._shift = _Shift(0, 0, 0)
+        self._shifts: deque[_Shift] = deque([self._shift], MAX_SHIFTS)
+        self._first_index = self._next_index = 0
+        self._next_sequence_number = next_sequence_number
+        self._last_picture_id = self._last_tl0 = 0
+        self._temporal = self.wanted_temporal = ALL_TEMPORAL
+        self._frame: tuple[int, bool] | None = None
+        # Packets, by extended number, that only fill their numbers.
+        self.hollow: dict[int, None] = {}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything of the source is let through, at offsets that do not change."""
+        return self._temporal == ALL_TEMPORAL == self.wanted_temporal
+
+    def want_temporal(self, temporal: int) -> None:
+        """The highest temporal layer to let through, from the next frame on that allows it."""
+        self.wanted_temporal = temporal
+
+    def switch(self, packet: MediaPacket, timestamp_step: int) -> None:
+        """A key frame of another source begins: go on with the numbers after the last ones."""
+        frame = packet.frame
+        self._first_index = self._next_index = packet.extended
+        self._shift = _Shift(
+            packet.extended,
+            self._next_sequence_number - packet.sequence_number,
+            self._last_picture_id + 1 - frame.picture_id,
+        )
+        self._shifts.clear()
+        self._shifts.append(self._shift)
+        self.timestamp = self.last_timestamp + timestamp_step - packet.timestamp
+        self.tl0 = self._last_tl0 + 1 - frame.tl0
+        self._temporal = self.wanted_temporal
+        self._frame = None
+        self.hollow.clear()
+
+    def take(self, packet: MediaPacket) -> bool:
+        """Whether a packet of the present source is let through; what is not leaves no hole in the numbers."""
+        index = packet.extended
+        if index < self._next_index:
+            return self._take_late(packet, index)
+        if self.is_plain or self._keep_frame(packet):
+            self.advance(packet)
+            return True
+        return False
+
+    def _take_late(self, packet: MediaPacket, index: int) -> bool:
+        if index < self._first_index or self._find_shift(index) is None:
+            return False
+        if packet.frame.temporal > self._temporal:
+            # Part of a frame that is left out, but its number was kept free: fill it with an empty packet.
+            if len(self.hollow) >= MAX_HOLLOW:
+                return False
+            self.hollow[index] = None
+        return True
+
+    def _keep_frame(self, packet: MediaPacket) -> bool:
+        is_new = self._frame is None or self._frame[0] != packet.timestamp
+        if is_new:
+            self._step_temporal(packet)
+            self._frame = (packet.timestamp, packet.frame.temporal <= self._temporal)
+        assert self._frame is not None
+        if self._frame[1]:
+            return True
+        shift = self._shift
+        self._shift = _Shift(packet.extended + 1, shift.sequence - 1, shift.picture_id - (1 if is_new else 0))
+        self._shifts.append(self._shift)
+        self._next_index = packet.extended + 1
+        return False
+
+    def _step_temporal(self, packet: MediaPacket) -> None:
+        if self.wanted_temporal < self._temporal or packet.frame.is_key_frame or self.wanted_temporal == self._temporal:
+            self._temporal = self.wanted_temporal
+        elif packet.frame.is_sync and packet.frame.temporal == self._temporal + 1:
+            # Only a frame that needs nothing of its own layer can begin one. Above the last there is all.
+            self._temporal += 1
+            if self.wanted_temporal == ALL_TEMPORAL and self._temporal == ALL_TEMPORAL - 1:
+                self._temporal = ALL_TEMPORAL
+
+    def advance(self, packet: MediaPacket) -> None:
+        """The packet goes out, and none before it has a later number; the numbers after it follow."""
+        frame, shift = packet.frame, self._shift
+        self._next_index = packet.extended + 1
+        next_number = (packet.sequence_number + shift.sequence + 1) & 0xFFFF
+        self.numbers += (next_number - self._next_sequence_number) & 0xFFFF
+        self._next_sequence_number = next_number
+        self.last_timestamp = (packet.timestamp + self.timestamp) & 0xFFFFFFFF
+        if frame.picture_id_at:
+            self._last_picture_id = (frame.picture_id + shift.picture_id) & 0x7FFF
+        if frame.tl0_at:
+            self._last_tl0 = (frame.tl0 + self.tl0) & 0xFF
+
+    def sequence_number(self, packet: MediaPacket) -> int:
+        """The slot's number of a packet that was let through."""
+        return (packet.sequence_number + self._shift_of(packet.extended).sequence) & 0xFFFF
+
+    def at(self, index: int) -> tuple[int, int]:
+        """What to add to the sequence number and to the PictureID of a packet that was let through."""
+        shift = self._shift_of(index)
+        return shift.sequence, shift.picture_id
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """The same for what comes next."""
+        return self._shift.sequence, self._shift.picture_id
+
+    def find(self, sequence_number: int, ring: RetransmissionRing) -> MediaPacket | None:
+        """The packet that went out under a number, while it is in the ring."""
+        # Extended, as the numbers of the shifts are; they rise from shift to shift, so it is found without a walk.
+        age = (self._next_sequence_number - sequence_number) & 0xFFFF
+        number = self._next_index + self._shift.sequence - age
+        index = bisect_right(self._shifts, number, key=_first_number) - 1
+        if index < 0:
+            return None
+        shift = self._shifts[index]
+        packet = ring.get((sequence_number - shift.sequence) & 0xFFFF)
+        if packet is None:
+            return None
+        # A shift begins after the packet that was left out: that one went out under no number.
+        is_last = index == len(self._shifts) - 1
+        end = self._next_index if is_last else self._shifts[index + 1].first_index - 1
+        return packet if shift.first_index <= packet.extended < end else None
+
+    def find_last(self, ring: RetransmissionRing) -> MediaPacket | None:
+        """The packet that went out last."""
+        return self.find((self._next_sequence_number - 1) & 0xFFFF, ring)
+
+    def _shift_of(self, index: int) -> _Shift:
+        shift = self._shift
+        return shift if index >= shift.first_index else self._find_shift(index) or shift
+
+    def _find_shift(self, index: int) -> _Shift | None:
+        return next((shift for shift in reversed(self._shifts) if shift.first_index <= index), None)
+
+
+def _first_number(shift: _Shift) -> int:
+    """The extended number that a shift's first packet goes out under."""
+    return shift.first_index + shift.sequence

@@ -1,0 +1,98 @@
+"""Selects the layer of each of a receiver's slots by what its path bears: audio first, then video (allocator.py)."""
+
+from collections.abc import Sequence
+
+from services.sfu.core.congestion.downlink import DownlinkPath
+from services.sfu.core.forwarding.publications import InboundStream, Publication
+from services.sfu.core.forwarding.slots import ReceiveSlot
+from services.sfu.core.selection.allocator import Demand, allocate
+from services.sfu.core.selection.layers import LayerOptions, Option
+from services.sfu.core.selection.tunables import (
+    CAUTION_S,
+    CAUTIOUS_MARGIN,
+    NOMINAL_AUDIO_BPS,
+    TRIAL_S,
+    UPGRADE_MARGIN,
+)
+
+
+def select_layers(
+    slots: Sequence[ReceiveSlot], path: DownlinkPath, listed: LayerOptions, now: float
+) -> list[Publication]:
+    """Select for each slot anew; gives the publications that a key frame is wanted of."""
+    videos: list[tuple[ReceiveSlot, Sequence[InboundStream], Sequence[Option]]] = []
+    audio_bps = 0.0
+    for slot in slots:
+        publication = slot.publication
+        if publication is None:
+            continue
+        if slot.kind == "audio":
+            microphone = publication.streams_upwards()
+            audio_bps += NOMINAL_AUDIO_BPS
+            if microphone:
+                audio_bps += max(microphone[0].rate_bps(now) - NOMINAL_AUDIO_BPS, 0.0)
+                slot.want(microphone[0])
+        elif publication.layers:
+            videos.append((slot, *listed.options_of(publication, slot.max_height, now)))
+    if not videos:
+        path.note_selection(audio_bps, 0.0, now)
+        return []
+    demands = [_demand(slot, streams, options, now) for slot, streams, options in videos]
+    allocation = allocate(demands, path.estimate_bps(now) - audio_bps)
+    can_probe = any(slot.can_probe for slot, _, _ in videos)
+    needed_bps = allocation.needed_bps + audio_bps if allocation.needed_bps and can_probe else 0.0
+    best_bps = audio_bps + sum(demand.rates[-1] for demand in demands if demand.rates)
+    path.note_selection(allocation.used_bps + audio_bps, needed_bps, now, best_bps)
+    wanting = []
+    for (slot, streams, options), selected in zip(videos, allocation.selected, strict=True):
+        if _apply(slot, streams, options, selected, now):
+            wanting.append(slot.publication)
+    return [publication for publication in wanting if publication is not None]
+
+
+def _demand(slot: ReceiveSlot, streams: Sequence[InboundStream], options: Sequence[Option], now: float) -> Demand:
+    current = _current(slot, streams, options)
+    if slot.path.is_full:
+        # Nothing better while there is a queue: its key frame would make it longer.
+        options = options[: (current or 0) + 1]
+    margin = CAUTIOUS_MARGIN if now < slot.path.cautious_until else UPGRADE_MARGIN
+    return Demand(tuple(option.rate_bps for option in options), current, slot.weight, margin)
+
+
+def _apply(
+    slot: ReceiveSlot, streams: Sequence[InboundStream], options: Sequence[Option], selected: int | None, now: float
+) -> bool:
+    """Let a slot have the selected option; whether it waits for a key frame."""
+    if selected is not None:
+        layer = options[selected].layer
+        stream = streams[layer]
+        _note_move(slot, streams, layer, now)
+        slot.want(stream, options[selected].temporal)
+        if slot.path.is_full and stream is slot.wanted and slot.source in streams[layer:]:
+            # More of the larger one would only stand before the key frame of this one.
+            slot.stop()
+    elif options:
+        slot.want(None)
+    if slot.wanted is not None and slot.publication is not None:
+        slot.publication.want_key_frame(slot.wanted)
+    return slot.wanted is not None
+
+
+def _note_move(slot: ReceiveSlot, streams: Sequence[InboundStream], layer: int, now: float) -> None:
+    held = slot.wanted or slot.source
+    if held not in streams:
+        return
+    if layer > streams.index(held):
+        slot.path.raised_at = now
+    elif layer < streams.index(held) and now - slot.path.raised_at < TRIAL_S:
+        slot.path.cautious_until = now + CAUTION_S
+
+
+def _current(slot: ReceiveSlot, streams: Sequence[InboundStream], options: Sequence[Option]) -> int | None:
+    """The option that the slot has now, or waits for."""
+    stream = slot.wanted or slot.source
+    found = None
+    for index, option in enumerate(options):
+        if streams[option.layer] is stream and option.temporal <= slot.temporal:
+            found = index
+    return found

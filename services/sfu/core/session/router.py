@@ -1,0 +1,324 @@
+"""The calls of one worker: joins and leaves, where each packet goes, and what is due."""
+
+from heapq import heappop, heappush
+from typing import Final
+
+from services.sfu.core.congestion.stats import ntp_from_unix
+from services.sfu.core.forwarding.publications import InboundStream
+from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber
+from services.sfu.core.selection.speakers import RANK_INTERVAL_S
+from services.sfu.core.selection.video_requests import VideoRequests
+from services.sfu.core.session import feedback
+from services.sfu.core.session.agreement import agree
+from services.sfu.core.session.effects import AnnounceConnected, Disconnect, Effect, LeaveReason, SendMedia, SendSlotMap
+from services.sfu.core.session.layer_updates import LayerUpdates
+from services.sfu.core.session.lifecycle import Action, Input, State, step, timeout_of
+from services.sfu.core.session.participants import Participant, RandomBytes
+from services.sfu.core.session.registry import Registry
+from services.sfu.core.wire.rtcp import Bye, TransportFeedback, parse_compound
+from services.sfu.core.wire.rtp import MediaPacket, parse_header
+from services.sfu.core.wire.sdp import Offer
+
+# Between two reports to a participant, and two looks at its timeouts. Raising it sees loss later; lowering it costs
+# more RTCP.
+REPORT_INTERVAL_S: Final = 1.0
+# In larger calls a stream that begins or ends is followed at the next tick: to settle the slots takes the square of the
+# members, a millisecond at 20. Raising it lets one packet hold up the others' for longer; lowering it brings pictures
+# later.
+SMALL_CALL: Final = 6
+# Looked up once: it is asked for with each packet.
+_CONNECTED: Final = State.CONNECTED
+
+
+class Router:
+    """All media state of a worker. Not one method blocks or raises on a client's bytes, but for PacketError.
+
+    `unix_offset_s` is what turns `now` (monotonic seconds) into Unix time, for the NTP times of sender reports.
+    """
+
+    def __init__(self, random: RandomBytes, unix_offset_s: float) -> None:
+        self._random = random
+        self._unix_offset_s = unix_offset_s
+        self._registry = Registry()
+        self._layers = LayerUpdates(self._registry)
+        self._with_gaps: set[InboundStream] = set()
+        self._uplinks_due: set[Participant] = set()
+        # Participants whose streams began or ended more often than is followed at once.
+        self._changed: set[Participant] = set()
+        self._reports_due: list[tuple[float, ParticipantNumber]] = []
+        self._ranks_due = 0.0
+
+    def __len__(self) -> int:
+        return len(self._registry.participants)
+
+    @property
+    def participants(self) -> list[Participant]:
+        """All participants of the worker, in the order of their joins."""
+        return list(self._registry.participants.values())
+
+    @property
+    def call_count(self) -> int:
+        """How many calls have a participant."""
+        return len(self._registry.calls)
+
+    def get(self, number: ParticipantNumber) -> Participant | None:
+        """A participant that has not left."""
+        return self._registry.participants.get(number)
+
+    def find(self, key: ParticipantKey) -> Participant | None:
+        """The participant of this name, if it is in the call."""
+        return self._registry.find(key)
+
+    def join(self, key: ParticipantKey, offer: Offer, now: float) -> tuple[Participant, list[Effect]]:
+        """Admit a device; one of the same key leaves as replaced. Its `offer` is the one to be answered."""
+        former = self.find(key)
+        effects = [] if former is None else self._step(former, Input.REPLACED, now)
+        call = self._registry.calls.get(key.call_id)
+        members = call.members.values() if call is not None else ()
+        agreed = agree(offer, [member.takes for member in members if member.takes])
+        participant = Participant(self._registry.next_number(), key, agreed, self._random, now)
+        self._registry.add_participant(participant)
+        heappush(self._reports_due, (now + REPORT_INTERVAL_S, participant.number))
+        return participant, effects
+
+    def remove(self, key: ParticipantKey, now: float) -> list[Effect]:
+        """End a device's media; nothing if it is not there."""
+        participant = self.find(key)
+        return [] if participant is None else self._step(participant, Input.REMOVED, now)
+
+    def end_call(self, call_id: CallId, now: float) -> list[Effect]:
+        """End the media of everyone in a call."""
+        call = self._registry.calls.get(call_id)
+        return [] if call is None else [effect for key in list(call.members) for effect in self.remove(key, now)]
+
+    def stop(self, now: float) -> list[Effect]:
+        """End everyone's media, because the worker ends."""
+        return [e for participant in self.participants for e in self._step(participant, Input.WORKER_STOPPED, now)]
+
+    def handle_transport_up(self, participant: Participant, now: float) -> list[Effect]:
+        """DTLS is up."""
+        participant.heard_at = now
+        return self._step(participant, Input.TRANSPORT_UP, now)
+
+    def handle_transport_closed(self, participant: Participant, now: float) -> list[Effect]:
+        """The client closed DTLS, or its handshake failed."""
+        return self._step(participant, Input.TRANSPORT_CLOSED, now)
+
+    def handle_consent(self, participant: Participant, now: float) -> None:
+        """An authenticated STUN check of the participant came."""
+        participant.heard_at = now
+
+    def handle_mute(
+        self, participant: Participant, audio: bool, video: bool, now: float, screen: bool | None = None
+    ) -> list[Effect]:
+        """What the client says of its microphone, camera and screen; its receivers are told when that is new.
+
+        `audio`, `video`: whether they are off. `screen`: whether it is shared; None when the client says nothing of it.
+        """
+        told: dict[ParticipantNumber, None] = {}
+        for publication in participant.publications:
+            was_muted = publication.muted
+            if publication.is_screen:
+                publication.said_on = screen
+            else:
+                publication.said_on = not (audio if publication.kind == "audio" else video)
+            if publication.kind == "audio":
+                publication.level.is_muted = audio
+            if publication.muted != was_muted:
+                told |= {slot.receiver: None for slot in publication.slots}
+        call = self._registry.calls.get(participant.key.call_id)
+        if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
+            return []
+        settled = call.settle(now)
+        told |= {effect.receiver: None for effect in settled if isinstance(effect, SendSlotMap)}
+        effects: list[Effect] = [SendSlotMap(receiver) for receiver in told]
+        return effects + self._layers.select_for_told(settled, now)
+
+    def handle_video_requests(self, participant: Participant, requested: VideoRequests, now: float) -> list[Effect]:
+        """What the client asks to see."""
+        participant.video_requests = requested
+        call = self._registry.calls.get(participant.key.call_id)
+        if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
+            return []
+        return [*call.settle(now, participant), *self._layers.select([participant], now)]
+
+    def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
+        """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
+        header = parse_header(datagram)
+        payload_type = header.payload_type
+        if payload_type in participant.uplink.watched_types:
+            participant.uplink.add_packet(datagram, header, now)
+            self._uplinks_due.add(participant)
+        if payload_type in participant.repair_types:
+            repairing, repaired = participant.find_repair(datagram, header)
+            packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
+            return self._forward(participant, repairing, packet, now)
+        stream = participant.streams.get(header.ssrc)
+        if stream is None or payload_type not in stream.payload_types:
+            stream = participant.find_stream(datagram, header, now)
+        effects: list[Effect] = []
+        if stream.last_packet_at is None and header.payload_end > header.payload_at:
+            effects = self._handle_new(stream, now)
+        packet, repairable = stream.receive(datagram, header, now)
+        if not repairable:
+            if packet is None and stream.has_restarted(header):
+                stream = participant.restart(stream, header)
+                effects += self._handle_new(stream, now)
+                packet, _ = stream.receive(datagram, header, now)
+            stream.publication.want_key_frame(stream)
+        elif stream.gaps.missing:
+            self._with_gaps.add(stream)
+        forwarded = self._forward(participant, stream, packet, now)
+        return effects + forwarded if effects else forwarded
+
+    def _forward(
+        self, participant: Participant, stream: InboundStream, packet: MediaPacket | None, now: float
+    ) -> list[Effect]:
+        effects = self._note_media(participant, now)
+        if packet is None:
+            return effects
+        forwarded: list[Effect] = [SendMedia(to, packet) for to in stream.subscribers.route(packet, now)]
+        return effects + forwarded if effects else forwarded
+
+    def _handle_new(self, stream: InboundStream, now: float) -> list[Effect]:
+        """A stream began, or goes on after its end: what was off, or in another codec, gets its slots now, and whoever
+        has these may want its layer."""
+        publication = stream.publication
+        was_on = publication.is_on(now)
+        stream.last_packet_at = now
+        effects: list[Effect] = []
+        participant = self.find(publication.publisher)
+        if participant is None or not self._may_change(participant, now):
+            return effects
+        if len(publication.layers) == 1 or (publication.kind == "video" and not was_on):
+            effects = self._settle(participant, now)
+        return effects + self._layers.select(
+            [self._registry.participants[slot.receiver] for slot in publication.slots], now
+        )
+
+    def _may_change(self, participant: Participant, now: float) -> bool:
+        """Whether all slots follow now what a participant changed; else a later tick sees to it."""
+        is_small = len(self._registry.call_of(participant).members) <= SMALL_CALL
+        if is_small and participant.changes.spend(1, now):
+            return True
+        self._changed.add(participant)
+        return False
+
+    def _settle(self, participant: Participant, now: float) -> list[Effect]:
+        settled = self._registry.call_of(participant).settle(now)
+        return settled + self._layers.select_for_told(settled, now)
+
+    def handle_rtcp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
+        """Take in one decrypted RTCP packet. Raises PacketError with the reason for a drop."""
+        reports = parse_compound(datagram)
+        effects = self._note_media(participant, now)
+        ntp = self._ntp(now)
+        has_ended = False
+        for report in reports:
+            effects += feedback.handle_report(participant, report, now, ntp)
+            has_ended = has_ended or isinstance(report, Bye)
+        if has_ended and self._may_change(participant, now):
+            effects += self._settle(participant, now)
+        effects += self._layers.select_after_drop(participant, now)
+        if any(not isinstance(report, TransportFeedback) for report in reports):
+            for slot in participant.slots:
+                if slot.publication is not None:
+                    effects += self._layers.request_key_frame(slot.publication, now)
+        return effects
+
+    def tick(self, now: float) -> list[Effect]:
+        """What is due at `now`: NACKs, feedback and probes at each call, the rest at its own interval."""
+        effects = self._tick_streams(now)
+        effects += self._tick_uplinks(now)
+        effects += self._layers.tick_probes(now)
+        effects += self._tick_changes(now)
+        effects += self._layers.tick(now)
+        if now >= self._ranks_due:
+            self._ranks_due = now + RANK_INTERVAL_S
+            for call in self._registry.calls.values():
+                ranked = call.rank(now)
+                effects += ranked + self._layers.select_for_told(ranked, now)
+        return effects + self._tick_reports(now)
+
+    def _tick_streams(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for stream in list(self._with_gaps):
+            publisher = self.find(stream.publication.publisher)
+            if not stream.gaps.missing or publisher is None or publisher.streams.get(stream.ssrc) is not stream:
+                self._with_gaps.discard(stream)
+                continue
+            effects += feedback.build_nacks(publisher, stream, now)
+        return effects
+
+    def _tick_changes(self, now: float) -> list[Effect]:
+        """Each call once, however many of its participants changed something."""
+        due = [participant for participant in self._changed if participant.changes.spend(1, now)]
+        self._changed.difference_update(due)
+        calls = {participant.key.call_id: participant for participant in due}
+        effects = [effect for participant in calls.values() for effect in self._settle(participant, now)]
+        slots = (slot for participant in due for p in participant.publications for slot in p.slots)
+        receivers = dict.fromkeys(slot.receiver for slot in slots)
+        return effects + self._layers.select([self._registry.participants[number] for number in receivers], now)
+
+    def _tick_uplinks(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for participant in list(self._uplinks_due):
+            participant.uplink.update_estimate(participant.round_trip_s or 0.1, now)
+            due = feedback.build_transport_feedback(participant, now)
+            if due or not participant.uplink.has_transport_cc:
+                self._uplinks_due.discard(participant)
+            effects += due
+        return effects
+
+    def _tick_reports(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        ntp = self._ntp(now)
+        while self._reports_due and self._reports_due[0][0] <= now:
+            _, number = heappop(self._reports_due)
+            participant = self._registry.participants.get(number)
+            if participant is None:
+                continue
+            heappush(self._reports_due, (now + REPORT_INTERVAL_S, number))
+            timeout = timeout_of(participant.state, participant.joined_at, participant.heard_at, now)
+            if timeout is not None:
+                effects += self._step(participant, timeout, now)
+            elif participant.state is not State.WAITING:
+                effects += feedback.build_reports(participant, now, ntp)
+        return effects
+
+    def _note_media(self, participant: Participant, now: float) -> list[Effect]:
+        participant.heard_at = now
+        return self._step(participant, Input.MEDIA, now) if participant.state is _CONNECTED else []
+
+    def _ntp(self, now: float) -> int:
+        return ntp_from_unix(now + self._unix_offset_s)
+
+    def _step(self, participant: Participant, happened: Input, now: float) -> list[Effect]:
+        actions, participant.state = step(participant.state, happened)
+        effects: list[Effect] = []
+        for action in actions:
+            if action is Action.TAKE_SLOTS:
+                effects += self._connect(participant, now)
+            elif action is Action.ANNOUNCE:
+                effects.append(AnnounceConnected(participant.key))
+            elif isinstance(action, LeaveReason):
+                effects += self._leave(participant, action, now)
+        return effects
+
+    def _connect(self, participant: Participant, now: float) -> list[Effect]:
+        """Put the participant on the others' slots and the others on its own."""
+        effects = self._registry.call_of(participant).settle(now)
+        effects += self._layers.select_for_told(effects, now)
+        told = {effect.receiver for effect in effects if isinstance(effect, SendSlotMap)}
+        return effects if participant.number in told else [SendSlotMap(participant.number), *effects]
+
+    def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
+        call = self._registry.call_of(participant)
+        effects = call.leave(participant, now)
+        effects += self._layers.select_for_told(effects, now)
+        self._registry.remove_participant(participant)
+        self._with_gaps -= set(participant.streams.values())
+        self._uplinks_due.discard(participant)
+        self._layers.forget(participant)
+        self._changed.discard(participant)
+        return [*effects, Disconnect(participant.number, participant.key, reason)]

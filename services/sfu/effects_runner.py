@@ -1,0 +1,97 @@
+"""Carries out what the core wants done: packets to the egress, messages to data channels, news to the events."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from services.runtime import tasks
+from services.runtime.clock import Clock
+from services.sfu.channel import encode_slot_map, encode_speakers
+from services.sfu.connections import Connections, log_participant
+from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.session.effects import (
+    AnnounceConnected,
+    Disconnect,
+    Effect,
+    SendMedia,
+    SendRepair,
+    SendRtcp,
+    SendSlotMap,
+    SendSpeakers,
+)
+from services.sfu.egress import Egress
+from services.sfu.ports import Events
+
+
+class EffectsRunner:
+    """`on_left` is told of each participant that is gone. `maps_due`: slot maps that wait for their channel to open."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        egress: Egress,
+        events: Events,
+        clock: Clock,
+        on_left: Callable[[ParticipantNumber], None],
+    ) -> None:
+        self._connections = connections
+        self._egress = egress
+        self._events = events
+        self._clock = clock
+        self._on_left = on_left
+        self.maps_due: set[ParticipantNumber] = set()
+        self.closing: set[asyncio.Task[None]] = set()
+
+    def carry_out(self, effects: Iterable[Effect]) -> None:
+        """Carry effects out and send at once."""
+        self.queue(effects, self._clock.monotonic())
+        self._egress.flush()
+
+    def queue(self, effects: Iterable[Effect], now: float) -> None:
+        """Carry effects out; packets go out with the next flush of the egress."""
+        for effect in effects:
+            match effect:
+                case SendMedia():
+                    self._egress.send_media(effect, now)
+                case SendRepair():
+                    self._egress.send_repair(effect, now)
+                case SendRtcp():
+                    self._egress.send_rtcp(effect)
+                case SendSlotMap():
+                    self.maps_due.add(effect.receiver)
+                case SendSpeakers():
+                    self.send_message(effect.receiver, encode_speakers(effect.speakers))
+                case AnnounceConnected():
+                    self._events.media_connected(effect.key)
+                case Disconnect():
+                    self._disconnect(effect)
+
+    def send_slot_maps(self) -> None:
+        """Send the maps that are due, where the channel is open."""
+        for number in list(self.maps_due):
+            self._send_slot_map(number)
+
+    def _send_slot_map(self, number: ParticipantNumber) -> None:
+        connection = self._connections.by_number.get(number)
+        if connection is None or (connection.srtp is not None and connection.sctp_port is None):
+            self.maps_due.discard(number)
+            return
+        participant = connection.participant
+        message = encode_slot_map(participant.slot_map(), participant.unseen, participant.unseen_by)
+        if connection.channel is not None and connection.channel.send(message):
+            self.maps_due.discard(number)
+
+    def send_message(self, number: ParticipantNumber, message: bytes) -> None:
+        """For what the next message makes good: nothing is kept for a channel that is not open."""
+        connection = self._connections.by_number.get(number)
+        if connection is not None and connection.channel is not None:
+            connection.channel.send(message)
+
+    def _disconnect(self, effect: Disconnect) -> None:
+        connection = self._connections.remove(effect.number)
+        self.maps_due.discard(effect.number)
+        self._events.media_disconnected(effect.key, effect.reason)
+        log_participant(connection.participant, "participant_left", reason=effect.reason.name)
+        self._on_left(effect.number)
+        task = tasks.detached(connection.close(), name="close-connection", why="ends when the peer has been told")
+        self.closing.add(task)
+        task.add_done_callback(self.closing.discard)

@@ -1,0 +1,135 @@
+"""What the state table is made of: handlers of inputs, their lines, and what a line does in each state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Generic, TypeVar
+
+from services.signaling.core.errors import CallEnded, CallsError
+from services.signaling.core.model import Call, CallState, EndReason, Timeouts
+
+# The type of the input. A change or line for several types of input serves each of them.
+InputT = TypeVar("InputT", contravariant=True)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The time of an input, and how long a call waits."""
+
+    now: datetime
+    timeouts: Timeouts
+
+    @property
+    def media_deadline(self) -> datetime:
+        """When media that is missing from now on ends the leg."""
+        return self.now + timedelta(seconds=self.timeouts.media_lost_s)
+
+
+# Whether a line is the one for an input.
+Condition = Callable[[Call, InputT, datetime], bool]
+
+
+@dataclass(frozen=True)
+class Change(Generic[InputT]):
+    """What happens to the call's own data, and how the page of the table says it."""
+
+    text: str
+    apply: Callable[[Call, InputT, Timing], Call]
+
+
+def change(text: str) -> Callable[[Callable[[Call, InputT, Timing], Call]], Change[InputT]]:
+    """Makes a function a change."""
+    return lambda apply: Change(text, apply)
+
+
+class Effect(Enum):
+    """What the shell carries out: PUBLISH in the same transaction, the others after it."""
+
+    PUBLISH = "publish"
+    CLOSE_MEDIA = "close media"
+    REMOVE_MEDIA = "end media of devices that are out"
+    CLOSE_FORMER = "close media on the former worker"
+
+
+@dataclass(frozen=True)
+class Rule(Generic[InputT]):
+    """The new state, what changes on the way there, and what the shell does."""
+
+    state: CallState
+    changes: tuple[Change[InputT], ...] = ()
+    effects: tuple[Effect, ...] = ()
+    end_reason: EndReason | None = None
+
+
+Refusal = type[CallsError]
+Outcome = Rule[InputT] | Refusal
+
+
+@dataclass(frozen=True)
+class Line(Generic[InputT]):
+    """A line of the table: an input, told apart by who gave it and by what it would leave behind."""
+
+    text: str
+    ringing: Outcome[InputT]
+    active: Outcome[InputT]
+    ended: Outcome[InputT]
+
+    def outcome(self, state: CallState) -> Outcome[InputT]:
+        """What the line says for a call in this state."""
+        return {CallState.RINGING: self.ringing, CallState.ACTIVE: self.active, CallState.ENDED: self.ended}[state]
+
+
+@dataclass(frozen=True)
+class Handler(Generic[InputT]):
+    """Every line for one type of input: the first whose condition holds, or `otherwise`."""
+
+    cases: tuple[tuple[Condition[InputT], Line[InputT]], ...]
+    otherwise: Line[InputT]
+
+    @property
+    def lines(self) -> tuple[Line[InputT], ...]:
+        """All of them, in order."""
+        return (*(line for _, line in self.cases), self.otherwise)
+
+    def find(self, call: Call, given: InputT, now: datetime) -> Line[InputT]:
+        """The line for this input."""
+        return next((line for holds, line in self.cases if holds(call, given, now)), self.otherwise)
+
+
+R, A, E = CallState.RINGING, CallState.ACTIVE, CallState.ENDED
+STAY_RINGING: Rule[object] = Rule(R)
+STAY_ACTIVE: Rule[object] = Rule(A)
+STAY_ENDED: Rule[object] = Rule(E)
+
+
+def end(reason: EndReason, *changes: Change[InputT]) -> Rule[InputT]:
+    """The call ends."""
+    return Rule(E, changes, (Effect.PUBLISH, Effect.CLOSE_MEDIA), end_reason=reason)
+
+
+def nothing(text: str) -> Line[object]:
+    """A line that changes nothing."""
+    return Line(text, STAY_RINGING, STAY_ACTIVE, STAY_ENDED)
+
+
+def never(text: str, refusal: Refusal) -> Line[object]:
+    """A line that is refused in each state."""
+    return Line(text, refusal, refusal, refusal)
+
+
+def until_ended(text: str, refusal: Refusal) -> Line[object]:
+    """A line that is refused, with another reason once the call has ended."""
+    return Line(text, refusal, refusal, CallEnded)
+
+
+def both(
+    text: str, changes: tuple[Change[InputT], ...], effects: tuple[Effect, ...], ended: Outcome[InputT]
+) -> Line[InputT]:
+    """A line that does the same in a ringing call and in an active one."""
+    return Line(text, Rule(R, changes, effects), Rule(A, changes, effects), ended)
+
+
+def end_all(text: str, *changes: Change[InputT]) -> Line[InputT]:
+    """A line that ends the call, whatever its state."""
+    return Line(text, end(EndReason.CANCELLED, *changes), end(EndReason.HUNG_UP, *changes), STAY_ENDED)

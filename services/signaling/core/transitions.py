@@ -1,0 +1,260 @@
+"""What each change of the state table does to a call's data."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from services.signaling.core.inputs import (
+    Accept,
+    Decline,
+    Join,
+    Leave,
+    MediaConnected,
+    MediaDisconnected,
+    Move,
+    Remove,
+    RequestMute,
+    SetHand,
+    SetLock,
+    SetMembers,
+    TakeOver,
+)
+from services.signaling.core.model import (
+    RUNG,
+    Call,
+    CallState,
+    DeviceId,
+    FormerWorker,
+    Leg,
+    LegState,
+    MoveReason,
+    UserId,
+)
+from services.signaling.core.rules import Timing, change
+
+
+def dropped_devices(before: Call, after: Call) -> list[tuple[UserId, DeviceId]]:
+    """The devices that were in the call and are not any more, whose media is to end."""
+    kept = {pair for leg in after.legs for pair in _devices(leg)}
+    return [pair for leg in before.legs for pair in _devices(leg) if pair not in kept]
+
+
+def _devices(leg: Leg) -> list[tuple[UserId, DeviceId]]:
+    if leg.state is not LegState.JOINED:
+        return []
+    return [(leg.user_id, device_id) for device_id in (leg.device_id, leg.former_device_id) if device_id]
+
+
+def _map_legs(call: Call, fits: Callable[[Leg], bool], to: Callable[[Leg], Leg]) -> Call:
+    return replace(call, legs=tuple(to(leg) if fits(leg) else leg for leg in call.legs))
+
+
+def _map_leg_of(call: Call, user_id: UserId, to: Callable[[Leg], Leg]) -> Call:
+    return _map_legs(call, lambda leg: leg.user_id == user_id, to)
+
+
+def _with_device(leg: Leg, device_id: DeviceId, now: datetime) -> Leg:
+    return replace(
+        leg,
+        state=LegState.JOINED,
+        device_id=device_id,
+        former_device_id=None,
+        media_up=False,
+        media_deadline=None,
+        join_time=leg.join_time or now,
+        device_join_time=now,
+        leave_time=None,
+    )
+
+
+@change("join with the device")
+def join_with_device(call: Call, given: Accept | Join, timing: Timing) -> Call:
+    """The first one besides the caller answers the call."""
+    after = _map_leg_of(
+        call,
+        given.user_id,
+        # What was asked of somebody who hung up and came back is asked no more.
+        lambda leg: replace(_with_device(leg, given.device_id, timing.now), mute_request_time=None),
+    )
+    return after if call.answer_time else replace(after, answer_time=timing.now)
+
+
+@change("take over with the device")
+def take_over_with_device(call: Call, given: TakeOver, timing: Timing) -> Call:
+    """The former device keeps its media until this one has some."""
+    return _map_leg_of(
+        call,
+        given.user_id,
+        lambda leg: replace(_with_device(leg, given.device_id, timing.now), former_device_id=leg.device_id),
+    )
+
+
+@change("await media")
+def await_media(call: Call, _: object, timing: Timing) -> Call:
+    """Of everybody who is in the call and has none."""
+    return _map_legs(
+        call,
+        lambda leg: leg.state is LegState.JOINED and not leg.media_up,
+        lambda leg: replace(leg, media_deadline=leg.media_deadline or timing.media_deadline),
+    )
+
+
+@change("media up")
+def media_up(call: Call, report: MediaConnected, timing: Timing) -> Call:
+    """Of one leg; a move is over once all are on the new worker."""
+    after = _map_leg_of(
+        call, report.user_id, lambda leg: replace(leg, media_up=True, media_deadline=None, former_device_id=None)
+    )
+    return _note_moved(after, timing)
+
+
+def _note_moved(call: Call, timing: Timing) -> Call:
+    """Once all are on the new worker, the old one is needed for a moment only."""
+    if call.move_time is None or not all(leg.media_up for leg in call.joined):
+        return call
+    settled = timing.now + timedelta(seconds=timing.timeouts.handoff_settle_s)
+    former = replace(call.former, close_time=min(call.former.close_time, settled)) if call.former else None
+    return replace(call, move_time=None, former=former)
+
+
+@change("media down, await it")
+def media_down(call: Call, report: MediaDisconnected, timing: Timing) -> Call:
+    """Of one leg."""
+    return _map_leg_of(call, report.user_id, lambda leg: _without_media(leg, call.state, timing))
+
+
+@change("all media down, await it")
+def all_media_down(call: Call, _: object, timing: Timing) -> Call:
+    """Of all legs."""
+    return _map_legs(call, lambda _: True, lambda leg: _without_media(leg, call.state, timing))
+
+
+def _without_media(leg: Leg, state: CallState, timing: Timing) -> Leg:
+    """A deadline that runs goes on, so that repeated bad news cannot keep a dead call alive."""
+    if not leg.media_up:
+        return leg
+    deadline = leg.media_deadline or timing.media_deadline if state is CallState.ACTIVE else None
+    return replace(leg, media_up=False, media_deadline=deadline)
+
+
+@change("await news of all media")
+def await_news_of_media(call: Call, _: object, timing: Timing) -> Call:
+    """What the worker last said of each leg stays: if it only could not answer, it will not say it again."""
+    return _map_legs(
+        call,
+        lambda leg: leg.media_up,
+        lambda leg: replace(leg, media_deadline=leg.media_deadline or timing.media_deadline),
+    )
+
+
+@change("trust the last news of media")
+def trust_news_of_media(call: Call, _: object, __: Timing) -> Call:
+    """Nothing was lost."""
+    return _map_legs(call, lambda leg: leg.media_up, lambda leg: replace(leg, media_deadline=None))
+
+
+@change("set worker")
+def set_worker(call: Call, move: Move, timing: Timing) -> Call:
+    """The worker before goes on for a while, unless it is lost."""
+    lives_on = call.worker is not None and move.reason is not MoveReason.WORKER_LOST
+    close_time = timing.now + timedelta(seconds=timing.timeouts.handoff_s)
+    return replace(
+        call,
+        worker=move.to_worker,
+        media_epoch=call.media_epoch + 1,
+        move_reason=move.reason,
+        move_time=timing.now,
+        former=FormerWorker(call.worker, close_time) if lives_on and call.worker else None,
+    )
+
+
+@change("forget the former worker")
+def forget_former(call: Call, _: object, __: Timing) -> Call:
+    """Its time is up."""
+    return replace(call, former=None)
+
+
+@change("stop the member's ring")
+def stop_ring(call: Call, given: Decline | Leave, _: Timing) -> Call:
+    """Of one member."""
+    return _map_leg_of(call, given.user_id, lambda leg: replace(leg, state=LegState.OUT))
+
+
+@change("stop all rings")
+def stop_rings(call: Call, _: object, __: Timing) -> Call:
+    """Of all members who are rung."""
+    return _map_legs(call, lambda leg: leg.state in RUNG, lambda leg: replace(leg, state=LegState.OUT))
+
+
+@change("take the member out")
+def leave(call: Call, given: Leave, timing: Timing) -> Call:
+    """A member of a group's call hangs up."""
+    return _map_leg_of(call, given.user_id, lambda leg: _emptied(leg, LegState.OUT, timing.now))
+
+
+@change("take those without media out")
+def drop_without_media(call: Call, _: object, timing: Timing) -> Call:
+    """Whose media is missing for too long."""
+    return _map_legs(
+        call,
+        lambda leg: leg.media_deadline is not None and timing.now >= leg.media_deadline,
+        lambda leg: _emptied(leg, LegState.OUT, timing.now),
+    )
+
+
+@change("remove the member for good")
+def remove(call: Call, given: Remove, timing: Timing) -> Call:
+    """By an admin."""
+    return _map_leg_of(call, given.target_id, lambda leg: _emptied(leg, LegState.REMOVED, timing.now))
+
+
+def _emptied(leg: Leg, state: LegState, now: datetime) -> Leg:
+    """A leg whose user is not in the call any more, or never was. What was asked of it stays for who asks again."""
+    emptied = Leg(
+        leg.user_id,
+        state,
+        join_time=leg.join_time,
+        leave_time=leg.leave_time,
+        mute_request_time=leg.mute_request_time,
+    )
+    return replace(emptied, leave_time=now) if leg.state is LegState.JOINED else emptied
+
+
+@change("note the hand")
+def note_hand(call: Call, given: SetHand, timing: Timing) -> Call:
+    """A hand that is raised again keeps its time, by which hands are ordered."""
+    return _map_leg_of(
+        call,
+        given.user_id,
+        lambda leg: replace(leg, hand_raise_time=(leg.hand_raise_time or timing.now) if given.raised else None),
+    )
+
+
+@change("note the request")
+def note_mute_request(call: Call, given: RequestMute, timing: Timing) -> Call:
+    """The member's device shows it."""
+    return _map_leg_of(call, given.target_id, lambda leg: replace(leg, mute_request_time=timing.now))
+
+
+@change("note the lock")
+def note_lock(call: Call, given: SetLock, _: Timing) -> Call:
+    """Closed to others, or open."""
+    return replace(call, locked=given.locked)
+
+
+@change("add and take out members")
+def note_members(call: Call, given: SetMembers, timing: Timing) -> Call:
+    """As they are in the conversation."""
+    known = {leg.user_id for leg in call.legs}
+    without = _map_legs(
+        call,
+        lambda leg: leg.user_id not in given.user_ids and leg.state is not LegState.GONE,
+        lambda leg: _emptied(leg, LegState.GONE, timing.now),
+    )
+    # A member who was added again may join again.
+    back = _map_legs(
+        without,
+        lambda leg: leg.user_id in given.user_ids and leg.state is LegState.GONE,
+        lambda leg: replace(leg, state=LegState.OUT),
+    )
+    return replace(back, legs=(*back.legs, *(Leg(user_id) for user_id in sorted(given.user_ids - known))))

@@ -1,0 +1,1 @@
+"""The SQL of signaling, and what it binds and gives back."""

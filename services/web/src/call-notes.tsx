@@ -1,0 +1,72 @@
+import type { JSX } from "preact";
+import type { CallView, ParleyClient } from "@parley/client";
+import { unseenLines } from "./call-status";
+import { Icon } from "./icons";
+
+interface CallNotesProps {
+  readonly client: ParleyClient;
+  readonly call: CallView;
+  readonly nameOf?: (userId: string) => string;
+}
+
+/** What the participant should know during the call, at its upper edge. */
+export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNotesProps): JSX.Element | null {
+  if (call.phase === "ended") return null;
+  return (
+    <div class="call-notes">
+      {call.deviceProblem && (
+        <p class="note warning" role="alert">
+          <Icon name="alert" />
+          {call.deviceProblem}
+        </p>
+      )}
+      {call.encryption === "unreadable" && (
+        <p class="note warning" role="alert" data-testid="unreadable">
+          <Icon name="alert" />
+          What comes cannot be decrypted. Everyone in the call needs the same passphrase.
+        </p>
+      )}
+      {unseenLines(call.unseen, nameOf).map((line) => (
+        <p class="note warning" role="alert" data-testid="unseen" key={line}>
+          <Icon name="alert" />
+          {line}
+        </p>
+      ))}
+      {call.mutedByAdmin && <MutedByAdmin client={client} />}
+      <div role="status">
+        {call.weak && (
+          <p class="note" data-testid="weak-network">
+            <Icon name="signal" />
+            Your network is weak
+          </p>
+        )}
+      </div>
+      {call.screen && (
+        <p class="note">
+          <Icon name="screen" />
+          You are sharing your screen
+          <button type="button" onClick={() => void client.calls.setScreen(false)}>
+            Stop
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** An admin asked for silence: the device went mute, and the user decides what comes next. */
+function MutedByAdmin({ client }: { client: ParleyClient }): JSX.Element {
+  const { calls } = client;
+  return (
+    <div class="note" role="alert">
+      <Icon name="mic" struck />
+      <span>An admin asked you to be quiet. You are muted.</span>
+      <button type="button" onClick={() => calls.dismissAdminMute()}>
+        Stay muted
+      </button>
+      <button type="button" onClick={() => void calls.setMuted(false)}>
+        Unmute now
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,136 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { CallView, Conversation, ParleyClient } from "@parley/client";
+import { joined } from "@parley/client";
+import { Avatar } from "./avatar";
+import { CallControls } from "./call-controls";
+import { isLost, statusLine } from "./call-status";
+import { CallNotes } from "./call-notes";
+import { CallParticipants } from "./call-participants";
+import { GroupStage } from "./group-stage";
+import { useDialogFocus, useEscape, useNow } from "./hooks";
+import { Icon } from "./icons";
+import { titleOf } from "./conversation-text";
+import { TrackAudio, TrackVideo } from "./track-view";
+
+interface CallWindowProps {
+  readonly client: ParleyClient;
+  readonly call: CallView;
+  /** The call's, once it is known. */
+  readonly conversation: Conversation | undefined;
+  readonly nameOf: (userId: string) => string;
+  /** Beside the conversation instead of over it. */
+  readonly small: boolean;
+  readonly setSmall: (small: boolean) => void;
+}
+
+/** The running call: large, or small beside the conversation. */
+export function CallWindow(props: CallWindowProps): JSX.Element {
+  const { client, call, conversation, nameOf, small, setSmall } = props;
+  const dialog = useDialogFocus();
+  const [people, setPeople] = useState(false);
+  const face = conversation && titleOf(conversation, { selfId: client.userId, nameOf });
+  const name = call.group ? (face?.name ?? "Group") : nameOf(call.peerUserId);
+  useEscape(small ? undefined : () => (people ? setPeople(false) : setSmall(true)));
+  const ended = call.phase === "ended";
+  const listed = people && !small && !ended ? call.call : undefined;
+  const crowd = call.group && !ended && call.call !== undefined && joined(call.call).length > 1;
+  return (
+    <div class={`call ${small ? "call-small" : "call-full"} ${crowd ? "call-crowd" : ""} ${listed ? "has-people" : ""}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={`Call with ${name}`}>
+      {crowd ? <GroupStage {...{ client, call, nameOf, small }} /> : <PairStage call={call} name={name} id={face?.id ?? call.peerUserId} picture={face?.picture ?? ""} />}
+      {call.remotes.map(({ audio }) => audio && <TrackAudio key={audio.id} track={audio} />)}
+      <Header {...props} name={name} people={people} setPeople={setPeople} />
+      {isLost(call) && (
+        <p class="lost" aria-hidden="true">
+          <span class="spinner" />
+          Reconnecting…
+        </p>
+      )}
+      {!call.group && <PeerState call={call} name={name} />}
+      {!crowd && call.camera && !ended && <TrackVideo track={call.camera} class="local-video" label="Your camera" />}
+      <CallNotes client={client} call={call} nameOf={nameOf} />
+      {!ended && <CallControls client={client} call={call} small={small} />}
+      {listed && conversation && <CallParticipants {...{ client, nameOf, conversation }} view={call} call={listed} onClose={() => setPeople(false)} />}
+    </div>
+  );
+}
+
+interface HeaderProps extends CallWindowProps {
+  readonly name: string;
+  readonly people: boolean;
+  readonly setPeople: (people: boolean) => void;
+}
+
+function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
+  const nowMs = useNow(500);
+  const count = call.call ? joined(call.call).length : 0;
+  return (
+    <header class="call-header">
+      <div class="grow">
+        <h2>
+          {name}
+          {call.call?.locked && (
+            <span class="sign" role="img" aria-label="Locked" title="Locked: nobody new can join">
+              <Icon name="lock" />
+            </span>
+          )}
+          {call.encryption !== "off" && (
+            <span class="sign" role="img" aria-label="Encrypted end to end" title="Encrypted end to end">
+              <Icon name="shield" />
+            </span>
+          )}
+        </h2>
+        <p role="status" data-testid="call-status">
+          {statusLine(call, name, nowMs)}
+        </p>
+      </div>
+      {call.group && !small && call.phase !== "ended" && (
+        <button type="button" class="icon-button counted" aria-label={`People in the call: ${count}`} title="People" aria-expanded={people} onClick={() => setPeople(!people)}>
+          <Icon name="people" />
+          <span aria-hidden="true">{count}</span>
+        </button>
+      )}
+      <button type="button" class="icon-button" aria-label={small ? "Enlarge call" : "Make call smaller"} title={small ? "Enlarge" : "Make smaller (Esc)"} onClick={() => setSmall(!small)}>
+        <Icon name={small ? "grow" : "shrink"} />
+      </button>
+    </header>
+  );
+}
+
+/** The other one's picture or screen; or a face, while there is none. */
+function PairStage({ call, name, id, picture }: { call: CallView; name: string; id: string; picture: string }): JSX.Element {
+  const { remote } = call;
+  const waiting = call.phase === "calling" || call.phase === "starting";
+  const live = call.phase === "active" && remote !== undefined;
+  const seen = live && !remote.videoMuted ? remote.video : undefined;
+  return (
+    <div class="stage">
+      {live && remote.screen ? (
+        <TrackVideo track={remote.screen} class="remote-video screen" label={`Screen of ${name}`} />
+      ) : seen ? (
+        <TrackVideo track={seen} class="remote-video" label={`Video of ${name}`} />
+      ) : (
+        <div class="absent">
+          <span class={waiting ? "pulse" : ""}>
+            <Avatar userId={id} name={name} size="large" picture={picture} />
+          </span>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** What the other side has switched off. */
+function PeerState({ call, name }: { call: CallView; name: string }): JSX.Element | null {
+  const { remote } = call;
+  if (call.phase !== "active" || !remote) return null;
+  const dark = call.video && remote.videoMuted && !remote.screen;
+  const line = remote.audioMuted ? `${name} is muted${dark ? " · camera is off" : ""}` : dark && `${name}'s camera is off`;
+  if (!line) return null;
+  return (
+    <p class="peer-state" data-testid="peer-state">
+      {remote.audioMuted && <Icon name="mic" struck />}
+      {line}
+    </p>
+  );
+}

@@ -1,0 +1,183 @@
+import type { JSX } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Conversation, Failure, Message, ParleyClient, Person } from "@parley/client";
+import { allDone, findEntities, isBlank } from "@parley/client";
+import { Icon } from "./icons";
+import { MentionList, useMentions } from "./mentions";
+import { messageLine, type Viewer } from "./conversation-text";
+import type { FilePicker } from "./file-picker";
+import { previews } from "./previews";
+import { UploadList } from "./upload-list";
+
+/** What the next text is, when it is no plain new message. */
+export interface Task {
+  readonly kind: "reply" | "edit";
+  readonly message: Message;
+}
+
+interface ComposerProps {
+  readonly client: ParleyClient;
+  readonly conversation: Conversation;
+  readonly viewer: Viewer;
+  /** The peer's name, or the group's title. */
+  readonly name: string;
+  readonly picking: FilePicker;
+  readonly task: Task | undefined;
+  readonly onDone: () => void;
+}
+
+/** Enter sends; Shift and Enter starts a new line; Escape ends a reply or an edit. */
+export function Composer(props: ComposerProps): JSX.Element {
+  const { client, conversation, viewer, name, task, picking, onDone } = props;
+  const field = useRef<HTMLTextAreaElement>(null);
+  const { text, change, submit, problem } = useWriting(props);
+  const mentions = useMentions(field, text, change, peopleOf(props));
+  const { textChars } = client.limits;
+  const excess = text.length > textChars ? [...text].length - textChars : 0;
+  const editing = task?.kind === "edit";
+  const uploads = editing ? [] : client.uploads.of(conversation.id);
+  const sendable = (!isBlank(text) || uploads.length > 0) && excess <= 0 && allDone(uploads);
+  useLayoutEffect(() => fit(field.current), [text]);
+  useEffect(() => {
+    // On a touch screen this would push the keyboard over the conversation, unless it was asked for.
+    if (task || matchMedia("(pointer: fine)").matches) field.current?.focus();
+  }, [task]);
+  const send = (): void => {
+    if (!sendable) return;
+    submit();
+    field.current?.focus();
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    // While an input method composes, Enter chooses a word.
+    if (event.isComposing || mentions.onKeyDown(event)) return;
+    if (event.key === "Escape" && task) {
+      event.preventDefault();
+      return onDone();
+    }
+    if (event.key !== "Enter" || event.shiftKey) return;
+    event.preventDefault();
+    send();
+  };
+  const onPaste = (event: ClipboardEvent): void => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0 || editing) return;
+    event.preventDefault();
+    picking.add(files);
+  };
+  const verb = editing ? "Save" : "Send";
+  const lines = [problem, picking.problem, excess > 0 && `Too long by ${excess.toLocaleString()} ${excess === 1 ? "character" : "characters"}.`];
+  return (
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <p class="problem" role="alert">
+        {lines.filter(Boolean).join(" ")}
+      </p>
+      <MentionList mentions={mentions} />
+      {task && <TaskLine task={task} viewer={viewer} onDone={onDone} />}
+      <UploadList client={client} uploads={uploads} />
+      <div class="composer-row">
+        {!editing && <FileButton onFiles={picking.add} />}
+        <textarea
+          ref={field}
+          rows={1}
+          value={text}
+          aria-label={`Message to ${name}`}
+          placeholder="Write a message"
+          dir="auto"
+          onInput={(event) => change(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+          onSelect={mentions.look}
+          onPaste={onPaste}
+          {...mentions.aria}
+        />
+        <button type="submit" class="send" aria-label={verb} title={allDone(uploads) ? verb : "Waiting for the files"} disabled={!sendable}>
+          <Icon name={editing ? "check" : "send"} />
+        </button>
+      </div>
+    </form>
+  );
+}
+
+/** Opens the browser's choice of files. */
+function FileButton({ onFiles }: { onFiles: (files: readonly File[]) => void }): JSX.Element {
+  const input = useRef<HTMLInputElement>(null);
+  const onChange = (event: { currentTarget: HTMLInputElement }): void => {
+    onFiles([...(event.currentTarget.files ?? [])]);
+    // The same file can be chosen again.
+    event.currentTarget.value = "";
+  };
+  return (
+    <>
+      <button type="button" class="attach" aria-label="Attach files" title="Attach files" onClick={() => input.current?.click()}>
+        <Icon name="clip" />
+      </button>
+      <input ref={input} type="file" multiple hidden data-testid="files" onChange={onChange} />
+    </>
+  );
+}
+
+function peopleOf({ conversation, viewer }: ComposerProps): Person[] {
+  if (conversation.kind === "direct") return [];
+  const others = conversation.members.filter((m) => m.userId !== viewer.selfId);
+  return others.map(({ userId }) => ({ userId, name: viewer.nameOf(userId) }));
+}
+
+/** The text in the field: a draft that is kept, or the message under edit in its place for a while. */
+function useWriting(props: ComposerProps) {
+  const { client, conversation, task, onDone } = props;
+  const { drafts } = client;
+  const { id } = conversation;
+  const [text, setText] = useState(drafts.get(id));
+  const [problem, setProblem] = useState("");
+  const edited = task?.kind === "edit" ? task.message : undefined;
+  useEffect(() => () => client.presence.stopTyping(id), []);
+  useLayoutEffect(() => {
+    setProblem("");
+    setText(edited?.content.kind === "text" ? edited.content.text : drafts.get(id));
+  }, [edited]);
+  const change = (next: string): void => {
+    setText(next);
+    if (edited) return;
+    drafts.set(id, next);
+    client.presence.draft(id, next);
+  };
+  const submit = (): void => {
+    const written = text.trim();
+    const entities = findEntities(written, peopleOf(props), client.limits.textEntities);
+    if (edited) return void client.messaging.edit(id, edited.seq, written, entities).then(onDone, (failure: Failure) => setProblem(failure.line));
+    for (const upload of client.uploads.of(id)) if (upload.attachment) previews.rename(upload.id, upload.attachment.id);
+    client.messaging.send(id, { text: written, entities, replyToSeq: task?.message.seq ?? 0, attachments: client.uploads.take(id) });
+    change("");
+    onDone();
+  };
+  return { text, change, submit, problem };
+}
+
+function TaskLine({ task, viewer, onDone }: { task: Task; viewer: Viewer; onDone: () => void }): JSX.Element {
+  const { kind, message } = task;
+  const author = message.senderId === viewer.selfId ? "yourself" : viewer.nameOf(message.senderId);
+  return (
+    <div class="task">
+      <Icon name={kind} />
+      <p class="grow">
+        <strong>{kind === "edit" ? "Editing" : `Replying to ${author}`}</strong>
+        <span class="task-text">{messageLine(message, viewer)}</span>
+      </p>
+      <button type="button" class="icon-button" aria-label={kind === "edit" ? "Stop editing" : "Do not reply"} title="Cancel (Esc)" onClick={onDone}>
+        <Icon name="close" />
+      </button>
+    </div>
+  );
+}
+
+/** Grows with its text; the style sheet sets the greatest height. */
+function fit(field: HTMLTextAreaElement | null): void {
+  if (!field) return;
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}

@@ -1,0 +1,55 @@
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Failure } from "@parley/client";
+
+interface ConfirmDialogProps {
+  readonly title: string;
+  readonly body: string;
+  /** The word on the button that does it. */
+  readonly verb: string;
+  readonly danger?: boolean;
+  /** What it does; a rejection's line is shown, and the question stays. */
+  readonly act: () => Promise<void>;
+  readonly onClose: () => void;
+}
+
+/** Asks before something that cannot be taken back. */
+export function ConfirmDialog({ title, body, verb, danger = false, act, onClose }: ConfirmDialogProps): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    const box = dialog.current;
+    box?.showModal();
+    return () => box?.close();
+  }, []);
+  const confirm = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      await act();
+      onClose();
+    } catch (error) {
+      setProblem((error as Failure).line);
+      setBusy(false);
+    }
+  };
+  return (
+    <dialog class="question" ref={dialog} role="alertdialog" aria-labelledby="question-title" aria-describedby="question-body" onCancel={onClose}>
+      <h2 id="question-title">{title}</h2>
+      <p id="question-body" class="quiet">
+        {body}
+      </p>
+      <p class="problem" role="alert">
+        {problem}
+      </p>
+      <div class="question-buttons">
+        <button type="button" class="plain" onClick={onClose}>
+          Cancel
+        </button>
+        <button type="button" class={`primary ${danger ? "danger-fill" : ""}`} disabled={busy} onClick={() => void confirm()}>
+          {verb}
+        </button>
+      </div>
+    </dialog>
+  );
+}

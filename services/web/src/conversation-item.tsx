@@ -1,0 +1,128 @@
+import type { JSX } from "preact";
+import { useRef, useState } from "preact/hooks";
+import type { Call, ConversationView, ParleyClient } from "@parley/client";
+import { isMuted, isUserContent, joined, receiptOf } from "@parley/client";
+import { Avatar } from "./avatar";
+import { ConversationMenu } from "./conversation-menu";
+import { listTime } from "./format";
+import { useLongPress } from "./hooks";
+import { Icon } from "./icons";
+import { titleOf, previewLine, type Viewer, typingLine } from "./conversation-text";
+import { Ticks } from "./receipt-ticks";
+
+interface ItemProps {
+  readonly client: ParleyClient;
+  readonly view: ConversationView;
+  readonly openId: string;
+  readonly nameOf: (userId: string) => string;
+  readonly nowMs: number;
+  readonly onOpen: (conversationId: string) => void;
+}
+
+/** One conversation of the list: name, newest message, unread count, and a menu. */
+export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }: ItemProps): JSX.Element {
+  const { conversation, messages, outgoing, own } = view;
+  const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
+  const more = useRef<HTMLButtonElement>(null);
+  const press = useLongPress(() => more.current?.click());
+  const viewer = { selfId: client.userId, nameOf };
+  const { id, name, peer, picture } = titleOf(conversation, viewer);
+  const timeMs = outgoing.at(-1)?.createTimeMs ?? messages.at(-1)?.sendTimeMs;
+  const current = conversation.id === openId;
+  const request = own.request === "pending";
+  const online = peer && !request && !client.relations.isBlocked(peer) ? client.presence.of(peer)?.online : undefined;
+  return (
+    <li class="item-row">
+      <button type="button" class="item" aria-current={current ? "true" : undefined} onClick={() => onOpen(conversation.id)} {...(request ? {} : press)}>
+        <Avatar userId={id} name={name} online={online} picture={picture} />
+        <span class="item-body">
+          <span class="item-top">
+            <span class="item-name">{name}</span>
+            {online && <span class="visually-hidden">, online</span>}
+            {timeMs !== undefined && <time class="item-time">{listTime(timeMs, nowMs)}</time>}
+          </span>
+          <span class="item-bottom">
+            <Preview client={client} view={view} viewer={viewer} current={current} />
+            <Marks view={view} muted={isMuted(own, nowMs)} call={client.calls.runningIn(conversation.id)} />
+          </span>
+        </span>
+      </button>
+      {!request && (
+        <button ref={more} type="button" class="item-more icon-button" aria-label={`Options for ${name}`} title="Options" aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
+          <Icon name="more" />
+        </button>
+      )}
+      {anchor && (
+        <ConversationMenu {...{ client, view, name, anchor }} onClose={() => setAnchor(undefined)} onUnread={() => current && onOpen("")} />
+      )}
+    </li>
+  );
+}
+
+/** The end of a row. */
+function Marks({ view, muted, call }: { view: ConversationView; muted: boolean; call: Call | undefined }): JSX.Element {
+  const { own, unread } = view;
+  const inCall = call ? joined(call).length : 0;
+  return (
+    <span class="marks">
+      {call && (
+        <span class="mark in-call" role="img" aria-label={`Call, ${inCall} in it`}>
+          <Icon name={call.video ? "video" : "phone"} />
+          {call.group && inCall}
+        </span>
+      )}
+      {muted && (
+        <span class="mark" role="img" aria-label="Muted">
+          <Icon name="bell" struck />
+        </span>
+      )}
+      {own.pinned && (
+        <span class="mark" role="img" aria-label="Pinned">
+          <Icon name="pin" />
+        </span>
+      )}
+      {unread > 0 && (
+        <span class={`badge ${muted ? "muted" : ""}`} role="img" aria-label={`${unread} unread`}>
+          {unread > 99 ? "99+" : unread}
+        </span>
+      )}
+      {unread === 0 && own.markedUnread && <span class={`badge dot-badge ${muted ? "muted" : ""}`} role="img" aria-label="Marked as unread" />}
+    </span>
+  );
+}
+
+interface PreviewProps {
+  readonly client: ParleyClient;
+  readonly view: ConversationView;
+  readonly viewer: Viewer;
+  /** It is open: its draft is in the field. */
+  readonly current: boolean;
+}
+
+function Preview({ client, view, viewer, current }: PreviewProps): JSX.Element {
+  const { kind, id } = view.conversation;
+  const typing = view.own.request === "pending" ? [] : client.presence.typing(id);
+  const pending = view.outgoing.at(-1);
+  const newest = view.messages.findLast((m) => m.content.kind !== "expired");
+  if (typing.length > 0) return <span class="item-preview accent">{typingLine(typing, kind, viewer)}</span>;
+  if (pending) {
+    const line = pending.state === "failed" ? "Not sent" : `You: ${pending.text || "File"}`;
+    return <span class={`item-preview ${pending.state === "failed" ? "danger" : ""}`}>{line}</span>;
+  }
+  const draft = current ? "" : client.drafts.get(id);
+  if (draft) {
+    return (
+      <span class="item-preview">
+        <span class="danger">Draft:</span> {draft}
+      </span>
+    );
+  }
+  if (!newest) return <span class="item-preview">{view.messages.length > 0 ? "No messages" : "Say hello"}</span>;
+  const ticks = kind === "direct" && newest.senderId === viewer.selfId && isUserContent(newest.content);
+  return (
+    <span class={`item-preview ${view.unread > 0 || view.own.markedUnread ? "strong" : ""}`}>
+      {ticks && <Ticks receipt={receiptOf(view.conversation, newest.seq, viewer.selfId)} />}
+      {previewLine(newest, kind, viewer)}
+    </span>
+  );
+}

@@ -1,0 +1,53 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { ConversationView, Failure, ParleyClient } from "@parley/client";
+import { isMuted } from "@parley/client";
+import { Menu } from "./menu";
+import { MenuItem } from "./message-menu";
+
+const HOUR_MS = 3_600_000;
+
+interface ConversationMenuProps {
+  readonly client: ParleyClient;
+  readonly view: ConversationView;
+  readonly name: string;
+  readonly anchor: HTMLElement;
+  readonly onClose: () => void;
+  /** After it was marked unread: looking on would mark it read again. */
+  readonly onUnread: () => void;
+}
+
+/** How one keeps a conversation. */
+export function ConversationMenu({ client, view, name, anchor, onClose, onUnread }: ConversationMenuProps): JSX.Element {
+  const [page, setPage] = useState<"main" | "mute">("main");
+  const { own, unread, conversation } = view;
+  const { conversationSettings, messaging } = client;
+  const run = (act: () => Promise<void>) => () => {
+    onClose();
+    void act().catch((failure: Failure) => client.showNotice(failure.line));
+  };
+  const { id } = conversation;
+  if (page === "mute") {
+    return (
+      <Menu key="mute" anchor={anchor} label={`Mute ${name}`} onClose={onClose}>
+        <MenuItem label="For 1 hour" onClick={run(() => conversationSettings.mute(id, HOUR_MS))} />
+        <MenuItem label="For 8 hours" onClick={run(() => conversationSettings.mute(id, 8 * HOUR_MS))} />
+        <MenuItem label="Until I turn it back on" onClick={run(() => conversationSettings.mute(id))} />
+      </Menu>
+    );
+  }
+  const muted = isMuted(own, Date.now());
+  const marked = own.markedUnread || unread > 0;
+  const markUnread = async (): Promise<void> => {
+    onUnread();
+    await conversationSettings.markUnread(id, true);
+  };
+  return (
+    <Menu key="main" anchor={anchor} label={`Options for ${name}`} onClose={onClose}>
+      <MenuItem icon="pin" label={own.pinned ? "Unpin" : "Pin"} onClick={run(() => conversationSettings.pin(id, !own.pinned))} />
+      <MenuItem icon="archive" label={own.archived ? "Move out of archive" : "Archive"} onClick={run(() => conversationSettings.archive(id, !own.archived))} />
+      {muted ? <MenuItem icon="bell" label="Unmute" onClick={run(() => conversationSettings.unmute(id))} /> : <MenuItem icon="bell" label="Mute…" onClick={() => setPage("mute")} />}
+      <MenuItem icon="unread" label={marked ? "Mark as read" : "Mark as unread"} onClick={run(marked ? () => messaging.markRead(id) : markUnread)} />
+    </Menu>
+  );
+}

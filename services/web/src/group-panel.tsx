@@ -1,0 +1,186 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { Conversation, Failure, ParleyClient } from "@parley/client";
+import { isBlank, permissionsOf } from "@parley/client";
+import { ConfirmDialog } from "./confirm-dialog";
+import { lengthLine } from "./format";
+import { Members } from "./group-members";
+import { PicturePicker } from "./group-picture";
+import { useEscape } from "./hooks";
+import { Icon } from "./icons";
+import { maxLength } from "./max-length";
+import { InviteLink } from "./invite-link";
+import type { OpenDialog } from "./message-dialogs";
+import type { Viewer } from "./conversation-text";
+import { readIds } from "./user-ids";
+
+interface GroupPanelProps {
+  readonly client: ParleyClient;
+  readonly conversation: Conversation;
+  readonly viewer: Viewer;
+  readonly nowMs: number;
+  readonly onDialog: (dialog: OpenDialog) => void;
+  readonly onClose: () => void;
+}
+
+/** Runs a request; its failure is shown as a notice. */
+type Run = (request: Promise<unknown>) => Promise<void>;
+
+/** A group's members, picture and settings. */
+export function GroupPanel({ client, conversation, viewer, nowMs, onDialog, onClose }: GroupPanelProps): JSX.Element {
+  const [leaving, setLeaving] = useState(false);
+  const permissions = permissionsOf(conversation, client.userId);
+  const run: Run = (request) => request.then(() => undefined, (failure: Failure) => client.showNotice(failure.line));
+  useEscape(leaving ? undefined : onClose);
+  return (
+    <aside class="panel" aria-label="Group details">
+      <header class="panel-header">
+        <h2 class="grow">Group details</h2>
+        <button type="button" class="icon-button" aria-label="Close group details" title="Close (Esc)" onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <div class="panel-body">
+        <Title client={client} conversation={conversation} may={permissions.rename} run={run} />
+        <h3>{conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`}</h3>
+        <Members {...{ client, conversation, viewer, nowMs, permissions, onDialog }} />
+        {permissions.add && <AddPeople client={client} conversationId={conversation.id} />}
+        {permissions.invite && <InviteLink client={client} conversationId={conversation.id} run={run} />}
+        <GroupSettings {...{ client, conversation, run }} may={permissions.rename} onDialog={onDialog} />
+        <button type="button" class="panel-action danger" onClick={() => setLeaving(true)}>
+          <Icon name="leave" />
+          Leave group
+        </button>
+      </div>
+      {leaving && (
+        <ConfirmDialog
+          title={`Leave “${conversation.title}”?`}
+          body="You will no longer see its messages. Someone who is in it has to add you again."
+          verb="Leave"
+          danger
+          act={() => client.groups.leave(conversation.id)}
+          onClose={() => setLeaving(false)}
+        />
+      )}
+    </aside>
+  );
+}
+
+/** One function for all drawings, so that it is called once. */
+const focus = (field: HTMLInputElement | null): void => field?.focus();
+
+interface GroupSettingsProps {
+  readonly client: ParleyClient;
+  readonly conversation: Conversation;
+  readonly may: boolean;
+  readonly run: Run;
+  readonly onDialog: (dialog: OpenDialog) => void;
+}
+
+/** What holds for everyone in the group. */
+function GroupSettings({ client, conversation, may, run, onDialog }: GroupSettingsProps): JSX.Element {
+  const { id, historyOpen, adminsAdd, vanishAfterS } = conversation;
+  return (
+    <div class="panel-form">
+      <h3>Settings</h3>
+      <label class="switch-row">
+        <span class="grow">
+          New members see earlier messages
+          <span class="quiet small-print">{historyOpen ? "The whole history is open to them." : "They see what is said from when they join."}</span>
+        </span>
+        <input type="checkbox" role="switch" checked={historyOpen} disabled={!may} onChange={(event) => void run(client.groups.setHistoryOpen(id, event.currentTarget.checked))} />
+      </label>
+      <label class="switch-row">
+        <span class="grow">
+          Only admins add people
+          <span class="quiet small-print">{adminsAdd ? "Members cannot add anyone." : "Every member can add people."}</span>
+        </span>
+        <input type="checkbox" role="switch" checked={adminsAdd} disabled={!may} onChange={(event) => void run(client.groups.setAdminsAdd(id, event.currentTarget.checked))} />
+      </label>
+      <button type="button" class="panel-action" onClick={() => onDialog({ kind: "vanishing" })}>
+        <Icon name="clock" />
+        <span class="grow">Vanishing messages</span>
+        <span class="quiet">{vanishAfterS > 0 ? `After ${lengthLine(vanishAfterS)}` : "Off"}</span>
+      </button>
+      <button type="button" class="panel-action danger" onClick={() => onDialog({ kind: "report", seqs: [] })}>
+        <Icon name="flag" />
+        Report group
+      </button>
+    </div>
+  );
+}
+
+interface TitleProps {
+  readonly client: ParleyClient;
+  readonly conversation: Conversation;
+  readonly may: boolean;
+  readonly run: Run;
+}
+
+function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
+  const [title, setTitle] = useState<string | undefined>(undefined);
+  const save = (event: Event): void => {
+    event.preventDefault();
+    if (title && !isBlank(title) && title.trim() !== conversation.title) void run(client.groups.rename(conversation.id, title.trim()));
+    setTitle(undefined);
+  };
+  return (
+    <div class="panel-title">
+      <PicturePicker client={client} conversation={conversation} may={may} />
+      {title === undefined ? (
+        <div class="panel-name">
+          <strong>{conversation.title}</strong>
+          {may && (
+            <button type="button" class="icon-button" aria-label="Rename group" title="Rename" onClick={() => setTitle(conversation.title)}>
+              <Icon name="edit" />
+            </button>
+          )}
+        </div>
+      ) : (
+        <form class="field-row" onSubmit={save}>
+          <input aria-label="Group name" value={title} {...maxLength(client.limits.titleChars)} autocomplete="off" ref={focus} onInput={(event) => setTitle(event.currentTarget.value)} />
+          <button type="submit" class="primary" disabled={isBlank(title)}>
+            Save
+          </button>
+        </form>
+      )}
+    </div>
+  );
+}
+
+function AddPeople({ client, conversationId }: { client: ParleyClient; conversationId: string }): JSX.Element {
+  const [ids, setIds] = useState("");
+  const [problem, setProblem] = useState("");
+  const add = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    try {
+      await client.groups.add(conversationId, readIds(ids));
+      setIds("");
+      setProblem("");
+    } catch (error) {
+      setProblem((error as Failure).line);
+    }
+  };
+  return (
+    <form class="panel-form" onSubmit={(event) => void add(event)}>
+      <label for="add-people">Add people</label>
+      <div class="field-row">
+        <input
+          id="add-people"
+          value={ids}
+          placeholder="User ids"
+          autocomplete="off"
+          autocapitalize="none"
+          spellcheck={false}
+          onInput={(event) => setIds(event.currentTarget.value)}
+        />
+        <button type="submit" class="primary" disabled={readIds(ids).length === 0}>
+          Add
+        </button>
+      </div>
+      <p class="problem" role="alert">
+        {problem}
+      </p>
+    </form>
+  );
+}

@@ -1,0 +1,38 @@
+import { render } from "preact";
+import type { ParleyClient, TokenProvider } from "@parley/client";
+import { App } from "./app";
+import { Session } from "./session";
+import "./styles";
+import { allowOwnScripts } from "./trusted-types";
+
+/** The page's API for an embedding network and for debugging, as `window.parley`. */
+export interface ParleyHandle {
+  /** Logs in with a JWT of the network, or with a function that returns one whenever it is needed. */
+  login(token: string | TokenProvider): Promise<boolean>;
+  logout(): void;
+  /** The running call's WebRTC statistics, one object a report; empty without a call. */
+  stats(): Promise<Record<string, unknown>[]>;
+  readonly client: ParleyClient | undefined;
+}
+
+declare global {
+  interface Window {
+    parley: ParleyHandle;
+  }
+}
+
+allowOwnScripts();
+const session = new Session();
+
+window.parley = {
+  login: (token) => session.login(token),
+  logout: () => session.logout(),
+  stats: async () => [...((await session.state.client?.calls.stats())?.values() ?? [])] as Record<string, unknown>[],
+  get client() {
+    return session.state.client;
+  },
+};
+
+const root = document.getElementById("app");
+if (root) render(<App session={session} />, root);
+void session.open();

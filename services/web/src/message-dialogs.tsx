@@ -1,0 +1,61 @@
+import type { JSX } from "preact";
+import type { Conversation, Message, ParleyClient } from "@parley/client";
+import { ConfirmDialog } from "./confirm-dialog";
+import { EditHistory } from "./edit-history";
+import type { Viewer } from "./conversation-text";
+import { ReadBy } from "./read-by";
+import { ReportDialog } from "./report-dialog";
+import { VanishDialog } from "./vanish-dialog";
+
+/** Which window is open over a conversation. */
+export type OpenDialog =
+  | { readonly kind: "unsend" | "history" | "readers"; readonly message: Message }
+  /** Without messages it is about the conversation as a whole; with a person, about what that one wrote. */
+  | { readonly kind: "report"; readonly seqs: readonly number[]; readonly userId?: string }
+  | { readonly kind: "block"; readonly userId: string }
+  | { readonly kind: "vanishing" };
+
+interface MessageDialogsProps {
+  readonly dialog: OpenDialog;
+  readonly client: ParleyClient;
+  readonly conversation: Conversation;
+  readonly viewer: Viewer;
+  readonly nowMs: number;
+  readonly onClose: () => void;
+}
+
+export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.Element {
+  const { client, conversation, viewer, onClose } = props;
+  switch (dialog.kind) {
+    case "history":
+      return <EditHistory message={dialog.message} {...props} />;
+    case "readers":
+      return <ReadBy message={dialog.message} {...props} />;
+    case "report":
+      return <ReportDialog seqs={dialog.seqs} userId={dialog.userId} {...props} />;
+    case "vanishing":
+      return <VanishDialog {...props} />;
+    case "block":
+      return (
+        <ConfirmDialog
+          title={`Block ${viewer.nameOf(dialog.userId)}?`}
+          body="They can no longer write to you, call you, or see when you are online. They are not told."
+          verb="Block"
+          danger
+          act={() => client.relations.block(dialog.userId)}
+          onClose={onClose}
+        />
+      );
+    case "unsend":
+      return (
+        <ConfirmDialog
+          title="Unsend this message?"
+          body="It disappears for everyone. That it was there stays visible."
+          verb="Unsend"
+          danger
+          act={() => client.messaging.unsend(conversation.id, dialog.message.seq)}
+          onClose={onClose}
+        />
+      );
+  }
+}

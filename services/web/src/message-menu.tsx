@@ -1,0 +1,112 @@
+import type { JSX } from "preact";
+import type { Message, ParleyClient } from "@parley/client";
+import { isUserContent, isSameEmoji } from "@parley/client";
+import { copyText } from "./clipboard";
+import type { IconName } from "./icons";
+import { Icon } from "./icons";
+import { Menu } from "./menu";
+
+export const EMOJIS: readonly { readonly emoji: string; readonly name: string }[] = [
+  { emoji: "👍", name: "Thumbs up" },
+  { emoji: "❤️", name: "Heart" },
+  { emoji: "😂", name: "Laughing" },
+  { emoji: "😮", name: "Surprised" },
+  { emoji: "😢", name: "Sad" },
+  { emoji: "🙏", name: "Thank you" },
+];
+
+/** The message and element of the open menu. */
+export interface MenuTarget {
+  readonly seq: number;
+  readonly anchor: HTMLElement;
+  /** Only the emojis, or everything. */
+  readonly brief: boolean;
+}
+
+export interface MessageActions {
+  readonly reply: (message: Message) => void;
+  readonly edit: (message: Message) => void;
+  readonly unsend: (message: Message) => void;
+  /** Shows the texts that it had before. */
+  readonly history: (message: Message) => void;
+  /** Shows who has received and read it. */
+  readonly readers: (message: Message) => void;
+  readonly report: (message: Message) => void;
+  readonly react: (message: Message, emoji: string) => void;
+  readonly openMenu: (target: MenuTarget | undefined) => void;
+  /** Shows a message that another one answers. */
+  readonly jump: (seq: number) => void;
+}
+
+interface MessageMenuProps {
+  readonly client: ParleyClient;
+  readonly message: Message;
+  readonly target: MenuTarget;
+  readonly group: boolean;
+  readonly actions: MessageActions;
+}
+
+/** Reactions, and the actions for the message. */
+export function MessageMenu({ client, message, target, group, actions }: MessageMenuProps): JSX.Element {
+  const { content } = message;
+  const close = (): void => actions.openMenu(undefined);
+  const own = message.senderId === client.userId;
+  const said = isUserContent(content);
+  const text = content.kind === "text" ? content.text : undefined;
+  const choose = (act: (message: Message) => void) => () => {
+    close();
+    act(message);
+  };
+  const copy = async (): Promise<void> => client.showNotice((await copyText(text ?? "")) ? "Copied." : "The browser did not allow copying.");
+  return (
+    <Menu anchor={target.anchor} label={target.brief ? "React" : "Message actions"} onClose={close}>
+      <Reactions message={message} selfId={client.userId} choose={(emoji) => choose((m) => actions.react(m, emoji))()} />
+      {!target.brief && (
+        <>
+          <MenuItem icon="reply" label="Reply" onClick={choose(actions.reply)} />
+          {text && <MenuItem icon="copy" label="Copy text" onClick={choose(() => void copy())} />}
+          {message.edited && <MenuItem icon="history" label="Edit history" onClick={choose(actions.history)} />}
+          {own && group && said && <MenuItem icon="eye" label="Read by…" onClick={choose(actions.readers)} />}
+          {!own && <MenuItem icon="flag" label="Report" danger onClick={choose(actions.report)} />}
+          {own && text !== undefined && <MenuItem icon="edit" label="Edit" onClick={choose(actions.edit)} />}
+          {own && said && <MenuItem icon="undo" label="Unsend" danger onClick={choose(actions.unsend)} />}
+        </>
+      )}
+    </Menu>
+  );
+}
+
+interface ReactionsProps {
+  readonly message: Message;
+  readonly selfId: string;
+  readonly choose: (emoji: string) => void;
+}
+
+function Reactions({ message, selfId, choose }: ReactionsProps): JSX.Element {
+  const mine = message.reactions.filter((r) => r.userIds.includes(selfId)).map((r) => r.emoji);
+  return (
+    <div class="menu-emojis" role="group" aria-label="React">
+      {EMOJIS.map(({ emoji, name }) => (
+        <button key={emoji} type="button" role="menuitemcheckbox" tabIndex={-1} aria-checked={mine.some((put) => isSameEmoji(put, emoji))} aria-label={name} title={name} onClick={() => choose(emoji)}>
+          {emoji}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface MenuItemProps {
+  readonly label: string;
+  readonly icon?: IconName;
+  readonly danger?: boolean;
+  readonly onClick: () => void;
+}
+
+export function MenuItem({ label, icon, danger = false, onClick }: MenuItemProps): JSX.Element {
+  return (
+    <button type="button" role="menuitem" tabIndex={-1} class={`menu-item ${danger ? "danger" : ""}`} onClick={onClick}>
+      {icon && <Icon name={icon} />}
+      {label}
+    </button>
+  );
+}

@@ -1,0 +1,45 @@
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+import { Icon } from "./icons";
+
+interface ModalProps {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly wide?: boolean;
+  readonly children: ComponentChildren;
+}
+
+/** A window over the page, with a title; closed by its button, Escape, or a click beside it. */
+export function Modal({ title, onClose, wide = false, children }: ModalProps): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+  useEffect(() => {
+    const box = dialog.current;
+    box?.showModal();
+    return () => box?.close();
+  }, []);
+  const onClick = (event: MouseEvent): void => {
+    if (event.target === dialog.current) onClose();
+  };
+  const onCancel = (event: Event): void => {
+    // A window within this one has closed; or a file was not chosen.
+    if (event.target !== dialog.current) return;
+    event.preventDefault();
+    onClose();
+  };
+  return (
+    <dialog class={`modal ${wide ? "wide" : ""}`} ref={dialog} aria-labelledby={titleId} onClick={onClick} onCancel={onCancel}>
+      <div class="modal-frame">
+        <header class="modal-header">
+          <h2 class="grow" id={titleId}>
+            {title}
+          </h2>
+          <button type="button" class="icon-button" aria-label="Close" title="Close (Esc)" onClick={onClose}>
+            <Icon name="close" />
+          </button>
+        </header>
+        <div class="modal-body">{children}</div>
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,42 @@
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { type AttachmentProps, saveFile, usePicture } from "./attachment-loading";
+import { Icon } from "./icons";
+
+interface PictureViewerProps extends AttachmentProps {
+  readonly seq: number;
+  readonly onClose: () => void;
+}
+
+/** One picture over the whole window. */
+export function PictureViewer({ onClose, ...props }: PictureViewerProps): JSX.Element {
+  const { client, conversationId, seq, attachment } = props;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const { address, problem, onError } = usePicture(props);
+  useEffect(() => {
+    const box = dialog.current;
+    box?.showModal();
+    return () => box?.close();
+  }, []);
+  const onClick = (event: MouseEvent): void => {
+    if (!(event.target as HTMLElement).closest("img, button")) onClose();
+  };
+  return (
+    <dialog class="viewer" ref={dialog} aria-label={attachment.fileName} onClick={onClick} onCancel={onClose}>
+      <header class="viewer-header">
+        <span class="grow" dir="auto">
+          {attachment.fileName}
+        </span>
+        <button type="button" class="icon-button" aria-label="Download" title="Download" onClick={() => void saveFile(client, conversationId, seq, attachment)}>
+          <Icon name="download" />
+        </button>
+        <button type="button" class="icon-button" aria-label="Close" title="Close (Esc)" onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <div class="viewer-body">
+        {problem ? <p>{problem}</p> : address && <img src={address} alt={attachment.fileName} onError={onError} />}
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,29 @@
+import type { JSX } from "preact";
+import type { ParleyClient } from "@parley/client";
+import { Modal } from "./modal";
+import { BlockedPeople } from "./settings-blocked";
+import { CallPassphrase } from "./settings-encryption";
+import { DataSettings } from "./settings-data";
+import { PrivacySettings } from "./settings-privacy";
+import { RingSettings } from "./settings-ringing";
+
+interface SettingsDialogProps {
+  readonly client: ParleyClient;
+  readonly nameOf: (userId: string) => string;
+  readonly onClose: () => void;
+  /** The account is gone. */
+  readonly onDeleted: () => void;
+}
+
+/** Privacy, ringing, encryption of calls, blocked people, and the user's data. */
+export function SettingsDialog({ client, nameOf, onClose, onDeleted }: SettingsDialogProps): JSX.Element {
+  return (
+    <Modal title="Settings" wide onClose={onClose}>
+      <PrivacySettings client={client} />
+      <RingSettings client={client} />
+      <CallPassphrase client={client} />
+      <BlockedPeople client={client} nameOf={nameOf} />
+      <DataSettings client={client} onDeleted={onDeleted} />
+    </Modal>
+  );
+}

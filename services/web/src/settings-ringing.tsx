@@ -1,0 +1,65 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { Failure, ParleyClient, QuietHours, Ringing } from "@parley/client";
+
+/** What the switch offers first: eleven at night to seven. */
+const NIGHT: QuietHours = { startMinute: 23 * 60, endMinute: 7 * 60 };
+
+/** When, and during what, calls ring. Each choice counts at once. */
+export function RingSettings({ client }: { client: ParleyClient }): JSX.Element | null {
+  const { callSettings } = client;
+  const [problem, setProblem] = useState("");
+  const run = (request: Promise<void>): void => {
+    setProblem("");
+    void request.catch((failure: Failure) => setProblem(failure.line));
+  };
+  useEffect(() => run(callSettings.refresh()), []);
+  return (
+    <section class="settings-section" aria-label="Ringing">
+      <h3>Ringing</h3>
+      {callSettings.current ? <Choices ringing={callSettings.current} change={(next) => run(callSettings.update(next))} /> : !problem && <p class="quiet">Loading…</p>}
+      <p class="problem" role="alert">
+        {problem}
+      </p>
+    </section>
+  );
+}
+
+function Choices({ ringing, change }: { ringing: Ringing; change: (next: Partial<Ringing>) => void }): JSX.Element {
+  const { callWaiting, quietHours } = ringing;
+  return (
+    <>
+      <label class="switch-row">
+        <span class="grow">
+          Call waiting
+          <span class="quiet small-print">{callWaiting ? "You hear of other calls during a call." : "During a call, others hear that you are busy."}</span>
+        </span>
+        <input type="checkbox" role="switch" checked={callWaiting} onChange={(event) => change({ callWaiting: event.currentTarget.checked })} />
+      </label>
+      <label class="switch-row">
+        <span class="grow">
+          Quiet hours
+          <span class="quiet small-print">{quietHours ? "Calls do not ring then. They stand in the conversation as missed." : "Calls ring at all hours."}</span>
+        </span>
+        <input type="checkbox" role="switch" checked={quietHours !== undefined} onChange={(event) => change({ quietHours: event.currentTarget.checked ? NIGHT : undefined })} />
+      </label>
+      {quietHours && (
+        <div class="setting-row">
+          <span class="grow">From, to</span>
+          <Time label="Quiet from" minute={quietHours.startMinute} onChange={(startMinute) => change({ quietHours: { ...quietHours, startMinute } })} />
+          <Time label="Quiet to" minute={quietHours.endMinute} onChange={(endMinute) => change({ quietHours: { ...quietHours, endMinute } })} />
+        </div>
+      )}
+    </>
+  );
+}
+
+function Time({ label, minute, onChange }: { label: string; minute: number; onChange: (minute: number) => void }): JSX.Element {
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const read = (text: string): void => {
+    const [hours, minutes] = text.split(":").map(Number);
+    // The field is empty while one of its parts is.
+    if (hours !== undefined && minutes !== undefined) onChange(hours * 60 + minutes);
+  };
+  return <input type="time" class="time-field" aria-label={label} value={`${two(Math.floor(minute / 60))}:${two(minute % 60)}`} onChange={(event) => read(event.currentTarget.value)} />;
+}

@@ -1,0 +1,143 @@
+"""Replicas remember what sends rest on; PostgreSQL has the last word."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import ConversationNotFound, MessagingError, NotAllowed
+from services.messaging.kernel.model import (
+    ConversationId,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+    open_direct,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.vanishing.core import set_vanishing
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.config import DatabaseConfig
+from services.runtime.ids import new_id
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
+from tests.support.bus import MemoryPublisher
+from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresStore
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CONVERSATION = ConversationId(UUID(int=1))
+ALICE, BOB = UserId("alice"), UserId("bob")
+QUOTA = day_quota(ALICE, 1_000, NOW)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with connected(Database(DatabaseConfig(database_url, pool_size=8), MIGRATIONS)) as started:
+        yield started
+
+
+@pytest.fixture
+def replicas(database: Database) -> list[PostgresStore]:
+    return [PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id) for _ in range(2)]
+
+
+def draft(key: str, sender: UserId = ALICE) -> Draft:
+    return Draft(MessageId(uuid4()), CONVERSATION, sender, key, NOW, Text(f"text of {key}"))
+
+
+def seqs(outcomes: Sequence[Message | MessagingError]) -> list[int]:
+    return [outcome.seq for outcome in outcomes if isinstance(outcome, Message)]
+
+
+async def found_group(store: PostgresStore) -> None:
+    made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
+    await store.create_group(made, "k", LineStamp(MessageId(uuid4()), ALICE, NOW), QUOTA)
+
+
+async def test_replicas_that_write_in_turn_leave_no_gap(replicas: list[PostgresStore]) -> None:
+    await replicas[0].open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
+    outcomes = [
+        await store.append([draft(f"{turn}-{number}-{of}") for of in range(2)])
+        for turn in range(5)
+        for number, store in enumerate(replicas)
+    ]
+    assert [seq for outcome in outcomes for seq in seqs(outcome)] == list(range(1, 21))
+
+
+async def test_replicas_that_write_at_once_neither_deadlock_nor_leave_gaps(replicas: list[PostgresStore]) -> None:
+    conversations = [ConversationId(UUID(int=number)) for number in range(1, 6)]
+    for conversation in conversations:
+        await replicas[0].open_direct(
+            open_direct(conversation, ALICE, UserId(f"bob{conversation.int}"), NOW), ALICE, QUOTA
+        )
+
+    async def write(store: PostgresStore, backwards: bool) -> None:
+        for turn in range(20):
+            order = conversations[::-1] if backwards else conversations
+            made = [
+                Draft(MessageId(uuid4()), conversation, ALICE, f"{backwards}-{turn}", NOW, Text("x"))
+                for conversation in order
+            ]
+            assert len(seqs(await store.append(made))) == len(conversations)
+
+    await asyncio.gather(write(replicas[0], backwards=False), write(replicas[1], backwards=True))
+    for conversation in conversations:
+        stored = await replicas[0].list_messages(conversation, 0, None, 100)
+        assert [message.seq for message in stored] == list(range(40, 0, -1))
+
+
+async def test_who_was_removed_through_another_replica_cannot_write_any_more(replicas: list[PostgresStore]) -> None:
+    one, other = replicas
+    await found_group(one)
+    for number in range(3):
+        await one.append([draft(f"warm{number}", BOB)])
+    await other.change_group(
+        CONVERSATION, lambda group: groups.remove_member(group, ALICE, BOB), LineStamp(MessageId(uuid4()), ALICE, NOW)
+    )
+    (outcome,) = await one.append([draft("late", BOB)])
+    assert isinstance(outcome, ConversationNotFound)
+
+
+async def test_a_block_counts_from_the_next_send_on(replicas: list[PostgresStore], database: Database) -> None:
+    one = replicas[0]
+    await one.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
+    for number in range(3):
+        await one.append([draft(f"warm{number}")])
+    async with database.connection() as connection:
+        await connection.execute("UPDATE conversations SET blocked = true WHERE id = $1", CONVERSATION)
+    (outcome,) = await one.append([draft("blocked")])
+    assert isinstance(outcome, NotAllowed)
+
+
+async def test_a_retry_among_new_sends_gets_its_first_result(replicas: list[PostgresStore]) -> None:
+    one = replicas[0]
+    await one.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
+    await one.append([draft("warm")])
+    (first,) = await one.append([draft("again")])
+    outcomes = await one.append([draft("new"), draft("again"), draft("newer")])
+    assert seqs(outcomes) == [3, 2, 4]
+    assert outcomes[1] == first
+
+
+async def test_when_messages_vanish_counts_from_the_next_send_on(replicas: list[PostgresStore]) -> None:
+    one, other = replicas
+    await one.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
+    for number in range(3):
+        await one.append([draft(f"warm{number}")])
+    for length in (timedelta(minutes=5), timedelta(hours=1), timedelta(0)):
+        stamp = LineStamp(MessageId(uuid4()), BOB, NOW)
+        await other.change_group(
+            CONVERSATION, lambda conversation, length=length: set_vanishing(conversation, BOB, length), stamp
+        )  # type: ignore[misc]
+        for number in range(3):
+            (sent,) = await one.append([draft(f"{length}-{number}")])
+            assert isinstance(sent, Message)
+            assert sent.expires_at == (NOW + length if length else None)
+        stored = await other.list_messages(CONVERSATION, 0, None, 3)
+        assert [message.expires_at for message in stored] == [sent.expires_at] * 3

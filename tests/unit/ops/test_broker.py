@@ -1,0 +1,38 @@
+"""What is printed of the broker's stages, and that they are those of the services."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.ops.core import STAGES, DeadLetter, Stage, lag, letters, replayed
+
+SERVICES = Path(__file__).resolve().parents[3] / "services"
+LETTER = DeadLetter(7, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "ann", 120, "not a Delivery")
+
+
+def test_lag_is_shown_by_stage_in_seconds() -> None:
+    lines = lag([Stage("delivery.v1", "presence", 12, 3.25, True), Stage("calls.events.v1", "x", 4, 9, False)])
+    assert lines[1].split() == ["delivery.v1", "presence", "12", "3.2", "reading"]
+    assert lines[2].endswith("never committed")
+
+
+def test_dead_letters_are_shown_without_what_is_in_them() -> None:
+    assert letters([LETTER])[1].split() == ["7", "2026-01-02T03:04:05+00:00", "ann", "120", "not", "a", "Delivery"]
+    assert letters([]) == ["no dead letters"]
+
+
+def test_a_replay_says_what_it_did() -> None:
+    assert "again" in replayed("delivery.v1", 7, LETTER)[0]
+    assert replayed("delivery.v1", 8, None) == ["there is no dead letter 8 of delivery.v1"]
+
+
+def test_the_stages_are_all_groups_that_the_services_have() -> None:
+    found = set()
+    for service in ("messaging", "presence", "gateway", "signaling", "sfu"):
+        text = "".join(path.read_text() for path in (SERVICES / service).glob("*.py"))
+        # Each group is written out once: in a subscription, or as a constant beside its consumer.
+        found |= set(re.findall(r'Subscription\([\w.]+, "([\w-]+)"', text))
+        found |= set(re.findall(r'^\w*GROUP = "([\w-]+)"', text, re.MULTILINE))
+    assert found == {group for _, group in STAGES}

@@ -1,0 +1,44 @@
+"""The answer's own rules; what browsers want of it is in test_sdp.py."""
+
+from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer, is_served
+from services.sfu.core.wire.sdp import Fingerprint
+from tests.unit.sfu.builders import FINGERPRINT, offer
+
+TRANSPORT = LocalTransport("ufrag", "password", Fingerprint("sha-256", FINGERPRINT), [Candidate(("192.0.2.1", 7800))])
+
+
+def answer(**options: str | bool) -> list[str]:
+    offered = offer(**options)
+    ssrcs = {line.mid: SlotSsrcs(10 * int(line.mid), 10 * int(line.mid) + 1) for line in offered.media if line.is_slot}
+    return build_answer(offered, TRANSPORT, ssrcs, 1).split("\r\n")
+
+
+def test_every_line_is_answered_in_its_order_with_the_directions_turned() -> None:
+    directions = [line for line in answer() if line in ("a=sendonly", "a=recvonly", "a=sendrecv", "a=inactive")]
+    assert directions == ["a=recvonly", "a=recvonly", "a=sendonly", "a=sendonly"]
+    assert [line.split()[0] for line in answer() if line.startswith("m=")] == ["m=audio", "m=video"] * 2 + [
+        "m=application"
+    ]
+
+
+def test_a_slot_names_the_ssrcs_that_it_is_sent_on() -> None:
+    lines = answer()
+    assert "a=ssrc-group:FID 30 31" in lines
+    assert "a=ssrc:20 cname:parley" in lines
+
+
+def test_slots_of_lines_in_both_directions_share_a_stream() -> None:
+    streams = [line.split()[0] for line in answer(direction="sendrecv") if line.startswith("a=msid:")]
+    assert streams == ["a=msid:both-1", "a=msid:both-1", "a=msid:slot-2", "a=msid:slot-3"]
+
+
+def test_only_the_workers_address_is_named() -> None:
+    """Callers never learn each other's address (docs/design.md)."""
+    assert [line for line in answer() if "192.0.2.1" in line] == [
+        line for line in answer() if line.startswith("a=candidate:")
+    ]
+
+
+def test_a_line_without_a_served_codec_is_not_served() -> None:
+    lines = offer().media
+    assert [is_served(line) for line in lines] == [True] * 5
