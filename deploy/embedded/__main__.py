@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log_folder=options.log_folder or options.folder / "logs",
             parts=frozenset(options.parts.split(",")),
             replicas=_replicas(options.replicas),
+            programs=dict(pair.split("=", 1) for pair in filter(None, options.programs.split(","))),
             log_format=options.log_format,
             log_level=options.log_level,
         )
@@ -125,6 +126,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--record", type=Path, default=DEFAULT_RECORD, help="the file that tells others about the stack")
     run.add_argument("--parts", default=",".join(PARTS), help="only these, separated by commas")
     run.add_argument("--replicas", default="", help="more than one of a service, such as presence=3,gateway=2")
+    run.add_argument("--programs", default="", help="modules to run in place of services, such as web=tests.my_web")
     run.add_argument("--log-format", choices=("console", "json"), default="console")
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     run.add_argument("--quiet", action="store_true", help="no logs on the console; they go to their files all the same")

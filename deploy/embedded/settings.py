@@ -32,6 +32,8 @@ class StackSettings:
     parts: frozenset[str] = frozenset(PARTS)
     # By service; one where nothing is said.
     replicas: Mapping[str, int] = field(default_factory=dict)
+    # By service, the Python module that its processes run in place of services.<service>: tests seed bugs with it.
+    programs: Mapping[str, str] = field(default_factory=dict)
     web_root: Path = ROOT / "build" / "web"
     log_format: str = "console"
     log_level: str = "info"

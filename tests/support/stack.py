@@ -97,6 +97,7 @@ def run_stack(
     parts: tuple[str, ...] = (),
     replicas: Mapping[str, int] | None = None,
     env: Mapping[str, str] | None = None,
+    programs: Mapping[str, str] | None = None,
 ) -> Iterator[RunningStack]:
     """A stack for the length of the block; all parts unless some are named, one replica where nothing is said.
 
@@ -105,6 +106,8 @@ def run_stack(
     options = ["--parts", ",".join(parts)] if parts else []
     if replicas:
         options += ["--replicas", ",".join(f"{service}={count}" for service, count in replicas.items())]
+    if programs:
+        options += ["--programs", ",".join(f"{service}={module}" for service, module in programs.items())]
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
         yield from _run_in(Path(folder), name, options, env or {})
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import grpc
 
-from loadtests.headless.client import LoginError
-from loadtests.headless.statuses import reason_of, retry_delay_s
-from loadtests.headless.stream import BackOff
+from parley_client.client import LoginError
+from parley_client.error_details import reason_of, retry_delay_s
+from parley_client.stream import BackOff
 from tests.faults.checker.history import Action, Operation, Outcome
 
 # The codes that say for sure that nothing was done.

@@ -114,13 +114,14 @@ class View:
 
 @dataclass(frozen=True)
 class Arrival:
-    """The event stream brought a message to a device."""
+    """The event stream brought a message to a device for the first time. `stream`: which run of its app."""
 
     person: str
     device: str
     conversation: str
     seq: int
     at_s: float
+    stream: str = ""
 
 
 @dataclass(frozen=True)

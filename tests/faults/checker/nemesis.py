@@ -128,11 +128,11 @@ class Nemesis:
         self._clock = clock
 
     async def rage(self, is_over: Callable[[], bool], say: Callable[[str], None]) -> None:
-        """Until it is over; the last fault is brought to its end."""
+        """Until it is over; the last fault is brought to its end, which may be later."""
         for planned in self._plan:
-            await asyncio.sleep(planned.rest_s)
             if is_over():
                 return
+            await asyncio.sleep(planned.rest_s)
             say(f"{planned.name} {planned.target}")
             began_s = self._clock()
             await FAULTS[planned.name].act(self._stack, planned)

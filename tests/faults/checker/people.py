@@ -14,9 +14,9 @@ from parley.messaging.v1 import accounts_pb2 as accounts
 from parley.messaging.v1 import relations_pb2 as relations
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.conversations import Entry, History
-from loadtests.headless.stream import BackOff, EventStream
+from parley_client.client import Device, Edge
+from parley_client.conversations import Entry, History
+from parley_client.stream import BackOff, EventStream
 from tests.faults.checker.asking import RPC_TIMEOUT_S, Recorder
 from tests.faults.checker.history import Action, Arrival
 
@@ -26,7 +26,7 @@ PAUSE_S = (0.02, 0.4)
 
 
 @dataclass
-class Room:
+class Conversation:
     """A conversation of the town. `admin`: who adds and removes; empty in a direct one."""
 
     conversation_id: str
@@ -49,7 +49,7 @@ class Person:
         self, edge: Edge, user_id: str, recorder: Recorder, random: Random, clock: Callable[[], float]
     ) -> None:
         self.user_id = user_id
-        self.rooms: list[Room] = []
+        self.conversations: list[Conversation] = []
         self.live: list[LiveDevice] = []
         self.arrivals: list[Arrival] = []
         self.is_deleted = False
@@ -107,11 +107,15 @@ class Person:
             for live in list(self.live):
                 await self.close(live)
 
-    async def send(self, room: Room | None = None) -> int:
+    async def send(self, conversation: Conversation | None = None) -> int:
         """A new message, to any conversation unless one is given. Returns its seq, 0 for none."""
-        room = room or self._random.choice(self.rooms)
+        conversation = conversation or self._random.choice(self.conversations)
         self._sent += 1
-        self._last = (room.conversation_id, f"{self.user_id}-{self._sent}", f"text {self._sent} of {self.user_id}")
+        self._last = (
+            conversation.conversation_id,
+            f"{self.user_id}-{self._sent}",
+            f"text {self._sent} of {self.user_id}",
+        )
         return await self._send(*self._last)
 
     async def send_again(self) -> None:
@@ -173,18 +177,18 @@ class Person:
         call = lambda: self.device.relations.UnblockUser(request, timeout=RPC_TIMEOUT_S)  # noqa: E731
         return await self._ask(self.device, Action.UNBLOCK, call, subject=other) is not None
 
-    async def remove(self, room: Room, other: str) -> bool:
+    async def remove(self, conversation: Conversation, other: str) -> bool:
         """Whether it was done."""
-        request = messaging.RemoveMemberRequest(conversation_id=room.conversation_id, user_id=other)
+        request = messaging.RemoveMemberRequest(conversation_id=conversation.conversation_id, user_id=other)
         call = lambda: self.device.messaging.RemoveMember(request, timeout=RPC_TIMEOUT_S)  # noqa: E731
-        about = {"conversation": room.conversation_id, "subject": other}
+        about = {"conversation": conversation.conversation_id, "subject": other}
         return await self._ask(self.device, Action.REMOVE_MEMBER, call, **about) is not None
 
-    async def add(self, room: Room, other: str) -> bool:
+    async def add(self, conversation: Conversation, other: str) -> bool:
         """Whether it was done."""
-        request = messaging.AddMembersRequest(conversation_id=room.conversation_id, user_ids=[other])
+        request = messaging.AddMembersRequest(conversation_id=conversation.conversation_id, user_ids=[other])
         call = lambda: self.device.messaging.AddMembers(request, timeout=RPC_TIMEOUT_S)  # noqa: E731
-        about = {"conversation": room.conversation_id, "subject": other}
+        about = {"conversation": conversation.conversation_id, "subject": other}
         return await self._ask(self.device, Action.ADD_MEMBER, call, **about) is not None
 
     async def delete_account(self) -> None:
@@ -196,10 +200,10 @@ class Person:
             # A device goes on for a moment, as one does that has not heard of it.
             await self.send()
 
-    async def start_call(self, room: Room, number: int) -> str:
+    async def start_call(self, conversation: Conversation, number: int) -> str:
         """Rings the others. The call's id, empty when there is none."""
         request = calls.StartCallRequest(
-            conversation_id=room.conversation_id,
+            conversation_id=conversation.conversation_id,
             device_id=self.device.device_id,
             client_call_id=f"{self.user_id}-call-{number}",
         )
@@ -208,17 +212,17 @@ class Person:
             Action.START_CALL,
             lambda: self.device.calls.StartCall(request, timeout=RPC_TIMEOUT_S),
             subject_of=lambda answer: str(answer.call.call_id),
-            conversation=room.conversation_id,
+            conversation=conversation.conversation_id,
         )
         return str(answer.call.call_id) if answer else ""
 
-    async def accept_call(self, room: Room, call_id: str) -> None:
+    async def accept_call(self, conversation: Conversation, call_id: str) -> None:
         """On all devices at once; one gets it."""
-        await asyncio.gather(*(self._accept(live.device, room, call_id) for live in self.live))
+        await asyncio.gather(*(self._accept(live.device, conversation, call_id) for live in self.live))
 
-    async def end_call(self, room: Room, call_id: str) -> None:
+    async def end_call(self, conversation: Conversation, call_id: str) -> None:
         """Leaves it, which ends a call of two; one that was never answered is cancelled."""
-        about = {"conversation": room.conversation_id, "subject": call_id}
+        about = {"conversation": conversation.conversation_id, "subject": call_id}
         leave = calls.LeaveCallRequest(
             call_id=call_id, device_id=self.device.device_id, client_request_id=f"leave-{call_id}"
         )
@@ -242,7 +246,7 @@ class Person:
         """The first device."""
         return self.live[0].device
 
-    async def _accept(self, device: Device, room: Room, call_id: str) -> None:
+    async def _accept(self, device: Device, conversation: Conversation, call_id: str) -> None:
         request = calls.AcceptCallRequest(
             call_id=call_id, device_id=device.device_id, client_request_id=f"accept-{device.device_id}-{call_id}"
         )
@@ -250,7 +254,7 @@ class Person:
             device,
             Action.ACCEPT_CALL,
             lambda: device.calls.AcceptCall(request, timeout=RPC_TIMEOUT_S),
-            conversation=room.conversation_id,
+            conversation=conversation.conversation_id,
             subject=call_id,
         )
 
@@ -289,7 +293,8 @@ def arrivals_of(live: LiveDevice) -> list[Arrival]:
     """What the stream of a device has brought."""
     person, device = live.device.user_id, live.device.device_id
     arrived = live.stream.inbox.message_arrived_s.items()
-    return [Arrival(person, device, conversation, seq, at_s) for (conversation, seq), at_s in arrived]
+    run = str(id(live.stream))
+    return [Arrival(person, device, conversation, seq, at_s, run) for (conversation, seq), at_s in arrived]
 
 
 def is_ringing(person: Person, call_id: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -16,12 +17,12 @@ from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import relations_pb2 as relations
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.conversations import Entry
-from loadtests.headless.inbox import to_card, to_entry
+from parley_client.client import Device, Edge
+from parley_client.conversations import Entry
+from parley_client.inbox import to_entry, to_info
 from tests.faults.checker.asking import Recorder
 from tests.faults.checker.history import Action, CallView, Fault, History, Outcome, Shown, View
-from tests.faults.checker.people import Person, Room, arrivals_of, is_ringing, names
+from tests.faults.checker.people import Conversation, Person, arrivals_of, is_ringing, names
 from tests.faults.checker.promises import Breach, breaches
 
 DEVICES = ("phone", "laptop")
@@ -44,7 +45,7 @@ class Town:
         mark = secrets.token_hex(4)
         self.people = [Person(edge, name, self._recorder, Random(random.random()), clock) for name in names(7, mark)]
         self.directs: dict[str, tuple[str, str]] = {}
-        self._call_rooms: dict[str, Room] = {}
+        self._conversation_of_call: dict[str, Conversation] = {}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -87,7 +88,7 @@ class Town:
     async def _come_and_go(self, is_over: Callable[[], bool]) -> None:
         """frank is put out of the first group, and let in again."""
         alice, frank = self.people[0], self.people[5]
-        group = alice.rooms[-1]
+        group = alice.conversations[-1]
         while not is_over():
             if await alice.remove(group, frank.user_id):
                 await self._pause(1.0)
@@ -97,20 +98,20 @@ class Town:
     async def _call(self, is_over: Callable[[], bool]) -> None:
         """carol calls dave, who takes it on two devices at once, or not at all."""
         carol, dave = self.people[2], self.people[3]
-        room = carol.rooms[0]
+        conversation = carol.conversations[0]
         number = 0
         while not is_over():
             number += 1
-            call_id = await carol.start_call(room, number)
+            call_id = await carol.start_call(conversation, number)
             if not call_id:
                 await self._pause(1.0)
                 continue
-            self._call_rooms[call_id] = room
+            self._conversation_of_call[call_id] = conversation
             await self._pause(1.0)
             if is_ringing(dave, call_id):
-                await dave.accept_call(room, call_id)
+                await dave.accept_call(conversation, call_id)
                 await self._pause(1.0)
-            await self._random.choice((carol, dave)).end_call(room, call_id)
+            await self._random.choice((carol, dave)).end_call(conversation, call_id)
             await self._pause(2.0)
 
     async def _end(self, is_over: Callable[[], bool]) -> None:
@@ -141,22 +142,23 @@ class Town:
             await asyncio.sleep(_RETRY_S)
 
     async def _last_words(self) -> None:
-        """Something that all can wait for: one more message in each conversation, sent until it is acknowledged."""
-        alice, bob, carol = self.people[:3]
-        await self._until_done(lambda: alice.unblock(bob.user_id))
-        for call_id, room in self._call_rooms.items():
-            await self._until_done(lambda call_id=call_id, room=room: self._ended(call_id, room))  # type: ignore[misc]
-        for person, room in ((alice, alice.rooms[0]), (carol, carol.rooms[0]), (alice, alice.rooms[1])):
-            await self._until_done(lambda person=person, room=room: person.send(room))  # type: ignore[misc]
-        for person in (alice, bob):
-            group = next(room for room in person.rooms if room.admin == person.user_id)
-            await self._until_done(lambda person=person, group=group: person.send(group))  # type: ignore[misc]
+        """One more message in some conversations, which points at anything that a device has missed there.
 
-    async def _ended(self, call_id: str, room: Room) -> bool:
+        In the others there is none: what the last fault kept from a device must come without it.
+        """
+        alice, bob = self.people[:2]
+        await self._until_done(partial(alice.unblock, bob.user_id))
+        for call_id, conversation in self._conversation_of_call.items():
+            await self._until_done(partial(self._ended, call_id, conversation))
+        direct, *_, group = alice.conversations
+        for conversation in (direct, group):
+            await self._until_done(partial(alice.send, conversation))
+
+    async def _ended(self, call_id: str, conversation: Conversation) -> bool:
         carol = self.people[2]
         call = await self._get_call(carol, call_id)
         if call is not None and call.state != call_messages.CALL_STATE_ENDED:
-            await carol.end_call(room, call_id)
+            await carol.end_call(conversation, call_id)
             call = await self._get_call(carol, call_id)
         return call is not None and call.state == call_messages.CALL_STATE_ENDED
 
@@ -173,13 +175,13 @@ class Town:
         for person in self.people:
             if not person.is_deleted:
                 views += await self._stored(person)
-        for call_id, room in self._call_rooms.items():
+        for call_id, conversation in self._conversation_of_call.items():
             for person in self.people:
-                if person.user_id in room.members:
+                if person.user_id in conversation.members:
                     call = await self._get_call(person, call_id)
                     has_ended = call is not None and call.state == call_messages.CALL_STATE_ENDED
                     end = call_messages.EndReason.Name(call.end_reason) if call is not None and has_ended else ""
-                    told.append(CallView(person.user_id, call_id, room.conversation_id, end))
+                    told.append(CallView(person.user_id, call_id, conversation.conversation_id, end))
         return History(
             self._seed,
             operations=tuple(sorted(self._recorder.operations, key=lambda operation: operation.began_s)),
@@ -205,7 +207,7 @@ class Town:
             )
             for live in person.live
             for history in live.stream.inbox.conversations
-            if history.card is not None and not history.is_listed
+            if history.info is not None and not history.is_listed
         ]
 
     async def _stored(self, person: Person) -> list[View]:
@@ -250,7 +252,7 @@ class Town:
             device.device_id,
             conversation.conversation_id,
             is_fresh=True,
-            first_seq=to_card(conversation, device.user_id).visible_after_seq + 1,
+            first_seq=to_info(conversation, device.user_id).visible_after_seq + 1,
             messages=tuple(_shown(entries[seq]) for seq in sorted(entries)),
             members=tuple(others),
             own_read_seq=own.read_seq,
@@ -278,24 +280,24 @@ class Town:
 
     async def _begin_direct(self, first: Person, second: Person) -> None:
         request = messaging.CreateDirectConversationRequest(peer_user_id=second.user_id)
-        conversation = (await first.device.messaging.CreateDirectConversation(request)).conversation
-        room = Room(conversation.conversation_id, [first.user_id, second.user_id])
-        self.directs[room.conversation_id] = (first.user_id, second.user_id)
-        await self._begin(room, first, [second])
+        created = (await first.device.messaging.CreateDirectConversation(request)).conversation
+        conversation = Conversation(created.conversation_id, [first.user_id, second.user_id])
+        self.directs[conversation.conversation_id] = (first.user_id, second.user_id)
+        await self._begin(conversation, first, [second])
 
     async def _begin_group(self, admin: Person, others: list[Person]) -> None:
         request = messaging.CreateGroupRequest(
             client_conversation_id=secrets.token_hex(8), title="Town", user_ids=[other.user_id for other in others]
         )
-        conversation = (await admin.device.messaging.CreateGroup(request)).conversation
+        created = (await admin.device.messaging.CreateGroup(request)).conversation
         members = [admin.user_id, *(other.user_id for other in others)]
-        await self._begin(Room(conversation.conversation_id, members, admin.user_id), admin, others)
+        await self._begin(Conversation(created.conversation_id, members, admin.user_id), admin, others)
 
-    async def _begin(self, room: Room, first: Person, others: list[Person]) -> None:
+    async def _begin(self, conversation: Conversation, first: Person, others: list[Person]) -> None:
         """The first message, which lets the others accept the request."""
-        await first.send(room)
+        await first.send(conversation)
         for other in others:
-            request = relations.AcceptRequestRequest(conversation_id=room.conversation_id)
+            request = relations.AcceptRequestRequest(conversation_id=conversation.conversation_id)
             try:
                 await other.device.relations.AcceptRequest(request)
             except grpc.aio.AioRpcError as error:
@@ -303,7 +305,7 @@ class Town:
                 if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
                     raise
         for person in (first, *others):
-            person.rooms.append(room)
+            person.conversations.append(conversation)
 
 
 def _shown(entry: Entry) -> Shown:
