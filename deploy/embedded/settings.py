@@ -32,7 +32,7 @@ class StackSettings:
     parts: frozenset[str] = frozenset(PARTS)
     # By service; one where nothing is said.
     replicas: Mapping[str, int] = field(default_factory=dict)
-    # By service, the Python module that its processes run in place of services.<service>: tests seed bugs with it.
+    # By service, what its processes run in place of services.<service>: a Python module with its arguments.
     programs: Mapping[str, str] = field(default_factory=dict)
     web_root: Path = ROOT / "build" / "web"
     log_format: str = "console"

@@ -192,7 +192,7 @@ class Stack:
             ready = probes.grpc_ready((at.health if self._is_tls else at.grpc)[name])
         return ProcessSpec(
             name=name,
-            command=(sys.executable, "-m", self._settings.programs.get(service, f"services.{service}")),
+            command=(sys.executable, "-m", *self._settings.programs.get(service, f"services.{service}").split()),
             env={**_PYTHON_ENV, **self._service_env(service, name)},
             cwd=native.home(service),
             ready=ready,

@@ -40,6 +40,11 @@ class RunningStack:
         self._logged_before = logged_before
 
     @property
+    def folder(self) -> Path:
+        """Where its data are."""
+        return self._record_path.parent
+
+    @property
     def record(self) -> StackRecord:
         """The stack as it runs now."""
         record = read_record(self._record_path)

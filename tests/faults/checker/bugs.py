@@ -1,30 +1,30 @@
 """Services with one bug each: the checker must find every one of them, or its silence says nothing.
 
-`python -m tests.faults.checker.bugs` runs the service of the bug that PARLEY_SEEDED_BUG names, with the bug in it;
-`run.py --bug NAME` starts a stack with it. A bug changes what is called in the service's own process. `promise` names
-what it breaks.
+`run.py --bug NAME` starts a stack with one (`hosted.py`). A bug changes what is called in the service's own process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import runpy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import count
 from typing import Any
-
-VARIABLE = "PARLEY_SEEDED_BUG"
 
 
 @dataclass(frozen=True)
 class Bug:
-    """`seed` puts it into the process that runs `service`."""
+    """`seed` puts it into the process that runs `service`; it breaks one of `promises`."""
 
     service: str
     promises: tuple[str, ...]
     seed: Callable[[], None]
+
+
+def of(module: str) -> Any:
+    """A module of a service, to be changed."""
+    return import_module(module)
 
 
 def _each(nth: int) -> Callable[[], bool]:
@@ -35,23 +35,23 @@ def _each(nth: int) -> Callable[[], bool]:
 
 def acknowledge_before_commit() -> None:
     """A send is answered, and its transaction is rolled back."""
-    from services.messaging.messages.core.sequencing import sequence_drafts
-    from services.messaging.messages.sql.store import PostgresMessages
+    sequence_drafts = of("services.messaging.messages.core.sequencing").sequence_drafts
+    stores = of("services.messaging.messages.sql.store").PostgresMessages
 
-    honest, now = PostgresMessages.append, _each(20)
+    honest, now = stores.append, _each(20)
 
-    async def append(self: Any, drafts: Sequence[Any]) -> Sequence[Any]:
+    async def append(self: Any, drafts: Sequence[Any]) -> Any:
         certain = self._known.certain(drafts)
         if len(certain) == len(drafts) and now():
             return sequence_drafts(certain, self._known.states_of(certain), {}).outcomes
         return await honest(self, drafts)
 
-    PostgresMessages.append = append  # type: ignore[method-assign]
+    stores.append = append
 
 
 def skip_a_number() -> None:
     """Two sends at once take two numbers, and one of them is given back."""
-    from services.messaging.messages.sql import store
+    store = of("services.messaging.messages.sql.store")
 
     honest, now = store.sequence_drafts, _each(20)
 
@@ -60,50 +60,50 @@ def skip_a_number() -> None:
             states = replace(states, last_seqs={key: seq + 1 for key, seq in states.last_seqs.items()})
         return honest(drafts, states, *more)
 
-    store.sequence_drafts = sequence_drafts  # type: ignore[assignment]
+    store.sequence_drafts = sequence_drafts
 
 
 def relay_forgets() -> None:
     """Rows leave the outbox that the broker never got."""
-    from services.runtime.postgres.outbox import OutboxRelay
+    relay = of("services.runtime.postgres.outbox").OutboxRelay
 
-    honest, now = OutboxRelay._publish, _each(3)
+    honest, now = relay._publish, _each(3)
 
     async def publish(self: Any, records: Sequence[Any]) -> None:
         await honest(self, [record for record in records if not now()])
 
-    OutboxRelay._publish = publish  # type: ignore[method-assign]
+    relay._publish = publish
 
 
 def relay_reorders() -> None:
     """A batch of the outbox is published from its end."""
-    from services.runtime.postgres.outbox import OutboxRelay
+    relay = of("services.runtime.postgres.outbox").OutboxRelay
 
-    honest = OutboxRelay._publish
+    honest = relay._publish
 
     async def publish(self: Any, records: Sequence[Any]) -> None:
         await asyncio.sleep(0.3)
         await honest(self, list(reversed(records)))
 
-    OutboxRelay._publish = publish  # type: ignore[method-assign]
+    relay._publish = publish
 
 
 def fan_out_commits_early() -> None:
     """Records count as handled before their deliveries are with the broker; some never get there."""
-    from services.messaging.conversations.consumer import FanOut
+    fan_out = of("services.messaging.conversations.consumer").FanOut
 
-    honest, now = FanOut.handle, _each(3)
+    honest, now = fan_out.handle, _each(3)
 
     async def handle(self: Any, records: Sequence[Any]) -> None:
         if not now():
             await honest(self, records)
 
-    FanOut.handle = handle  # type: ignore[method-assign]
+    fan_out.handle = handle
 
 
 def stale_state_cache() -> None:
     """What a replica remembers of a conversation is believed, whatever another one has changed since."""
-    from services.messaging.messages.sql import store
+    store = of("services.messaging.messages.sql.store")
 
     honest = store.insert_messages
 
@@ -121,9 +121,9 @@ def stale_state_cache() -> None:
 
 def block_seen_late() -> None:
     """A block is answered before it holds."""
-    from services.messaging.relations.sql.store import PostgresRelations
+    relations = of("services.messaging.relations.sql.store").PostgresRelations
 
-    honest = PostgresRelations.block
+    honest = relations.block
     late: set[asyncio.Task[None]] = set()
 
     async def block(self: Any, *about: Any) -> None:
@@ -133,14 +133,14 @@ def block_seen_late() -> None:
 
         late.add(asyncio.create_task(later()))
 
-    PostgresRelations.block = block  # type: ignore[method-assign]
+    relations.block = block
 
 
 def removal_seen_late() -> None:
     """The fan-out goes by the members of some seconds ago."""
-    from services.messaging.conversations.sql.store import PostgresConversations
+    conversations = of("services.messaging.conversations.sql.store").PostgresConversations
 
-    honest = PostgresConversations.recipients_of
+    honest = conversations.recipients_of
     known: dict[Any, tuple[float, Any]] = {}
 
     async def recipients_of(self: Any, ids: Collection[Any]) -> Mapping[Any, Any]:
@@ -150,36 +150,36 @@ def removal_seen_late() -> None:
             known[id_] = (now_s, members)
         return {id_: known[id_][1] for id_ in ids if id_ in known}
 
-    PostgresConversations.recipients_of = recipients_of  # type: ignore[method-assign]
+    conversations.recipients_of = recipients_of
 
 
 def deleted_account_speaks() -> None:
     """Nobody asks whether an account is deleted."""
-    from services.messaging.accounts.service.accounts import Gate
+    gate = of("services.messaging.accounts.service.accounts").Gate
 
     async def require_open(self: Any, user_id: Any) -> None:
         return None
 
-    Gate.require_open = require_open  # type: ignore[method-assign]
+    gate.require_open = require_open
 
 
 def cursor_goes_back() -> None:
     """A late MarkRead counts for more than an earlier one of a higher seq."""
-    from services.messaging.receipts import sql
+    sql = of("services.messaging.receipts.sql")
 
     sql._LOCK = sql._LOCK.replace("greatest(m.read_seq, m.own_read_seq) AS read_seq", "0::bigint AS read_seq")
 
 
 def unread_counts_own() -> None:
     """What one wrote oneself counts as unread."""
-    from services.messaging.conversations.sql import own_states
+    own_states = of("services.messaging.conversations.sql.own_states")
 
     own_states._OWN_STATES = own_states._OWN_STATES.replace("x.sender_id <> m.user_id AND ", "")
 
 
 def edit_lost() -> None:
     """A change is answered that was never written."""
-    from services.messaging.messages.sql import store
+    store = of("services.messaging.messages.sql.store")
 
     honest, now = store.write_change, _each(3)
 
@@ -192,37 +192,37 @@ def edit_lost() -> None:
 
 def refused_and_stored() -> None:
     """A send is stored, and then refused."""
-    from services.messaging.kernel.errors import NotAllowed
-    from services.messaging.messages.service.messages import Messages
+    refusal = of("services.messaging.kernel.errors").NotAllowed
+    messages = of("services.messaging.messages.service.messages").Messages
 
-    honest, now = Messages.send_text, _each(30)
+    honest, now = messages.send_text, _each(30)
 
     async def send_text(self: Any, *about: Any) -> Any:
         message = await honest(self, *about)
         if now():
-            raise NotAllowed
+            raise refusal
         return message
 
-    Messages.send_text = send_text  # type: ignore[method-assign]
+    messages.send_text = send_text
 
 
 def handler_raises() -> None:
     """Something that nobody thought of raises out of a use-case."""
-    from services.messaging.messages.service.messages import Messages
+    messages = of("services.messaging.messages.service.messages").Messages
 
-    honest, now = Messages.send_text, _each(30)
+    honest, now = messages.send_text, _each(30)
 
     async def send_text(self: Any, *about: Any) -> Any:
         if now():
             raise KeyError("nobody thought of it")
         return await honest(self, *about)
 
-    Messages.send_text = send_text  # type: ignore[method-assign]
+    messages.send_text = send_text
 
 
 def two_accepts() -> None:
     """A second device of one person takes a call that the first one has."""
-    from services.signaling.core import table
+    table = of("services.signaling.core.table")
 
     cases = tuple(case for case in table.ACCEPT.cases if case[1] is not table._ELSEWHERE)
     object.__setattr__(table.ACCEPT, "cases", cases)
@@ -230,25 +230,25 @@ def two_accepts() -> None:
 
 def call_record_lost() -> None:
     """What became of a call is not told."""
-    from services.messaging.messages.consumer import CallRecords
+    call_records = of("services.messaging.messages.consumer").CallRecords
 
     async def handle(self: Any, records: Sequence[Any]) -> None:
         return None
 
-    CallRecords.handle = handle  # type: ignore[method-assign]
+    call_records.handle = handle
 
 
 def resync_lost() -> None:
     """A device whose route has moved is not told that it may have missed something."""
-    from services.gateway import streams
-    from services.gateway.core.registry import RouteMoved
+    streams = of("services.gateway.streams")
+    route_moved = of("services.gateway.core.registry").RouteMoved
 
     honest = streams.Streams.apply
 
     def apply(self: Any, effects: Any) -> None:
-        honest(self, [effect for effect in effects if not isinstance(effect, RouteMoved)])
+        honest(self, [effect for effect in effects if not isinstance(effect, route_moved)])
 
-    streams.Streams.apply = apply  # type: ignore[method-assign]
+    streams.Streams.apply = apply
 
 
 BUGS: Mapping[str, Bug] = {
@@ -270,14 +270,3 @@ BUGS: Mapping[str, Bug] = {
     "call record lost": Bug("messaging", ("a call is recorded once",), call_record_lost),
     "resync lost": Bug("gateway", ("no gaps",), resync_lost),
 }
-
-
-def main() -> None:
-    """Runs the service as it would run, but for the bug."""
-    bug = BUGS[os.environ[VARIABLE]]
-    bug.seed()
-    runpy.run_module(f"services.{bug.service}", run_name="__main__", alter_sys=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from deploy.embedded.logs import LogSink
+from loadtests.disasters.postgres import Server, become_primary
 from tests.faults.checker.history import Fault
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
@@ -21,6 +23,19 @@ from tests.support.waiting import PATIENCE_S
 # From the end of one fault to the beginning of the next, in seconds.
 REST_S = (1.0, 5.0)
 PAUSE_S = (0.5, 8.0)
+
+
+@dataclass(frozen=True)
+class CheckedStack:
+    """A stack whose services have clocks that can be set: see `hosted.py`."""
+
+    running: RunningStack
+    clocks: Path
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """Of the processes, as they run now."""
+        return self.running.record.pids
 
 
 @dataclass(frozen=True)
@@ -58,30 +73,30 @@ class Kind:
     """What a fault may hit, and how it is done. `act` returns when the stack runs again as before."""
 
     targets: Targets
-    act: Callable[[RunningStack, Planned], Awaitable[None]]
+    act: Callable[[CheckedStack, Planned], Awaitable[None]]
 
 
-async def _kill(stack: RunningStack, planned: Planned) -> None:
+async def _kill(stack: CheckedStack, planned: Planned) -> None:
     """kill -9: it is started anew. The small broker comes back empty."""
     await _ended(stack, planned.target, signal.SIGKILL)
 
 
-async def _restart(stack: RunningStack, planned: Planned) -> None:
+async def _restart(stack: CheckedStack, planned: Planned) -> None:
     """It is asked to end, drains, and is started anew."""
     await _ended(stack, planned.target, signal.SIGINT if planned.target == "postgres" else signal.SIGTERM)
 
 
-async def _kill_twice(stack: RunningStack, planned: Planned) -> None:
+async def _kill_twice(stack: CheckedStack, planned: Planned) -> None:
     """And once more as soon as it is back."""
     await _ended(stack, planned.target, signal.SIGKILL)
     await _ended(stack, planned.target, signal.SIGKILL)
 
 
-async def _pause(stack: RunningStack, planned: Planned) -> None:
+async def _pause(stack: CheckedStack, planned: Planned) -> None:
     """It stands still with all its children: it neither answers nor ends."""
     stopped: list[int] = []
     try:
-        for pid in _with_children(stack.record.pids[planned.target]):
+        for pid in _with_children(stack.pids[planned.target]):
             os.kill(pid, signal.SIGSTOP)
             stopped.append(pid)
         await asyncio.sleep(planned.lasts_s)
@@ -90,20 +105,51 @@ async def _pause(stack: RunningStack, planned: Planned) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
-async def _roll(stack: RunningStack, planned: Planned) -> None:
+async def _roll(stack: CheckedStack, planned: Planned) -> None:
     """A rolling update: all replicas of a service are replaced, one after the other."""
     service = planned.target.split("-")[0]
-    for name in sorted(stack.record.pids):
+    for name in sorted(stack.pids):
         if name.split("-")[0] == service:
             await _ended(stack, name, signal.SIGTERM)
 
 
-async def _lose_control_plane(stack: RunningStack, _: Planned) -> None:
+async def _lose_control_plane(stack: CheckedStack, _: Planned) -> None:
     """Everything but the media and the database is killed at once."""
-    names = [name for name in stack.record.pids if name.split("-")[0] in CONTROL_PLANE]
-    old_pids = {name: stack.kill(name) for name in names}
+    names = [name for name in stack.pids if name.split("-")[0] in CONTROL_PLANE]
+    old_pids = {name: stack.running.kill(name) for name in names}
     for name, pid in old_pids.items():
-        await asyncio.to_thread(stack.wait_for_restart, name, pid, PATIENCE_S)
+        await asyncio.to_thread(stack.running.wait_for_restart, name, pid, PATIENCE_S)
+
+
+async def _step_clock(stack: CheckedStack, planned: Planned) -> None:
+    """The host's wall clock is an hour ahead, or behind, for a while."""
+    file = stack.clocks / str(stack.pids[planned.target])
+    hours = 1 if planned.rest_s > sum(REST_S) / 2 else -1
+    file.write_text(str(3600 * hours))
+    await asyncio.sleep(planned.lasts_s)
+    file.unlink()
+
+
+async def _fail_over(stack: CheckedStack, planned: Planned) -> None:
+    """A standby that has every commit takes over from a PostgreSQL that stands still and never comes back."""
+    home = stack.running.folder / "postgres"
+    standby = stack.running.folder / f"standby-{planned.rest_s:.6f}"
+    sink = LogSink(standby / "logs", None)
+    server = Server(stack.running.folder)
+    await server.copy_to(standby / "data", "--write-recovery-conf", "--wal-method=stream")
+    old_pid = stack.pids["postgres"]
+    async with server.standby(standby, sink):
+        await server.execute("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+        await asyncio.sleep(planned.lasts_s)
+        for pid in _with_children(old_pid):
+            os.kill(pid, signal.SIGSTOP)
+    sink.close()
+    await asyncio.to_thread(become_primary, standby / "data")
+    (home / "data").rename(home / f"lost-to-{standby.name}")
+    (standby / "data").rename(home / "data")
+    # Its children die with the process group, which the supervisor sweeps.
+    os.kill(old_pid, signal.SIGKILL)
+    await asyncio.to_thread(stack.running.wait_for_restart, "postgres", old_pid, PATIENCE_S)
 
 
 SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
@@ -114,6 +160,8 @@ FAULTS: Mapping[str, Kind] = {
     "pause": Kind(_all, _pause),
     "restart": Kind(_of(*SERVICES, "edge", "broker", "postgres"), _restart),
     "roll": Kind(_of(*CONTROL_PLANE), _roll),
+    "step the clock": Kind(_of(*CONTROL_PLANE), _step_clock),
+    "fail over": Kind(_of("postgres"), _fail_over),
     "lose the control plane": Kind(_of("messaging"), _lose_control_plane),
 }
 
@@ -121,7 +169,7 @@ FAULTS: Mapping[str, Kind] = {
 class Nemesis:
     """Carries out what was drawn, one fault after the other, and notes it. `clock`: seconds since the run began."""
 
-    def __init__(self, stack: RunningStack, plan: Iterator[Planned], clock: Callable[[], float]) -> None:
+    def __init__(self, stack: CheckedStack, plan: Iterator[Planned], clock: Callable[[], float]) -> None:
         self.faults: list[Fault] = []
         self._stack = stack
         self._plan = plan
@@ -139,9 +187,9 @@ class Nemesis:
             self.faults.append(Fault(planned.name, planned.target, began_s, self._clock()))
 
 
-async def _ended(stack: RunningStack, name: str, how: signal.Signals) -> None:
-    old_pid = stack.kill(name, how)
-    await asyncio.to_thread(stack.wait_for_restart, name, old_pid, PATIENCE_S)
+async def _ended(stack: CheckedStack, name: str, how: signal.Signals) -> None:
+    old_pid = stack.running.kill(name, how)
+    await asyncio.to_thread(stack.running.wait_for_restart, name, old_pid, PATIENCE_S)
 
 
 def _with_children(pid: int) -> Iterator[int]:

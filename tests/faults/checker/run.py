@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +19,14 @@ from pathlib import Path
 
 from deploy.embedded.record import ROOT
 from parley_client.client import Edge
-from tests.faults.checker import bugs
-from tests.faults.checker.bugs import BUGS, VARIABLE
+from tests.faults.checker import hosted
+from tests.faults.checker.bugs import BUGS
 from tests.faults.checker.history import History
-from tests.faults.checker.nemesis import FAULTS, Nemesis, draw
+from tests.faults.checker.nemesis import CONTROL_PLANE, FAULTS, CheckedStack, Nemesis, draw
 from tests.faults.checker.promises import Breach, breaches
 from tests.faults.checker.shrinking import explain
 from tests.faults.checker.town import Town, counts
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import run_stack
 
 FOLDER = ROOT / "build" / "faults"
 REPLICAS = {"messaging": 2, "presence": 2, "gateway": 2}
@@ -37,14 +38,14 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def run(stack: RunningStack, seed: str, seconds: float, faults: tuple[str, ...] = tuple(FAULTS)) -> History:
+async def run(stack: CheckedStack, seed: str, seconds: float, faults: tuple[str, ...] = tuple(FAULTS)) -> History:
     """People live and the nemesis rages for so long; then all comes to rest. The history is kept in `FOLDER`."""
     history, _ = await judge_run(stack, seed, seconds, faults)
     return history
 
 
 async def judge_run(
-    stack: RunningStack, seed: str, seconds: float, faults: tuple[str, ...]
+    stack: CheckedStack, seed: str, seconds: float, faults: tuple[str, ...]
 ) -> tuple[History, list[Breach]]:
     """The history of a run, and every promise that it breaks."""
     chance = random.Random(seed)
@@ -56,8 +57,13 @@ async def judge_run(
     def at(text: str) -> None:
         say(f"{clock():7.1f} s  {text}")
 
-    town = Town(Edge(stack.record.edge_address, stack.record.issuer_url), seed, random.Random(chance.random()), clock)
-    plan = draw(random.Random(chance.random()), sorted(stack.record.pids), faults)
+    town = Town(
+        Edge(stack.running.record.edge_address, stack.running.record.issuer_url),
+        seed,
+        random.Random(chance.random()),
+        clock,
+    )
+    plan = draw(random.Random(chance.random()), sorted(stack.running.record.pids), faults)
     nemesis = Nemesis(stack, plan, clock)
     async with town.open():
         at("the town is there")
@@ -76,14 +82,15 @@ async def judge_run(
 
 
 @contextmanager
-def checked_stack(bug: str = "", broker: str = "") -> Iterator[RunningStack]:
+def checked_stack(bug: str = "", broker: str = "") -> Iterator[CheckedStack]:
     """The stack that runs are made on, with one of `BUGS` where it is named."""
-    env = {VARIABLE: bug} if bug else {}
-    if broker:
-        env["PARLEY_BROKER"] = broker
-    programs = {BUGS[bug].service: bugs.__name__} if bug else {}
-    with run_stack("checker", replicas=REPLICAS, env=env, programs=programs) as stack:
-        yield stack
+    with tempfile.TemporaryDirectory(prefix="parley-clocks-") as clocks:
+        env = {hosted.CLOCKS: clocks, hosted.BUG: bug}
+        if broker:
+            env["PARLEY_BROKER"] = broker
+        programs = {service: f"{hosted.__name__} {service}" for service in CONTROL_PLANE}
+        with run_stack("checker", replicas=REPLICAS, env=env, programs=programs) as stack:
+            yield CheckedStack(stack, Path(clocks))
 
 
 def report(history: History, found: list[Breach]) -> str:
