@@ -14,7 +14,8 @@ import pytest
 from parley.messaging.v1 import accounts_pb2, accounts_pb2_grpc, relations_pb2, relations_pb2_grpc, service_pb2
 from structlog.testing import capture_logs
 
-from services.runtime.config import DatabaseConfig, EnvReader, ServerConfig
+from services.runtime.config import DatabaseConfig, ServerConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import StoreUnavailable, reason_of
 from services.runtime.grpc.channels import Credentials, connect
 from services.runtime.grpc.guard import Access, Admins
