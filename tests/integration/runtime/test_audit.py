@@ -147,7 +147,9 @@ def test_no_log_level_silences_the_record() -> None:
     """In a process of its own: loggers remember where they wrote first."""
     program = (
         "import asyncio\n"
-        "from services.runtime import audit, config, logs\n"
+        "from services.runtime import config\n"
+        "from services.runtime.identity import audit\n"
+        "from services.runtime.observability import logs\n"
         "logs.configure(config.LogConfig('json', 'error'), 'test')\n"
         "asyncio.run(audit.AuditedCall('1', 'an api', 'DeleteUser', None).end('OK'))\n"
     )
