@@ -11,6 +11,7 @@ from services.messaging.kernel.checks import check_client_id, check_seq
 from services.messaging.kernel.content import text_of
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import ConversationId, Message, UserId
+from services.messaging.kernel.storable import check_storable
 from services.messaging.relations.core.errors import ReportClosed
 
 # Copies of a report. Higher: more context for the moderators, and more of what others wrote is copied.
@@ -34,7 +35,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class ReportedMessage:
-    """A copy of a message as its reader saw it; only texts have text."""
+    """A copy of a message as its reader saw it. `text` is what the search finds of it, empty for none."""
 
     seq: int
     sender_id: UserId
