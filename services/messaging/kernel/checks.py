@@ -12,7 +12,6 @@ from services.messaging.kernel.emojis import qualified
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.links import host_of, names_its_host
 from services.messaging.kernel.model import Attachment, UserId
-from services.messaging.kernel.storable import check_storable
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
 MAX_CLIENT_ID_CHARS = 64

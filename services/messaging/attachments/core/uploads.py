@@ -17,7 +17,6 @@ from services.messaging.kernel.errors import (
 from services.messaging.kernel.file_names import MAX_FILE_NAME_CHARS, safe_file_name
 from services.messaging.kernel.media_types import media_type
 from services.messaging.kernel.model import Attachment, AttachmentId, UserId
-from services.messaging.kernel.storable import check_storable
 
 UPLOADS_PREFIX = "uploads/"
 MAX_PIXELS_A_SIDE = 100_000

@@ -11,7 +11,6 @@ from services.messaging.kernel.checks import check_client_id, check_seq
 from services.messaging.kernel.content import text_of
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import ConversationId, Message, UserId
-from services.messaging.kernel.storable import check_storable
 from services.messaging.relations.core.errors import ReportClosed
 
 # Copies of a report. Higher: more context for the moderators, and more of what others wrote is copied.
