@@ -34,7 +34,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class ReportedMessage:
-    """A copy of a message as its reader saw it; only texts have text."""
+    """A copy of a message as its reader saw it. `text` is what the search finds of it, empty for none."""
 
     seq: int
     sender_id: UserId
