@@ -12,7 +12,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.runtime.clock import SystemClock
-from services.runtime.config import EnvReader, IdentityConfig
+from services.runtime.config import IdentityConfig
+from services.runtime.env import EnvReader
 from services.runtime.identity.auth import ServiceTokens
 from services.runtime.identity.callers import IDENTITIES
 from services.runtime.identity.service_keys import OWNER, ServiceKeys

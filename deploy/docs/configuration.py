@@ -11,9 +11,11 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from deploy.docs.pages import ROOT
+from services.runtime.env import ConfigError
 
 _RUNTIME = "services.runtime.config"
 # What each service starts with.
@@ -259,10 +261,9 @@ def asked_by(service: str) -> set[str]:
     config = importlib.import_module(f"services.{service}.config")
     asked = _Asked()
     needed = (("presence", "gateway", "signaling", "messaging", "kafka"),) if service == "ops" else ()
-    try:
+    # It is asked for everything all the same.
+    with suppress(ConfigError):
         config.Config.from_env(asked, *needed)
-    except importlib.import_module(_RUNTIME).ConfigError:
-        pass  # it was asked for everything all the same
     return {name for name in asked.names if name.startswith("PARLEY_")}
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from deploy.envoy import values as edge
 from deploy.k8s.objects import Object, Pod, environment, find, matches, namespace_of, of_kind, pods, title
-from services.runtime.config import ConfigError, is_address
+from services.runtime.env import ConfigError, is_address
 
 SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu", "web")
 # Files and folders of the running pod, which are stood in for.

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+from services.runtime.config import KafkaConfig, ProcessConfig, ServerConfig
+from services.runtime.env import EnvReader
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.messaging.attachments.core.uploads import DEFAULT_TYPES
-from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+from services.messaging.kernel.request import REQUEST_MESSAGES
+from services.runtime.config import DatabaseConfig, KafkaConfig, ProcessConfig, ServerConfig
+from services.runtime.env import EnvReader
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Config:
     # Conversations that one user may open. Raising it lets a spammer reach more people; lowering it refuses busy
     # people.
     new_conversations_per_day: int
-    # Texts of a person that go before anybody else let the conversation in. Higher: a stranger says more unasked.
+    # Texts of a stranger that go before anybody else let the conversation in. Raising it lets a stranger say more
+    # unasked; lowering it leaves less to tell who it is by.
     request_messages: int
     # People who have to let one user's conversations in. Reports lower it. Raising it lets a spammer reach more people;
     # lowering it lets newcomers meet fewer.
@@ -158,7 +161,7 @@ class Config:
             send_rate_per_s=reader.integer("PARLEY_SEND_RATE_PER_S", 200, low=1, high=1_000_000),
             send_burst=reader.integer("PARLEY_SEND_BURST", 400, low=1, high=1_000_000),
             new_conversations_per_day=reader.integer("PARLEY_NEW_CONVERSATIONS_PER_DAY", 500, low=1, high=1_000_000),
-            request_messages=reader.integer("PARLEY_REQUEST_MESSAGES", 3, low=1, high=1_000),
+            request_messages=reader.integer("PARLEY_REQUEST_MESSAGES", REQUEST_MESSAGES, low=1, high=1_000),
             requests_per_day=reader.integer("PARLEY_REQUESTS_PER_DAY", 100, low=1, high=1_000_000),
             max_blocks=reader.integer("PARLEY_MAX_BLOCKS", 10_000, low=1, high=1_000_000),
             reports_per_day=reader.integer("PARLEY_REPORTS_PER_DAY", 50, low=1, high=100_000),

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.runtime.config import CLEAR_TEXT, ConfigError, EnvReader, KafkaConfig, TlsConfig
+from services.runtime.config import CLEAR_TEXT, KafkaConfig, TlsConfig
+from services.runtime.env import ConfigError, EnvReader
 
 # Where `make run` leaves its record.
 STACK = Path(".parley/run/stack.json")

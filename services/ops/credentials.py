@@ -7,7 +7,7 @@ from pathlib import Path
 import jwt
 
 from services.runtime.clock import SystemClock
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 
 # Of a stack on this machine, whose key stands in its own folder.
 ISSUER = "https://dev-admins.parley.invalid"

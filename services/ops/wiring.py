@@ -15,7 +15,7 @@ from services.ops.clients import CallOperations, Deletions, Fleet, Refused
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.runtime.clock import SystemClock
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 from services.runtime.errors import BusUnavailable
 from services.runtime.grpc.channels import Credentials
 from services.runtime.grpc.tls import Peer

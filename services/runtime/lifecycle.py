@@ -14,7 +14,8 @@ import uvloop
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from services.runtime import tasks
-from services.runtime.config import ConfigError, ProcessConfig, TelemetryConfig
+from services.runtime.config import ProcessConfig, TelemetryConfig
+from services.runtime.env import ConfigError
 from services.runtime.grpc.server import RpcServer
 from services.runtime.observability import logs, metrics, tracing
 from services.runtime.observability.failures import describe

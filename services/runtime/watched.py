@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 
 log = structlog.get_logger()
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+from services.runtime.config import KafkaConfig, ProcessConfig, ServerConfig
+from services.runtime.env import EnvReader
 from services.sfu.core.ids import Address, WorkerId
 
 MAX_WORKERS = 64

@@ -11,7 +11,7 @@ from time import monotonic
 
 from aioice import stun
 
-from services.runtime.config import is_address
+from services.runtime.env import is_address
 
 DEADLINE_S = 20.0
 # Datagrams get lost, so the server is asked again after this. Raising it is slower on a bad network; lowering it asks

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+from services.runtime.config import DatabaseConfig, KafkaConfig, ProcessConfig, ServerConfig
+from services.runtime.env import EnvReader
 from services.signaling.core.grants import GrantPolicy
 from services.signaling.core.model import Timeouts
 from services.signaling.core.placement import PlacementPolicy

@@ -12,7 +12,7 @@ from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.clock import Clock
-from services.runtime.config import is_address
+from services.runtime.env import is_address
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable, WorkerNotOfCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected

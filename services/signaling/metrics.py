@@ -7,6 +7,7 @@ from services.signaling.core.model import EndReason, MoveReason
 RING_SECONDS = Histogram(
     "signaling_ring_to_answer_seconds",
     "Time from the ring to the answer.",
+    # As far as a call rings by default (PARLEY_RING_TIMEOUT_S), and a little further.
     buckets=(0.25, 0.5, 1, 2, 4, 8, 15, 30, 45, 60),
 )
 MEDIA_SECONDS = Histogram(

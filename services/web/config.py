@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.config import EnvReader, ProcessConfig
+from services.runtime.config import ProcessConfig
+from services.runtime.env import EnvReader
 
 # It becomes part of a header.
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]+)?")

@@ -58,7 +58,7 @@ def _message(accounts: Accounts, job: Job) -> api.Job:
 
 
 class AccountServicer(accounts_pb2_grpc.AccountServiceServicer):
-    """Translates; the use-cases stand in service.py."""
+    """Translates; the use-cases stand in service/."""
 
     def __init__(self, accounts: Accounts, sign_outs: SignOuts) -> None:
         self._accounts = accounts

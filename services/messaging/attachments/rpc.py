@@ -37,7 +37,7 @@ def apis(attachments: Attachments) -> list[Api]:
 
 
 class AttachmentsServicer(attachments_pb2_grpc.AttachmentsServiceServicer):
-    """Translates; the use-cases stand in service.py."""
+    """Translates; the use-cases stand in service/."""
 
     def __init__(self, attachments: Attachments) -> None:
         self._attachments = attachments

@@ -16,7 +16,7 @@ from services.runtime.ids import NewId
 
 @dataclass(frozen=True)
 class ConversationLimits:
-    """What is configured."""
+    """What is configured. The service sets all of it from config.py; the defaults are for tests."""
 
     # Higher: a spammer reaches more people. Lower: busy people are refused.
     new_conversations_per_day: int = 500

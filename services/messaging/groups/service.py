@@ -49,7 +49,7 @@ class GroupRequest:
 
 @dataclass(frozen=True)
 class GroupLimits:
-    """What is configured."""
+    """What is configured: all but `invite_ttl` is set from config.py, and has its default here for tests."""
 
     members: int = 256
     invite_ttl: timedelta = timedelta(days=7)

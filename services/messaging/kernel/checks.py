@@ -6,6 +6,7 @@ from uuid import UUID
 
 import regex
 
+from services.messaging.kernel.characters import check_storable, is_blank
 from services.messaging.kernel.content import Content, Entity, Link, Text, kind_of
 from services.messaging.kernel.emojis import qualified
 from services.messaging.kernel.errors import InvalidField
@@ -19,9 +20,6 @@ MAX_AVATAR_REF_CHARS = 512
 MAX_ENTITIES = 50
 MAX_URL_CHARS = 2_048
 
-_SURROGATE = regex.compile(r"\p{Cs}")
-# The blank of Braille is a symbol to Unicode.
-_SEEN = regex.compile(r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
 _UNFIT_FOR_TITLES = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Noncharacter_Code_Point}")
 # More than 30 in a row are no text of any language (UAX #15, stream-safe format).
 _TOWER = regex.compile(r"\p{M}{31}")
@@ -35,20 +33,6 @@ def check_text(text: str, limit: int, *, may_be_empty: bool = False) -> str:
     if len(text) > limit:
         raise InvalidField("text.text", f"has {len(text)} characters; at most {limit} are allowed")
     return check_storable("text.text", text)
-
-
-def check_storable(field_name: str, value: str) -> str:
-    """A text that UTF-8 and PostgreSQL can hold. Raises InvalidField for NUL and for halves of characters."""
-    if "\x00" in value:
-        raise InvalidField(field_name, "holds the character NUL, which is not text")
-    if _SURROGATE.search(value):
-        raise InvalidField(field_name, "holds half of a character (a lone surrogate)")
-    return value
-
-
-def is_blank(text: str) -> bool:
-    """Whether nothing of a text can be seen: spaces, controls, joiners, fillers, marks of direction."""
-    return not _SEEN.search(text)
 
 
 def check_client_id(field_name: str, value: str) -> str:

@@ -2,8 +2,7 @@
 
 from enum import Enum
 
-# Texts of a person that go before anybody else let the conversation in. Higher: a stranger says more unasked. Lower:
-# there is less to tell who it is by.
+# The default of PARLEY_REQUEST_MESSAGES (config.py), for what is made without a configuration.
 REQUEST_MESSAGES = 3
 
 

@@ -28,7 +28,7 @@ ERRORS: ErrorTable = {
 
 
 class MessagesRpcs(service_pb2_grpc.MessagingServiceServicer):
-    """Translates; the use-cases stand in service.py. The servicer of messaging's rpc.py is made of these."""
+    """Translates; the use-cases stand in service/. The servicer of messaging's rpc.py is made of these."""
 
     _messages: Messages
 

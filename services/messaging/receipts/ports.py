@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.kernel.model import Conversation, ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
 
 
 class ReceiptStore(Protocol):
@@ -30,6 +30,3 @@ class ReceiptStore(Protocol):
 
         Told live where there are at most `told_members` members; elsewhere Sync brings it.
         """
-
-    async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
-        """With its members."""

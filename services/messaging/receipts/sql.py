@@ -5,9 +5,9 @@ from datetime import datetime
 
 import asyncpg
 
-from services.messaging.conversations.sql.conversations import DIRECT_PEOPLE, load_conversations
+from services.messaging.conversations.sql.conversations import DIRECT_PEOPLE
 from services.messaging.conversations.sql.own_states import load_own_states
-from services.messaging.kernel.model import Conversation, ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.wire import topics
 from services.messaging.wire.deliveries import own_state_delivery
 from services.messaging.wire.events import read_cursor_moved, to_outbox
@@ -102,10 +102,6 @@ class PostgresReceipts:
                 await outbox.append_many(connection, told)
         for order_key, *_ in told:
             self._relay.wake(order_key)
-
-    async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
-        async with self._database.connection() as connection:
-            return (await load_conversations(connection, [conversation_id])).get(conversation_id)
 
     async def _tell(
         self,

@@ -32,7 +32,7 @@ MAX_CANDIDATES = 1_000
 
 @dataclass(frozen=True)
 class RelationLimits:
-    """What is configured."""
+    """What is configured. The service sets all of it from config.py; the defaults are for tests."""
 
     # People whom a user may block in Parley. Higher: longer lists to keep. Lower: who is harassed by many runs out.
     blocks: int = 10_000

@@ -13,7 +13,8 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from services.runtime.config import ConfigError, DatabaseConfig, EnvReader, LogConfig
+from services.runtime.config import DatabaseConfig, LogConfig
+from services.runtime.env import ConfigError, EnvReader
 from services.runtime.observability import logs
 from services.runtime.observability.failures import describe
 from services.runtime.postgres.database import migrate

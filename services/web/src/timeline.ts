@@ -90,6 +90,7 @@ function quote({ messages }: ConversationView, seq: number): Quote | undefined {
   return { seq, message: message?.content.kind === "expired" ? undefined : message };
 }
 
+/** Undefined for what is no bubble. Every kind is named, so that the compiler asks for a new one. */
 function bubbleText({ content }: Message): string | undefined {
   switch (content.kind) {
     case "text":
@@ -100,7 +101,9 @@ function bubbleText({ content }: Message): string | undefined {
       return "Message unsent";
     case "unknown":
       return "This message needs a newer version of Parley.";
-    default:
+    case "call":
+    case "system":
+    case "expired":
       return undefined;
   }
 }

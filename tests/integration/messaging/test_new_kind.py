@@ -46,10 +46,10 @@ from tests.support.canaries import where
 from tests.support.db import connected
 from tests.support.messaging_cases import Cases
 from tests.support.messaging_store import ALICE, BOB, CAROL, founded
-from tests.support.poll import Poll, know_polls
+from tests.support.riddle import Riddle, know_riddles
 
 QUESTION = "canaryquestion tonight"
-POLL = Poll(QUESTION, (CAROL, UserId("carola")))
+RIDDLE = Riddle(QUESTION, (CAROL, UserId("carola")))
 
 
 class Lives:
@@ -72,9 +72,9 @@ class Lives:
             RelationLimits(reports_per_day=9),
         )
 
-    async def ask(self, conversation: Conversation, sender: UserId = ALICE, key: str = "poll") -> Message:
-        """A poll is sent, and everything of it is indexed."""
-        message = await self.messages.send(sender, str(conversation.id), SendRequest(key, POLL))
+    async def ask(self, conversation: Conversation, sender: UserId = ALICE, key: str = "riddle") -> Message:
+        """A riddle is sent, and everything of it is indexed."""
+        message = await self.messages.send(sender, str(conversation.id), SendRequest(key, RIDDLE))
         await self.hear()
         return message
 
@@ -98,7 +98,7 @@ class Lives:
 
 
 def stored() -> float:
-    return REGISTRY.get_sample_value("messaging_messages_stored_total", {"kind": "poll"}) or 0.0
+    return REGISTRY.get_sample_value("messaging_messages_stored_total", {"kind": "riddle"}) or 0.0
 
 
 def records(events: Iterable[events_pb2.ConversationEvent]) -> list[Incoming]:
@@ -111,7 +111,7 @@ def records(events: Iterable[events_pb2.ConversationEvent]) -> list[Incoming]:
 
 @pytest.fixture
 async def lives(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lives]:
-    know_polls(monkeypatch)
+    know_riddles(monkeypatch)
     async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
         town = Town(database)
         await town.settle()
@@ -126,16 +126,16 @@ async def test_it_is_sent_once_counted_told_listed_and_synced(lives: Lives) -> N
     conversation = lives.town.pair
     token = (await lives.sync.list_conversations(BOB, 0, "")).sync_token
     before = stored()
-    sent = await lives.messages.send(ALICE, str(conversation.id), SendRequest("poll", POLL))
-    again = await lives.messages.send(ALICE, str(conversation.id), SendRequest("poll", POLL))
+    sent = await lives.messages.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
+    again = await lives.messages.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
     assert again.id == sent.id
     assert stored() == before + 1
     (event,) = await lives.hear()
     assert event.message_sent.message.call.call_id == QUESTION
     (listed, *_), _ = await lives.messages.list_messages(BOB, str(conversation.id), 0, 1)
-    assert (listed.content, listed.seq) == (POLL, sent.seq)
+    assert (listed.content, listed.seq) == (RIDDLE, sent.seq)
     catchup, _ = await lives.sync.sync_account(BOB, AccountSyncRequest(token))
-    assert [message.content for delta in catchup.deltas for message in delta.messages][-1] == POLL
+    assert [message.content for delta in catchup.deltas for message in delta.messages][-1] == RIDDLE
     assert (await lives.summary(BOB, conversation)).last_message == listed
 
 
@@ -151,7 +151,7 @@ async def test_it_counts_as_unread_can_be_reacted_to_and_not_be_edited(lives: Li
 
 
 async def test_its_files_are_those_that_it_names_which_are_none(lives: Lives) -> None:
-    request = SendRequest("poll", POLL, attachment_ids=[str(new_id(lives.clock.now()))])
+    request = SendRequest("riddle", RIDDLE, attachment_ids=[str(new_id(lives.clock.now()))])
     with pytest.raises(InvalidField, match="files that the content names"):
         await lives.messages.send(ALICE, str(lives.town.pair.id), request)
     with pytest.raises(InvalidField, match="not sent so"):
@@ -160,7 +160,7 @@ async def test_its_files_are_those_that_it_names_which_are_none(lives: Lives) ->
 
 async def test_it_is_found_until_it_is_unsent_and_then_nothing_of_it_is_kept(lives: Lives) -> None:
     sent = await lives.ask(lives.town.pair)
-    assert await lives.found() == [POLL]
+    assert await lives.found() == [RIDDLE]
     assert await lives.places() == {("messages", "body"), ("messages", "content"), ("message_words", "words")}
     unsent = await lives.messages.unsend_message(ALICE, str(lives.town.pair.id), sent.seq)
     assert unsent.content == Unsent()
@@ -210,7 +210,7 @@ async def test_a_deleted_account_goes_out_of_what_others_said_and_who_is_called_
     await delete(lives, CAROL)
     left = await lives.town.store.find_message(lives.town.group.id, sent.seq)
     assert left is not None
-    assert left.content == Poll(QUESTION, (UserId("carola"),))
+    assert left.content == Riddle(QUESTION, (UserId("carola"),))
     assert left.revision > 0
 
 
@@ -227,14 +227,14 @@ async def test_in_requests_it_is_shown_withheld_live_and_when_one_looks(lives: L
         await connection.execute(
             "UPDATE members SET request = 'pending' WHERE conversation_id = $1 AND user_id = $2", conversation.id, CAROL
         )
-    await lives.messages.send(ALICE, str(conversation.id), SendRequest("poll", POLL))
+    await lives.messages.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
     publisher = MemoryPublisher()
     await FanOut(lives.town.store, publisher).handle(records(await lives.town.database_events()))
     told = [presence.Delivery.FromString(record.value or b"") for record in publisher.records]
     assert {one.user_id: b"carola" in one.frame for one in told} == {ALICE: True, BOB: True, CAROL: False}
     assert all(QUESTION.encode() in one.frame for one in told)
     (shown, *_), _ = await lives.messages.list_messages(CAROL, str(conversation.id), 0, 1)
-    assert shown.content == Poll(QUESTION)
+    assert shown.content == Riddle(QUESTION)
 
 
 async def test_the_sweeper_finds_what_is_due_by_its_index_in_this_release_and_the_one_before(lives: Lives) -> None:

@@ -22,7 +22,8 @@ from services.presence.service import Presence
 from services.presence.state_writer import StateWriter
 from services.presence.wiring import partition_of
 from services.runtime.clock import SystemClock
-from services.runtime.config import EnvReader, ServerConfig
+from services.runtime.config import ServerConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import Admins

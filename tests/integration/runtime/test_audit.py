@@ -14,7 +14,8 @@ import pytest
 from parley.messaging.v1 import accounts_pb2, accounts_pb2_grpc, relations_pb2, relations_pb2_grpc, service_pb2
 from structlog.testing import capture_logs
 
-from services.runtime.config import DatabaseConfig, EnvReader, ServerConfig
+from services.runtime.config import DatabaseConfig, ServerConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import StoreUnavailable, reason_of
 from services.runtime.grpc.channels import Credentials, connect
 from services.runtime.grpc.guard import Access, Admins
@@ -146,7 +147,9 @@ def test_no_log_level_silences_the_record() -> None:
     """In a process of its own: loggers remember where they wrote first."""
     program = (
         "import asyncio\n"
-        "from services.runtime import audit, config, logs\n"
+        "from services.runtime import config\n"
+        "from services.runtime.identity import audit\n"
+        "from services.runtime.observability import logs\n"
         "logs.configure(config.LogConfig('json', 'error'), 'test')\n"
         "asyncio.run(audit.AuditedCall('1', 'an api', 'DeleteUser', None).end('OK'))\n"
     )

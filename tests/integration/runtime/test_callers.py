@@ -7,7 +7,8 @@ import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from services.runtime.config import EnvReader, ServerConfig
+from services.runtime.config import ServerConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import reason_of
 from services.runtime.grpc.guard import Access
 from services.runtime.grpc.server import Api, RpcServer

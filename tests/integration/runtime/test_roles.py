@@ -9,7 +9,8 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from services.runtime.clock import SystemClock
-from services.runtime.config import EnvReader, ServerConfig
+from services.runtime.config import ServerConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import reason_of
 from services.runtime.grpc.guard import Access, Admins
 from services.runtime.grpc.server import Api, RpcServer

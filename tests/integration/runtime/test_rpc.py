@@ -12,7 +12,8 @@ from parley.messaging.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2_grpc
 
 from deploy import identities
-from services.runtime.config import EnvReader, ServerConfig
+from services.runtime.config import ServerConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import Access, Context

@@ -16,7 +16,8 @@ from parley.messaging.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2_grpc
 
 from deploy.certificates import Authority, environment
-from services.runtime.config import EnvReader, ServerConfig, TlsConfig
+from services.runtime.config import ServerConfig, TlsConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import Access, Context

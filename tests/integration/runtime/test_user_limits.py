@@ -14,7 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc import error_details_pb2, status_pb2
 
-from services.runtime.config import EnvReader, ServerConfig
+from services.runtime.config import ServerConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import DETAILS_KEY, reason_of
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import Access, Context

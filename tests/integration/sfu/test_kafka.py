@@ -7,7 +7,8 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.clock import SystemClock
-from services.runtime.config import EnvReader, KafkaConfig
+from services.runtime.config import KafkaConfig
+from services.runtime.env import EnvReader
 from services.runtime.ids import new_id
 from services.runtime.kafka.producer import KafkaPublisher
 from services.sfu.config import Node

@@ -21,7 +21,8 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 from deploy.embedded.issuer import ADMIN_JWKS_PATH, make_app, make_token
 from deploy.embedded.keys import KeyRing
 from services.runtime.clock import SystemClock
-from services.runtime.config import EnvReader, KafkaConfig, ServerConfig
+from services.runtime.config import KafkaConfig, ServerConfig
+from services.runtime.env import EnvReader
 from services.runtime.errors import BusUnavailable, ErrorTable, Refusal
 from services.runtime.grpc.guard import Access
 from services.runtime.grpc.server import Api, RpcServer

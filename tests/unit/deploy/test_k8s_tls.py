@@ -12,7 +12,8 @@ import yaml
 from deploy.envoy.values import EdgeValues
 from deploy.k8s import fields, semantics, settings, tls
 from deploy.k8s.objects import FOLDER, Object, find, load_base, parse
-from services.runtime.config import EnvReader, TlsConfig
+from services.runtime.config import TlsConfig
+from services.runtime.env import EnvReader
 
 COMPONENT = FOLDER / "components" / "mutual-tls"
 # By whom the services are called, and who calls them.

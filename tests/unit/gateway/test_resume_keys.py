@@ -6,7 +6,7 @@ from itertools import pairwise, product
 import pytest
 
 from services.gateway.core.resume import NotResumable, Outcome, ResumeTokens
-from services.runtime.config import ConfigError, EnvReader
+from services.runtime.env import ConfigError, EnvReader
 
 OLD, NEW = b"o" * 32, b"n" * 32
 # What the processes hold, step by step. A rollout mixes two neighbours.

@@ -5,7 +5,7 @@ import pytest
 from services.ops.config import Config
 from services.ops.credentials import TokenFile
 from services.ops.wiring import ASKED, main
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 
 
 def test_a_command_needs_the_addresses_that_it_asks_and_no_others(tmp_path: Path) -> None:

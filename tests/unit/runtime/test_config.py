@@ -3,7 +3,8 @@ from itertools import combinations
 import pytest
 
 from services.messaging.config import Config
-from services.runtime.config import ConfigError, EnvReader, KafkaConfig, ServerConfig, TlsConfig
+from services.runtime.config import KafkaConfig, ServerConfig, TlsConfig
+from services.runtime.env import ConfigError, EnvReader
 
 GOOD = {
     "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "/keys/public.json",

@@ -61,7 +61,7 @@ IMPORT = "from services.runtime.grpc.channels import connect\n"
         IMPORT + "connect(address, tokens, None)",
         IMPORT + "connect(address, tokens, peer=None)",
         "from services.runtime.grpc.channels import connect as to\nto(address, tokens)",
-        "from services.runtime import channels\nchannels.connect(address, tokens)",
+        "from services.runtime.grpc import channels\nchannels.connect(address, tokens)",
     ],
 )
 def test_a_channel_past_the_way_is_found(source: str) -> None:

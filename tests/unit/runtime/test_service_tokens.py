@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from deploy import identities
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 from services.runtime.errors import Unauthenticated
 from services.runtime.identity.auth import SERVICE_KIND, SERVICE_TOKEN_TTL_S, ServiceTokens
 from services.runtime.identity.callers import IDENTITIES

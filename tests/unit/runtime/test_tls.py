@@ -7,7 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from deploy.certificates import Authority
-from services.runtime.config import CLEAR_TEXT, ConfigError, TlsConfig
+from services.runtime.config import CLEAR_TEXT, TlsConfig
+from services.runtime.env import ConfigError
 from services.runtime.grpc.tls import Peer, TlsFiles, server_credentials, watch
 
 FILES = ("certificate_file", "key_file", "ca_file")

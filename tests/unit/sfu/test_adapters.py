@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parley.sfu.v1 import channel_pb2
 
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 from services.sfu.batch import MAX_SEGMENTED_BYTES, MAX_SEGMENTS, Batch, SendmmsgBatch, SendtoBatch, segment
 from services.sfu.channel import MuteState, decode_message, encode_slot_map, encode_speakers
 from services.sfu.config import Config

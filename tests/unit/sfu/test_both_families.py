@@ -1,7 +1,7 @@
 import pytest
 from aioice import stun
 
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 from services.sfu.config import Config
 from services.sfu.core.ids import Address, ParticipantNumber
 from services.sfu.core.session.addresses import AddressBook, Route

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest, start_http_server
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 from services.sfu.core.ids import WorkerId
 from services.sfu.pod.config import PodConfig, WorkerSpec
 from services.sfu.pod.exposition import WorkerCollector

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aioice import stun
 
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 from services.sfu.config import Config
 from services.sfu.public_address import ask, main
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.runtime.config import ConfigError
+from services.runtime.env import ConfigError
 from services.signaling.config import Config
 
 ENOUGH = {

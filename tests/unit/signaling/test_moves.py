@@ -14,11 +14,6 @@ from tests.support.cut_off import cut_off
 from tests.unit.signaling.fakes import ALICE, BOB, OTHER_WORKER, PHONE, START, TABLET, TIMEOUTS, WORKER, World
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 async def connect(world: World, call: Call, worker_id: WorkerId = WORKER.worker_id) -> Call:
     """Both sides have media on that worker."""
     for user_id, device in ((ALICE, PHONE), (BOB, TABLET)):

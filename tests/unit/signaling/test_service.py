@@ -49,11 +49,6 @@ NOBODY = CallId("00000000-0000-0000-0000-00000000ffff")
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def crowd(world: World) -> World:
     """Carol too has conversations with both."""
     world.members.conversations.update({OTHER_TALK: [CAROL, BOB], THIRD_TALK: [CAROL, ALICE]})

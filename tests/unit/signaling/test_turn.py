@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from services.runtime.config import ConfigError, EnvReader
+from services.runtime.env import ConfigError, EnvReader
 from services.signaling.config import TurnConfig
 from services.signaling.core.grants import turn_user_id
 from services.signaling.core.model import UserId

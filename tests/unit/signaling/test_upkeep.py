@@ -13,11 +13,6 @@ from tests.support.cut_off import cut_off
 from tests.unit.signaling.fakes import ALICE, BOB, PHONE, TABLET, TIMEOUTS, WORKER, World
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 async def connect(world: World) -> Call:
     """A call with media on both sides."""
     call = await world.answered()

@@ -7,7 +7,7 @@ from enum import Enum
 from urllib.parse import quote
 
 from services.messaging.attachments.core.file_types import is_of_type
-from services.messaging.kernel.checks import check_storable, is_blank
+from services.messaging.kernel.characters import check_storable, is_blank
 from services.messaging.kernel.errors import (
     AttachmentNotScanned,
     AttachmentNotUploaded,

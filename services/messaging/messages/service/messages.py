@@ -68,7 +68,7 @@ class SendRequest:
 
 @dataclass(frozen=True)
 class MessageLimits:
-    """What is configured."""
+    """What is configured. The service sets all of it from config.py; the defaults are for tests."""
 
     text_chars: int = 10_000
     changes: ChangePolicy = field(default_factory=ChangePolicy)

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from services.messaging.kernel.checks import check_client_id, check_seq, check_storable
+from services.messaging.kernel.characters import check_storable
+from services.messaging.kernel.checks import check_client_id, check_seq
 from services.messaging.kernel.content import text_of
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import ConversationId, Message, UserId
@@ -33,7 +34,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class ReportedMessage:
-    """A copy of a message as its reader saw it; only texts have text."""
+    """A copy of a message as its reader saw it. `text` is what the search finds of it, empty for none."""
 
     seq: int
     sender_id: UserId

@@ -1,4 +1,4 @@
-"""Simulcast and temporal layers: which of them a publication has to offer, and what each takes."""
+"""Simulcast and temporal layers: which of them a publication has to offer for a height, and what each takes."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
