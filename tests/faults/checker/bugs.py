@@ -75,19 +75,6 @@ def relay_forgets() -> None:
     relay._publish = publish
 
 
-def relay_reorders() -> None:
-    """A batch of the outbox is published from its end."""
-    relay = of("services.runtime.postgres.outbox").OutboxRelay
-
-    honest = relay._publish
-
-    async def publish(self: Any, records: Sequence[Any]) -> None:
-        await asyncio.sleep(0.3)
-        await honest(self, list(reversed(records)))
-
-    relay._publish = publish
-
-
 def fan_out_commits_early() -> None:
     """Records count as handled before their deliveries are with the broker; some never get there."""
     fan_out = of("services.messaging.conversations.consumer").FanOut
@@ -255,7 +242,6 @@ BUGS: Mapping[str, Bug] = {
     "acknowledge before commit": Bug("messaging", ("acknowledged is stored",), acknowledge_before_commit),
     "skip a number": Bug("messaging", ("no gaps",), skip_a_number),
     "relay forgets": Bug("messaging", ("no gaps",), relay_forgets),
-    "relay reorders": Bug("messaging", ("told in order",), relay_reorders),
     "fan-out commits early": Bug("messaging", ("no gaps",), fan_out_commits_early),
     "stale state cache": Bug("messaging", ("nothing after a block", "nothing after a removal"), stale_state_cache),
     "block seen late": Bug("messaging", ("nothing after a block",), block_seen_late),

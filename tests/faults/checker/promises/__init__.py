@@ -30,7 +30,6 @@ PROMISES: Mapping[str, Promise] = {
     "one seq for one client id": messages.one_seq_for_one_client_id,
     "no gaps": messages.no_gaps,
     "one order": messages.one_order,
-    "told in order": messages.told_in_order,
     "refused is not stored": messages.refused_is_not_stored,
     "changes hold": messages.changes_hold,
     "refusals are documented": messages.refusals_are_documented,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
 
-from tests.faults.checker.history import Action, Arrival, History, Operation, Outcome, Shown
+from tests.faults.checker.history import Action, History, Operation, Outcome, Shown
 
 # What is left of a message that is gone.
 GONE = ("unsent", "expired")
@@ -73,20 +72,6 @@ def one_order(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
                 yield (
                     (view.conversation, str(message.seq)),
                     f"at seq {message.seq} of {view.conversation}, {device} shows {first} and {view.device} {message}",
-                )
-
-
-def told_in_order(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The event stream brings the messages of a conversation in their order, as far as it brings them."""
-    arrived: dict[tuple[str, str, str], list[Arrival]] = defaultdict(list)
-    for arrival in sorted(history.arrivals, key=lambda arrival: arrival.at_s):
-        arrived[arrival.device, arrival.conversation, arrival.stream].append(arrival)
-    for (device, conversation, _), arrivals in arrived.items():
-        for before, after in pairwise(arrivals):
-            if after.seq < before.seq:
-                yield (
-                    (conversation, device, str(after.seq)),
-                    f"{device} was told seq {after.seq} of {conversation} after seq {before.seq}",
                 )
 
 
