@@ -69,15 +69,16 @@ class EdgeValues:
     # How many proxies in front of this one tell the truth about the client's address.
     trusted_proxies: int = 0
     # Requests a second, and at once, of one address, before the token is looked at: an IPv4 address, or a /64 of IPv6.
-    # Higher: one machine may take more of this Envoy. Lower: those behind one address of a mobile network are refused.
+    # Raising it lets one machine take more of this Envoy; lowering it refuses people who share one address of a mobile
+    # network.
     address_rate_per_s: int = 500
     address_rate_burst: int = 2_000
-    # The same of one user, after it. Higher: more reaches the services, which have limits of their own. Lower: devices
-    # that log in with a large account wait.
+    # The same of one user, after it. Raising it lets more reach the services, which have limits of their own; lowering
+    # it makes devices wait that log in with a large account.
     user_rate_per_s: int = 500
     user_rate_burst: int = 2_000
-    # Addresses, and users, whose bucket is remembered; the one not seen for longest is forgotten. Higher: memory, about
-    # 1 KiB each. Lower: who has many addresses begins anew with each sooner.
+    # Addresses, and users, whose bucket is remembered; the one not seen for longest is forgotten. Raising it takes
+    # memory, about 1 KiB each; lowering it lets a client with many addresses begin anew with each sooner.
     rate_limit_entries: int = 20_000
     # What all users together may ask of one Envoy, a second and at once: the last guard. Raising it moves the limit to
     # the services; lowering it refuses honest bursts.

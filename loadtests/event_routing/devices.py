@@ -16,7 +16,7 @@ from parley_client.client import http_login
 from parley_client.waiting import Changes
 
 SUBSCRIBE = "/parley.gateway.v1.GatewayService/Subscribe"
-# Streams a connection. Higher: fewer connections. 1: as phones have it, so that no write serves two of them.
+# Streams a connection. Raising it makes fewer connections; 1 is as phones have it, so that no write serves two of them.
 STREAMS = 1
 STARTED_AT_ONCE = 24
 READY_WITHIN_S = 120.0

@@ -18,7 +18,7 @@ from deploy.embedded.record import ROOT, StackRecord
 from loadtests.idle_devices.holder import Job
 from loadtests.message_path.processes import cpu_s, memory_kib
 
-# Devices a holder. Higher: the holder is what is slow. Lower: more processes beside the gateway.
+# Devices a holder. Raising it makes the holder the slow part; lowering it runs more processes beside the gateway.
 _A_HOLDER = 2_500
 _ALL_WITHIN_S = 300.0
 

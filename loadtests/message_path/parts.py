@@ -26,7 +26,8 @@ class Plan:
     paced_rate: float = 50.0
     paced_s: float = 20.0
     full_pairs: int = 20
-    # Sends that each of the pairs' users has under way. Higher: larger commits. Lower: the loop idles.
+    # Sends that each of the pairs' users has under way. Raising it makes larger commits; lowering it lets the loop
+    # idle.
     full_concurrency: int = 4
     full_s: float = 10.0
     group_members: int = 256

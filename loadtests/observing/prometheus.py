@@ -25,7 +25,7 @@ from deploy.observability.queries import groups
 from deploy.observability.scaling import quickened
 
 HOST = "127.0.0.1"
-# Higher: less load beside what is measured. Lower: drills see sooner what happens.
+# Raising it puts less load beside what is measured; lowering it shows drills sooner what happens.
 SCRAPE_S = 1
 
 

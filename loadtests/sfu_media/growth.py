@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-# What counts as growth: a slope that chance hardly makes, and that somebody would notice within a day.
-# Higher: a slow leak passes. Lower: the allocator's habits are called leaks.
+# What counts as growth: a slope that chance hardly makes, and that somebody would notice within a day. Raising it lets
+# a slow leak pass; lowering it calls the allocator's habits leaks.
 MIN_STANDARD_ERRORS, MIN_SHARE_PER_10_MIN = 3.0, 0.01
 # Fewer samples say nothing.
 MIN_SAMPLES = 4

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Address = tuple[str, int]
-# What waits before a rate limit, in time: a home router's buffer. Higher: delay. Lower: loss.
+# What waits before a rate limit, in time: a home router's buffer. Raising it adds delay; lowering it adds loss.
 QUEUE_S = 0.3
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from loadtests.sfu_media.attribution import shares_of
 
-# Each sample stops the worker for some 4 ms. Higher: what is seen is how it works when it is stopped so often.
-# Lower: fewer samples, coarser shares.
+# Each sample stops the worker for some 4 ms. Raising it shows how the worker runs when it is stopped so often; lowering
+# it takes fewer samples, with coarser shares.
 RATE_HZ = 40
 # What it takes to write the samples down.
 _STOP_S = 20.0

@@ -75,22 +75,25 @@ class Config:
     server: ServerConfig
     database: DatabaseConfig
     kafka: KafkaConfig
-    # Longest text, in code points. Higher: bigger rows and events. Lower: people's texts are refused.
+    # Longest text, in code points. Raising it makes bigger rows and events; lowering it refuses people's texts.
     text_limit: int
-    # Sends that may wait for a commit. Higher: longer waits under overload. Lower: earlier RESOURCE_EXHAUSTED.
+    # Sends that may wait for a commit. Raising it makes longer waits under overload; lowering it answers
+    # RESOURCE_EXHAUSTED earlier.
     send_queue: int
-    # People in a group. Higher: bigger events and more deliveries a message.
+    # People in a group. Raising it makes bigger events, and more deliveries for a message.
     group_members: int
     # How long after it was sent a text can be edited. Raising it makes what was read less certain; lowering it refuses
     # late corrections.
     edit_window_s: int
     # How often a text can be edited. Raising it keeps more former texts; lowering it refuses corrections.
     max_edits: int
-    # The largest conversation that is told live what reached whom. Higher: more events a message, of more members.
+    # The largest conversation that is told live what reached whom. Raising it makes more events for each message, of
+    # more members.
     receipt_members: int
     # Messages older than this are deleted; 0 keeps them.
     retention_days: int
-    # How often a replica looks for messages whose time is over. Higher: they stay in the tables longer, unseen.
+    # How often a replica looks for messages whose time is over. Raising it leaves them in the tables for longer,
+    # unseen.
     sweep_interval_s: int
     # Sends, edits, reactions and new groups of one person at one replica in the long run. Raising it lets one person
     # write more of what all share; lowering it refuses bots and imports.
@@ -132,9 +135,10 @@ class Config:
     # How long the address of a download is good. Raising it lets it be passed on for longer; lowering it makes slow
     # devices ask twice.
     download_ttl_s: int
-    # Until when a finished export is kept. Higher: all of a person's data lies about for longer.
+    # Until when a finished export is kept. Raising it keeps all of a person's data lying about for longer.
     export_kept_s: int
-    # How long a replica may not know that an account is deleted. Higher: deletions begin later. Lower: more queries.
+    # How long a replica may not know that an account is deleted. Raising it begins deletions later; lowering it makes
+    # more queries.
     account_check_s: float
     # Signaling, which is asked for exports of a person's data. Empty: exports hold nothing of it.
     signaling_address: str

@@ -15,7 +15,8 @@ from tests.fuzz import corpus
 
 FOLDER = Path("build") / "fuzz"
 MAX_BYTES = 4096
-# Every so many inputs the work is counted, which is slow. Lower: fewer inputs a second. Higher: costly ones hide.
+# Every so many inputs the work is counted, which is slow. Raising it hides costly inputs; lowering it takes fewer
+# inputs a second.
 COUNTED_EVERY = 16
 # Readers alone are guided by; what else is imported would only slow it.
 INSTRUMENTED = ["services", "aioice.stun", "jwt", "tests.fuzz.targets"]

@@ -1,6 +1,6 @@
 import { type ReceiveStats, type ReceiveQuality, receiveQuality } from "./core/receive-quality.js";
 
-/** As the SFU computes its scores. Higher: what went wrong is known later. Lower: more looks at the statistics. */
+/** As the SFU computes its scores. Raising it tells later what went wrong; lowering it reads the statistics more often. */
 const INTERVAL_MS = 5_000;
 
 /** Tells, every few seconds, what this device's players saw of the call. */

@@ -12,7 +12,8 @@ from services.runtime.grpc.channels import connect
 from services.runtime.grpc.tls import Peer
 from services.runtime.identity.auth import ServiceTokens
 
-# Of one page. Higher: a job is in the hands of one that hangs for longer, within its lease. Lower: a busy one is late.
+# Of one page. Raising it leaves a job longer with a service that hangs, within its lease; lowering it gives up a
+# service that is only busy.
 TIMEOUT_S = 20.0
 
 

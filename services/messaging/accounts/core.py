@@ -50,11 +50,13 @@ class Claim:
 class AccountPolicy:
     """Times of jobs."""
 
-    # A finished export is given again instead of a new one. Higher: older data. Lower: more work for impatient people.
+    # A finished export is given again instead of a new one. Raising it gives older data; lowering it makes more work
+    # for impatient people.
     reuse: timedelta = timedelta(hours=24)
-    # Higher: all of a person's data lies about for longer. Lower: they may come too late.
+    # Raising it keeps all of a person's data lying about for longer; lowering it lets people come too late.
     kept: timedelta = timedelta(days=7)
-    # How long the address of a part is good. Higher: it can be passed on for longer. Lower: slow lines ask again.
+    # How long the address of a part is good. Raising it lets the address be passed on for longer; lowering it makes
+    # slow lines ask again.
     get_ttl: timedelta = timedelta(minutes=15)
     # A deletion begins so long after it was asked for: by then every replica refuses the account, and no call of it is
     # under way. Lower than PARLEY_ACCOUNT_CHECK_S and a call's deadline together: something could be written behind it.

@@ -24,7 +24,8 @@ from services.runtime.clock import Clock
 from services.runtime.http.reading import read_beginning
 from services.runtime.ids import new_id
 
-# Of one of our own requests. Higher: a stuck store holds sends for longer. Lower: a slow one is taken for dead.
+# Of one of our own requests. Raising it lets a stuck store hold up sends for longer; lowering it takes a slow store for
+# a dead one.
 TIMEOUT_S = 5.0
 # Our own requests are made at once; this is for clocks that differ.
 OWN_TTL = timedelta(minutes=5)

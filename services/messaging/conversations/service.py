@@ -18,7 +18,7 @@ from services.runtime.ids import NewId
 class ConversationLimits:
     """What is configured. The service sets all of it from config.py; the defaults are for tests."""
 
-    # Higher: a spammer reaches more people. Lower: busy people are refused.
+    # Raising it lets a spammer reach more people; lowering it refuses busy people.
     new_conversations_per_day: int = 500
     # As above, of those who have to let the conversation in; reports lower it.
     requests_per_day: int = 100

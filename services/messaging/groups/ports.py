@@ -9,7 +9,8 @@ from services.messaging.groups.core import Ban, GroupChange, LineStamp
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
 from services.messaging.kernel.quotas import DayQuota
 
-# How long a request to add or to join is known to be done. Higher: more rows. Lower: late retries do it again.
+# How long a request to add or to join is known to be done. Raising it keeps more rows; lowering it lets a late retry do
+# it again.
 REQUEST_KEYS_KEPT = timedelta(days=37)
 
 # Decides under the conversation's lock; None for nothing to do. What it raises undoes the transaction.

@@ -107,7 +107,7 @@ TEXT = ContentKind(
 # Voice messages.
 
 LEAST_VOICE, MOST_VOICE = timedelta(milliseconds=100), timedelta(minutes=15)
-# Bytes. Higher: a finer picture of the sound, and bigger messages and events.
+# Bytes. Raising it draws the sound more finely, and makes bigger messages and events.
 MAX_WAVEFORM = 128
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.messaging.kernel.request import Request
 
-# Unread messages are counted up to here. Higher: longer counting for those who were away.
+# Unread messages are counted up to here. Raising it takes longer to count for people who were away.
 MAX_UNREAD = 1_000
 
 

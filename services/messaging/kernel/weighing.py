@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from services.messaging.kernel.content import PART_BYTES, weight_of
 from services.messaging.kernel.model import Conversation, Delta, Message
 
-# Higher: fewer requests. Lower: less at once for devices on bad networks. With one conversation more it must stay
-# below 4 MiB.
+# Raising it makes fewer requests; lowering it sends less at once to devices on bad networks. With one conversation more
+# it must stay below 4 MiB.
 MAX_ANSWER_BYTES = 1024 * 1024
 # Of the new messages of one conversation, and of its changed ones.
 MAX_DELTA_BYTES = 512 * 1024

@@ -12,7 +12,7 @@ from services.runtime.clock import Clock
 
 class Receipts:
     """`user_id` is always the authenticated caller. `told_members`: the largest conversation that is told live what
-    reached whom. Higher: each message makes so many more events, of so many members each."""
+    reached whom. Raising it makes that many more events for each message, to as many members."""
 
     def __init__(self, store: ReceiptStore, clock: Clock, told_members: int = 32) -> None:
         self._store = store

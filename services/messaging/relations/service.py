@@ -34,9 +34,10 @@ MAX_CANDIDATES = 1_000
 class RelationLimits:
     """What is configured. The service sets all of it from config.py; the defaults are for tests."""
 
-    # People whom a user may block in Parley. Higher: longer lists to keep. Lower: who is harassed by many runs out.
+    # People whom a user may block in Parley. Raising it keeps longer lists; lowering it leaves people without room who
+    # are harassed by many.
     blocks: int = 10_000
-    # Reports of a user a day. Higher: more for the moderators to read. Lower: true ones are refused.
+    # Reports of a user a day. Raising it gives moderators more to read; lowering it refuses true reports.
     reports_per_day: int = 50
 
 

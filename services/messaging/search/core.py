@@ -15,10 +15,10 @@ from services.messaging.kernel.errors import InvalidField
 
 # How `words_of` makes words: raised with every change of it, so that what is indexed is made anew.
 FORM = 2
-# Words of one text that are indexed. Higher: bigger index. Lower: the end of long texts is not found.
+# Words of one text that are indexed. Raising it makes a bigger index; lowering it does not find the end of long texts.
 MAX_WORDS = 1_000
 MAX_QUERY_CHARS = 200
-# Terms of a query. Higher: dearer queries. Lower: the end of long ones counts for nothing.
+# Terms of a query. Raising it makes dearer queries; lowering it ignores the end of long ones.
 MAX_QUERY_WORDS = 32
 # Longer ones are cut, in texts and queries alike.
 MAX_WORD_CHARS = 64

@@ -21,9 +21,10 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# Texts a transaction. Higher: edits of these wait longer. Lower: more commits.
+# Texts a transaction. Raising it makes edits of these texts wait longer; lowering it makes more commits.
 BATCH = 200
-# Between looks that found little. Higher: what a replica of the release before wrote is found later. Lower: idle work.
+# Between looks that found little. Raising it finds later what a replica of the release before wrote; lowering it makes
+# idle work.
 INTERVAL_S = 60.0
 
 

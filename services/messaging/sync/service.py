@@ -25,10 +25,11 @@ from services.runtime.clock import Clock
 
 MAX_CURSORS = 1_000
 MAX_SYNC_DELTAS = 200
-# Most messages that one answer is made from. Higher: fewer pages. Lower: less memory for each request.
+# Most messages that one answer is made from. Raising it makes fewer pages; lowering it takes less memory for each
+# request.
 MAX_SYNC_MESSAGES = 4_000
-# Read cursors that moved this long before the last sync are told again: commits become visible late. Higher: more
-# is repeated. Lower: a move that committed slowly can be missed.
+# Read cursors that moved this long before the last sync are told again: commits become visible late. Raising it repeats
+# more; lowering it can miss a move that committed slowly.
 READ_OVERLAP = timedelta(seconds=60)
 
 

@@ -20,11 +20,11 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# A batch that is cut off is tried again with so many times fewer messages. Higher: the culprit is found in fewer steps.
-# Lower: fewer of the others wait for it.
+# A batch that is cut off is tried again with so many times fewer messages. Raising it finds the culprit in fewer steps;
+# lowering it makes fewer of the others wait for it.
 SMALLER = 8
-# Messages of one sweep that cannot be erased. Higher: a table that is locked holds the sweep up for longer (each takes
-# up to 10 s). Lower: so many culprits at once keep the others from being erased.
+# Messages of one sweep that cannot be erased. Raising it lets a locked table hold up the sweep for longer (each takes
+# up to 10 s); lowering it lets that many culprits keep the others from being erased.
 MOST_PASSED_BY = 10
 
 
@@ -51,11 +51,14 @@ class SweepPolicy:
 
     # None keeps messages for ever.
     retention: timedelta | None = None
-    # Higher: what nobody is shown any more stays in the tables longer. Lower: more idle queries a replica.
+    # Raising it leaves rows in the tables for longer that nobody is shown any more; lowering it makes more idle queries
+    # on each replica.
     interval_s: float = 5.0
-    # Messages a transaction. Higher: their conversations take no sends for longer. Lower: more commits.
+    # Messages a transaction. Raising it keeps their conversations from taking sends for longer; lowering it makes more
+    # commits.
     batch: int = 200
-    # Conversations that one sweep looks at for retention. Higher: more load at once. Lower: a whole walk takes longer.
+    # Conversations that one sweep looks at for retention. Raising it makes more load at once; lowering it makes a whole
+    # walk take longer.
     walk: int = 1_000
 
 

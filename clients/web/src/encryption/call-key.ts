@@ -1,4 +1,4 @@
-/** OWASP's figure for PBKDF2 with SHA-256 (2023). Higher: a call starts later. Lower: a weak passphrase is guessed sooner. */
+/** OWASP's figure for PBKDF2 with SHA-256 (2023). Raising it starts calls later; lowering it lets a weak passphrase be guessed sooner. */
 const ITERATIONS = 600_000;
 
 /** The call's key: an HKDF key that script can use and not read. */

@@ -13,9 +13,10 @@ from services.messaging.kernel.model import UserId
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
-# People whom the gate remembers. Higher: more memory (about 150 bytes each). Lower: busy replicas ask more often.
+# People whom the gate remembers. Raising it takes more memory (about 150 bytes each); lowering it makes busy replicas
+# ask more often.
 REMEMBERED = 100_000
-# Of an answer. Higher: larger answers. Lower: more of them.
+# Of an answer. Raising it makes larger answers; lowering it makes more of them.
 DELETED_PAGE = 1_000
 
 

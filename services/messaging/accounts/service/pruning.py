@@ -10,7 +10,7 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# Higher: what nobody needs lies about for longer. Lower: more idle queries.
+# Raising it keeps useless rows for longer; lowering it makes more idle queries.
 PRUNE_INTERVAL_S = 600.0
 
 

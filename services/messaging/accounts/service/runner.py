@@ -43,17 +43,17 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# A job whose runner is silent for so long goes to another. Higher: a killed one's jobs wait. Lower: one step must be
-# quicker, or two runners hinder each other (nothing is done twice).
+# A job whose runner is silent for so long goes to another. Raising it makes the jobs of a killed runner wait; lowering
+# it asks each step to be quicker, or two runners hinder each other (nothing is done twice).
 LEASE = timedelta(seconds=60)
 # A job that failed is tried again after this.
 RETRY = timedelta(seconds=30)
-# How often somebody looks for jobs. Higher: jobs begin later. Lower: more idle queries.
+# How often somebody looks for jobs. Raising it begins jobs later; lowering it makes more idle queries.
 POLL_S = 2.0
 EXPIRE_BATCH = 20
-# Of one transaction. Higher: a conversation is locked for longer. Lower: more transactions.
+# Of one transaction. Raising it locks a conversation for longer; lowering it makes more transactions.
 STEP_ROWS = 100
-# Of one reading, and of one object. Higher: more memory. Lower: more objects to fetch.
+# Of one reading, and of one object. Raising it takes more memory; lowering it makes more objects to fetch.
 READ_ROWS = 500
 PART_CHARS = 4 * 1024 * 1024
 # An object that was put and then not taken in, because the runner died, is deleted after this.

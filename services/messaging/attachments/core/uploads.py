@@ -21,8 +21,8 @@ from services.messaging.kernel.model import Attachment, AttachmentId, UserId
 UPLOADS_PREFIX = "uploads/"
 MAX_PIXELS_A_SIDE = 100_000
 MAX_LENGTH = timedelta(hours=24)
-# After the first time without a word, doubled each time. Higher: files wait after the scanner is back. Lower: one that
-# is away is asked more often.
+# After the first time without a word, doubled each time. Raising it makes files wait after the scanner is back;
+# lowering it asks a scanner that is away more often.
 SCAN_RETRY = timedelta(seconds=1)
 SCAN_RETRY_MOST = timedelta(seconds=60)
 
@@ -43,19 +43,24 @@ DEFAULT_TYPES = (
 class UploadPolicy:
     """Limits of uploads."""
 
-    # Higher: more storage and longer transfers. Lower: people's videos are refused.
+    # Raising it takes more storage and longer transfers; lowering it refuses people's videos.
     max_bytes: int = 100 * 1024 * 1024
     # More types: more that receivers' programs may be attacked with. Fewer: people's files are refused.
     types: frozenset[str] = frozenset(DEFAULT_TYPES)
-    # Of one message. Higher: bigger messages and events, and as many questions to the object store a send.
+    # Of one message. Raising it makes bigger messages and events, and as many more requests to the object store with
+    # each send.
     per_message: int = 10
-    # Announced by one person and in no message yet. Higher: one person can fill more storage without sending.
+    # Announced by one person and in no message yet. Raising it lets one person fill more storage without sending
+    # anything.
     waiting: int = 100
-    # How long bytes can be put. Higher: a leaked address is good for longer. Lower: slow devices come too late.
+    # How long bytes can be put. Raising it keeps a leaked address good for longer; lowering it makes slow devices come
+    # too late.
     put_ttl: timedelta = timedelta(minutes=15)
-    # How long an upload may wait for its message. Higher: more dead storage. Lower: drafts lose their files.
+    # How long an upload may wait for its message. Raising it keeps more dead storage; lowering it takes the files away
+    # from drafts.
     unused_ttl: timedelta = timedelta(days=1)
-    # How long a download's address is good. Higher: it can be passed on for longer. Lower: slow devices ask twice.
+    # How long a download's address is good. Raising it lets the address be passed on for longer; lowering it makes slow
+    # devices ask twice.
     get_ttl: timedelta = timedelta(minutes=5)
 
 

@@ -16,12 +16,15 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# A round of collecting. Higher: longer locks and more deletions at once. Lower: more rounds after a busy hour.
+# A round of collecting. Raising it holds locks longer and deletes more at once; lowering it takes more rounds after a
+# busy hour.
 COLLECT_BATCH = 100
 DELETES_AT_ONCE = 8
-# Between rounds that found little. Higher: what is gone stays in the store longer. Lower: more idle queries.
+# Between rounds that found little. Raising it leaves deleted files in the store for longer; lowering it makes more idle
+# queries.
 COLLECT_INTERVAL_S = 5.0
-# What a dead collector had claimed is due again after this. Higher: later. Lower: two may delete the same, for nothing.
+# What a dead collector had claimed is due again after this. Raising it makes them due later; lowering it may let two
+# collectors delete the same objects, which does no harm.
 CLAIM = timedelta(minutes=2)
 # What could not be deleted is tried again after this.
 RETRY = timedelta(seconds=30)

@@ -15,9 +15,11 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# Files of one replica that are scanned at once. Higher: a burst is through sooner. Lower: a slow scanner holds fewer.
+# Files of one replica that are scanned at once. Raising it gets through a burst sooner; lowering it puts less on a slow
+# scanner.
 AT_ONCE = 8
-# For what waits for its next try, and what a dead replica left. Higher: that waits longer. Lower: more idle queries.
+# For what waits for its next try, and what a dead replica left. Raising it makes those wait longer; lowering it makes
+# more idle queries.
 SWEEP_S = 5.0
 # Beyond the scanner's own time: the scanner may go on reading after its answer was given up.
 CLAIM_SLACK = timedelta(seconds=30)

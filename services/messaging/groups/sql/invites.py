@@ -10,7 +10,8 @@ from services.messaging.kernel.errors import ConversationNotFound
 from services.messaging.kernel.model import ConversationId, UserId
 from services.runtime.postgres.database import Database
 
-# How long who came in by an invite may ask again after it ended. Higher: more rows. Lower: late retries are refused.
+# How long who came in by an invite may ask again after it ended. Raising it keeps more rows; lowering it refuses late
+# retries.
 KEPT = timedelta(days=37)
 _REVOKE = (
     "UPDATE invites SET ended_before = expires_at, expires_at = 'epoch'"

@@ -21,10 +21,10 @@ from services.messaging.kernel.model import Edit, Message, Reaction, UserId
 class ChangePolicy:
     """Limits of changes."""
 
-    # Higher: what was read can become something else later. Lower: slips stay.
+    # Raising it lets what was read become something else later; lowering it leaves slips standing.
     edit_window: timedelta = timedelta(minutes=15)
     max_edits: int = 5
-    # Different emojis on one message. Higher: bigger messages and events.
+    # Different emojis on one message. Raising it makes bigger messages and events.
     max_emojis: int = 20
 
 

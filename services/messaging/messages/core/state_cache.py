@@ -9,7 +9,8 @@ from services.messaging.kernel.model import ConversationId, Draft, UserId
 from services.messaging.kernel.request import Request
 from services.messaging.messages.core.sequencing import ConversationStates
 
-# Conversations that are remembered. Higher: more memory (about 1 KB each). Lower: less busy ones are asked for again.
+# Conversations that are remembered. Raising it takes more memory (about 1 KB each); lowering it makes us ask again for
+# less busy ones.
 CAPACITY = 20_000
 
 

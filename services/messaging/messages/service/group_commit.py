@@ -9,7 +9,8 @@ from services.messaging.kernel.model import Draft, Message
 from services.messaging.messages.ports import MessageStore
 from services.runtime.errors import StoreUnavailable
 
-# Sends committed together. Higher: more throughput under load. Lower: the first of a batch waits less.
+# Sends committed together. Raising it gives more throughput under load; lowering it makes the first of a batch wait
+# less.
 MAX_COMMIT_BATCH = 64
 
 

@@ -87,8 +87,8 @@ class Relationship:
     unanswered: int = 0
 
 
-# Conversations of one asker that one person is asked to let in. Higher: who makes group after group says more to one
-# who does not answer. Lower: friends of friends who plan several things are refused.
+# Conversations of one asker that one person is asked to let in. Raising it lets somebody who makes group after group
+# say more to a person who does not answer; lowering it refuses friends of friends who plan several things.
 MAX_UNANSWERED = 3
 
 _OPEN: Mapping[Audience, Callable[[Relationship], bool]] = {

@@ -13,7 +13,7 @@ from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.relations.core.errors import ReportClosed
 
-# Copies of a report. Higher: more context for the moderators, and more of what others wrote is copied.
+# Copies of a report. Raising it gives moderators more context, and copies more of what others wrote.
 MAX_MESSAGES = 50
 MAX_COMMENT_CHARS = 2_000
 

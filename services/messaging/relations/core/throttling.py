@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
-# Reports count so long. Higher: who was reported wrongly waits longer. Lower: a spammer is soon as quick as before.
+# Reports count so long. Raising it makes people wait longer who were reported wrongly; lowering it soon makes a spammer
+# as quick as before.
 REPORTS_COUNT_FOR = timedelta(days=7)
-# So many different reporters change nothing. Higher: a spammer reaches more people first. Lower: two who agree slow
-# down anybody.
+# So many different reporters change nothing. Raising it lets a spammer reach more people first; lowering it lets two
+# who agree slow down anybody.
 FREE_REPORTERS = 2
 
 
