@@ -7,7 +7,7 @@ from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 
 from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, DeadLetter, Stage
 from services.runtime.config import KafkaConfig
@@ -137,6 +137,9 @@ async def _committed(
     except GroupCoordinatorNotAvailableError:
         # A broker without groups creates the topic of their offsets when it is asked: nothing is committed yet.
         return {}
+    if partitions and not offsets:
+        # What is not committed is said of each partition: the broker has just started (see CommittedOffsets).
+        raise GroupLoadInProgressError(f"the broker is loading what {group} has committed")
     return {partition: at.offset for partition, at in offsets.items() if at.offset >= 0}
 
 

@@ -1,16 +1,42 @@
 """What our producer and consumers share: how they reach the broker, with TLS or without, and how they wait."""
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
+from aiokafka.consumer import group_coordinator
+from aiokafka.protocol.api import Request
+from aiokafka.protocol.commit import OffsetFetchRequest_v1
 
 from services.runtime.config import KafkaConfig, KafkaTls
 
 log = structlog.get_logger()
 
 MAX_BACKOFF_S = 5.0
+
+
+class CommittedOffsets(Request[OffsetFetchRequest_v1]):  # type: ignore[misc]
+    """Asks what a consumer group has committed, in version 1 of OffsetFetch, which all brokers know.
+
+    From version 2 on, a broker says once for the whole answer that it is not the group's coordinator, or has not loaded
+    yet what the group committed, as for a while after each start. The client looks at the errors of partitions alone
+    (0.14.0): it takes such an answer for "nothing committed", and reads its partitions again from their beginning. In
+    version 1 each partition says it, and the client asks again. It has no public way to choose the version.
+    """
+
+    API_KEY = OffsetFetchRequest_v1.API_KEY
+
+    def __init__(self, group: str, partitions: Sequence[tuple[str, list[int]]]) -> None:
+        self._group = group
+        self._partitions = partitions
+
+    def build(self, request_struct_class: type[OffsetFetchRequest_v1]) -> OffsetFetchRequest_v1:
+        return request_struct_class(self._group, self._partitions)
+
+
+group_coordinator.OffsetFetchRequest = CommittedOffsets
 
 
 def client_options(config: KafkaConfig) -> dict[str, Any]:

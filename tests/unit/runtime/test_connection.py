@@ -1,0 +1,38 @@
+"""What we ask of the Kafka client beyond its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError
+from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v1, OffsetFetchResponse_v3
+
+from services.runtime.kafka import connection
+
+# The versions of OffsetFetch that brokers of Apache Kafka 2.1 to 4.1 take; the client asks in the newest of both.
+VERSIONS = [(0, 5), (1, 9), (1, 10)]
+
+
+@pytest.mark.parametrize("known", VERSIONS)
+@pytest.mark.parametrize("error", [GroupLoadInProgressError, NotCoordinatorForGroupError])
+async def test_a_coordinator_that_has_not_loaded_is_not_one_of_a_group_that_committed_nothing(
+    known: tuple[int, int], error: type[Exception]
+) -> None:
+    """As a broker answers: of the partitions in versions 0 and 1, once for all of them from 2 on."""
+    assert connection.CommittedOffsets.API_KEY == OffsetFetchRequest.API_KEY
+
+    async def send(request: Any) -> object:
+        asked = request.prepare({request.API_KEY: known})
+        if asked.API_VERSION < 2:
+            topics: Sequence[Any] = [("things", [(0, -1, "", error.errno)])]  # type: ignore[attr-defined]
+            return OffsetFetchResponse_v1(topics)
+        return OffsetFetchResponse_v3(0, [], error.errno)  # type: ignore[attr-defined]
+
+    group = SimpleNamespace(group_id="group", _send_req=send, coordinator_dead=lambda: None)
+    with pytest.raises(error):
+        await GroupCoordinator._do_fetch_commit_offsets(group, [TopicPartition("things", 0)])
