@@ -23,6 +23,7 @@ ENTRIES = {
     "deploy/embedded/__main__.py": 1,
     "deploy/k8s/podman/topics.py": 1,
     "loadtests/scenario.py": 1,
+    "tests/faults/checker/run.py": 1,
     "loadtests/idle_devices/holder.py": 1,
     "loadtests/message_path/generator.py": 1,
     # Each input of the fuzzer has a loop that begins and ends with it, without gRPC.
