@@ -58,7 +58,7 @@ class AdminServicer(admin_pb2_grpc.WebhookAdminServiceServicer):
     async def EnableEndpoint(
         self, request: admin_pb2.EnableEndpointRequest, context: Context
     ) -> admin_pb2.EnableEndpointResponse:
-        await self._operating.enable(EndpointName(request.name))
+        await self._operating.enable(EndpointName(request.endpoint))
         return admin_pb2.EnableEndpointResponse()
 
     async def ListDeadLetters(

@@ -21,7 +21,7 @@ from services.runtime.watched import Watched
 from services.webhooks import rpc
 from services.webhooks.clients import HttpPost
 from services.webhooks.config import DAY_S, Config
-from services.webhooks.consumer import GROUPS, EventsConsumer
+from services.webhooks.consumer import BACKGROUND, GROUPS, EventsConsumer
 from services.webhooks.core.attempts import RetryPolicy
 from services.webhooks.core.endpoints import parse
 from services.webhooks.core.model import ClaimId, Endpoint
@@ -58,7 +58,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     events = EventsConsumer(Intake(store, endpoints, sender.wake), endpoints)
     consumers = [
-        KafkaConsumer(config.kafka, Subscription(topic, group, background=True), events.handle, publisher)
+        KafkaConsumer(
+            config.kafka, Subscription(topic, group, background=topic in BACKGROUND), events.handle, publisher
+        )
         for topic, group in GROUPS.items()
     ]
     tokens = ServiceTokens(ServiceKeys.of("webhooks", config.server.identity), clock)

@@ -9,7 +9,7 @@ CREATE TABLE admin_audit (
     roles text[] NOT NULL,
     api text NOT NULL,
     method text NOT NULL,
-    -- Whom or what the request names: user_id, call_id, worker_id, report_id, job_id.
+    -- Whom or what the request names: the endpoint of webhooks.
     targets jsonb NOT NULL,
     -- Empty before the call ran; then the gRPC status.
     outcome text NOT NULL

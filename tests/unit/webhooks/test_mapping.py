@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,8 +73,6 @@ def test_every_text_in_a_public_event_is_an_id_or_counts_as_contents() -> None:
 
 
 def test_every_field_that_counts_as_contents_exists() -> None:
-    from google.protobuf import descriptor_pool
-
     for name in CONTENTS:
         assert descriptor_pool.Default().FindFieldByName(name)
 
