@@ -23,3 +23,9 @@ OLDEST_WAITING = Gauge(
 )
 DISABLED = Gauge("webhooks_endpoint_disabled", "1 for an endpoint that said it is gone.", ["endpoint"])
 IN_FLIGHT = Gauge("webhooks_keys_in_flight", "Keys that this replica is delivering.", ["endpoint"])
+
+
+def forget(endpoint: str) -> None:
+    """The endpoint is not there any more: its gauges say nothing."""
+    for gauge in (OLDEST_WAITING, DISABLED, IN_FLIGHT):
+        gauge.remove(endpoint)

@@ -121,6 +121,10 @@ class Sender:
     async def _start_due(self) -> float:
         """Begin with what is due; how long to wait if nothing wakes us."""
         endpoints = by_name(self._endpoints())
+        for name in [name for name, lane in self._lanes.items() if name not in endpoints and not lane.running]:
+            # What a series said last would be said for ever.
+            metrics.forget(name)
+            del self._lanes[name]
         if not endpoints:
             return SWEEP_INTERVAL_S
         wait_s = SWEEP_INTERVAL_S
@@ -129,7 +133,11 @@ class Sender:
         return wait_s
 
     async def _serve_endpoint(self, endpoint: Endpoint, state: EndpointState) -> float:
-        lane = self._lanes.setdefault(endpoint.name, _Lane())
+        if endpoint.name not in self._lanes:
+            self._lanes[endpoint.name] = _Lane()
+            # There from the start, so that the first one is an increase.
+            metrics.DEAD_LETTERS.labels(endpoint.name)
+        lane = self._lanes[endpoint.name]
         lane.is_failing = state.failing_since is not None
         is_disabled = state.disabled_url == endpoint.url
         metrics.DISABLED.labels(endpoint.name).set(is_disabled)
