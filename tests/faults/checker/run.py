@@ -13,19 +13,18 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.embedded.record import ROOT
 from parley_client.client import Edge
 from tests.faults.checker import hosted
-from tests.faults.checker.bugs import BUGS
 from tests.faults.checker.history import History
 from tests.faults.checker.nemesis import CONTROL_PLANE, FAULTS, CheckedStack, Nemesis, draw
 from tests.faults.checker.promises import Breach, breaches
 from tests.faults.checker.shrinking import explain
-from tests.faults.checker.town import Town, counts
+from tests.faults.checker.town import SETTLE_S, Town, counts
 from tests.support.stack import run_stack
 
 FOLDER = ROOT / "build" / "faults"
@@ -38,16 +37,15 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def run(stack: CheckedStack, seed: str, seconds: float, faults: tuple[str, ...] = tuple(FAULTS)) -> History:
-    """People live and the nemesis rages for so long; then all comes to rest. The history is kept in `FOLDER`."""
-    history, _ = await judge_run(stack, seed, seconds, faults)
-    return history
-
-
 async def judge_run(
-    stack: CheckedStack, seed: str, seconds: float, faults: tuple[str, ...]
+    stack: CheckedStack,
+    seed: str,
+    seconds: float,
+    faults: tuple[str, ...],
+    targets: Callable[[str], bool] = lambda _: True,
+    patience_s: float = SETTLE_S,
 ) -> tuple[History, list[Breach]]:
-    """The history of a run, and every promise that it breaks."""
+    """The history of a run, and every promise that it breaks. `targets`: which processes faults are drawn for."""
     chance = random.Random(seed)
     began_s = time.monotonic()
 
@@ -63,7 +61,8 @@ async def judge_run(
         random.Random(chance.random()),
         clock,
     )
-    plan = draw(random.Random(chance.random()), sorted(stack.running.record.pids), faults)
+    names = sorted(filter(targets, stack.running.record.pids))
+    plan = draw(random.Random(chance.random()), names, faults)
     nemesis = Nemesis(stack, plan, clock)
     async with town.open():
         at("the town is there")
@@ -75,22 +74,22 @@ async def judge_run(
         # The last fault may outlast the people: what it kept from a device must come without a later message.
         await asyncio.gather(town.live_on(is_over), nemesis.rage(is_over, at))
         at("all comes to rest")
-        history, found = await town.settle(nemesis.faults, at)
+        history, found = await town.settle(nemesis.faults, at, patience_s)
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{seed}.json").write_text(history.dumps())
     return history, found
 
 
 @contextmanager
-def checked_stack(bug: str = "", broker: str = "") -> Iterator[CheckedStack]:
-    """The stack that runs are made on, with one of `BUGS` where it is named."""
-    with tempfile.TemporaryDirectory(prefix="parley-clocks-") as clocks:
-        env = {hosted.CLOCKS: clocks, hosted.BUG: bug}
+def checked_stack(broker: str = "") -> Iterator[CheckedStack]:
+    """The stack that runs are made on."""
+    with tempfile.TemporaryDirectory(prefix="parley-faults-") as folder:
+        env = {hosted.FOLDER: folder}
         if broker:
             env["PARLEY_BROKER"] = broker
         programs = {service: f"{hosted.__name__} {service}" for service in CONTROL_PLANE}
         with run_stack("checker", replicas=REPLICAS, env=env, programs=programs) as stack:
-            yield CheckedStack(stack, Path(clocks))
+            yield CheckedStack(stack, Path(folder))
 
 
 def report(history: History, found: list[Breach]) -> str:
@@ -110,7 +109,6 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", default=str(random.SystemRandom().randrange(10**9)))
     parser.add_argument("--faults", default=",".join(FAULTS), help="comma-separated; empty for none")
-    parser.add_argument("--bug", default="", choices=("", *BUGS), help="a bug in a service, which must be found")
     parser.add_argument("--broker", default="", choices=("", "kafka", "tansu"))
     parser.add_argument("--judge", type=Path, help="a history to judge again, in place of a run")
     arguments = parser.parse_args()
@@ -120,7 +118,7 @@ def main() -> int:
     else:
         say(f"seed {arguments.seed}")
         faults = tuple(filter(None, arguments.faults.split(",")))
-        with checked_stack(arguments.bug, arguments.broker) as stack:
+        with checked_stack(arguments.broker) as stack:
             history, found = asyncio.run(judge_run(stack, arguments.seed, arguments.seconds, faults))
     print(report(history, found), flush=True)
     return 1 if found else 0
