@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from tests.faults.checker import hosted
 from tests.faults.checker.bugs import BUGS
+from tests.faults.checker.judging import Plan, checked_stack, judge_run, say
 from tests.faults.checker.nemesis import CheckedStack
-from tests.faults.checker.run import checked_stack, judge_run, say
 
 # What a bug leaves behind does not heal, so that a short wait is enough.
 SETTLE_S = 8.0
@@ -47,15 +47,15 @@ class Proof:
 async def _prove(stack: CheckedStack, name: str, seed: str, seconds: float) -> Proof:
     began_s = time.monotonic()
     if not name:
-        _, found = await judge_run(stack, seed, seconds, ())
+        judged = await judge_run(stack, Plan(seed, seconds, ()))
     else:
         bug = BUGS[name]
-        await _choose(stack, name)
         targets = bug.targets or bug.service
-        _, found = await judge_run(
-            stack, f"{seed}-{name}", seconds, bug.faults, lambda process: process.startswith(targets), SETTLE_S
-        )
+        await _choose(stack, name)
+        plan = Plan(f"{seed}-{name}", seconds, bug.faults, may_hit=lambda p: p.startswith(targets), patience_s=SETTLE_S)
+        judged = await judge_run(stack, plan)
         await _choose(stack, name, chosen=False)
+    found = [breach for one in judged for breach in one.breaches]
     by = [breach.promise for breach in found]
     return Proof(name, {promise: by.count(promise) for promise in sorted(set(by))}, time.monotonic() - began_s)
 

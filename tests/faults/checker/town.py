@@ -58,7 +58,8 @@ class Town:
                 await self._begin_direct(*pair)
             await self._begin_group(alice, self.people[1:])
             await self._begin_group(bob, [carol, dave, frank, grace])
-            yield
+            async with self._talk.open():
+                yield
         finally:
             for person in self.people:
                 for live in list(person.live):
@@ -221,6 +222,5 @@ def counts(history: History) -> dict[str, int]:
         "acknowledged_messages": len({(s.conversation, s.subject) for s in sends if s.outcome is Outcome.OK}),
         "unknown": sum(operation.outcome is Outcome.UNKNOWN for operation in history.operations),
         "refused": sum(operation.outcome is Outcome.FAILED for operation in history.operations),
-        "faults": len(history.faults),
         "calls": len({call.call_id for call in history.calls}),
     }
