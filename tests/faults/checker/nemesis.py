@@ -57,11 +57,14 @@ Targets = Callable[[Sequence[str]], Sequence[str]]
 
 
 def draw(random: Random, names: Sequence[str], allowed: Sequence[str]) -> Iterator[Planned]:
-    """Faults without end, none when none is possible. `names`: of the processes; `allowed`: the faults to draw from."""
+    """Faults without end, none when none is possible. `names`: of the processes; `allowed`: the faults to draw from.
+
+    Each comes once before any comes again, so that a short run does many different things.
+    """
     while possible := [name for name in allowed if FAULTS[name].targets(names)]:
-        name = random.choice(possible)
-        targets = FAULTS[name].targets(names)
-        yield Planned(name, random.choice(targets), random.uniform(*REST_S), random.uniform(*PAUSE_S))
+        for name in random.sample(possible, len(possible)):
+            target = random.choice(FAULTS[name].targets(names))
+            yield Planned(name, target, random.uniform(*REST_S), random.uniform(*PAUSE_S))
 
 
 def _of(*services: str) -> Targets:
