@@ -35,6 +35,7 @@ class Receiver:
     secret: str = SECRET
     answer: Callable[[Request], int] = accept
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
     # All that came, and what of it was answered with 200, in order.
     came: list[Request] = field(default_factory=list)
     taken: list[Request] = field(default_factory=list)
@@ -73,7 +74,7 @@ class Receiver:
             await asyncio.Event().wait()
         if status == 200:
             self.taken.append(came)
-        return web.Response(status=status, headers=self.headers)
+        return web.Response(status=status, headers=self.headers, body=self.body)
 
     def first_times(self, path: Callable[[Any], str], key: str) -> list[str]:
         """The ids of what was taken of one key, by when each was taken first."""

@@ -141,6 +141,28 @@ async def test_an_endpoint_that_asks_for_a_pause_gets_it(hooks: Hooks) -> None:
     assert len(receiver.came) == 1
 
 
+async def test_redirections_are_not_followed(hooks: Hooks) -> None:
+    receiver = await hooks.receiver("bots")
+    elsewhere = Receiver()
+    await elsewhere.start()
+    hooks.receivers.append(elsewhere)
+    receiver.answer = lambda _: 200 if len(receiver.came) > 3 else 307
+    receiver.headers = {"Location": elsewhere.url}
+    await hooks.sender()
+    await hooks.tell(event(KEYS[0], 0))
+    await all_taken(receiver, 1, KEYS[:1])
+    assert not elsewhere.came
+
+
+async def test_an_answer_of_many_megabytes_is_an_answer(hooks: Hooks) -> None:
+    receiver = await hooks.receiver("bots")
+    receiver.body = b"x" * (8 * 1024 * 1024)
+    await hooks.sender()
+    await hooks.tell(event(KEYS[0], 0), event(KEYS[0], 1))
+    await all_taken(receiver, 2, KEYS[:1])
+    assert len(receiver.taken) == 2
+
+
 async def test_what_is_given_up_can_be_replayed_by_time_in_its_order(hooks: Hooks) -> None:
     receiver = await hooks.receiver("bots")
     began = datetime.now(UTC)
