@@ -44,7 +44,7 @@ def sent(number: int = 10, conversation_id: str = CONVERSATION, *, direct: bool 
         messaging.Message(
             message_id=event.event_id,
             conversation_id=conversation_id,
-            seq=number,
+            seq=number % (1 << 32),
             sender_id="alice",
             text=messaging.TextContent(text=WORDS),
         )
