@@ -56,13 +56,8 @@ class Store(Protocol):
     ) -> Delivery | None:
         """A delivery has come to an end; the next of the key. The lease begins again. Raises ClaimLost."""
 
-    async def defer(
-        self, claim: Claim, delivery: DeliveryId, status: int, delay_s: float, *, waits_for_endpoint: bool
-    ) -> None:
-        """The key has its next turn after a while; the claim ends. Raises ClaimLost.
-
-        `waits_for_endpoint`: not this key alone failed; `recover` gives it its turn at once.
-        """
+    async def defer(self, claim: Claim, delivery: DeliveryId, status: int, delay_s: float) -> None:
+        """The key has its next turn after a while, or when the endpoint recovers; the claim ends. Raises ClaimLost."""
 
     async def release(self, claim: Claim) -> None:
         """The claim ends; if something waits, it is due."""
@@ -71,7 +66,7 @@ class Store(Protocol):
         """The endpoint fails from now on, if it did not before."""
 
     async def recover(self, endpoint: EndpointName) -> bool:
-        """The endpoint takes something again: what waited for it is due. Whether it was failing."""
+        """The endpoint takes something again: what waits is due. Whether it was failing."""
 
     async def disable(self, endpoint: EndpointName, url: str) -> None:
         """The address wants nothing any more."""

@@ -47,6 +47,10 @@ LEASE_MARGIN_S = 5.0
 # Deliveries of a key before others have their turn. Raising it makes a long backlog of one conversation hold up the
 # others of its endpoint; lowering it claims more often.
 TURN = 50
+# So many attempts in a row, of whatever keys, without a success between them: then it is the endpoint that fails, and
+# with its next success all that waits for it goes on at once. Raising it leaves more to the back-off of each key;
+# lowering it takes one event that a receiver chokes on for an outage, and tries it again with each success of others.
+FAILING_AFTER = 3
 # For a delivery that is under way when the service stops, beside the time that the endpoint has.
 STOP_MARGIN_S = 1.0
 
@@ -58,6 +62,8 @@ class _Lane:
     running: set[asyncio.Task[None]] = field(default_factory=set)
     # Until then (monotonic) it is to be left alone.
     paused_until: float = 0.0
+    # Attempts without a success between them.
+    failures: int = 0
     is_failing: bool = False
 
 
@@ -214,16 +220,14 @@ class Sender:
             status=answer.status,
             attempts=delivery.attempts + 1,
         )
-        if result is not Outcome.REFUSED:
-            await self._note_endpoint(lane, endpoint, answer)
+        await self._note_failed(lane, endpoint, answer)
         step = after_failure(answer, delivery.attempts + 1, delivery.waited_s, self._policy, self._chance())
         status = answer.status or 0
         if isinstance(step, GiveUp):
             metrics.DEAD_LETTERS.labels(endpoint.name).inc()
             log.error("webhook_given_up", endpoint=endpoint.name, webhook_id=delivery.webhook_id)
             return True, await self._store.settle(claim, delivery.id, DeliveryState.DEAD, status, self._lease_s)
-        waits_for_endpoint = result is not Outcome.REFUSED
-        await self._store.defer(claim, delivery.id, status, step.delay_s, waits_for_endpoint=waits_for_endpoint)
+        await self._store.defer(claim, delivery.id, status, step.delay_s)
         return False, None
 
     async def _note_delivered(self, lane: _Lane, claim: Claim, delivery: Delivery, answer: Answer) -> Delivery | None:
@@ -232,6 +236,7 @@ class Sender:
         following = await self._store.settle(
             claim, delivery.id, DeliveryState.DELIVERED, answer.status or 0, self._lease_s
         )
+        lane.failures = 0
         if lane.is_failing:
             lane.is_failing = False
             if await self._store.recover(claim.endpoint):
@@ -239,12 +244,13 @@ class Sender:
                 self.wake()
         return following
 
-    async def _note_endpoint(self, lane: _Lane, endpoint: Endpoint, answer: Answer) -> None:
-        """Not the key, but the endpoint failed."""
+    async def _note_failed(self, lane: _Lane, endpoint: Endpoint, answer: Answer) -> None:
+        """What a failed attempt says of the endpoint."""
         lane.paused_until = max(lane.paused_until, self._clock.monotonic() + pause_s(answer))
+        lane.failures += 1
         if outcome(answer) is Outcome.GONE:
             log.error("webhook_endpoint_disabled", endpoint=endpoint.name)
             await self._store.disable(endpoint.name, endpoint.url)
-        if not lane.is_failing:
+        if lane.failures >= FAILING_AFTER and not lane.is_failing:
             lane.is_failing = True
             await self._store.note_failing(endpoint.name)

@@ -47,8 +47,6 @@ CREATE TABLE queues (
     due timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- Who sends.
     claim text,
-    -- The endpoint failed, not this key alone: due as soon as the endpoint takes anything.
-    waits_for_endpoint boolean NOT NULL DEFAULT false,
     PRIMARY KEY (endpoint, order_key)
 );
 

@@ -91,6 +91,18 @@ async def test_a_key_that_is_refused_holds_up_no_other(hooks: Hooks) -> None:
     assert {one.said["number"] for one in receiver.came if key_of(one.said) == KEYS[0]} == {0}
 
 
+async def test_an_event_that_the_receiver_chokes_on_is_not_tried_with_each_success_of_others(hooks: Hooks) -> None:
+    receiver = await hooks.receiver("bots")
+    receiver.answer = lambda request: 500 if key_of(request.said) == KEYS[0] else 200
+    await hooks.sender(RetryPolicy(86_400, most_backoff_s=3_600))
+    await hooks.tell(event(KEYS[0], 0))
+    for number in range(40):
+        await hooks.tell(event(KEYS[1], number))
+        await all_taken(receiver, number + 1, KEYS[1:2])
+    # By its own waits of 1, 3, 9 … seconds; the others' 40 successes change nothing.
+    assert len([one for one in receiver.came if key_of(one.said) == KEYS[0]]) < 15
+
+
 async def test_after_a_restart_of_the_receiver_all_comes_at_once(hooks: Hooks) -> None:
     receiver = await hooks.receiver("bots", parallel=3)
     # Without the recovery the keys would wait for an hour.

@@ -67,7 +67,7 @@ class Walk:
             if delivery is None:
                 await self.hooks.store.release(claim)
             elif self.chance.random() < 0.3:
-                await self.hooks.store.defer(claim, delivery.id, 500, 0.0, waits_for_endpoint=False)
+                await self.hooks.store.defer(claim, delivery.id, 500, 0.0)
             else:
                 following = await self.hooks.store.settle(claim, delivery.id, DeliveryState.DELIVERED, 200, 60.0)
                 key, number = self.numbers[delivery.webhook_id]
