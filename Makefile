@@ -144,7 +144,7 @@ soak: setup ## As many people as six towns have, for an hour, or as long as ARGS
 e2e: setup ## A message and a call between two real browsers
 	@.ci/chromium >/dev/null && .ci/firefox >/dev/null && exec python -m pytest tests/e2e
 
-lint: setup ## Style, types, protos, the edge's configuration, the documentation
+lint: setup-run ## Style, types, protos, the edge's configuration, the documentation
 	ruff check .
 	ruff format --check .
 	mypy $(TYPED)
