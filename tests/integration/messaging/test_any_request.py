@@ -188,7 +188,7 @@ async def town(database_url: str) -> AsyncIterator[Town]:
 
 @pytest.mark.parametrize(("service", "method"), RPCS)
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_any_request_is_answered_or_refused(town: Town, service: str, method: str, data: Any) -> None:
     kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
     request = data.draw(any_request(kind, town.known))

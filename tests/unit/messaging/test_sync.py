@@ -371,7 +371,7 @@ async def assert_unread_is_right(world: World, device: Inbox) -> None:
 # A picture came withheld while the group waited in Requests, and writing in it let it in.
 @example(23552, 1, 0.0, False, False)
 @example(23552, 2, 0.0, False, False)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 async def test_a_stale_device_stands_after_sync_where_a_new_one_stands(
     seed: int, limit: int, loss: float, is_naming: bool, breaks_off: bool
 ) -> None:
