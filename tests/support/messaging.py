@@ -27,7 +27,7 @@ from services.messaging.kernel.own_state import (
     apply_own_change,
 )
 from services.messaging.kernel.quotas import DayQuota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core.sequencing import ConversationStates, first_result, sequence_drafts
 from services.messaging.messages.ports import DecideMessage
 from services.messaging.relations.core.reach import invite
@@ -79,10 +79,10 @@ class FakeStore(MemorySync, MemoryGroups):
         }
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
-        let_in = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is Request.NONE]
+        let_in = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is RequestState.ACCEPTED]
         mine = [id_ for id_ in let_in if not self._conversations[id_].blocked]
         members = [member for id_ in mine for member in self._conversations[id_].members]
-        known = {member.user_id for member in members if member.request is Request.NONE} - {user_id}
+        known = {member.user_id for member in members if member.request is RequestState.ACCEPTED} - {user_id}
         return [candidate for candidate in candidates if candidate in known]
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
@@ -119,7 +119,9 @@ class FakeStore(MemorySync, MemoryGroups):
                 self.attached_uploads[attachment.id] = self.unused_uploads.pop(attachment.id)
             self._append(message)
         for id_, user_id in sequenced.accepted:
-            self.set_request(id_, user_id, Request.NONE, max(message.sent_at for message in sequenced.inserted))
+            self.set_request(
+                id_, user_id, RequestState.ACCEPTED, max(message.sent_at for message in sequenced.inserted)
+            )
         return sequenced.outcomes
 
     async def find_sent(self, key: DraftKey) -> Message | None:

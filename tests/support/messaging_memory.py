@@ -8,7 +8,7 @@ from services.messaging.kernel.content import Expired, kind_of
 from services.messaging.kernel.expiry import expire, is_due
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.own_state import OwnChange, OwnState
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.vanishing.core import end_of_old
 from services.messaging.wire.events import conversation_changed, message_changed, read_cursor_moved
 from tests.support.messaging import FakeStore
@@ -122,7 +122,12 @@ class MemoryStore(FakeStore):
         """Moves what others know forward, and the event of it."""
         conversation = self._conversations[conversation_id]
         member = conversation.member(user_id)
-        if member is None or member.request is not Request.NONE or conversation.blocked or user_id in self.silent:
+        if (
+            member is None
+            or member.request is not RequestState.ACCEPTED
+            or conversation.blocked
+            or user_id in self.silent
+        ):
             return
         after = replace(
             member,

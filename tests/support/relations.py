@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.messaging.kernel.model import ConversationId, UserId, pair_key
 from services.messaging.kernel.quotas import DayQuota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     ReportNotFound,
@@ -76,12 +76,12 @@ class FakeRelations:
         return {pair: self.relationship(*pair) for pair in pairs}
 
     async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
-        if await self._request(conversation_id, user_id) is not Request.NONE:
-            self._store.set_request(conversation_id, user_id, Request.NONE, now)
+        if await self._request(conversation_id, user_id) is not RequestState.ACCEPTED:
+            self._store.set_request(conversation_id, user_id, RequestState.ACCEPTED, now)
 
     async def decline(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
-        if await self._request(conversation_id, user_id) is Request.PENDING:
-            self._store.set_request(conversation_id, user_id, Request.DECLINED, now)
+        if await self._request(conversation_id, user_id) is RequestState.PENDING:
+            self._store.set_request(conversation_id, user_id, RequestState.DECLINED, now)
 
     async def learn(self, facts: Sequence[Fact]) -> None:
         for fact in newest(facts):
@@ -102,10 +102,10 @@ class FakeRelations:
             blocked=self._is_blocked(one, other),
             follows=self._is_fact(FactKind.FOLLOWS, one, other),
             verified=self._is_fact(FactKind.VERIFIED, other, UserId("")),
-            let_in=member is not None and member.request is Request.NONE,
+            let_in=member is not None and member.request is RequestState.ACCEPTED,
             contacted=any(m.sender_id == one and not m.client_message_id.startswith("\x1f") for m in said),
             unanswered=sum(
-                member.request is not Request.NONE and member.added_by == other
+                member.request is not RequestState.ACCEPTED and member.added_by == other
                 for conversation in self._store.conversations_of(one)
                 if (member := conversation.member(one)) is not None
             ),
@@ -129,10 +129,10 @@ class FakeRelations:
         self._opened[key] = self._opened.get(key, 0) + opened
         self._asked[key] = self._asked.get(key, 0) + asked
 
-    async def _request(self, conversation_id: ConversationId, user_id: UserId) -> Request:
+    async def _request(self, conversation_id: ConversationId, user_id: UserId) -> RequestState:
         conversation = await self._store.find_conversation(conversation_id)
         member = conversation.member(user_id) if conversation else None
-        return member.request if member else Request.NONE
+        return member.request if member else RequestState.ACCEPTED
 
     def _write_block(self, source: Source, fact: Fact) -> None:
         self._blocks[fact.user_id, fact.other_id, source] = fact

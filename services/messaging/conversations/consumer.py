@@ -7,7 +7,7 @@ from parley.messaging.v1 import events_pb2, messages_pb2
 
 from services.messaging.kernel.model import ConversationId, Recipient
 from services.messaging.kernel.ports import ConversationReader
-from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
 from services.messaging.wire.contents import kind_in
 from services.messaging.wire.deliveries import deliveries
 from services.messaging.wire.events import read_event, withheld_event
@@ -44,7 +44,7 @@ class FanOut:
         for record, event in open_events:
             members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
             headers = trace_headers(record.trace)
-            waiting = {member.user_id for member in members if member.request is Request.PENDING}
+            waiting = {member.user_id for member in members if member.request is RequestState.PENDING}
             receivers = _receivers(event, members, self._request_messages)
             told += deliveries(event, [user for user in receivers if user not in waiting], headers)
             if waiting:
@@ -55,7 +55,7 @@ class FanOut:
 def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient], request_messages: int) -> list[str]:
     """Who is told: of a message, the members who may see it; of a change of members, also those who are out. Nobody is
     told of what was declined."""
-    members = [member for member in members if member.request is not Request.DECLINED]
+    members = [member for member in members if member.request is not RequestState.DECLINED]
     match event.WhichOneof("event"):
         case "message_sent" | "message_changed":
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
@@ -76,7 +76,7 @@ def _is_told(member: Recipient, message: messages_pb2.Message, request_messages:
     and of what is left of one when nothing is: the rest is there when they look."""
     if message.seq <= member.visible_after_seq:
         return False
-    if member.request is Request.NONE or _is_gone(message):
+    if member.request is RequestState.ACCEPTED or _is_gone(message):
         return True
     return request_messages > 0 and message.seq <= member.visible_after_seq + 1 + request_messages
 

@@ -28,10 +28,10 @@ from services.messaging.kernel.model import (
     Role,
     UserId,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 
 # Of people who are added: how the group stands with them; let in, where nothing is said.
-Requests = Mapping[UserId, Request]
+Requests = Mapping[UserId, RequestState]
 _ALL_LET_IN: Requests = {}
 
 
@@ -127,7 +127,9 @@ def create_group(
 ) -> GroupChange:
     """A new group. Its first line says who made it. `requests`: how it stands with those who do not let it in."""
     invited = [
-        Member(user, now, request=requests.get(user, Request.NONE), added_by=owner) for user in others if user != owner
+        Member(user, now, request=requests.get(user, RequestState.ACCEPTED), added_by=owner)
+        for user in others
+        if user != owner
     ]
     members = tuple(sorted([Member(owner, now, role=Role.OWNER), *invited], key=lambda member: member.user_id))
     empty = Conversation(
@@ -162,7 +164,9 @@ def add_members(
     require(group, actor, Act.ADD)
     if not group.banned.isdisjoint(fresh) and not _may(group, actor, Act.LIFT_BAN):
         raise Banned
-    new_members = [Member(user, now, request=requests.get(user, Request.NONE), added_by=actor) for user in fresh]
+    new_members = [
+        Member(user, now, request=requests.get(user, RequestState.ACCEPTED), added_by=actor) for user in fresh
+    ]
     return _enter(_without_bans(group, fresh), new_members, limit, LineKind.ADDED)
 
 
@@ -216,7 +220,12 @@ def leave(group: Conversation, user: UserId) -> GroupChange:
         # Not somebody who has not even let the group in, while there is anybody else.
         heir = min(
             change.after.members,
-            key=lambda heir: (heir.request is not Request.NONE, -RANK[heir.role], heir.joined_at, heir.user_id),
+            key=lambda heir: (
+                heir.request is not RequestState.ACCEPTED,
+                -RANK[heir.role],
+                heir.joined_at,
+                heir.user_id,
+            ),
         )
         change = replace(change, after=_with_role(change.after, heir.user_id, Role.OWNER))
     return change

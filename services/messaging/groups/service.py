@@ -26,7 +26,7 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.quotas import DayQuota, day_quota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.relations.ports import RelationStore, RequestStore
 from services.messaging.relations.service import admissions
@@ -249,7 +249,7 @@ class Groups:
         if member is None:
             came = await self._asked_before(user_id, str(group.id), key)
             return came and _as_known_to(user_id, came)
-        if member.request is not Request.NONE:
+        if member.request is not RequestState.ACCEPTED:
             return None
         # A request that found the person in is done, too: it brings nobody back later.
         return await self._change(user_id, str(group.id), lambda _: None, key) if key else group

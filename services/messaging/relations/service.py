@@ -17,7 +17,7 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.ports import ConversationReader, MessageReader
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core import reach, reports
 from services.messaging.relations.core.errors import ReportNotFound
 from services.messaging.relations.core.graph import Block, Fact, check_other
@@ -244,7 +244,9 @@ class Reports:
         return [find_visible(conversation, user_id, message) for message in found]
 
 
-async def admissions(relations: RelationStore, actor: UserId, people: Sequence[UserId]) -> Mapping[UserId, Request]:
+async def admissions(
+    relations: RelationStore, actor: UserId, people: Sequence[UserId]
+) -> Mapping[UserId, RequestState]:
     """How a group that the actor invites to stands with each of the people; who cannot be invited is left out."""
     others = [person for person in people if person != actor]
     relationships = await relations.relationships([(person, actor) for person in others]) if others else {}
@@ -257,7 +259,7 @@ def _let_in(conversation: Conversation, user_id: UserId) -> list[UserId]:
     if conversation.blocked:
         # Also where an account is deleted, without a block between the two.
         return []
-    inside = [member.user_id for member in conversation.members if member.request is Request.NONE]
+    inside = [member.user_id for member in conversation.members if member.request is RequestState.ACCEPTED]
     return [member for member in inside if member != user_id] if user_id in inside else []
 
 

@@ -9,7 +9,7 @@ from services.messaging.kernel.access import is_waiting
 from services.messaging.kernel.errors import InvalidField, TooManyConversations
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import ConversationId, Cursor, Delta, PageMark, Summary, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.kernel.weighing import (
     MAX_ANSWER_BYTES,
     fitting,
@@ -71,7 +71,7 @@ class Sync:
         self._clock = clock
 
     async def list_conversations(
-        self, user_id: UserId, page_size: int, page_token: str, request: Request = Request.NONE
+        self, user_id: UserId, page_size: int, page_token: str, request: RequestState = RequestState.ACCEPTED
     ) -> Page:
         """The conversations that were let in, or those that wait to be. Errors: InvalidField."""
         limit = checks.check_range("page_size", page_size, 50, 100)
@@ -123,7 +123,7 @@ class Sync:
 
 def _summary_shown(row: Summary, user_id: UserId, now: datetime) -> Summary:
     last = row.last_message and as_of(row.last_message, now)
-    if last and row.own.request is not Request.NONE:
+    if last and row.own.request is not RequestState.ACCEPTED:
         last = withhold(last)
     return replace(row, conversation=shown_to(row.conversation, user_id), last_message=last)
 

@@ -14,7 +14,7 @@ from parley.presence.v1 import events_pb2 as presence
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings as GroupSettings
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.core.graph import Fact, FactKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
@@ -161,12 +161,12 @@ async def test_a_device_knows_that_a_conversation_waits_before_it_hears_of_it(to
 
 async def test_those_with_whom_a_group_waits_know_it_first(town: Town) -> None:
     made = groups.create_group(
-        ConversationId(UUID(int=7)), ALICE, [BOB], GroupSettings("Trip"), town.clock.now(), {BOB: Request.PENDING}
+        ConversationId(UUID(int=7)), ALICE, [BOB], GroupSettings("Trip"), town.clock.now(), {BOB: RequestState.PENDING}
     )
     conversation = await town.store.create_group(made, "k", stamp(town.clock), quota(town.clock))
     await town.store.change_group(
         conversation.id,
-        lambda group: groups.add_members(group, ALICE, [CAROL], town.clock.now(), 9, {CAROL: Request.PENDING}),
+        lambda group: groups.add_members(group, ALICE, [CAROL], town.clock.now(), 9, {CAROL: RequestState.PENDING}),
         stamp(town.clock),
     )
     await town.relay.publish_shards(range(SHARDS))

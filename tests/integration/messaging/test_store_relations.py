@@ -22,7 +22,7 @@ from services.messaging.kernel.model import (
     UserId,
     open_direct,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core import changes
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
@@ -46,13 +46,13 @@ async def waiting(store: Store, relations: RelationStore, clock: ManualClock) ->
     return conversation
 
 
-async def request_of(store: Store, conversation: Conversation, user: UserId) -> Request | None:
+async def request_of(store: Store, conversation: Conversation, user: UserId) -> RequestState | None:
     found = await store.find_conversation(conversation.id)
     member = found.member(user) if found else None
     return member.request if member else None
 
 
-async def listed(store: Store, user: UserId, request: Request = Request.NONE) -> list[ConversationId]:
+async def listed(store: Store, user: UserId, request: RequestState = RequestState.ACCEPTED) -> list[ConversationId]:
     return [row.conversation.id for row in await store.list_conversations(user, None, 10, datetime.now(UTC), request)]
 
 
@@ -212,11 +212,11 @@ async def test_a_conversation_of_who_may_not_write_waits_and_is_read_and_found_o
 ) -> None:
     conversation = await waiting(store, relations, clock)
     await store.index_words([(conversation.id, 1)])
-    assert await request_of(store, conversation, BOB) is Request.PENDING
-    assert (await listed(store, BOB), await listed(store, BOB, Request.PENDING)) == ([], [conversation.id])
-    assert (await listed(store, ALICE), await listed(store, ALICE, Request.PENDING)) == ([conversation.id], [])
+    assert await request_of(store, conversation, BOB) is RequestState.PENDING
+    assert (await listed(store, BOB), await listed(store, BOB, RequestState.PENDING)) == ([], [conversation.id])
+    assert (await listed(store, ALICE), await listed(store, ALICE, RequestState.PENDING)) == ([conversation.id], [])
     (delta,) = await store.sync(BOB, {}, None, 10, 10, clock.now())
-    assert (delta.own.request, delta.own.unread) == (Request.PENDING, 1)
+    assert (delta.own.request, delta.own.unread) == (RequestState.PENDING, 1)
     assert await store.contacts_among(ALICE, [BOB]) == await store.contacts_among(BOB, [ALICE]) == []
     query = query_of("text")
     assert await store.search(BOB, query, None, None, 10) == []
@@ -246,12 +246,12 @@ async def test_accepting_and_writing_let_a_conversation_in(
     clock.advance(1)
     since = clock.now()
     await let_in(store, relations, clock, conversation)  # type: ignore[misc]
-    assert await request_of(store, conversation, BOB) is Request.NONE
+    assert await request_of(store, conversation, BOB) is RequestState.ACCEPTED
     assert await listed(store, BOB) == [conversation.id]
     assert await store.contacts_among(ALICE, [BOB]) == [BOB]
     # The other devices of Bob's learn of it, though they have all messages.
     (delta,) = await store.sync(BOB, {conversation.id: Cursor(10, 10)}, since, 10, 10, clock.now())
-    assert delta.own.request is Request.NONE
+    assert delta.own.request is RequestState.ACCEPTED
 
 
 async def test_accepting_on_one_device_and_writing_on_another_at_once_do_not_get_in_each_others_way(
@@ -262,7 +262,9 @@ async def test_accepting_on_one_device_and_writing_on_another_at_once_do_not_get
     accepting = [relations.accept(conversation.id, BOB, clock.now()) for conversation in conversations]
     writing = [store.append([text(clock, conversation, "hello", BOB)]) for conversation in conversations]
     await asyncio.gather(*accepting, *writing)
-    assert [await request_of(store, conversation, BOB) for conversation in conversations] == [Request.NONE] * 10
+    assert [await request_of(store, conversation, BOB) for conversation in conversations] == [
+        RequestState.ACCEPTED
+    ] * 10
 
 
 async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
@@ -272,27 +274,27 @@ async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
     await relations.decline(conversation.id, BOB, clock.now())
     await relations.decline(conversation.id, BOB, clock.now())
     await store.append([text(clock, conversation, "2")])
-    assert await listed(store, BOB) == await listed(store, BOB, Request.PENDING) == []
+    assert await listed(store, BOB) == await listed(store, BOB, RequestState.PENDING) == []
     assert await store.sync(BOB, {}, None, 10, 10, clock.now()) == []
     assert set(await store.joined_of(BOB, [conversation.id])) == set()
     requests = {
         recipient.user_id: recipient.request
         for recipient in (await store.recipients_of([conversation.id]))[conversation.id]
     }
-    assert requests == {ALICE: Request.NONE, BOB: Request.DECLINED}
+    assert requests == {ALICE: RequestState.ACCEPTED, BOB: RequestState.DECLINED}
 
 
 async def test_what_was_let_in_cannot_be_declined(store: Store, relations: RelationStore, clock: ManualClock) -> None:
     conversation = await opened(store, clock)
     await relations.decline(conversation.id, BOB, clock.now())
-    assert await request_of(store, conversation, BOB) is Request.NONE
+    assert await request_of(store, conversation, BOB) is RequestState.ACCEPTED
 
 
 async def test_a_stranger_can_let_nothing_in(store: Store, relations: RelationStore, clock: ManualClock) -> None:
     conversation = await waiting(store, relations, clock)
     await relations.accept(conversation.id, CAROL, clock.now())
     await relations.decline(conversation.id, CAROL, clock.now())
-    assert await request_of(store, conversation, BOB) is Request.PENDING
+    assert await request_of(store, conversation, BOB) is RequestState.PENDING
     assert await request_of(store, conversation, CAROL) is None
 
 
@@ -316,13 +318,13 @@ async def test_a_group_waits_with_those_who_do_not_let_it_in(store: Store, clock
         [BOB, CAROL],
         GroupSettings("Trip"),
         clock.now(),
-        {BOB: Request.PENDING},
+        {BOB: RequestState.PENDING},
     )
     conversation = await store.create_group(made, "k", stamp(clock), quota(clock))
     assert [await request_of(store, conversation, user) for user in (ALICE, BOB, CAROL)] == [
-        Request.NONE,
-        Request.PENDING,
-        Request.NONE,
+        RequestState.ACCEPTED,
+        RequestState.PENDING,
+        RequestState.ACCEPTED,
     ]
     bob = conversation.member(BOB)
     assert bob is not None
@@ -401,7 +403,7 @@ async def test_who_was_added_again_is_asked_again(store: Store, relations: Relat
     await store.change_group(conversation.id, lambda group: groups.remove_member(group, ALICE, CAROL), stamp(clock))
     await store.change_group(
         conversation.id,
-        lambda group: groups.add_members(group, ALICE, [CAROL], clock.now(), 9, {CAROL: Request.PENDING}),
+        lambda group: groups.add_members(group, ALICE, [CAROL], clock.now(), 9, {CAROL: RequestState.PENDING}),
         stamp(clock),
     )
-    assert await request_of(store, conversation, CAROL) is Request.PENDING
+    assert await request_of(store, conversation, CAROL) is RequestState.PENDING

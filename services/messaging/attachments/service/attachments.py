@@ -33,7 +33,7 @@ from services.messaging.kernel.model import (
     require_member,
 )
 from services.messaging.kernel.ports import ConversationReader, MessageReader
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
@@ -112,7 +112,7 @@ class Attachments:
         checks.check_seq("seq", seq)
         conversation = require_member(await self._conversations.find_conversation(target), user_id)
         member = conversation.member(user_id)
-        if member is None or member.request is not Request.NONE:
+        if member is None or member.request is not RequestState.ACCEPTED:
             # Nothing is fetched of what has not been let in.
             raise NotAllowed
         try:

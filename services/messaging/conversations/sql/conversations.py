@@ -17,7 +17,7 @@ from services.messaging.kernel.model import (
     Role,
     UserId,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.runtime.postgres.database import Connection
 
 # Whom the news of a direct conversation `c` are for; nobody of a group's, which the fan-out looks up.
@@ -147,7 +147,7 @@ def _member(row: asyncpg.Record) -> Member:
         role=Role(row["role"]),
         visible_after_seq=row["visible_after_seq"],
         delivered_seq=max(row["delivered_seq"], row["read_seq"]),
-        request=Request(row["request"]),
+        request=RequestState(row["request"]),
         added_by=UserId(row["added_by"]),
     )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.messaging.conversations.sql.own_states import load_own_states, write_own_state
 from services.messaging.kernel.model import Conversation, ConversationId, Member, UserId, told_directly
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.sql.relationships import tell_relations
 from services.messaging.wire import topics
 from services.messaging.wire.deliveries import own_state_delivery
@@ -48,8 +48,8 @@ async def decline_request(
         "UPDATE members SET request = $3 WHERE conversation_id = $1 AND user_id = $2 AND request = $4 RETURNING true",
         conversation_id,
         user_id,
-        Request.DECLINED.value,
-        Request.PENDING.value,
+        RequestState.DECLINED.value,
+        RequestState.PENDING.value,
     )
     return [await tell_request(connection, user_id, conversation_id, now)] if changed else []
 
@@ -80,13 +80,13 @@ async def announce_requests(
 ) -> None:
     """Tell those with whom it waits, before they hear of the conversation itself: in its own order, therefore."""
     for member in members:
-        if member.request is Request.PENDING:
+        if member.request is RequestState.PENDING:
             await tell_request(connection, member.user_id, conversation_id, now, str(conversation_id))
 
 
 def asked_among(members: Sequence[Member]) -> int:
     """Those who have to let it in."""
-    return sum(member.request is Request.PENDING for member in members)
+    return sum(member.request is RequestState.PENDING for member in members)
 
 
 async def append_events(

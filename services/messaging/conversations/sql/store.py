@@ -21,7 +21,7 @@ from services.messaging.kernel.errors import NotAllowed
 from services.messaging.kernel.model import Conversation, ConversationId, Recipient, UserId, pair_key
 from services.messaging.kernel.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.kernel.quotas import DayQuota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core.reach import invite
 from services.messaging.relations.sql.quotas import count_new_conversation
 from services.messaging.relations.sql.relationships import load_relationships, lock_pair
@@ -92,7 +92,7 @@ class PostgresConversations:
             )
         return {
             row["id"]: [
-                Recipient(user, after, Request(request))
+                Recipient(user, after, RequestState(request))
                 for user, after, request in zip(row["users"], row["after"], row["requests"], strict=True)
             ]
             for row in conversations

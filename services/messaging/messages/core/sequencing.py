@@ -23,7 +23,7 @@ from services.messaging.kernel.model import (
     Message,
     UserId,
 )
-from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ConversationStates:
 
     last_seqs: Mapping[ConversationId, int]
     # The senders who are in them, and whether they let them in.
-    senders: Mapping[tuple[ConversationId, UserId], Request]
+    senders: Mapping[tuple[ConversationId, UserId], RequestState]
     blocked: Collection[ConversationId] = ()
     # Where messages vanish, and after what time.
     vanish_after: Mapping[ConversationId, timedelta] = field(default_factory=dict)
@@ -100,7 +100,7 @@ def sequence_drafts(
             known[draft.key] = message
             unused.difference_update(attachment.id for attachment in draft.attachments)
             sequenced.inserted.append(message)
-            if not is_record and states.senders[sender] is not Request.NONE:
+            if not is_record and states.senders[sender] is not RequestState.ACCEPTED:
                 sequenced.accepted[sender] = None
                 # To the others, somebody else has let it in by this.
                 asking = {other: count for other, count in asking.items() if other[0] != sender[0] or other == sender}

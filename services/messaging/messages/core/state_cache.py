@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.messaging.kernel.model import ConversationId, Draft, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core.sequencing import ConversationStates
 
 # Conversations that are remembered. Raising it takes more memory (about 1 KB each); lowering it makes us ask again for
@@ -42,7 +42,9 @@ class StateCache:
         known = {draft.conversation_id: self._known[draft.conversation_id] for draft in drafts}
         return ConversationStates(
             last_seqs={id_: state.last_seq for id_, state in known.items()},
-            senders={(id_, user_id): Request.NONE for id_, state in known.items() for user_id in state.senders},
+            senders={
+                (id_, user_id): RequestState.ACCEPTED for id_, state in known.items() for user_id in state.senders
+            },
             facts={id_: state.facts for id_, state in known.items()},
             people={id_: state.people for id_, state in known.items()},
             vanish_after={id_: state.vanish_after for id_, state in known.items() if state.vanish_after},
@@ -53,7 +55,7 @@ class StateCache:
         senders: dict[ConversationId, set[UserId]] = defaultdict(set)
         for (conversation_id, user_id), request in states.senders.items():
             # Of whom nobody else has let in, nothing is remembered: how much they wrote counts.
-            if request is Request.NONE and (conversation_id, user_id) not in states.unheard:
+            if request is RequestState.ACCEPTED and (conversation_id, user_id) not in states.unheard:
                 senders[conversation_id].add(user_id)
         for conversation_id, last_seq in last_seqs.items():
             before = self._known.pop(conversation_id, None)

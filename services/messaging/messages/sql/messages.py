@@ -19,7 +19,7 @@ from services.messaging.kernel.model import (
     Reaction,
     UserId,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core.changes import MessageChange, gather_reactions
 from services.messaging.messages.core.sequencing import ConversationStates
 from services.messaging.messages.sql.erasing import erase_content
@@ -73,7 +73,7 @@ async def load_states(connection: Connection, drafts: Sequence[Draft]) -> tuple[
     members = [row for row in rows if row["request"] is not None]
     states = ConversationStates(
         last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
-        senders={(row["conversation_id"], row["sender_id"]): Request(row["request"]) for row in members},
+        senders={(row["conversation_id"], row["sender_id"]): RequestState(row["request"]) for row in members},
         blocked={row["conversation_id"] for row in rows if row["blocked"]},
         vanish_after={
             row["conversation_id"]: timedelta(seconds=row["vanish_after_s"]) for row in rows if row["vanish_after_s"]

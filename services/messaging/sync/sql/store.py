@@ -10,7 +10,7 @@ from services.messaging.conversations.sql.conversations import load_conversation
 from services.messaging.conversations.sql.own_states import load_own_states
 from services.messaging.kernel.model import ConversationId, Cursor, Delta, PageMark, Summary, UserId
 from services.messaging.kernel.own_state import OwnState
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.sql.messages import load_last
 from services.messaging.sync.core.account import AccountPage, Mark, Snapshot, Step, SyncToken, begin_walk
 from services.messaging.sync.core.deltas import build_delta
@@ -39,7 +39,7 @@ class PostgresSync:
         below: PageMark | None,
         limit: int,
         now: datetime,
-        request: Request = Request.NONE,
+        request: RequestState = RequestState.ACCEPTED,
     ) -> Sequence[Summary]:
         async with self._snapshot() as connection:
             found = await list_inbox(connection, user_id, below, limit, request)
