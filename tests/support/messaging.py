@@ -33,7 +33,7 @@ from services.messaging.messages.ports import DecideMessage
 from services.messaging.relations.core.reach import invite
 from services.messaging.wire.events import message_changed
 from tests.support.messaging_groups import MemoryGroups
-from tests.support.messaging_state import asked_among
+from tests.support.messaging_state import pending_requests
 from tests.support.messaging_sync import MemorySync
 from tests.support.relations import FakeRelations
 
@@ -54,7 +54,7 @@ class FakeStore(MemorySync, MemoryGroups):
             return known
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
         invited = invite(conversation, opener, self.relations.relationship(peer, opener))
-        self.relations.check_quota(quota, 1, asked_among(invited.members))
+        self.relations.check_quota(quota, 1, pending_requests(invited.members))
         return self._insert(invited, key)[0]
 
     async def change_own_state(
@@ -106,11 +106,11 @@ class FakeStore(MemorySync, MemoryGroups):
             blocked={conversation.id for conversation in conversations if conversation.blocked},
             vanish_after={conversation.id: conversation.vanish_after for conversation in conversations},
             unused=self.unused_uploads.keys(),
-            asking={
+            sent_in_request={
                 (conversation.id, member.user_id): self._written(conversation, member.user_id)
                 for conversation in conversations
                 for member in conversation.members
-                if conversation.is_asking(member.user_id)
+                if conversation.is_unaccepted_by_others(member.user_id)
             },
         )
         sequenced = sequence_drafts(drafts, states, stored)

@@ -13,7 +13,7 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.wire.events import conversation_changed
-from tests.support.messaging_state import MemoryState, asked_among
+from tests.support.messaging_state import MemoryState, pending_requests
 from tests.support.relations import FakeRelations
 
 # Of an invite that lets nobody in any more.
@@ -29,7 +29,7 @@ class MemoryGroups(MemoryState):
         self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
     ) -> Conversation:
         if f"group {creation_key}" not in self._keys:
-            self.relations.check_quota(quota, 1, asked_among(change.after.members))
+            self.relations.check_quota(quota, 1, pending_requests(change.after.members))
         group, is_new = self._insert(change.after, f"group {creation_key}")
         return self._write_line(replace(change, after=group), stamp) if is_new else group
 
@@ -51,7 +51,7 @@ class MemoryGroups(MemoryState):
         change = decide(before)
         if quota is not None and change is not None:
             new_members = [member for member in change.after.members if before.member(member.user_id) is None]
-            self.relations.check_quota(quota, 0, asked_among(new_members))
+            self.relations.check_quota(quota, 0, pending_requests(new_members))
         if key:
             self._request_keys[asked] = stamp.now
         if change is None:

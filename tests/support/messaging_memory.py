@@ -55,13 +55,15 @@ class MemoryStore(FakeStore):
         return after
 
     async def move_delivered_cursors(
-        self, user_id: UserId, places: Mapping[ConversationId, int], now: datetime, told_members: int
+        self, user_id: UserId, places: Mapping[ConversationId, int], now: datetime, receipt_members: int
     ) -> None:
         for id_, seq in places.items():
             if self._is_member(id_, user_id):
                 conversation = self._conversations[id_]
                 wanted = min(seq, conversation.last_seq)
-                self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(conversation.members) <= told_members)
+                self._tell(
+                    id_, user_id, now, delivered_seq=wanted, is_live=len(conversation.members) <= receipt_members
+                )
 
     async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
         due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]

@@ -171,6 +171,6 @@ class MemoryState:
         messages[after.seq - messages[0].seq] = after
 
 
-def asked_among(members: Sequence[Member]) -> int:
+def pending_requests(members: Sequence[Member]) -> int:
     """How many have to let it in."""
     return sum(member.request is RequestState.PENDING for member in members)

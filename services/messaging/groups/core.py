@@ -262,7 +262,7 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
     if after == group:
         return None
     require(group, actor, Act.UPDATE)
-    if group.is_asking(actor):
+    if group.is_unaccepted_by_others(actor):
         # Titles are a way to write, too.
         raise RequestPending
     renamed = Line(LineKind.RENAMED, title=after.title) if after.title != group.title else None

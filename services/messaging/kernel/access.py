@@ -21,11 +21,11 @@ def require_open(conversation: Conversation, user: UserId) -> None:
     member = conversation.member(user)
     if conversation.blocked or (member and member.request is not RequestState.ACCEPTED):
         raise NotAllowed
-    if conversation.is_asking(user):
+    if conversation.is_unaccepted_by_others(user):
         raise RequestPending
 
 
-def is_waiting(conversation: Conversation, user_id: UserId) -> bool:
-    """Whether this person has not let the conversation in."""
+def is_unaccepted_by(conversation: Conversation, user_id: UserId) -> bool:
+    """Whether this member has not accepted the conversation: it waits in Requests, or was declined."""
     member = conversation.member(user_id)
     return member is not None and member.request is not RequestState.ACCEPTED

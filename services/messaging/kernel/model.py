@@ -78,8 +78,8 @@ class Conversation:
         """The member of this id."""
         return next((member for member in self.members if member.user_id == user_id), None)
 
-    def is_asking(self, user_id: UserId) -> bool:
-        """Whether there are others besides this member, none of whom has let the conversation in."""
+    def is_unaccepted_by_others(self, user_id: UserId) -> bool:
+        """Whether there are other members, none of whom has accepted the conversation."""
         others = [member for member in self.members if member.user_id != user_id]
         return bool(others) and all(member.request is not RequestState.ACCEPTED for member in others)
 
@@ -205,8 +205,8 @@ def pair_key(one: UserId, other: UserId) -> str:
     return " ".join(sorted((one, other)))
 
 
-def told_directly(conversation: Conversation) -> tuple[UserId, ...]:
-    """Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up."""
+def direct_recipients(conversation: Conversation) -> tuple[UserId, ...]:
+    """Whom the events of a direct conversation are for; empty for a group, whose members the fan-out looks up."""
     if conversation.kind is not ConversationKind.DIRECT:
         return ()
     return tuple(member.user_id for member in conversation.members if member.request is not RequestState.DECLINED)

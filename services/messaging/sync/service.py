@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.messaging.kernel import checks, paging
-from services.messaging.kernel.access import is_waiting
+from services.messaging.kernel.access import is_unaccepted_by
 from services.messaging.kernel.errors import InvalidField, TooManyConversations
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import ConversationId, Cursor, Delta, PageMark, Summary, UserId
@@ -129,7 +129,7 @@ def _summary_shown(row: Summary, user_id: UserId, now: datetime) -> Summary:
 
 
 def _delta_shown(delta: Delta, user_id: UserId, now: datetime) -> Delta:
-    is_withheld = is_waiting(delta.conversation, user_id)
+    is_withheld = is_unaccepted_by(delta.conversation, user_id)
     return replace(
         delta,
         conversation=shown_to(delta.conversation, user_id),

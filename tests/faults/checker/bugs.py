@@ -41,9 +41,9 @@ def acknowledge_before_commit() -> None:
     honest, now = stores.append, _each(20)
 
     async def append(self: Any, drafts: Sequence[Any]) -> Any:
-        certain = self._known.certain(drafts)
-        if len(certain) == len(drafts) and now():
-            return sequence_drafts(certain, self._known.states_of(certain), {}).outcomes
+        sendable = self._known.sendable(drafts)
+        if len(sendable) == len(drafts) and now():
+            return sequence_drafts(sendable, self._known.states_of(sendable), {}).outcomes
         return await honest(self, drafts)
 
     stores.append = append

@@ -10,12 +10,12 @@ from services.messaging.kernel.model import (
     Conversation,
     ConversationId,
     UserId,
-    told_directly,
+    direct_recipients,
 )
 from services.messaging.messages.sql.erasing import erase_content
 from services.messaging.messages.sql.messages import to_messages, write_content
 from services.messaging.wire import topics
-from services.messaging.wire.events import for_people, message_changed
+from services.messaging.wire.events import message_changed, with_recipients
 from services.messaging.wire.storage import from_columns, is_said
 from services.runtime.ids import NewId
 from services.runtime.postgres import outbox
@@ -102,10 +102,10 @@ async def tell_changes(
     found = await connection.fetch(
         "SELECT * FROM messages WHERE conversation_id = $1 AND seq = ANY($2) ORDER BY revision", conversation.id, seqs
     )
-    key, people = str(conversation.id), told_directly(conversation)
+    key, recipients = str(conversation.id), direct_recipients(conversation)
     events = [message_changed(new_id(now), message, now) for message in await to_messages(connection, found)]
-    told = [for_people(event, people) if people else event for event in events]
-    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in told])
+    addressed = [with_recipients(event, recipients) if recipients else event for event in events]
+    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in addressed])
 
 
 async def forget_member(connection: Connection, conversation_id: ConversationId, user_id: UserId) -> None:

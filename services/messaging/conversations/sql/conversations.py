@@ -20,10 +20,10 @@ from services.messaging.kernel.model import (
 from services.messaging.kernel.request import RequestState
 from services.runtime.postgres.database import Connection
 
-# Whom the news of a direct conversation `c` are for; nobody of a group's, which the fan-out looks up.
-DIRECT_PEOPLE = (
-    "CASE WHEN c.pair_key IS NULL THEN '{}' ELSE ARRAY(SELECT told.user_id FROM members told"
-    " WHERE told.conversation_id = c.id AND told.request <> 'declined') END"
+# Whom the events of a direct conversation `c` are for; empty for a group, whose members the fan-out looks up.
+DIRECT_RECIPIENTS = (
+    "CASE WHEN c.pair_key IS NULL THEN '{}' ELSE ARRAY(SELECT m.user_id FROM members m"
+    " WHERE m.conversation_id = c.id AND m.request <> 'declined') END"
 )
 
 # Of the candidates $2, with the keys $3 of their pairs with $1, those who share a conversation with $1 that both let

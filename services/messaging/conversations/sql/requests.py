@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from services.messaging.conversations.sql.own_states import load_own_states, write_own_state
-from services.messaging.kernel.model import Conversation, ConversationId, Member, UserId, told_directly
+from services.messaging.kernel.model import Conversation, ConversationId, Member, UserId, direct_recipients
 from services.messaging.kernel.request import RequestState
 from services.messaging.relations.sql.relationships import tell_relations
 from services.messaging.wire import topics
@@ -57,8 +57,8 @@ async def decline_request(
 async def tell_request(
     connection: Connection, user_id: UserId, conversation_id: ConversationId, now: datetime, order_key: str = ""
 ) -> str:
-    """Tell a person's own devices, live and by Sync, how the conversation stands: in the order of the person's news, or
-    of another key's. Gives the relay's key."""
+    """Tell a person's own devices, live and by Sync, how the conversation stands: in the order of the person's
+    deliveries, or of another key's. Gives the relay's key."""
     state = (await load_own_states(connection, user_id, [conversation_id], now))[conversation_id]
     await write_own_state(connection, user_id, conversation_id, state, now)
     delivery = own_state_delivery(user_id, conversation_id, state, now, relations_changed=True)
@@ -72,25 +72,25 @@ async def announce_created(
     """Tell of a new conversation, with the events of its first lines."""
     await announce_requests(connection, conversation.id, conversation.members, now)
     events = [conversation_created(conversation), *lines]
-    await append_events(connection, conversation.id, events, told_directly(conversation))
+    await append_events(connection, conversation.id, events, direct_recipients(conversation))
 
 
 async def announce_requests(
     connection: Connection, conversation_id: ConversationId, members: Sequence[Member], now: datetime
 ) -> None:
-    """Tell those with whom it waits, before they hear of the conversation itself: in its own order, therefore."""
+    """Tell those whose request is pending, before they hear of the conversation itself: in its own order, therefore."""
     for member in members:
         if member.request is RequestState.PENDING:
             await tell_request(connection, member.user_id, conversation_id, now, str(conversation_id))
 
 
-def asked_among(members: Sequence[Member]) -> int:
-    """Those who have to let it in."""
+def pending_requests(members: Sequence[Member]) -> int:
+    """How many members have still to accept it."""
     return sum(member.request is RequestState.PENDING for member in members)
 
 
 async def append_events(
-    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], people: Sequence[UserId] = ()
+    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], recipients: Sequence[UserId] = ()
 ) -> None:
-    """Write events of a conversation to the outbox. `people`: see to_outbox."""
-    await outbox.append_many(connection, [to_outbox(conversation_id, event, people) for event in events])
+    """Write events of a conversation to the outbox. `recipients`: see to_outbox."""
+    await outbox.append_many(connection, [to_outbox(conversation_id, event, recipients) for event in events])

@@ -14,8 +14,8 @@ from services.messaging.conversations.sql.own_states import load_own_states, wri
 from services.messaging.conversations.sql.requests import (
     accept_requests,
     announce_created,
-    asked_among,
     decline_request,
+    pending_requests,
 )
 from services.messaging.kernel.errors import NotAllowed
 from services.messaging.kernel.model import Conversation, ConversationId, Recipient, UserId, pair_key
@@ -49,7 +49,7 @@ class PostgresConversations:
                 return known
             relationships = await load_relationships(connection, [(peer, opener)])
             invited = invite(conversation, opener, relationships[peer, opener])
-            await count_new_conversation(connection, quota, asked_among(invited.members))
+            await count_new_conversation(connection, quota, pending_requests(invited.members))
             await insert_conversation(connection, invited, pair_key=key, creation_key=None)
             await announce_created(connection, invited, [], conversation.created_at)
         self._relay.wake(str(conversation.id))
