@@ -248,7 +248,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *outward,
             *sources,
             *(
-                Probe("time", clock.is_told, essential=False),
+                Probe("time", clock.is_known, essential=False),
                 Worker("store-clock", clock.run),
                 Worker("group-commit", sends.run, needed=True),
                 Worker("sweeper", sweeper.run),

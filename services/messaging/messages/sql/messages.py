@@ -140,7 +140,7 @@ stored AS (
         content, reply_to_seq, expires_at
     FROM row WHERE conversation_id IN (SELECT id FROM counted)
 ),
-told AS ({outbox.insertion(17, "key IN (SELECT id::text FROM counted)")})
+queued AS ({outbox.insertion(17, "key IN (SELECT id::text FROM counted)")})
 SELECT id FROM counted
 """  # noqa: S608
 
