@@ -60,7 +60,7 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
         case "message_sent" | "message_changed":
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
             most = request_messages if event.HasField("message_sent") else 0
-            return [member.user_id for member in members if _is_told(member, message, most)]
+            return [member.user_id for member in members if _is_live(member, message, most)]
         case "conversation_changed":
             still_in = [member.user_id for member in members]
             return [*still_in, *(user for user in event.conversation_changed.removed_user_ids if user not in still_in)]
@@ -71,9 +71,9 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
             return [member.user_id for member in members]
 
 
-def _is_told(member: Recipient, message: messages_pb2.Message, request_messages: int) -> bool:
-    """Whether a member hears of a message live. With whom the group waits, of so many after the line that added them,
-    and of what is left of one when nothing is: the rest is there when they look."""
+def _is_live(member: Recipient, message: messages_pb2.Message, request_messages: int) -> bool:
+    """Whether a member is sent a message live. Somebody whose request is pending is sent the first few after the system
+    message that added them, and every one that was erased: the rest is there when they look."""
     if message.seq <= member.visible_after_seq:
         return False
     if member.request is RequestState.ACCEPTED or _is_gone(message):

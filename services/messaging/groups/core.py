@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from services.messaging.kernel.content import Line, LineKind
+from services.messaging.kernel.content import SystemContent, SystemKind
 from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
@@ -66,10 +66,10 @@ _ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[Act.ADD], AddAudience.ADMINS: Role.AD
 
 @dataclass(frozen=True)
 class GroupChange:
-    """The group after the change (its revision is one higher), the line that tells of it, and who is out."""
+    """The group after the change (its revision is one higher), the system message of it, and who was removed."""
 
     after: Conversation
-    line: Line | None
+    system: SystemContent | None
     removed: tuple[UserId, ...] = ()
 
 
@@ -93,18 +93,18 @@ class Ban:
 
 
 @dataclass(frozen=True)
-class LineStamp:
-    """What a line about a group needs beside its content: id, who did it, when."""
+class ChangeStamp:
+    """Who makes a change, when, and the id of the system message that tells of it."""
 
     message_id: MessageId
     actor: UserId
     now: datetime
 
 
-def line_message(change: GroupChange, stamp: LineStamp) -> Message:
-    """The line of a change as the next message of its group."""
-    if change.line is None:
-        raise ValueError("this change has no line")
+def system_message(change: GroupChange, stamp: ChangeStamp) -> Message:
+    """The system message of a change, as the next message of its group."""
+    if change.system is None:
+        raise ValueError("this change has no system message")
     return Message(
         id=stamp.message_id,
         conversation_id=change.after.id,
@@ -113,7 +113,7 @@ def line_message(change: GroupChange, stamp: LineStamp) -> Message:
         # Outside of what users may choose, as for call records.
         client_message_id=f"\x1fline/{stamp.message_id}",
         sent_at=stamp.now,
-        content=change.line,
+        content=change.system,
     )
 
 
@@ -125,7 +125,7 @@ def create_group(
     now: datetime,
     requests: Requests = _ALL_LET_IN,
 ) -> GroupChange:
-    """A new group. Its first line says who made it. `requests`: how it stands with those who do not let it in."""
+    """A new group. Its first message says who made it. `requests`: the state of those who have to accept it first."""
     invited = [
         Member(user, now, request=requests.get(user, RequestState.ACCEPTED), added_by=owner)
         for user in others
@@ -143,7 +143,7 @@ def create_group(
         history_open=bool(settings.history_open),
         add_audience=settings.add_audience or AddAudience.MEMBERS,
     )
-    return GroupChange(empty, Line(LineKind.CREATED))
+    return GroupChange(empty, SystemContent(SystemKind.CREATED))
 
 
 def add_members(
@@ -167,7 +167,7 @@ def add_members(
     new_members = [
         Member(user, now, request=requests.get(user, RequestState.ACCEPTED), added_by=actor) for user in fresh
     ]
-    return _enter(_without_bans(group, fresh), new_members, limit, LineKind.ADDED)
+    return _enter(_without_bans(group, fresh), new_members, limit, SystemKind.ADDED)
 
 
 def absent(group: Conversation, actor: UserId, users: Sequence[UserId]) -> Sequence[UserId]:
@@ -181,7 +181,7 @@ def join(group: Conversation, user: UserId, now: datetime, limit: int) -> GroupC
     _require_group(group)
     if user in group.banned:
         raise Banned
-    return _enter(group, [Member(user, now)], limit, LineKind.JOINED)
+    return _enter(group, [Member(user, now)], limit, SystemKind.JOINED)
 
 
 def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
@@ -195,7 +195,7 @@ def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChan
     if user == actor:
         raise InvalidField("user_id", "leave the group instead of removing yourself")
     banned = replace(group, banned=group.banned | {user})
-    return _without(banned, user, Line(LineKind.REMOVED, (user,)))
+    return _without(banned, user, SystemContent(SystemKind.REMOVED, (user,)))
 
 
 def unban(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
@@ -215,7 +215,7 @@ def leave(group: Conversation, user: UserId) -> GroupChange:
     if member is None:
         raise ConversationNotFound
     _require_group(group)
-    change = _without(group, user, Line(LineKind.LEFT))
+    change = _without(group, user, SystemContent(SystemKind.LEFT))
     if member.role is Role.OWNER and change.after.members:
         # Not somebody who has not even let the group in, while there is anybody else.
         heir = min(
@@ -246,7 +246,7 @@ def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> Gr
     after = _with_role(group, user, role)
     if role is Role.OWNER:
         after = _with_role(after, actor, Role.ADMIN)
-    return GroupChange(_next(after), Line(LineKind.ROLE_CHANGED, (user,), role=role))
+    return GroupChange(_next(after), SystemContent(SystemKind.ROLE_CHANGED, (user,), role=role))
 
 
 def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChange | None:
@@ -265,7 +265,7 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
     if group.is_unaccepted_by_others(actor):
         # Titles are a way to write, too.
         raise RequestPending
-    renamed = Line(LineKind.RENAMED, title=after.title) if after.title != group.title else None
+    renamed = SystemContent(SystemKind.RENAMED, title=after.title) if after.title != group.title else None
     return GroupChange(_next(after), renamed)
 
 
@@ -305,24 +305,24 @@ def _require_group(group: Conversation) -> None:
         raise NotAGroup("this is a direct conversation")
 
 
-def _enter(group: Conversation, new_members: Sequence[Member], limit: int, kind: LineKind) -> GroupChange | None:
+def _enter(group: Conversation, new_members: Sequence[Member], limit: int, kind: SystemKind) -> GroupChange | None:
     fresh = [member for member in new_members if group.member(member.user_id) is None]
     if not fresh:
         return None
     if len(group.members) + len(fresh) > limit:
         raise TooManyMembers(f"a group has at most {limit} members")
-    # They see the line that tells of their coming, which takes the next number.
+    # They see the system message that tells of their coming, which takes the next number.
     visible_after = 0 if group.history_open else group.last_seq
     # What was said before is not unread, and whose cursor the others knew from an earlier stay does not go back.
     entered = [replace(member, read_seq=group.last_seq, visible_after_seq=visible_after) for member in fresh]
     members = tuple(sorted((*group.members, *entered), key=lambda member: member.user_id))
-    told = tuple(member.user_id for member in fresh) if kind is LineKind.ADDED else ()
-    return GroupChange(_next(replace(group, members=members)), Line(kind, told))
+    added = tuple(member.user_id for member in fresh) if kind is SystemKind.ADDED else ()
+    return GroupChange(_next(replace(group, members=members)), SystemContent(kind, added))
 
 
-def _without(group: Conversation, user: UserId, line: Line) -> GroupChange:
+def _without(group: Conversation, user: UserId, system: SystemContent) -> GroupChange:
     members = tuple(member for member in group.members if member.user_id != user)
-    return GroupChange(_next(replace(group, members=members)), line, removed=(user,))
+    return GroupChange(_next(replace(group, members=members)), system, removed=(user,))
 
 
 def _without_bans(group: Conversation, users: Sequence[UserId]) -> Conversation:

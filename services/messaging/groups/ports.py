@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.groups.core import Ban, GroupChange, LineStamp
+from services.messaging.groups.core import Ban, ChangeStamp, GroupChange
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
 from services.messaging.kernel.quotas import DayQuota
 
@@ -34,7 +34,7 @@ class GroupStore(Protocol):
     """
 
     async def create_group(
-        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+        self, change: GroupChange, creation_key: str, stamp: ChangeStamp, quota: DayQuota
     ) -> Conversation:
         """Store a new group unless the key has one; give the one that stands. Idempotent; only new ones count.
 
@@ -45,7 +45,7 @@ class GroupStore(Protocol):
         self,
         conversation_id: ConversationId,
         decide: DecideGroup,
-        stamp: LineStamp,
+        stamp: ChangeStamp,
         key: str = "",
         quota: DayQuota | None = None,
     ) -> Conversation:

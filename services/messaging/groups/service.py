@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from services.messaging.conversations.service import readable
 from services.messaging.groups import core
-from services.messaging.groups.core import Act, Ban, LineStamp, Settings
+from services.messaging.groups.core import Act, Ban, ChangeStamp, Settings
 from services.messaging.groups.ports import DecideGroup, GroupStore, Invite, InviteStore
 from services.messaging.kernel import checks, paging
 from services.messaging.kernel.errors import (
@@ -269,9 +269,9 @@ class Groups:
         limits = self._limits
         return day_quota(user_id, limits.new_conversations_per_day, now, limits.requests_per_day)
 
-    def _stamp(self, user_id: UserId) -> LineStamp:
+    def _stamp(self, user_id: UserId) -> ChangeStamp:
         now = self._clock.now()
-        return LineStamp(MessageId(self._new_id(now)), user_id, now)
+        return ChangeStamp(MessageId(self._new_id(now)), user_id, now)
 
 
 def _request_key(kind: str, client_request_id: str) -> str:

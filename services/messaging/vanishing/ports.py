@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.groups.core import LineStamp
+from services.messaging.groups.core import ChangeStamp
 from services.messaging.groups.ports import DecideGroup
 from services.messaging.kernel.model import Conversation, ConversationId
 
@@ -12,7 +12,7 @@ class GroupStore(Protocol):
     """The part of the store of groups that changes conversations."""
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: ChangeStamp
     ) -> Conversation:
         """Lock, decide, write; the conversation as it stands then. Errors: ConversationNotFound."""
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.messaging import metrics
-from services.messaging.groups.core import LineStamp
+from services.messaging.groups.core import ChangeStamp
 from services.messaging.kernel import checks
 from services.messaging.kernel.model import Conversation, ConversationId, MessageId, UserId
 from services.messaging.vanishing import core
@@ -41,7 +41,7 @@ class Vanishing:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         length = core.check_vanish_after(vanish_after)
         now = self._clock.now()
-        stamp = LineStamp(MessageId(self._new_id(now)), user_id, now)
+        stamp = ChangeStamp(MessageId(self._new_id(now)), user_id, now)
         return await self._store.change_group(target, lambda found: core.set_vanishing(found, user_id, length), stamp)
 
 

@@ -14,7 +14,7 @@ from services.messaging.accounts.core import BELONGINGS, Job
 from services.messaging.accounts.service.accounts import Gate
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
-from services.messaging.kernel.content import Line, LineKind, Text
+from services.messaging.kernel.content import SystemContent, SystemKind, Text
 from services.messaging.kernel.errors import AccountDeleted
 from services.messaging.kernel.model import Role
 from services.messaging.vanishing import core as vanishing
@@ -169,11 +169,11 @@ async def test_a_deletion_whose_runners_are_killed_does_everything_once(town: To
         assert found is not None
         assert found.revision == revision
         for message in await town.history(conversation):
-            if message.sender_id == ALICE and not isinstance(message.content, Line):
+            if message.sender_id == ALICE and not isinstance(message.content, SystemContent):
                 assert not isinstance(message.content, Text)
                 assert (message.attachments, message.reactions) == ((), ())
     lines = [message.content for message in await town.history(town.group) if message.sender_id == ALICE]
-    assert lines.count(Line(LineKind.LEFT)) == 1
+    assert lines.count(SystemContent(SystemKind.LEFT)) == 1
     # Other services hear that nobody may write or call there any more; a step whose runner died may say it again.
     assert {event.conversation_id for event in events if event.HasField("pair_closed")} == {pair}
 

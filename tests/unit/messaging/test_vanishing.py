@@ -7,7 +7,7 @@ import pytest
 
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
-from services.messaging.kernel.content import Expired, Line, LineKind, Text
+from services.messaging.kernel.content import Expired, SystemContent, SystemKind, Text
 from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
@@ -66,7 +66,7 @@ async def test_either_of_two_people_sets_it_and_a_line_tells(world: World) -> No
         after = await world.vanishing.set_vanishing(BOB, conversation, HOUR)
         assert (after.vanish_after, after.revision) == (HOUR, 1)
     assert [message.content for message in await listed(world, conversation)] == [
-        Line(LineKind.VANISHING_CHANGED, vanish_after=HOUR)
+        SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=HOUR)
     ]
     off = await world.vanishing.set_vanishing(ALICE, conversation, timedelta(0))
     assert (off.vanish_after, off.revision) == (timedelta(0), 2)
@@ -142,7 +142,7 @@ async def test_a_reply_stays_when_what_it_answers_is_gone(world: World) -> None:
     world.clock.advance(600)
     await Sweeper(world.store, world.clock, SweepPolicy()).sweep()
     messages = await listed(world, conversation)
-    assert [type(message.content) for message in messages] == [Line, Expired, Line, Text]
+    assert [type(message.content) for message in messages] == [SystemContent, Expired, SystemContent, Text]
     assert messages[-1].reply_to_seq == 2
 
 
@@ -150,7 +150,7 @@ async def test_a_sweep_takes_all_that_is_due_in_batches(world: World) -> None:
     conversation = await vanishing(world, 7)
     world.clock.advance(600)
     await Sweeper(world.store, world.clock, SweepPolicy(batch=3)).sweep()
-    assert [type(message.content) for message in await listed(world, conversation)] == [Line, *[Expired] * 7]
+    assert [type(message.content) for message in await listed(world, conversation)] == [SystemContent, *[Expired] * 7]
 
 
 @pytest.mark.parametrize("culprits", [1, 3])

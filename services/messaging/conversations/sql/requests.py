@@ -67,11 +67,11 @@ async def tell_request(
 
 
 async def announce_created(
-    connection: Connection, conversation: Conversation, lines: Sequence[bytes], now: datetime
+    connection: Connection, conversation: Conversation, first: Sequence[bytes], now: datetime
 ) -> None:
-    """Tell of a new conversation, with the events of its first lines."""
+    """Tell of a new conversation, with the events of its first messages."""
     await announce_requests(connection, conversation.id, conversation.members, now)
-    events = [conversation_created(conversation), *lines]
+    events = [conversation_created(conversation), *first]
     await append_events(connection, conversation.id, events, direct_recipients(conversation))
 
 
