@@ -11,7 +11,7 @@ from services.messaging.accounts import rpc as accounts_rpc
 from services.messaging.accounts.clients import GrpcSource
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.mapping import standing_of
-from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.pruning import Pruner
 from services.messaging.accounts.service.runner import JobRunner
 from services.messaging.accounts.service.signing_out import SignOuts
@@ -126,8 +126,8 @@ def upload_policy(config: Config) -> UploadPolicy:
 
 def account_policy(config: Config) -> AccountPolicy:
     """The times of exports and deletions that are configured."""
-    settle_s = config.account_check_s + config.server.default_deadline_s
-    return AccountPolicy(kept=timedelta(seconds=config.export_kept_s), settle=timedelta(seconds=settle_s))
+    start_delay_s = config.account_check_s + config.server.default_deadline_s
+    return AccountPolicy(kept=timedelta(seconds=config.export_kept_s), start_delay=timedelta(seconds=start_delay_s))
 
 
 def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
@@ -136,12 +136,12 @@ def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
     return [GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address]
 
 
-def gate_keeper(gate: Gate) -> Admit:
+def admit_accounts(admission: AccountAdmission) -> Admit:
     """Keeps deleted accounts out of all services but the one that tells how the deletion stands."""
 
     async def admit(service: str, user_id: auth.UserId) -> None:
         if service != accounts_rpc.ACCOUNT_SERVICE:
-            await gate.require_open(UserId(user_id))
+            await admission.require_not_deleted(UserId(user_id))
 
     return admit
 
@@ -188,18 +188,18 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     collector = Collector(uploads, objects, clock)
     jobs = PostgresJobs(database, relay.wake)
-    gate = Gate(jobs, clock, config.account_check_s)
+    admission = AccountAdmission(jobs, clock, config.account_check_s)
     policy = account_policy(config)
-    accounts = Accounts(jobs, gate, objects, clock, new_id, policy)
+    accounts = Accounts(jobs, admission, objects, clock, new_id, policy)
     service_tokens = ServiceTokens(ServiceKeys.of("messaging", config.server.identity), clock)
     sources = account_sources(config, service_tokens)
     data = PostgresAccounts(database, relay, new_id)
     runner = JobRunner(jobs, data, group_store, objects, clock, new_id, policy, sources)
-    # Deleted accounts find the gate closed, which lets them ask how their deletion stands.
+    # Deleted accounts are kept out by `admission`, which lets them ask how their deletion stands.
     revoked = standings.Accounts(clock, config.server.jwt_max_life_s, refuses_deleted=False)
     sign_outs = SignOuts(
         PostgresSessions(database, relay.wake),
-        gate,
+        admission,
         lambda user_id, found: revoked.note(user_id, standing_of(found)),
         clock,
         timedelta(seconds=config.server.jwt_max_life_s),
@@ -240,7 +240,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, revoked),
-        admit=gate_keeper(gate),
+        admit=admit_accounts(admission),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     return App(

@@ -142,12 +142,12 @@ def removal_seen_late() -> None:
 
 def deleted_account_speaks() -> None:
     """Nobody asks whether an account is deleted."""
-    gate = of("services.messaging.accounts.service.accounts").Gate
+    admission = of("services.messaging.accounts.service.accounts").AccountAdmission
 
-    async def require_open(self: Any, user_id: Any) -> None:
+    async def require_not_deleted(self: Any, user_id: Any) -> None:
         return None
 
-    gate.require_open = require_open
+    admission.require_not_deleted = require_not_deleted
 
 
 def cursor_goes_back() -> None:

@@ -10,8 +10,8 @@ import pytest
 from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as delivery_pb2
 
-from services.messaging.accounts.core import BELONGINGS, Job
-from services.messaging.accounts.service.accounts import Gate
+from services.messaging.accounts.core import PERSONAL_COLUMNS, Job
+from services.messaging.accounts.service.accounts import AccountAdmission
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.kernel.content import SystemContent, SystemKind, Text
@@ -213,13 +213,13 @@ async def test_presence_hears_of_a_deleted_account_and_devices_read_nothing_of_i
 
 
 async def test_a_deleted_account_is_refused_and_nobody_new_reaches_it(town: Town) -> None:
-    await town.gate.require_open(ALICE)
+    await town.admission.require_not_deleted(ALICE)
     await town.accounts.delete(ALICE, ALICE)
     with pytest.raises(AccountDeleted):
-        await town.gate.require_open(ALICE)
+        await town.admission.require_not_deleted(ALICE)
     with pytest.raises(AccountDeleted):
         await town.accounts.start_export(ALICE)
-    elsewhere = Gate(town.jobs, town.clock, 5)
+    elsewhere = AccountAdmission(town.jobs, town.clock, 5)
     with pytest.raises(AccountDeleted):
         await elsewhere.require_open(ALICE)
     audience = "SELECT count(*) FROM user_settings WHERE user_id = $1 AND message_audience = 'nobody'"
@@ -246,5 +246,5 @@ async def test_every_column_that_names_a_person_is_listed(town: Town) -> None:
             " AND c.column_name ~ $1",
             USER_COLUMN,
         )
-    listed = {(each.table, each.column) for each in BELONGINGS}
+    listed = {(each.table, each.column) for each in PERSONAL_COLUMNS}
     assert {(row["table_name"], row["column_name"]) for row in found} == listed

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.messaging.accounts.core import Belonging
+from services.messaging.accounts.core import PersonalColumn
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
 from services.messaging.kernel.content import EXPIRED, without
 from services.messaging.kernel.model import (
@@ -128,12 +128,12 @@ async def forget_member(connection: Connection, conversation_id: ConversationId,
     )
 
 
-async def delete_rows(connection: Connection, belonging: Belonging, user_id: UserId, limit: int) -> int:
+async def delete_rows(connection: Connection, personal: PersonalColumn, user_id: UserId, limit: int) -> int:
     """Delete some of the person's rows of a table; how many. Of attachments the objects are queued for deletion."""
     # Names of ours.
-    some = f"SELECT ctid FROM {belonging.table} WHERE {belonging.column} = $1 LIMIT $2"  # noqa: S608
-    delete = f"DELETE FROM {belonging.table} WHERE ctid = ANY(ARRAY({some}))"  # noqa: S608
-    if belonging.table == "attachments":
+    some = f"SELECT ctid FROM {personal.table} WHERE {personal.column} = $1 LIMIT $2"  # noqa: S608
+    delete = f"DELETE FROM {personal.table} WHERE ctid = ANY(ARRAY({some}))"  # noqa: S608
+    if personal.table == "attachments":
         delete = (
             f"WITH gone AS ({delete} RETURNING id, put_until), queued AS (INSERT INTO doomed_objects (object_key,"  # noqa: S608
             f" put_until) SELECT '{UPLOADS_PREFIX}' || id, put_until FROM gone ON CONFLICT DO NOTHING)"
