@@ -48,7 +48,7 @@ class Candidate(NamedTuple):
     says_off: bool = False
 
 
-class Choice(NamedTuple):
+class ChosenVideo(NamedTuple):
     """A candidate's index, and how it is requested."""
 
     candidate: int
@@ -68,7 +68,7 @@ def order_unrequested(candidates: Sequence[Candidate]) -> list[int]:
 
 def choose_videos(
     candidates: Sequence[Candidate], held: Sequence[int], requested: VideoRequests, slots: int
-) -> list[Choice]:
+) -> list[ChosenVideo]:
     """The videos that are shown: pinned, requested, on, screens, last speakers; the most wanted first.
 
     `held` are the indices of those shown now: they stay a little longer than others.
@@ -80,7 +80,7 @@ def choose_videos(
         height, weight = (request.max_height, request.weight) if request is not None else (0, 0)
         spoke_at = candidate.spoke_at + (HOLD_S if index in held else 0.0)
         order = (request is None or not request.is_pinned, request is None, not candidate.is_on, candidate.says_off)
-        ranked.append(((*order, not candidate.is_screen, -spoke_at, index), Choice(index, height, weight)))
+        ranked.append(((*order, not candidate.is_screen, -spoke_at, index), ChosenVideo(index, height, weight)))
     ranked.sort(key=lambda entry: entry[0])
     return [choice for _, choice in ranked[:limit]]
 

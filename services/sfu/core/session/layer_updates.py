@@ -5,7 +5,7 @@ from typing import Final
 
 from services.sfu.core.forwarding.publications import Publication
 from services.sfu.core.selection.layer_selection import select_layers
-from services.sfu.core.selection.layers import LayerOptions
+from services.sfu.core.selection.layers import LayerChoices
 from services.sfu.core.selection.tunables import LAYER_INTERVAL_S, SUDDEN_DROP
 from services.sfu.core.session import feedback
 from services.sfu.core.session.effects import Effect, SendRepair, SendSlotMap
@@ -24,7 +24,7 @@ class LayerUpdates:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._options = LayerOptions()
+        self._choices = LayerChoices()
         self._probing: set[Participant] = set()
         self._key_frames_due = self._feedback_timeouts_due = 0.0
 
@@ -32,7 +32,7 @@ class LayerUpdates:
         """Select what the paths of these receivers bear, and ask for the key frames that are missing."""
         wanting: dict[Publication, None] = {}
         for receiver in receivers:
-            wanting |= dict.fromkeys(select_layers(receiver.slots, receiver.path, self._options, now))
+            wanting |= dict.fromkeys(select_layers(receiver.slots, receiver.path, self._choices, now))
             if receiver.path.needed_bps > receiver.path.estimate_bps(now):
                 self._probing.add(receiver)
             else:
@@ -92,4 +92,4 @@ class LayerUpdates:
     def forget(self, participant: Participant) -> None:
         """It has left."""
         self._probing.discard(participant)
-        self._options.forget(participant.publications)
+        self._choices.forget(participant.publications)
