@@ -47,6 +47,6 @@ def test_a_template_has_space_for_the_number_and_the_offset_of_the_picture_id() 
 
 def test_a_hollow_template_has_no_payload_and_a_repair_has_its_prefix() -> None:
     plain = PacketFormat((("vp8", 96),), 0, 0, is_numbered=False)
-    hollow = plain.render(VP8, 96, 5.0, is_hollow=True)
-    assert (hollow.size, hollow.picture_id_at, hollow.sent) == (HEADER_SIZE, 0, None)
+    empty = plain.render(VP8, 96, 5.0, is_empty=True)
+    assert (empty.size, empty.picture_id_at, empty.sent) == (HEADER_SIZE, 0, None)
     assert plain.render(VP8, 97, 5.0, prefix=b"\x00\x01").rest == b"\x00\x01" + VP8.frame.payload

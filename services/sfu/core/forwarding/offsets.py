@@ -12,8 +12,9 @@ from services.sfu.core.wire.rtp import MediaPacket
 # Shifts that are kept for late packets and repairs: at 20 frames left out a second, about 5 s. Raising it costs memory
 # for each slot; lowering it refuses old repairs.
 MAX_SHIFTS: Final = 100
-# Late packets of frames that were left out; their numbers were kept free for them.
-MAX_HOLLOW: Final = 64
+# Late packets of frames that were left out, which go out empty: their numbers were kept free for them. Raising it costs
+# memory for each slot; lowering it leaves holes in the numbers.
+MAX_EMPTY: Final = 64
 
 
 class _Shift(NamedTuple):
@@ -39,8 +40,8 @@ class Offsets:
         self._last_picture_id = self._last_tl0 = 0
         self._temporal = self.wanted_temporal = ALL_TEMPORAL
         self._frame: tuple[int, bool] | None = None
-        # Packets, by extended number, that only fill their numbers.
-        self.hollow: dict[int, None] = {}
+        # Packets, by extended number, that go out without a payload, to fill their numbers.
+        self.empty: dict[int, None] = {}
 
     @property
     def is_plain(self) -> bool:
@@ -66,7 +67,7 @@ class Offsets:
         self.tl0 = self._last_tl0 + 1 - frame.tl0
         self._temporal = self.wanted_temporal
         self._frame = None
-        self.hollow.clear()
+        self.empty.clear()
 
     def take(self, packet: MediaPacket) -> bool:
         """Whether a packet of the present source is let through; what is not leaves no hole in the numbers."""
@@ -83,9 +84,9 @@ class Offsets:
             return False
         if packet.frame.temporal > self._temporal:
             # Part of a frame that is left out, but its number was kept free: fill it with an empty packet.
-            if len(self.hollow) >= MAX_HOLLOW:
+            if len(self.empty) >= MAX_EMPTY:
                 return False
-            self.hollow[index] = None
+            self.empty[index] = None
         return True
 
     def _keep_frame(self, packet: MediaPacket) -> bool:

@@ -90,12 +90,12 @@ class PacketFormat:
         self.is_numbered = is_numbered
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PacketFormat) and self._facts() == other._facts()
+        return isinstance(other, PacketFormat) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash(self._facts())
+        return hash(self._key())
 
-    def _facts(self) -> tuple[tuple[tuple[Format, int], ...], int, int, bool]:
+    def _key(self) -> tuple[tuple[tuple[Format, int], ...], int, int, bool]:
         return self.payload_types, self.level_id, self.stamp_id, self.is_numbered
 
     def choose_codec(self, packet: MediaPacket) -> tuple[MediaPacket, int]:
@@ -106,11 +106,11 @@ class PacketFormat:
         return (packet, 0) if packet.plain is None else self.choose_codec(packet.plain)
 
     def render(
-        self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_hollow: bool = False
+        self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_empty: bool = False
     ) -> PacketTemplate:
-        """The template of a packet that is sent at `now`, with `prefix` before its payload; a hollow one has none."""
+        """The template of a packet that is sent at `now`, with `prefix` before its payload; an empty one has none."""
         frame, level = packet.frame, packet.level
-        payload = b"" if is_hollow else frame.payload
+        payload = b"" if is_empty else frame.payload
         second = payload_type | 0x80 if packet.marker else payload_type
         stamp_id = self.stamp_id
         # The extension element: a stamp (space for a number, or 24 bits of 6.18 fixed-point send time), or a level.
