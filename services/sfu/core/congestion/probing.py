@@ -57,8 +57,8 @@ class Prober:
         self._results: list[Sent] = []
 
     def poll(self, needed_bps: float, best_bps: float, estimate_bps: float, sent_bytes: int, now: float) -> int:
-        """Bytes to send extra now. `needed_bps`: what the next better layer choice takes, 0 for none; `best_bps`: what the
-        best ones take; `sent_bytes` so far.
+        """Bytes to send extra now. `needed_bps`: what the next better layer choice takes, 0 for none; `best_bps`: what
+        the best ones take; `sent_bytes` so far.
 
         To be called at each tick.
         """

@@ -54,17 +54,17 @@ class Offsets:
 
     def switch(self, packet: MediaPacket, timestamp_step: int) -> None:
         """A key frame of another source begins: go on with the numbers after the last ones."""
-        frame = packet.frame
+        info = packet.info
         self._first_index = self._next_index = packet.extended
         self._shift = _Shift(
             packet.extended,
             self._next_sequence_number - packet.sequence_number,
-            self._last_picture_id + 1 - frame.picture_id,
+            self._last_picture_id + 1 - info.picture_id,
         )
         self._shifts.clear()
         self._shifts.append(self._shift)
         self.timestamp = self.last_timestamp + timestamp_step - packet.timestamp
-        self.tl0 = self._last_tl0 + 1 - frame.tl0
+        self.tl0 = self._last_tl0 + 1 - info.tl0
         self._temporal = self.wanted_temporal
         self._frame = None
         self.empty.clear()
@@ -82,7 +82,7 @@ class Offsets:
     def _take_late(self, packet: MediaPacket, index: int) -> bool:
         if index < self._first_index or self._find_shift(index) is None:
             return False
-        if packet.frame.temporal > self._temporal:
+        if packet.info.temporal > self._temporal:
             # Part of a frame that is left out, but its number was kept free: fill it with an empty packet.
             if len(self.empty) >= MAX_EMPTY:
                 return False
@@ -93,7 +93,7 @@ class Offsets:
         is_new = self._frame is None or self._frame[0] != packet.timestamp
         if is_new:
             self._step_temporal(packet)
-            self._frame = (packet.timestamp, packet.frame.temporal <= self._temporal)
+            self._frame = (packet.timestamp, packet.info.temporal <= self._temporal)
         assert self._frame is not None
         if self._frame[1]:
             return True
@@ -104,9 +104,9 @@ class Offsets:
         return False
 
     def _step_temporal(self, packet: MediaPacket) -> None:
-        if self.wanted_temporal < self._temporal or packet.frame.is_key_frame or self.wanted_temporal == self._temporal:
+        if self.wanted_temporal < self._temporal or packet.info.is_key_frame or self.wanted_temporal == self._temporal:
             self._temporal = self.wanted_temporal
-        elif packet.frame.is_sync and packet.frame.temporal == self._temporal + 1:
+        elif packet.info.is_sync and packet.info.temporal == self._temporal + 1:
             # Only a frame that needs nothing of its own layer can begin one. Above the last there is all.
             self._temporal += 1
             if self.wanted_temporal == ALL_TEMPORAL and self._temporal == ALL_TEMPORAL - 1:
@@ -114,16 +114,16 @@ class Offsets:
 
     def advance(self, packet: MediaPacket) -> None:
         """The packet goes out, and none before it has a later number; the numbers after it follow."""
-        frame, shift = packet.frame, self._shift
+        info, shift = packet.info, self._shift
         self._next_index = packet.extended + 1
         next_number = (packet.sequence_number + shift.sequence + 1) & 0xFFFF
         self.numbers += (next_number - self._next_sequence_number) & 0xFFFF
         self._next_sequence_number = next_number
         self.last_timestamp = (packet.timestamp + self.timestamp) & 0xFFFFFFFF
-        if frame.picture_id_at:
-            self._last_picture_id = (frame.picture_id + shift.picture_id) & 0x7FFF
-        if frame.tl0_at:
-            self._last_tl0 = (frame.tl0 + self.tl0) & 0xFF
+        if info.picture_id_at:
+            self._last_picture_id = (info.picture_id + shift.picture_id) & 0x7FFF
+        if info.tl0_at:
+            self._last_tl0 = (info.tl0 + self.tl0) & 0xFF
 
     def sequence_number(self, packet: MediaPacket) -> int:
         """The slot's number of a packet that was let through."""

@@ -109,8 +109,8 @@ class PacketFormat:
         self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_empty: bool = False
     ) -> PacketTemplate:
         """The template of a packet that is sent at `now`, with `prefix` before its payload; an empty one has none."""
-        frame, level = packet.frame, packet.level
-        payload = b"" if is_empty else frame.payload
+        info, level = packet.info, packet.level
+        payload = b"" if is_empty else info.payload
         second = payload_type | 0x80 if packet.marker else payload_type
         stamp_id = self.stamp_id
         # The extension element: a stamp (space for a number, or 24 bits of 6.18 fixed-point send time), or a level.
@@ -122,14 +122,14 @@ class PacketFormat:
             element = self.level_id << 28 | level << 16
         before = _EXTENSION.pack(_ONE_WORD, element) + prefix if element else prefix
         picture_id_at = tl0_at = 0
-        if frame.picture_id_at and payload:
+        if info.picture_id_at and payload:
             payload_at = HEADER_SIZE + len(before)
-            picture_id_at = payload_at + frame.picture_id_at
-            tl0_at = payload_at + frame.tl0_at if frame.tl0_at else 0
+            picture_id_at = payload_at + info.picture_id_at
+            tl0_at = payload_at + info.tl0_at if info.tl0_at else 0
         start = (0x9000 if element else 0x8000) | second
         number, timestamp = packet.sequence_number, packet.timestamp
         template = PacketTemplate(
-            start, before + payload, number, timestamp, frame.picture_id, picture_id_at, frame.tl0, tl0_at
+            start, before + payload, number, timestamp, info.picture_id, picture_id_at, info.tl0, tl0_at
         )
         if stamp_id and self.is_numbered:
             template.sent = now, template.size

@@ -141,15 +141,15 @@ class InboundStream:
             if packet.level is not None:
                 publication.level.add_level(packet.level, now)
             else:
-                publication.level.add_size(len((packet.plain or packet).frame.payload), now)
+                publication.level.add_size(len((packet.plain or packet).info.payload), now)
         else:
-            frame = packet.frame
-            if frame.height:
-                self.height = frame.height
-            if frame.temporal >= len(self.rates):
-                self.rates += [RateMeter() for _ in range(frame.temporal + 1 - len(self.rates))]
+            info = packet.info
+            if info.height:
+                self.height = info.height
+            if info.temporal >= len(self.rates):
+                self.rates += [RateMeter() for _ in range(info.temporal + 1 - len(self.rates))]
                 self._temporal_bytes += [0] * (len(self.rates) - len(self._temporal_bytes))
-            self._temporal_bytes[frame.temporal] += size
+            self._temporal_bytes[info.temporal] += size
         return packet
 
     def rate_bps(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""Shares a receiver's bandwidth among its videos: the lowest layer choice for all first, then better ones by request."""
+"""Shares a receiver's bandwidth among its videos: the lowest layer choice for all, then better ones by request."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from services.sfu.core.selection.tunables import UPGRADE_MARGIN
 
 
 class Demand(NamedTuple):
-    """One video slot: the rates of its layer choices from the lowest (bit/s, rising), and which it has now (None: none)."""
+    """One video slot: the rates of its layer choices from the lowest (bit/s, rising), and which it has (None: none)."""
 
     rates: tuple[float, ...]
     current: int | None

@@ -85,7 +85,7 @@ class LayerUpdates:
             packet = slot.find_probe() if slot is not None else None
             if slot is None or packet is None:
                 continue
-            count = min(-(-size // (len(packet.frame.payload) + 22)), MAX_PROBE_PACKETS)
+            count = min(-(-size // (len(packet.info.payload) + 22)), MAX_PROBE_PACKETS)
             effects += [SendRepair(slot, packet, is_probe=True)] * count
         return effects
 
