@@ -283,7 +283,9 @@ def test_a_change_that_waited_is_followed_when_its_time_comes() -> None:
         small.router.handle_rtp(small.mallory, video(101, small.number + 1 + step, 1, rid=b"q"), small.now)
     small.router.handle_rtcp(small.mallory, goodbye, small.now)
     small.pass_time(1.1)
-    assert [slot.publication.is_dark for slot in other.slots if slot.kind == "video" and slot.publication] == [True]
+    assert [slot.publication.is_reported_off for slot in other.slots if slot.kind == "video" and slot.publication] == [
+        True
+    ]
 
 
 def test_who_begins_in_a_large_call_is_asked_for_a_picture_at_the_next_tick() -> None:

@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
     is_screen: bool
     is_on: bool
     spoke_at: float
-    says_off: bool = False
+    declares_off: bool = False
 
 
 class ChosenVideo(NamedTuple):
@@ -61,7 +61,7 @@ def order_unrequested(candidates: Sequence[Candidate]) -> list[int]:
 
     def order(index: int) -> tuple[bool, bool, bool, float, int]:
         candidate = candidates[index]
-        return not candidate.is_on, candidate.says_off, not candidate.is_screen, -candidate.spoke_at, index
+        return not candidate.is_on, candidate.declares_off, not candidate.is_screen, -candidate.spoke_at, index
 
     return sorted(range(len(candidates)), key=order)
 
@@ -79,7 +79,7 @@ def choose_videos(
         request = _find(requested.requests, candidate)
         height, weight = (request.max_height, request.weight) if request is not None else (0, 0)
         spoke_at = candidate.spoke_at + (HOLD_S if index in held else 0.0)
-        order = (request is None or not request.is_pinned, request is None, not candidate.is_on, candidate.says_off)
+        order = (request is None or not request.is_pinned, request is None, not candidate.is_on, candidate.declares_off)
         ranked.append(((*order, not candidate.is_screen, -spoke_at, index), ChosenVideo(index, height, weight)))
     ranked.sort(key=lambda entry: entry[0])
     return [choice for _, choice in ranked[:limit]]

@@ -39,11 +39,11 @@ class LayerUpdates:
                 self._probing.discard(receiver)
         return [effect for publication in wanting for effect in self.request_key_frame(publication, now)]
 
-    def select_for_told(self, effects: Iterable[Effect], now: float) -> list[Effect]:
+    def select_for_remapped(self, effects: Iterable[Effect], now: float) -> list[Effect]:
         """Select for receivers whose slot map changed: a person who is new on a slot is heard and seen at once."""
         participants = self._registry.participants
-        told = [participants.get(effect.receiver) for effect in effects if isinstance(effect, SendSlotMap)]
-        return self.select([receiver for receiver in told if receiver is not None], now)
+        remapped = [participants.get(effect.receiver) for effect in effects if isinstance(effect, SendSlotMap)]
+        return self.select([receiver for receiver in remapped if receiver is not None], now)
 
     def select_after_drop(self, receiver: Participant, now: float) -> list[Effect]:
         """Select at once when the estimate has fallen far below what was allocated."""

@@ -50,10 +50,10 @@ class SlotEntry:
 
 
 class UnseenVideo(NamedTuple):
-    """A video that is on, and that one participant cannot decode: `who` is its publisher, or, for the publisher, the
+    """A video that is on, and that one participant cannot decode: `key` is its publisher, or, for the publisher, the
     participant that cannot."""
 
-    who: ParticipantKey
+    key: ParticipantKey
     source: VideoSource
     format: Format
 
@@ -176,7 +176,7 @@ class Participant:
             oldest = min(self.streams.values(), key=lambda stream: stream.last_packet_at or 0.0)
             del self.streams[oldest.ssrc]
         stream = association.publication.open_stream(header.ssrc, association.rid, header.payload_type)
-        stream.settle(association.is_sure)
+        stream.confirm_association(association.is_sure)
         self.streams[header.ssrc] = stream
         return stream
 
