@@ -142,7 +142,7 @@ def packet_format_of(line: MediaLine) -> PacketFormat:
     uri = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
     stamp = line.received_extensions.get(uri, 0) if line.kind == "video" else 0
     return PacketFormat(
-        tuple((name, codec.payload_type) for name, codec in line.takes.items()),
+        tuple((name, codec.payload_type) for name, codec in line.decodable.items()),
         # Ids beyond 14 would need elements of two bytes.
         level if level < 15 else 0,
         stamp if stamp < 15 else 0,

@@ -74,9 +74,9 @@ class ReceiveSlot(Subscriber):
         self.downlink = DownlinkReport()
         self.key_frame_requests = KeyFrameBackoff()
         self.packet_format = packet_format_of(line)
-        takes = line.takes
-        self.formats = frozenset(takes)
-        self._repair_types = {f: c.rtx_payload_type for f, c in takes.items() if c.rtx_payload_type is not None}
+        decodable = line.decodable
+        self.formats = frozenset(decodable)
+        self._repair_types = {f: c.rtx_payload_type for f, c in decodable.items() if c.rtx_payload_type is not None}
         self._stamps: array[int] | None = None
         if self.packet_format.stamp_id and not self._repair_types:
             self._stamps = array("I", bytes(4 * _KEPT_STAMPS))

@@ -10,7 +10,7 @@ from services.sfu.core.forwarding.slots import ReceiveSlot
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.selection.speakers import compare, rank
 from services.sfu.core.selection.video_requests import HOLD_S, Candidate, choose_videos, order_unrequested
-from services.sfu.core.session.agreement import Takes
+from services.sfu.core.session.agreement import DecodableFormats
 from services.sfu.core.session.effects import Effect, SendSlotMap, SendSpeakers
 from services.sfu.core.session.lifecycle import State
 from services.sfu.core.session.participants import Participant, UnseenVideo
@@ -119,9 +119,9 @@ class Call:
                         (p, Candidate(key.user_id, key.device_id, p.is_screen, is_on, spoke_at, declares_off))
                     )
         audio.sort(key=lambda p: ranks.get(p, len(ranks)))
-        receivers = [(member.key, member.takes) for member in members if member.takes]
+        receivers = [(member.key, member.decodable) for member in members if member.decodable]
         formats = {p.format for p, _ in videos}
-        if all(formats <= takes.keys() for _, takes in receivers):
+        if all(formats <= decodable.keys() for _, decodable in receivers):
             # Nearly always.
             receivers = []
         return _Sources(audio, videos, order_unrequested([candidate for _, candidate in videos]), toggled, receivers)
@@ -139,7 +139,7 @@ class _Sources(NamedTuple):
     videos: list[tuple[Publication, Candidate]]
     unrequested: list[int]
     toggled: list[ParticipantNumber]
-    receivers: list[tuple[ParticipantKey, Takes]]
+    receivers: list[tuple[ParticipantKey, DecodableFormats]]
 
 
 def _list_on(members: Sequence[Participant], now: float) -> tuple[object, ...]:
@@ -160,9 +160,11 @@ def _note_unseen(member: Participant, sources: _Sources) -> bool:
         if not candidate.is_on or not publication.layers or source is None:
             continue
         if publication.publisher == member.key:
-            blind = (key for key, takes in sources.receivers if key != member.key and publication.format not in takes)
+            blind = (
+                key for key, decodable in sources.receivers if key != member.key and publication.format not in decodable
+            )
             unseen_by += [UnseenVideo(key, source, publication.format) for key in blind]
-        elif member.takes and publication.format not in member.takes:
+        elif member.decodable and publication.format not in member.decodable:
             unseen.append(UnseenVideo(publication.publisher, source, publication.format))
     member.unseen, member.unseen_by = tuple(unseen), tuple(unseen_by)
     return formerly != (member.unseen, member.unseen_by)
@@ -186,7 +188,7 @@ def _assign_video(receiver: Participant, sources: _Sources) -> bool:
 
     def is_possible(index: int) -> bool:
         publication = sources.videos[index][0]
-        return publication.publisher != receiver.key and publication.format in receiver.takes
+        return publication.publisher != receiver.key and publication.format in receiver.decodable
 
     if receiver.video_requests.requests:
         indices = [index for index in range(len(sources.videos)) if is_possible(index)]
