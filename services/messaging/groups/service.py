@@ -142,7 +142,7 @@ class Groups:
     ) -> Conversation:
         limit = self._limits.members
         people = checks.check_users("user_ids", user_ids, limit)
-        # The members alone are asked about others: who may be reached is not for strangers to learn.
+        # Only members may learn who can be reached.
         group = await readable(self._conversations, user_id, conversation_id)
         if core.absent(group, user_id, people):
             core.require(group, user_id, Act.ADD)

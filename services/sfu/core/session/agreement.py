@@ -25,7 +25,7 @@ def list_decodable_formats(offer: Offer) -> DecodableFormats:
 
 
 def agree(offer: Offer, receivers: Sequence[DecodableFormats]) -> Offer:
-    """The offer with the agreed codec of each own video first; `receivers`: what each receiver in the call can decode."""
+    """The offer with the agreed codec of each own video first; `receivers`: what each in the call can decode."""
     return replace(offer, media=tuple(_agree(line, receivers) for line in offer.media))
 
 
