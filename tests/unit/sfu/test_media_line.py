@@ -9,7 +9,8 @@ def line(index: int, **options: str | bool) -> MediaLine:
 
 
 @pytest.mark.parametrize(
-    ("direction", "client_sends", "client_receives"), [("sendonly", True, False), ("recvonly", False, True), ("sendrecv", True, True)]
+    ("direction", "client_sends", "client_receives"),
+    [("sendonly", True, False), ("recvonly", False, True), ("sendrecv", True, True)],
 )
 def test_the_direction_says_who_sends(direction: str, client_sends: bool, client_receives: bool) -> None:
     found = line(1, direction=direction)
