@@ -225,10 +225,10 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     search_index = KafkaConsumer(config.kafka, sent, SearchIndex(search_store).handle, publisher)
     ended_calls = Subscription(topics.CALLS, "messaging-calls", background=True)
     call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messages).handle, publisher)
-    facts = Subscription(topics.GRAPH, "messaging-graph", background=True)
-    graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
-    told = Subscription(topics.ACCOUNTS, group=None)
-    account_feed = KafkaConsumer(config.kafka, told, standings.AccountsFeed(revoked).handle, publisher)
+    follows = Subscription(topics.GRAPH, "messaging-graph", background=True)
+    graph_copy = KafkaConsumer(config.kafka, follows, GraphCopy(relations).handle, publisher)
+    account_states = Subscription(topics.ACCOUNTS, group=None)
+    account_feed = KafkaConsumer(config.kafka, account_states, standings.AccountsFeed(revoked).handle, publisher)
     server = RpcServer(
         config.server,
         [
