@@ -8,7 +8,7 @@ from uuid import UUID
 from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.quotas import DayQuota
-from services.messaging.relations.core.graph import Block, Fact
+from services.messaging.relations.core.graph import Block, GraphEvent
 from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange
 from services.messaging.relations.core.reports import Report, State
 
@@ -48,8 +48,8 @@ class RelationStore(Protocol):
     async def relationships(self, pairs: Collection[Pair]) -> Mapping[Pair, Relationship]:
         """What each person's word about the other depends on."""
 
-    async def learn(self, facts: Sequence[Fact]) -> None:
-        """Take facts of the network in. Idempotent, in any order: of two about the same the later holds."""
+    async def apply_graph_events(self, events: Sequence[GraphEvent]) -> None:
+        """Apply events of the network's graph. Idempotent, in any order: of two with one key the later holds."""
 
 
 class RequestStore(Protocol):

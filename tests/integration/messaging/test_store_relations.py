@@ -26,7 +26,7 @@ from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core import changes
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
-from services.messaging.relations.core.graph import Block, Fact, FactKind
+from services.messaging.relations.core.graph import Block, GraphEvent, GraphEventKind
 from services.messaging.relations.core.reach import Audience, Relationship, Settings, SettingsChange
 from services.messaging.search.core import query_of
 from services.runtime.ids import new_id
@@ -56,8 +56,10 @@ async def listed(store: Store, user: UserId, request: RequestState = RequestStat
     return [row.conversation.id for row in await store.list_conversations(user, None, 10, datetime.now(UTC), request)]
 
 
-def fact(kind: FactKind, clock: ManualClock, stands: bool, user: UserId = BOB, other: UserId = ALICE) -> Fact:
-    return Fact(kind, user, other, stands, clock.now())
+def graph_event(
+    kind: GraphEventKind, clock: ManualClock, stands: bool, user: UserId = BOB, other: UserId = ALICE
+) -> GraphEvent:
+    return GraphEvent(kind, user, other, stands, clock.now())
 
 
 # Settings.
@@ -156,14 +158,14 @@ async def test_a_block_of_the_network_stands_beside_one_of_parley_and_each_is_ta
         (outcome,) = await store.append([text(clock, conversation, key)])
         return isinstance(outcome, Message)
 
-    await relations.learn([fact(FactKind.BLOCKS, clock, True)])
+    await relations.apply_graph_events([graph_event(GraphEventKind.BLOCKS, clock, True)])
     await relations.block(BOB, ALICE, LIMIT, clock.now())
     clock.advance(1)
     await relations.unblock(BOB, ALICE, clock.now())
     assert not await can_write("network's")
     assert [block.user_id for block in await relations.list_blocks(BOB, None, 10)] == [ALICE]
     await relations.block(BOB, ALICE, LIMIT, clock.now())
-    await relations.learn([fact(FactKind.BLOCKS, clock, False)])
+    await relations.apply_graph_events([graph_event(GraphEventKind.BLOCKS, clock, False)])
     assert not await can_write("Parley's")
     await relations.unblock(BOB, ALICE, clock.now())
     assert await can_write("none")
@@ -173,17 +175,17 @@ async def test_a_block_of_the_network_stands_beside_one_of_parley_and_each_is_ta
 async def test_a_late_event_of_the_network_does_not_undo_a_newer_one(
     relations: RelationStore, clock: ManualClock
 ) -> None:
-    early = [fact(kind, clock, True) for kind in (FactKind.FOLLOWS, FactKind.BLOCKS)]
-    early.append(fact(FactKind.VERIFIED, clock, True, ALICE, UserId("")))
+    early = [graph_event(kind, clock, True) for kind in (GraphEventKind.FOLLOWS, GraphEventKind.BLOCKS)]
+    early.append(graph_event(GraphEventKind.VERIFIED, clock, True, ALICE, UserId("")))
     clock.advance(1)
-    late = [fact(kind, clock, False) for kind in (FactKind.FOLLOWS, FactKind.BLOCKS)]
-    late.append(fact(FactKind.VERIFIED, clock, False, ALICE, UserId("")))
-    await relations.learn(early)
+    late = [graph_event(kind, clock, False) for kind in (GraphEventKind.FOLLOWS, GraphEventKind.BLOCKS)]
+    late.append(graph_event(GraphEventKind.VERIFIED, clock, False, ALICE, UserId("")))
+    await relations.apply_graph_events(early)
     assert (await relations.relationships([(BOB, ALICE)]))[BOB, ALICE] == Relationship(
         blocked=True, follows=True, verified=True
     )
-    await relations.learn(late)
-    await relations.learn(early)
+    await relations.apply_graph_events(late)
+    await relations.apply_graph_events(early)
     assert (await relations.relationships([(BOB, ALICE)]))[BOB, ALICE] == Relationship()
 
 

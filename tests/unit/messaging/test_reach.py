@@ -13,7 +13,7 @@ from services.messaging.kernel.model import ConversationId, UserId, open_direct
 from services.messaging.kernel.quotas import day_quota
 from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core import reach
-from services.messaging.relations.core.graph import Fact, FactKind, check_other, newest
+from services.messaging.relations.core.graph import GraphEvent, GraphEventKind, check_other, newest
 from services.messaging.relations.core.reach import CHOICES, Audience, Relationship, Settings, SettingsChange
 
 NOW = datetime(2026, 1, 1, 23, 0, tzinfo=UTC)
@@ -101,8 +101,8 @@ def test_what_a_change_does_not_name_stays() -> None:
 
 
 def test_of_facts_about_the_same_the_latest_holds_in_any_order() -> None:
-    def fact(stands: bool, hours: int, other: UserId = BOB) -> Fact:
-        return Fact(FactKind.FOLLOWS, ALICE, other, stands, NOW + timedelta(hours=hours))
+    def fact(stands: bool, hours: int, other: UserId = BOB) -> GraphEvent:
+        return GraphEvent(GraphEventKind.FOLLOWS, ALICE, other, stands, NOW + timedelta(hours=hours))
 
     about_bob, about_carol = [fact(True, 1), fact(False, 3), fact(True, 2)], fact(True, 0, UserId("carol"))
     assert (

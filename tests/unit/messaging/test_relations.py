@@ -17,7 +17,7 @@ from services.messaging.relations.core.errors import (
     ConversationQuota,
     TooManyBlocks,
 )
-from services.messaging.relations.core.graph import Fact, FactKind
+from services.messaging.relations.core.graph import GraphEvent, GraphEventKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, said, send
@@ -31,7 +31,9 @@ async def setting(world: World, user: UserId, **audiences: Audience) -> None:
 
 async def follow(world: World, user: UserId, other: UserId, *, stands: bool = True) -> None:
     world.clock.advance(1)
-    await world.relations.learn([Fact(FactKind.FOLLOWS, user, other, stands, world.clock.now())])
+    await world.relations.apply_graph_events(
+        [GraphEvent(GraphEventKind.FOLLOWS, user, other, stands, world.clock.now())]
+    )
 
 
 async def request_of(world: World, conversation_id: str, user: UserId) -> RequestState:
@@ -105,7 +107,7 @@ async def test_in_a_group_a_block_hides_presence_and_typing_and_stops_no_message
 
 async def test_a_block_of_the_network_acts_like_one_of_parley_and_ends_there(world: World) -> None:
     conversation = await said(world, ALICE, BOB)
-    await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
+    await world.relations.apply_graph_events([GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
     await world.relations.unblock_user(BOB, ALICE)
     with pytest.raises(NotAllowed):
         await send(world, ALICE, conversation, "k", "hello")
@@ -115,9 +117,13 @@ async def test_a_block_of_the_network_acts_like_one_of_parley_and_ends_there(wor
 async def test_a_fact_of_a_host_whose_clock_is_ahead_is_outweighed_by_the_next(world: World) -> None:
     conversation = await said(world, ALICE, BOB)
     for ahead in (timedelta(hours=1), timedelta(days=365 * 7_000)):
-        await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, False, world.clock.now() + ahead)])
+        await world.relations.apply_graph_events(
+            [GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, False, world.clock.now() + ahead)]
+        )
         world.clock.advance(1)
-        await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
+        await world.relations.apply_graph_events(
+            [GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, True, world.clock.now())]
+        )
         with pytest.raises(NotAllowed):
             await send(world, ALICE, conversation, "k", "hello")
 
@@ -177,7 +183,9 @@ async def test_who_is_not_let_write_lands_in_requests(world: World) -> None:
 
 async def test_verified_people_may_write_where_they_are_let(world: World) -> None:
     await setting(world, BOB, messages=Audience.VERIFIED)
-    await world.relations.learn([Fact(FactKind.VERIFIED, CAROL, UserId(""), True, world.clock.now())])
+    await world.relations.apply_graph_events(
+        [GraphEvent(GraphEventKind.VERIFIED, CAROL, UserId(""), True, world.clock.now())]
+    )
     assert await request_of(world, await said(world, ALICE, BOB), BOB) is RequestState.PENDING
     assert await request_of(world, await said(world, CAROL, BOB), BOB) is RequestState.ACCEPTED
 
