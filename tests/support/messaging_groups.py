@@ -90,7 +90,7 @@ class MemoryGroups(MemoryState):
         found = [ban for ban in bans if below is None or (ban.banned_at, ban.user_id) < below]
         return sorted(found, key=lambda ban: (ban.banned_at, ban.user_id), reverse=True)[:limit]
 
-    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+    async def was_done(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
         return (conversation_id, user_id, key) in self._request_keys
 
     def _write_bans(self, before: Conversation, after: Conversation, stamp: ChangeStamp) -> None:

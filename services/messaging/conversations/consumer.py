@@ -1,4 +1,4 @@
-"""What is told of conversations: their events, fanned out to people."""
+"""The fan-out: events of conversations become deliveries to their members."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -25,7 +25,7 @@ class FanOut:
     ) -> None:
         self._conversations = conversations
         self._publisher = publisher
-        # Of a group, told to who has not let it in.
+        # Of a group, delivered to members whose request is pending.
         self._request_messages = request_messages
 
     async def handle(self, records: Sequence[Incoming]) -> None:
@@ -34,27 +34,28 @@ class FanOut:
         Errors: PoisonRecord, StoreUnavailable, BusUnavailable.
         """
         events = [(record, read_event(record)) for record in records]
-        # Of the others the relay has told by itself.
+        # The relay delivers the others directly.
         open_events = [(record, event) for record, event in events if not event.direct_user_ids]
         if not open_events:
             return
         ids = {ConversationId(UUID(event.conversation_id)) for _, event in open_events}
         recipients = await self._conversations.recipients_of(ids)
-        told = []
+        records_out = []
         for record, event in open_events:
             members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
             headers = trace_headers(record.trace)
             waiting = {member.user_id for member in members if member.request is RequestState.PENDING}
             receivers = _receivers(event, members, self._request_messages)
-            told += deliveries(event, [user for user in receivers if user not in waiting], headers)
+            records_out += deliveries(event, [user for user in receivers if user not in waiting], headers)
             if waiting:
-                told += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
-        await self._publisher.publish(told)
+                withheld = withheld_event(event)
+                records_out += deliveries(withheld, [user for user in receivers if user in waiting], headers)
+        await self._publisher.publish(records_out)
 
 
 def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient], request_messages: int) -> list[str]:
-    """Who is told: of a message, the members who may see it; of a change of members, also those who are out. Nobody is
-    told of what was declined."""
+    """Who gets the event: of a message, the members who may see it; of a change of members, also those who were
+    removed; of nothing, those who declined."""
     members = [member for member in members if member.request is not RequestState.DECLINED]
     match event.WhichOneof("event"):
         case "message_sent" | "message_changed":

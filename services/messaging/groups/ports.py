@@ -61,7 +61,7 @@ class GroupStore(Protocol):
 
 
 class InviteStore(Protocol):
-    """Who comes in: invites, one a group that can be used; bans; and what was asked for already.
+    """Who comes in: invites, one a group that can be used; bans; and which requests were done already.
 
     Errors of every method: runtime's StoreUnavailable.
     """
@@ -83,5 +83,5 @@ class InviteStore(Protocol):
     ) -> Sequence[Ban]:
         """The group's bans, the newest first."""
 
-    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+    async def was_done(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
         """Whether this person's request of this key was done in the group (change_group) within about a month."""

@@ -132,7 +132,7 @@ class Groups:
         try:
             return await self._add_members(user_id, conversation_id, user_ids, key)
         except MessagingError as refusal:
-            added = await self._asked_before(user_id, conversation_id, key)
+            added = await self._done_before(user_id, conversation_id, key)
             if added is None:
                 raise refusal
             return _as_known_to(user_id, added)
@@ -231,10 +231,10 @@ class Groups:
             return None
         return await self._store.find_group(key)
 
-    async def _asked_before(self, user_id: UserId, conversation_id: str, key: str) -> Conversation | None:
+    async def _done_before(self, user_id: UserId, conversation_id: str, key: str) -> Conversation | None:
         """The group of a request that is refused, if it is the retry of one that was done."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        if not key or not await self._invites.was_asked(target, user_id, key):
+        if not key or not await self._invites.was_done(target, user_id, key):
             return None
         return await self._conversations.find_conversation(target)
 
@@ -247,7 +247,7 @@ class Groups:
             return None
         member = group.member(user_id)
         if member is None:
-            came = await self._asked_before(user_id, str(group.id), key)
+            came = await self._done_before(user_id, str(group.id), key)
             return came and _as_known_to(user_id, came)
         if member.request is not RequestState.ACCEPTED:
             return None

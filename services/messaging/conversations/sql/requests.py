@@ -6,7 +6,7 @@ from datetime import datetime
 from services.messaging.conversations.sql.own_states import load_own_states, write_own_state
 from services.messaging.kernel.model import Conversation, ConversationId, Member, UserId, direct_recipients
 from services.messaging.kernel.request import RequestState
-from services.messaging.relations.sql.relationships import tell_relations
+from services.messaging.relations.sql.relationships import notify_relations_changed
 from services.messaging.wire import topics
 from services.messaging.wire.deliveries import own_state_delivery
 from services.messaging.wire.events import conversation_created, to_outbox
@@ -17,7 +17,7 @@ from services.runtime.postgres.database import Connection
 async def accept_requests(
     connection: Connection, places: Collection[tuple[ConversationId, UserId]], now: datetime
 ) -> list[str]:
-    """Let the conversations in, wherever they were not yet, and tell all whom it concerns.
+    """Let the conversations in, wherever they were not yet, and notify all whom it concerns.
 
     Gives the keys by which the relay is to be woken.
     """
@@ -31,12 +31,12 @@ async def accept_requests(
     woken: list[str] = []
     # In one order, as receipts write them: both note moves in inboxes.
     for conversation_id, user_id in sorted((row["conversation_id"], row["user_id"]) for row in changed):
-        woken.append(await tell_request(connection, user_id, conversation_id, now))
+        woken.append(await notify_request_state(connection, user_id, conversation_id, now))
         # Each of them may be seen by, and may see, one more person now.
         others = await connection.fetch(
             "SELECT user_id FROM members WHERE conversation_id = $1 AND user_id <> $2", conversation_id, user_id
         )
-        woken += await tell_relations(connection, [row["user_id"] for row in others], now)
+        woken += await notify_relations_changed(connection, [row["user_id"] for row in others], now)
     return woken
 
 
@@ -51,13 +51,13 @@ async def decline_request(
         RequestState.DECLINED.value,
         RequestState.PENDING.value,
     )
-    return [await tell_request(connection, user_id, conversation_id, now)] if changed else []
+    return [await notify_request_state(connection, user_id, conversation_id, now)] if changed else []
 
 
-async def tell_request(
+async def notify_request_state(
     connection: Connection, user_id: UserId, conversation_id: ConversationId, now: datetime, order_key: str = ""
 ) -> str:
-    """Tell a person's own devices, live and by Sync, how the conversation stands: in the order of the person's
+    """Notify a person's own devices, live and by Sync, of the state of the request: in the order of the person's
     deliveries, or of another key's. Gives the relay's key."""
     state = (await load_own_states(connection, user_id, [conversation_id], now))[conversation_id]
     await write_own_state(connection, user_id, conversation_id, state, now)
@@ -69,7 +69,7 @@ async def tell_request(
 async def announce_created(
     connection: Connection, conversation: Conversation, first: Sequence[bytes], now: datetime
 ) -> None:
-    """Tell of a new conversation, with the events of its first messages."""
+    """Publish a new conversation, with the events of its first messages."""
     await announce_requests(connection, conversation.id, conversation.members, now)
     events = [conversation_created(conversation), *first]
     await append_events(connection, conversation.id, events, direct_recipients(conversation))
@@ -78,10 +78,10 @@ async def announce_created(
 async def announce_requests(
     connection: Connection, conversation_id: ConversationId, members: Sequence[Member], now: datetime
 ) -> None:
-    """Tell those whose request is pending, before they hear of the conversation itself: in its own order, therefore."""
+    """Notify those whose request is pending, before the event of the conversation: in its own order, therefore."""
     for member in members:
         if member.request is RequestState.PENDING:
-            await tell_request(connection, member.user_id, conversation_id, now, str(conversation_id))
+            await notify_request_state(connection, member.user_id, conversation_id, now, str(conversation_id))
 
 
 def pending_requests(members: Sequence[Member]) -> int:

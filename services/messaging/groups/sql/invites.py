@@ -77,7 +77,7 @@ class PostgresInvites:
             )
         return [Ban(*row) for row in found]
 
-    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+    async def was_done(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
         async with self._database.connection() as connection:
             found: bool = await connection.fetchval(
                 "SELECT EXISTS (SELECT FROM group_request_keys"

@@ -17,9 +17,9 @@ from services.messaging.relations.sql.relationships import (
     load_contacts,
     load_relationships,
     lock_pair,
+    notify_pair_closed,
+    notify_relations_changed,
     refresh_blocked,
-    tell_closed,
-    tell_relations,
     to_settings,
 )
 from services.runtime.ids import new_id
@@ -65,7 +65,7 @@ class PostgresRelations:
                 after.send_receipts,
             )
             watchers = await load_contacts(connection, user_id) if after.presence is not before.presence else []
-            woken = await tell_relations(connection, [user_id, *watchers], now, actor=user_id)
+            woken = await notify_relations_changed(connection, [user_id, *watchers], now, actor=user_id)
         self._wake_all(woken)
         return after
 
@@ -98,7 +98,7 @@ class PostgresRelations:
             matter = await graph.write_follows(connection, follows)
             woken = []
             for event in matter:
-                woken += await tell_relations(connection, [event.user_id, event.other_id], event.time)
+                woken += await notify_relations_changed(connection, [event.user_id, event.other_id], event.time)
         self._wake_all(woken)
         for event in latest:
             # One transaction each: it locks a conversation, and several of them in another order than sends do could
@@ -115,9 +115,9 @@ class PostgresRelations:
                 raise TooManyBlocks(f"at most {limit} people can be blocked")
             closed = await refresh_blocked(connection, event.user_id, event.other_id)
             both = [event.user_id, event.other_id]
-            woken = await tell_relations(connection, both, now, actor=event.user_id)
+            woken = await notify_relations_changed(connection, both, now, actor=event.user_id)
             if closed:
-                woken.append(await tell_closed(connection, closed, new_id(now), now))
+                woken.append(await notify_pair_closed(connection, closed, new_id(now), now))
         self._wake_all(woken)
 
     def _wake_all(self, keys: Sequence[str]) -> None:
