@@ -35,7 +35,7 @@ Requests = Mapping[UserId, RequestState]
 _ALL_LET_IN: Requests = {}
 
 
-class Act(Enum):
+class GroupAction(Enum):
     """What members do to a group."""
 
     ADD = "add people"
@@ -52,16 +52,16 @@ RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
 
 # ADD: unless the group says otherwise, see `least_role`.
 LEAST_ROLE = {
-    Act.ADD: Role.MEMBER,
-    Act.UPDATE: Role.ADMIN,
-    Act.INVITE: Role.ADMIN,
-    Act.REMOVE_MEMBER: Role.ADMIN,
-    Act.REMOVE_ADMIN: Role.OWNER,
-    Act.SET_ROLE: Role.OWNER,
-    Act.SET_VANISHING: Role.ADMIN,
-    Act.LIFT_BAN: Role.ADMIN,
+    GroupAction.ADD: Role.MEMBER,
+    GroupAction.UPDATE: Role.ADMIN,
+    GroupAction.INVITE: Role.ADMIN,
+    GroupAction.REMOVE_MEMBER: Role.ADMIN,
+    GroupAction.REMOVE_ADMIN: Role.OWNER,
+    GroupAction.SET_ROLE: Role.OWNER,
+    GroupAction.SET_VANISHING: Role.ADMIN,
+    GroupAction.LIFT_BAN: Role.ADMIN,
 }
-_ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[Act.ADD], AddAudience.ADMINS: Role.ADMIN}
+_ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[GroupAction.ADD], AddAudience.ADMINS: Role.ADMIN}
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ def add_members(
     fresh = absent(group, actor, users)
     if not fresh:
         return None
-    require(group, actor, Act.ADD)
-    if not group.banned.isdisjoint(fresh) and not _may(group, actor, Act.LIFT_BAN):
+    require(group, actor, GroupAction.ADD)
+    if not group.banned.isdisjoint(fresh) and not _may(group, actor, GroupAction.LIFT_BAN):
         raise Banned
     new_members = [
         Member(user, now, request=requests.get(user, RequestState.ACCEPTED), added_by=actor) for user in fresh
@@ -191,7 +191,7 @@ def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChan
         # Done already, perhaps by an actor who had the role then.
         _require_in(group, actor)
         return None
-    require(group, actor, Act.REMOVE_MEMBER if target.role is Role.MEMBER else Act.REMOVE_ADMIN)
+    require(group, actor, GroupAction.REMOVE_MEMBER if target.role is Role.MEMBER else GroupAction.REMOVE_ADMIN)
     if user == actor:
         raise InvalidField("user_id", "leave the group instead of removing yourself")
     banned = replace(group, banned=group.banned | {user})
@@ -200,7 +200,7 @@ def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChan
 
 def unban(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
     """Lift a person's ban, which lets nobody in by itself. Raises what `require` raises."""
-    require(group, actor, Act.LIFT_BAN)
+    require(group, actor, GroupAction.LIFT_BAN)
     if user not in group.banned:
         return None
     return GroupChange(_next(_without_bans(group, [user])), None)
@@ -218,16 +218,16 @@ def leave(group: Conversation, user: UserId) -> GroupChange:
     change = _without(group, user, SystemContent(SystemKind.LEFT))
     if member.role is Role.OWNER and change.after.members:
         # Not somebody who has not even let the group in, while there is anybody else.
-        heir = min(
+        successor = min(
             change.after.members,
-            key=lambda heir: (
-                heir.request is not RequestState.ACCEPTED,
-                -RANK[heir.role],
-                heir.joined_at,
-                heir.user_id,
+            key=lambda successor: (
+                successor.request is not RequestState.ACCEPTED,
+                -RANK[successor.role],
+                successor.joined_at,
+                successor.user_id,
             ),
         )
-        change = replace(change, after=_with_role(change.after, heir.user_id, Role.OWNER))
+        change = replace(change, after=_with_role(change.after, successor.user_id, Role.OWNER))
     return change
 
 
@@ -238,7 +238,7 @@ def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> Gr
     if target and target.role is role:
         # Done already: who handed the group over is its owner no longer, and may ask again.
         return None
-    require(group, actor, Act.SET_ROLE)
+    require(group, actor, GroupAction.SET_ROLE)
     if target is None:
         raise MemberNotFound("not a member of this group")
     if user == actor:
@@ -261,7 +261,7 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
     )
     if after == group:
         return None
-    require(group, actor, Act.UPDATE)
+    require(group, actor, GroupAction.UPDATE)
     if group.is_unaccepted_by_others(actor):
         # Titles are a way to write, too.
         raise RequestPending
@@ -269,20 +269,20 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
     return GroupChange(_next(after), renamed)
 
 
-def require(group: Conversation, actor: UserId, act: Act) -> None:
+def require(group: Conversation, actor: UserId, action: GroupAction) -> None:
     """Raises ConversationNotFound, NotAGroup, RoleTooLow unless the actor may do this."""
     _require_in(group, actor)
-    if not _may(group, actor, act):
-        raise RoleTooLow(f"only {least_role(group, act).value}s may {act.value}")
+    if not _may(group, actor, action):
+        raise RoleTooLow(f"only {least_role(group, action).value}s may {action.value}")
 
 
-def least_role(group: Conversation, act: Act) -> Role:
+def least_role(group: Conversation, action: GroupAction) -> Role:
     """From which role on this may be done in this group."""
-    return _ADDERS[group.add_audience] if act is Act.ADD else LEAST_ROLE[act]
+    return _ADDERS[group.add_audience] if action is GroupAction.ADD else LEAST_ROLE[action]
 
 
-def as_founded(group: Conversation) -> Conversation:
-    """What somebody who is out by now gets of a group: which one it is, and nothing of what became of it."""
+def redacted_group(group: Conversation) -> Conversation:
+    """What a former member gets of a group: its id and kind, and nothing of what became of it."""
     bare = replace(group, members=(), title="", avatar_ref="", history_open=False, vanish_after=timedelta(0))
     return replace(bare, last_seq=0, revision=0, history_start_seq=0, add_audience=AddAudience.MEMBERS)
 
@@ -295,9 +295,9 @@ def _require_in(group: Conversation, actor: UserId) -> Member:
     return member
 
 
-def _may(group: Conversation, actor: UserId, act: Act) -> bool:
+def _may(group: Conversation, actor: UserId, action: GroupAction) -> bool:
     member = group.member(actor)
-    return member is not None and RANK[member.role] >= RANK[least_role(group, act)]
+    return member is not None and RANK[member.role] >= RANK[least_role(group, action)]
 
 
 def _require_group(group: Conversation) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from services.messaging.conversations.service import readable
 from services.messaging.groups import core
-from services.messaging.groups.core import Act, Ban, ChangeStamp, Settings
+from services.messaging.groups.core import Ban, ChangeStamp, GroupAction, Settings
 from services.messaging.groups.ports import DecideGroup, GroupStore, Invite, InviteStore
 from services.messaging.kernel import checks, paging
 from services.messaging.kernel.errors import (
@@ -103,10 +103,10 @@ class Groups:
             )
             self._rates.take(user_id, self._clock.monotonic())
         except MessagingError as refusal:
-            founded = await self._founded_before(user_id, key)
-            if founded is None:
+            created = await self._created_before(user_id, key)
+            if created is None:
                 raise refusal
-            return _as_known_to(user_id, founded)
+            return _as_known_to(user_id, created)
         stamp = self._stamp(user_id)
         conversation_id = ConversationId(self._new_id(stamp.now))
         admitted = await admissions(self._relations, user_id, others)
@@ -145,7 +145,7 @@ class Groups:
         # Only members may learn who can be reached.
         group = await readable(self._conversations, user_id, conversation_id)
         if core.absent(group, user_id, people):
-            core.require(group, user_id, Act.ADD)
+            core.require(group, user_id, GroupAction.ADD)
         admitted = await admissions(self._relations, user_id, people)
         new_members, now = list(admitted), self._clock.now()
         return await self._change(
@@ -166,7 +166,7 @@ class Groups:
     ) -> tuple[Sequence[Ban], str]:
         """A page of the group's bans, the newest first, and the token of the next page."""
         group = await readable(self._conversations, user_id, conversation_id)
-        core.require(group, user_id, Act.LIFT_BAN)
+        core.require(group, user_id, GroupAction.LIFT_BAN)
         size = checks.check_range("page_size", page_size, 100, 200)
         found = await self._invites.list_bans(group.id, paging.decode_user_mark(page_token), size + 1)
         bans, more = found[:size], len(found) > size
@@ -191,7 +191,7 @@ class Groups:
     async def create_invite(self, user_id: UserId, conversation_id: str) -> tuple[str, datetime]:
         """A token by which others can join, and until when. It makes the group's older ones invalid."""
         group = await readable(self._conversations, user_id, conversation_id)
-        core.require(group, user_id, Act.INVITE)
+        core.require(group, user_id, GroupAction.INVITE)
         token = self._new_secret()
         expires_at = self._clock.now() + self._limits.invite_ttl
         await self._invites.put_invite(Invite(_digest(token), group.id, user_id, expires_at))
@@ -200,7 +200,7 @@ class Groups:
     async def revoke_invites(self, user_id: UserId, conversation_id: str) -> None:
         """Make the group's invites invalid. Idempotent."""
         group = await readable(self._conversations, user_id, conversation_id)
-        core.require(group, user_id, Act.INVITE)
+        core.require(group, user_id, GroupAction.INVITE)
         await self._invites.revoke_invites(group.id)
 
     async def join_by_invite(self, user_id: UserId, token: str, client_request_id: str = "") -> Conversation:
@@ -223,7 +223,7 @@ class Groups:
         await self._requests.accept(invite.conversation_id, user_id, now)
         return _as_known_to(user_id, group)
 
-    async def _founded_before(self, user_id: UserId, key: str) -> Conversation | None:
+    async def _created_before(self, user_id: UserId, key: str) -> Conversation | None:
         """The group of a request that is refused, if it is the retry of one that was taken."""
         try:
             self._rates.look(user_id, self._clock.monotonic())
@@ -282,7 +282,7 @@ def _request_key(kind: str, client_request_id: str) -> str:
 
 
 def _as_known_to(user_id: UserId, group: Conversation) -> Conversation:
-    return group if group.member(user_id) else core.as_founded(group)
+    return group if group.member(user_id) else core.redacted_group(group)
 
 
 def _digest(token: str) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Act, GroupChange, Settings
+from services.messaging.groups.core import GroupAction, GroupChange, Settings
 from services.messaging.kernel import checks
 from services.messaging.kernel.content import SystemKind
 from services.messaging.kernel.errors import (
@@ -52,22 +52,22 @@ def roles(conversation: Conversation) -> dict[str, Role]:
     return {member.user_id: member.role for member in conversation.members}
 
 
-@pytest.mark.parametrize("act", list(Act))
+@pytest.mark.parametrize("act", list(GroupAction))
 @pytest.mark.parametrize("actor", [OLGA, ADAM, MIA])
-def test_each_act_is_allowed_from_its_least_role_on(act: Act, actor: UserId) -> None:
+def test_each_action_is_allowed_from_its_least_role_on(action: GroupAction, actor: UserId) -> None:
     member = group().member(actor)
     assert member is not None
-    if groups.RANK[member.role] >= groups.RANK[groups.LEAST_ROLE[act]]:
-        groups.require(group(), actor, act)
+    if groups.RANK[member.role] >= groups.RANK[groups.LEAST_ROLE[action]]:
+        groups.require(group(), actor, action)
     else:
         with pytest.raises(RoleTooLow):
-            groups.require(group(), actor, act)
+            groups.require(group(), actor, action)
 
 
-@pytest.mark.parametrize("act", list(Act))
-def test_a_stranger_learns_of_no_group(act: Act) -> None:
+@pytest.mark.parametrize("act", list(GroupAction))
+def test_a_non_member_learns_of_no_group(action: GroupAction) -> None:
     with pytest.raises(ConversationNotFound):
-        groups.require(group(), STRANGER, act)
+        groups.require(group(), STRANGER, action)
 
 
 def test_a_direct_conversation_is_no_group() -> None:
@@ -240,12 +240,12 @@ class GroupMachine(RuleBasedStateMachine):
         actor=PEOPLE,
         other=PEOPLE,
         role=st.sampled_from(Role),
-        act=st.sampled_from(["add", "remove", "leave", "role", "join", "unban", "audience"]),
+        action=st.sampled_from(["add", "remove", "leave", "role", "join", "unban", "audience"]),
         audience=st.sampled_from(AddAudience),
     )
-    def something(self, actor: UserId, other: UserId, role: Role, act: str, audience: AddAudience) -> None:
+    def something(self, actor: UserId, other: UserId, role: Role, action: str, audience: AddAudience) -> None:
         with suppress(MessagingError):
-            match act:
+            match action:
                 case "add":
                     change = groups.add_members(self.group, actor, [other], NOW, self.limit)
                     if self.is_admin(actor):

@@ -11,7 +11,7 @@ from google.protobuf.message import Message as ProtoMessage
 from services.messaging.accounts.core import EXPORT_FORMAT, EXPORT_VERSION, EXPORTED, ExportCursor, Section
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.conversations.sql.conversations import load_conversations
-from services.messaging.groups.core import as_founded
+from services.messaging.groups.core import redacted_group
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import Conversation, ConversationId, Message, UserId
 from services.messaging.messages.core.sequencing import first_result
@@ -115,7 +115,7 @@ async def read_conversations(
 
 def _conversation_line(conversation: Conversation, user_id: UserId) -> str:
     is_member = conversation.member(user_id) is not None
-    encoded = api.conversation_message(conversation if is_member else as_founded(conversation))
+    encoded = api.conversation_message(conversation if is_member else redacted_group(conversation))
     return _line({"type": "conversation", "is_member": is_member, "conversation": _plain(encoded)})
 
 
