@@ -26,7 +26,7 @@ from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
-from services.messaging.attachments.service.scanning import Scans
+from services.messaging.attachments.service.scanning import ScanWorker
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
@@ -148,13 +148,13 @@ def admit_accounts(admission: AccountAdmission) -> Admit:
 
 def scanning(
     config: Config, uploads: PostgresAttachments, objects: S3Objects, clock: Clock
-) -> tuple[WebhookScanner, Scans] | tuple[None, None]:
+) -> tuple[WebhookScanner, ScanWorker] | tuple[None, None]:
     """The scanner that is configured, and the work of asking it. Without one files are not scanned, which is said."""
     if not config.scanner.url:
         log.info("files_are_not_scanned", because="PARLEY_SCANNER_URL is not set")
         return None, None
     scanner = WebhookScanner(config.scanner.url, config.scanner.secrets, clock, config.scanner.timeout_s)
-    return scanner, Scans(uploads, objects, scanner, clock, timedelta(seconds=config.scanner.timeout_s))
+    return scanner, ScanWorker(uploads, objects, scanner, clock, timedelta(seconds=config.scanner.timeout_s))
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:

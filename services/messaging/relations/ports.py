@@ -12,7 +12,7 @@ from services.messaging.relations.core.graph import Block, GraphEvent
 from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange
 from services.messaging.relations.core.reports import Report, State
 
-# A person, and about whom the person's word is.
+# A person, and the other whom the person may or may not let reach them.
 Pair = tuple[UserId, UserId]
 DecideReport = Callable[[Report], Report | None]
 
@@ -46,7 +46,7 @@ class RelationStore(Protocol):
         """Those of the others with a block between them and the user, either way."""
 
     async def relationships(self, pairs: Collection[Pair]) -> Mapping[Pair, Relationship]:
-        """What each person's word about the other depends on."""
+        """What decides how far each person lets the other reach them."""
 
     async def apply_graph_events(self, events: Sequence[GraphEvent]) -> None:
         """Apply events of the network's graph. Idempotent, in any order: of two with one key the later holds."""

@@ -52,7 +52,7 @@ def roles(conversation: Conversation) -> dict[str, Role]:
     return {member.user_id: member.role for member in conversation.members}
 
 
-@pytest.mark.parametrize("act", list(GroupAction))
+@pytest.mark.parametrize("action", list(GroupAction))
 @pytest.mark.parametrize("actor", [OLGA, ADAM, MIA])
 def test_each_action_is_allowed_from_its_least_role_on(action: GroupAction, actor: UserId) -> None:
     member = group().member(actor)
@@ -64,7 +64,7 @@ def test_each_action_is_allowed_from_its_least_role_on(action: GroupAction, acto
             groups.require(group(), actor, action)
 
 
-@pytest.mark.parametrize("act", list(GroupAction))
+@pytest.mark.parametrize("action", list(GroupAction))
 def test_a_non_member_learns_of_no_group(action: GroupAction) -> None:
     with pytest.raises(ConversationNotFound):
         groups.require(group(), STRANGER, action)

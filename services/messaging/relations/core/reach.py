@@ -70,7 +70,7 @@ def apply_change(settings: Settings, change: SettingsChange) -> Settings:
 
 @dataclass(frozen=True)
 class Relationship:
-    """What one person's word about another depends on."""
+    """What decides how far one person lets another reach them."""
 
     settings: Settings = Settings()
     # Either of the two blocked the other, in Parley or in the network.

@@ -56,7 +56,7 @@ async def lock_pair(connection: Connection, one: UserId, other: UserId) -> str:
 
 
 async def load_relationships(connection: Connection, pairs: Collection["Pair"]) -> dict["Pair", Relationship]:
-    """What each person's word about the other depends on."""
+    """What decides how far each person lets the other reach them."""
     found = await connection.fetch(
         _RELATIONSHIPS,
         [one for one, _ in pairs],
