@@ -16,7 +16,7 @@ from services.messaging.kernel.model import (
     UserId,
 )
 from services.messaging.kernel.request import RequestState
-from services.messaging.search.core import answers, words_of
+from services.messaging.search.core import matches, words_of
 from services.messaging.sync.core.account import (
     AccountPage,
     Mark,
@@ -141,7 +141,7 @@ class MemorySync(MemoryState):
             and (id_, message.seq) in self._indexed
             and message.seq > self._visible_after(id_, user_id)
             and (below is None or message.id < below)
-            and answers(words_of(text_of(message.content)), query)
+            and matches(words_of(text_of(message.content)), query)
         ]
         return sorted(found, key=lambda message: message.id, reverse=True)[:limit]
 

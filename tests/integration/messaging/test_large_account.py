@@ -93,7 +93,7 @@ async def rows_read(database: Database, statement: str, *arguments: Any) -> int:
 
 def looked_at(node: dict[str, Any]) -> int:
     removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-    own = (node["Actual Rows"] + removed) * node["Actual Loops"] if "ScanState" in node["Node Type"] else 0
+    own = (node["Actual Rows"] + removed) * node["Actual Loops"] if "Scan" in node["Node Type"] else 0
     return round(own) + sum(looked_at(child) for child in node.get("Plans", []))
 
 

@@ -245,7 +245,7 @@ async def test_the_sweeper_finds_what_is_due_by_its_index_in_this_release_and_th
             await connection.execute("SET LOCAL enable_seqscan = off")
             plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + query))
         assert "expires_at_idx" in plan, plan
-        assert "Seq ScanState" not in plan, plan
+        assert "Seq Scan" not in plan, plan
 
 
 async def test_what_was_there_before_is_read_as_it_was(database_url: str, tmp_path: Path) -> None:
