@@ -65,9 +65,9 @@ class MemoryStore(FakeStore):
                     id_, user_id, now, delivered_seq=wanted, is_live=len(conversation.members) <= receipt_members
                 )
 
-    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(self, now: datetime, limit: int, skipped: int = 0) -> int:
         due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]
-        due = sorted(due, key=lambda message: message.expires_at or now)[passed_by : passed_by + limit]
+        due = sorted(due, key=lambda message: message.expires_at or now)[skipped : skipped + limit]
         revisions = {id_: conversation.revision for id_, conversation in self._conversations.items()}
         for message in expire(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
             id_ = message.conversation_id

@@ -18,15 +18,15 @@ class GroupStore(Protocol):
 
 
 class SweepStore(Protocol):
-    """What the sweeper does to the truth. Any number of replicas at once; who finds a conversation locked passes it by.
+    """What the sweeper does to the truth. Any number of replicas at once; locked conversations are skipped.
 
     Devices are told in the same transaction. Errors of every method: runtime's StoreUnavailable.
     """
 
-    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(self, now: datetime, limit: int, skipped: int = 0) -> int:
         """Make tombstones of at most `limit` messages whose time is over, the longest overdue first; how many.
 
-        So many of the longest overdue ones are passed by.
+        So many of the longest overdue ones are skipped.
         """
 
     async def find_old(

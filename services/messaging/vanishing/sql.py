@@ -55,9 +55,9 @@ class PostgresSweepStore:
         self._relay = relay
         self._new_id = new_id
 
-    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(self, now: datetime, limit: int, skipped: int = 0) -> int:
         async with self._database.transaction() as connection:
-            due = await connection.fetch(_DUE, now, limit, passed_by)
+            due = await connection.fetch(_DUE, now, limit, skipped)
             locked = await _lock(connection, {row["conversation_id"] for row in due})
             mine = [row for row in due if row["conversation_id"] in locked]
             # Again, after the locks: an unsending or another replica may have been faster.
@@ -106,7 +106,7 @@ class PostgresSweepStore:
 
 
 async def _lock(connection: Connection, ids: Collection[ConversationId]) -> dict[ConversationId, Sequence[UserId]]:
-    """Those of the conversations that nobody else holds, with whom their news are for directly: sends go first, what is
+    """Those of the conversations that nobody else has locked, with their direct recipients: sends go first, what is
     left is found by the next sweep."""
     found = await connection.fetch(_LOCK, list(ids))
     return {row["id"]: row["recipients"] for row in found}

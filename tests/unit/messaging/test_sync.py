@@ -68,7 +68,7 @@ DOINGS = (
 )
 # Longer than the shortest time after which messages vanish, and than the policy below keeps them.
 LONG_S = 301
-POLICY = SweepPolicy(retention=timedelta(seconds=900), batch=3, walk=2)
+POLICY = SweepPolicy(retention=timedelta(seconds=900), batch=3, conversations=2)
 
 
 class World:

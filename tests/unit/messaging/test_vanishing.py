@@ -162,11 +162,11 @@ async def test_messages_that_cannot_be_erased_do_not_keep_the_others(
     world.clock.advance(600)
     erase, erased = world.store.expire_due, 0
 
-    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
-        if passed_by < culprits:
+    async def expire_due(now: datetime, limit: int, skipped: int = 0) -> int:
+        if skipped < culprits:
             raise cut_off()
         nonlocal erased
-        erased += (count := await erase(now, limit, passed_by))
+        erased += (count := await erase(now, limit, skipped))
         return count
 
     monkeypatch.setattr(world.store, "expire_due", expire_due)
@@ -180,7 +180,7 @@ async def test_a_sweep_ends_when_nothing_can_be_erased(
 ) -> None:
     tried = 0
 
-    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(now: datetime, limit: int, skipped: int = 0) -> int:
         nonlocal tried
         tried += 1
         raise cut_off(others_pass=others_pass)
@@ -223,7 +223,7 @@ async def test_what_cannot_vanish_does_not_keep_old_messages_from_going(
     await send(world, ALICE, conversation, "k", "old")
     world.clock.advance(86_400 * 31)
 
-    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(now: datetime, limit: int, skipped: int = 0) -> int:
         raise ValueError("a bug")
 
     monkeypatch.setattr(world.store, "expire_due", expire_due)
@@ -254,7 +254,7 @@ async def test_by_the_policy_old_messages_go_from_every_conversation_within_a_wa
     world.clock.advance(86_400 * 31)
     for conversation in conversations:
         await send(world, ALICE, conversation, "young", "young")
-    policy = SweepPolicy(retention=timedelta(days=30), batch=2, walk=2)
+    policy = SweepPolicy(retention=timedelta(days=30), batch=2, conversations=2)
     sweeper = Sweeper(world.store, world.clock, policy)
     for _ in range(3):
         await sweeper.sweep()
