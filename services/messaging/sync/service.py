@@ -104,10 +104,10 @@ class Sync:
         news = sum(delta.cursor != positions.get(delta.conversation.id) for delta in deltas)
         fits = min(_fitting_deltas(deltas[:news]), MAX_SYNC_DELTAS)
         has_more = news > fits
-        told = [_delta_shown(delta, user_id, self._clock.now()) for delta in (deltas[:fits] if has_more else deltas)]
+        visible = [_delta_shown(delta, user_id, self._clock.now()) for delta in (deltas[:fits] if has_more else deltas)]
         joined = await self._store.joined_of(user_id, positions)
         gone = [conversation_id for conversation_id in positions if conversation_id not in joined]
-        return Catchup(told, has_more, gone, now)
+        return Catchup(visible, has_more, gone, now)
 
     async def sync_account(self, user_id: UserId, request: AccountSyncRequest) -> tuple[AccountCatchup, str]:
         """What the device lacks of its account, and its next token. Errors: InvalidField, SyncTokenUnknown."""
@@ -117,8 +117,8 @@ class Sync:
         size = min(checks.check_range("page_size", request.page_size, 100, 200), max(1, MAX_SYNC_MESSAGES // limit))
         page = await self._store.sync_account(user_id, token, positions, limit, size, self._clock.now())
         catchup = cut_page(page, MAX_ANSWER_BYTES)
-        told = [_delta_shown(delta, user_id, self._clock.now()) for delta in catchup.deltas]
-        return replace(catchup, deltas=told), encode_sync_token(catchup.token, user_id)
+        visible = [_delta_shown(delta, user_id, self._clock.now()) for delta in catchup.deltas]
+        return replace(catchup, deltas=visible), encode_sync_token(catchup.token, user_id)
 
 
 def _summary_shown(row: Summary, user_id: UserId, now: datetime) -> Summary:

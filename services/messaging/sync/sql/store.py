@@ -85,10 +85,10 @@ class PostgresSync:
             joined = await load_joined(connection, user_id, cursors)
             space = max_conversations - len(behind)
             found = await walk_inbox(connection, user_id, walking, space + 1, cursors) if space > 0 else []
-            told = {row["id"] for row in behind}
+            named_ids = {row["id"] for row in behind}
             ids = list({row["id"]: None for row in found[: max(space, 0)]})
             heads = {row["id"]: row for row in await load_heads(connection, user_id, ids, cursors)}
-            lacking = [heads[id_] for id_ in ids if id_ in heads and id_ not in told]
+            lacking = [heads[id_] for id_ in ids if id_ in heads and id_ not in named_ids]
             named = behind[:max_conversations]
             deltas = await _deltas(connection, user_id, [*named, *lacking], cursors, limit, now)
         by_id = {delta.conversation.id: delta for delta in deltas[len(named) :]}
