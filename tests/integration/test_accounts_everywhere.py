@@ -54,7 +54,7 @@ NOT_PERSONAL = {
     ("signaling", "outbox"): "goes with the broker's acknowledgement",
     ("signaling", "erasures"): "only while somebody is being erased",
 }
-# What holds the person's id after a deletion, beside the columns that messaging's BELONGINGS keep, and why.
+# What holds the person's id after a deletion, beside the columns that messaging's PERSONAL_COLUMNS keep, and why.
 KEPT = {
     ("messaging", "members", "user_id"): "in a pair the other keeps the conversation, and whose it was with",
     ("messaging", "members", "added_by"): "only of those who were brought into conversations that are gone",

@@ -33,7 +33,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, key: Hashable) -> AsyncIterator[None]:
-        """Run one call of this user. Raises LineFull."""
+        """Run one call of this user. Raises TooManyWaiting."""
         calls = self._calls.get(key) or self._calls.setdefault(key, _UserCalls(self._at_once))
         if calls.count >= self._most:
             raise TooManyWaiting(f"{calls.count} calls are under way")

@@ -100,9 +100,9 @@ def stale_state_cache() -> None:
     honest = store.insert_messages
 
     async def insert_messages(
-        connection: Any, messages: Any, events: Any = (), facts: Any = None, traces: Any = ()
+        connection: Any, messages: Any, events: Any = (), versions: Any = None, traces: Any = ()
     ) -> Any:
-        ids = list(facts or {})
+        ids = list(versions or {})
         rows = await connection.fetch(
             "SELECT id, facts, last_seq FROM conversations WHERE id = ANY($1) FOR UPDATE", ids
         )

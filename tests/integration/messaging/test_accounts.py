@@ -237,7 +237,7 @@ async def test_who_is_removed_is_remembered_until_the_account_is_deleted(town: T
 
 
 async def test_every_column_that_names_a_person_is_listed(town: Town) -> None:
-    """A new table must say what an export and a deletion do with it: accounts/core.py, BELONGINGS."""
+    """A new table must say what an export and a deletion do with it: accounts/core.py, PERSONAL_COLUMNS."""
     async with town.database.connection() as connection:
         found = await connection.fetch(
             "SELECT c.table_name, c.column_name FROM information_schema.columns c"
