@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.messaging.groups.core import Ban, ChangeStamp, GroupChange, system_message
+from services.messaging.groups.core.changes import Ban, ChangeStamp, GroupChange, system_message
 from services.messaging.groups.ports import REQUEST_KEYS_KEPT, DecideGroup, Invite
 from services.messaging.kernel.model import (
     Conversation,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging.attachments.core.uploads import PendingDelete, Upload, object_key
-from services.messaging.groups.core import Ban
+from services.messaging.groups.core.changes import Ban
 from services.messaging.groups.ports import Invite
 from services.messaging.kernel.content import kind_of
 from services.messaging.kernel.errors import (

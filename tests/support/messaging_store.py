@@ -1,7 +1,7 @@
 """What the tests of messaging's store do, in a word each."""
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import ChangeStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.access import find_visible
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.groups.core import Ban, ChangeStamp, GroupChange
+from services.messaging.groups.core.changes import Ban, ChangeStamp, GroupChange
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
 from services.messaging.kernel.quotas import DayQuota
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import GroupAction, GroupChange
+from services.messaging.groups.core import permissions
+from services.messaging.groups.core.changes import GroupChange
+from services.messaging.groups.core.permissions import GroupAction
 from services.messaging.kernel.access import require_open
 from services.messaging.kernel.content import SystemContent, SystemKind
 from services.messaging.kernel.errors import ConversationNotFound, InvalidField
@@ -38,7 +39,7 @@ def set_vanishing(conversation: Conversation, actor: UserId, vanish_after: timed
         return None
     require_open(conversation, actor)
     if conversation.kind is ConversationKind.GROUP:
-        groups.require(conversation, actor, GroupAction.SET_VANISHING)
+        permissions.require(conversation, actor, GroupAction.SET_VANISHING)
     after = replace(conversation, vanish_after=vanish_after, revision=conversation.revision + 1)
     return GroupChange(after, SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=vanish_after))
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.groups.core import ChangeStamp
+from services.messaging.groups.core.changes import ChangeStamp
 from services.messaging.groups.ports import DecideGroup
 from services.messaging.kernel.model import Conversation, ConversationId
 

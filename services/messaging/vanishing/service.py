@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.messaging import metrics
-from services.messaging.groups.core import ChangeStamp
+from services.messaging.groups.core.changes import ChangeStamp
 from services.messaging.kernel import checks
 from services.messaging.kernel.model import Conversation, ConversationId, MessageId, UserId
 from services.messaging.vanishing import core

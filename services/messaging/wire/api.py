@@ -36,7 +36,7 @@ ADD_AUDIENCES_BACK = {value: key for key, value in _ADD_AUDIENCES.items()}
 
 def conversation_message(conversation: Conversation) -> messages_pb2.Conversation:
     """The API's form of a conversation."""
-    # Former members are given a group without members, and nothing of what it is set to (groups.core.redacted_group).
+    # Former members are given a group without members and settings (groups.core.changes.redacted_group).
     is_shown_group = conversation.kind is ConversationKind.GROUP and bool(conversation.members)
     return messages_pb2.Conversation(
         conversation_id=str(conversation.id),

@@ -12,8 +12,8 @@ from parley.presence.v1 import events_pb2 as delivery_pb2
 
 from services.messaging.accounts.core import PERSONAL_COLUMNS, Job
 from services.messaging.accounts.service.accounts import AccountAdmission
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings
 from services.messaging.kernel.content import SystemContent, SystemKind, Text
 from services.messaging.kernel.errors import AccountDeleted
 from services.messaging.kernel.model import Role

@@ -11,8 +11,8 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings as GroupSettings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings as GroupSettings
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
 from services.messaging.kernel.request import RequestState
 from services.messaging.receipts.sql import PostgresReceipts

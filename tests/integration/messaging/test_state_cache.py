@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import ChangeStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import ConversationNotFound, MessagingError, NotAllowed
 from services.messaging.kernel.model import (

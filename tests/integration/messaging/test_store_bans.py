@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Ban, GroupChange, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Ban, GroupChange, Settings
 from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite, InviteStore
 from services.messaging.kernel.errors import Banned, RoleTooLow
 from services.messaging.kernel.model import (

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.ports import Invite, InviteStore
 from services.messaging.kernel.content import (
     CallOutcome,

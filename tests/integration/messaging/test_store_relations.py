@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings as GroupSettings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings as GroupSettings
 from services.messaging.kernel.content import CallOutcome, CallRecord
 from services.messaging.kernel.errors import NotAllowed
 from services.messaging.kernel.model import (

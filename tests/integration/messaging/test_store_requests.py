@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings
 from services.messaging.kernel.content import Link, Text
 from services.messaging.kernel.errors import (
     MessagingError,

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import (

@@ -14,8 +14,8 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.conversations.consumer import FanOut
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import ChangeStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text
 from services.messaging.kernel.model import (
     Conversation,

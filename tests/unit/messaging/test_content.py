@@ -74,14 +74,14 @@ _LEAVES_TOMBSTONES = {
 }
 _TELLS_OF_GROUPS = {
     ("vanishing/core.py", "set_vanishing", "SystemContent"),
-    ("groups/core.py", "GroupChange", "SystemContent"),
-    ("groups/core.py", "create_group", "SystemContent"),
-    ("groups/core.py", "remove_member", "SystemContent"),
-    ("groups/core.py", "leave", "SystemContent"),
-    ("groups/core.py", "set_role", "SystemContent"),
-    ("groups/core.py", "update", "SystemContent"),
-    ("groups/core.py", "_enter", "SystemContent"),
-    ("groups/core.py", "_without", "SystemContent"),
+    ("groups/core/changes.py", "GroupChange", "SystemContent"),
+    ("groups/core/changes.py", "create_group", "SystemContent"),
+    ("groups/core/changes.py", "remove_member", "SystemContent"),
+    ("groups/core/changes.py", "leave", "SystemContent"),
+    ("groups/core/changes.py", "set_role", "SystemContent"),
+    ("groups/core/changes.py", "update", "SystemContent"),
+    ("groups/core/changes.py", "_enter", "SystemContent"),
+    ("groups/core/changes.py", "_without", "SystemContent"),
 }
 ALLOWED = _EDITS | _SENDS_TEXTS | _RECORDS_CALLS | _LEAVES_TOMBSTONES | _TELLS_OF_GROUPS
 

@@ -9,8 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import GroupAction, GroupChange, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core import permissions
+from services.messaging.groups.core.changes import GroupChange, Settings
+from services.messaging.groups.core.permissions import GroupAction
 from services.messaging.kernel import checks
 from services.messaging.kernel.content import SystemKind
 from services.messaging.kernel.errors import (
@@ -57,17 +59,17 @@ def roles(conversation: Conversation) -> dict[str, Role]:
 def test_each_action_is_allowed_from_its_least_role_on(action: GroupAction, actor: UserId) -> None:
     member = group().member(actor)
     assert member is not None
-    if groups.RANK[member.role] >= groups.RANK[groups.LEAST_ROLE[action]]:
-        groups.require(group(), actor, action)
+    if permissions.RANK[member.role] >= permissions.RANK[permissions.LEAST_ROLE[action]]:
+        permissions.require(group(), actor, action)
     else:
         with pytest.raises(RoleTooLow):
-            groups.require(group(), actor, action)
+            permissions.require(group(), actor, action)
 
 
 @pytest.mark.parametrize("action", list(GroupAction))
 def test_a_non_member_learns_of_no_group(action: GroupAction) -> None:
     with pytest.raises(ConversationNotFound):
-        groups.require(group(), STRANGER, action)
+        permissions.require(group(), STRANGER, action)
 
 
 def test_a_direct_conversation_is_no_group() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from services.messaging.attachments.service.attachments import UploadRequest
 from services.messaging.conversations.consumer import FanOut
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import Link, Mention, Text
 from services.messaging.kernel.errors import NotAllowed, RequestPending, RequestPendingLimit

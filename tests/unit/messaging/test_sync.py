@@ -25,7 +25,7 @@ from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import (

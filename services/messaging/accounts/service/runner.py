@@ -31,8 +31,8 @@ from services.messaging.accounts.ports import (
     SourceUnavailable,
 )
 from services.messaging.attachments.ports import ObjectStore
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import ChangeStamp
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp
 from services.messaging.groups.ports import GroupStore
 from services.messaging.kernel.errors import ConversationNotFound, ObjectsUnavailable
 from services.messaging.kernel.model import ConversationId, MessageId, UserId

@@ -11,7 +11,7 @@ from google.protobuf.message import Message as ProtoMessage
 from services.messaging.accounts.core import EXPORT_FORMAT, EXPORT_VERSION, EXPORTED, ExportCursor, Section
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.conversations.sql.conversations import load_conversations
-from services.messaging.groups.core import redacted_group
+from services.messaging.groups.core.changes import redacted_group
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import Conversation, ConversationId, Message, UserId
 from services.messaging.messages.core.sequencing import first_result

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.messaging.conversations.sql.conversations import lock_counters
-from services.messaging.groups.core import Ban
+from services.messaging.groups.core.changes import Ban
 from services.messaging.groups.ports import Invite
 from services.messaging.kernel.errors import ConversationNotFound
 from services.messaging.kernel.model import ConversationId, UserId

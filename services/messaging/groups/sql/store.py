@@ -14,7 +14,7 @@ from services.messaging.conversations.sql.requests import (
     append_events,
     pending_requests,
 )
-from services.messaging.groups.core import ChangeStamp, GroupChange, system_message
+from services.messaging.groups.core.changes import ChangeStamp, GroupChange, system_message
 from services.messaging.groups.ports import DecideGroup
 from services.messaging.groups.sql.entering import load_bans, take_request_key, write_bans
 from services.messaging.kernel.model import Conversation, ConversationId, direct_recipients

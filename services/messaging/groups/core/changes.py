@@ -1,20 +1,17 @@
-"""What may happen to a group, by whom. Each decision takes the group as it is and gives the change, or None for nothing
-to do; `who may do what` is one table."""
+"""What changes a group. Each decision takes the group as it is and gives the change, or None for nothing to do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
 
+from services.messaging.groups.core.permissions import RANK, GroupAction, find_actor, is_allowed, require, require_group
 from services.messaging.kernel.content import SystemContent, SystemKind
 from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
     InvalidField,
     MemberNotFound,
-    NotAGroup,
     RequestPending,
-    RoleTooLow,
     TooManyMembers,
 )
 from services.messaging.kernel.model import (
@@ -33,35 +30,6 @@ from services.messaging.kernel.request import RequestState
 # Of people who are added: how the group stands with them; let in, where nothing is said.
 Requests = Mapping[UserId, RequestState]
 _ALL_LET_IN: Requests = {}
-
-
-class GroupAction(Enum):
-    """What members do to a group."""
-
-    ADD = "add people"
-    UPDATE = "change the title, the picture or a setting"
-    INVITE = "make or revoke invites"
-    REMOVE_MEMBER = "remove a member"
-    REMOVE_ADMIN = "remove an admin"
-    SET_ROLE = "give roles"
-    SET_VANISHING = "set when messages vanish"
-    LIFT_BAN = "see and lift bans"
-
-
-RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
-
-# ADD: unless the group says otherwise, see `least_role`.
-LEAST_ROLE = {
-    GroupAction.ADD: Role.MEMBER,
-    GroupAction.UPDATE: Role.ADMIN,
-    GroupAction.INVITE: Role.ADMIN,
-    GroupAction.REMOVE_MEMBER: Role.ADMIN,
-    GroupAction.REMOVE_ADMIN: Role.OWNER,
-    GroupAction.SET_ROLE: Role.OWNER,
-    GroupAction.SET_VANISHING: Role.ADMIN,
-    GroupAction.LIFT_BAN: Role.ADMIN,
-}
-_ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[GroupAction.ADD], AddAudience.ADMINS: Role.ADMIN}
 
 
 @dataclass(frozen=True)
@@ -162,7 +130,7 @@ def add_members(
     if not fresh:
         return None
     require(group, actor, GroupAction.ADD)
-    if not group.banned.isdisjoint(fresh) and not _may(group, actor, GroupAction.LIFT_BAN):
+    if not group.banned.isdisjoint(fresh) and not is_allowed(group, actor, GroupAction.LIFT_BAN):
         raise Banned
     new_members = [
         Member(user, now, request=requests.get(user, RequestState.ACCEPTED), added_by=actor) for user in fresh
@@ -172,13 +140,13 @@ def add_members(
 
 def absent(group: Conversation, actor: UserId, users: Sequence[UserId]) -> Sequence[UserId]:
     """Those who are not in the group. Raises ConversationNotFound, NotAGroup."""
-    _require_in(group, actor)
+    find_actor(group, actor)
     return [user for user in users if group.member(user) is None]
 
 
 def join(group: Conversation, user: UserId, now: datetime, limit: int) -> GroupChange | None:
     """Come in by an invite. Raises TooManyMembers, NotAGroup, Banned."""
-    _require_group(group)
+    require_group(group)
     if user in group.banned:
         raise Banned
     return _enter(group, [Member(user, now)], limit, SystemKind.JOINED)
@@ -189,7 +157,7 @@ def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChan
     target = group.member(user)
     if target is None:
         # Done already, perhaps by an actor who had the role then.
-        _require_in(group, actor)
+        find_actor(group, actor)
         return None
     require(group, actor, GroupAction.REMOVE_MEMBER if target.role is Role.MEMBER else GroupAction.REMOVE_ADMIN)
     if user == actor:
@@ -214,7 +182,7 @@ def leave(group: Conversation, user: UserId) -> GroupChange:
     member = group.member(user)
     if member is None:
         raise ConversationNotFound
-    _require_group(group)
+    require_group(group)
     change = _without(group, user, SystemContent(SystemKind.LEFT))
     if member.role is Role.OWNER and change.after.members:
         # Not somebody who has not even let the group in, while there is anybody else.
@@ -233,7 +201,7 @@ def leave(group: Conversation, user: UserId) -> GroupChange:
 
 def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> GroupChange | None:
     """Give a role; OWNER hands the group over. Raises MemberNotFound and what `require` raises."""
-    _require_in(group, actor)
+    find_actor(group, actor)
     target = group.member(user)
     if target and target.role is role:
         # Done already: who handed the group over is its owner no longer, and may ask again.
@@ -251,7 +219,7 @@ def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> Gr
 
 def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChange | None:
     """Change what is set. Raises RequestPending and what `require` raises."""
-    _require_in(group, actor)
+    find_actor(group, actor)
     after = replace(
         group,
         title=group.title if settings.title is None else settings.title,
@@ -269,40 +237,10 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
     return GroupChange(_next(after), renamed)
 
 
-def require(group: Conversation, actor: UserId, action: GroupAction) -> None:
-    """Raises ConversationNotFound, NotAGroup, RoleTooLow unless the actor may do this."""
-    _require_in(group, actor)
-    if not _may(group, actor, action):
-        raise RoleTooLow(f"only {least_role(group, action).value}s may {action.value}")
-
-
-def least_role(group: Conversation, action: GroupAction) -> Role:
-    """From which role on this may be done in this group."""
-    return _ADDERS[group.add_audience] if action is GroupAction.ADD else LEAST_ROLE[action]
-
-
 def redacted_group(group: Conversation) -> Conversation:
     """What a former member gets of a group: its id and kind, and nothing of what became of it."""
     bare = replace(group, members=(), title="", avatar_ref="", history_open=False, vanish_after=timedelta(0))
     return replace(bare, last_seq=0, revision=0, history_start_seq=0, add_audience=AddAudience.MEMBERS)
-
-
-def _require_in(group: Conversation, actor: UserId) -> Member:
-    member = group.member(actor)
-    if member is None:
-        raise ConversationNotFound
-    _require_group(group)
-    return member
-
-
-def _may(group: Conversation, actor: UserId, action: GroupAction) -> bool:
-    member = group.member(actor)
-    return member is not None and RANK[member.role] >= RANK[least_role(group, action)]
-
-
-def _require_group(group: Conversation) -> None:
-    if group.kind is not ConversationKind.GROUP:
-        raise NotAGroup("this is a direct conversation")
 
 
 def _enter(group: Conversation, new_members: Sequence[Member], limit: int, kind: SystemKind) -> GroupChange | None:
