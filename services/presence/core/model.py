@@ -96,7 +96,7 @@ class StatusCommand:
     away: bool
 
 
-Frame = Assignment | RegisterAck | Deliver | RecheckWatches | WatchCommand | StatusCommand
+GatewayFrame = Assignment | RegisterAck | Deliver | RecheckWatches | WatchCommand | StatusCommand
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Send:
     """Effect: a frame for a gateway's stream."""
 
     stream: StreamId
-    frame: Frame
+    frame: GatewayFrame
 
 
 @dataclass(frozen=True)

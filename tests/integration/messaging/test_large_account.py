@@ -12,7 +12,7 @@ import pytest
 from services.messaging.kernel.errors import SyncTokenUnknown, TooManyConversations
 from services.messaging.kernel.model import ConversationId, Cursor, PageMark, UserId
 from services.messaging.kernel.own_state import OwnChange
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.sql import PostgresReceipts
@@ -178,7 +178,7 @@ async def test_no_page_looks_at_more_than_it_tells(filled: Database, store: Post
             walk = ("alice", mark.position, mark.conversation_id, begun_at, 101, [])
             assert await rows_read(filled, inboxes.WALK, *walk) <= most
     below = PageMark(active["active_at"], ConversationId(active["conversation_id"]))
-    for request in (Request.NONE, Request.PENDING):
+    for request in (RequestState.ACCEPTED, RequestState.PENDING):
         read = await rows_read(
             filled, inboxes.LIST, *("alice", request.value, below.active_at, below.conversation_id, 101)
         )

@@ -78,7 +78,7 @@ class Server:
         )
 
     async def _admit(self, service: str, user_id: str) -> None:
-        """Asks a store, as messaging's gate does."""
+        """Asks a store, as messaging's admission of accounts does."""
         async with self.connections:
             self.looking[user_id] += 1
             await self.may_look.wait()

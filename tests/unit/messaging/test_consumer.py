@@ -14,8 +14,8 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.conversations.consumer import FanOut
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text
 from services.messaging.kernel.model import (
     Conversation,
@@ -60,7 +60,7 @@ async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEv
 async def group_with_latecomer(world: World) -> Conversation:
     """Alice's group with Bob; Carol came after message 1."""
     made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
-    await world.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
+    await world.store.create_group(made, "k", ChangeStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
     return await world.groups.add_members(ALICE, str(CONVERSATION), [CAROL])
 
 

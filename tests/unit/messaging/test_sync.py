@@ -25,7 +25,7 @@ from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import (
@@ -68,7 +68,7 @@ DOINGS = (
 )
 # Longer than the shortest time after which messages vanish, and than the policy below keeps them.
 LONG_S = 301
-POLICY = SweepPolicy(retention=timedelta(seconds=900), batch=3, walk=2)
+POLICY = SweepPolicy(retention=timedelta(seconds=900), batch=3, conversations=2)
 
 
 class World:

@@ -10,7 +10,7 @@ from parley.presence.v1 import events_pb2
 from services.presence.consumer import Deliveries
 from services.presence.core.model import (
     Deliver,
-    Frame,
+    GatewayFrame,
     PresenceChange,
     RecheckWatches,
     StreamId,
@@ -64,7 +64,7 @@ class World:
         await assigning
         await self.told()
 
-    async def told(self) -> list[Frame]:
+    async def told(self) -> list[GatewayFrame]:
         """What the gateway has been told since the last time."""
         return await anext(self.stream.batches()) if self.stream.queued else []
 
