@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -63,7 +64,7 @@ def missing() -> str | None:
 
 
 def spec(folder: Path, host: str, port: int, controller_port: int) -> ProcessSpec:
-    """The broker on that address, with its data in the folder and all topics. Blocks while it formats a new folder."""
+    """The broker on that address, with its data in the folder and all topics. A folder without data is formatted."""
     java, lacking = shutil.which("java"), missing()
     if java is None or lacking:
         raise StartError(f"Apache Kafka cannot run here: there is no {lacking}.")
@@ -73,8 +74,11 @@ def spec(folder: Path, host: str, port: int, controller_port: int) -> ProcessSpe
         _PROPERTIES.format(host=host, port=port, controller_port=controller_port, data=folder.absolute() / "data")
     )
     program = (java, *JAVA_OPTIONS, "-cp", f"{JARS}/*")
-    if not (folder / "data" / "meta.properties").exists():
-        _format((*program, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)))
+
+    async def make_data() -> None:
+        if not (folder / "data" / "meta.properties").exists():
+            tool = (*program, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
+            await asyncio.to_thread(_format, tool)
 
     async def make_topics() -> None:
         await create_topics(f"{host}:{port}", load_topics())
@@ -83,6 +87,8 @@ def spec(folder: Path, host: str, port: int, controller_port: int) -> ProcessSpe
         name="broker",
         command=(*program, "kafka.Kafka", str(properties)),
         ready=probes.tcp(host, port),
+        # Also where its disk was lost and another stands in its place: else it would never start again.
+        before_start=make_data,
         after_ready=make_topics,
     )
 
