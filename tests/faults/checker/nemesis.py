@@ -50,12 +50,14 @@ def targets_of(fault: str, names: Sequence[str], having: Having) -> Sequence[str
 
 
 def draw(random: Random, names: Sequence[str], allowed: Sequence[str], having: Having) -> Iterator[Planned]:
-    """Faults without end, none when none is possible. `names`: of the processes; `allowed`: the faults to draw from."""
-    possible = [name for name in allowed if targets_of(name, names, having)]
-    while possible:
-        name = random.choice(possible)
-        targets = targets_of(name, names, having)
-        yield Planned(name, random.choice(targets), random.uniform(*REST_S), random.uniform(*FAULTS[name].lasts_s))
+    """Faults without end, none when none is possible. `names`: of the processes; `allowed`: the faults to draw from.
+
+    Each comes once before any comes again, so that a short run does many different things.
+    """
+    while possible := [name for name in allowed if targets_of(name, names, having)]:
+        for name in random.sample(possible, len(possible)):
+            target = random.choice(targets_of(name, names, having))
+            yield Planned(name, target, random.uniform(*REST_S), random.uniform(*FAULTS[name].lasts_s))
 
 
 def _of(*services: str) -> Targets:

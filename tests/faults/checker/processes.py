@@ -65,7 +65,7 @@ async def lose_control_plane(stack: CheckedStack, _: Planned) -> None:
 
 async def step_clock(stack: CheckedStack, planned: Planned) -> None:
     """The host's wall clock is an hour ahead, or behind, for a while."""
-    file = stack.clocks / str(stack.pids[planned.target])
+    file = stack.folder / str(stack.pids[planned.target])
     hours = 1 if planned.rest_s > sum(REST_S) / 2 else -1
     file.write_text(str(3600 * hours))
     await asyncio.sleep(planned.lasts_s)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckedStack:
-    """A stack whose services have clocks that can be set: see `hosted.py`.
+    """A stack whose services have clocks that can be set: see `hosted.py`, also for the folder.
 
     `network`: of its own, where that can be had. `disks`: by process, of those whose disks can be slowed and filled.
     """
 
     running: RunningStack
-    clocks: Path
+    folder: Path
     network: Network | None = None
     disks: Mapping[str, Disk] = field(default_factory=dict)
 
