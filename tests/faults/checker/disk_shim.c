@@ -27,6 +27,7 @@ static ssize_t (*next_write)(int, const void *, size_t);
 static ssize_t (*next_pwrite)(int, const void *, size_t, off_t);
 static ssize_t (*next_writev)(int, const struct iovec *, int);
 static ssize_t (*next_pwritev)(int, const struct iovec *, int, off_t);
+static ssize_t (*next_pwritev2)(int, const struct iovec *, int, off_t, int);
 static int (*next_fsync)(int);
 static int (*next_fdatasync)(int);
 static int (*next_fallocate)(int, int, off_t, off_t);
@@ -37,6 +38,7 @@ static void look_up(void) {
   next_pwrite = dlsym(RTLD_NEXT, "pwrite");
   next_writev = dlsym(RTLD_NEXT, "writev");
   next_pwritev = dlsym(RTLD_NEXT, "pwritev");
+  next_pwritev2 = dlsym(RTLD_NEXT, "pwritev2");
   next_fsync = dlsym(RTLD_NEXT, "fsync");
   next_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
   next_fallocate = dlsym(RTLD_NEXT, "fallocate");
@@ -124,6 +126,10 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) {
   return may_write(fd, at, length_of(parts, count)) ? NEXT(pwritev)(fd, parts, count, at) : -1;
 }
 
+ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t at, int flags) {
+  return may_write(fd, at, length_of(parts, count)) ? NEXT(pwritev2)(fd, parts, count, at, flags) : -1;
+}
+
 int fsync(int fd) {
   before_sync(fd);
   return NEXT(fsync)(fd);
@@ -150,5 +156,6 @@ int posix_fallocate(int fd, off_t at, off_t length) {
 _Static_assert(sizeof(off_t) == 8, "off_t has 64 bits");
 ssize_t pwrite64(int fd, const void *data, size_t length, off_t at) __attribute__((alias("pwrite")));
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at) __attribute__((alias("pwritev")));
+ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off_t at, int flags) __attribute__((alias("pwritev2")));
 int fallocate64(int fd, int mode, off_t at, off_t length) __attribute__((alias("fallocate")));
 int posix_fallocate64(int fd, off_t at, off_t length) __attribute__((alias("posix_fallocate")));
