@@ -62,12 +62,15 @@ class RunningStack:
 
     def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = PATIENCE_S) -> None:
         """Waits until the named process runs again, and is ready, under another pid."""
-        before = logged_bytes(self._log.parent)
+        before, before_s = logged_bytes(self._log.parent), computed_s(self._process.pid)
         poll(
             lambda: self.record.pids.get(name, old_pid) != old_pid,
             timeout_s,
             lambda: f"{name} was not restarted, and nothing moved for {timeout_s} s:\n{self._output()}",
-            lambda: min(START_LOG_BYTES, logged_bytes(self._log.parent) - before),
+            lambda: (
+                min(START_LOG_BYTES, logged_bytes(self._log.parent) - before),
+                min(START_CPU_S, computed_s(self._process.pid) - before_s),
+            ),
         )
 
     def _await_start(self) -> None:
