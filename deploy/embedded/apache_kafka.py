@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.embedded import probes
 from deploy.embedded.broker import create_topics
 from deploy.embedded.errors import StartError
-from deploy.embedded.process import ProcessSpec
+from deploy.embedded.process import READY_TIMEOUT_S, ProcessSpec
 from deploy.embedded.record import ROOT
 from deploy.embedded.topics import load_topics
 
@@ -22,7 +22,9 @@ CLUSTER_ID = "UGFybGV5LWVtYmVkZGVkMA"
 JAVA_VERSION = 17
 # Made for a start in a second and little memory, at the cost of throughput that one machine's stack does not need.
 JAVA_OPTIONS = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
-FORMAT_TIMEOUT_S = 60.0
+# As long as the broker itself may take to start, which is Java too. Raising it finds one that hangs later; on a busy
+# machine a shorter one is over each time before it is done.
+FORMAT_TIMEOUT_S = READY_TIMEOUT_S
 
 # What the services are told: the defaults are made for Apache Kafka.
 CLIENT_SETTINGS: dict[str, str] = {}
