@@ -65,7 +65,7 @@ class _PooledConnection(asyncpg.Connection):
         # consumer or a lane of the outbox stood still for good, and told nobody.
         try:
             async with asyncio.timeout(STATEMENT_WITHIN_S):
-                await super()._cleanup_stmts()
+                await super()._cleanup_stmts()  # type: ignore[misc]  # of the library alone
         except TimeoutError:
             self.terminate()
             raise
