@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from services.messaging.attachments.core.uploads import check_file_name
 from services.messaging.kernel.checks import check_title, check_url
 from services.messaging.kernel.emojis import split_emojis
 from services.messaging.kernel.errors import InvalidField
@@ -39,7 +40,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a text that is folded": fold,
     "a text with emojis": split_emojis,
     "a title": check_title,
-    "a file's name": lambda text: safe_file_name(f"x{text}x", "image/png"),
+    "a file's name": lambda text: safe_file_name(check_file_name(text), "image/png"),
 }
 
 
