@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.embedded import parent_death
 from deploy.embedded.record import ROOT, StackRecord, read_record
+from parley_client.waiting import Progress
 from tests.support.headers import keep_headers
 from tests.support.waiting import PATIENCE_S, poll
 
@@ -62,15 +63,19 @@ class RunningStack:
 
     def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = PATIENCE_S) -> None:
         """Waits until the named process runs again, and is ready, under another pid."""
-        before, before_s = logged_bytes(self._log.parent), computed_s(self._process.pid)
         poll(
             lambda: self.record.pids.get(name, old_pid) != old_pid,
             timeout_s,
             lambda: f"{name} was not restarted, and nothing moved for {timeout_s} s:\n{self._output()}",
-            lambda: (
-                min(START_LOG_BYTES, logged_bytes(self._log.parent) - before),
-                min(START_CPU_S, computed_s(self._process.pid) - before_s),
-            ),
+            self.progress(),
+        )
+
+    def progress(self) -> Progress:
+        """What moves while processes start, from now on: what they log and what they compute, as far as starts do."""
+        before, before_s = logged_bytes(self._log.parent), computed_s(self._process.pid)
+        return lambda: (
+            min(START_LOG_BYTES, logged_bytes(self._log.parent) - before),
+            min(START_CPU_S, computed_s(self._process.pid) - before_s),
         )
 
     def _await_start(self) -> None:

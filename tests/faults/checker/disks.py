@@ -137,7 +137,7 @@ async def _until_steady(stack: CheckedStack, name: str) -> None:
         await asyncio.sleep(STEADY_S)
         return pid is not None and pid == stack.pids.get(name) and await answers()
 
-    await eventually(stays, what=f"{name} after its disk was full")
+    await eventually(stays, what=f"{name} after its disk was full", progress=stack.running.progress())
 
 
 def _probe(stack: CheckedStack, name: str) -> Callable[[], Awaitable[bool]]:

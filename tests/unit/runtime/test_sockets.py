@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
+import grpc
 import pytest
 from aiokafka import conn
 
 from services.runtime import sockets
+from services.runtime.grpc import channels
 from services.runtime.kafka import connection as _kafka_connection  # noqa: F401 - it replaces the client's protocol
 from services.runtime.postgres import database
 from services.runtime.postgres.database import _PooledConnection
@@ -96,3 +98,11 @@ async def test_a_statement_that_is_closed_on_the_way_to_another_one_has_its_limi
     with pytest.raises(TimeoutError):
         await connection._cleanup_stmts()
     assert given_up == [connection]
+
+
+def test_a_channel_asks_for_its_peer_also_while_nobody_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(grpc.aio, "insecure_channel", lambda _, options, **__: made.append(dict(options)))
+    channels.connect("127.0.0.1:1", None)
+    assert made[0]["grpc.keepalive_permit_without_calls"] == 1
+    assert made[0]["grpc.keepalive_time_ms"] == channels.KEEPALIVE_MS
