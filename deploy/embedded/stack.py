@@ -29,8 +29,8 @@ from services.ops import credentials
 from services.runtime.config import TlsConfig
 
 HOST = "127.0.0.1"
-GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
-ADMIN_SERVICES = ("messaging", "presence", "gateway", "signaling")
+GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu")
+ADMIN_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks")
 # How long the edge may refuse tokens of a key that the issuer has just made.
 JWKS_CACHE_S = 5
 OBJECTS_BUCKET = "parley"
@@ -74,6 +74,7 @@ class Stack:
         self._service_keys = settings.folder.absolute() / "service-keys"
         self._admin_keys = settings.folder.absolute() / "admin-keys"
         self._tls = settings.folder.absolute() / "tls"
+        self._webhooks = settings.folder.absolute() / "webhooks.json"
         self._resume_key = _new_key()
         self._objects_secret = _new_key()
         self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
@@ -84,6 +85,7 @@ class Stack:
         await asyncio.to_thread(identities.write, self._admin_keys, identities.admin_key_sets())
         if self._is_tls:
             await asyncio.to_thread(self._issue)
+        await asyncio.to_thread(self._keep_webhooks)
         for row in START_ORDER:
             specs = [spec for part in row if part in self._settings.parts for spec in await self._specs_of(part)]
             if specs:
@@ -114,6 +116,7 @@ class Stack:
             admin_key_file=str(self._admin_keys / "private.json"),
             tls_folder=str(self._tls) if self._is_tls else "",
             health_addresses=at.health,
+            webhooks_file=str(self._webhooks),
         )
 
     async def _specs_of(self, part: str) -> list[ProcessSpec]:
@@ -143,6 +146,13 @@ class Stack:
         authority = Authority(self._tls)
         for name in (*GRPC_SERVICES, "edge", "ops"):
             authority.issue_to(name)
+
+    def _keep_webhooks(self) -> None:
+        """The endpoints are whoever's runs the stack: they stay."""
+        if not self._webhooks.exists():
+            descriptor = os.open(self._webhooks, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write('{"endpoints": []}\n')
 
     @property
     def _is_apache(self) -> bool:
@@ -264,6 +274,11 @@ class Stack:
                 return {
                     "PARLEY_DATABASE_URL": self._database_url("parley_signaling"),
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+                }
+            case "webhooks":
+                return {
+                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_webhooks"),
+                    "PARLEY_WEBHOOKS_ENDPOINTS_FILE": str(self._webhooks),
                 }
             case "sfu":
                 return {

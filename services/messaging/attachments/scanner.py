@@ -13,7 +13,7 @@ import structlog
 from services.messaging.attachments.core.uploads import ScanState, Upload
 from services.runtime.clock import Clock
 from services.runtime.http.reading import BodyTooLarge, read_bounded
-from services.runtime.http.webhooks import signed_headers
+from services.runtime.http.webhooks import headers_as_before, signed_headers
 
 log = structlog.get_logger()
 
@@ -44,7 +44,9 @@ class WebhookScanner:
     async def scan(self, upload: Upload, url: str) -> ScanState | None:
         assert self._session
         body = _body(upload, url)
-        headers = signed_headers(self._secrets, int(self._clock.now().timestamp()), body)
+        at_s = int(self._clock.now().timestamp())
+        headers = headers_as_before(self._secrets, at_s, body)
+        headers |= signed_headers(self._secrets, str(upload.attachment.id), at_s, body)
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 answer = await read_bounded(response, MOST_ANSWER_BYTES)

@@ -18,7 +18,7 @@ log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_l
 
 AUDITED = frozenset(ROLES)
 # Fields of a request that name whom it is about. All others may hold what people wrote.
-_TARGETS = ("user_id", "call_id", "worker_id", "report_id", "job_id")
+_TARGETS = ("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint")
 # For a row that nothing waits for. Raising it makes callers wait for a slow database; lowering it loses rows.
 _ROW_WITHIN_S = 2.0
 

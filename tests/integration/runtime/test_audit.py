@@ -29,7 +29,7 @@ from tests.support.waiting import eventually, until
 
 ACCOUNTS, MODERATION = "parley.messaging.v1.AccountAdminService", "parley.messaging.v1.ModerationService"
 MIGRATIONS = Path("services")
-WITH_DATABASE = ("messaging", "presence", "signaling")
+WITH_DATABASE = ("messaging", "presence", "signaling", "webhooks")
 
 
 class Office(accounts_pb2_grpc.AccountAdminServiceServicer):

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from aiohttp import web
+from standardwebhooks import Webhook
 
 from services.messaging.attachments.core.uploads import (
     ScanState,
@@ -224,6 +225,10 @@ async def test_the_scanner_is_told_what_it_needs_under_a_signature(
     signed = headers["Parley-Timestamp"].encode() + b"." + body
     expected = [f"v1={hmac.new(secret, signed, hashlib.sha256).hexdigest()}" for secret in SECRETS]
     assert headers["Parley-Signature"] == ",".join(expected)
+    webhook_id, at = str(upload.attachment.id), ManualClock().now()
+    said = body.decode()
+    standard = [Webhook(secret).sign(webhook_id, at, said) for secret in SECRETS]
+    assert (headers["webhook-id"], headers["webhook-signature"]) == (webhook_id, " ".join(standard))
 
 
 @pytest.mark.parametrize(
