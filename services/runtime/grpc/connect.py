@@ -1,4 +1,4 @@
-"""Clients of the Connect protocol, whose calls the edge makes gRPC of: JSON in place of protobuf for those that want it,
+"""Clients of the Connect protocol, whose calls the edge makes gRPC of: JSON in place of protobuf where they want it,
 and details of errors as they read them. https://connectrpc.com/docs/protocol
 """
 
@@ -59,6 +59,8 @@ class UnreadJson:
         """The message. A field that it does not have is passed over, as in protobuf."""
         if len(self.data) > MAX_JSON_BYTES:
             return Undecodable(f"in JSON it has {len(self.data)} bytes; at most {MAX_JSON_BYTES} are taken")
+        if not self.data.lstrip().startswith(b"{"):
+            return Undecodable("is not this message in JSON: it is no object")
         try:
             return json_format.Parse(self.data, self.kind(), ignore_unknown_fields=True)
         except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
