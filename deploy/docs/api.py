@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
-from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
-    FileDescriptorSet,
     ServiceDescriptorProto,
 )
-from grpc_tools import protoc
 
 from deploy.docs.pages import ROOT
+from deploy.envoy import descriptors
 from deploy.envoy.descriptors import comments as comments_of
 from deploy.envoy.paths import PATHS
 
@@ -39,21 +35,10 @@ def pages() -> dict[str, str]:
     What a service keeps in its columns (`parley.messaging.storage.v1`) is nobody's API.
     """
     packages: dict[str, list[FileDescriptorProto]] = {}
-    for file in read().file:
+    for file in descriptors.read().file:
         if file.package.startswith("parley.") and ".storage." not in file.package:
             packages.setdefault(file.package, []).append(file)
     return {f"{package.split('.')[1]}.md": _page(package, of_it) for package, of_it in sorted(packages.items())}
-
-
-def read(protos: Path = PROTOS) -> FileDescriptorSet:
-    """All protos under a folder, with their comments."""
-    names = [str(path.relative_to(protos)) for path in sorted(protos.rglob("*.proto"))]
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "set"
-        options = [f"-I{protos}", f"-I{files('grpc_tools') / '_proto'}", "--include_source_info", "--include_imports"]
-        if protoc.main(["protoc", *options, f"--descriptor_set_out={out}", *names]):
-            raise ValueError(f"the protos under {protos} do not compile")
-        return FileDescriptorSet.FromString(out.read_bytes())
 
 
 def _page(package: str, of_it: Sequence[FileDescriptorProto]) -> str:

@@ -1,5 +1,5 @@
-"""One contract, by every protocol, through the one edge, with clients that are not ours: curl, connect-es, buf curl, and a
-client generated from the OpenAPI document."""
+"""One contract by every protocol, through the one edge, with clients that are not ours: curl, connect-es, buf curl, and
+one that is generated from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import importlib
 import json
 import re
 import secrets
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -242,7 +241,7 @@ async def test_connect_es_has_the_contract_by_each_of_its_protocols(
 async def test_buf_curl_has_the_contract_by_each_of_its_protocols(
     world: World, record: StackRecord, protocol: str
 ) -> None:
-    alice, bob, conversation_id = await world.pair()
+    alice, _, conversation_id = await world.pair()
     request = {"conversationId": conversation_id, "clientMessageId": "once", "text": {"text": f"by {protocol}"}}
     command = [
         *("buf", "curl", "--schema", f"{DESCRIPTORS}#format=binpb", "--protocol", protocol, "--http2-prior-knowledge"),
