@@ -178,11 +178,11 @@ class _Document:
             },
         }
         if operation.has_body:
-            body = {
-                "type": "object",
-                "title": f"{operation.rpc}Body",
-                "properties": {field.json_name: schema for field, schema in others},
-            }
+            # Without what stands in the path, so that it is no other's schema.
+            properties = {field.json_name: schema for field, schema in others}
+            name = self._short(method.input_type)
+            self._described[name] = {"type": "object", "properties": properties}
+            body = {"$ref": f"#/components/schemas/{name}"}
             found["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
         return found
 

@@ -328,10 +328,10 @@ async def test_a_client_generated_from_the_document_has_the_contract(
     url, token = f"http://{record.edge_address}", await alice.tokens.token()
     async with part("parley_by_openapi.client").AuthenticatedClient(base_url=url, token=token) as client:
         opened = await part(f"{service}.create_direct_conversation").asyncio(
-            client=client, body=models.CreateDirectConversationBody(peer_user_id=bob.user_id)
+            client=client, body=models.CreateDirectConversationRequest(peer_user_id=bob.user_id)
         )
         conversation_id = opened.conversation.conversation_id
-        body = models.SendMessageBody(client_message_id="once", text=models.TextContent(text="generated"))
+        body = models.SendMessageRequest(client_message_id="once", text=models.TextContent(text="generated"))
         sent = await part(f"{service}.send_message").asyncio(conversation_id, client=client, body=body)
         assert sent.message.seq == "1"
         page = await part(f"{service}.list_messages").asyncio(conversation_id, client=client)

@@ -81,7 +81,8 @@ def test_the_document_says_what_the_protos_say() -> None:
     send = DOCUMENT["paths"]["/v1/conversations/{conversationId}/messages"]["post"]
     assert send["summary"] == "Appends a message."
     assert "CONVERSATION_NOT_FOUND" in send["description"]
-    body = send["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    assert send["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/SendMessageRequest")
+    body = DOCUMENT["components"]["schemas"]["SendMessageRequest"]["properties"]
     assert "conversationId" not in body
     assert body["replyToSeq"] == {
         "type": "string",
@@ -159,3 +160,10 @@ def test_the_edges_own_refusals_have_reasons_in_both_forms_of_json() -> None:
         )
     limited = next(status for status in plain if status["details"][0]["reason"] == "RATE_LIMITED")
     assert limited["details"][1]["retryDelay"] == "1s"
+
+
+def test_a_page_of_an_allowed_origin_may_use_every_method_and_come_back_to_its_events() -> None:
+    (host,) = manager("kubernetes")["route_config"]["virtual_hosts"]
+    policy = host["typed_per_filter_config"]["envoy.filters.http.cors"]
+    assert {operation.method for operation in operations()} <= set(policy["allow_methods"].split(", "))
+    assert {"authorization", "content-type", "last-event-id"} <= set(policy["allow_headers"].split(", "))
