@@ -116,7 +116,7 @@ def manager(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["embedded", "kubernetes"])
 def test_every_protocol_is_grpc_before_buckets_and_tokens_are_looked_at(name: str) -> None:
     order = [entry["name"].removeprefix("envoy.filters.http.") for entry in manager(name)["http_filters"]]
-    translated = ["grpc_web", "connect_grpc_bridge", "grpc_json_transcoder"]
+    translated = ["grpc_web", "connect_grpc_bridge", "body_size_limit", "grpc_json_transcoder"]
     assert order == ["cors", *translated, "local_ratelimit.address", "jwt_authn", "local_ratelimit.user", "router"]
 
 
