@@ -30,8 +30,8 @@ $(VENV)/.projects: $(VENV)/.stamp deploy/setup/projects pyproject.toml clients/p
 	@touch $@
 
 gen/.stamp: $(VENV)/.stamp $(PROTOS) | $(VENV)/.projects
-	@rm -rf gen && mkdir -p gen
-	@$(STEP) "protobuf code" python -m grpc_tools.protoc -I protos --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
+	@rm -rf gen && mkdir -p gen/parley
+	@$(STEP) "protobuf code" python -m grpc_tools.protoc -I protos --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen --descriptor_set_out=gen/parley/descriptors.pb --include_source_info --include_imports $(PROTOS)
 	@touch $@
 
 $(NODE_VENV)/.stamp: requirements-node.lock requirements-uv.lock $(VENV)/.stamp

@@ -13,16 +13,18 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc import error_details_pb2, status_pb2
+from parley.messaging.v1 import service_pb2 as messaging
 
 from services.runtime.config import ServerConfig
 from services.runtime.env import EnvReader
 from services.runtime.errors import DETAILS_KEY, reason_of
 from services.runtime.grpc.channels import connect
+from services.runtime.grpc.connect import PROTOCOL_KEY
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api, RpcServer
 from services.runtime.identity.auth import UserTokens, current_user
 from services.runtime.identity.jwks import JwksKeys
-from services.runtime.limits.costs import COSTS
+from services.runtime.limits.costs import COSTS, JSON_BYTES_READ_A_UNIT, JSON_BYTES_WRITTEN_A_UNIT
 from tests.support.client_rpcs import client_rpcs
 from tests.support.clock import ManualClock
 from tests.support.identities import environment, tokens_of
@@ -35,6 +37,9 @@ FITS = 30
 KEY = Ed25519PrivateKey.generate()
 CONNECTIONS = 8
 INTERNAL = "parley.messaging.v1.MembershipService"
+SYNC = "parley.messaging.v1.MessagingService/Sync"
+# As the edge says it of a Connect client that speaks JSON.
+JSON = "1 application/json"
 
 
 class Server:
@@ -42,6 +47,8 @@ class Server:
 
     def __init__(self, burst_units: float) -> None:
         self.clock = ManualClock()
+        # Bytes in protobuf are written as they are.
+        self.answer: Any = b""
         self.served: Counter[str] = Counter()
         self.holding: Counter[str] = Counter()
         self.looking: Counter[str] = Counter()
@@ -91,7 +98,9 @@ class Server:
                 if method.server_streaming:
                     handlers[method.name] = grpc.unary_stream_rpc_method_handler(self._stream)
                 else:
-                    handlers[method.name] = grpc.unary_unary_rpc_method_handler(self._unary)
+                    handlers[method.name] = grpc.unary_unary_rpc_method_handler(
+                        self._unary, response_serializer=_bytes_of
+                    )
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
 
     def _add_internal(self, server: grpc.aio.Server) -> None:
@@ -108,27 +117,35 @@ class Server:
             await self.release.wait()
             self.holding[user] -= 1
         self.served[user] += 1
-        return b""
+        return self.answer
 
     async def _stream(self, request: bytes, context: Context) -> AsyncIterator[bytes]:
         self.served[str(current_user())] += 1
         yield b""
 
-    async def call(self, channel: grpc.aio.Channel, rpc: str, user: str) -> grpc.aio.AioRpcError | None:
-        """None when it was served."""
+    async def call(
+        self, channel: grpc.aio.Channel, rpc: str, user: str, request: bytes = b"", protocol: str = ""
+    ) -> grpc.aio.AioRpcError | None:
+        """None when it was served. `protocol` is what the edge says of the client's."""
         now = int(self.clock.now().timestamp())
         claims = {"sub": user, "iss": "issuer", "aud": "parley", "iat": now, "exp": now + 3600}
         bearer = jwt.encode(claims, KEY, algorithm="EdDSA", headers={"kid": "k1"})
         metadata = [("authorization", f"Bearer {bearer}")]
+        if protocol:
+            metadata.append((PROTOCOL_KEY, protocol))
         try:
             if RPCS[rpc].server_streaming:
-                async for _ in channel.unary_stream(f"/{rpc}")(b"", metadata=metadata, timeout=PATIENCE_S):
+                async for _ in channel.unary_stream(f"/{rpc}")(request, metadata=metadata, timeout=PATIENCE_S):
                     pass
             else:
-                await channel.unary_unary(f"/{rpc}")(b"", metadata=metadata, timeout=PATIENCE_S)
+                await channel.unary_unary(f"/{rpc}")(request, metadata=metadata, timeout=PATIENCE_S)
         except grpc.aio.AioRpcError as error:
             return error
         return None
+
+
+def _bytes_of(answer: Any) -> bytes:
+    return answer if isinstance(answer, bytes) else bytes(answer.SerializeToString())
 
 
 @pytest.fixture
@@ -201,6 +218,52 @@ async def test_slow_looks_for_whether_a_user_may_call_leave_connections_to_the_o
     await until(lambda: all(server.looking[f"honest-{n}"] == 1 for n in range(6)), what="all others at work")
     server.may_look.set()
     assert [error for error in await asyncio.gather(*calls, *others) if error] == []
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+async def test_a_flood_in_json_is_served_no_more_than_one_in_protobuf(
+    server: Server, channel: grpc.aio.Channel, rpc: str
+) -> None:
+    fits, refused = int(BURST / COSTS[rpc].units), None
+    while refused is None:
+        refused = await server.call(channel, rpc, "flooding", b"{}", JSON)
+        assert server.served["flooding"] <= fits
+    assert (refused.code(), _reason_in_connects_words(refused)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
+    # And whoever has nothing left in one has nothing in the other.
+    assert await server.call(channel, rpc, "flooding") is not None
+
+
+@pytest.mark.parametrize(
+    "request_", [b'{"cursors": [' + b"{}, " * 20_000 + b"{}]}", b"[" * 100_000], ids=["good", "bad"]
+)
+async def test_json_is_paid_by_its_size_before_it_is_read(
+    server: Server, channel: grpc.aio.Channel, request_: bytes
+) -> None:
+    fits = BURST // (len(request_) // JSON_BYTES_READ_A_UNIT)
+    codes = [
+        error.code() if (error := await server.call(channel, SYNC, "flooding", request_, JSON)) else grpc.StatusCode.OK
+        for _ in range(3 * fits)
+    ]
+    assert 0 < codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) >= 2 * fits
+    assert server.served["flooding"] <= fits
+    assert await server.call(channel, SYNC, "honest") is None
+
+
+async def test_a_large_answer_in_json_is_paid_by_the_calls_that_follow(
+    server: Server, channel: grpc.aio.Channel
+) -> None:
+    server.answer = messaging.SyncResponse(sync_token="x" * 2**20)
+    assert await server.call(channel, SYNC, "reading", b"{}", JSON) is None
+    paid = 2**20 / JSON_BYTES_WRITTEN_A_UNIT
+    left = sum([await server.call(channel, SYNC, "reading") is None for _ in range(BURST)])
+    assert left <= (BURST - paid) / COSTS[SYNC].units
+
+
+def _reason_in_connects_words(error: grpc.aio.AioRpcError) -> str:
+    details = dict(error.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(details[DETAILS_KEY])  # type: ignore[arg-type]  # it is a binary header
+    (info,) = [detail.value for detail in status.details if detail.type_url == "google.rpc.ErrorInfo"]
+    return str(error_details_pb2.ErrorInfo.FromString(info).reason)
 
 
 async def test_what_cannot_be_decoded_costs_too_and_never_reaches_a_handler(server: Server) -> None:

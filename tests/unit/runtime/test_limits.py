@@ -37,6 +37,21 @@ def test_more_than_a_burst_takes_a_full_bucket() -> None:
     assert rates.take("bob", 0.0, 1_000_000) == pytest.approx(0.1)
 
 
+def test_what_is_owed_is_paid_before_anything_more_is_taken() -> None:
+    rates = Rates(per_s=10, burst=5)
+    rates.owe("alice", 0.0, 8)
+    assert rates.take("alice", 0.0, 1) == pytest.approx(0.4)
+    assert rates.take("alice", 0.4, 1) == 0
+    assert rates.take("bob", 0.0, 5) == 0
+
+
+def test_what_is_owed_is_remembered_for_no_more_than_all_may_be() -> None:
+    rates = Rates(per_s=1, burst=10, keys=100)
+    for number in range(10_000):
+        rates.owe(f"account-{number}", 0.0, 1)
+        assert len(rates) <= 100
+
+
 def test_what_costs_nothing_is_always_taken_and_remembers_nobody() -> None:
     rates = Rates(per_s=1, burst=1)
     assert taken(rates, "alice", 1_000, 0.0, units=0) == 1_000
