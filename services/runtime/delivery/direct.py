@@ -77,6 +77,10 @@ class DirectDelivery:
     async def stop(self) -> None:
         await tasks.stop(self._task)
 
+    def routes(self, user_id: str) -> bool:
+        """Whether some replica takes deliveries for a user."""
+        return self._owners.owner_of(user_id) is not None
+
     def offer(self, deliveries: Sequence[Outgoing]) -> bool:
         """Hand deliveries over that are committed, each to the owner of its user. Whether all of them found a way, and
         there were some: they may still get lost on it."""
