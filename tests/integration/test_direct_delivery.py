@@ -123,21 +123,26 @@ async def total(record: StackRecord, counter: str, **labels: str) -> int:
     return sum((await counters(record, "presence", counter, **labels)).values())
 
 
-async def test_messages_come_directly_and_kafka_brings_them_for_nothing(record: StackRecord, pair: Pair) -> None:
+async def figures(record: StackRecord) -> tuple[int, int, int]:
+    """Deliveries that were passed on, those that came directly, and those that had come before the other way."""
+    routed = await total(record, "presence_events", result="routed")
+    came = await total(record, "presence_direct_deliveries")
+    late = await total(record, "presence_direct_deliveries", result="known")
+    return routed, came, late + await total(record, "presence_known_deliveries")
+
+
+async def test_each_message_comes_both_ways_and_is_passed_on_once(record: StackRecord, pair: Pair) -> None:
     # The first may have found a new stream not open yet.
-    await pair.write(1)
-    taken = await total(record, "presence_direct_deliveries", result="taken")
-    known = await total(record, "presence_known_deliveries")
+    await pair.until_read(await pair.write(1))
+    routed, came, dropped = await figures(record)
     acknowledged = await pair.write(MESSAGES)
     await pair.until_read(acknowledged)
     deliveries = 2 * len(acknowledged)
-    held = await total(record, "presence_direct_deliveries", result="held")
-    assert await total(record, "presence_direct_deliveries", result="taken") + held >= taken + deliveries
 
-    async def all_known() -> bool:
-        return await total(record, "presence_known_deliveries") >= known + deliveries
+    async def all_came() -> bool:
+        return await figures(record) == (routed + deliveries, came + deliveries, dropped + deliveries)
 
-    await eventually(all_known, what="Kafka's copies, dropped")
+    await eventually(all_came, what="each delivery directly and by Kafka, and one of the two dropped")
 
 
 async def test_what_is_lost_on_the_direct_way_comes_by_kafka(record: StackRecord, pair: Pair, lost: Path) -> None:
