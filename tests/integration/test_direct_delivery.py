@@ -131,24 +131,29 @@ async def figures(record: StackRecord) -> tuple[int, int, int]:
     return routed, came, late + await total(record, "presence_known_deliveries")
 
 
+async def at_rest(record: StackRecord) -> tuple[int, int]:
+    """Deliveries that were passed on, and those that came directly, once each of these has come by Kafka as well."""
+    found = (0, 0)
+
+    async def has_come() -> bool:
+        nonlocal found
+        routed, came, dropped = await figures(record)
+        found = (routed, came)
+        return came == dropped
+
+    await eventually(has_come, what="what was handed over has come by Kafka, and was dropped")
+    return found
+
+
 async def test_each_message_comes_both_ways_and_is_passed_on_once(record: StackRecord, pair: Pair) -> None:
     # The first may have found a new stream not open yet.
     await pair.until_read(await pair.write(1))
-
-    async def at_rest() -> bool:
-        _, came, dropped = await figures(record)
-        return came == dropped
-
-    await eventually(at_rest, what="what was handed over has come by Kafka")
-    routed, came, dropped = await figures(record)
+    routed_before, came_before = await at_rest(record)
     acknowledged = await pair.write(MESSAGES)
     await pair.until_read(acknowledged)
-    deliveries = 2 * len(acknowledged)
-
-    async def all_came() -> bool:
-        return await figures(record) == (routed + deliveries, came + deliveries, dropped + deliveries)
-
-    await eventually(all_came, what="each delivery directly and by Kafka, and one of the two dropped")
+    routed, came = await at_rest(record)
+    # A send that was broken off may have been stored as well.
+    assert routed - routed_before == came - came_before >= 2 * len(acknowledged)
 
 
 async def test_what_is_lost_on_the_direct_way_comes_by_kafka(record: StackRecord, pair: Pair, lost: Path) -> None:

@@ -167,10 +167,18 @@ class OutboxRelay:
         """
         for (order_key, topic, key, value), trace in zip_longest(records, traces):
             headers = trace_headers(trace or tracing.current_header())
-            if self._hand_over(Outgoing(topic, key.encode(), value, headers)):
+            if self._finds_a_way(Outgoing(topic, key.encode(), value, headers)):
                 self._at_leisure.wake(shard_of(order_key))
             else:
                 self.wake(order_key)
+
+    def _finds_a_way(self, record: Outgoing) -> bool:
+        try:
+            return self._hand_over(record)
+        except Exception:
+            # Committed is committed: whoever did it must not be told that it failed.
+            log.exception("hand_over_failed", topic=record.topic)
+            return False
 
     def _wake_shard(self, shard: int) -> None:
         self._lanes[shard % LANES].wake(shard)

@@ -58,8 +58,8 @@ class PostgresStore:
             if conflict.what is GroupCallExists:
                 return GroupCallExists(await self.find_of_group(call.conversation_id))
             return CallerBusy(await self.find_busy_with(call.caller_id))
-        self._hand_over(records)
         self._wake(call.call_id)
+        self._hand_over(records)
         return Created()
 
     async def save(
@@ -77,8 +77,8 @@ class PostgresStore:
                 await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id)
             if records:
                 await outbox.append(connection, call.call_id, records)
-        self._hand_over(records)
         self._wake(call.call_id)
+        self._hand_over(records)
         return None
 
     async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:

@@ -87,14 +87,16 @@ async def test_a_sweep_publishes_what_a_dead_replica_left(database: Database) ->
     await relay.stop()
 
 
-@pytest.mark.parametrize("finds_a_way", [True, False])
+@pytest.mark.parametrize("finds_a_way", [True, False, None])
 async def test_what_was_committed_is_handed_over_and_published_whether_it_finds_a_way_or_not(
-    database: Database, finds_a_way: bool
+    database: Database, finds_a_way: bool | None
 ) -> None:
     publisher, handed = MemoryPublisher(), list[Outgoing]()
 
     def hand_over(record: Outgoing) -> bool:
         handed.append(record)
+        if finds_a_way is None:
+            raise KeyError("a bug")
         return finds_a_way
 
     relay = OutboxRelay(database, publisher, hand_over=hand_over)
