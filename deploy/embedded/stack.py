@@ -254,6 +254,7 @@ class Stack:
                     "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
                     # Exports hold what they know of a person; a stack without one of them has no such part.
                     "PARLEY_SIGNALING_ADDRESS": self._all_of("signaling"),
+                    # What is for devices is handed to it directly, too.
                     "PARLEY_PRESENCE_ADDRESSES": self._all_of("presence"),
                     **self._objects_key(),
                 }
@@ -274,6 +275,7 @@ class Stack:
                 return {
                     "PARLEY_DATABASE_URL": self._database_url("parley_signaling"),
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+                    "PARLEY_PRESENCE_ADDRESSES": self._all_of("presence"),
                 }
             case "webhooks":
                 return {

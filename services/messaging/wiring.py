@@ -59,8 +59,10 @@ from services.messaging.sync.sql.store import PostgresSync
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.messaging.vanishing.sql import PostgresSweepStore
 from services.messaging.wire import topics
-from services.messaging.wire.deliveries import direct_deliveries
+from services.messaging.wire.deliveries import deliveries_at_once, direct_deliveries
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.delivery.direct import DirectDelivery
+from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import Admit, admins
 from services.runtime.grpc.server import RpcServer
 from services.runtime.grpc.tls import Peer
@@ -132,7 +134,7 @@ def account_policy(config: Config) -> AccountPolicy:
 
 def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
     """The other services that hold something of people."""
-    others = (("signaling", config.signaling_address), ("presence", config.presence_address))
+    others = (("signaling", config.signaling_address), ("presence", ",".join(config.presence_addresses)))
     return [GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address]
 
 
@@ -162,7 +164,10 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     database = Database(config.database, MIGRATIONS)
     clock = StoreClock(database, own_clock or SystemClock())
     publisher = KafkaPublisher(config.kafka)
-    relay = OutboxRelay(database, publisher, direct_deliveries)
+    service_tokens = ServiceTokens(ServiceKeys.of("messaging", config.server.identity), clock)
+    presence = Peer.of(config.server.tls, "presence")
+    direct = DirectDelivery(config.presence_addresses, lambda address: connect(address, service_tokens, presence))
+    relay = OutboxRelay(database, publisher, direct_deliveries, lambda record: direct.offer(deliveries_at_once(record)))
     conversation_store = PostgresConversations(database, relay)
     request_store = PostgresRequests(database, relay.wake)
     message_store = PostgresMessages(database, relay, new_id, config.request_messages)
@@ -179,7 +184,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     objects = S3Objects(config.objects, clock)
     uploads = PostgresAttachments(database)
     scanner, scans = scanning(config, uploads, objects, clock)
-    outward: list[Part] = [database, publisher, relay, objects]
+    outward: list[Part] = [database, publisher, direct, relay, objects]
     if scanner and scans:
         outward += [scanner, Worker("scans", scans.run)]
     attachments = Attachments(
@@ -191,7 +196,6 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     admission = AccountAdmission(jobs, clock, config.account_check_s)
     policy = account_policy(config)
     accounts = Accounts(jobs, admission, objects, clock, new_id, policy)
-    service_tokens = ServiceTokens(ServiceKeys.of("messaging", config.server.identity), clock)
     sources = account_sources(config, service_tokens)
     data = PostgresAccounts(database, relay, new_id)
     runner = JobRunner(jobs, data, group_store, objects, clock, new_id, policy, sources)
@@ -218,7 +222,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     fan_out = KafkaConsumer(
         config.kafka,
         Subscription(topics.EVENTS, "messaging-fanout"),
-        FanOut(conversation_store, publisher, config.request_messages).handle,
+        FanOut(conversation_store, publisher, config.request_messages, direct.offer).handle,
         publisher,
     )
     sent = Subscription(topics.EVENTS, "messaging-search", background=True)

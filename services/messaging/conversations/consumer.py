@@ -1,6 +1,6 @@
 """The fan-out: events of conversations become deliveries to their members."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from parley.messaging.v1 import events_pb2, messages_pb2
@@ -9,22 +9,32 @@ from services.messaging.kernel.model import ConversationId, Recipient
 from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
 from services.messaging.wire.contents import kind_in
-from services.messaging.wire.deliveries import deliveries
+from services.messaging.wire.deliveries import deliveries, is_told_at_once
 from services.messaging.wire.events import read_event, withheld_event
-from services.runtime.kafka.bus import Incoming, Publisher, trace_headers
+from services.runtime.kafka.bus import Incoming, Outgoing, Publisher, trace_headers
+
+# Groups of up to so many are told directly, ahead of the topic. Raising it is sooner in larger groups, and each member
+# costs presence a second delivery, which it drops; lowering it saves that.
+DIRECT_MEMBERS = 64
 
 
 class FanOut:
     """messaging.events.v1 → delivery.v1: one delivery for each member of the conversation.
 
     Order per conversation and member is kept. A repeated event gives repeated deliveries, which devices drop by seq.
+    `offer` hands deliveries to presence ahead of the topic.
     """
 
     def __init__(
-        self, conversations: ConversationReader, publisher: Publisher, request_messages: int = REQUEST_MESSAGES
+        self,
+        conversations: ConversationReader,
+        publisher: Publisher,
+        request_messages: int = REQUEST_MESSAGES,
+        offer: Callable[[Sequence[Outgoing]], bool] = lambda _: False,
     ) -> None:
         self._conversations = conversations
         self._publisher = publisher
+        self._offer = offer
         # Of a group, delivered to members whose request is pending.
         self._request_messages = request_messages
 
@@ -40,16 +50,18 @@ class FanOut:
             return
         ids = {ConversationId(UUID(event.conversation_id)) for _, event in open_events}
         recipients = await self._conversations.recipients_of(ids)
-        records_out = []
+        records_out: list[Outgoing] = []
         for record, event in open_events:
             members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
             headers = trace_headers(record.trace)
             waiting = {member.user_id for member in members if member.request is RequestState.PENDING}
             receivers = _receivers(event, members, self._request_messages)
-            records_out += deliveries(event, [user for user in receivers if user not in waiting], headers)
+            own = deliveries(event, [user for user in receivers if user not in waiting], headers)
             if waiting:
-                withheld = withheld_event(event)
-                records_out += deliveries(withheld, [user for user in receivers if user in waiting], headers)
+                own += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
+            if is_told_at_once(event) and len(own) <= DIRECT_MEMBERS:
+                self._offer(own)
+            records_out += own
         await self._publisher.publish(records_out)
 
 

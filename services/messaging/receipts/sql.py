@@ -80,10 +80,11 @@ class PostgresReceipts:
             if not has_moved and unmarked is None:
                 return moved
             await _tell_own_devices(connection, conversation_id, user_id, now)
+            told = []
             if has_moved and member["is_shared"]:
-                await self._tell(connection, conversation_id, user_id, member, moved, now)
+                told = await self._tell(connection, conversation_id, user_id, member, moved, now)
         self._relay.wake(user_id)
-        self._relay.wake(str(conversation_id))
+        self._relay.committed(told)
         return moved
 
     async def move_delivered_cursors(
@@ -100,8 +101,7 @@ class PostgresReceipts:
             ]
             if receipts:
                 await outbox.append_many(connection, receipts)
-        for order_key, *_ in receipts:
-            self._relay.wake(order_key)
+        self._relay.committed(receipts)
 
     async def _tell(
         self,
@@ -111,11 +111,13 @@ class PostgresReceipts:
         before: asyncpg.Record,
         read_seq: int,
         now: datetime,
-    ) -> None:
+    ) -> list[tuple[str, str, str, bytes]]:
         # What was read was delivered.
         delivered_seq = read_seq if read_seq > before["delivered_seq"] else 0
         event = read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, delivered_seq, now)
-        await outbox.append_many(connection, [to_outbox(conversation_id, event, before["recipients"])])
+        rows = [to_outbox(conversation_id, event, before["recipients"])]
+        await outbox.append_many(connection, rows)
+        return rows
 
 
 async def _tell_own_devices(

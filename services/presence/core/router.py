@@ -85,6 +85,10 @@ class Router:
         """Sessions held."""
         return sum(len(gateway.sessions) for gateway in list(self._gateways.values()))
 
+    def has_device(self, user_id: UserId) -> bool:
+        """Whether a device of the user is here."""
+        return bool(self._users.devices_of(user_id))
+
     def count_held_by(self, stream: StreamId) -> tuple[int, int]:
         """The sessions of a gateway, and how many watch somebody."""
         gateway = self._gateways.get(stream, _Gateway())

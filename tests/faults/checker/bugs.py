@@ -230,6 +230,21 @@ def call_record_lost() -> None:
     call_records.handle = handle
 
 
+def direct_delivery_lost() -> None:
+    """What a producer handed over counts as passed on, and is not: so Kafka's copy is dropped, too."""
+    ways = of("services.presence.delivery_ways").DeliveryWays
+
+    honest, now = ways._take_direct, _each(4)
+
+    def take_direct(self: Any, delivery: Any) -> None:
+        if now():
+            self._arrivals.take_direct(delivery, self._presence.now())
+        else:
+            honest(self, delivery)
+
+    ways._take_direct = take_direct
+
+
 def resync_lost() -> None:
     """A device whose route has moved is not told that it may have missed something."""
     streams = of("services.gateway.streams")
@@ -280,6 +295,7 @@ BUGS: Mapping[str, Bug] = {
     "handler raises": Bug("messaging", ("refusals are documented",), handler_raises),
     "two accepts": Bug("signaling", ("one device takes a call",), two_accepts),
     "call record lost": Bug("messaging", ("a call is recorded once",), call_record_lost),
+    "direct delivery lost": Bug("presence", ("no gaps",), direct_delivery_lost),
     "resync lost": Bug("gateway", ("no gaps",), resync_lost, faults=("kill",), targets="presence"),
     "start ends calls": Bug("signaling", ("media goes on",), start_ends_calls, faults=("restart",)),
 }

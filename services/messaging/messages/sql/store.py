@@ -76,18 +76,22 @@ class PostgresMessages:
         states = self._known.states_of(drafts)
         sequenced = sequence_drafts(drafts, states, {})
         events = [_sent(message, states.direct_recipients[message.conversation_id]) for message in sequenced.inserted]
+        traces = _traces(drafts, sequenced.inserted)
         held: set[ConversationId] = set()
         try:
             async with self._database.connection() as connection:
-                held = await insert_messages(
-                    connection, sequenced.inserted, events, states.versions, _traces(drafts, sequenced.inserted)
-                )
+                held = await insert_messages(connection, sequenced.inserted, events, states.versions, traces)
         except asyncpg.UniqueViolationError:
             # A retry of something that is stored: the long way finds it.
             log.debug("send_repeated", drafts=len(drafts))
         self._known.forget(states.last_seqs.keys() - held)
         self._known.learn(states, {id_: sequenced.last_seqs[id_] for id_ in held})
-        self._wake(str(id_) for id_ in held)
+        told = [
+            (event, trace)
+            for message, event, trace in zip(sequenced.inserted, events, traces, strict=True)
+            if message.conversation_id in held
+        ]
+        self._relay.committed([event for event, _ in told], [trace for _, trace in told])
         outcomes = zip(drafts, sequenced.outcomes, strict=True)
         return {draft.message_id: outcome for draft, outcome in outcomes if draft.conversation_id in held}
 
@@ -100,6 +104,9 @@ class PostgresMessages:
             if with_files := [draft for draft in drafts if draft.attachments]:
                 states = replace(states, unused=await lock_unused(connection, with_files))
             sequenced = sequence_drafts(drafts, states, stored, self._request_messages)
+            events: list[tuple[str, str, str, bytes]] = []
+            traces: list[str] = []
+            woken: list[str] = []
             if sequenced.inserted:
                 found = recipients(states, sequenced)
                 events = [_sent(message, found[message.conversation_id]) for message in sequenced.inserted]
@@ -107,12 +114,12 @@ class PostgresMessages:
                 await insert_messages(connection, sequenced.inserted, events, traces=traces)
                 if attached := [message for message in sequenced.inserted if message.attachments]:
                     await attach(connection, attached)
-            woken = {str(message.conversation_id) for message in sequenced.inserted}
             if sequenced.accepted:
                 now = max(message.sent_at for message in sequenced.inserted)
-                woken.update(await accept_requests(connection, sequenced.accepted, now))
+                woken = await accept_requests(connection, sequenced.accepted, now)
         self._known.learn(states, sequenced.last_seqs)
         self._wake(woken)
+        self._relay.committed(events, traces)
         return {draft.message_id: outcome for draft, outcome in zip(drafts, sequenced.outcomes, strict=True)}
 
     async def find_sent(self, key: DraftKey) -> Message | None:
