@@ -1,0 +1,23 @@
+"""How large each scenario is, and what the stack is told for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from loadtests.evening.night import NightPlan
+
+PLANS: Mapping[str, Any] = {
+    "evening": NightPlan(),
+}
+# Small enough for a machine that does other things.
+QUICK: Mapping[str, Any] = {
+    "evening": NightPlan(people=20, pace=20.0, warm_up_s=15.0, steady_s=45.0),
+}
+# Everybody is at one address, and in a hurry where the pace is above 1: limits of their own tests stand aside.
+_ENVIRONMENT = {"PARLEY_CALLS_PER_MINUTE": "10000", "PARLEY_STRANGER_RINGS_PER_MINUTE": "10000"}
+
+
+def environment_of(scenario: str) -> Mapping[str, str]:
+    """What the stack's processes find in their environment. A flood meets all limits as they are."""
+    return {} if scenario == "flood" else _ENVIRONMENT
