@@ -13,9 +13,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import structlog
 import uvloop
 
+from loadtests.evening.flood import FloodPlan, run_flood
+from loadtests.evening.herd import HerdPlan, run_herd
+from loadtests.evening.hot_group import HotGroupPlan, run_hot_group
 from loadtests.evening.night import NightPlan, run_night
+from loadtests.evening.slow import SlowPlan, run_slow
+from loadtests.evening.watchers import WatchersPlan, run_watchers
 from parley_client.client import Edge
 
 Say = Callable[[dict[str, Any]], None]
@@ -41,11 +47,14 @@ class Job:
         return json.dumps(asdict(self))
 
 
-async def _evening(job: Job, say: Say) -> dict[str, Any]:
-    return await run_night(job.edge, NightPlan(**job.plan), say)
-
-
-SCENARIOS: Mapping[str, Callable[[Job, Say], Awaitable[dict[str, Any]]]] = {"evening": _evening}
+SCENARIOS: Mapping[str, Callable[[Job, Say], Awaitable[dict[str, Any]]]] = {
+    "evening": lambda job, say: run_night(job.edge, NightPlan(**job.plan), say),
+    "reconnect-herd": lambda job, say: run_herd(job.edge, job.pids, HerdPlan(**job.plan), say),
+    "hot-group": lambda job, say: run_hot_group(job.edge, HotGroupPlan(**job.plan), say),
+    "celebrity": lambda job, say: run_watchers(job.edge, WatchersPlan(**job.plan), say),
+    "slow-consumers": lambda job, say: run_slow(job.edge, job.pids, SlowPlan(**job.plan), say),
+    "flood": lambda job, say: run_flood(job.edge, FloodPlan(**job.plan), say),
+}
 
 
 def _say(line: dict[str, Any]) -> None:
@@ -54,6 +63,11 @@ def _say(line: dict[str, Any]) -> None:
 
 def main() -> None:
     """Reads the job, runs it, writes the figures."""
+    # Standard output is for the figures. What the client library tells is much where a stack is overloaded.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("error"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     job = Job(**json.loads(sys.stdin.readline()))

@@ -79,9 +79,9 @@ class Watch:
         assert self.begin is not None
         assert self.end is not None
         wall_s = self.end["at_s"] - self.begin["at_s"]
-        cores = {
-            name: round(spent / wall_s, 3) for name, spent in used_since(self.begin["cpu"], self.end["cpu"]).items()
-        }
+        # A process that was killed meanwhile has used nothing more.
+        used = used_since(self.begin["cpu"], self.end["cpu"])
+        cores = {name: round(max(spent, 0.0) / wall_s, 3) for name, spent in used.items()}
         steady = [one for one in self.samples if self.begin["at_s"] <= one["at_s"] <= self.end["at_s"]]
         counted = service_metrics.since(self.begin["counted"], self.end["counted"])
         return {
