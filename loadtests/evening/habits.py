@@ -52,7 +52,7 @@ class Habits:
         "messages in a row, in one conversation",
         "",
         Geometric(3.0),
-        "with the rows above some ten messages a person and hour; the world's mean is 50 a day"
+        "assumed; with the rows above 3.6 messages a person and hour, beside answers. The world's mean: 50 a day"
         " (100 billion, 2 billion people: WhatsApp 2020)",
     )
     think: Habit = Habit("before one begins to type", "s", Lognormal(4, 1.0, 120))
@@ -62,7 +62,7 @@ class Habits:
     )
     reading_rate: Habit = Habit("characters read a second", "1/s", Fixed(19.8), "Brysbaert 2019: 238 words a minute")
     reply: Habit = Habit("messages in a direct conversation that are answered at once", "", Share(0.3))
-    reaction: Habit = Habit("messages that somebody reacts to", "", Share(0.05))
+    reaction: Habit = Habit("messages that whoever reads them reacts to", "", Share(0.05))
     file: Habit = Habit("messages with a picture", "", Share(0.12), "12 of 100 billion: WhatsApp, 31 December 2019")
     file_size: Habit = Habit("size of a picture", "bytes", Lognormal(100_000, 1.0, 5_000_000))
     search: Habit = Habit("sessions with a search", "", Share(0.03))
