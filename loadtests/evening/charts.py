@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 560, 270
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 30, 62
+LEFT, RIGHT, TOP, BOTTOM = 62, 22, 30, 70
 # As many as the page has colours for; of more, the largest are drawn.
 COLOURS = 8
 Point = tuple[float, float]

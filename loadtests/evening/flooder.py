@@ -29,7 +29,7 @@ async def flood(edge: Edge, seconds: float, at_once: int) -> Counter[str]:
     async with Fleet(edge, Ledger()) as fleet:
         flooding, other = await fleet.add(2)
         conversation_id = await fleet.open_direct(flooding, other)
-        rpc = flooding.streams.unary_unary("/parley.messaging.v1.MessagingService/SendMessage")
+        rpc: Any = flooding.streams.unary_unary("/parley.messaging.v1.MessagingService/SendMessage")
         end_s = time.monotonic() + seconds
 
         async def send_on() -> None:

@@ -9,7 +9,7 @@ import gc
 import json
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Job:
         return json.dumps(asdict(self))
 
 
-SCENARIOS: Mapping[str, Callable[[Job, Say], Awaitable[dict[str, Any]]]] = {
+SCENARIOS: Mapping[str, Callable[[Job, Say], Coroutine[Any, Any, dict[str, Any]]]] = {
     "evening": lambda job, say: run_night(job.edge, NightPlan(**job.plan), say),
     "reconnect-herd": lambda job, say: run_herd(job.edge, job.pids, HerdPlan(**job.plan), say),
     "hot-group": lambda job, say: run_hot_group(job.edge, HotGroupPlan(**job.plan), say),
@@ -73,7 +73,7 @@ def main() -> None:
     job = Job(**json.loads(sys.stdin.readline()))
     # Seldom: a full collection over all that devices know stands in the latency of what is measured.
     gc.set_threshold(50_000, 20, 100)
-    figures = uvloop.run(SCENARIOS[job.scenario](job, _say))
+    figures: dict[str, Any] = uvloop.run(SCENARIOS[job.scenario](job, _say))
     print(json.dumps({"figures": figures}), flush=True)
 
 

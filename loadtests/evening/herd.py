@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
@@ -22,7 +23,7 @@ from loadtests.evening.handset import CURRENT_WITHIN_S, Handset, Person, new_per
 from loadtests.evening.town import Place, Town
 from loadtests.message_path.figures import percentile
 from parley_client.client import Edge
-from parley_client.conversations import delivery_faults
+from parley_client.conversations import Conversations, delivery_faults
 from parley_client.waiting import DeadlineMissedError
 
 Say = Callable[[dict[str, Any]], None]
@@ -162,15 +163,16 @@ async def _compare(herd: Herd, town: Town, ids: list[str], acknowledged: dict[st
             stream = herd.persons[member].phone.stream
             conversations = stream.inbox.conversations
             try:
-                await stream.until(
-                    lambda c=conversations, key=conversation_id, seq=last: c.history(key).cursor >= seq,
-                    CURRENT_WITHIN_S,
-                    f"seq {last}",
-                )
+                has_all = partial(_has_all, conversations, conversation_id, last)
+                await stream.until(has_all, CURRENT_WITHIN_S, f"seq {last}")
             except DeadlineMissedError as error:
                 faults.append(f"{herd.persons[member].user_id}: {error}")
             faults += delivery_faults(conversations.history(conversation_id), acknowledged[conversation_id])
     return faults
+
+
+def _has_all(conversations: Conversations, conversation_id: str, last: int) -> bool:
+    return conversations.history(conversation_id).cursor >= last
 
 
 def _dead(pids: dict[str, int]) -> list[str]:

@@ -87,7 +87,7 @@ class Zipf:
     @property
     def mean(self) -> float:
         numbers = range(self.least, self.most + 1)
-        return sum(n ** (1 - self.exponent) for n in numbers) / sum(n**-self.exponent for n in numbers)
+        return float(sum(n ** (1 - self.exponent) for n in numbers) / sum(n**-self.exponent for n in numbers))
 
     def draw(self, chance: random.Random) -> float:
         weights = [n**-self.exponent for n in range(self.least, self.most + 1)]

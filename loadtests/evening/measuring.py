@@ -45,6 +45,8 @@ class Watch:
     record: StackRecord
     generators: dict[str, int]
     samples: list[dict[str, Any]] = field(default_factory=list)
+    # What the generators say of who is there: (monotonic seconds, devices, people in calls).
+    load: list[tuple[float, int, int]] = field(default_factory=list)
     begin: dict[str, Any] | None = None
     end: dict[str, Any] | None = None
 
@@ -118,6 +120,11 @@ class Watch:
                 for name in names
             },
             "memory_mib": {name: [round(later["memory"][name] / 1024, 1) for _, later in pairs] for name in names},
+            "load": {
+                "at_s": [round(at_s - self.begin["at_s"], 1) for at_s, _, _ in self.load],
+                "devices": [devices for _, devices, _ in self.load],
+                "in calls": [talking for _, _, talking in self.load],
+            },
         }
 
 
@@ -205,7 +212,9 @@ class _Generators:
                 return figures
             self._said[number] = said["progress"]
             await self._mark(watch)
-            tell(_together(self._said))
+            together = _together(self._said)
+            watch.load.append((time.monotonic(), together.get("devices", 0), together.get("in_calls", 0)))
+            tell(together)
         raise GeneratorError("a generator ended without figures; what it said last is above")
 
     async def _mark(self, watch: Watch) -> None:

@@ -6,6 +6,7 @@ judges them. The others are what a person waits for, measured on the devices; th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,14 +61,20 @@ SERVER_OBJECTIVES = (
 )
 
 
+# Below this probability it was no chance. Raising it calls chance a fault; lowering it lets a fault pass as chance.
+HARDLY = 0.01
+
+
 def judge(share: float, total: float, bad: float) -> dict[str, Any]:
-    """`held`: whether few enough were bad; None where there are too few to say (one bad one would be too many).
+    """`held`: whether few enough were bad; None where there are too few to say.
+
+    Where a single bad one is too many, it may be chance: as many as chance hardly brings are none.
 
     `budget_used`: 1 is all that may be bad.
     """
     allowed = (1 - share) * total
     held: bool | None = bad <= allowed
-    if total == 0 or (allowed < 1 and bad):
+    if total == 0 or (allowed < 1 and bad and _chance_of(bad, allowed) > HARDLY):
         held = None
     used = bad / allowed if allowed else None
     return {
@@ -77,6 +84,11 @@ def judge(share: float, total: float, bad: float) -> dict[str, Any]:
         "held": held,
         "budget_used": None if used is None else round(used, 2),
     }
+
+
+def _chance_of(bad: float, expected: float) -> float:
+    """The probability of so many or more, where so many are expected (Poisson)."""
+    return 1 - math.exp(-expected) * math.fsum(expected**n / math.factorial(n) for n in range(round(bad)))
 
 
 def judge_actions(actions: Mapping[str, Any]) -> list[dict[str, Any]]:

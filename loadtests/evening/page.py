@@ -54,7 +54,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], text: frozenset[in
 
     lines = [f"<tr>{''.join(cell('td', number, value) for number, value in enumerate(row))}</tr>" for row in rows]
     names = "".join(cell("th", number, escape(value)) for number, value in enumerate(head))
-    return f"<div class=wide><table><tr>{names}</tr>{''.join(lines)}</table></div>"
+    size = "narrow" if len(head) <= 3 else "full"
+    return f"<div class=wide><table class={size}><tr>{names}</tr>{''.join(lines)}</table></div>"
 
 
 def about(report: Mapping[str, Any]) -> str:
@@ -107,7 +108,7 @@ def _objectives(report: Mapping[str, Any]) -> list[str]:
     for one in judged:
         ms = report["actions"].get(one["objective"], {}).get("ms", {}) if one["from"] == "here" else {}
         within = f" within {charts.milliseconds(one['within_ms'])}" if one.get("within_ms") else ""
-        used = "" if one["budget_used"] is None else f"{one['budget_used']:.0%}"
+        used = _used(one["budget_used"])
         rows.append(
             (
                 escape(one["objective"]),
@@ -122,6 +123,12 @@ def _objectives(report: Mapping[str, Any]) -> list[str]:
         )
     head = ("objective", "of what", "at least", "all", "bad", "budget used", "p50 ms", "p95", "p99", "max", "")
     return ["<h2>Objectives</h2>", table(head, rows, frozenset({0, 1}))]
+
+
+def _used(budget: float | None) -> str:
+    if budget is None:
+        return ""
+    return f"{budget:.0%}" if budget < 10 else f"{budget:,.0f} ×"
 
 
 def _held(held: bool | None) -> str:
@@ -184,7 +191,12 @@ def _resources(report: Mapping[str, Any]) -> list[str]:
     dearest = sorted(cores, key=lambda name: -cores[name])[: charts.COLOURS]
     cpu = [charts.Line(name, list(zip(over["at_s"], over["cores"][name], strict=True))) for name in dearest]
     memory = [charts.Line(name, list(zip(over["at_s"], over["memory_mib"][name], strict=True))) for name in dearest]
-    made = {**report["generator_cores"]}
+    made = report["generator_cores"]
+    load = [
+        charts.Line(name, list(zip(over["load"]["at_s"], over["load"][name], strict=True)))
+        for name in ("devices", "in calls")
+        if any(over["load"][name])
+    ]
     lateness = report.get("actions", {}).get("generator", {}).get("ms", {})
     late = f", late by {lateness['p99']:g} ms at the 99th percentile" if lateness else ""
     return [
@@ -192,6 +204,7 @@ def _resources(report: Mapping[str, Any]) -> list[str]:
         f"<p>The stack {report['cores_used']:.2f} cores; beside it the generator "
         f"{sum(made.values()):.2f} cores{late}.</p>",
         "<div class=charts>",
+        charts.chart("Load: devices there, and people in calls", load, _time_axis(load), _value_axis(load), "minutes"),
         charts.chart("CPU, cores", cpu, _time_axis(cpu), _value_axis(cpu), "minutes"),
         charts.chart("Memory, MiB", memory, _time_axis(memory), _value_axis(memory), "minutes"),
         "</div>",
@@ -222,7 +235,7 @@ def _process_row(name: str, report: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _counts(report: Mapping[str, Any]) -> list[str]:
     counts = report.get("counts", {})
-    rows = [(escape(name), f"{value:,}") for name, value in counts.items()]
+    rows = [(escape(name), f"{value:,}") for name, value in counts.items() if name not in report.get("promises", {})]
     failed = [
         (escape(name), f"{action['failed']:,}", escape(", ".join(f"{r} {n}" for r, n in action["reasons"].items())))
         for name, action in report.get("actions", {}).items()

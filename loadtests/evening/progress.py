@@ -14,7 +14,7 @@ _LINE_EVERY_S = 30.0
 
 def text_of(said: Mapping[str, Any]) -> str:
     """One line. Pure."""
-    phase = said.get("phase", "")
+    phase = str(said.get("phase", ""))
     if "of" in said:
         return f"{bar(said['done'] / max(said['of'], 1))} {phase}: {said['done']} of {said['of']}"
     if "of_s" not in said:

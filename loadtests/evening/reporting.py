@@ -26,7 +26,9 @@ def judge(figures: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"The generator was late by {late:.0f} ms (p99): the latencies are partly its own.")
     few = [one["objective"] for one in judged if one["held"] is None]
     if few:
-        notes.append(f"Too few to say: {', '.join(few)}. One bad one of these would be beyond the objective.")
+        notes.append(
+            f"Too few to say: {', '.join(few)}. A single bad one of these may be chance, and is beyond the objective."
+        )
     return {
         "objectives": judged,
         "verdict": {
@@ -46,8 +48,8 @@ def in_short(scenario: str, figures: Mapping[str, Any], plan: Mapping[str, Any])
     people = plan["people"] * plan.get("generators", 1)
     a_core = f"{people / cores:,.0f} people a core at this load" if cores else ""
     return (
-        f"{people:,} people at {plan['pace']:g} times the usual pace for {plan['steady_s'] / 60:g} minutes after "
-        f"{plan['warm_up_s'] / 60:g} of warm-up: {counts.get('sessions', 0):,} sessions, "
+        f"{people:,} people at {plan['pace']:g} times the usual pace for {plan['steady_s'] / 60:.2g} minutes after "
+        f"{plan['warm_up_s'] / 60:.2g} of warm-up: {counts.get('sessions', 0):,} sessions, "
         f"{counts.get('messages', 0):,} messages, {counts.get('deliveries', 0):,} deliveries, "
         f"{counts.get('calls', 0):,} calls; {a_core}."
     )

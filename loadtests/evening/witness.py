@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import Any
 
 import grpc
@@ -67,7 +68,7 @@ async def _read(stub: Any, person: Person, conversation_id: str) -> History:
         request = service_pb2.ListMessagesRequest(
             conversation_id=conversation_id, before_seq=before_seq, page_size=_PAGE
         )
-        answer = await retrying(lambda r=request: stub.ListMessages(r, metadata=metadata, timeout=30.0))
+        answer = await retrying(partial(stub.ListMessages, request, metadata=metadata, timeout=30.0))
         for message in answer.messages:
             if history.add(to_entry(message)) is Arrival.CONFLICT:
                 break

@@ -68,7 +68,7 @@ def test_generators_are_merged_by_their_histograms_and_not_by_their_percentiles(
 
 @pytest.mark.parametrize(
     ("total", "bad", "held"),
-    [(1_000, 10, True), (1_000, 11, False), (50, 0, True), (50, 1, None), (0, 0, None)],
+    [(1_000, 10, True), (1_000, 11, False), (50, 0, True), (50, 1, None), (50, 5, False), (1, 1, False), (0, 0, None)],
 )
 def test_an_objective_holds_breaks_or_cannot_be_told(total: int, bad: int, held: bool | None) -> None:
     assert objectives.judge(0.99, total, bad)["held"] is held
@@ -236,6 +236,7 @@ def report_of(*took_ms: float, **more: Any) -> dict[str, Any]:
             "at_s": [5.0, 10.0],
             "cores": {"messaging": [0.3, 0.5]},
             "memory_mib": {"messaging": [90.0, 99.0]},
+            "load": {"at_s": [1.0, 2.0], "devices": [3, 4], "in calls": [0, 0]},
         },
         "machine": {"cores": 2, "processor": "<x86>", "memory_gib": 8},
         "commit": "abc",
@@ -272,7 +273,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_shows_what_is_strange_as_text
     assert not re.search(r"(?:src|href)=|https?://|<script|@import|url\(", text)
     assert "&lt;b&gt;lost" in text
     assert "&lt;x86&gt;" in text
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 5
     assert "nan" not in text.casefold()
 
 
