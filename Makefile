@@ -144,6 +144,16 @@ integration: setup ## Tests on the embedded stack, and kill -9 of each service
 integration-tansu: setup ## The tests of events and of kills once more, on the small broker of the Python packages
 	PARLEY_BROKER=tansu python -m pytest tests/integration/runtime tests/integration/api tests/faults
 
+.PHONY: faults faults-proof soak
+faults: setup ## Fifteen minutes of faults that a fresh seed draws, and whether every promise was kept
+	@exec python -m tests.faults.checker.run --seconds 900 $(ARGS)
+
+faults-proof: setup ## The checker finds each of the bugs that are put into the services for it (10 min)
+	@exec python -m tests.faults.checker.prove $(ARGS)
+
+soak: setup ## As many people as six towns have, for an hour, or as long as ARGS="--seconds 28800" says
+	@exec python -m tests.faults.checker.run --seconds 3600 --towns 6 $(ARGS)
+
 e2e: setup ## A message and a call between two real browsers
 	@.ci/chromium >/dev/null && .ci/firefox >/dev/null && exec python -m pytest tests/e2e
 

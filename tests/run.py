@@ -22,6 +22,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from deploy.embedded import apache_kafka
+from tests.support.figures import DRAWN
 from tests.support.needs import LEFT_OUT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,7 +144,10 @@ def replaced() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a part ended: `longest` has (seconds, test), `left_out` how many tests by the reason."""
+    """How a part ended: `longest` has (seconds, test), `left_out` how many tests by the reason.
+
+    `drawn`: what tests with a fresh seed say, so that it can be run again.
+    """
 
     name: str
     status: int
@@ -151,6 +155,7 @@ class Outcome:
     counts: Counter[str] = field(default_factory=Counter)
     longest: tuple[tuple[float, str], ...] = ()
     left_out: Counter[str] = field(default_factory=Counter)
+    drawn: tuple[str, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -209,7 +214,8 @@ def read_outcome(part: Part, status: int, seconds: float) -> Outcome:
     counts = Counter(map(_verdict, cases))
     times = sorted((float(case.get("time", 0)), f"{case.get('classname')}: {case.get('name')}") for case in cases)
     left_out = Counter(filter(None, map(_reason_left_out, cases)))
-    return Outcome(part.name, status, seconds, counts, tuple(reversed(times[-LONGEST:])), left_out)
+    drawn = (each.get("value", "") for case in cases for each in case.iter("property") if each.get("name") == DRAWN)
+    return Outcome(part.name, status, seconds, counts, tuple(reversed(times[-LONGEST:])), left_out, tuple(drawn))
 
 
 def _verdict(case: ElementTree.Element) -> str:
@@ -236,6 +242,7 @@ def table(outcomes: Iterable[Outcome], left_out: Sequence[str]) -> str:
     ]
     longest = sorted((each for row in rows for each in row.longest), reverse=True)[:LONGEST]
     lines += ["", "longest:", *(f"{seconds:>7.1f} s  {name}" for seconds, name in longest), ""]
+    lines += [f"DRAWN: {each}" for row in rows for each in row.drawn]
     lines += [f"LEFT OUT: {reason}" for reason in left_out]
     passed, skipped = (sum(row.counts[name] for row in rows) for name in ("passed", "skipped"))
     lines.append(f"total: {passed} passed, {sum(row.failed for row in rows)} failed, {skipped} skipped")

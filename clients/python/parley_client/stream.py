@@ -29,6 +29,8 @@ log = structlog.get_logger()
 # lowering them notices a dead stream sooner.
 _READY_WITHIN_S = 10.0
 _MISSED_HEARTBEATS = 3
+# After these a stream must not reconnect.
+_FINAL = ("REPLACED", "DEVICE_LIMIT", "ACCOUNT_DELETED")
 # Conversations that a device begins with, of each folder. Raising it fetches more before the first screen; lowering it
 # leaves more to load_all.
 _LIST_PAGE = 100
@@ -68,8 +70,8 @@ class EventStream:
     ) -> None:
         self.inbox = Inbox(device.user_id)
         self.account = AccountSync(self.inbox)
-        # By a newer stream of the same device. This one must not reconnect, or the two replace each other for ever.
-        self._is_replaced = False
+        # Another stream has its place, which the two would take from each other for ever, or nothing more will come.
+        self._is_ended = False
         self._device = device
         self._back_off = back_off or BackOff()
         self._chance = chance
@@ -103,8 +105,8 @@ class EventStream:
 
     @property
     def is_ended(self) -> bool:
-        """Whether a newer stream of the same device, or a newer device, has taken the place of this one for good."""
-        return self._is_replaced
+        """Whether it does not come back: a newer stream or device has its place, or the account is deleted."""
+        return self._is_ended
 
     @property
     def _told(self) -> tuple[int, int]:
@@ -131,7 +133,7 @@ class EventStream:
     async def _follow(self) -> None:
         while True:
             asked_s = await self._follow_once()
-            if self._is_replaced:
+            if self._is_ended:
                 return
             delay_s = self._back_off.delay_s(self._attempt, self._chance(), asked_s)
             self._attempt += 1
@@ -181,8 +183,8 @@ class EventStream:
         log.info("stream_ended", device=self._device.device_id, code=error.code().name, reason=reason)
         if error.code() is grpc.StatusCode.UNAUTHENTICATED:
             self._device.tokens.forget()
-        if error.code() is grpc.StatusCode.ABORTED and reason in ("REPLACED", "DEVICE_LIMIT"):
-            self._is_replaced = True
+        if reason in _FINAL:
+            self._is_ended = True
         return retry_delay_s(error)
 
     async def _keep_synced(self) -> None:
@@ -200,6 +202,8 @@ class EventStream:
             except (grpc.aio.AioRpcError, LoginError) as error:
                 asked_s = retry_delay_s(error) if isinstance(error, grpc.aio.AioRpcError) else 0.0
                 log.info("sync_failed", device=self._device.device_id, error=str(error)[:200])
+                if self._is_ended:
+                    return
                 await asyncio.sleep(self._back_off.delay_s(attempt, self._chance(), asked_s))
                 attempt += 1
                 self._must_sync.set()

@@ -1,6 +1,6 @@
 """Services with one bug each: the checker must find every one of them, or its silence says nothing.
 
-`run.py --bug NAME` starts a stack with one (`hosted.py`). A bug changes what is called in the service's own process.
+`prove.py` tries them one after the other. A bug changes what is called in the service's own process (`hosted.py`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Bug:
-    """`seed` puts it into the process that runs `service`; it breaks one of `promises`."""
+    """`seed` puts it into the process that runs `service`; it breaks one of `promises`.
+
+    `faults`: it shows only when these are done to `targets`, or else to `service`.
+    """
 
     service: str
     promises: tuple[str, ...]
     seed: Callable[[], None]
+    faults: tuple[str, ...] = ()
+    targets: str = ""
 
 
 def of(module: str) -> Any:
@@ -238,6 +243,27 @@ def resync_lost() -> None:
     streams.Streams.apply = apply
 
 
+def start_ends_calls() -> None:
+    """A replica that starts takes the calls that run for those of a former life, and ends their media."""
+    upkeep = of("services.signaling.upkeep").Upkeep
+
+    honest = upkeep.sweep
+    swept: set[int] = set()
+
+    async def sweep(self: Any) -> None:
+        if id(self) not in swept:
+            swept.add(id(self))
+            async with self.store._database.connection() as connection:
+                rows = await connection.fetch("SELECT DISTINCT call_id FROM active_legs")
+            for row in rows:
+                call = await self.store.find(row["call_id"])
+                if call is not None and call.worker is not None:
+                    await self.media.end_call(self.workers.current(call.worker), call.call_id)
+        await honest(self)
+
+    upkeep.sweep = sweep
+
+
 BUGS: Mapping[str, Bug] = {
     "acknowledge before commit": Bug("messaging", ("acknowledged is stored",), acknowledge_before_commit),
     "skip a number": Bug("messaging", ("no gaps",), skip_a_number),
@@ -254,5 +280,6 @@ BUGS: Mapping[str, Bug] = {
     "handler raises": Bug("messaging", ("refusals are documented",), handler_raises),
     "two accepts": Bug("signaling", ("one device takes a call",), two_accepts),
     "call record lost": Bug("messaging", ("a call is recorded once",), call_record_lost),
-    "resync lost": Bug("gateway", ("no gaps",), resync_lost),
+    "resync lost": Bug("gateway", ("no gaps",), resync_lost, faults=("kill",), targets="presence"),
+    "start ends calls": Bug("signaling", ("media goes on",), start_ends_calls, faults=("restart",)),
 }

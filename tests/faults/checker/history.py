@@ -135,6 +135,22 @@ class CallView:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """One side of a call with media: when the other side was heard, from its first sound on, a few times a second.
+
+    `reconnected_s`: when the device had to connect anew. `until_s`: when nobody listened any more. `has_ended`: because
+    the call had ended, and not because the run had.
+    """
+
+    person: str
+    call_id: str
+    at_s: tuple[float, ...]
+    reconnected_s: tuple[float, ...]
+    until_s: float
+    has_ended: bool = False
+
+
+@dataclass(frozen=True)
 class History:
     """One run. `directs`: the two people of each direct conversation."""
 
@@ -144,6 +160,7 @@ class History:
     views: tuple[View, ...] = ()
     arrivals: tuple[Arrival, ...] = ()
     calls: tuple[CallView, ...] = ()
+    heard: tuple[Heard, ...] = ()
     directs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def of(self, *actions: Action, outcome: Outcome | None = None) -> Iterator[Operation]:
@@ -189,5 +206,9 @@ class History:
             ),
             arrivals=tuple(Arrival(**entry) for entry in data["arrivals"]),
             calls=tuple(CallView(**entry) for entry in data["calls"]),
+            heard=tuple(
+                Heard(**{**entry, "at_s": tuple(entry["at_s"]), "reconnected_s": tuple(entry["reconnected_s"])})
+                for entry in data["heard"]
+            ),
             directs={key: (first, second) for key, (first, second) in data["directs"].items()},
         )

@@ -1,7 +1,8 @@
 """A service on a host of its own kind: with a clock that can be set, and with one of `bugs.BUGS` in it, if asked.
 
-`python -m tests.faults.checker.hosted messaging` runs `services.messaging` so. A process whose id is the name of a file
-in the folder PARLEY_FAULT_CLOCKS has a wall clock that is as many seconds ahead as the file says.
+`python -m tests.faults.checker.hosted messaging` runs `services.messaging` so. In the folder PARLEY_FAULT_FOLDER, a
+file with the name of a process's id says how many seconds ahead its wall clock is, and the file `bug` says which bug
+the processes have that start from then on.
 """
 
 from __future__ import annotations
@@ -17,16 +18,15 @@ from typing import Any
 from services.runtime.clock import SystemClock
 from tests.faults.checker.bugs import BUGS
 
-CLOCKS = "PARLEY_FAULT_CLOCKS"
-BUG = "PARLEY_SEEDED_BUG"
+FOLDER = "PARLEY_FAULT_FOLDER"
+BUG = "bug"
 
 
 def main(service: str) -> None:
     """Runs the service as it would run, but for its host."""
-    if folder := os.environ.get(CLOCKS):
-        _set_by(Path(folder) / str(os.getpid()))
-    bug = BUGS.get(os.environ.get(BUG, ""))
-    if bug is not None and bug.service == service:
+    folder = Path(os.environ[FOLDER])
+    _set_by(folder / str(os.getpid()))
+    if (chosen := folder / BUG).exists() and (bug := BUGS[chosen.read_text()]).service == service:
         bug.seed()
     runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=True)
 

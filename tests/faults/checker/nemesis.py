@@ -27,15 +27,20 @@ PAUSE_S = (0.5, 8.0)
 
 @dataclass(frozen=True)
 class CheckedStack:
-    """A stack whose services have clocks that can be set: see `hosted.py`."""
+    """A stack whose services have clocks that can be set: see `hosted.py`, also for the folder."""
 
     running: RunningStack
-    clocks: Path
+    folder: Path
 
     @property
     def pids(self) -> Mapping[str, int]:
         """Of the processes, as they run now."""
         return self.running.record.pids
+
+    async def end(self, name: str, how: signal.Signals) -> None:
+        """Ends one process, and waits until it runs again."""
+        old_pid = self.running.kill(name, how)
+        await asyncio.to_thread(self.running.wait_for_restart, name, old_pid, PATIENCE_S)
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,14 @@ Targets = Callable[[Sequence[str]], Sequence[str]]
 
 
 def draw(random: Random, names: Sequence[str], allowed: Sequence[str]) -> Iterator[Planned]:
-    """Faults without end, none when none is allowed. `names`: of the processes; `allowed`: the faults to draw from."""
-    while allowed:
-        name = random.choice(allowed)
-        targets = FAULTS[name].targets(names)
-        yield Planned(name, random.choice(targets), random.uniform(*REST_S), random.uniform(*PAUSE_S))
+    """Faults without end, none when none is possible. `names`: of the processes; `allowed`: the faults to draw from.
+
+    Each comes once before any comes again, so that a short run does many different things.
+    """
+    while possible := [name for name in allowed if FAULTS[name].targets(names)]:
+        for name in random.sample(possible, len(possible)):
+            target = random.choice(FAULTS[name].targets(names))
+            yield Planned(name, target, random.uniform(*REST_S), random.uniform(*PAUSE_S))
 
 
 def _of(*services: str) -> Targets:
@@ -78,18 +86,18 @@ class Kind:
 
 async def _kill(stack: CheckedStack, planned: Planned) -> None:
     """kill -9: it is started anew. The small broker comes back empty."""
-    await _ended(stack, planned.target, signal.SIGKILL)
+    await stack.end(planned.target, signal.SIGKILL)
 
 
 async def _restart(stack: CheckedStack, planned: Planned) -> None:
     """It is asked to end, drains, and is started anew."""
-    await _ended(stack, planned.target, signal.SIGINT if planned.target == "postgres" else signal.SIGTERM)
+    await stack.end(planned.target, signal.SIGINT if planned.target == "postgres" else signal.SIGTERM)
 
 
 async def _kill_twice(stack: CheckedStack, planned: Planned) -> None:
     """And once more as soon as it is back."""
-    await _ended(stack, planned.target, signal.SIGKILL)
-    await _ended(stack, planned.target, signal.SIGKILL)
+    await stack.end(planned.target, signal.SIGKILL)
+    await stack.end(planned.target, signal.SIGKILL)
 
 
 async def _pause(stack: CheckedStack, planned: Planned) -> None:
@@ -110,7 +118,7 @@ async def _roll(stack: CheckedStack, planned: Planned) -> None:
     service = planned.target.split("-")[0]
     for name in sorted(stack.pids):
         if name.split("-")[0] == service:
-            await _ended(stack, name, signal.SIGTERM)
+            await stack.end(name, signal.SIGTERM)
 
 
 async def _lose_control_plane(stack: CheckedStack, _: Planned) -> None:
@@ -123,7 +131,7 @@ async def _lose_control_plane(stack: CheckedStack, _: Planned) -> None:
 
 async def _step_clock(stack: CheckedStack, planned: Planned) -> None:
     """The host's wall clock is an hour ahead, or behind, for a while."""
-    file = stack.clocks / str(stack.pids[planned.target])
+    file = stack.folder / str(stack.pids[planned.target])
     hours = 1 if planned.rest_s > sum(REST_S) / 2 else -1
     file.write_text(str(3600 * hours))
     await asyncio.sleep(planned.lasts_s)
@@ -185,11 +193,6 @@ class Nemesis:
             began_s = self._clock()
             await FAULTS[planned.name].act(self._stack, planned)
             self.faults.append(Fault(planned.name, planned.target, began_s, self._clock()))
-
-
-async def _ended(stack: CheckedStack, name: str, how: signal.Signals) -> None:
-    old_pid = stack.running.kill(name, how)
-    await asyncio.to_thread(stack.running.wait_for_restart, name, old_pid, PATIENCE_S)
 
 
 def _with_children(pid: int) -> Iterator[int]:

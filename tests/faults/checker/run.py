@@ -1,4 +1,4 @@
-"""One run: a stack, a town, a nemesis, and the verdict.
+"""One run of the checker: a stack, towns, a nemesis, and the verdict.
 
 `python -m tests.faults.checker.run --seconds 60 --seed 7`. The seed is printed and replays what people do and what is
 done to the stack, as far as time allows. The history stays in build/faults/SEED.json; `--judge FILE` judges one again.
@@ -11,96 +11,33 @@ import asyncio
 import json
 import random
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.embedded.record import ROOT
-from parley_client.client import Edge
-from tests.faults.checker import hosted
-from tests.faults.checker.bugs import BUGS
 from tests.faults.checker.history import History
-from tests.faults.checker.nemesis import CONTROL_PLANE, FAULTS, CheckedStack, Nemesis, draw
-from tests.faults.checker.promises import Breach, breaches
+from tests.faults.checker.judging import Judged, Plan, checked_stack, judge_run, say
+from tests.faults.checker.nemesis import FAULTS
+from tests.faults.checker.promises import breaches
 from tests.faults.checker.shrinking import explain
-from tests.faults.checker.town import Town, counts
-from tests.support.stack import run_stack
+from tests.faults.checker.town import counts
 
-FOLDER = ROOT / "build" / "faults"
-REPLICAS = {"messaging": 2, "presence": 2, "gateway": 2}
 SHOWN = 5
 
 
-def say(text: str) -> None:
-    """A line of progress."""
-    print(text, file=sys.stderr, flush=True)
-
-
-async def run(stack: CheckedStack, seed: str, seconds: float, faults: tuple[str, ...] = tuple(FAULTS)) -> History:
-    """People live and the nemesis rages for so long; then all comes to rest. The history is kept in `FOLDER`."""
-    history, _ = await judge_run(stack, seed, seconds, faults)
-    return history
-
-
-async def judge_run(
-    stack: CheckedStack, seed: str, seconds: float, faults: tuple[str, ...]
-) -> tuple[History, list[Breach]]:
-    """The history of a run, and every promise that it breaks."""
-    chance = random.Random(seed)
-    began_s = time.monotonic()
-
-    def clock() -> float:
-        return time.monotonic() - began_s
-
-    def at(text: str) -> None:
-        say(f"{clock():7.1f} s  {text}")
-
-    town = Town(
-        Edge(stack.running.record.edge_address, stack.running.record.issuer_url),
-        seed,
-        random.Random(chance.random()),
-        clock,
-    )
-    plan = draw(random.Random(chance.random()), sorted(stack.running.record.pids), faults)
-    nemesis = Nemesis(stack, plan, clock)
-    async with town.open():
-        at("the town is there")
-        end_s = clock() + seconds
-
-        def is_over() -> bool:
-            return clock() > end_s
-
-        # The last fault may outlast the people: what it kept from a device must come without a later message.
-        await asyncio.gather(town.live_on(is_over), nemesis.rage(is_over, at))
-        at("all comes to rest")
-        history, found = await town.settle(nemesis.faults, at)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{seed}.json").write_text(history.dumps())
-    return history, found
-
-
-@contextmanager
-def checked_stack(bug: str = "", broker: str = "") -> Iterator[CheckedStack]:
-    """The stack that runs are made on, with one of `BUGS` where it is named."""
-    with tempfile.TemporaryDirectory(prefix="parley-clocks-") as clocks:
-        env = {hosted.CLOCKS: clocks, hosted.BUG: bug}
-        if broker:
-            env["PARLEY_BROKER"] = broker
-        programs = {service: f"{hosted.__name__} {service}" for service in CONTROL_PLANE}
-        with run_stack("checker", replicas=REPLICAS, env=env, programs=programs) as stack:
-            yield CheckedStack(stack, Path(clocks))
-
-
-def report(history: History, found: list[Breach]) -> str:
-    """What a run has shown, for a person."""
-    lines = [json.dumps({"seed": history.seed, **counts(history), "breaches": len(found)})]
-    lines += [explain(history, breach) for breach in found[:SHOWN]]
+def report(seed: str, judged: Sequence[Judged]) -> str:
+    """What a run has shown, for a person; its first line is one JSON object."""
+    totals: Counter[str] = Counter()
+    for one in judged:
+        totals.update(counts(one.history))
+    faults = Counter(fault.name for fault in judged[0].history.faults)
+    found = [(one.history, breach) for one in judged for breach in one.breaches]
+    lines = [json.dumps({"seed": seed, **totals, "faults": dict(faults), "breaches": len(found)})]
+    lines += [explain(history, breach) for history, breach in found[:SHOWN]]
     if len(found) > SHOWN:
         lines.append(f"and {len(found) - SHOWN} more")
     if found:
-        lines.append(f"again: python -m tests.faults.checker.run --seed {history.seed}")
+        lines.append(f"again: python -m tests.faults.checker.run --seed {seed}")
     return "\n".join(lines)
 
 
@@ -110,20 +47,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", default=str(random.SystemRandom().randrange(10**9)))
     parser.add_argument("--faults", default=",".join(FAULTS), help="comma-separated; empty for none")
-    parser.add_argument("--bug", default="", choices=("", *BUGS), help="a bug in a service, which must be found")
+    parser.add_argument("--towns", type=int, default=1, help="of nine people each (default 1)")
     parser.add_argument("--broker", default="", choices=("", "kafka", "tansu"))
     parser.add_argument("--judge", type=Path, help="a history to judge again, in place of a run")
     arguments = parser.parse_args()
     if arguments.judge is not None:
         history = History.loads(arguments.judge.read_text())
-        found = breaches(history)
+        judged = [Judged(history, breaches(history))]
     else:
         say(f"seed {arguments.seed}")
         faults = tuple(filter(None, arguments.faults.split(",")))
-        with checked_stack(arguments.bug, arguments.broker) as stack:
-            history, found = asyncio.run(judge_run(stack, arguments.seed, arguments.seconds, faults))
-    print(report(history, found), flush=True)
-    return 1 if found else 0
+        plan = Plan(arguments.seed, arguments.seconds, faults, arguments.towns)
+        with checked_stack(arguments.broker) as stack:
+            judged = asyncio.run(judge_run(stack, plan))
+    print(report(arguments.seed, judged), flush=True)
+    return 1 if any(one.breaches for one in judged) else 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def shrink(history: History, breach: Breach) -> History:
     A view stays whole: without one of its messages it would be the view of another fault.
     """
     small = history
-    for name in ("views", "operations", "arrivals", "calls"):
+    for name in ("views", "operations", "arrivals", "calls", "heard"):
         small = _with(small, name, _smallest(getattr(small, name), _still(small, name, breach)))
     return replace(small, directs={key: pair for key, pair in small.directs.items() if key == breach.key[0]})
 

@@ -12,37 +12,35 @@ from typing import Any
 
 import grpc
 from parley.calls.v1 import messages_pb2 as call_messages
-from parley.calls.v1 import service_pb2 as calls
-from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import relations_pb2 as relations
 from parley.messaging.v1 import service_pb2 as messaging
 
-from parley_client.client import Device, Edge
-from parley_client.conversations import Entry
-from parley_client.inbox import to_entry, to_info
+from parley_client.client import Edge
 from tests.faults.checker.asking import Recorder
-from tests.faults.checker.history import Action, CallView, Fault, History, Outcome, Shown, View
-from tests.faults.checker.people import Conversation, Person, arrivals_of, is_ringing, names
+from tests.faults.checker.history import Action, Fault, History, Outcome
+from tests.faults.checker.people import Conversation, Person, is_ringing, names
 from tests.faults.checker.promises import Breach, breaches
+from tests.faults.checker.reading import RETRY_S, Reader
+from tests.faults.checker.talk import Talk
 
 DEVICES = ("phone", "laptop")
 SET_UP_S = 60.0
 # How long nothing may get better, when all is quiet, until what is missing is called lost. Raising it finds a loss
 # later; lowering it takes a stack that is still coming back for one that loses.
 SETTLE_S = 60.0
-_RETRY_S = 1.0
 
 
 class Town:
     """Six people who stay and one who leaves: three pairs, and two groups."""
 
     def __init__(self, edge: Edge, seed: str, random: Random, clock: Callable[[], float]) -> None:
-        self._edge = edge
         self._seed = seed
         self._random = random
         self._clock = clock
         self._recorder = Recorder(clock, Random(random.random()))
+        self._reader = Reader(edge, clock, SETTLE_S)
         mark = secrets.token_hex(4)
+        self._talk = Talk(edge, mark, clock)
         self.people = [Person(edge, name, self._recorder, Random(random.random()), clock) for name in names(7, mark)]
         self.directs: dict[str, tuple[str, str]] = {}
         self._conversation_of_call: dict[str, Conversation] = {}
@@ -60,7 +58,8 @@ class Town:
                 await self._begin_direct(*pair)
             await self._begin_group(alice, self.people[1:])
             await self._begin_group(bob, [carol, dave, frank, grace])
-            yield
+            async with self._talk.open():
+                yield
         finally:
             for person in self.people:
                 for live in list(person.live):
@@ -70,7 +69,8 @@ class Town:
         """All do what they do until it is over; nobody is in the middle of anything when it returns."""
         tasks = [asyncio.create_task(person.live_on(is_over)) for person in self.people]
         tasks += [
-            asyncio.create_task(act(is_over)) for act in (self._quarrel, self._come_and_go, self._call, self._end)
+            asyncio.create_task(act(is_over))
+            for act in (self._quarrel, self._come_and_go, self._call, self._end, self._talk.live_on)
         ]
         await asyncio.gather(*tasks)
 
@@ -127,8 +127,10 @@ class Town:
 
     # ---- The end
 
-    async def settle(self, faults: list[Fault], say: Callable[[str], None]) -> tuple[History, list[Breach]]:
-        """The history once all is quiet, and what is still wrong with it when nothing gets better any more."""
+    async def settle(
+        self, faults: list[Fault], say: Callable[[str], None], patience_s: float = SETTLE_S
+    ) -> tuple[History, list[Breach]]:
+        """The history once all is quiet, and what is still wrong with it when nothing has got better for so long."""
         await self._last_words()
         least, since_s = None, self._clock()
         while True:
@@ -137,9 +139,9 @@ class Town:
             if least is None or len(found) < least:
                 least, since_s = len(found), self._clock()
                 say(f"{len(found)} promises are open" if found else "all promises are kept")
-            if not found or self._clock() - since_s > SETTLE_S:
+            if not found or self._clock() - since_s > patience_s:
                 return history, found
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(RETRY_S)
 
     async def _last_words(self) -> None:
         """One more message in some conversations, which points at anything that a device has missed there.
@@ -156,32 +158,19 @@ class Town:
 
     async def _ended(self, call_id: str, conversation: Conversation) -> bool:
         carol = self.people[2]
-        call = await self._get_call(carol, call_id)
+        call = await self._reader.get_call(carol, call_id)
         if call is not None and call.state != call_messages.CALL_STATE_ENDED:
             await carol.end_call(conversation, call_id)
-            call = await self._get_call(carol, call_id)
+            call = await self._reader.get_call(carol, call_id)
         return call is not None and call.state == call_messages.CALL_STATE_ENDED
 
     async def _until_done(self, act: Callable[[], Any]) -> None:
         give_up_s = self._clock() + SETTLE_S
         while not await act() and self._clock() < give_up_s:  # noqa: ASYNC110 - the services set no event of ours
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(RETRY_S)
 
     async def _read(self, faults: list[Fault]) -> History:
-        views = [view for person in self.people if not person.is_deleted for view in self._shown(person)]
-        arrivals = [arrival for person in self.people for arrival in person.arrivals]
-        arrivals += [arrival for person in self.people for live in person.live for arrival in arrivals_of(live)]
-        told: list[CallView] = []
-        for person in self.people:
-            if not person.is_deleted:
-                views += await self._stored(person)
-        for call_id, conversation in self._conversation_of_call.items():
-            for person in self.people:
-                if person.user_id in conversation.members:
-                    call = await self._get_call(person, call_id)
-                    has_ended = call is not None and call.state == call_messages.CALL_STATE_ENDED
-                    end = call_messages.EndReason.Name(call.end_reason) if call is not None and has_ended else ""
-                    told.append(CallView(person.user_id, call_id, conversation.conversation_id, end))
+        views, arrivals, told = await self._reader.read(self.people, self._conversation_of_call)
         return History(
             self._seed,
             operations=tuple(sorted(self._recorder.operations, key=lambda operation: operation.began_s)),
@@ -189,92 +178,9 @@ class Town:
             views=tuple(views),
             arrivals=tuple(arrivals),
             calls=tuple(told),
+            heard=tuple(self._talk.heard),
             directs=self.directs,
         )
-
-    def _shown(self, person: Person) -> list[View]:
-        """What the devices show that have lived through it all."""
-        return [
-            View(
-                person.user_id,
-                live.device.device_id,
-                history.conversation_id,
-                is_fresh=False,
-                first_seq=history.base + 1,
-                messages=tuple(_shown(entry) for entry in history.shown),
-                members=history.members,
-                own_read_seq=history.own_read_seq,
-            )
-            for live in person.live
-            for history in live.stream.inbox.conversations
-            if history.info is not None and not history.is_listed
-        ]
-
-    async def _stored(self, person: Person) -> list[View]:
-        """What the services answer to a device that knows nothing."""
-        device = Device(self._edge, person.user_id, f"{person.user_id}-fresh")
-        found: list[View] = []
-        try:
-            for folder in (messaging.CONVERSATION_FOLDER_UNSPECIFIED, messaging.CONVERSATION_FOLDER_REQUESTS):
-                listed = await self._patiently(
-                    lambda folder=folder: device.messaging.ListConversations(  # type: ignore[misc]
-                        messaging.ListConversationsRequest(folder=folder, page_size=100)
-                    )
-                )
-                for summary in listed.conversations if listed else ():
-                    found.append(await self._stored_in(device, summary))
-        finally:
-            await device.close()
-        return found
-
-    async def _stored_in(self, device: Device, summary: messaging.ConversationSummary) -> View:
-        conversation = summary.conversation
-        entries: dict[int, Entry] = {}
-        before = 0
-        while True:
-            page = await self._patiently(
-                lambda before=before: device.messaging.ListMessages(  # type: ignore[misc]
-                    messaging.ListMessagesRequest(
-                        conversation_id=conversation.conversation_id, before_seq=before, page_size=200
-                    )
-                )
-            )
-            if page is None:
-                break
-            entries |= {message.seq: to_entry(message) for message in page.messages}
-            before = min(entries, default=0)
-            if not page.has_more:
-                break
-        own = summary.own_state
-        others = {member.user_id: member.read_seq for member in conversation.members}
-        return View(
-            device.user_id,
-            device.device_id,
-            conversation.conversation_id,
-            is_fresh=True,
-            first_seq=to_info(conversation, device.user_id).visible_after_seq + 1,
-            messages=tuple(_shown(entries[seq]) for seq in sorted(entries)),
-            members=tuple(others),
-            own_read_seq=own.read_seq,
-            unread=own.unread_count if own.request == messages.REQUEST_STATE_UNSPECIFIED else None,
-            read_by={user_id: seq for user_id, seq in others.items() if user_id != device.user_id},
-        )
-
-    async def _get_call(self, person: Person, call_id: str) -> call_messages.Call | None:
-        answer = await self._patiently(lambda: person.device.calls.GetCall(calls.GetCallRequest(call_id=call_id)))
-        return answer.call if answer else None
-
-    async def _patiently(self, call: Callable[[], Any]) -> Any:
-        """The answer to a read, asked again while the stack comes back; None when it never does."""
-        give_up_s = self._clock() + SETTLE_S
-        while self._clock() < give_up_s:
-            try:
-                return await call()
-            except grpc.aio.AioRpcError as error:
-                if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED):
-                    return None
-            await asyncio.sleep(_RETRY_S)
-        return None
 
     # ---- The beginning
 
@@ -308,11 +214,6 @@ class Town:
             person.conversations.append(conversation)
 
 
-def _shown(entry: Entry) -> Shown:
-    call_id = entry.call.call_id if entry.call else ""
-    return Shown(entry.seq, entry.sender_id, entry.client_message_id, entry.kind, entry.text or "", call_id)
-
-
 def counts(history: History) -> dict[str, int]:
     """How much a run has asked, for its report."""
     sends = list(history.of(Action.SEND))
@@ -321,6 +222,5 @@ def counts(history: History) -> dict[str, int]:
         "acknowledged_messages": len({(s.conversation, s.subject) for s in sends if s.outcome is Outcome.OK}),
         "unknown": sum(operation.outcome is Outcome.UNKNOWN for operation in history.operations),
         "refused": sum(operation.outcome is Outcome.FAILED for operation in history.operations),
-        "faults": len(history.faults),
         "calls": len({call.call_id for call in history.calls}),
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.checker.history import Action, Arrival, History, Operation, Outcome, Shown, View
+from tests.faults.checker.history import Action, Arrival, Heard, History, Operation, Outcome, Shown, View
 from tests.faults.checker.promises import PROMISES, Breach, breaches
 from tests.faults.checker.shrinking import explain, shrink
 from tests.unit.faults.town import DIRECT, GROUP, lived
@@ -31,6 +31,11 @@ def in_views(history: History, change: Callable[[View], View]) -> History:
 
 def in_fresh_views(history: History, change: Callable[[View], View]) -> History:
     return in_views(history, lambda view: change(view) if view.is_fresh else view)
+
+
+def in_heard(history: History, change: Callable[[Heard], Heard]) -> History:
+    first, *others = history.heard
+    return replace(history, heard=(change(first), *others))
 
 
 def messages_of(view: View, change: Callable[[Shown], Shown | None]) -> View:
@@ -220,6 +225,23 @@ def call_without_record(history: History) -> History:
     )
 
 
+def fell_silent(history: History) -> History:
+    """While the control plane was away."""
+    return in_heard(history, lambda heard: replace(heard, at_s=tuple(at for at in heard.at_s if not 305 < at < 325)))
+
+
+def had_to_reconnect(history: History) -> History:
+    return in_heard(history, lambda heard: replace(heard, reconnected_s=(*heard.reconnected_s, 310.0)))
+
+
+def put_out(history: History) -> History:
+    return in_heard(history, lambda heard: replace(heard, has_ended=True))
+
+
+def never_came_back(history: History) -> History:
+    return in_heard(history, lambda heard: replace(heard, at_s=tuple(range(100))))
+
+
 def handler_raised(history: History) -> History:
     return asked(history, acknowledged(history), outcome=Outcome.UNKNOWN, status="UNKNOWN ")
 
@@ -247,6 +269,10 @@ BUGS: list[tuple[Callable[[History], History], str]] = [
     (call_without_end, "a call ends once"),
     (call_with_two_ends, "a call ends once"),
     (call_without_record, "a call is recorded once"),
+    (fell_silent, "media goes on"),
+    (had_to_reconnect, "media goes on"),
+    (put_out, "media goes on"),
+    (never_came_back, "media goes on"),
     (handler_raised, "refusals are documented"),
 ]
 

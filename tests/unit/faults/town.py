@@ -6,11 +6,27 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.faults.checker.history import Action, Arrival, CallView, History, Operation, Outcome, Shown, View
+from tests.faults.checker.history import (
+    Action,
+    Arrival,
+    CallView,
+    Fault,
+    Heard,
+    History,
+    Operation,
+    Outcome,
+    Shown,
+    View,
+)
 
 PEOPLE = ("alice", "bob", "carol", "dave")
 DIRECT, GROUP = "direct", "group"
 DEVICES = ("phone", "laptop")
+# A worker that dies cuts a call for some seconds; nothing else does.
+FAULTS = (Fault("kill", "sfu-0", 100.0, 104.0), Fault("lose the control plane", "messaging-0", 300.0, 330.0))
+HEARD = tuple(
+    Heard(person, "long call", (*range(100), *range(112, 400)), (111.5,), 400.0) for person in ("alice", "bob")
+)
 
 
 class Town:
@@ -53,6 +69,8 @@ class Town:
             views=tuple(views),
             arrivals=tuple(self._arrivals),
             calls=tuple(self._calls),
+            faults=FAULTS,
+            heard=HEARD,
             directs={DIRECT: ("alice", "bob")},
         )
 

@@ -132,7 +132,7 @@ async def test_a_refused_token_is_replaced(edge: FakeEdge, stream: EventStream) 
     assert edge.tokens == ["Bearer alice-1", "Bearer alice-2"]
 
 
-@pytest.mark.parametrize("reason", ["REPLACED", "DEVICE_LIMIT"])
+@pytest.mark.parametrize("reason", ["REPLACED", "DEVICE_LIMIT", "ACCOUNT_DELETED"])
 async def test_a_stream_that_had_to_give_way_does_not_fight_for_its_place(
     edge: FakeEdge, stream: EventStream, reason: str
 ) -> None:

@@ -82,6 +82,14 @@ def test_the_table_ends_with_what_was_left_out_and_the_sum() -> None:
     ]
 
 
+def test_the_table_says_what_a_test_with_a_fresh_seed_drew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tests.run.FOLDER", tmp_path)
+    part = Part(1, "a", "some", ("tests/faults",))
+    said = '<properties><property name="drawn" value="seed 7"/></properties>'
+    part.report.write_text(f'<testsuites><testcase classname="a" name="b" time="1">{said}</testcase></testsuites>')
+    assert "DRAWN: seed 7" in table([read_outcome(part, 0, 3.0)], [])
+
+
 def test_a_process_that_ends_without_a_report_has_failed() -> None:
     crashed = read_outcome(Part(1, "a", "no-such-part", ("tests/unit",)), -11, 3.0)
     assert crashed.failed == 1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.faults.checker.history import History
-from tests.faults.checker.promises import calls, cursors, messages, people
+from tests.faults.checker.promises import calls, cursors, media, messages, people
 
 Promise = Callable[[History], Iterator[tuple[tuple[str, ...], str]]]
 
@@ -41,6 +41,7 @@ PROMISES: Mapping[str, Promise] = {
     "a call ends once": calls.a_call_ends_once,
     "a call is recorded once": calls.a_call_is_recorded_once,
     "one device takes a call": calls.one_device_takes_a_call,
+    "media goes on": media.media_goes_on,
 }
 
 
