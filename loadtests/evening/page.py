@@ -222,7 +222,7 @@ def _process_row(name: str, report: Mapping[str, Any]) -> tuple[str, ...]:
     slope = memory.get("slope_per_minute")
     grows = memory.get("grows")
     colour = "wait" if grows is None or not report["memory_decides"] else ("bad" if grows else "good")
-    word = {True: "grows", False: "flat"}.get(grows, "too few samples")  # type: ignore[arg-type]
+    word = {True: "grows", False: "flat"}.get(grows, "too few samples")
     return (
         escape(name),
         f"{report['cores'][name]:.3f}",
