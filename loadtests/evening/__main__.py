@@ -19,7 +19,7 @@ from loadtests.evening import comparing, reporting
 from loadtests.evening.limits import Search
 from loadtests.evening.measuring import GENERATOR_LATE_MS, GeneratorError, commit_of, measure
 from loadtests.evening.other_tree import stack_of
-from loadtests.evening.plans import PLANS, QUICK, environment_of
+from loadtests.evening.plans import LIMIT, PLANS, QUICK, environment_of
 from loadtests.evening.progress import Progress
 from loadtests.scenario import run as run_scenario
 
@@ -44,6 +44,8 @@ async def _run_once(scenario: str, plans: list[dict[str, Any]], tree: Path | Non
 def _plans(arguments: argparse.Namespace, people: int | None = None) -> list[dict[str, Any]]:
     """One for each generator, each with a town and a seed of its own."""
     plan = (QUICK if arguments.quick else PLANS)[arguments.scenario]
+    if arguments.find_limit and not arguments.quick:
+        plan = LIMIT
     given = {field.name: getattr(arguments, field.name, None) for field in fields(plan)}
     plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
     count = arguments.generators
@@ -149,7 +151,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--most-runs", type=int, default=10, help="runs of the search (default 10)")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("A.json", "B.json"), help="two reports, no run")
     parser.add_argument("--report", type=Path, help="where the JSON report goes; the page stands beside it")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.find_limit and arguments.scenario != "evening":
+        parser.error("--find-limit is of the evening: the other scenarios have no number of people")
+    return arguments
 
 
 async def main() -> int:

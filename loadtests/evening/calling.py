@@ -48,7 +48,7 @@ class Calls:
         """One whole call. Whoever is in another one neither calls nor is called."""
         evening = self.evening
         callees = self._callees(caller, action.place)
-        if caller.in_call or not callees or self.is_over.is_set():
+        if caller.in_call or caller.is_closing or not callees or self.is_over.is_set():
             evening.counts["calls not placed"] += 1
             return
         for person in (caller, *callees):
@@ -83,8 +83,8 @@ class Calls:
             evening.counts["calls busy"] += 1
             return
         talk = _Talk(self, start.call, action.video)
+        joining = asyncio.create_task(talk.join(caller, start.grant))
         try:
-            joining = asyncio.create_task(talk.join(caller, start.grant))
             answers = await asyncio.gather(*(self._answer(talk, callee, due_s) for callee in callees))
             await joining
             if any(answers):
@@ -95,6 +95,8 @@ class Calls:
         except EXPECTED as error:
             evening.fail("media", due_s, error)
         finally:
+            joining.cancel()
+            await asyncio.gather(joining, return_exceptions=True)
             await talk.end()
 
     async def _answer(self, talk: _Talk, callee: Person, due_s: float) -> bool:
@@ -117,8 +119,17 @@ class Calls:
         if outcome == "accept" and not self.is_over.is_set():
             return await self._accept(talk, callee)
         if outcome == "decline":
-            await callee.phone.device.calls.DeclineCall(api.DeclineCallRequest(call_id=talk.call.call_id))
+            await self._decline(talk, callee)
         return False
+
+    async def _decline(self, talk: _Talk, callee: Person) -> None:
+        due_s = time.monotonic()
+        try:
+            await callee.phone.device.calls.DeclineCall(api.DeclineCallRequest(call_id=talk.call.call_id))
+        except EXPECTED as error:
+            self.evening.fail("decline", due_s, error)
+        else:
+            self.evening.record("decline", due_s)
 
     async def _accept(self, talk: _Talk, callee: Person) -> bool:
         evening, due_s = self.evening, time.monotonic()
@@ -166,7 +177,7 @@ class Calls:
         if place < 0:
             return []
         members = (self.evening.persons[member] for member in self.evening.town.places[place].members)
-        others = [person for person in members if person is not caller and not person.in_call]
+        others = [one for one in members if one is not caller and not one.in_call and not one.is_closing]
         # Of a group those who are there: the others would miss it.
         if self.evening.town.places[place].is_group:
             others = [person for person in others if person.is_there]

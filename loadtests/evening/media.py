@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from loadtests.sfu_media.parts import FRAME, FRAME_RATE, KEY_FRAME
@@ -65,18 +66,23 @@ class MediaPump:
     def _send(self, talker: _Talker, now_s: float) -> float:
         """Sends what is due, and says when something is due again."""
         self.latest_s = max(self.latest_s, now_s - talker.audio_due_s)
+        # A packet that the kernel does not take, or a worker that is gone: on a network it would be lost.
+        with suppress(OSError):
+            self._send_what_is_due(talker, now_s)
+        return min(talker.audio_due_s, talker.frame_due_s if talker.video else talker.audio_due_s)
+
+    def _send_what_is_due(self, talker: _Talker, now_s: float) -> None:
         if now_s >= talker.audio_due_s:
+            talker.audio_due_s = max(talker.audio_due_s + AUDIO_S, now_s - _LATE_S)
             talker.peer.send_audio()
             self.packets_sent += 1
-            talker.audio_due_s = max(talker.audio_due_s + AUDIO_S, now_s - _LATE_S)
         if talker.video and now_s >= talker.frame_due_s:
+            talker.frame_due_s = max(talker.frame_due_s + 1 / FRAME_RATE, now_s - _LATE_S)
             is_key = talker.peer.wants_key_frame or talker.frames == 0
             talker.peer.wants_key_frame = False
             talker.peer.send_frame(talker.frames, KEY_FRAME if is_key else FRAME, is_key_frame=is_key)
             self.packets_sent += len(KEY_FRAME if is_key else FRAME)
             talker.frames += 1
-            talker.frame_due_s = max(talker.frame_due_s + 1 / FRAME_RATE, now_s - _LATE_S)
         if now_s >= talker.feedback_due_s:
-            talker.peer.send_feedback(now_s)
             talker.feedback_due_s = now_s + _FEEDBACK_S
-        return min(talker.audio_due_s, talker.frame_due_s if talker.video else talker.audio_due_s)
+            talker.peer.send_feedback(now_s)

@@ -102,8 +102,8 @@ class Night:
         for action in evening.habits.first_sessions(begin_s, spread_s):
             plan_session(evening, evening.persons[action.person], action.due_s)
         evening.add(*evening.habits.first_calls(begin_s, spread_s))
-        beside = [asyncio.create_task(work) for work in (tell_delivered(evening), self.calls.pump.run())]
-        beside.append(asyncio.create_task(self._tell_progress(begin_s)))
+        services = (tell_delivered(evening), self.calls.pump.run(), self._tell_progress(begin_s))
+        beside = [evening.begin_service(work) for work in services]
         try:
             await self._follow_schedule(evening.latencies.end_s)
             await self._end()
@@ -165,8 +165,8 @@ class Night:
     async def _end(self) -> None:
         """People hang up, what is on its way arrives, and all leave."""
         evening = self._evening
-        self._say({"phase": "ending"})
         self.calls.is_over.set()
+        self._say({"phase": "ending"})
         deadline_s = time.monotonic() + _ENDED_WITHIN_S
         while evening.tasks and time.monotonic() < deadline_s:
             await asyncio.wait(evening.tasks, timeout=0.5)
@@ -187,6 +187,8 @@ class Night:
         p99: dict[str, float] = {}
         while True:
             await asyncio.sleep(1.0)
+            if self.calls.is_over.is_set():
+                return
             now_s = time.monotonic()
             p99 = evening.latencies.close_intervals(now_s) or p99
             self._say(

@@ -20,6 +20,8 @@ PLANS: Mapping[str, Any] = {
     "slow-consumers": SlowPlan(),
     "flood": FloodPlan(),
 }
+# Of a search, in which each run is on a new stack.
+LIMIT = NightPlan(warm_up_s=120.0, steady_s=300.0)
 # Small enough for a machine that does other things.
 QUICK: Mapping[str, Any] = {
     "evening": NightPlan(people=20, pace=20.0, warm_up_s=15.0, steady_s=45.0),

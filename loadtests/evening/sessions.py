@@ -51,6 +51,10 @@ async def close_session(evening: Evening, person: Person) -> None:
     async with person.lock:
         if person.doings:
             await asyncio.wait(person.doings, timeout=_DONE_WITHIN_S)
+        if person.in_call:
+            # It began meanwhile.
+            person.is_closing, person.wants_to_close = False, True
+            return
         handsets, person.handsets = person.handsets, []
         person.has_opened.clear()
         person.wants_to_close = False

@@ -46,6 +46,8 @@ class Evening:
     # Late messages of devices that have left, in words.
     faults: list[str] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    # What no stack brings about: a fault of the generator.
+    crash: BaseException | None = None
     # Wakes whoever waits for the next action that is due.
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,13 +66,22 @@ class Evening:
         self.tasks.add(task)
         task.add_done_callback(self._finish)
 
+    def begin_service(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Does something for as long as the evening lasts: nobody waits for its end. Cancel it."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._note_crash)
+        return task
+
     def _finish(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
+        # A device that was closed over it.
+        self.counts["broken off"] += task.cancelled()
+        self._note_crash(task)
+
+    def _note_crash(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
             self.crash = error
             self.woken.set()
-
-    crash: BaseException | None = None
 
     def record(self, name: str, due_s: float) -> None:
         """It is done now."""

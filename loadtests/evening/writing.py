@@ -145,7 +145,7 @@ def hear_message(evening: Evening, handset: Handset, message: messages_pb2.Messa
     if due_s is not None:
         evening.latencies.record("deliver", due_s, now_s)
         evening.counts["deliveries"] += 1
-    handset.delivered[message.conversation_id] = message.seq
+    handset.delivered[message.conversation_id] = max(message.seq, handset.delivered.get(message.conversation_id, 0))
     person = evening.by_user[handset.user_id]
     place = evening.place_of.get(message.conversation_id, -1)
     is_looked_at = place >= 0 and person.handsets[:1] == [handset] and message.sender_id != person.user_id
