@@ -46,8 +46,13 @@ def _plans(arguments: argparse.Namespace, people: int | None = None) -> list[dic
     plan = (QUICK if arguments.quick else PLANS)[arguments.scenario]
     if arguments.find_limit and not arguments.quick:
         plan = LIMIT
-    given = {field.name: getattr(arguments, field.name, None) for field in fields(plan)}
+    known = {field.name: field for field in fields(plan)}
+    given = {name: getattr(arguments, name) for name in _HELP if name in known}
     plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
+    for name, text in (pair.split("=", 1) for pair in arguments.set):
+        if name not in known:
+            raise SystemExit(f"{arguments.scenario} has no {name}; it has {', '.join(known)}")
+        plan = replace(plan, **{name: type(getattr(plan, name))(text)})
     count = arguments.generators
     whole = people or getattr(plan, "people", 0)
     plans = []
@@ -143,6 +148,7 @@ def _arguments() -> argparse.Namespace:
     for name, text in _HELP.items():
         kind = int if name in ("people", "seed") else float
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the scenario's plan")
     parser.add_argument("--generators", type=int, default=1, help="processes, each with a town of its own (default 1)")
     parser.add_argument("--rounds", type=int, default=1, help="runs, one after the other (default 1)")
     parser.add_argument("--old", type=Path, help="another checkout, set up: its services and these run in turn")
