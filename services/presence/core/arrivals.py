@@ -21,7 +21,7 @@ PASSED_LIMIT = 20_000
 PLACES_LIMIT = 20_000
 # How long a delivery waits for the one before it, which comes by the log if the direct way lost it. Raising it delays
 # what follows one that is lost for good; lowering it lets more devices see gaps, for which they synchronise.
-HOLD_S = 0.4
+HOLD_S = 0.5
 # Deliveries that wait at a time. Raising it takes more memory while the log stands still; lowering it lets more devices
 # see gaps.
 HELD_LIMIT = 5_000

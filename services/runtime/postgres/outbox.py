@@ -43,7 +43,7 @@ BATCH = 500
 # How long rows wait whose deliveries were handed over directly: nobody waits for them but other systems, and whoever
 # the direct way missed. Raising it makes fewer transactions, requests to the broker, and batches for all that read the
 # topics; lowering it is sooner there when the direct way fails.
-LEISURE_S = 0.1
+LEISURE_S = 0.25
 # How often we look for rows that a dead replica left. Raising it makes them wait longer; lowering it makes more idle
 # queries.
 SWEEP_INTERVAL_S = 1.0
