@@ -8,7 +8,6 @@ import base64
 import importlib
 import json
 import re
-import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,8 +23,11 @@ from openapi_spec_validator import validate
 
 from deploy.embedded.record import ROOT, StackRecord
 from tests.integration.api.conftest import World, new_user, open_direct, send
+from tests.integration.api.test_streams import admin, devices_of, subscribe
 from tests.support.waiting import PATIENCE_S
 
+# A fixture that this module asks for too.
+__all__ = ["admin"]
 DESCRIPTORS = files("parley").joinpath("descriptors.pb")
 NOBODYS = "01a00000-0000-7000-8000-000000000000"
 QUICKSTART = ROOT / "docs" / "start" / "quickstart.md"
@@ -199,17 +201,35 @@ async def test_a_stream_of_events_says_why_it_ends(world: World, record: StackRe
 
 
 async def test_streams_of_events_are_counted_with_all_others(world: World, record: StackRecord) -> None:
-    """As tests/integration/api/test_streams.py for gRPC: the oldest device of a user goes when there are too many."""
     user = new_user()
-    token = await world.device(user).tokens.token()
-    async with events(record, token, "device-the-first") as oldest:
+    async with events(record, await world.device(user).tokens.token(), "device-the-first") as oldest:
         await oldest.until("ready")
-        for number in range(40):
-            async with events(record, token, f"device-{number:04}") as stream:
-                first = await stream.next()
-                if first["event"] != "ready":
-                    break
-        # Whoever comes too often is told to wait, by an answer that is no stream.
+        calls = [(await subscribe(world.device(user)))[0] for _ in range(20)]
+        assert reasons(json.loads((await oldest.until("end"))["data"])) == ["DEVICE_LIMIT"]
+        for call in calls:
+            call.cancel()
+
+
+async def test_a_client_that_reads_no_events_is_cut_off_with_bounded_memory(
+    world: World, record: StackRecord, admin: Any
+) -> None:
+    alice, bob, conversation_id = await world.pair()
+    host, _, port = record.edge_address.rpartition(":")
+    asked = f"GET /v1/events?device_id={bob.device_id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer "
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(f"{asked}{await bob.tokens.token()}\r\n\r\n".encode())
+    await asyncio.wait_for(reader.readuntil(b"event: ready"), PATIENCE_S)
+    queued = 0
+    for _ in range(400):
+        await asyncio.gather(*(send(alice, conversation_id, "\N{GRINNING FACE}" * 9_000) for _ in range(4)))
+        streams = await devices_of(admin, bob.user_id)
+        queued = max(queued, *(stream.queued_bytes for stream in streams), 0)
+        if not any(not stream.detached for stream in streams):
+            break
+    else:
+        pytest.fail(f"it is still there, with {queued} bytes queued")
+    assert queued <= 1 << 20
+    writer.close()
 
 
 # Clients of other make.
@@ -228,13 +248,12 @@ async def test_connect_es_has_the_contract_by_each_of_its_protocols(
     told = json.loads(said)
     assert (told["seq"], told["first"], told["heard"]) == ("1", "ready", f"by {protocol}")
     refusals = told["refusals"]
-    assert refusals["noToken"]["code"] == "Unauthenticated"
-    assert refusals["empty"] == {"code": "InvalidArgument", "reason": "FIELD_INVALID"} or protocol == "grpc-web"
-    if protocol != "grpc-web":
-        # Envoy's refusals of gRPC-Web have no details.
-        assert refusals["noToken"]["reason"] == "TOKEN_MISSING"
-    assert refusals["unknown"] == {"code": "NotFound", "reason": "CONVERSATION_NOT_FOUND"} or protocol == "grpc-web"
-    assert refusals["badDevice"]["code"] == "InvalidArgument"
+    # Envoy's own refusals of gRPC-Web have no details.
+    missing = "" if protocol == "grpc-web" else "TOKEN_MISSING"
+    assert refusals["noToken"] == {"code": "Unauthenticated", "reason": missing}
+    assert refusals["empty"] == {"code": "InvalidArgument", "reason": "FIELD_INVALID"}
+    assert refusals["unknown"] == {"code": "NotFound", "reason": "CONVERSATION_NOT_FOUND"}
+    assert refusals["badDevice"] == {"code": "InvalidArgument", "reason": "FIELD_INVALID"}
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "grpcweb", "connect"])
@@ -251,24 +270,18 @@ async def test_buf_curl_has_the_contract_by_each_of_its_protocols(
     assert json.loads(await run(*command))["message"]["seq"] == "1"
 
 
-async def test_json_of_connect_needs_nothing_but_curl(world: World, record: StackRecord) -> None:
+async def test_json_of_connect_needs_nothing_but_curl(world: World, record: StackRecord, tmp_path: Path) -> None:
     alice, _, conversation_id = await world.pair()
     path, version = "/parley.messaging.v1.MessagingService/SendMessage", ("-H", "connect-protocol-version: 1")
     token = await alice.tokens.token()
     body = {"conversationId": conversation_id, "clientMessageId": "once", "text": {"text": "x"}, "new": 1}
     assert (await curl(record, "POST", path, token, body, *version))[1]["message"]["seq"] == "1"
     for wrong in ("{", "[]", '{"text": 3}', '{"conversationId": "' + "x" * 200_000 + '"}'):
-        file = f"@{_written(wrong)}" if len(wrong) > 1000 else wrong
-        status, error = await curl(record, "POST", path, token, file, *version)
+        (tmp_path / "body").write_text(wrong)
+        status, error = await curl(record, "POST", path, token, f"@{tmp_path / 'body'}", *version)
         assert (status, error["code"], error["details"][0]["type"]) == (400, "invalid_argument", "google.rpc.ErrorInfo")
         info = error_details_pb2.ErrorInfo.FromString(base64.b64decode(error["details"][0]["value"] + "=="))
         assert info.reason == "FIELD_INVALID"
-
-
-def _written(text: str) -> Path:
-    path = ROOT / "build" / f"body-{secrets.token_hex(4)}.json"
-    path.write_text(text)
-    return path
 
 
 # The OpenAPI document.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,12 @@ def test_every_protocol_is_grpc_before_buckets_and_tokens_are_looked_at(name: st
     order = [entry["name"].removeprefix("envoy.filters.http.") for entry in manager(name)["http_filters"]]
     translated = ["grpc_web", "connect_grpc_bridge", "body_size_limit", "grpc_json_transcoder"]
     assert order == ["cors", *translated, "local_ratelimit.address", "jwt_authn", "local_ratelimit.user", "router"]
+
+
+def test_connect_is_left_out_where_it_is_not_wanted() -> None:
+    text = render(replace(variants(Path("tls.crt"), Path("tls.key"))["kubernetes"], connect=False), Path("/etc/parley"))
+    assert "connect_grpc_bridge" not in text
+    assert "grpc_json_transcoder" in text
 
 
 def test_the_edge_takes_as_much_of_a_request_as_the_services() -> None:
