@@ -32,11 +32,11 @@ from services.messaging.search.consumer import SearchIndex
 from services.messaging.wire.deliveries import deliveries, deliveries_at_once, direct_deliveries
 from services.messaging.wire.events import (
     conversation_created,
-    for_people,
     message_changed,
     message_sent,
     pair_closed,
     read_cursor_moved,
+    with_recipients,
 )
 from services.runtime.kafka.bus import Incoming, Outgoing, PoisonRecord
 from tests.support.bus import MemoryPublisher
@@ -200,7 +200,7 @@ def test_whoever_went_is_asked_about_anew_and_nobody_else() -> None:
 
 def between_two(event: bytes) -> Outgoing:
     """A record of the outbox, of a conversation of two."""
-    return Outgoing("messaging.events.v1", str(CONVERSATION).encode(), for_people(event, [ALICE, BOB]))
+    return Outgoing("messaging.events.v1", str(CONVERSATION).encode(), with_recipients(event, [ALICE, BOB]))
 
 
 def sent(seq: int) -> bytes:
