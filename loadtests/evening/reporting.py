@@ -46,12 +46,13 @@ def in_short(scenario: str, figures: Mapping[str, Any], plan: Mapping[str, Any])
         return ""
     counts, cores = figures["counts"], figures["cores_used"]
     people = plan["people"] * plan.get("generators", 1)
-    a_core = f"{people / cores:,.0f} people a core at this load" if cores else ""
+    # At another pace it is no figure of people who live as the table of habits says.
+    a_core = f"; {people / cores:,.0f} people a core at this load" if cores and plan["pace"] == 1 else ""
     return (
         f"{people:,} people at {plan['pace']:g} times the usual pace for {plan['steady_s'] / 60:.2g} minutes after "
         f"{plan['warm_up_s'] / 60:.2g} of warm-up: {counts.get('sessions', 0):,} sessions, "
         f"{counts.get('messages', 0):,} messages, {counts.get('deliveries', 0):,} deliveries, "
-        f"{counts.get('calls', 0):,} calls; {a_core}."
+        f"{counts.get('calls', 0):,} calls{a_core}."
     )
 
 
