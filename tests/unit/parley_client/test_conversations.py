@@ -90,6 +90,19 @@ def test_a_copy_that_waited_where_the_device_is_to_begin_does_not_stand_before_t
     assert not conversations.has_gap
 
 
+def test_a_change_that_came_while_sync_was_answered_outlives_the_older_answer() -> None:
+    edited = replace(entry(2), text="edited", revision=5)
+    older = Delta(ConversationInfo("c1", revision=4), tuple(entry(seq) for seq in (1, 2, 3)), revision=4, last_seq=3)
+    for is_known in (True, False):
+        conversations = Conversations()
+        if is_known:
+            conversations.add_info(ConversationInfo("c1", revision=4))
+        conversations.add(edited)
+        assert conversations.add_delta(older)
+        # Nothing would tell it again: no later event shows that it is missing.
+        assert conversations.history("c1").shown == [entry(1), edited, entry(3)]
+
+
 def test_a_sync_answer_with_a_hole_is_reported() -> None:
     conversations = Conversations()
     conversations.add_delta(Delta(ConversationInfo("c1"), (entry(1),)))
