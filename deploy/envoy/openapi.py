@@ -152,7 +152,8 @@ class _Document:
     def _operation(self, operation: Operation, method: MethodDescriptorProto, about: str) -> Schema:
         request = self._types[method.input_type]
         assert isinstance(request.proto, DescriptorProto)
-        in_path, others = [], []
+        in_path: list[tuple[FieldDescriptorProto, Schema]] = []
+        others: list[tuple[FieldDescriptorProto, Schema]] = []
         for at, field in enumerate(request.proto.field):
             parts = in_path if field.name in operation.variables else others
             parts.append((field, self._field(request, at)))
@@ -244,9 +245,10 @@ class _Document:
 def _types(protos: FileDescriptorSet) -> Iterator[tuple[str, _Type]]:
     for file in protos.file:
         said = comments(file)
-        for number, kinds in ((_MESSAGES, file.message_type), (_ENUMS, file.enum_type)):
-            for at, proto in enumerate(kinds):
-                yield f".{file.package}.{proto.name}", _Type(proto, (number, at), said)
+        for at, message in enumerate(file.message_type):
+            yield f".{file.package}.{message.name}", _Type(message, (_MESSAGES, at), said)
+        for at, enum in enumerate(file.enum_type):
+            yield f".{file.package}.{enum.name}", _Type(enum, (_ENUMS, at), said)
 
 
 def _parameter(field: FieldDescriptorProto, schema: Schema, place: str) -> Schema:
