@@ -51,6 +51,8 @@ REFUSALS = (
     Refusal(404, 5, "not_found", "PATH_UNKNOWN"),
     Refusal(413, 8, "resource_exhausted", "REQUEST_TOO_LARGE"),
     Refusal(429, 8, "resource_exhausted", "RATE_LIMITED", retry_s=1),
+    Refusal(500, 13, "internal", "INTERNAL"),
+    Refusal(502, 13, "internal", "INTERNAL"),
     Refusal(503, 14, "unavailable", "SERVICE_UNAVAILABLE", retry_s=1),
     Refusal(504, 4, "deadline_exceeded", "DEADLINE_EXCEEDED"),
 )
