@@ -55,7 +55,8 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a body."""
     definitions: dict[str, Any] = {}
     cases = []
-    for descriptor in dict.fromkeys(data.DESCRIPTOR for data in DATA.values()):
+    descriptors: dict[Any, None] = dict.fromkeys(data.DESCRIPTOR for data in DATA.values())
+    for descriptor in descriptors:
         types = [name for name, data in DATA.items() if data.DESCRIPTOR is descriptor]
         cases.append({"properties": {"type": {"enum": types}, "data": _message(descriptor, definitions)}})
     return {

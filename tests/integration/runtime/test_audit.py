@@ -106,6 +106,7 @@ def test_all_services_of_people_are_audited() -> None:
         ACCOUNTS,
         MODERATION,
         "parley.presence.v1.PresenceAdminService",
+        "parley.webhooks.v1.WebhookAdminService",
         "parley.gateway.v1.GatewayAdminService",
         "parley.calls.v1.CallOperationsService",
     } == AUDITED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -102,8 +102,12 @@ class Hooks:
             sender.wake()
 
     async def stop(self) -> None:
-        for part in (*self.senders, *self.posts, *self.receivers):
-            await part.stop()
+        for sender in self.senders:
+            await sender.stop()
+        for post in self.posts:
+            await post.stop()
+        for receiver in self.receivers:
+            await receiver.stop()
 
 
 @pytest.fixture
@@ -112,9 +116,6 @@ async def hooks(database_url: str) -> AsyncIterator[Hooks]:
         made = Hooks(PostgresDeliveries(database))
         yield made
         await made.stop()
-
-
-Ids = Callable[[str, int], Sequence[str]]
 
 
 def ids_of(key: str, count: int) -> list[str]:

@@ -1,5 +1,7 @@
 """Records of the public topics."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -54,7 +56,7 @@ def sent(number: int = 10, conversation_id: str = CONVERSATION, *, direct: bool 
     return record(MESSAGING_TOPIC, conversation_id, event)
 
 
-def call_changed(state: calls.CallState, *, group: bool = False) -> Incoming:
+def call_changed(state: calls.CallState.ValueType, *, group: bool = False) -> Incoming:
     call = calls.Call(call_id=CALL, caller_id="alice", state=state, group=group)
     event = calls_events.CallEvent(
         event_id=str(UUID(int=20)), call_id=CALL, event_time=stamp(), call_changed=calls_events.CallChanged(call=call)

@@ -1,5 +1,7 @@
 """Public events as webhooks: every kind has a type, and what people wrote is told to nobody who did not ask for it."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -140,7 +142,7 @@ def test_a_group_is_known_by_its_kind_or_by_whom_the_event_does_not_name() -> No
 
 
 @pytest.mark.parametrize(("state", "kind"), CALL_TYPES.items())
-def test_a_call_is_told_by_its_state_in_the_order_of_the_call(state: calls.CallState, kind: str) -> None:
+def test_a_call_is_told_by_its_state_in_the_order_of_the_call(state: calls.CallState.ValueType, kind: str) -> None:
     event = news_of(call_changed(state, group=True)).rendered()
     assert (event.type, event.order_key) == (kind, f"call:{CALL}")
     assert event.conversations is ConversationKind.GROUP
