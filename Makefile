@@ -113,7 +113,7 @@ load-hot-group load-celebrity load-slow-consumers load-flood: load-%: gen/.stamp
 	@exec python -m loadtests.run $* $(ARGS)
 
 load-all: gen/.stamp build/native.stamp ## All load tests in turn, and which of them held (90 min)
-	@exec python -m loadtests.run all $(ARGS)
+	@exec python -m loadtests.run all
 
 bench-idle: setup ## What the stack takes while nothing happens, by process; report in build/reports/idle.json (2 min)
 	@exec python -m loadtests.idle $(ARGS)

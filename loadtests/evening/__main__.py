@@ -15,7 +15,7 @@ from typing import Any
 
 from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT
-from loadtests.evening import comparing, reporting
+from loadtests.evening import comparing, reporting, results
 from loadtests.evening.limits import Search
 from loadtests.evening.measuring import GENERATOR_LATE_MS, GeneratorError, commit_of, measure
 from loadtests.evening.other_tree import stack_of
@@ -156,6 +156,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--most", type=int, default=20_000, help="people at which the search ends (default 20000)")
     parser.add_argument("--most-runs", type=int, default=10, help="runs of the search (default 10)")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("A.json", "B.json"), help="two reports, no run")
+    parser.add_argument("--results", nargs="+", type=Path, metavar="R.json", help="reports as a table, no run")
     parser.add_argument("--report", type=Path, help="where the JSON report goes; the page stands beside it")
     arguments = parser.parse_args()
     if arguments.find_limit and arguments.scenario != "evening":
@@ -167,6 +168,9 @@ async def main() -> int:
     """Returns the exit status: 1 when anything did not hold."""
     arguments = _arguments()
     path = arguments.report or REPORTS / f"{arguments.scenario}.json"
+    if arguments.results:
+        print(results.markdown(reporting.read(each) for each in arguments.results))
+        return 0
     if arguments.compare:
         one, other = (reporting.read(each) for each in arguments.compare)
         _compare(one, other, path.with_stem("compared"))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from deploy.observability.queries import FOLDER
-from loadtests.evening import comparing, objectives, page, progress, reporting, service_metrics
+from loadtests.evening import comparing, objectives, page, progress, reporting, results, service_metrics
 from loadtests.evening.latencies import Latencies, above, curve, from_text, merge
 from loadtests.evening.limits import Search
 from loadtests.evening.tally import LATE_S, OnTheirWay, StreamCheck, TypingNotices
@@ -301,6 +301,15 @@ def test_a_figure_that_only_one_run_has_is_shown_without_a_change() -> None:
         for what, before, after in comparing.rows(report_of(1.0), other)
         if "send" in what
     )
+
+
+def test_a_row_of_results_has_machine_date_commit_and_command_beside_the_figures() -> None:
+    *_, row = results.markdown([report_of(*[12.0] * 200, memory_decides=False)]).splitlines()
+    for told in ("evening", "send 12", "held", "2 cores", "2026-11-30", "abc", "`python`"):
+        assert told in row
+    *_, row = results.markdown([report_of(1.0, headline={"watchers": 7}, reasons=["too slow"])]).splitlines()
+    assert "watchers 7" in row
+    assert "too slow" in row
 
 
 def test_progress_says_how_much_is_left() -> None:
