@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -150,6 +151,16 @@ async def test_a_message_goes_there_and_back_in_json(world: World, record: Stack
     assert [message["text"]["text"] for message in page["messages"]] == ["Servus"]
     assert page["messages"][0]["reactions"][0]["userIds"] == [bob.user_id]
     assert (await curl(record, "DELETE", f"{talk}/messages/1", token))[1]["message"]["unsent"] == {}
+
+
+@pytest.mark.parametrize("user_id", ["a@b.example", "oauth|1:2", "x+y", "50%", "(;,'$&=!)*", "a%40b"])
+async def test_a_user_of_any_name_is_meant_by_a_path(world: World, record: StackRecord, user_id: str) -> None:
+    token = await world.device().tokens.token()
+    assert (await curl(record, "PUT", f"/v1/blocks/{quote(user_id, safe='')}", token, {})) == (200, {})
+    _, answer = await curl(record, "GET", "/v1/blocks", token)
+    assert [blocked["userId"] for blocked in answer["blockedUsers"]] == [user_id]
+    assert (await curl(record, "DELETE", f"/v1/blocks/{quote(user_id, safe='')}", token)) == (200, {})
+    assert (await curl(record, "GET", "/v1/blocks", token)) == (200, {})
 
 
 @pytest.mark.parametrize(
