@@ -29,8 +29,6 @@ ENTRIES = {
     "tests/faults/checker/run.py": 1,
     "loadtests/idle_devices/holder.py": 1,
     "loadtests/message_path/generator.py": 1,
-    "loadtests/evening/generator.py": 1,
-    "loadtests/evening/flooder.py": 1,
     # Each input of the fuzzer has a loop that begins and ends with it, without gRPC.
     "tests/fuzz/targets/requests.py": 2,
     # Reads a broker once, when a stack ends and no test runs.
