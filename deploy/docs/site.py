@@ -12,7 +12,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from deploy.docs import api, configuration, http
+from deploy.docs import api, configuration, http, webhook_events
 from deploy.docs.pages import ROOT, site_path, sources, unknown_names, with_links
 
 _log = logging.getLogger("mkdocs.plugins.parley")
@@ -42,7 +42,12 @@ def on_files(files: Files, config: Any) -> Files:
 def generated() -> dict[str, str]:
     """The pages that nobody writes, by their place on the site."""
     api_pages = {f"reference/api/{name}": text for name, text in api.pages().items()}
-    return {"reference/configuration.md": configuration.page(), http.PAGE: http.page(), **api_pages}
+    pages = {
+        "reference/configuration.md": configuration.page(),
+        "reference/webhook-events.md": webhook_events.page(),
+        http.PAGE: http.page(),
+    }
+    return pages | api_pages
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001 - MkDocs names them

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from services.runtime.limits.concurrency import LineFull, Turns
+from services.runtime.limits.concurrency import TooManyWaiting, Turns
 from services.runtime.limits.token_buckets import Rates
 
 
@@ -122,7 +122,7 @@ async def test_a_line_has_an_end_and_who_gives_up_leaves_it() -> None:
 
     first, second = asyncio.create_task(call()), asyncio.create_task(call())
     await asyncio.sleep(0)
-    with pytest.raises(LineFull):
+    with pytest.raises(TooManyWaiting):
         await call()
     second.cancel()
     await asyncio.wait([second])
