@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 from services.webhooks.mapping import CONTENTS, DATA
 
@@ -70,8 +70,8 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _message(descriptor: Descriptor, definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference to the message's definition, which is added if it is not there."""
+def _message(descriptor: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A reference to the definition of a message's descriptor, which is added if it is not there."""
     if descriptor.full_name in _KNOWN:
         return _KNOWN[descriptor.full_name]
     if descriptor.full_name not in definitions:

@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -87,7 +87,7 @@ class Stack:
             await asyncio.to_thread(self._issue)
         await asyncio.to_thread(self._keep_webhooks)
         for row in START_ORDER:
-            specs = [spec for part in row if part in self._settings.parts for spec in await self._specs(part)]
+            specs = [spec for part in row if part in self._settings.parts for spec in await self._specs_of(part)]
             if specs:
                 await self._supervisor.start(*specs)
 
@@ -105,7 +105,7 @@ class Stack:
             issuer_url=f"http://{at.issuer}",
             kafka_bootstrap=at.kafka,
             objects_url=f"http://{at.objects}",
-            database_urls={name: postgres.url(self._postgres, name) for name in postgres.DATABASES},
+            database_urls={name: self._database_url(name) for name in postgres.DATABASES},
             pids=self._supervisor.pids(),
             grpc_addresses=at.grpc,
             admin_addresses=at.admin,
@@ -119,10 +119,14 @@ class Stack:
             webhooks_file=str(self._webhooks),
         )
 
+    async def _specs_of(self, part: str) -> list[ProcessSpec]:
+        more = self._settings.part_env.get(part, {})
+        return [replace(spec, env={**spec.env, **more}) for spec in await self._specs(part)]
+
     async def _specs(self, part: str) -> list[ProcessSpec]:
         match part:
             case "postgres":
-                return [await asyncio.to_thread(postgres.spec, self._postgres)]
+                return [await asyncio.to_thread(postgres.spec, self._postgres, self._settings.postgres_host)]
             case "broker":
                 return [await asyncio.to_thread(self._broker_spec)]
             case "issuer":
@@ -153,6 +157,9 @@ class Stack:
     @property
     def _is_apache(self) -> bool:
         return self._settings.broker == "kafka"
+
+    def _database_url(self, name: str) -> str:
+        return postgres.url(self._postgres, name, self._settings.postgres_host)
 
     def _broker_spec(self) -> ProcessSpec:
         host, port = _split(self._addresses.kafka)
@@ -242,17 +249,18 @@ class Stack:
         match service:
             case "messaging":
                 return {
-                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging"),
+                    "PARLEY_DATABASE_URL": self._database_url("parley_messaging"),
                     "PARLEY_OBJECTS_ENDPOINT": f"http://{at.objects}",
                     "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
                     # Exports hold what they know of a person; a stack without one of them has no such part.
                     "PARLEY_SIGNALING_ADDRESS": self._all_of("signaling"),
+                    # What is for devices is handed to it directly, too.
                     "PARLEY_PRESENCE_ADDRESSES": self._all_of("presence"),
                     **self._objects_key(),
                 }
             case "presence":
                 return {
-                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_presence"),
+                    "PARLEY_DATABASE_URL": self._database_url("parley_presence"),
                     **({} if self._is_apache else broker.ROUTER_SETTINGS),
                 }
             case "gateway":
@@ -265,8 +273,9 @@ class Stack:
                 }
             case "signaling":
                 return {
-                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_signaling"),
+                    "PARLEY_DATABASE_URL": self._database_url("parley_signaling"),
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+                    "PARLEY_PRESENCE_ADDRESSES": self._all_of("presence"),
                 }
             case "webhooks":
                 return {

@@ -1,8 +1,7 @@
 """The gateway's streams to the presence replicas, one each, kept open for as long as the replica is there."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from services.gateway.core.model import (
 from services.gateway.core.registry import REGISTER_BATCH
 from services.gateway.service import Gateway
 from services.runtime import tasks
+from services.runtime.grpc.discovery import LookUp, look_up
 from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
@@ -42,20 +42,6 @@ RECONNECT_S = (0.1, 2.0)
 LOOK_UP_S = 1.0
 
 OpenChannel = Callable[[str], grpc.aio.Channel]
-LookUp = Callable[[str], Awaitable[Collection[str]]]
-
-
-async def look_up(address: str) -> list[str]:
-    """Every `ip:port` behind a `host:port`: a headless Service has one for each pod. Raises OSError.
-
-    Only one address family is used, because each address counts as a replica.
-    """
-    host, _, port = address.rpartition(":")
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    family = found[0][0]
-    ips = {str(sockaddr[0]) for kind, *_, sockaddr in found if kind == family}
-    return [f"[{ip}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}" for ip in sorted(ips)]
 
 
 class PresenceUplinks:

@@ -103,7 +103,7 @@ class Config:
     # Conversations that one user may open. Raising it lets a spammer reach more people; lowering it refuses busy
     # people.
     new_conversations_per_day: int
-    # Texts of a stranger that go before anybody else let the conversation in. Raising it lets a stranger say more
+    # Messages that go into a request before anybody else accepts it. Raising it lets somebody who is not known say more
     # unasked; lowering it leaves less to tell who it is by.
     request_messages: int
     # People who have to let one user's conversations in. Reports lower it. Raising it lets a spammer reach more people;
@@ -142,8 +142,10 @@ class Config:
     account_check_s: float
     # Signaling, which is asked for exports of a person's data. Empty: exports hold nothing of it.
     signaling_address: str
-    # Presence, which is asked for exports of a person's data. Empty: exports hold nothing of it.
-    presence_address: str
+    # Every presence replica, to which messages are handed directly, and which are asked for exports of a person's data.
+    # A name with many addresses is all of them. Empty: messages come to devices by Kafka alone, and exports hold
+    # nothing of it.
+    presence_addresses: tuple[str, ...]
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -181,7 +183,7 @@ class Config:
             export_kept_s=reader.integer("PARLEY_EXPORT_KEPT_S", 604_800, low=60, high=10_000_000),
             account_check_s=reader.number("PARLEY_ACCOUNT_CHECK_S", 5, low=0, high=3600),
             signaling_address=",".join(reader.addresses("PARLEY_SIGNALING_ADDRESS", "")),
-            presence_address=",".join(reader.addresses("PARLEY_PRESENCE_ADDRESSES", "")),
+            presence_addresses=reader.addresses("PARLEY_PRESENCE_ADDRESSES", ""),
         )
         reader.finish()
         return config

@@ -259,11 +259,11 @@ def _ownership(replicas: Sequence[Replica]) -> list[str]:
     return [*lines, f"owned more than once: {several}"] if several != "-" else lines
 
 
-def deleted_again(told: Sequence[str], known: Sequence[str]) -> list[str]:
+def deleted_again(published: Sequence[str], known: Sequence[str]) -> list[str]:
     """What was asked of messaging: of the accounts of the topic, and of those that its database knew besides."""
-    new = set(told) - set(known)
+    new = set(published) - set(known)
     return [
-        f"{len(set(told) | set(known))} accounts are deleted again",
+        f"{len(set(published) | set(known))} accounts are deleted again",
         f"{len(new)} of them were not known to messaging's database any more",
     ]
 

@@ -93,12 +93,12 @@ def _credentials(config: Config, role: str) -> Credentials | None:
 
 async def _delete_again(broker: Broker, deletions: Deletions) -> tuple[list[str], bool]:
     try:
-        told = await broker.deleted_users()
+        published = await broker.deleted_users()
     except (KafkaError, BusUnavailable, OSError, TimeoutError) as error:
         return [f"the broker does not answer: {type(error).__name__}"], False
     known = await deletions.known()
-    await deletions.again(sorted({*told, *known}))
-    return core.deleted_again(told, known), True
+    await deletions.again(sorted({*published, *known}))
+    return core.deleted_again(published, known), True
 
 
 async def _show(fleet: Fleet, options: argparse.Namespace) -> list[str]:

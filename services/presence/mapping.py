@@ -5,9 +5,10 @@ from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2
 
-from services.presence.core.model import PresenceChange
-from services.presence.core.states import PresenceStatus
+from services.presence.core.model import Delivery, Place, PresenceChange, UserId
+from services.presence.core.states import CallActivity, PresenceStatus
 from services.presence.ports import StateRow
+from services.runtime.observability import tracing
 
 _STATES = {
     PresenceStatus.OFFLINE: gateway.PRESENCE_STATE_OFFLINE,
@@ -23,6 +24,21 @@ def encode_time(seconds: float | None) -> Timestamp | None:
     encoded = Timestamp()
     encoded.FromNanoseconds(int(seconds * 1e9))
     return encoded
+
+
+def decode_delivery(delivery: events_pb2.Delivery, trace: str | None) -> Delivery:
+    """A delivery as the core has it. `trace`: the `traceparent` that it came with."""
+    place, call = delivery.place, delivery.call_activity
+    return Delivery(
+        UserId(delivery.user_id),
+        delivery.frame,
+        delivery.delivery_id,
+        Place(place.sequence, place.number) if delivery.HasField("place") else None,
+        delivery.relations_changed,
+        CallActivity(call.call_id, call.version, call.in_call) if delivery.HasField("call_activity") else None,
+        delivery.user_deleted,
+        tracing.kept(trace),
+    )
 
 
 def encode_change(change: PresenceChange) -> bytes:

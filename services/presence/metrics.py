@@ -8,6 +8,16 @@ PARTITIONS = Gauge("presence_partitions", "Partitions of delivery.v1 owned.")
 EVENTS = Counter("presence_events", "Events from delivery.v1, by whether a device was there.", ["result"])
 # Looking a child up costs as much as routing an event.
 ROUTED, NO_DEVICE = EVENTS.labels("routed"), EVENTS.labels("no_device")
+DIRECT = Counter(
+    "presence_direct_deliveries",
+    "Deliveries that producers handed over: taken, held for those before them, known already, for a user without a"
+    " device, or stale (sent by an older assignment).",
+    ["result"],
+)
+DIRECT_TAKEN, DIRECT_HELD, DIRECT_KNOWN, DIRECT_NO_DEVICE, DIRECT_STALE = (
+    DIRECT.labels(result) for result in ("taken", "held", "known", "no_device", "stale")
+)
+KNOWN = Counter("presence_known_deliveries", "Deliveries of delivery.v1 that had been passed on before.")
 FRAMES = Counter("presence_frames_sent", "Frames queued for gateways, by kind.", ["kind"])
 DURABLE, EPHEMERAL, CONTROL = FRAMES.labels("durable"), FRAMES.labels("ephemeral"), FRAMES.labels("control")
 OVERFLOWS = Counter("presence_gateway_overflows", "Gateways cut off because their queue was full.")

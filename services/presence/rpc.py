@@ -1,4 +1,4 @@
-"""RouterService, the gateways' streams, and PresenceAdminService."""
+"""RouterService, the streams of gateways and of producers, and PresenceAdminService."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence, Sized
@@ -13,9 +13,10 @@ from parley.presence.v1 import service_pb2 as api
 from services.presence.core.model import (
     Assignment,
     Deliver,
+    Delivery,
     DeviceId,
     Effect,
-    Frame,
+    GatewayFrame,
     RecheckWatches,
     RegisterAck,
     Session,
@@ -24,8 +25,9 @@ from services.presence.core.model import (
     UserId,
     WatchCommand,
 )
+from services.presence.delivery_ways import DeliveryWays, ProducerStream
 from services.presence.gateway_stream import GatewayStream, GatewayTooSlow
-from services.presence.mapping import encode_change, encode_time
+from services.presence.mapping import decode_delivery, encode_change, encode_time
 from services.presence.service import GatewayReplaced, GatewayView, Presence, TooManySessions
 from services.runtime import tasks
 from services.runtime.clock import Clock
@@ -54,9 +56,9 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(presence: Presence, clock: Clock, queue_size: int) -> list[Api]:
+def apis(presence: Presence, ways: DeliveryWays, clock: Clock, queue_size: int) -> list[Api]:
     """What the server serves."""
-    servicer = RouterServicer(presence, clock, queue_size)
+    servicer = RouterServicer(presence, ways, clock, queue_size)
     admin = AdminServicer(presence)
     return [
         Api(ROUTER_SERVICE, Access.SERVICE, lambda server: _add_router(servicer, server)),
@@ -70,17 +72,23 @@ def apis(presence: Presence, clock: Clock, queue_size: int) -> list[Api]:
 
 def _add_router(servicer: "RouterServicer", server: grpc.aio.Server) -> None:
     """RouterService by hand: a frame that cannot be read shall end the stream with a reason."""
-    handler: Any = grpc.stream_stream_rpc_method_handler(
-        servicer.Attach, request_deserializer=None, response_serializer=api.AttachResponse.SerializeToString
-    )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ROUTER_SERVICE, {"Attach": handler}),))
+    handlers: Any = {
+        "Attach": grpc.stream_stream_rpc_method_handler(
+            servicer.Attach, request_deserializer=None, response_serializer=api.AttachResponse.SerializeToString
+        ),
+        "Deliver": grpc.stream_stream_rpc_method_handler(
+            servicer.Deliver, request_deserializer=None, response_serializer=api.DeliverResponse.SerializeToString
+        ),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ROUTER_SERVICE, handlers),))
 
 
 class RouterServicer:
-    """One Attach a gateway."""
+    """One Attach a gateway, one Deliver a replica of a producer."""
 
-    def __init__(self, presence: Presence, clock: Clock, queue_size: int) -> None:
+    def __init__(self, presence: Presence, ways: DeliveryWays, clock: Clock, queue_size: int) -> None:
         self._presence = presence
+        self._ways = ways
         self._clock = clock
         self._queue_size = queue_size
 
@@ -112,6 +120,29 @@ class RouterServicer:
             stream.fail(error)
         else:
             stream.close()
+
+    async def Deliver(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[api.DeliverResponse]:
+        producer = self._ways.attach()
+        reader = tasks.awaited(self._read_deliveries(producer, requests), why="ends with the RPC")
+        try:
+            async for assignment in producer.assignments():
+                yield api.DeliverResponse(assignment=_encode_assignment(assignment))
+        finally:
+            await tasks.stop(reader)
+            self._ways.detach(producer)
+
+    async def _read_deliveries(self, producer: ProducerStream, frames: AsyncIterator[bytes]) -> None:
+        try:
+            async for data in frames:
+                epoch, deliveries = _direct_deliveries(data)
+                self._ways.take_direct(epoch, deliveries)
+        except InvalidRequest as error:
+            producer.end(error)
+        except Exception as error:
+            log.exception("producer_stream_failed")
+            producer.end(error)
+        else:
+            producer.end()
 
     def _handle(self, stream_id: StreamId, request: api.AttachRequest) -> None:
         presence, router, now = self._presence, self._presence.router, self._presence.now()
@@ -202,6 +233,18 @@ def _decode(data: bytes) -> api.AttachRequest:
         raise InvalidRequest("frame", "not an AttachRequest") from error
 
 
+def _direct_deliveries(data: bytes) -> tuple[int, list[Delivery]]:
+    try:
+        request = api.DeliverRequest.FromString(data)
+    except DecodeError as error:
+        raise InvalidRequest("frame", "not a DeliverRequest") from error
+    _check_entries("deliveries", request.deliveries)
+    if not all(direct.delivery.delivery_id and direct.delivery.user_id for direct in request.deliveries):
+        # Without an id nobody would know it again when the topic brings it.
+        raise InvalidRequest("deliveries", "each must have a delivery_id and a user_id")
+    return request.epoch, [decode_delivery(direct.delivery, direct.trace or None) for direct in request.deliveries]
+
+
 def _sessions(register: messages_pb2.Register) -> list[Session]:
     _check_entries("register.sessions", register.sessions)
     for session in register.sessions:
@@ -222,7 +265,7 @@ def _check_entries(name: str, entries: Sized) -> None:
         raise InvalidRequest(name, f"has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
 
 
-def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
+def _encode_batch(frames: Sequence[GatewayFrame]) -> Iterator[api.AttachResponse]:
     """The frames in order, with what stands next to each other for devices in one response, up to a size."""
     batch, size = api.AttachResponse(), 0
     for frame in frames:
@@ -253,7 +296,7 @@ def _fill(deliver: messages_pb2.Deliver, frame: Deliver | RecheckWatches) -> Non
             deliver.trace = frame.trace
 
 
-def _encode(frame: Frame) -> api.AttachResponse:
+def _encode(frame: GatewayFrame) -> api.AttachResponse:
     match frame:
         case Deliver() | RecheckWatches():
             response = api.AttachResponse()
@@ -261,16 +304,21 @@ def _encode(frame: Frame) -> api.AttachResponse:
             return response
         case RegisterAck(session_ids):
             return api.AttachResponse(register_ack=messages_pb2.RegisterAck(session_ids=session_ids))
-        case Assignment(epoch, partitions, partition_count, member_id):
-            return api.AttachResponse(
-                assignment=messages_pb2.Assignment(
-                    epoch=epoch, partitions=sorted(partitions), partition_count=partition_count, member_id=member_id
-                )
-            )
+        case Assignment():
+            return api.AttachResponse(assignment=_encode_assignment(frame))
         case WatchCommand(session_id, user_ids):
             return api.AttachResponse(watch_command=messages_pb2.WatchCommand(session_id=session_id, user_ids=user_ids))
         case StatusCommand(session_id, away):
             return api.AttachResponse(status_command=messages_pb2.StatusCommand(session_id=session_id, away=away))
+
+
+def _encode_assignment(assignment: Assignment) -> messages_pb2.Assignment:
+    return messages_pb2.Assignment(
+        epoch=assignment.epoch,
+        partitions=sorted(assignment.partitions),
+        partition_count=assignment.partition_count,
+        member_id=assignment.member_id,
+    )
 
 
 def _encode_gateway(gateway: GatewayView) -> admin_pb2.AttachedGateway:

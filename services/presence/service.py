@@ -12,6 +12,7 @@ from services.presence import metrics
 from services.presence.core.model import (
     CutOff,
     Deliver,
+    Delivery,
     Effect,
     LoadLastSeen,
     Refused,
@@ -139,6 +140,18 @@ class Presence:
         """A gateway has gone."""
         self._streams.pop(stream_id, None)
         self.apply(self.router.detach(stream_id, self.now()))
+
+    def take(self, delivery: Delivery) -> None:
+        """What one user's devices, and this replica, are told."""
+        router, user_id = self.router, delivery.user_id
+        if delivery.frame:
+            self.deliver(user_id, delivery.frame, delivery.trace)
+        if delivery.relations_changed:
+            self.apply(router.relations_changed(user_id))
+        if delivery.call:
+            self.apply(router.note_call(user_id, delivery.call, self.now()))
+        if delivery.user_deleted:
+            self.apply(router.delete_user(user_id))
 
     def deliver(self, user_id: UserId, frame: bytes, trace: str = "") -> None:
         """A durable frame for a user's devices. `trace`: the `traceparent` for the gateways, if its trace is kept."""

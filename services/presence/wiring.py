@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from aiokafka.partitioner import murmur2
-
 from services.presence import metrics, rpc
 from services.presence.accounts import rpc as accounts_rpc
 from services.presence.accounts.consumer import AccountsConsumer
 from services.presence.config import Config
 from services.presence.consumer import ACCOUNTS_GROUP, ACCOUNTS_TOPIC, TOPIC, Deliveries
-from services.presence.core.model import UserId
 from services.presence.core.router import Router
+from services.presence.delivery_ways import DeliveryWays
 from services.presence.failed_replicas import FailedReplicas
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
@@ -27,6 +25,7 @@ from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.groups import KafkaGroup
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
+from services.runtime.partitions import partition_of
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.store_clock import StoreClock
 
@@ -35,11 +34,6 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # Events of delivery.v1 taken at a time, when so many wait. Raising it keeps the event loop for longer, about 20 us an
 # event; lowering it makes smaller frames for the gateways, each of which costs both sides as much as some ten events.
 MAX_BATCH = 500
-
-
-def partition_of(user_id: UserId, partition_count: int) -> int:
-    """The partition of a user, as Kafka's default partitioner has it for the key."""
-    return int((murmur2(user_id.encode()) & 0x7FFFFFFF) % partition_count)
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:
@@ -54,13 +48,14 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     writer = StateWriter(store, feed, config.state_interval_s)
     failed_replicas = FailedReplicas(KafkaGroup(config.kafka, GROUP))
     presence = Presence(router, writer, store, failed_replicas, clock, config.collect_s)
+    ways = DeliveryWays(presence)
     _measure(router)
     consumer = KafkaConsumer(
         config.kafka,
         Subscription(TOPIC, GROUP, max_batch=MAX_BATCH),
-        Deliveries(presence).handle,
+        Deliveries(ways).handle,
         publisher,
-        listener=presence,
+        listener=ways,
         essential=True,
     )
     deletions = KafkaConsumer(
@@ -70,13 +65,13 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         publisher,
     )
     tokens = ServiceTokens(ServiceKeys.of("presence", config.server.identity), clock)
-    apis = [*rpc.apis(presence, clock, config.gateway_queue), *accounts_rpc.apis(store)]
+    apis = [*rpc.apis(presence, ways, clock, config.gateway_queue), *accounts_rpc.apis(store)]
     server = RpcServer(
         *(config.server, apis, rpc.ERRORS, tokens),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     workers: list[Part] = [
-        Probe("time", clock.is_told, essential=False),
+        Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
         Worker("presence-timers", presence.run_timers, needed=True),
         Worker("presence-recalls", presence.run_last_seen_loads),

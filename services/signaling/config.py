@@ -63,6 +63,9 @@ class Config:
     database: DatabaseConfig
     # Messaging, which is asked who may be rung.
     messaging_address: str
+    # Every presence replica, to which the news of calls are handed directly. A name with many addresses is all of them.
+    # Empty: they come to devices by Kafka alone.
+    presence_addresses: tuple[str, ...]
     timeouts: Timeouts
     grants: GrantPolicy
     placement: PlacementPolicy
@@ -82,6 +85,7 @@ class Config:
             kafka=KafkaConfig.read(reader),
             database=DatabaseConfig.read(reader),
             messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),
+            presence_addresses=reader.addresses("PARLEY_PRESENCE_ADDRESSES", ""),
             timeouts=Timeouts(
                 ring_s=reader.number("PARLEY_RING_TIMEOUT_S", 45, low=0.1, high=600),
                 media_lost_s=reader.number("PARLEY_MEDIA_LOST_TIMEOUT_S", 60, low=0.1, high=3600),
@@ -96,7 +100,7 @@ class Config:
             ),
             placement=PlacementPolicy(
                 lost_after_s=reader.number("PARLEY_WORKER_LOST_S", 5, low=0.5, high=600),
-                settle_s=reader.number("PARLEY_MEDIA_SETTLE_S", 10, low=0, high=600),
+                steady_after_s=reader.number("PARLEY_MEDIA_SETTLE_S", 10, low=0, high=600),
                 region=reader.text("PARLEY_REGION", ""),
             ),
             start=StartPolicy(

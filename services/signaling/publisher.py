@@ -10,6 +10,8 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2 as presence_events
 
 from services.runtime.ids import NewId
+from services.runtime.kafka.bus import Outgoing, trace_headers
+from services.runtime.observability import tracing
 from services.signaling.core.model import RUNG, Call, CallState, LegState, UserId
 from services.signaling.mapping import encode_call, encode_time
 from services.signaling.ports import Record
@@ -18,8 +20,8 @@ CALLS_TOPIC = "calls.events.v1"
 DELIVERY_TOPIC = "delivery.v1"
 
 
-# Quiet hours are quiet for pushes too.
-_LOUD = RUNG - {LegState.SILENT}
+# In quiet hours no push is sent either.
+_AUDIBLE = RUNG - {LegState.QUIET}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class CallEvents:
     def __call__(self, before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
         changed = calls_events.CallEvent(call_changed=calls_events.CallChanged(call=encode_call(call)))
         events = [changed, *_pushes(before, call)]
-        return [*(self._record(event, call, now) for event in events), *_deliveries(before, call, now)]
+        return [
+            *(self._record(event, call, now) for event in events),
+            *_deliveries(before, call, now, str(self.new_id(now))),
+        ]
 
     def _record(self, event: calls_events.CallEvent, call: Call, now: datetime) -> Record:
         event.event_id = str(self.new_id(now))
@@ -41,7 +46,7 @@ class CallEvents:
 
 
 def _pushes(before: Call | None, call: Call) -> Sequence[calls_events.CallEvent]:
-    rang, rings = _loud(before), _loud(call)
+    rang, rings = _audibly_rung(before), _audibly_rung(call)
     kinds = (
         (calls_events.PUSH_KIND_RING, sorted(rings - rang)),
         (calls_events.PUSH_KIND_RING_ENDED, sorted(rang - rings)),
@@ -55,24 +60,39 @@ def _pushes(before: Call | None, call: Call) -> Sequence[calls_events.CallEvent]
     ]
 
 
-def _loud(call: Call | None) -> set[UserId]:
-    return {leg.user_id for leg in call.legs if leg.state in _LOUD} if call else set()
+def _audibly_rung(call: Call | None) -> set[UserId]:
+    return {leg.user_id for leg in call.legs if leg.state in _AUDIBLE} if call else set()
 
 
-def _deliveries(before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
+def _deliveries(before: Call | None, call: Call, now: datetime, delivery_id: str) -> Sequence[Record]:
     frame = gateway_service.SubscribeResponse(event=gateway_messages.DeviceEvent(call=encode_call(call)))
     data = frame.SerializeToString()
     # People who leave the conversation are told once.
-    told = dict.fromkeys((*call.audience, *(before.audience if before else ())))
+    recipients = dict.fromkeys((*call.audience, *(before.audience if before else ())))
     return [
         Record(
             DELIVERY_TOPIC,
             user_id,
             presence_events.Delivery(
-                user_id=user_id, frame=data, event_time=encode_time(now), call_activity=_activity(call, user_id)
+                user_id=user_id,
+                frame=data,
+                event_time=encode_time(now),
+                call_activity=_activity(call, user_id),
+                # Handed over directly as well: of two copies of a call, devices take the one of the higher version.
+                delivery_id=delivery_id,
             ).SerializeToString(),
         )
-        for user_id in told
+        for user_id in recipients
+    ]
+
+
+def deliveries_among(records: Sequence[Record]) -> Sequence[Outgoing]:
+    """Those of a change's records that are for devices, as they are handed over."""
+    headers = trace_headers(tracing.current_header())
+    return [
+        Outgoing(record.topic, record.key.encode(), record.value, headers)
+        for record in records
+        if record.topic == DELIVERY_TOPIC
     ]
 
 

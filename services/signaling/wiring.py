@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.delivery.direct import DirectDelivery
+from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
 from services.runtime.grpc.tls import Peer
@@ -53,7 +55,7 @@ from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.media_access import MediaAccess
 from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
-from services.signaling.publisher import CALLS_TOPIC, CallEvents
+from services.signaling.publisher import CALLS_TOPIC, CallEvents, deliveries_among
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
 from services.signaling.roster import Roster
@@ -79,7 +81,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     service_tokens = ServiceTokens(service_keys, clock)
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher)
-    store = PostgresStore(database, relay.wake)
+    presence = Peer.of(config.server.tls, "presence")
+    direct = DirectDelivery(config.presence_addresses, lambda address: connect(address, service_tokens, presence))
+    store = PostgresStore(database, relay.wake, lambda records: direct.offer(deliveries_among(records)))
     members = GrpcMembers(config.messaging_address, service_tokens, Peer.of(config.server.tls, "messaging"))
     sfu = Peer.of(config.server.tls, "sfu")
     media = SfuClient(service_tokens, sfu)
@@ -119,7 +123,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     background: list[Part] = [
-        Probe("time", clock.is_told, essential=False),
+        Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in periodic_tasks(upkeep, moves, look_now)),
@@ -132,7 +136,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
 
     # Waited for at the start only: without it the first calls would find no worker.
     worker_known = Probe("media-worker", has_media_worker, essential=False)
-    outward: list[Part] = [database, publisher, relay, members, media, closer, *([pusher] if pusher else [])]
+    outward: list[Part] = [database, publisher, direct, relay, members, media, closer, *([pusher] if pusher else [])]
     return App([*outward, *consumers, worker_known, *background], server)
 
 

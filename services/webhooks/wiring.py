@@ -69,7 +69,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     workers: list[Part] = [
-        Probe("time", clock.is_told, essential=False),
+        Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
         Worker("webhooks-purge", Purging(store, config.keep_days * DAY_S).run),
     ]

@@ -105,13 +105,15 @@ class FaultyServer:
         up_reader, up_writer = await asyncio.open_connection(*self.upstream)
         self._writers.add(up_writer)
         both = [asyncio.create_task(self._carry(*way)) for way in ((reader, up_writer), (up_reader, writer))]
-        # An end of one side is the end of both.
-        _, rest = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
-        self._writers.discard(up_writer)
-        up_writer.close()
+        try:
+            # An end of one side is the end of both, and so is the end of this server.
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+            self._writers.discard(up_writer)
+            up_writer.close()
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):

@@ -21,9 +21,10 @@ RPC_TIMEOUT_S = 3.0
 
 
 class SteadySender:
-    """Sends numbered messages to one conversation from `async with` to its end."""
+    """Sends numbered messages to one conversation from `async with` to its end. Two of one device need two names."""
 
-    def __init__(self, device: Device, conversation_id: str) -> None:
+    def __init__(self, device: Device, conversation_id: str, name: str = "steady") -> None:
+        self._name = name
         # (client_message_id, seq) of each acknowledged message, in order.
         self.acknowledged: list[tuple[str, int]] = []
         self.retries = 0
@@ -68,7 +69,7 @@ class SteadySender:
         number = 0
         while not self._stopping:
             number += 1
-            client_message_id = f"steady-{number}"
+            client_message_id = f"{self._name}-{number}"
             seq = await self._send(client_message_id)
             self.acknowledged.append((client_message_id, seq))
             self._changes.notify()

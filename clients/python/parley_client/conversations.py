@@ -305,13 +305,15 @@ class Conversations:
         history = self.begin(delta.info.conversation_id)
         # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
         # First of all: the conversation's info may move the beginning up to one of them, which would then stand before
-        # the page.
+        # the page. A change that is newer than this answer is in no page of it, and stays.
+        live = [*early, *history.held_back.values()]
         history.drop_held_back(delta.last_seq)
         history.take_info(delta.info)
         if delta.entries:
             history.begin_at(delta.entries[0].seq)
         before = history.cursor
-        for entry in (*delta.entries, *delta.changed, *(entry for entry in early if entry.seq > delta.last_seq)):
+        newer = (entry for entry in live if entry.seq > delta.last_seq or entry.revision > delta.revision)
+        for entry in (*delta.entries, *delta.changed, *newer):
             history.add(entry)
         history.revision = max(delta.revision, history.revision)
         history.missed = history.is_listed = False

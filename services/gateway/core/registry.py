@@ -25,7 +25,7 @@ from services.gateway.core.model import (
     UserId,
     Watch,
 )
-from services.gateway.core.partitions import partition_of
+from services.runtime.partitions import partition_of
 
 # Sessions of one Register frame. Raising it makes fewer frames; lowering it makes shorter stalls of the stream.
 REGISTER_BATCH = 500

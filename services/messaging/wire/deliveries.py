@@ -17,6 +17,23 @@ from services.messaging.wire.api import own_state_message
 from services.messaging.wire.values import to_timestamp
 from services.runtime.kafka.bus import Headers, Outgoing
 
+# What is handed to presence directly as well, ahead of the topic: devices bear it in any order relative to all else.
+# Messages wait for each other (their place), and cursors only move forward.
+_AT_ONCE = ("message_sent", "read_cursor_moved")
+
+
+def deliveries_at_once(record: Outgoing) -> Sequence[Outgoing]:
+    """Of the deliveries that the relay publishes with a record, those that may be handed to presence now."""
+    if record.topic != topics.EVENTS or record.value is None:
+        return ()
+    event = events_pb2.ConversationEvent.FromString(record.value)
+    return _deliveries(event, event.direct_user_ids, record.headers) if is_told_at_once(event) else ()
+
+
+def is_told_at_once(event: events_pb2.ConversationEvent) -> bool:
+    """Whether the deliveries of an event may be handed to presence before the topic brings them."""
+    return event.WhichOneof("event") in _AT_ONCE
+
 
 def direct_deliveries(record: Outgoing) -> Sequence[Outgoing]:
     """The deliveries of an event that names whom it is for; none of other records.
@@ -32,11 +49,16 @@ def direct_deliveries(record: Outgoing) -> Sequence[Outgoing]:
 
 def deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], headers: Headers) -> list[Outgoing]:
     """One delivery for each person; the frame inside is what their devices will read."""
+    metrics.DELIVERIES.inc(len(user_ids))
+    return _deliveries(event, user_ids, headers)
+
+
+def _deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], headers: Headers) -> list[Outgoing]:
     if not user_ids:
         return []
     frame = gateway_service.SubscribeResponse(event=_device_event(event)).SerializeToString()
     gone = set(event.conversation_changed.removed_user_ids)
-    metrics.DELIVERIES.inc(len(user_ids))
+    delivery_id = event.event_id if is_told_at_once(event) else ""
     return [
         Outgoing(
             topics.DELIVERY,
@@ -47,11 +69,19 @@ def deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], h
                 event_time=event.event_time,
                 # Whoever went may not see those whom they met here alone, nor tell them anything, and the other way.
                 relations_changed=user_id in gone,
+                delivery_id=delivery_id,
+                place=_place(event),
             ).SerializeToString(),
             headers,
         )
         for user_id in user_ids
     ]
+
+
+def _place(event: events_pb2.ConversationEvent) -> presence.Place | None:
+    if event.WhichOneof("event") != "message_sent":
+        return None
+    return presence.Place(sequence=event.conversation_id, number=event.message_sent.message.seq)
 
 
 def own_state_delivery(

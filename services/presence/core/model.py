@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, NewType
 
-from services.presence.core.states import OngoingCall, SessionState, UserState
+from services.presence.core.states import CallActivity, OngoingCall, SessionState, UserState
 
 UserId = NewType("UserId", str)
 DeviceId = NewType("DeviceId", str)
@@ -33,6 +33,29 @@ class Session:
         if self.detached:
             return SessionState.DETACHED
         return SessionState.AWAY if self.away else SessionState.ACTIVE
+
+
+class Place(NamedTuple):
+    """Where a delivery stands among those of its user that follow each other without gaps: a conversation and a seq."""
+
+    sequence: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one user's devices, and this replica, are to be told; see presence.v1.Delivery."""
+
+    user_id: UserId
+    # Empty when there is nothing for devices to read.
+    frame: bytes = b""
+    delivery_id: str = ""
+    place: Place | None = None
+    relations_changed: bool = False
+    call: CallActivity | None = None
+    user_deleted: bool = False
+    # The `traceparent` that it came with; empty when its trace is not kept.
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +119,7 @@ class StatusCommand:
     away: bool
 
 
-Frame = Assignment | RegisterAck | Deliver | RecheckWatches | WatchCommand | StatusCommand
+GatewayFrame = Assignment | RegisterAck | Deliver | RecheckWatches | WatchCommand | StatusCommand
 
 
 @dataclass(frozen=True)
@@ -104,7 +127,7 @@ class Send:
     """Effect: a frame for a gateway's stream."""
 
     stream: StreamId
-    frame: Frame
+    frame: GatewayFrame
 
 
 @dataclass(frozen=True)

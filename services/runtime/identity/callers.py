@@ -18,7 +18,7 @@ CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
     },
     # Of whoever holds something of people: what an export takes along.
     "parley.accounts.v1.AccountDataService": {"ReadAccount": MESSAGING},
-    "parley.presence.v1.RouterService": {"Attach": GATEWAY},
+    "parley.presence.v1.RouterService": {"Attach": GATEWAY, "Deliver": MESSAGING | SIGNALING},
     "parley.sfu.v1.SfuService": {
         "Join": SIGNALING,
         "Remove": SIGNALING,

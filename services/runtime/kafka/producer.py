@@ -16,6 +16,7 @@ from services.runtime.errors import BusUnavailable, RecordRefused
 from services.runtime.kafka import connection
 from services.runtime.kafka.bus import Outgoing
 from services.runtime.observability import tracing
+from services.runtime.partitions import murmur2
 
 log = structlog.get_logger()
 
@@ -175,6 +176,7 @@ class KafkaPublisher:
             linger_ms=0,
             request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
             retry_backoff_ms=50,
+            partitioner=_partition,
         )
         try:
             await producer.start()
@@ -182,6 +184,11 @@ class KafkaPublisher:
             await producer.stop()
             raise
         return producer
+
+
+def _partition(key: bytes, partitions: Sequence[int], _: Sequence[int]) -> int:
+    """As the client's own does for records with a key, which all of ours have; that one hashes it each time anew."""
+    return partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

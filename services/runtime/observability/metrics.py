@@ -31,6 +31,12 @@ RECORD_AGE = Histogram(
 OUTBOX_PUBLISHED = Counter("outbox_published", "Outbox rows acknowledged by the broker.", ["topic"])
 OUTBOX_BACKLOG = Gauge("outbox_backlog_rows", "Outbox rows not published at the last sweep.")
 OUTBOX_REFUSED = Counter("outbox_refused", "Outbox rows that the broker never takes, parked instead.", ["topic"])
+DIRECT_DELIVERIES = Counter(
+    "direct_deliveries",
+    "Deliveries to be handed to presence ahead of the topic: sent, full (too many wait for its replica), or no_owner"
+    " (nobody says that it routes the user). What was not sent comes by the topic alone.",
+    ["result"],
+)
 TASK_FAILURES = Counter("background_task_failures", "How often a background task ended by a failure.", ["task"])
 JWKS_FETCHES = Counter("jwks_fetches", "Fetches of the network's keys, by result: ok or failed.", ["result"])
 READY = Gauge("service_ready", "1 when the service can do its work, by dependency.", ["dependency"])

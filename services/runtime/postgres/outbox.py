@@ -18,6 +18,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import cast
 
 import asyncpg
@@ -39,6 +40,10 @@ SHARDS = 16
 LANES = 2
 # Rows in a transaction. Raising it makes fewer commits; lowering it repeats less when the broker fails in the middle.
 BATCH = 500
+# How long rows wait whose deliveries were handed over directly: nobody waits for them but other systems, and whoever
+# the direct way missed. Raising it makes fewer transactions, requests to the broker, and batches for all that read the
+# topics; lowering it is sooner there when the direct way fails.
+LEISURE_S = 0.25
 # How often we look for rows that a dead replica left. Raising it makes them wait longer; lowering it makes more idle
 # queries.
 SWEEP_INTERVAL_S = 1.0
@@ -75,7 +80,7 @@ def insertion(first: int, condition: str = "true") -> str:
     return (
         "INSERT INTO outbox (shard, topic, key, value, trace) SELECT shard, topic, key, value, trace"  # noqa: S608
         f" FROM unnest({shard}::smallint[], {topic}::text[], {key}::text[], {value}::bytea[], {trace}::text[])"
-        f" WITH ORDINALITY AS told (shard, topic, key, value, trace, position) WHERE {condition} ORDER BY position"
+        f" WITH ORDINALITY AS added (shard, topic, key, value, trace, position) WHERE {condition} ORDER BY position"
     )
 
 
@@ -94,9 +99,10 @@ def columns(records: Sequence[tuple[str, str, str, bytes]], traces: Sequence[str
 
 
 class _Lane:
-    """Shards that are published together, since they have new rows at the same time."""
+    """Shards that are published together, since they have new rows at the same time, or within `delay_s`."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay_s: float = 0.0) -> None:
+        self._delay_s = delay_s
         self._awake: set[int] = set()
         self._changed = asyncio.Event()
 
@@ -107,6 +113,8 @@ class _Lane:
     async def next_shards(self) -> list[int]:
         """The shards that were woken since the last time; waits until there are some."""
         await self._changed.wait()
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
         self._changed.clear()
         shards = sorted(self._awake)
         self._awake.clear()
@@ -114,9 +122,10 @@ class _Lane:
 
 
 class OutboxRelay:
-    """Publishes outbox rows: at once after a local commit (`wake`), and by sweeps for what others left.
+    """Publishes outbox rows: after a local commit (`wake`, `committed`), and by sweeps for what others left.
 
-    `expand` gives the records that follow from one and are published with it, right after it.
+    `expand` gives the records that follow from one and are published with it, right after it. `hand_over` takes what a
+    committed record brings about to whoever waits for it, and says whether all of it found a way.
     """
 
     name = "outbox-relay"
@@ -126,17 +135,21 @@ class OutboxRelay:
         database: Database,
         publisher: Publisher,
         expand: Callable[[Outgoing], Sequence[Outgoing]] = lambda _: (),
+        hand_over: Callable[[Outgoing], bool] = lambda _: False,
     ) -> None:
         self._database = database
         self._publisher = publisher
         self._expand = expand
+        self._hand_over = hand_over
         self._lanes = [_Lane() for _ in range(LANES)]
+        # Of all shards, so that what waited is one transaction.
+        self._at_leisure = _Lane(LEISURE_S)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         self._tasks = [
             tasks.keep(f"outbox-{number}", partial(self._run_lane, lane), label="outbox-lane")
-            for number, lane in enumerate(self._lanes)
+            for number, lane in enumerate([*self._lanes, self._at_leisure])
         ]
         self._tasks.append(tasks.keep("outbox-sweep", self._sweep))
 
@@ -146,6 +159,26 @@ class OutboxRelay:
     def wake(self, order_key: str) -> None:
         """Say that rows of this key were committed just now."""
         self._wake_shard(shard_of(order_key))
+
+    def committed(self, records: Sequence[tuple[str, str, str, bytes]], traces: Sequence[str] = ()) -> None:
+        """Say that these rows, as in `append_many`, were committed just now, in this order; `traces` as in `columns`.
+
+        Nobody waits for those that could be handed over: they are published at leisure.
+        """
+        for (order_key, topic, key, value), trace in zip_longest(records, traces):
+            headers = trace_headers(trace or tracing.current_header())
+            if self._finds_a_way(Outgoing(topic, key.encode(), value, headers)):
+                self._at_leisure.wake(shard_of(order_key))
+            else:
+                self.wake(order_key)
+
+    def _finds_a_way(self, record: Outgoing) -> bool:
+        try:
+            return self._hand_over(record)
+        except Exception:
+            # Committed is committed: whoever did it must not be told that it failed.
+            log.exception("hand_over_failed", topic=record.topic)
+            return False
 
     def _wake_shard(self, shard: int) -> None:
         self._lanes[shard % LANES].wake(shard)
@@ -210,9 +243,9 @@ class OutboxRelay:
 
 def _lock_statement(shards: Sequence[int]) -> str:
     """Takes the shards' locks, in one order, so that replicas cannot deadlock. Numbers of ours only."""
-    locks = "; ".join(f"SELECT pg_advisory_xact_lock({_LOCK_SPACE}, {shard:d})" for shard in sorted(shards))
+    locks = ", ".join(f"pg_advisory_xact_lock({_LOCK_SPACE}, {shard:d})" for shard in sorted(shards))
     # A lost delete only means that the rows are published again.
-    return f"SET LOCAL synchronous_commit = off; {locks}"
+    return f"SET LOCAL synchronous_commit = off; SELECT {locks}"
 
 
 def _outgoing(row: asyncpg.Record) -> Outgoing:

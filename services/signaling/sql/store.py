@@ -33,11 +33,17 @@ class _Conflict(Exception):
 
 
 class PostgresStore:
-    """See ports.Store. `wake` tells the outbox relay of a commit."""
+    """See ports.Store. `wake` tells the outbox relay of a commit; `hand_over` takes its records on the shorter way."""
 
-    def __init__(self, database: Database, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        wake: Callable[[str], None],
+        hand_over: Callable[[Sequence[Record]], object] = lambda _: None,
+    ) -> None:
         self._database = database
         self._wake = wake
+        self._hand_over = hand_over
 
     async def create(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> CreateResult:
         """See ports.Store."""
@@ -53,6 +59,7 @@ class PostgresStore:
                 return GroupCallExists(await self.find_of_group(call.conversation_id))
             return CallerBusy(await self.find_busy_with(call.caller_id))
         self._wake(call.call_id)
+        self._hand_over(records)
         return Created()
 
     async def save(
@@ -71,6 +78,7 @@ class PostgresStore:
             if records:
                 await outbox.append(connection, call.call_id, records)
         self._wake(call.call_id)
+        self._hand_over(records)
         return None
 
     async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:

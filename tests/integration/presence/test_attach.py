@@ -16,11 +16,11 @@ from deploy import identities
 from services.presence import rpc
 from services.presence.core.model import UserId
 from services.presence.core.router import Router
+from services.presence.delivery_ways import DeliveryWays
 from services.presence.failed_replicas import FailedReplicas
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
 from services.presence.state_writer import StateWriter
-from services.presence.wiring import partition_of
 from services.runtime.clock import SystemClock
 from services.runtime.config import ServerConfig
 from services.runtime.env import EnvReader
@@ -28,6 +28,7 @@ from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import Admins
 from services.runtime.grpc.server import RpcServer
+from services.runtime.partitions import partition_of
 from tests.support.admins import admin, verifier
 from tests.support.bus import MemoryPublisher
 from tests.support.identities import environment as identity_env
@@ -52,6 +53,7 @@ class Replica:
         self.failed_replicas = FailedReplicas(self.group)
         writer = StateWriter(store, KafkaFeed(MemoryPublisher()), 60)
         self.presence = Presence(Router(20, SESSIONS, partition_of), writer, store, self.failed_replicas, clock, 1.0)
+        self.ways = DeliveryWays(self.presence)
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
             "PARLEY_ADMIN_ADDRESS": "127.0.0.1:0",
@@ -60,12 +62,12 @@ class Replica:
         }
         config = ServerConfig.read(EnvReader(env), public=False, admin=True)
         self.server = RpcServer(
-            *(config, rpc.apis(self.presence, clock, queue_size=1_000), rpc.ERRORS, TOKENS),
+            *(config, rpc.apis(self.presence, self.ways, clock, queue_size=1_000), rpc.ERRORS, TOKENS),
             admins=Admins(verifier()),
         )
 
     async def start(self) -> None:
-        await self.presence.on_assigned(range(8), 16, "member-1")
+        await self.ways.on_assigned(range(8), 16, "member-1")
         self._expelling = asyncio.create_task(self.failed_replicas.run())
         await self.server.start()
         # Fresh: a test before may have left gRPC waiting to try this very port again, after its server had gone.

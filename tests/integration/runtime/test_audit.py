@@ -203,7 +203,7 @@ async def test_the_row_is_there_before_the_call_runs_and_another_when_it_ended(d
 )
 async def test_no_statement_changes_a_row_or_takes_it_away(database_url: str, service: str, statement: str) -> None:
     async with migrated(database_url, service) as database:
-        await PostgresTrail(database).append(Entry("1", ACCOUNTS, "DeleteUser", who="petra"))
+        await PostgresTrail(database).append(Entry("1", ACCOUNTS, "DeleteUser", caller="petra"))
         async with database.connection() as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="admin_audit takes no"):
                 await connection.execute(statement)

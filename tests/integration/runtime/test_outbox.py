@@ -87,6 +87,30 @@ async def test_a_sweep_publishes_what_a_dead_replica_left(database: Database) ->
     await relay.stop()
 
 
+@pytest.mark.parametrize("finds_a_way", [True, False, None])
+async def test_what_was_committed_is_handed_over_and_published_whether_it_finds_a_way_or_not(
+    database: Database, finds_a_way: bool | None
+) -> None:
+    publisher, handed = MemoryPublisher(), list[Outgoing]()
+
+    def hand_over(record: Outgoing) -> bool:
+        handed.append(record)
+        if finds_a_way is None:
+            raise KeyError("a bug")
+        return finds_a_way
+
+    relay = OutboxRelay(database, publisher, hand_over=hand_over)
+    await relay.start()
+    rows = [("a", "topic", "key", b"1"), ("b", "topic", "key", b"2")]
+    async with database.transaction() as connection:
+        await outbox.append_many(connection, rows)
+    relay.committed(rows)
+    assert [record.value for record in handed] == [b"1", b"2"]
+    await until(lambda: len(publisher.records) == 2, what="both are published")
+    await relay.stop()
+    assert await is_empty(database)
+
+
 async def test_a_shard_is_published_again_after_a_fault_that_nobody_expected(database: Database) -> None:
     class FaultyOnce(MemoryPublisher):
         def __init__(self) -> None:

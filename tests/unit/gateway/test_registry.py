@@ -21,8 +21,8 @@ from services.gateway.core.model import (
     UserId,
     Watch,
 )
-from services.gateway.core.partitions import murmur2, partition_of
 from services.gateway.core.registry import Registry
+from services.runtime.partitions import murmur2, partition_of
 
 ALICE, BOB = UserId("alice"), UserId("bob")
 PHONE, LAPTOP = DeviceId("phone-01"), DeviceId("laptop-01")

@@ -12,7 +12,8 @@ import pytest
 from parley.presence.v1 import messages_pb2, service_pb2_grpc
 from parley.presence.v1 import service_pb2 as api
 
-from services.gateway.uplink import PresenceUplinks, look_up
+from services.gateway.uplink import PresenceUplinks
+from services.runtime.grpc.discovery import look_up
 from tests.support.waiting import until
 
 NAME = "presence:7000"

@@ -1,5 +1,6 @@
 """Who is told of what."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,9 +14,9 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.conversations.consumer import FanOut
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.conversations.consumer import DIRECT_MEMBERS, FanOut
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text
 from services.messaging.kernel.model import (
     Conversation,
@@ -28,9 +29,16 @@ from services.messaging.kernel.model import (
 from services.messaging.kernel.quotas import day_quota
 from services.messaging.messages.consumer import CallRecords
 from services.messaging.search.consumer import SearchIndex
-from services.messaging.wire.deliveries import deliveries
-from services.messaging.wire.events import message_changed, message_sent, pair_closed, read_cursor_moved
-from services.runtime.kafka.bus import Incoming, PoisonRecord
+from services.messaging.wire.deliveries import deliveries, deliveries_at_once, direct_deliveries
+from services.messaging.wire.events import (
+    conversation_created,
+    message_changed,
+    message_sent,
+    pair_closed,
+    read_cursor_moved,
+    with_recipients,
+)
+from services.runtime.kafka.bus import Incoming, Outgoing, PoisonRecord
 from tests.support.bus import MemoryPublisher
 from tests.support.keyed import call_record, conversation_record
 from tests.support.messaging_world import World
@@ -60,7 +68,7 @@ async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEv
 async def group_with_latecomer(world: World) -> Conversation:
     """Alice's group with Bob; Carol came after message 1."""
     made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
-    await world.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
+    await world.store.create_group(made, "k", ChangeStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
     return await world.groups.add_members(ALICE, str(CONVERSATION), [CAROL])
 
 
@@ -188,3 +196,56 @@ def test_whoever_went_is_asked_about_anew_and_nobody_else() -> None:
     event.conversation_changed.removed_user_ids.append(BOB)
     told = [presence.Delivery.FromString(one.value or b"") for one in deliveries(event, [ALICE, BOB], ())]
     assert {one.user_id: one.relations_changed for one in told} == {ALICE: False, BOB: True}
+
+
+def between_two(event: bytes) -> Outgoing:
+    """A record of the outbox, of a conversation of two."""
+    return Outgoing("messaging.events.v1", str(CONVERSATION).encode(), with_recipients(event, [ALICE, BOB]))
+
+
+def sent(seq: int) -> bytes:
+    return message_sent(Message(MessageId(UUID(int=seq)), CONVERSATION, seq, ALICE, f"k{seq}", NOW, Text("hello")))
+
+
+def test_what_is_handed_over_is_what_the_relay_publishes_under_one_id() -> None:
+    record = between_two(sent(4))
+    handed = deliveries_at_once(record)
+    assert list(handed) == list(direct_deliveries(record))
+    for outgoing in handed:
+        delivery = presence.Delivery.FromString(outgoing.value or b"")
+        assert delivery.delivery_id == str(UUID(int=4))
+        assert (delivery.place.sequence, delivery.place.number) == (str(CONVERSATION), 4)
+
+
+def test_a_cursor_is_handed_over_and_waits_for_nothing() -> None:
+    handed = deliveries_at_once(between_two(read_cursor_moved(UUID(int=9), CONVERSATION, BOB, 3, 3, NOW)))
+    assert [presence.Delivery.FromString(one.value or b"").HasField("place") for one in handed] == [False, False]
+
+
+def test_what_has_an_order_that_no_place_tells_is_not_handed_over() -> None:
+    changed = message_changed(
+        UUID(int=9), Message(MessageId(UUID(int=4)), CONVERSATION, 4, ALICE, "k", NOW, Text("hello"), revision=1), NOW
+    )
+    for event in (changed, conversation_created(open_direct(CONVERSATION, ALICE, BOB, NOW))):
+        assert deliveries_at_once(between_two(event)) == ()
+        for outgoing in direct_deliveries(between_two(event)):
+            assert not presence.Delivery.FromString(outgoing.value or b"").delivery_id
+
+
+@pytest.mark.parametrize(("members", "is_direct"), [(DIRECT_MEMBERS, True), (DIRECT_MEMBERS + 1, False)])
+async def test_the_fan_out_hands_over_what_is_for_few_ahead_of_the_topic(members: int, is_direct: bool) -> None:
+    world = World(capacity=5)
+    people = [UserId(f"user-{number}") for number in range(members - 1)]
+    made = groups.create_group(CONVERSATION, ALICE, people, Settings("Trip"), NOW)
+    stamp = ChangeStamp(MessageId(UUID(int=2)), ALICE, NOW)
+    await world.store.create_group(made, "k", stamp, day_quota(ALICE, 9, NOW))
+    publisher, offered = MemoryPublisher(), list[Outgoing]()
+
+    def offer(told: Sequence[Outgoing]) -> bool:
+        assert not publisher.records
+        offered.extend(told)
+        return True
+
+    await FanOut(world.store, publisher, offer=offer).handle([incoming(sent(5))])
+    assert len(publisher.records) == members
+    assert offered == (publisher.records if is_direct else [])

@@ -8,9 +8,11 @@ from parley.gateway.v1 import messages_pb2 as gateway
 from parley.presence.v1 import events_pb2
 
 from services.presence.consumer import Deliveries
+from services.presence.core.arrivals import HOLD_S
 from services.presence.core.model import (
     Deliver,
-    Frame,
+    Delivery,
+    GatewayFrame,
     PresenceChange,
     RecheckWatches,
     StreamId,
@@ -18,8 +20,10 @@ from services.presence.core.model import (
 )
 from services.presence.core.router import Router
 from services.presence.core.states import CallActivity, PresenceStatus, UserState
+from services.presence.delivery_ways import DeliveryWays
 from services.presence.failed_replicas import FailedReplicas
 from services.presence.gateway_stream import GatewayStream
+from services.presence.mapping import decode_delivery
 from services.presence.ports import StateRow
 from services.presence.publisher import TOPIC, KafkaFeed
 from services.presence.service import GatewayReplaced, Presence
@@ -48,6 +52,7 @@ class World:
         self.presence = Presence(
             new_router(), self.writer, self.store, self.failed_replicas, self.clock, collect_s=0.05
         )
+        self.ways = DeliveryWays(self.presence)
         self.stream = GatewayStream(1_000, "gateway-1")
         self.stream_id = StreamId(0)
         self.epoch = 1
@@ -58,13 +63,13 @@ class World:
 
     async def begin(self) -> None:
         self.stream_id = self.presence.attach(self.stream)
-        assigning = asyncio.create_task(self.presence.on_assigned(range(16), 16))
+        assigning = asyncio.create_task(self.ways.on_assigned(range(16), 16))
         await until(lambda: self.stream.queued == 2, what="the assignment")
         self.presence.apply(self.router.registered(self.stream_id, self.epoch))
         await assigning
         await self.told()
 
-    async def told(self) -> list[Frame]:
+    async def told(self) -> list[GatewayFrame]:
         """What the gateway has been told since the last time."""
         return await anext(self.stream.batches()) if self.stream.queued else []
 
@@ -115,7 +120,7 @@ async def test_states_of_a_second_are_written_in_one_statement_and_told_to_the_f
 async def test_a_deleted_account_is_a_tombstone_on_the_feed_and_no_row(world: World) -> None:
     world.arrive(ALICE)
     await world.writer.save()
-    await Deliveries(world.presence).handle([record(events_pb2.Delivery(user_id=ALICE, user_deleted=True))])
+    await Deliveries(world.ways).handle([record(events_pb2.Delivery(user_id=ALICE, user_deleted=True))])
     await world.writer.save()
     await world.writer.publish()
     assert world.feed()[-1] == (b"alice", None)
@@ -204,8 +209,128 @@ async def test_a_delivery_may_carry_changed_relations_and_a_call(world: World) -
     await world.told()
     delivery = events_pb2.Delivery(user_id=ALICE, relations_changed=True)
     delivery.call_activity.call_id, delivery.call_activity.in_call = "call-1", True
-    await Deliveries(world.presence).handle([record(delivery)])
+    await Deliveries(world.ways).handle([record(delivery)])
     assert await world.told() == [RecheckWatches((1,))]
+    await world.writer.save()
+    assert world.store.rows[ALICE].state == UserState(PresenceStatus.ONLINE, in_call=True)
+
+
+def message(seq: int) -> events_pb2.Delivery:
+    """The delivery of a message, as both ways bring it."""
+    place = events_pb2.Place(sequence="c1", number=seq)
+    return events_pb2.Delivery(user_id=ALICE, frame=f"{seq}".encode(), delivery_id=f"m{seq}", place=place)
+
+
+def direct(*seqs: int) -> list[Delivery]:
+    return [decode_delivery(message(seq), None) for seq in seqs]
+
+
+async def frames(world: World) -> list[bytes]:
+    """What the gateway was given for devices since the last time."""
+    return [frame.content for frame in await world.told() if isinstance(frame, Deliver) and frame.durable]  # type: ignore[misc]
+
+
+async def test_what_was_handed_over_directly_is_not_passed_on_again(world: World) -> None:
+    world.arrive(ALICE)
+    world.ways.take_direct(world.epoch, direct(1, 2))
+    assert await frames(world) == [b"1", b"2"]
+    await Deliveries(world.ways).handle([record(message(1)), record(message(2)), record(message(3))])
+    assert await frames(world) == [b"3"]
+
+
+async def test_what_is_missing_in_between_is_waited_for_and_comes_by_the_topic(world: World) -> None:
+    world.arrive(ALICE)
+    world.ways.take_direct(world.epoch, direct(1, 3))
+    assert await frames(world) == [b"1"]
+    await Deliveries(world.ways).handle([record(message(2))])
+    assert await frames(world) == [b"2", b"3"]
+
+
+async def test_what_waits_is_passed_on_when_its_time_is_over(world: World) -> None:
+    world.arrive(ALICE)
+    world.ways.take_direct(world.epoch, direct(1, 3))
+    await frames(world)
+    world.clock.advance(HOLD_S)
+    world.ways.expire()
+    assert (await frames(world), world.ways.held) == ([b"3"], 0)
+
+
+async def test_a_user_without_a_device_is_told_by_the_topic_who_has_come_meanwhile(world: World) -> None:
+    world.ways.take_direct(world.epoch, direct(1))
+    world.arrive(ALICE)
+    await world.told()
+    await Deliveries(world.ways).handle([record(message(1))])
+    assert await frames(world) == [b"1"]
+
+
+async def test_what_is_handed_over_by_an_older_assignment_is_dropped_and_comes_by_the_topic(world: World) -> None:
+    world.arrive(ALICE)
+    world.ways.take_direct(world.epoch - 1, direct(1))
+    assert await frames(world) == []
+    await Deliveries(world.ways).handle([record(message(1))])
+    assert await frames(world) == [b"1"]
+
+
+async def test_nothing_is_taken_directly_while_the_gateways_register(world: World) -> None:
+    world.arrive(ALICE)
+    await world.told()
+    assigning = asyncio.create_task(world.ways.on_assigned(range(16), 16))
+    await until(lambda: world.router.collecting, what="the new assignment")
+    world.epoch += 1
+    world.arrive(ALICE)
+    world.ways.take_direct(world.epoch, direct(1))
+    world.presence.apply(world.router.registered(world.stream_id, world.epoch))
+    await assigning
+    assert await frames(world) == []
+    world.ways.take_direct(world.epoch, direct(1))
+    assert await frames(world) == [b"1"]
+
+
+async def test_a_producer_is_told_what_is_routed_once_it_is(world: World) -> None:
+    producer = world.ways.attach()
+    told = producer.assignments()
+    assert (await anext(told)).partitions == frozenset(range(16))
+    await world.ways.on_revoked()
+    assert (await anext(told)).partitions == frozenset()
+    assigning = asyncio.create_task(world.ways.on_assigned(range(8), 16))
+    await until(lambda: world.router.collecting, what="the new assignment")
+    world.presence.apply(world.router.registered(world.stream_id, world.router.assignment.epoch))
+    await assigning
+    assignment = await anext(told)
+    assert (assignment.partitions, assignment.epoch) == (frozenset(range(8)), world.router.assignment.epoch)
+    producer.end()
+    assert [assignment async for assignment in told] == []
+
+
+async def test_a_delivery_that_could_not_be_passed_on_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.arrive(ALICE)
+    await world.told()
+
+    def fails(_: Delivery) -> None:
+        raise KeyError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.presence, "take", fails)
+        with pytest.raises(KeyError):
+            await Deliveries(world.ways).handle([record(message(1))])
+    await Deliveries(world.ways).handle([record(message(1))])
+    assert await frames(world) == [b"1"]
+
+
+async def test_of_two_calls_the_topic_says_which_was_the_later(world: World) -> None:
+    def call(call_id: str, in_call: bool, version: int) -> events_pb2.Delivery:
+        activity = events_pb2.CallActivity(call_id=call_id, version=version, in_call=in_call)
+        delivery_id = f"{call_id}-{version}"
+        return events_pb2.Delivery(user_id=ALICE, frame=b"call", delivery_id=delivery_id, call_activity=activity)
+
+    world.arrive(ALICE)
+    in_order = [call("call-1", True, 1), call("call-1", False, 2), call("call-2", True, 1)]
+    world.ways.take_direct(world.epoch, [decode_delivery(in_order[2], None)])
+    await world.told()
+    await Deliveries(world.ways).handle([record(delivery) for delivery in in_order])
+    assert await frames(world) == [b"call", b"call"]
     await world.writer.save()
     assert world.store.rows[ALICE].state == UserState(PresenceStatus.ONLINE, in_call=True)
 
@@ -213,7 +338,7 @@ async def test_a_delivery_may_carry_changed_relations_and_a_call(world: World) -
 @pytest.mark.parametrize("delivery", [record(events_pb2.Delivery(user_id="alice"), key="bob")])
 async def test_a_record_in_the_wrong_partition_is_poison(world: World, delivery: Incoming) -> None:
     with pytest.raises(PoisonRecord):
-        await Deliveries(world.presence).handle([delivery])
+        await Deliveries(world.ways).handle([delivery])
 
 
 async def test_only_so_many_states_wait_and_the_oldest_go_first() -> None:

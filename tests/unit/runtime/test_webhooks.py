@@ -9,9 +9,13 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from services.runtime.http.webhooks import signed_headers
 
-NOW_S = int(datetime.now(UTC).timestamp())
 OLD, NEW = b"o" * 32, b"n" * 32
 BODY = json.dumps({"type": "message.sent", "data": {"text": "ärger ☃"}}, ensure_ascii=False).encode()
+
+
+def now_s() -> int:
+    """The library goes by the host's clock, and believes five minutes: as long as it may be since this was imported."""
+    return int(datetime.now(UTC).timestamp())
 
 
 def test_the_vector_of_the_specification() -> None:
@@ -24,13 +28,15 @@ def test_the_vector_of_the_specification() -> None:
 
 @pytest.mark.parametrize("known", [OLD, NEW])
 def test_while_a_secret_is_changed_a_receiver_with_either_believes(known: bytes) -> None:
-    headers = signed_headers([NEW, OLD], "id", NOW_S, BODY)
+    headers = signed_headers([NEW, OLD], "id", now_s(), BODY)
     assert Webhook(known).verify(BODY, headers) == json.loads(BODY)
 
 
 def test_another_body_id_or_time_is_not_believed() -> None:
-    headers = signed_headers([NEW], "id", NOW_S, BODY)
-    for changed in ({"webhook-id": "other"}, {"webhook-timestamp": str(NOW_S - 1)}):
+    at_s = now_s()
+    headers = signed_headers([NEW], "id", at_s, BODY)
+    assert Webhook(NEW).verify(BODY, headers)
+    for changed in ({"webhook-id": "other"}, {"webhook-timestamp": str(at_s - 1)}):
         with pytest.raises(WebhookVerificationError):
             Webhook(NEW).verify(BODY, headers | changed)
     with pytest.raises(WebhookVerificationError):
@@ -39,4 +45,4 @@ def test_another_body_id_or_time_is_not_believed() -> None:
 
 def test_a_secret_of_a_file_is_the_same_as_its_bytes() -> None:
     written = "whsec_" + base64.b64encode(NEW).decode()
-    assert signed_headers([written], "id", NOW_S, BODY) == signed_headers([NEW], "id", NOW_S, BODY)
+    assert signed_headers([written], "id", 7, BODY) == signed_headers([NEW], "id", 7, BODY)

@@ -19,7 +19,7 @@ from services.messaging.kernel.model import (
     Message,
     MessageId,
     UserId,
-    told_directly,
+    direct_recipients,
 )
 from services.messaging.kernel.request import REQUEST_MESSAGES
 from services.messaging.messages.core.sequencing import first_result, recipients, sequence_drafts
@@ -63,31 +63,35 @@ class PostgresMessages:
         self._request_messages = request_messages
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
-        outcomes = await self._append_certain(self._known.certain(drafts))
+        outcomes = await self._append_optimistic(self._known.sendable(drafts))
         rest = [draft for draft in drafts if draft.message_id not in outcomes]
         if rest:
             outcomes |= await self._append_locked(rest)
         return [outcomes[draft.message_id] for draft in drafts]
 
-    async def _append_certain(self, drafts: Sequence[Draft]) -> Outcomes:
-        """Append what rests on what we remember: one statement, without a look first. Leaves out what did not hold."""
+    async def _append_optimistic(self, drafts: Sequence[Draft]) -> Outcomes:
+        """Append by the cached states, in one statement that compares them. Leaves out what had changed meanwhile."""
         if not drafts:
             return {}
         states = self._known.states_of(drafts)
         sequenced = sequence_drafts(drafts, states, {})
-        events = [_sent(message, states.people[message.conversation_id]) for message in sequenced.inserted]
+        events = [_sent(message, states.direct_recipients[message.conversation_id]) for message in sequenced.inserted]
+        traces = _traces(drafts, sequenced.inserted)
         held: set[ConversationId] = set()
         try:
             async with self._database.connection() as connection:
-                held = await insert_messages(
-                    connection, sequenced.inserted, events, states.facts, _traces(drafts, sequenced.inserted)
-                )
+                held = await insert_messages(connection, sequenced.inserted, events, states.versions, traces)
         except asyncpg.UniqueViolationError:
             # A retry of something that is stored: the long way finds it.
             log.debug("send_repeated", drafts=len(drafts))
         self._known.forget(states.last_seqs.keys() - held)
         self._known.learn(states, {id_: sequenced.last_seqs[id_] for id_ in held})
-        self._wake(str(id_) for id_ in held)
+        told = [
+            (event, trace)
+            for message, event, trace in zip(sequenced.inserted, events, traces, strict=True)
+            if message.conversation_id in held
+        ]
+        self._relay.committed([event for event, _ in told], [trace for _, trace in told])
         outcomes = zip(drafts, sequenced.outcomes, strict=True)
         return {draft.message_id: outcome for draft, outcome in outcomes if draft.conversation_id in held}
 
@@ -100,19 +104,22 @@ class PostgresMessages:
             if with_files := [draft for draft in drafts if draft.attachments]:
                 states = replace(states, unused=await lock_unused(connection, with_files))
             sequenced = sequence_drafts(drafts, states, stored, self._request_messages)
+            events: list[tuple[str, str, str, bytes]] = []
+            traces: list[str] = []
+            woken: list[str] = []
             if sequenced.inserted:
-                people = recipients(states, sequenced)
-                events = [_sent(message, people[message.conversation_id]) for message in sequenced.inserted]
+                found = recipients(states, sequenced)
+                events = [_sent(message, found[message.conversation_id]) for message in sequenced.inserted]
                 traces = _traces(drafts, sequenced.inserted)
                 await insert_messages(connection, sequenced.inserted, events, traces=traces)
                 if attached := [message for message in sequenced.inserted if message.attachments]:
                     await attach(connection, attached)
-            woken = {str(message.conversation_id) for message in sequenced.inserted}
             if sequenced.accepted:
                 now = max(message.sent_at for message in sequenced.inserted)
-                woken.update(await accept_requests(connection, sequenced.accepted, now))
+                woken = await accept_requests(connection, sequenced.accepted, now)
         self._known.learn(states, sequenced.last_seqs)
         self._wake(woken)
+        self._relay.committed(events, traces)
         return {draft.message_id: outcome for draft, outcome in zip(drafts, sequenced.outcomes, strict=True)}
 
     async def find_sent(self, key: DraftKey) -> Message | None:
@@ -141,7 +148,7 @@ class PostgresMessages:
             after = replace(change.after, revision=conversation.revision + 1)
             await write_change(connection, replace(change, after=after))
             event = message_changed(self._new_id(now), after, now)
-            await append_events(connection, conversation_id, [event], told_directly(conversation))
+            await append_events(connection, conversation_id, [event], direct_recipients(conversation))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -177,5 +184,5 @@ def _traces(drafts: Sequence[Draft], inserted: Sequence[Message]) -> list[str]:
     return [by_id[message.id] for message in inserted]
 
 
-def _sent(message: Message, people: Collection[UserId]) -> tuple[str, str, str, bytes]:
-    return to_outbox(message.conversation_id, message_sent(message), people)
+def _sent(message: Message, user_ids: Collection[UserId]) -> tuple[str, str, str, bytes]:
+    return to_outbox(message.conversation_id, message_sent(message), user_ids)

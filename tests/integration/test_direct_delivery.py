@@ -1,0 +1,168 @@
+"""Messages that go to presence directly, in a whole stack: sooner while the way is there, and safe without it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from parley.messaging.v1 import service_pb2 as messaging
+
+from deploy.embedded.record import StackRecord
+from deploy.embedded.settings import PARTS
+from loadtests.event_routing.replicas import counters, replicas_of
+from parley_client.client import Device, Edge
+from parley_client.conversations import delivery_faults
+from parley_client.stream import EventStream
+from tests.support.direct_hop import LOST
+from tests.support.sender import SteadySender
+from tests.support.stack import RunningStack, run_stack
+from tests.support.waiting import PATIENCE_S, eventually
+
+pytestmark = pytest.mark.stack
+
+MESSAGES = 30
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """While this file is there, whatever is handed over is lost."""
+    return tmp_path_factory.mktemp("direct") / "lost"
+
+
+@contextmanager
+def losing(file: Path) -> Iterator[None]:
+    file.touch()
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
+@pytest.fixture(scope="module")
+def replicated(lost: Path) -> Iterator[RunningStack]:
+    with run_stack(
+        "direct-delivery",
+        parts=tuple(set(PARTS) - {"web", "sfu"}),
+        replicas={"messaging": 2, "presence": 2},
+        env={LOST: str(lost)},
+        programs={"messaging": "tests.support.direct_hop"},
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def record(replicated: RunningStack) -> StackRecord:
+    """The stack, once all replicas have their share."""
+    async with replicas_of(replicated.record) as replicas:
+        await replicas.until_settled(PATIENCE_S)
+    return replicated.record
+
+
+class Pair:
+    """Two people who write to each other, each by the messaging replica that the edge chose."""
+
+    def __init__(self, record: StackRecord) -> None:
+        edge = Edge(record.edge_address, record.issuer_url)
+        self.devices = [Device(edge, f"user-{secrets.token_hex(6)}", f"device-{secrets.token_hex(4)}") for _ in "ab"]
+        self.streams: list[EventStream] = []
+        self.conversation_id = ""
+
+    async def meet(self, cleanup: AsyncExitStack) -> None:
+        for device in self.devices:
+            cleanup.push_async_callback(device.close)
+        one, other = self.devices
+        request = messaging.CreateDirectConversationRequest(peer_user_id=other.user_id)
+        created = await one.messaging.CreateDirectConversation(request)
+        self.conversation_id = created.conversation.conversation_id
+        for device in self.devices:
+            stream = await cleanup.enter_async_context(EventStream(device))
+            await stream.until_current(PATIENCE_S)
+            self.streams.append(stream)
+
+    async def write(self, count: int) -> list[tuple[str, int]]:
+        """Both write at the same time. What was acknowledged."""
+        async with AsyncExitStack() as sending:
+            senders = [
+                await sending.enter_async_context(SteadySender(device, self.conversation_id, secrets.token_hex(4)))
+                for device in self.devices
+            ]
+            for sender in senders:
+                await sender.until_acknowledged(count, PATIENCE_S)
+            for sender in senders:
+                await sender.stop()
+            return [one for sender in senders for one in sender.acknowledged]
+
+    async def until_read(self, acknowledged: list[tuple[str, int]]) -> None:
+        """Waits until both have all of it, and by their streams. Raises AssertionError for what is wrong with it."""
+        wanted = {seq for _, seq in acknowledged}
+        for stream in self.streams:
+            await stream.until(
+                lambda stream=stream: wanted <= self._live(stream),  # type: ignore[misc]
+                PATIENCE_S,
+                "all that was acknowledged",
+                lambda stream=stream: len(self._live(stream)),  # type: ignore[misc]
+            )
+            assert delivery_faults(stream.inbox.conversations.history(self.conversation_id), acknowledged) == []
+
+    def _live(self, stream: EventStream) -> set[int]:
+        """What the stream itself has brought, and not Sync."""
+        return {seq for id_, seq in stream.inbox.message_arrived_s if id_ == self.conversation_id}
+
+
+@pytest.fixture
+async def pair(record: StackRecord) -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as cleanup:
+        pair = Pair(record)
+        await pair.meet(cleanup)
+        yield pair
+
+
+async def total(record: StackRecord, counter: str, **labels: str) -> int:
+    """Of all presence replicas."""
+    return sum((await counters(record, "presence", counter, **labels)).values())
+
+
+async def figures(record: StackRecord) -> tuple[int, int, int]:
+    """Deliveries that were passed on, those that came directly, and those that had come before the other way."""
+    routed = await total(record, "presence_events", result="routed")
+    came = await total(record, "presence_direct_deliveries")
+    late = await total(record, "presence_direct_deliveries", result="known")
+    return routed, came, late + await total(record, "presence_known_deliveries")
+
+
+async def at_rest(record: StackRecord, at_least: int) -> tuple[int, int]:
+    """Deliveries that were passed on, and those that came directly, once so many of these have come both ways."""
+    found = (0, 0)
+
+    async def has_come() -> bool:
+        nonlocal found
+        routed, came, dropped = await figures(record)
+        found = (routed, came)
+        return came == dropped >= at_least
+
+    await eventually(has_come, what="what was handed over has come by Kafka, and was dropped")
+    return found
+
+
+async def test_each_message_comes_both_ways_and_is_passed_on_once(record: StackRecord, pair: Pair) -> None:
+    # The first may have found a new stream not open yet.
+    first = await pair.write(1)
+    await pair.until_read(first)
+    routed_before, came_before = await at_rest(record, 2 * len(first))
+    acknowledged = await pair.write(MESSAGES)
+    await pair.until_read(acknowledged)
+    routed, came = await at_rest(record, came_before + 2 * len(acknowledged))
+    # A send that was broken off may have been stored as well.
+    assert routed - routed_before == came - came_before >= 2 * len(acknowledged)
+
+
+async def test_what_is_lost_on_the_direct_way_comes_by_kafka(record: StackRecord, pair: Pair, lost: Path) -> None:
+    acknowledged = await pair.write(MESSAGES)
+    with losing(lost):
+        acknowledged += await pair.write(MESSAGES)
+        await pair.until_read(acknowledged)
+    acknowledged += await pair.write(MESSAGES)
+    await pair.until_read(acknowledged)
