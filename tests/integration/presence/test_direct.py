@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import grpc
 import pytest
@@ -152,7 +153,8 @@ async def deliver(replica: Replica, caller: str, *frames: bytes) -> tuple[grpc.S
         await ended.wait()
 
     channel = connect(f"127.0.0.1:{replica.server.port}", tokens_of(caller), fresh=True)
-    call = channel.stream_stream(DELIVER, None, api.DeliverResponse.FromString)(say())
+    handing: Any = channel.stream_stream(DELIVER, None, api.DeliverResponse.FromString)
+    call = handing(say())
     try:
         async with asyncio.timeout(PATIENCE_S):
             while await call.read() is not grpc.aio.EOF:
