@@ -30,8 +30,8 @@ $(VENV)/.projects: $(VENV)/.stamp deploy/setup/projects pyproject.toml clients/p
 	@touch $@
 
 gen/.stamp: $(VENV)/.stamp $(PROTOS) | $(VENV)/.projects
-	@rm -rf gen && mkdir -p gen
-	@$(STEP) "protobuf code" python -m grpc_tools.protoc -I protos --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
+	@rm -rf gen && mkdir -p gen/parley
+	@$(STEP) "protobuf code" python -m grpc_tools.protoc -I protos --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen --descriptor_set_out=gen/parley/descriptors.pb --include_source_info --include_imports $(PROTOS)
 	@touch $@
 
 $(NODE_VENV)/.stamp: requirements-node.lock requirements-uv.lock $(VENV)/.stamp
@@ -84,6 +84,7 @@ kafka: .parley/kafka/.stamp ## Bring Apache Kafka from Maven, where there is Jav
 # ---- Run
 
 .PHONY: run demo load-messages load-routing load-devices load-calls-setup bench-idle bench-sfu bench-impaired
+.PHONY: load-evening load-herd load-hot-group load-celebrity load-slow-consumers load-flood load-all
 run: setup-run ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
@@ -101,6 +102,18 @@ load-devices: gen/.stamp ## 10,000 idle devices on one gateway; report in build/
 
 load-routing: gen/.stamp ## Routing with 1 to 8 replicas, and with one killed; report in build/reports/routing.json
 	@exec python -m loadtests.routing $(ARGS)
+
+load-evening: gen/.stamp build/native.stamp ## Half an hour of people at a social network; report and page in build/reports/evening (38 min)
+	@exec python -m loadtests.run evening $(ARGS)
+
+load-herd: gen/.stamp ## 500 devices lose the edge at once; report in build/reports/reconnect-herd.json
+	@exec python -m loadtests.run reconnect-herd $(ARGS)
+
+load-hot-group load-celebrity load-slow-consumers load-flood: load-%: gen/.stamp
+	@exec python -m loadtests.run $* $(ARGS)
+
+load-all: gen/.stamp build/native.stamp ## All load tests in turn, and which of them held (90 min)
+	@exec python -m loadtests.run all
 
 bench-idle: setup ## What the stack takes while nothing happens, by process; report in build/reports/idle.json (2 min)
 	@exec python -m loadtests.idle $(ARGS)
@@ -144,7 +157,7 @@ soak: setup ## As many people as six towns have, for an hour, or as long as ARGS
 e2e: setup ## A message and a call between two real browsers
 	@.ci/chromium >/dev/null && .ci/firefox >/dev/null && exec python -m pytest tests/e2e
 
-lint: setup ## Style, types, protos, the edge's configuration, the documentation
+lint: setup-run ## Style, types, protos, the edge's configuration, the documentation
 	ruff check .
 	ruff format --check .
 	mypy $(TYPED)

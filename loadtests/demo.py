@@ -23,6 +23,7 @@ from parley.presence.v1 import service_pb2 as presence
 from deploy.embedded.errors import StackError
 from loadtests.scenario import run as run_scenario
 from loadtests.stacks import edge_of, find_stack
+from loadtests.webhooks import Heard, receiver
 from parley_client.account_sync import SyncGapError
 from parley_client.calls import ACTIVE, ENDED
 from parley_client.client import Edge, LoginError
@@ -57,6 +58,8 @@ class Report:
     audio_ms_decoded: dict[str, int] = field(default_factory=lambda: {"caller": 0, "callee": 0})
     conversation_has_call_record: bool = False
     call_length_ms: int = 0
+    # Whether a receiver beside the stack was told of all messages, in order, and of the call's end.
+    webhook_delivered: bool = False
     seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
 
@@ -74,6 +77,7 @@ class Report:
             "audio_ms_decoded": self.audio_ms_decoded,
             "conversation_has_call_record": self.conversation_has_call_record,
             "call_length_ms": self.call_length_ms,
+            "webhook_delivered": self.webhook_delivered,
             "seconds": round(self.seconds, 1),
             "errors": self.errors,
         }
@@ -86,12 +90,22 @@ def _rounded(value_ms: float | None) -> float | None:
 class Demo:
     """The steps, in order, over two people. Each raises what is missing; the report keeps what was measured."""
 
-    def __init__(self, caller: Session, callee: Session, messages: int, media_s: float, report: Report) -> None:
+    def __init__(
+        self,
+        caller: Session,
+        callee: Session,
+        messages: int,
+        media_s: float,
+        report: Report,
+        heard: Heard | None = None,
+    ) -> None:
+        """`heard` is what a receiver of webhooks has heard, where the stack was told of one."""
         self._caller = caller
         self._callee = callee
         self._messages = messages
         self._media_s = media_s
         self._report = report
+        self._heard = heard
         self._conversation_id = ""
         self._acknowledged: list[tuple[str, int]] = []
 
@@ -105,6 +119,7 @@ class Demo:
         await self.talk()
         await self.hang_up()
         self.compare()
+        await self.be_told_by_webhooks()
 
     async def meet(self) -> None:
         """Both open the conversation, at the same time, and get the same one."""
@@ -221,6 +236,29 @@ class Demo:
         if faults:
             raise MissingError("; ".join(faults))
 
+    async def be_told_by_webhooks(self) -> None:
+        """The receiver of webhooks has heard of each message, in order, and of the end of the call."""
+        heard = self._heard
+        if heard is None:
+            return
+        wanted = [seq for _, seq in self._acknowledged]
+
+        def messages() -> list[int]:
+            sent = [one["data"] for one in heard.events if one["type"] == "message.sent"]
+            ours = [one["messageSent"]["message"] for one in sent if one["conversationId"] == self._conversation_id]
+            return [int(one["seq"]) for one in ours if "text" in one]
+
+        def is_ended() -> bool:
+            ended = [one["data"]["callId"] for one in heard.events if one["type"] == "call.ended"]
+            return self._caller.phone.call_id in ended
+
+        if not await heard.until(lambda: is_ended() and len(messages()) >= len(wanted), STEP_DEADLINE_S):
+            raise MissingError(f"webhooks of {len(wanted) - len(messages())} messages, or of the call's end")
+        if messages() != wanted:
+            raise MissingError("webhooks of one conversation came out of order")
+        self._report.webhook_delivered = True
+        say(f"a receiver of webhooks was told of {len(wanted)} messages, in order, and of the call")
+
     async def _write(self, sender: Session, receiver: Session, text: str) -> float:
         request = messaging.SendMessageRequest(
             conversation_id=self._conversation_id, client_message_id=secrets.token_hex(16)
@@ -235,8 +273,11 @@ class Demo:
         return (arrived[key] - began_s) * 1000
 
 
-async def run(edge: Edge, messages: int, media_s: float, source: SourceOptions) -> Report:
-    """The demo against an edge. Never raises for what is missing: the report says it."""
+async def run(edge: Edge, messages: int, media_s: float, source: SourceOptions, webhooks_file: str = "") -> Report:
+    """The demo against an edge. Never raises for what is missing: the report says it.
+
+    `webhooks_file` is the stack's; without it nobody listens to webhooks.
+    """
     report = Report()
     began_s = time.monotonic()
     mark = secrets.token_hex(4)
@@ -246,7 +287,10 @@ async def run(edge: Edge, messages: int, media_s: float, source: SourceOptions) 
         async with AsyncExitStack() as stack:
             caller = await stack.enter_async_context(open_session(edge, f"demo-a-{mark}", caller_source, CALLEE_HZ))
             callee = await stack.enter_async_context(open_session(edge, f"demo-b-{mark}", callee_source, CALLER_HZ))
-            await Demo(caller, callee, messages, media_s, report).run()
+            heard = None
+            if webhooks_file:
+                heard = await stack.enter_async_context(receiver(webhooks_file, ["message.sent", "call.ended"]))
+            await Demo(caller, callee, messages, media_s, report, heard).run()
     except MissingError as error:
         report.errors.append(str(error))
     except _EXPECTED as error:
@@ -290,7 +334,7 @@ async def main() -> int:
     source = SourceOptions(width=width, height=height, pictures_per_s=arguments.fps)
     try:
         async with find_stack(own=arguments.own_stack, say=say) as record:
-            report = await run(edge_of(record), arguments.messages, arguments.media_s, source)
+            report = await run(edge_of(record), arguments.messages, arguments.media_s, source, record.webhooks_file)
     except StackError as error:
         report = Report(errors=[f"no stack to run against: {error}"])
     for missing in report.errors:

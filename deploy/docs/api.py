@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
-from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
-    FileDescriptorSet,
     ServiceDescriptorProto,
 )
-from grpc_tools import protoc
 
 from deploy.docs.pages import ROOT
+from deploy.envoy import descriptors
+from deploy.envoy.descriptors import comments as comments_of
+from deploy.envoy.paths import PATHS
 
 PROTOS = ROOT / "protos"
 # What stands for a field's number in the paths of descriptor.proto.
@@ -37,33 +35,22 @@ def pages() -> dict[str, str]:
     What a service keeps in its columns (`parley.messaging.storage.v1`) is nobody's API.
     """
     packages: dict[str, list[FileDescriptorProto]] = {}
-    for file in read().file:
+    for file in descriptors.read().file:
         if file.package.startswith("parley.") and ".storage." not in file.package:
             packages.setdefault(file.package, []).append(file)
     return {f"{package.split('.')[1]}.md": _page(package, of_it) for package, of_it in sorted(packages.items())}
-
-
-def read(protos: Path = PROTOS) -> FileDescriptorSet:
-    """All protos under a folder, with their comments."""
-    names = [str(path.relative_to(protos)) for path in sorted(protos.rglob("*.proto"))]
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "set"
-        options = [f"-I{protos}", f"-I{files('grpc_tools') / '_proto'}", "--include_source_info", "--include_imports"]
-        if protoc.main(["protoc", *options, f"--descriptor_set_out={out}", *names]):
-            raise ValueError(f"the protos under {protos} do not compile")
-        return FileDescriptorSet.FromString(out.read_bytes())
 
 
 def _page(package: str, of_it: Sequence[FileDescriptorProto]) -> str:
     parts = [f"# {package}\n"]
     parts.append("Generated from " + ", ".join(f"`protos/{file.name}`" for file in of_it) + ".\n")
     for file in of_it:
-        comments = _comments(file)
+        comments = comments_of(file)
         for at, service in enumerate(file.service):
-            parts.extend(_service(service, (_SERVICES, at), comments))
+            parts.extend(_service(service, package, (_SERVICES, at), comments))
     parts.append("## Messages\n")
     for file in of_it:
-        comments = _comments(file)
+        comments = comments_of(file)
         for at, message in enumerate(file.message_type):
             parts.extend(_message(message, package, (_MESSAGES, at), comments))
         for at, enum in enumerate(file.enum_type):
@@ -71,17 +58,7 @@ def _page(package: str, of_it: Sequence[FileDescriptorProto]) -> str:
     return "\n".join(parts)
 
 
-def _comments(file: FileDescriptorProto) -> dict[Path_, str]:
-    """The comment of each part of a file, by its path: what leads it, or else what stands behind it."""
-    found = {}
-    for location in file.source_code_info.location:
-        text = location.leading_comments or location.trailing_comments
-        if text.strip():
-            found[tuple(location.path)] = "\n".join(line.removeprefix(" ") for line in text.strip("\n").split("\n"))
-    return found
-
-
-def _service(service: ServiceDescriptorProto, path: Path_, comments: dict[Path_, str]) -> Iterator[str]:
+def _service(service: ServiceDescriptorProto, package: str, path: Path_, comments: dict[Path_, str]) -> Iterator[str]:
     yield f"## {service.name}\n"
     yield _prose(comments.get(path, ""))
     for at, method in enumerate(service.method):
@@ -89,6 +66,8 @@ def _service(service: ServiceDescriptorProto, path: Path_, comments: dict[Path_,
         request = ("stream " if method.client_streaming else "") + _linked(method.input_type)
         response = ("stream " if method.server_streaming else "") + _linked(method.output_type)
         yield f"{request} → {response}\n"
+        if line := PATHS.get(f"{package}.{service.name}", {}).get(method.name):
+            yield f"As JSON over HTTP: `{line}`\n"
         yield _prose(comments.get((*path, _METHODS, at), ""))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from deploy.docs import api, configuration
+from deploy.docs import api, configuration, http, webhook_events
 from deploy.docs.pages import ROOT, site_path, sources, unknown_names, with_links
 
 _log = logging.getLogger("mkdocs.plugins.parley")
@@ -34,6 +34,7 @@ def on_files(files: Files, config: Any) -> Files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         files.append(File.generated(config, name, abs_src_path=str(path)))
+    files.append(File.generated(config, http.DOCUMENT, content=http.document()))
     config.nav = _filled(config.nav, sorted(file.src_uri for file in files.documentation_pages()))
     return files
 
@@ -41,7 +42,12 @@ def on_files(files: Files, config: Any) -> Files:
 def generated() -> dict[str, str]:
     """The pages that nobody writes, by their place on the site."""
     api_pages = {f"reference/api/{name}": text for name, text in api.pages().items()}
-    return {"reference/configuration.md": configuration.page(), **api_pages}
+    pages = {
+        "reference/configuration.md": configuration.page(),
+        "reference/webhook-events.md": webhook_events.page(),
+        http.PAGE: http.page(),
+    }
+    return pages | api_pages
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001 - MkDocs names them

@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parts=frozenset(options.parts.split(",")),
             replicas=_replicas(options.replicas),
             programs=dict(pair.split("=", 1) for pair in filter(None, options.programs.split(","))),
+            part_env=_part_env(options.env),
             log_format=options.log_format,
             log_level=options.log_level,
         )
@@ -118,6 +119,18 @@ def _replicas(text: str) -> dict[str, int]:
     return replicas
 
 
+def _part_env(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """`broker:NAME=value` by part and name. Raises SettingsError."""
+    env: dict[str, dict[str, str]] = {}
+    for text in texts:
+        part, _, pair = text.partition(":")
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"--env has {text}, which is not <part>:<NAME>=<value>.")
+        env.setdefault(part, {})[name] = value
+    return env
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.embedded")
     run = parser.add_subparsers(required=True).add_parser("run", help="start the stack and keep it running")
@@ -127,6 +140,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--parts", default=",".join(PARTS), help="only these, separated by commas")
     run.add_argument("--replicas", default="", help="more than one of a service, such as presence=3,gateway=2")
     run.add_argument("--programs", default="", help="modules to run in place of services, such as web=tests.my_web")
+    run.add_argument("--env", action="append", default=[], help="a variable of one part alone, as broker:NAME=value")
     run.add_argument("--log-format", choices=("console", "json"), default="console")
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     run.add_argument("--quiet", action="store_true", help="no logs on the console; they go to their files all the same")

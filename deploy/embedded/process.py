@@ -35,6 +35,7 @@ class SystemUser:
 class ProcessSpec:
     """What to run, and how to know that it runs.
 
+    `before_start` is carried out before each start: what the process needs may be gone since the last one.
     `after_ready` is carried out after each start, before the process counts as started.
     `death_signal` is what the kernel sends when the supervisor itself is killed.
     """
@@ -48,6 +49,7 @@ class ProcessSpec:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     stop_timeout_s: float = 15.0
+    before_start: Callable[[], Awaitable[None]] | None = None
     after_ready: Callable[[], Awaitable[None]] | None = None
 
 
@@ -68,6 +70,8 @@ class ManagedProcess:
 
     async def start(self) -> None:
         """Starts it and waits until it is ready. Raises StartError when it ends first or takes too long."""
+        if self.spec.before_start is not None:
+            await self.spec.before_start()
         await self._spawn()
         waiting = asyncio.create_task(self._until_ready())
         ended = asyncio.create_task(self.wait())

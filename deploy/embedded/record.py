@@ -39,6 +39,8 @@ class StackRecord:
     tls_folder: str
     # Where the services tell their health in clear text; empty without TLS, when grpc_addresses do.
     health_addresses: dict[str, str]
+    # The endpoints of webhooks, with their secrets; read again when it changes. For its owner's eyes only.
+    webhooks_file: str
 
     def write(self, path: Path) -> None:
         """Replaces the file at once, so that a reader never sees half of it."""

@@ -14,13 +14,13 @@ from deploy.embedded.record import ROOT
 # In the order in which they start; what stands in one row starts side by side. The services wait for each other.
 START_ORDER = (
     ("postgres", "broker", "issuer", "objects"),
-    ("messaging", "presence", "gateway", "signaling", "sfu", "web"),
+    ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu", "web"),
     ("edge",),
 )
 PARTS = tuple(part for row in START_ORDER for part in row)
 BROKERS = ("kafka", "tansu")
 TLS = ("off", "mutual")
-REPLICABLE = ("messaging", "presence", "gateway", "signaling", "sfu")
+REPLICABLE = ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu")
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,13 @@ class StackSettings:
     log_level: str = "info"
     # For the services, over what the stack gives them.
     env: Mapping[str, str] = field(default_factory=dict)
+    # By part, for its processes alone: also for those that are not ours.
+    part_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # Which Kafka: Apache Kafka where it can run, else Tansu, which comes with the Python packages.
     broker: str = field(default_factory=lambda: os.environ.get("PARLEY_BROKER") or _default_broker())
+
+    # Where PostgreSQL listens for the services, when not on its Unix socket. It asks nobody for a password there.
+    postgres_host: str = field(default_factory=lambda: os.environ.get("PARLEY_POSTGRES_HOST", ""))
 
     # Between the processes of ours that speak gRPC.
     tls: str = field(default_factory=lambda: os.environ.get("PARLEY_TLS") or "off")
@@ -50,7 +55,7 @@ class StackSettings:
             raise SettingsError(f"PARLEY_BROKER is {self.broker!r}; it can be {' or '.join(BROKERS)}.")
         if self.tls not in TLS:
             raise SettingsError(f"PARLEY_TLS is {self.tls!r}; it can be {' or '.join(TLS)}.")
-        unknown = sorted(self.parts - set(PARTS))
+        unknown = sorted((self.parts | self.part_env.keys()) - set(PARTS))
         if unknown:
             raise SettingsError(f"There is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}.")
         wrong = [name for name, count in self.replicas.items() if name not in REPLICABLE or count < 1]

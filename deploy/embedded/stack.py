@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,8 +29,8 @@ from services.ops import credentials
 from services.runtime.config import TlsConfig
 
 HOST = "127.0.0.1"
-GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
-ADMIN_SERVICES = ("messaging", "presence", "gateway", "signaling")
+GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu")
+ADMIN_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks")
 # How long the edge may refuse tokens of a key that the issuer has just made.
 JWKS_CACHE_S = 5
 OBJECTS_BUCKET = "parley"
@@ -74,6 +74,7 @@ class Stack:
         self._service_keys = settings.folder.absolute() / "service-keys"
         self._admin_keys = settings.folder.absolute() / "admin-keys"
         self._tls = settings.folder.absolute() / "tls"
+        self._webhooks = settings.folder.absolute() / "webhooks.json"
         self._resume_key = _new_key()
         self._objects_secret = _new_key()
         self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
@@ -84,8 +85,9 @@ class Stack:
         await asyncio.to_thread(identities.write, self._admin_keys, identities.admin_key_sets())
         if self._is_tls:
             await asyncio.to_thread(self._issue)
+        await asyncio.to_thread(self._keep_webhooks)
         for row in START_ORDER:
-            specs = [spec for part in row if part in self._settings.parts for spec in await self._specs(part)]
+            specs = [spec for part in row if part in self._settings.parts for spec in await self._specs_of(part)]
             if specs:
                 await self._supervisor.start(*specs)
 
@@ -103,7 +105,7 @@ class Stack:
             issuer_url=f"http://{at.issuer}",
             kafka_bootstrap=at.kafka,
             objects_url=f"http://{at.objects}",
-            database_urls={name: postgres.url(self._postgres, name) for name in postgres.DATABASES},
+            database_urls={name: self._database_url(name) for name in postgres.DATABASES},
             pids=self._supervisor.pids(),
             grpc_addresses=at.grpc,
             admin_addresses=at.admin,
@@ -114,12 +116,17 @@ class Stack:
             admin_key_file=str(self._admin_keys / "private.json"),
             tls_folder=str(self._tls) if self._is_tls else "",
             health_addresses=at.health,
+            webhooks_file=str(self._webhooks),
         )
+
+    async def _specs_of(self, part: str) -> list[ProcessSpec]:
+        more = self._settings.part_env.get(part, {})
+        return [replace(spec, env={**spec.env, **more}) for spec in await self._specs(part)]
 
     async def _specs(self, part: str) -> list[ProcessSpec]:
         match part:
             case "postgres":
-                return [await asyncio.to_thread(postgres.spec, self._postgres)]
+                return [await asyncio.to_thread(postgres.spec, self._postgres, self._settings.postgres_host)]
             case "broker":
                 return [await asyncio.to_thread(self._broker_spec)]
             case "issuer":
@@ -140,9 +147,19 @@ class Stack:
         for name in (*GRPC_SERVICES, "edge", "ops"):
             authority.issue_to(name)
 
+    def _keep_webhooks(self) -> None:
+        """The endpoints are whoever's runs the stack: they stay."""
+        if not self._webhooks.exists():
+            descriptor = os.open(self._webhooks, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write('{"endpoints": []}\n')
+
     @property
     def _is_apache(self) -> bool:
         return self._settings.broker == "kafka"
+
+    def _database_url(self, name: str) -> str:
+        return postgres.url(self._postgres, name, self._settings.postgres_host)
 
     def _broker_spec(self) -> ProcessSpec:
         host, port = _split(self._addresses.kafka)
@@ -232,7 +249,7 @@ class Stack:
         match service:
             case "messaging":
                 return {
-                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging"),
+                    "PARLEY_DATABASE_URL": self._database_url("parley_messaging"),
                     "PARLEY_OBJECTS_ENDPOINT": f"http://{at.objects}",
                     "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
                     # Exports hold what they know of a person; a stack without one of them has no such part.
@@ -243,7 +260,7 @@ class Stack:
                 }
             case "presence":
                 return {
-                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_presence"),
+                    "PARLEY_DATABASE_URL": self._database_url("parley_presence"),
                     **({} if self._is_apache else broker.ROUTER_SETTINGS),
                 }
             case "gateway":
@@ -256,9 +273,14 @@ class Stack:
                 }
             case "signaling":
                 return {
-                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_signaling"),
+                    "PARLEY_DATABASE_URL": self._database_url("parley_signaling"),
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
                     "PARLEY_PRESENCE_ADDRESSES": self._all_of("presence"),
+                }
+            case "webhooks":
+                return {
+                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_webhooks"),
+                    "PARLEY_WEBHOOKS_ENDPOINTS_FILE": str(self._webhooks),
                 }
             case "sfu":
                 return {

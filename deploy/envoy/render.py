@@ -15,9 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from string import Template
 
+from deploy.envoy import descriptors, openapi, refusals
+from deploy.envoy.paths import PATHS
 from deploy.envoy.values import EdgeValues, ValuesError, from_env, template_values
 
+# As the services take (services/runtime/grpc/server.py), without their libraries in the image that renders.
+MAX_REQUEST_BYTES = 1 << 20
 SOURCES = ("certificate.yaml", "upstream-certificate.yaml", "upstream-ca.yaml")
+# What the JSON API is translated by, and what it says of itself.
+DESCRIPTORS, OPENAPI = "descriptors.pb", "openapi.json"
 TEMPLATE = Path(__file__).with_name("envoy.yaml.tmpl")
 _EACH = re.compile(r"#each (?P<variable>[A-Z]+) in (?P<items>.+)")
 
@@ -32,13 +38,23 @@ def write(values: EdgeValues, folder: Path) -> Path:
     config.write_text(render(values, folder))
     for name, source in sources(values).items():
         (folder / name).write_text(source)
+    (folder / DESCRIPTORS).write_bytes(descriptors.for_envoy())
+    (folder / OPENAPI).write_text(json.dumps(openapi.document(descriptors.read())))
     return config
 
 
 def render(values: EdgeValues, folder: Path) -> str:
     """The configuration with these values, for this folder. Raises ValuesError."""
     paths = {_variable(name): str(folder.absolute() / name) for name in SOURCES}
-    texts = {**template_values(values), **paths}
+    paths |= {"DESCRIPTORS": str(folder.absolute() / DESCRIPTORS), "OPENAPI": str(folder.absolute() / OPENAPI)}
+    texts = {
+        **template_values(values),
+        **paths,
+        # JSON is YAML too.
+        "JSON_SERVICES": json.dumps(list(PATHS)),
+        "REFUSALS": refusals.as_json(),
+        "MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES),
+    }
     lines = _chosen(_repeated(iter(TEMPLATE.read_text().splitlines())), texts)
     # Comments may speak of ${NAME} without meaning it.
     kept = (line for line in lines if not line.lstrip().startswith("#"))

@@ -27,6 +27,9 @@ SECRETS: dict[tuple[str, str], tuple[str, ...]] = {
     ("parley", "parley-postgres-messaging"): ("username", "password"),
     ("parley", "parley-postgres-presence"): ("username", "password"),
     ("parley", "parley-postgres-signaling"): ("username", "password"),
+    ("parley", "parley-postgres-webhooks"): ("username", "password"),
+    # Who is told by webhooks, with their secrets.
+    ("parley", "parley-webhooks"): ("endpoints.json",),
     ("parley", "parley-turn"): ("secret",),
     ("parley-media", "parley-turn"): ("secret",),
 }
@@ -59,6 +62,8 @@ def _identities() -> dict[tuple[str, str], str]:
 def _value(name: str, key: str) -> str:
     if key == "username":
         return "parley_" + name.removeprefix(_POSTGRES)
+    if key == "endpoints.json":
+        return '{"endpoints": []}'
     if key == "password":
         # It becomes part of a URL.
         return secrets.token_hex(24)

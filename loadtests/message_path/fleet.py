@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -72,9 +72,18 @@ class Member:
 
 
 class Fleet:
-    """The devices of a round. Use as `async with`; `changes` wakes whoever waits for deliveries."""
+    """The devices of a round. Use as `async with`; `changes` wakes whoever waits for deliveries.
 
-    def __init__(self, edge: Edge, ledger: Ledger) -> None:
+    `on_event` is told each event of each device, with the time.
+    """
+
+    def __init__(
+        self,
+        edge: Edge,
+        ledger: Ledger,
+        on_event: Callable[[Member, gateway_messages.DeviceEvent, float], None] = lambda _member, _event, _now_s: None,
+    ) -> None:
+        self._on_event = on_event
         self.ledger = ledger
         self.changes = Changes()
         self.members: list[Member] = []
@@ -166,6 +175,7 @@ class Fleet:
             await asyncio.sleep(_RECONNECT_S)
 
     def _take(self, member: Member, event: gateway_messages.DeviceEvent, now_s: float) -> None:
+        self._on_event(member, event, now_s)
         match event.WhichOneof("event"):
             case "message":
                 if member.receiver.take_live(to_entry(event.message)):

@@ -30,6 +30,12 @@ def memory_kib(pid: int) -> int:
     raise ValueError(f"/proc/{pid}/smaps_rollup has no Pss")
 
 
+def memory_of_trees_kib(pids: dict[str, int]) -> dict[str, int]:
+    """By name: the proportional set size of the process and its living descendants."""
+    _, children = _read_all()
+    return {name: _memory_of_tree(pid, children) for name, pid in pids.items()}
+
+
 def used_since(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
     """What was used between two readings."""
     return {name: after[name] - before[name] for name in before}
@@ -47,6 +53,14 @@ def _woken(pid: int, children: dict[int, list[int]]) -> int:
 
 def _of_tree(pid: int, used: dict[int, int], children: dict[int, list[int]]) -> int:
     return used.get(pid, 0) + sum(_of_tree(child, used, children) for child in children[pid])
+
+
+def _memory_of_tree(pid: int, children: dict[int, list[int]]) -> int:
+    own = 0
+    # One that has just ended, or is about to, has none.
+    with suppress(FileNotFoundError, ProcessLookupError, ValueError):
+        own = memory_kib(pid)
+    return own + sum(_memory_of_tree(child, children) for child in children[pid])
 
 
 def _read_all() -> tuple[dict[int, int], dict[int, list[int]]]:

@@ -43,7 +43,7 @@ class GrpcMembership:
             return known.members
         members = await self._fetch(conversation_id, user_id)
         if members:
-            # Stamped with the time of the asking: what changed meanwhile makes it old.
+            # Stamped with the time of the request: what changes meanwhile makes it old.
             self._members[key] = _Known(now, members)
             self._members.move_to_end(key)
             if len(self._members) > MEMBERS_LIMIT:

@@ -14,7 +14,7 @@ class Uplinks(Protocol):
 
 
 class Membership(Protocol):
-    """Messaging's facts of who is in a conversation with whom. Errors: MembershipUnavailable."""
+    """What messaging knows of who is in a conversation with whom. Errors: MembershipUnavailable."""
 
     async def audience(self, conversation_id: str, user_id: UserId) -> Collection[UserId]:
         """The members who may learn what the user does there, the user among them. Empty when there is no such

@@ -11,9 +11,11 @@ from parley.presence.v1 import service_pb2_grpc as presence_grpc
 
 from services.gateway.admin import Admin, StreamView
 from services.gateway.core import errors
+from services.gateway.event_source import EventSourceWriter, read_event_id
 from services.gateway.ports import MembershipUnavailable
 from services.gateway.service import Gateway
-from services.runtime.errors import ErrorTable, Refusal
+from services.gateway.stream import Write
+from services.runtime.errors import BASE_TABLE, ErrorTable, Refusal, find_refusal, status_details
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
@@ -35,6 +37,8 @@ ERRORS: ErrorTable = {
 GATEWAY_SERVICE = "parley.gateway.v1.GatewayService"
 # Set by the edge alone.
 ADDRESS_KEY = "x-parley-address"
+# What EventSource sends when it comes back.
+EVENT_ID_KEY = "last-event-id"
 
 
 def apis(gateway: Gateway, admin: Admin) -> list[Api]:
@@ -58,38 +62,61 @@ def apis(gateway: Gateway, admin: Admin) -> list[Api]:
 
 
 class GatewayServicer:
-    """Subscribe, which writes its frames by itself: they come serialized."""
+    """The two forms of a device's stream. They write their frames by themselves, serialized."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     async def Subscribe(self, request: gateway_api.SubscribeRequest, context: Context) -> None:
+        await self._stream(request.device_id, request.resume_token, request.position, context.write, context)
+
+    async def StreamEvents(self, request: gateway_api.StreamEventsRequest, context: Context) -> None:
+        resume_token, position = read_event_id(_said(context, EVENT_ID_KEY) or request.last_event_id)
+        writer = EventSourceWriter(context.write, position)
+        try:
+            await self._stream(request.device_id, resume_token, position, writer.write, context)
+        except Exception as error:
+            refusal = find_refusal({**BASE_TABLE, **ERRORS}, error)
+            if refusal and writer.has_written:
+                await writer.write_end(status_details(refusal, error))
+            raise
+
+    async def _stream(self, device_id: str, resume_token: str, position: int, write: Write, context: Context) -> None:
         token = current_token()
         await self._gateway.subscribe(
             token.user_id,
-            request.device_id,
+            device_id,
             token.expires_at,
-            request.resume_token,
-            request.position,
-            context.write,
+            resume_token,
+            position,
+            write,
             address_of(context),
-            partial(token.require_device, request.device_id),
+            partial(token.require_device, device_id),
         )
 
 
 def _add_gateway(servicer: GatewayServicer, server: grpc.aio.Server) -> None:
     """GatewayService by hand: its frames are written as they are."""
-    handler: Any = grpc.unary_stream_rpc_method_handler(
-        servicer.Subscribe,
-        request_deserializer=gateway_api.SubscribeRequest.FromString,
-        response_serializer=None,
-    )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(GATEWAY_SERVICE, {"Subscribe": handler}),))
+    handlers: dict[str, Any] = {
+        name: grpc.unary_stream_rpc_method_handler(
+            getattr(servicer, name), request_deserializer=request.FromString, response_serializer=None
+        )
+        for name, request in (
+            ("Subscribe", gateway_api.SubscribeRequest),
+            ("StreamEvents", gateway_api.StreamEventsRequest),
+        )
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(GATEWAY_SERVICE, handlers),))
 
 
 def address_of(context: Context) -> str:
     """The device's address, which the edge writes over whatever a client sends; empty for who comes past the edge."""
-    found = [value for key, value in context.invocation_metadata() or () if key == ADDRESS_KEY]
+    return _said(context, ADDRESS_KEY)
+
+
+def _said(context: Context, key: str) -> str:
+    """What the metadata has under a key; empty when it has nothing, or more than one value."""
+    found = [value for name, value in context.invocation_metadata() or () if name == key]
     return found[0] if len(found) == 1 and isinstance(found[0], str) else ""
 
 

@@ -297,10 +297,10 @@ class Streams:
             list(self.by_session), policy.drain_spread_s, policy.drain_within_s, iter(self._chance, None)
         )
         began = self._clock.monotonic()
-        for after_s, session_id, leave in plan:
+        for after_s, session_id, step in plan:
             wait_s = after_s - (self._clock.monotonic() - began)
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             stream = self.by_session.get(session_id)
             if stream is not None:
-                stream.end(Draining("this gateway is stopping", leave.retry_delay_s + 0.1))
+                stream.end(Draining("this gateway is stopping", step.retry_delay_s + 0.1))

@@ -103,7 +103,7 @@ class Config:
     # Conversations that one user may open. Raising it lets a spammer reach more people; lowering it refuses busy
     # people.
     new_conversations_per_day: int
-    # Texts of a stranger that go before anybody else let the conversation in. Raising it lets a stranger say more
+    # Messages that go into a request before anybody else accepts it. Raising it lets somebody who is not known say more
     # unasked; lowering it leaves less to tell who it is by.
     request_messages: int
     # People who have to let one user's conversations in. Reports lower it. Raising it lets a spammer reach more people;

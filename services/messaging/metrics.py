@@ -14,7 +14,7 @@ DELIVERIES = Counter("messaging_deliveries_published", "Deliveries produced by t
 OBJECTS_DELETED = Counter("messaging_objects_deleted", "Objects of attachments and exports deleted for good.")
 SCANS = Counter(
     "messaging_scans",
-    "Times that the scanner was asked about a file, by its word (clean, refused, failed).",
+    "Times that the scanner was asked about a file, by its verdict (clean, refused, failed).",
     ["result"],
 )
 ACCOUNT_JOBS = Counter(

@@ -11,7 +11,7 @@ from services.messaging.accounts import rpc as accounts_rpc
 from services.messaging.accounts.clients import GrpcSource
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.mapping import standing_of
-from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.pruning import Pruner
 from services.messaging.accounts.service.runner import JobRunner
 from services.messaging.accounts.service.signing_out import SignOuts
@@ -26,7 +26,7 @@ from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
-from services.messaging.attachments.service.scanning import Scans
+from services.messaging.attachments.service.scanning import ScanWorker
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
@@ -128,8 +128,8 @@ def upload_policy(config: Config) -> UploadPolicy:
 
 def account_policy(config: Config) -> AccountPolicy:
     """The times of exports and deletions that are configured."""
-    settle_s = config.account_check_s + config.server.default_deadline_s
-    return AccountPolicy(kept=timedelta(seconds=config.export_kept_s), settle=timedelta(seconds=settle_s))
+    start_delay_s = config.account_check_s + config.server.default_deadline_s
+    return AccountPolicy(kept=timedelta(seconds=config.export_kept_s), start_delay=timedelta(seconds=start_delay_s))
 
 
 def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
@@ -138,25 +138,25 @@ def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
     return [GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address]
 
 
-def gate_keeper(gate: Gate) -> Admit:
+def admit_accounts(admission: AccountAdmission) -> Admit:
     """Keeps deleted accounts out of all services but the one that tells how the deletion stands."""
 
     async def admit(service: str, user_id: auth.UserId) -> None:
         if service != accounts_rpc.ACCOUNT_SERVICE:
-            await gate.require_open(UserId(user_id))
+            await admission.require_not_deleted(UserId(user_id))
 
     return admit
 
 
 def scanning(
     config: Config, uploads: PostgresAttachments, objects: S3Objects, clock: Clock
-) -> tuple[WebhookScanner, Scans] | tuple[None, None]:
+) -> tuple[WebhookScanner, ScanWorker] | tuple[None, None]:
     """The scanner that is configured, and the work of asking it. Without one files are not scanned, which is said."""
     if not config.scanner.url:
         log.info("files_are_not_scanned", because="PARLEY_SCANNER_URL is not set")
         return None, None
     scanner = WebhookScanner(config.scanner.url, config.scanner.secrets, clock, config.scanner.timeout_s)
-    return scanner, Scans(uploads, objects, scanner, clock, timedelta(seconds=config.scanner.timeout_s))
+    return scanner, ScanWorker(uploads, objects, scanner, clock, timedelta(seconds=config.scanner.timeout_s))
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:
@@ -193,17 +193,17 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     collector = Collector(uploads, objects, clock)
     jobs = PostgresJobs(database, relay.wake)
-    gate = Gate(jobs, clock, config.account_check_s)
+    admission = AccountAdmission(jobs, clock, config.account_check_s)
     policy = account_policy(config)
-    accounts = Accounts(jobs, gate, objects, clock, new_id, policy)
+    accounts = Accounts(jobs, admission, objects, clock, new_id, policy)
     sources = account_sources(config, service_tokens)
     data = PostgresAccounts(database, relay, new_id)
     runner = JobRunner(jobs, data, group_store, objects, clock, new_id, policy, sources)
-    # Deleted accounts find the gate closed, which lets them ask how their deletion stands.
+    # Deleted accounts are kept out by `admission`, which lets them ask how their deletion stands.
     revoked = standings.Accounts(clock, config.server.jwt_max_life_s, refuses_deleted=False)
     sign_outs = SignOuts(
         PostgresSessions(database, relay.wake),
-        gate,
+        admission,
         lambda user_id, found: revoked.note(user_id, standing_of(found)),
         clock,
         timedelta(seconds=config.server.jwt_max_life_s),
@@ -229,10 +229,10 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     search_index = KafkaConsumer(config.kafka, sent, SearchIndex(search_store).handle, publisher)
     ended_calls = Subscription(topics.CALLS, "messaging-calls", background=True)
     call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messages).handle, publisher)
-    facts = Subscription(topics.GRAPH, "messaging-graph", background=True)
-    graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
-    told = Subscription(topics.ACCOUNTS, group=None)
-    account_feed = KafkaConsumer(config.kafka, told, standings.AccountsFeed(revoked).handle, publisher)
+    follows = Subscription(topics.GRAPH, "messaging-graph", background=True)
+    graph_copy = KafkaConsumer(config.kafka, follows, GraphCopy(relations).handle, publisher)
+    account_states = Subscription(topics.ACCOUNTS, group=None)
+    account_feed = KafkaConsumer(config.kafka, account_states, standings.AccountsFeed(revoked).handle, publisher)
     server = RpcServer(
         config.server,
         [
@@ -244,7 +244,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, revoked),
-        admit=gate_keeper(gate),
+        admit=admit_accounts(admission),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     return App(
@@ -252,7 +252,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *outward,
             *sources,
             *(
-                Probe("time", clock.is_told, essential=False),
+                Probe("time", clock.is_known, essential=False),
                 Worker("store-clock", clock.run),
                 Worker("group-commit", sends.run, needed=True),
                 Worker("sweeper", sweeper.run),

@@ -21,6 +21,11 @@ from services.runtime.kafka.records import Unreadable, incoming, time_of
 ACCOUNTS = "accounts.events.v1"
 # For one record that the broker has; it answers at once unless it is about to be deleted.
 READ_WITHIN_S = 5.0
+# For what groups have committed, from a broker that is loading it. Raising it makes an operator wait for one that never
+# does; lowering it gives up one that has much to load.
+LOADED_WITHIN_S = 30.0
+# Raising it answers later; lowering it asks a busy broker more often.
+LOADING_RETRY_S = 0.5
 
 
 class Broker:
@@ -110,7 +115,7 @@ class Broker:
 async def _stage(reader: AIOKafkaConsumer, admin: AIOKafkaAdminClient, topic: str, group: str, now: datetime) -> Stage:
     partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic)]
     ends, begins = await reader.end_offsets(partitions), await reader.beginning_offsets(partitions)
-    committed = await _committed(admin, group, partitions)
+    committed = await committed_by(admin, group, partitions)
     # A group that has never committed begins at the start; one from before a broker that lost everything, too.
     behind = {
         partition: max(begins[partition], committed.get(partition, 0))
@@ -129,6 +134,18 @@ async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> Sequence[int]:
     return sorted(partition["partition"] for partition in described["partitions"])
 
 
+async def committed_by(
+    admin: AIOKafkaAdminClient, group: str, partitions: Sequence[TopicPartition], retry_s: float = LOADING_RETRY_S
+) -> Mapping[TopicPartition, int]:
+    """What a group has committed. A broker that is loading it is waited for. Raises KafkaError, TimeoutError."""
+    async with asyncio.timeout(LOADED_WITHIN_S):
+        while True:
+            try:
+                return await _committed(admin, group, partitions)
+            except GroupLoadInProgressError:
+                await asyncio.sleep(retry_s)
+
+
 async def _committed(
     admin: AIOKafkaAdminClient, group: str, partitions: Sequence[TopicPartition]
 ) -> Mapping[TopicPartition, int]:
@@ -138,7 +155,7 @@ async def _committed(
         # A broker without groups creates the topic of their offsets when it is asked: nothing is committed yet.
         return {}
     if partitions and not offsets:
-        # What is not committed is said of each partition: the broker has just started (see CommittedOffsets).
+        # What is not committed is said of each partition, too (see CommittedOffsets).
         raise GroupLoadInProgressError(f"the broker is loading what {group} has committed")
     return {partition: at.offset for partition, at in offsets.items() if at.offset >= 0}
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
@@ -14,8 +15,18 @@ from parley.messaging.v1 import accounts_pb2 as accounts_api
 from parley.messaging.v1 import accounts_pb2_grpc as accounts_grpc
 from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
+from parley.webhooks.v1 import admin_pb2 as webhooks_api
+from parley.webhooks.v1 import admin_pb2_grpc as webhooks_grpc
 
-from services.ops.core import AttachedGateway, Device, Gateway, Replica, Unreachable
+from services.ops.core import (
+    AttachedGateway,
+    Device,
+    Endpoint,
+    Gateway,
+    GivenUpWebhook,
+    Replica,
+    Unreachable,
+)
 from services.runtime.config import CLEAR_TEXT, TlsConfig
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import Credentials, connect
@@ -148,6 +159,78 @@ class Deletions:
             stub = accounts_grpc.AccountAdminServiceStub(channel)
             for user_id in user_ids:
                 await _answered(stub.DeleteUser(accounts_api.DeleteUserRequest(user_id=user_id), timeout=TIMEOUT_S))
+
+
+class WebhookOperations:
+    """Webhooks' endpoints. Every method raises Refused."""
+
+    def __init__(self, webhooks: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
+        self._addresses = ",".join(webhooks.values())
+        self._tokens = tokens
+        self._peer = peer
+
+    async def endpoints(self) -> list[Endpoint]:
+        """All that are configured."""
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
+            stub = webhooks_grpc.WebhookAdminServiceStub(channel)
+            found = await _answered(stub.ListEndpoints(webhooks_api.ListEndpointsRequest(), timeout=TIMEOUT_S))
+        return [
+            Endpoint(
+                one.name,
+                tuple(one.events),
+                _time(one, "disable_time"),
+                _time(one, "failing_since_time"),
+                one.waiting,
+                _time(one, "oldest_waiting_time"),
+                one.dead_letters,
+            )
+            for one in found.endpoints
+        ]
+
+    async def enable(self, endpoint: str) -> None:
+        """Send to it again. Idempotent."""
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
+            stub = webhooks_grpc.WebhookAdminServiceStub(channel)
+            request = webhooks_api.EnableEndpointRequest(endpoint=endpoint)
+            await _answered(stub.EnableEndpoint(request, timeout=TIMEOUT_S))
+
+    async def dead_letters(self, endpoint: str, limit: int) -> list[GivenUpWebhook]:
+        """The newest that were given up."""
+        request = webhooks_api.ListDeadLettersRequest(endpoint=endpoint, limit=limit)
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
+            stub = webhooks_grpc.WebhookAdminServiceStub(channel)
+            found = await _answered(stub.ListDeadLetters(request, timeout=TIMEOUT_S))
+        return [
+            GivenUpWebhook(
+                one.webhook_id,
+                one.type,
+                one.order_key,
+                one.event_time.ToDatetime(UTC),
+                one.attempts,
+                one.last_status,
+            )
+            for one in found.dead_letters
+        ]
+
+    async def replay(self, endpoint: str, start: datetime, end: datetime, *, dead_only: bool) -> int:
+        """Let what was delivered or given up wait again: how many."""
+        request = webhooks_api.ReplayDeliveriesRequest(endpoint=endpoint, dead_letters_only=dead_only)
+        request.start_time.FromDatetime(start)
+        request.end_time.FromDatetime(end)
+        count = 0
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
+            stub = webhooks_grpc.WebhookAdminServiceStub(channel)
+            while True:
+                page = await _answered(stub.ReplayDeliveries(request, timeout=DRAIN_TIMEOUT_S))
+                count += page.deliveries
+                if not page.next_page_token:
+                    return count
+                request.page_token = page.next_page_token
+
+
+def _time(endpoint: webhooks_api.Endpoint, name: str) -> datetime | None:
+    time: datetime = getattr(endpoint, name).ToDatetime(UTC)
+    return time if endpoint.HasField(name) else None  # type: ignore[arg-type]
 
 
 async def _answered(answer: Awaitable[T]) -> T:

@@ -30,6 +30,8 @@ class Config:
     kafka: KafkaConfig | None = None
     # Messaging at its admin port; any replica will do.
     messaging: Mapping[str, str] = field(default_factory=dict)
+    # Webhooks at its admin port; any replica will do.
+    webhooks: Mapping[str, str] = field(default_factory=dict)
     # Where services speak mutual TLS.
     tls: TlsConfig = CLEAR_TEXT
 
@@ -48,6 +50,7 @@ class Config:
             token_file=reader.text("PARLEY_ADMIN_TOKEN_FILE") if set(needed) != {"kafka"} else "",
             kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
             messaging=addresses("messaging", "PARLEY_MESSAGING_ADDRESS"),
+            webhooks=addresses("webhooks", "PARLEY_WEBHOOKS_ADDRESSES"),
             tls=TlsConfig.read(reader),
         )
         reader.finish()
@@ -75,6 +78,7 @@ class Config:
             key_file=key_file,
             kafka=KafkaConfig.read(reader),
             messaging={name: address for name, address in addresses.items() if name.startswith("messaging")},
+            webhooks={name: address for name, address in addresses.items() if name.startswith("webhooks")},
             tls=TlsConfig.in_folder(Path(tls_folder) / "ops") if tls_folder else CLEAR_TEXT,
         )
         reader.finish()

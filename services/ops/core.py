@@ -65,6 +65,31 @@ class Unreachable:
     reason: str
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """A receiver of webhooks, and how it is doing."""
+
+    name: str
+    events: tuple[str, ...]
+    disabled_since: datetime | None
+    failing_since: datetime | None
+    waiting: int
+    oldest_waiting: datetime | None
+    dead_letters: int
+
+
+@dataclass(frozen=True)
+class GivenUpWebhook:
+    """A delivery that was given up, without its contents."""
+
+    webhook_id: str
+    type: str
+    order_key: str
+    time: datetime
+    attempts: int
+    last_status: int
+
+
 # The groups that read each topic, in the order of the pipeline; a test compares them with the services' subscriptions.
 STAGES = (
     ("messaging.events.v1", "messaging-fanout"),
@@ -79,6 +104,10 @@ STAGES = (
     ("graph.events.v1", "messaging-graph"),
     ("accounts.events.v1", "signaling-accounts"),
     ("accounts.events.v1", "presence-accounts"),
+    ("messaging.events.v1", "webhooks-messaging"),
+    ("calls.events.v1", "webhooks-calls"),
+    ("presence.events.v1", "webhooks-presence"),
+    ("accounts.events.v1", "webhooks-accounts"),
 )
 DEAD_LETTER_SUFFIX = ".dlq"
 
@@ -230,13 +259,51 @@ def _ownership(replicas: Sequence[Replica]) -> list[str]:
     return [*lines, f"owned more than once: {several}"] if several != "-" else lines
 
 
-def deleted_again(told: Sequence[str], known: Sequence[str]) -> list[str]:
+def deleted_again(published: Sequence[str], known: Sequence[str]) -> list[str]:
     """What was asked of messaging: of the accounts of the topic, and of those that its database knew besides."""
-    new = set(told) - set(known)
+    new = set(published) - set(known)
     return [
-        f"{len(set(told) | set(known))} accounts are deleted again",
+        f"{len(set(published) | set(known))} accounts are deleted again",
         f"{len(new)} of them were not known to messaging's database any more",
     ]
+
+
+def webhook_endpoints(found: Sequence[Endpoint], now: datetime) -> list[str]:
+    """The receivers of webhooks, one a line."""
+
+    def since(time: datetime | None) -> str:
+        return "-" if time is None else f"{max(0.0, (now - time).total_seconds()):.0f}"
+
+    rows = [
+        (
+            one.name,
+            "disabled" if one.disabled_since else "failing" if one.failing_since else "well",
+            since(one.disabled_since or one.failing_since),
+            str(one.waiting),
+            since(one.oldest_waiting),
+            str(one.dead_letters),
+            ",".join(one.events),
+        )
+        for one in found
+    ]
+    head = ("ENDPOINT", "STATE", "SINCE_S", "WAITING", "OLDEST_S", "DEAD", "EVENTS")
+    return _table(head, rows) if rows else ["no endpoints are configured"]
+
+
+def given_up_webhooks(found: Sequence[GivenUpWebhook]) -> list[str]:
+    """Deliveries that were given up, one a line."""
+    rows = [
+        (
+            one.time.isoformat(timespec="seconds"),
+            one.type,
+            one.order_key,
+            one.webhook_id,
+            str(one.attempts),
+            str(one.last_status or "no answer"),
+        )
+        for one in found
+    ]
+    return _table(("EVENT_TIME", "TYPE", "KEY", "WEBHOOK_ID", "ATTEMPTS", "LAST"), rows) if rows else ["none"]
 
 
 def _missing(found: Sequence[object]) -> list[str]:

@@ -5,13 +5,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
 from services.ops import core
 from services.ops.broker import Broker
-from services.ops.clients import CallOperations, Deletions, Fleet, Refused
+from services.ops.clients import CallOperations, Deletions, Fleet, Refused, WebhookOperations
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.runtime.clock import SystemClock
@@ -33,6 +34,10 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "dead-letters": ("kafka",),
     "replay": ("kafka",),
     "delete-again": ("kafka", "messaging"),
+    "webhooks": ("webhooks",),
+    "webhook-dead-letters": ("webhooks",),
+    "replay-webhooks": ("webhooks",),
+    "enable-webhook": ("webhooks",),
 }
 # The role that a command takes, where it is not that of an operator: people who run services cannot delete people.
 ROLE: Mapping[str, str] = {"delete-again": PRIVACY}
@@ -72,6 +77,9 @@ async def _run(config: Config, tokens: Credentials | None, options: argparse.Nam
         raise RuntimeError(f"{options.command} asks services, and there is no token for them")
     if "signaling" in ASKED[options.command]:
         return await _operate(CallOperations(config.signaling, tokens, Peer.of(config.tls, "signaling")), options)
+    if "webhooks" in ASKED[options.command]:
+        webhooks = WebhookOperations(config.webhooks, tokens, Peer.of(config.tls, "webhooks"))
+        return await _look_after_webhooks(webhooks, options), True
     lines = await _show(Fleet(config.presence, config.gateways, tokens, config.tls), options)
     return lines, not any("does not answer" in line for line in lines)
 
@@ -85,12 +93,12 @@ def _credentials(config: Config, role: str) -> Credentials | None:
 
 async def _delete_again(broker: Broker, deletions: Deletions) -> tuple[list[str], bool]:
     try:
-        told = await broker.deleted_users()
+        published = await broker.deleted_users()
     except (KafkaError, BusUnavailable, OSError, TimeoutError) as error:
         return [f"the broker does not answer: {type(error).__name__}"], False
     known = await deletions.known()
-    await deletions.again(sorted({*told, *known}))
-    return core.deleted_again(told, known), True
+    await deletions.again(sorted({*published, *known}))
+    return core.deleted_again(published, known), True
 
 
 async def _show(fleet: Fleet, options: argparse.Namespace) -> list[str]:
@@ -128,6 +136,27 @@ async def _operate(operations: CallOperations, options: argparse.Namespace) -> t
             left = await operations.drain(options.worker, undo=options.undo)
             lines = core.undrained(options.worker) if options.undo else core.drained(options.worker, left)
             return lines, not left
+
+
+async def _look_after_webhooks(webhooks: WebhookOperations, options: argparse.Namespace) -> list[str]:
+    match options.command:
+        case "webhooks":
+            return core.webhook_endpoints(await webhooks.endpoints(), SystemClock().now())
+        case "webhook-dead-letters":
+            return core.given_up_webhooks(await webhooks.dead_letters(options.endpoint, options.limit))
+        case "enable-webhook":
+            await webhooks.enable(options.endpoint)
+            return [f"{options.endpoint} is sent to again"]
+        case _:
+            until = options.until or SystemClock().now()
+            count = await webhooks.replay(options.endpoint, options.since, until, dead_only=options.dead_only)
+            return [f"{count} deliveries to {options.endpoint} wait again"]
+
+
+def _instant(text: str) -> datetime:
+    """A time of the command line: with its offset, or else in UTC. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -169,4 +198,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         command.add_argument("topic", choices=topics, metavar="TOPIC", help=", ".join(topics))
     replay.add_argument("offset", type=int, metavar="OFFSET", help="as `dead-letters` shows it")
     add_command("delete-again", "After a database was restored: delete whoever was deleted since, in all services.")
+    add_command("webhooks", "The endpoints of webhooks: whether they take what they are sent, and what waits.")
+    given_up = add_command("webhook-dead-letters", "Deliveries to an endpoint that were given up, the newest.")
+    given_up.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    again = add_command("replay-webhooks", "Send what was delivered or given up once more, with the same webhook-id.")
+    again.add_argument("--since", type=_instant, required=True, help="events from then on, as 2026-01-31T12:00:00Z")
+    again.add_argument("--until", type=_instant, help="events before then (default now)")
+    again.add_argument("--dead-only", action="store_true", help="only what was given up")
+    enable = add_command("enable-webhook", "Send to an endpoint again that said it is gone (410).")
+    for command in (given_up, again, enable):
+        command.add_argument("endpoint", metavar="ENDPOINT", help="its name")
     return parser.parse_args(arguments)

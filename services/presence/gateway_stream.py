@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from services.presence.core.model import Frame
+from services.presence.core.model import GatewayFrame
 
 # Frames taken at a time. Raising it keeps the event loop for longer; lowering it makes more writes.
 BATCH = 500
@@ -21,7 +21,7 @@ class GatewayStream:
         self.gateway_id = gateway_id
         self.attach_time = attach_time
         self._size = size
-        self._frames: deque[Frame] = deque()
+        self._frames: deque[GatewayFrame] = deque()
         self._changed = asyncio.Event()
         self._closed = False
         self._failure: Exception | None = None
@@ -31,7 +31,7 @@ class GatewayStream:
         """Frames that wait."""
         return len(self._frames)
 
-    def push(self, frame: Frame) -> bool:
+    def push(self, frame: GatewayFrame) -> bool:
         """Queue a frame. False when the queue is full; the stream has then failed, and the gateway comes back anew."""
         if len(self._frames) >= self._size:
             self.fail(GatewayTooSlow("the gateway's queue is full"))
@@ -50,7 +50,7 @@ class GatewayStream:
         self._closed = True
         self._changed.set()
 
-    async def batches(self) -> AsyncIterator[list[Frame]]:
+    async def batches(self) -> AsyncIterator[list[GatewayFrame]]:
         """What waits, in order, until the stream is closed. Errors: GatewayTooSlow, and what `fail` was given."""
         while True:
             await self._changed.wait()

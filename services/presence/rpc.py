@@ -16,7 +16,7 @@ from services.presence.core.model import (
     Delivery,
     DeviceId,
     Effect,
-    Frame,
+    GatewayFrame,
     RecheckWatches,
     RegisterAck,
     Session,
@@ -265,7 +265,7 @@ def _check_entries(name: str, entries: Sized) -> None:
         raise InvalidRequest(name, f"has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
 
 
-def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
+def _encode_batch(frames: Sequence[GatewayFrame]) -> Iterator[api.AttachResponse]:
     """The frames in order, with what stands next to each other for devices in one response, up to a size."""
     batch, size = api.AttachResponse(), 0
     for frame in frames:
@@ -296,7 +296,7 @@ def _fill(deliver: messages_pb2.Deliver, frame: Deliver | RecheckWatches) -> Non
             deliver.trace = frame.trace
 
 
-def _encode(frame: Frame) -> api.AttachResponse:
+def _encode(frame: GatewayFrame) -> api.AttachResponse:
     match frame:
         case Deliver() | RecheckWatches():
             response = api.AttachResponse()

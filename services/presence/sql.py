@@ -17,7 +17,7 @@ SELECT user_id, partition, standing,
     CASE WHEN last_seen_time > clock_timestamp() THEN clock_timestamp() ELSE last_seen_time END,
     call_id, call_version, least(changed_time, clock_timestamp())
 FROM unnest($1::text[], $2::int[], $3::smallint[], $4::timestamptz[], $5::text[], $6::bigint[], $7::timestamptz[])
-    AS told (user_id, partition, standing, last_seen_time, call_id, call_version, changed_time)
+    AS given (user_id, partition, standing, last_seen_time, call_id, call_version, changed_time)
 ON CONFLICT (user_id) DO UPDATE SET
     partition = excluded.partition, standing = excluded.standing, last_seen_time = excluded.last_seen_time,
     call_id = excluded.call_id, call_version = excluded.call_version, changed_time = excluded.changed_time

@@ -71,7 +71,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     workers: list[Part] = [
-        Probe("time", clock.is_told, essential=False),
+        Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
         Worker("presence-timers", presence.run_timers, needed=True),
         Worker("presence-recalls", presence.run_last_seen_loads),

@@ -221,7 +221,7 @@ class ServerConfig:
     # None in services that have nothing for people who run Parley.
     admin: AdminConfig | None = None
     tls: TlsConfig = CLEAR_TEXT
-    # With mutual TLS: where health, and nothing else, is told in clear text to who has no certificate, such as
+    # With mutual TLS: where health, and nothing else, is served in clear text to clients without a certificate, such as
     # Kubernetes' probes. The SFU workers of a pod take the ports that follow.
     health_address: str = "0.0.0.0:7200"
 

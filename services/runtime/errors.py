@@ -152,6 +152,15 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return ""
 
 
+def retry_delay_s(status: status_pb2.Status) -> float | None:
+    """The delay of a status's RetryInfo; None when it has none."""
+    for detail in status.details:
+        info = error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            return float(info.retry_delay.ToNanoseconds() / 1e9)
+    return None
+
+
 def _pack(message: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(message)

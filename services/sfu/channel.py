@@ -49,13 +49,13 @@ def encode_slot_map(
         )
         for entry in entries
     ]
-    told = channel_pb2.SlotMap(slots=slots, unseen=map(_unseen, unseen), unseen_by=map(_unseen, unseen_by))
-    return channel_pb2.ChannelMessage(slot_map=told).SerializeToString()
+    slot_map = channel_pb2.SlotMap(slots=slots, unseen=map(_unseen, unseen), unseen_by=map(_unseen, unseen_by))
+    return channel_pb2.ChannelMessage(slot_map=slot_map).SerializeToString()
 
 
 def _unseen(video: UnseenVideo) -> channel_pb2.UnseenVideo:
-    who, source, name = video
-    return channel_pb2.UnseenVideo(user_id=who.user_id, device_id=who.device_id, source=_SOURCES[source], format=name)
+    key, source, name = video
+    return channel_pb2.UnseenVideo(user_id=key.user_id, device_id=key.device_id, source=_SOURCES[source], format=name)
 
 
 def encode_speakers(speakers: Iterable[ParticipantKey]) -> bytes:
@@ -67,13 +67,13 @@ def encode_speakers(speakers: Iterable[ParticipantKey]) -> bytes:
 
 def encode_quality(quality: Quality) -> bytes:
     """How the participant's own legs fare."""
-    told = channel_pb2.ConnectionQuality(
+    message = channel_pb2.ConnectionQuality(
         uplink_mos=quality.uplink.mos,
         downlink_mos=quality.downlink.mos,
         remote_mos=quality.remote_mos,
         weak=quality.is_weak,
     )
-    return channel_pb2.ChannelMessage(connection_quality=told).SerializeToString()
+    return channel_pb2.ChannelMessage(connection_quality=message).SerializeToString()
 
 
 def decode_message(message: bytes) -> MuteState | VideoRequests | ReceiveQuality | None:

@@ -33,10 +33,10 @@ class Connection(Outlet):
         self.sctp_port = sctp_port
         self.channel: Channel | None = None
         self.starting: asyncio.Task[None] | None = None
-        # What the client said last and was not heeded yet, and when it was heeded.
+        # What the client said last and has not taken effect yet, and when something last did.
         self.muted: MuteState | None = None
         self.video_requests: VideoRequests | None = None
-        self.heeded_at = -1.0
+        self.applied_at = -1.0
         # The raw addresses that the worker knows it by.
         self.sources: set[bytes] = set()
 

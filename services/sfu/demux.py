@@ -59,11 +59,11 @@ class Demux:
 
     def _handle_stun(self, datagram: bytes, source: bytes, now: float) -> None:
         address = decode_sockaddr(source)
-        if ice.is_answer(datagram):
-            route, transaction_id = ice.read_answer(datagram, address, self._book)
+        if ice.is_response(datagram):
+            route, transaction_id = ice.read_response(datagram, address, self._book)
             connection = self._connections.by_number[route.number]
             self._connections.forget_sources(connection, source)
-            is_selected = self._book.handle_answer(transaction_id, now)
+            is_selected = self._book.handle_response(transaction_id, now)
             self._follow(connection, source, is_selected, "address_proven")
             return
         route, is_nominated, response = ice.answer_check(datagram, address, self._book)
@@ -78,7 +78,7 @@ class Demux:
         self._follow(connection, source, is_selected, "address_selected")
         if route.known[address].may_send(len(response)):
             self._egress.send_datagram(source, response)
-        self._ask(connection, address, source, now)
+        self._send_check(connection, address, source, now)
 
     def _follow(self, connection: Connection, source: bytes, is_selected: bool, event: str) -> None:
         if is_selected:
@@ -87,22 +87,22 @@ class Demux:
         connection.allowance = connection.route.allowance
         self._egress.release(connection)
 
-    def _ask(self, connection: Connection, address: Address, source: bytes, now: float) -> None:
-        """Ask an address whether it receives, when that is due."""
+    def _send_check(self, connection: Connection, address: Address, source: bytes, now: float) -> None:
+        """Send an address the consent check that is due, if one is."""
         route = connection.route
-        transaction_id = self._book.ask(route, address, self._random(12), now)
+        transaction_id = self._book.next_check(route, address, self._random(12), now)
         if transaction_id is not None:
-            question = ice.build_question(route, transaction_id)
-            if route.known[address].may_send(len(question)):
-                self._egress.send_datagram(source, question)
+            check = ice.build_check(route, transaction_id)
+            if route.known[address].may_send(len(check)):
+                self._egress.send_datagram(source, check)
 
     def renew_proof(self, connection: Connection, now: float) -> None:
-        """Ask the selected address again when that is due; a proof that has run out ends."""
+        """Check the selected address again when that is due; a proof that has run out ends."""
         route = connection.route
         if route.selected is not None and connection.destination is not None:
             self._book.expire(route, now)
             connection.allowance = route.allowance
-            self._ask(connection, route.selected, connection.destination, now)
+            self._send_check(connection, route.selected, connection.destination, now)
 
     def _handle_srtp(self, connection: Connection, buffer: PacketBuffer, size: int, source: bytes, now: float) -> None:
         srtp, participant = connection.srtp, connection.participant
@@ -127,12 +127,12 @@ class Demux:
             connection.route.heard_at = now
             if connection.allowance is not None:
                 connection.allowance.earn(size)
-                self._ask(connection, decode_sockaddr(source), source, now)
+                self._send_check(connection, decode_sockaddr(source), source, now)
         else:
             address = decode_sockaddr(source)
             is_selected = self._book.handle_media(connection.route, address, now, size)
             self._follow(connection, source, is_selected, "address_followed")
-            self._ask(connection, address, source, now)
+            self._send_check(connection, address, source, now)
         # The batch goes out when the socket is drained.
         if effects:
             self._effects.queue(effects, now)

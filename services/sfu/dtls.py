@@ -37,7 +37,7 @@ _MAX_CHANNEL_BACKLOG = 65536
 
 
 class Certificate(aiortc_dtls.RTCCertificate):
-    """A worker's certificate, with the SSL context made once: that halves a handshake (facts/sfu.md)."""
+    """A worker's certificate, with the SSL context made once: that halves a handshake's time."""
 
     _context: SSL.Context | None = None
 

@@ -1,5 +1,5 @@
-"""The ICE-lite responder on aioice's STUN messages (RFC 8445 section 7.3, RFC 8489), and the checks that ask an address
-whether it receives (RFC 7675)."""
+"""The ICE-lite responder on aioice's STUN messages (RFC 8445 section 7.3, RFC 8489), and our own checks of whether an
+address receives (RFC 7675)."""
 
 import struct
 from typing import Final
@@ -13,8 +13,8 @@ from services.sfu.core.session.addresses import AddressBook, Route
 _MAGIC_COOKIE: Final = b"\x21\x12\xa4\x42"
 _BINDING: Final = (b"\x00\x01", b"\x01\x01")
 # What is read of a message before its password is known to be right. A check has six attributes in some 120 bytes, with
-# two user names of 256 characters 640. Raising these lets strangers cost more work; lowering them refuses checks that
-# have more in them.
+# two user names of 256 characters 640. Raising these lets unauthenticated senders cost more work; lowering them refuses
+# checks that have more in them.
 MAX_ATTRIBUTES: Final = 16
 MAX_MESSAGE_SIZE: Final = 768
 _ATTRIBUTE_HEAD: Final = 4
@@ -22,7 +22,7 @@ _ATTRIBUTE_HEAD: Final = 4
 _PRIORITY: Final = (110 << 24) + (65535 << 8) + 255
 
 
-def is_answer(datagram: bytes) -> bool:
+def is_response(datagram: bytes) -> bool:
     """Whether a STUN datagram is the answer to a check."""
     return datagram[:2] == _BINDING[1]
 
@@ -47,7 +47,7 @@ def answer_check(datagram: bytes, source: Address, book: AddressBook) -> tuple[R
     return route, "USE-CANDIDATE" in request.attributes, bytes(response)
 
 
-def build_question(route: Route, transaction_id: bytes) -> bytes:
+def build_check(route: Route, transaction_id: bytes) -> bytes:
     """A check to an address of the route. We are lite, so the client is the controlling agent."""
     request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, transaction_id=transaction_id)
     request.attributes["USERNAME"] = f"{route.peer_ufrag}:{route.ice_ufrag}"
@@ -57,12 +57,12 @@ def build_question(route: Route, transaction_id: bytes) -> bytes:
     return bytes(request)
 
 
-def read_answer(datagram: bytes, source: Address, book: AddressBook) -> tuple[Route, bytes]:
-    """The route that answered a question, and the transaction id.
+def read_response(datagram: bytes, source: Address, book: AddressBook) -> tuple[Route, bytes]:
+    """The route that answered a check of ours, and the transaction id.
 
-    Raises PacketError: stun_malformed, stun_unexpected (nobody was asked there), stun_forged.
+    Raises PacketError: stun_malformed, stun_unexpected (no check of ours went there), stun_forged.
     """
-    route = book.find_asked(datagram[8:20], source)
+    route = book.find_pending(datagram[8:20], source)
     if route is None:
         raise PacketError("stun_unexpected")
     response = _parse(datagram)

@@ -100,7 +100,7 @@ class Ingress:
                 except PacketError as error:
                     self._metrics.dropped(error.reason)
                 except Exception:
-                    # A bug; loud, but no stranger's packet may end the calls of the others.
+                    # A bug; loud, but no sender's packet may end the calls of the others.
                     log.exception("datagram_failed")
                     self._metrics.dropped("internal_error")
             self._flush()

@@ -30,14 +30,14 @@ _CHECK_INTERVAL_S = 0.5
 class TcpLimits:
     """What connections may cost. One is proven when the worker has answered its check with the right password."""
 
-    # All of them. Raising it costs memory and sockets for strangers; lowering it turns clients away.
+    # All of them. Raising it costs memory and sockets for unauthenticated clients; lowering it turns clients away.
     connections: int = 500
     # Of one remote address (of IPv6 one /64), all and unproven ones. Raising them lets a few addresses take all;
     # lowering them refuses offices behind one address.
     per_address: int = 64
     unproven_per_address: int = 8
-    # What may come on an unproven one, and how long it stays. Raising them costs memory for strangers; lowering them
-    # fails clients on slow networks.
+    # What may come on an unproven one, and how long it stays. Raising them costs memory for unauthenticated clients;
+    # lowering them fails clients on slow networks.
     unproven_bytes: int = 16 * 1024
     unproven_s: float = 10.0
     # Without a byte for this long it is closed. Raising it keeps dead connections; lowering it closes slow ones.

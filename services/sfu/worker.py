@@ -31,14 +31,14 @@ from services.sfu.udp import open_socket
 # Between two looks for work that is due. Raising it sends NACKs later; lowering it makes more wake-ups, which cost more
 # than packets.
 TICK_S: Final = 0.02
-# The same while nobody is there, when only what strangers sent is counted; the next join ends the wait.
+# The same while nobody is there, when only unauthenticated packets are counted; the next join ends the wait.
 IDLE_TICK_S: Final = 1.0
 # Between two times that one participant's requests and mute states take effect. Raising it shows changes later;
 # lowering it lets a participant that changes its mind all the time cost the others more, up to 1.4 ms a time in a call
 # of 30.
-HEED_INTERVAL_S: Final = 0.1
-# Between two looks at which addresses are to be asked again. Raising it lets proofs run out; lowering it costs work for
-# each connection.
+APPLY_INTERVAL_S: Final = 0.1
+# Between two looks at which addresses are to be checked again. Raising it lets proofs run out; lowering it costs work
+# for each connection.
 PROOF_INTERVAL_S: Final = 1.0
 # Between two quality reports on a participant. Raising it makes the history coarser; lowering it makes more events.
 QUALITY_INTERVAL_S: Final = 5.0
@@ -68,8 +68,8 @@ class MediaWorker:
         self._certificate = Certificate.generateCertificate()
         self._router = Router(random, clock.now().timestamp() - clock.monotonic())
         self._connections = Connections()
-        # Participants that asked for videos or said what is muted, which was not heeded yet.
-        self._said: set[ParticipantNumber] = set()
+        # Participants that asked for videos or said what is muted, which has not taken effect yet.
+        self._unapplied: set[ParticipantNumber] = set()
         self._quality_due = self._proofs_due = 0.0
         self.collector = Collector()
         self._socket = open_socket(config.bind)
@@ -103,7 +103,7 @@ class MediaWorker:
     def open_resources(self) -> int:
         """Participants, calls, connections, addresses and closing tasks that are held: 0 when nobody is there."""
         transports = len(self._connections.by_number) + len(self._connections.book) + len(self._effects.closing)
-        transports += len(self._effects.maps_due) + len(self._said)
+        transports += len(self._effects.maps_due) + len(self._unapplied)
         return len(self._router) + self._router.call_count + transports
 
     async def start(self) -> None:
@@ -131,8 +131,8 @@ class MediaWorker:
     def tick(self) -> None:
         """Do what is due now."""
         now = self._clock.monotonic()
-        for number in list(self._said):
-            self._heed(number, now)
+        for number in list(self._unapplied):
+            self._apply_latest(number, now)
         self._effects.carry_out(self._router.tick(now))
         self._ingress.count()
         self._egress.count()
@@ -238,22 +238,23 @@ class MediaWorker:
         elif isinstance(said, ReceiveQuality):
             connection.participant.receive_quality = said
         else:
-            # The newest of each holds. Heeding one costs all in the call, so that a participant gets its turn (`tick`).
+            # The newest of each holds. Applying one costs all in the call, so that a participant gets its turn
+            # (`tick`).
             if isinstance(said, MuteState):
                 connection.muted = said.after(connection.muted)
             else:
                 connection.video_requests = said
-            self._said.add(number)
+            self._unapplied.add(number)
 
-    def _heed(self, number: ParticipantNumber, now: float) -> None:
-        """Carry out what a participant said last of each kind, or leave it for later when the last time is too near."""
+    def _apply_latest(self, number: ParticipantNumber, now: float) -> None:
+        """Apply the latest messages of a participant, or leave them for later when the last time is too near."""
         connection = self._connections.by_number.get(number)
-        if connection is not None and now - connection.heeded_at < HEED_INTERVAL_S:
+        if connection is not None and now - connection.applied_at < APPLY_INTERVAL_S:
             return
-        self._said.discard(number)
+        self._unapplied.discard(number)
         if connection is None:
             return
-        connection.heeded_at = now
+        connection.applied_at = now
         muted, video_requests = connection.muted, connection.video_requests
         connection.muted = connection.video_requests = None
         if muted is not None:
@@ -264,7 +265,7 @@ class MediaWorker:
             self._effects.queue(self._router.handle_video_requests(connection.participant, video_requests, now), now)
 
     def _note_left(self, number: ParticipantNumber) -> None:
-        self._said.discard(number)
+        self._unapplied.discard(number)
         self._note_occupancy()
         self.collector.note_left()
 

@@ -100,7 +100,7 @@ class Config:
             ),
             placement=PlacementPolicy(
                 lost_after_s=reader.number("PARLEY_WORKER_LOST_S", 5, low=0.5, high=600),
-                settle_s=reader.number("PARLEY_MEDIA_SETTLE_S", 10, low=0, high=600),
+                steady_after_s=reader.number("PARLEY_MEDIA_SETTLE_S", 10, low=0, high=600),
                 region=reader.text("PARLEY_REGION", ""),
             ),
             start=StartPolicy(

@@ -9,7 +9,7 @@ from parley.calls.v1 import messages_pb2
 from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.grants import Grant
 from services.signaling.core.model import RUNG, Call, CallState, EndReason, Leg, LegState, MoveReason
-from services.signaling.core.quality import LegTotals, UserQuality
+from services.signaling.core.quality import DirectionTotals, UserQuality
 
 _STATES = {
     CallState.RINGING: messages_pb2.CALL_STATE_RINGING,
@@ -125,7 +125,7 @@ def _encode_quality(quality: UserQuality) -> messages_pb2.ParticipantQuality:
     )
 
 
-def _encode_totals(totals: LegTotals) -> messages_pb2.LegSummary:
+def _encode_totals(totals: DirectionTotals) -> messages_pb2.LegSummary:
     return messages_pb2.LegSummary(
         packets=totals.packets,
         bytes=totals.bytes,

@@ -187,12 +187,13 @@ class Members(Protocol):
         """Raises ConversationNotFound, MembersUnavailable."""
 
     async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
-        """Whom this caller may ring there. Raises ConversationNotFound, also for a stranger, and MembersUnavailable."""
+        """Whom this caller may ring there. Raises ConversationNotFound, also when the caller is no member, and
+        MembersUnavailable."""
 
     async def audience_of(self, conversation_id: ConversationId, user_id: UserId) -> frozenset[UserId]:
         """The members who may learn what this one does there, and this one: nobody between whom a block stands.
 
-        Raises ConversationNotFound, also for a stranger, and MembersUnavailable.
+        Raises ConversationNotFound, also when the user is no member, and MembersUnavailable.
         """
 
 

@@ -20,8 +20,8 @@ CALLS_TOPIC = "calls.events.v1"
 DELIVERY_TOPIC = "delivery.v1"
 
 
-# Quiet hours are quiet for pushes too.
-_LOUD = RUNG - {LegState.SILENT}
+# In quiet hours no push is sent either.
+_AUDIBLE = RUNG - {LegState.QUIET}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CallEvents:
 
 
 def _pushes(before: Call | None, call: Call) -> Sequence[calls_events.CallEvent]:
-    rang, rings = _loud(before), _loud(call)
+    rang, rings = _audibly_rung(before), _audibly_rung(call)
     kinds = (
         (calls_events.PUSH_KIND_RING, sorted(rings - rang)),
         (calls_events.PUSH_KIND_RING_ENDED, sorted(rang - rings)),
@@ -60,15 +60,15 @@ def _pushes(before: Call | None, call: Call) -> Sequence[calls_events.CallEvent]
     ]
 
 
-def _loud(call: Call | None) -> set[UserId]:
-    return {leg.user_id for leg in call.legs if leg.state in _LOUD} if call else set()
+def _audibly_rung(call: Call | None) -> set[UserId]:
+    return {leg.user_id for leg in call.legs if leg.state in _AUDIBLE} if call else set()
 
 
 def _deliveries(before: Call | None, call: Call, now: datetime, delivery_id: str) -> Sequence[Record]:
     frame = gateway_service.SubscribeResponse(event=gateway_messages.DeviceEvent(call=encode_call(call)))
     data = frame.SerializeToString()
     # People who leave the conversation are told once.
-    told = dict.fromkeys((*call.audience, *(before.audience if before else ())))
+    recipients = dict.fromkeys((*call.audience, *(before.audience if before else ())))
     return [
         Record(
             DELIVERY_TOPIC,
@@ -82,7 +82,7 @@ def _deliveries(before: Call | None, call: Call, now: datetime, delivery_id: str
                 delivery_id=delivery_id,
             ).SerializeToString(),
         )
-        for user_id in told
+        for user_id in recipients
     ]
 
 

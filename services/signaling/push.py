@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
 
 from services.runtime.clock import Clock
-from services.runtime.http.webhooks import signed_headers
+from services.runtime.http.webhooks import headers_as_before, signed_headers
 from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key
 from services.signaling.metrics import PUSHES
 
@@ -125,7 +125,9 @@ class WebhookPusher:
     async def _post(self, request: PushRequest) -> int | None:
         """The answer's status; None when there was none."""
         assert self._session
-        headers = signed_headers(self._secrets, int(self._clock.now().timestamp()), request.body)
+        at_s = int(self._clock.now().timestamp())
+        headers = headers_as_before(self._secrets, at_s, request.body)
+        headers |= signed_headers(self._secrets, request.event_id, at_s, request.body)
         with suppress(aiohttp.ClientError, TimeoutError):
             async with self._session.post(
                 self._url, data=request.body, headers=headers, allow_redirects=False

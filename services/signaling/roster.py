@@ -11,8 +11,8 @@ from services.signaling.ports import Members, Store
 # How often members are read again. Each further attempt means that they changed between two readings. Raising it lets a
 # request wait longer; lowering it refuses requests that could succeed.
 SYNC_ATTEMPTS = 6
-# No conversation has it.
-NOWHERE = ConversationId("00000000-0000-0000-0000-000000000000")
+# The id of no conversation.
+NO_CONVERSATION = ConversationId("00000000-0000-0000-0000-000000000000")
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Roster:
         elif not await self._may_talk(call, user_id):
             await self.changes.apply(call.call_id, PairClosed())
 
-    async def ask_for_nobody(self) -> None:
-        """Take as long as a real question, and fail as it would. Raises MembersUnavailable."""
-        await self._members_of(NOWHERE)
+    async def query_no_conversation(self) -> None:
+        """Take as long as a query for a conversation's members, and fail as it would. Raises MembersUnavailable."""
+        await self._members_of(NO_CONVERSATION)
 
     async def sync_call_of_group(self, conversation_id: ConversationId) -> None:
         """`sync` for the call that runs in a group, if there is one."""

@@ -235,7 +235,7 @@ class CallsService:
                 raise CallNotFound
         elif call is None or call.leg_of(user_id) is None:
             # Ask all the same, so that neither the time nor an outage tells whether there is such a call.
-            await self.roster.ask_for_nobody()
+            await self.roster.query_no_conversation()
             raise CallNotFound
 
     async def _find_done(self, key: IdempotencyKey | None) -> Call | None:

@@ -131,9 +131,9 @@ class CallStarter:
 
         def begin(user_id: UserId) -> LegState:
             if user_id not in callees.allowed or user_id in over_limit:
-                return LegState.OUT
+                return LegState.NOT_IN_CALL
             is_quiet = user_id in settings and settings[user_id].is_quiet(now)
-            return LegState.SILENT if is_quiet else LegState.RINGING
+            return LegState.QUIET if is_quiet else LegState.RINGING
 
         return CallAttempt(
             call_id=CallId(self.new_id(now)),
@@ -165,7 +165,7 @@ class CallStarter:
         call = ring(attempt, self._find_worker(attempt), self.changes.clock.now(), self.changes.timeouts)
         outcome = await self._create(call, key)
         if isinstance(outcome, CalleesBusy):
-            answered = await self._resolve_silent_glare(attempt, key)
+            answered = await self._resolve_quiet_glare(attempt, key)
             if answered:
                 return answered
             outcome = await self._create(await self._without_busy(call, outcome.user_ids), key)
@@ -200,7 +200,7 @@ class CallStarter:
             return refuse_as_busy(call)
         return apply_call_waiting(call, busy, waiting)
 
-    async def _resolve_silent_glare(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
+    async def _resolve_quiet_glare(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         """Answer the call that the callee is placing to the caller, where quiet hours keep it from ringing."""
         if attempt.callee_id is None:
             return None

@@ -12,7 +12,7 @@ from services.signaling.core.errors import CallNotFound, Contended
 from services.signaling.core.inputs import Tick, WorkerRecovered
 from services.signaling.core.model import Call, CallId, CallState, Worker
 from services.signaling.core.placement import WorkerTable
-from services.signaling.core.table import MEDIA_MISSING, SOME_MEDIA_MISSING, find_line
+from services.signaling.core.table import MEDIA_MISSING, SOME_MEDIA_MISSING, find_row
 from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
@@ -83,7 +83,7 @@ class Upkeep:
     async def _must_wait(self, call: Call) -> bool:
         """Whether missing media may be missing news: the broker is or was just away, while the worker is well."""
         now = self.changes.clock.now()
-        if call.worker is None or find_line(call, Tick(), now) not in (MEDIA_MISSING, SOME_MEDIA_MISSING):
+        if call.worker is None or find_row(call, Tick(), now) not in (MEDIA_MISSING, SOME_MEDIA_MISSING):
             return False
         if self.workers.is_steady(call.worker.worker_id, now):
             return False

@@ -123,7 +123,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     background: list[Part] = [
-        Probe("time", clock.is_told, essential=False),
+        Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in periodic_tasks(upkeep, moves, look_now)),

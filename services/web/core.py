@@ -28,8 +28,8 @@ CONTENT_TYPES = {
 
 # The build puts files under /assets/ whose names change with their content, so a copy never grows old.
 HASHED_FOLDER = "/assets/"
-KEEP_FOR_EVER = "public, max-age=31536000, immutable"
-ASK_EACH_TIME = "no-cache"
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"
 
 
 def security_headers(objects_origin: str) -> dict[str, str]:
@@ -83,12 +83,12 @@ def make_asset(path: str, body: bytes) -> Asset:
     return Asset(
         body=body,
         content_type=CONTENT_TYPES.get(suffix, "application/octet-stream"),
-        cache_control=KEEP_FOR_EVER if path.startswith(HASHED_FOLDER) else ASK_EACH_TIME,
+        cache_control=IMMUTABLE if path.startswith(HASHED_FOLDER) else REVALIDATE,
         etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
     )
 
 
-def choose(assets: Mapping[str, Asset], path: str) -> Asset | None:
+def asset_for(assets: Mapping[str, Asset], path: str) -> Asset | None:
     """The asset for a request's path; None when there is none.
 
     A path is only ever looked up among the files of the build, so nothing outside can be reached. A path that looks

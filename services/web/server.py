@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from services.web import metrics
-from services.web.core import Asset, choose, make_asset, security_headers
+from services.web.core import Asset, asset_for, make_asset, security_headers
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class WebServer:
         response.headers.update(self._headers)
 
     async def _serve(self, request: web.Request) -> web.Response:
-        asset = choose(self._assets, request.path)
+        asset = asset_for(self._assets, request.path)
         if asset is None:
             return web.Response(status=404, text="Not found\n")
         headers = {"Cache-Control": asset.cache_control, "ETag": asset.etag}

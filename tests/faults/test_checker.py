@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.faults.checker.judging import Plan, checked_stack, judge_run
-from tests.faults.checker.nemesis import CheckedStack
 from tests.faults.checker.run import report
+from tests.faults.checker.stacks import CheckedStack
 from tests.support.figures import DRAWN
 
 pytestmark = pytest.mark.restarts

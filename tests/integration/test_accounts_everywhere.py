@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from parley.accounts.v1 import service_pb2 as data_api
 
-from services.messaging.accounts.core import BELONGINGS, EXPORTED, Fate
+from services.messaging.accounts.core import EXPORTED, PERSONAL_COLUMNS, OnDeletion
 from services.messaging.accounts.ports import SourceUnavailable
 from services.messaging.kernel.model import UserId
 from services.presence.accounts.consumer import AccountsConsumer as PresenceConsumer
@@ -23,7 +23,7 @@ from services.runtime.grpc.guard import Context
 from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
 from services.signaling.accounts.consumer import AccountsConsumer
-from services.signaling.accounts.core import BELONGINGS as CALL_BELONGINGS
+from services.signaling.accounts.core import PERSONAL_COLUMNS as CALL_COLUMNS
 from services.signaling.accounts.rpc import AccountDataServicer
 from services.signaling.core.model import CallState
 from services.signaling.core.model import UserId as CallUser
@@ -54,7 +54,7 @@ NOT_PERSONAL = {
     ("signaling", "outbox"): "goes with the broker's acknowledgement",
     ("signaling", "erasures"): "only while somebody is being erased",
 }
-# What holds the person's id after a deletion, beside the columns that messaging's BELONGINGS keep, and why.
+# What holds the person's id after a deletion, beside the columns that messaging's PERSONAL_COLUMNS keep, and why.
 KEPT = {
     ("messaging", "members", "user_id"): "in a pair the other keeps the conversation, and whose it was with",
     ("messaging", "members", "added_by"): "only of those who were brought into conversations that are gone",
@@ -65,7 +65,9 @@ KEPT = {
     ("messaging", "report_messages", "body"): "evidence for the moderators",
     ("messaging", "reports", "comment"): "evidence for the moderators",
 }
-KEPT |= {("messaging", one.table, one.column): one.why for one in BELONGINGS if one.fate is Fate.KEPT}
+KEPT |= {
+    ("messaging", one.table, one.column): one.why for one in PERSONAL_COLUMNS if one.on_deletion is OnDeletion.KEPT
+}
 
 # The lines of an export in which a table's rows are told, or why they are not.
 EXPORT_LINES = {
@@ -200,7 +202,7 @@ async def test_the_life_reaches_every_table_or_the_table_is_nobodys(everywhere: 
 async def test_a_deletion_leaves_nothing_in_any_column_but_what_is_named(everywhere: Everywhere) -> None:
     before = await everywhere.found(ALICE) | await everywhere.found(DEVICE)
     assert ("messaging", "messages", "content") in await everywhere.found(WORDS)
-    assert before >= {("signaling", one.table, one.column) for one in CALL_BELONGINGS if one.exported}
+    assert before >= {("signaling", one.table, one.column) for one in CALL_COLUMNS if one.exported}
     await everywhere.delete()
     left = {place for place in await everywhere.found(ALICE) if place[0] != "signaling"}
     left |= await everywhere.found(WORDS)

@@ -49,6 +49,7 @@ def values_of(**named: Sequence[Any]) -> Values:
         "client_call_id": ["once", ""],
         "join_token": [NO_TOKEN, ""],
         "resume_token": ["", NO_TOKEN],
+        "last_event_id": ["", f"{NO_TOKEN}.1"],
         "page_token": [""],
         "sdp_offer": ["offer", ""],
         "position": [0, 1, 99],
@@ -173,12 +174,14 @@ async def test_whoever_is_out_learns_nothing_by_presence_typing_and_streams(town
             "user_ids": "alice",
             "user_id": "alice",
             "resume_token": streams["alice"].ready.resume_token,
+            "last_event_id": f"{streams['alice'].ready.resume_token}.0",
         }
         nowhere = {
             "conversation_id": town.new_id(),
             "user_ids": NOBODY,
             "user_id": NOBODY,
             "resume_token": NO_TOKEN,
+            "last_event_id": f"{NO_TOKEN}.0",
         }
         questions = about(there, nowhere, device_id=[device_of(user_id), device_of("alice"), NO_DEVICE])
         devices = about({"device_id": device_of("alice")}, {"device_id": "nobody-pad"}, conversation_id=[town.new_id()])

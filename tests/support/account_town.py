@@ -8,7 +8,7 @@ from parley.messaging.v1 import events_pb2
 
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.ports import AccountSource
-from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.runner import JobRunner
 from services.messaging.accounts.service.signing_out import SignOuts
 from services.messaging.accounts.sql.store import (
@@ -52,13 +52,13 @@ class Town:
         self.uploads = PostgresAttachments(database)
         self.jobs = PostgresJobs(database)
         self.data = PostgresAccounts(database, self.relay, new_id)
-        self.gate = Gate(self.jobs, self.clock, 5)
+        self.admission = AccountAdmission(self.jobs, self.clock, 5)
         self.policy = AccountPolicy()
-        self.accounts = Accounts(self.jobs, self.gate, self.objects, self.clock, new_id, self.policy)
+        self.accounts = Accounts(self.jobs, self.admission, self.objects, self.clock, new_id, self.policy)
         # Other services that are asked for exports.
         self.sources: list[AccountSource] = []
         self.sign_outs = SignOuts(
-            PostgresSessions(database, lambda _: None), self.gate, lambda *_: None, self.clock, timedelta(days=1)
+            PostgresSessions(database, lambda _: None), self.admission, lambda *_: None, self.clock, timedelta(days=1)
         )
         self.collector = Collector(self.uploads, self.objects, self.clock)
 

@@ -15,7 +15,7 @@ from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.core.file_types import HEAD_BYTES
 from services.messaging.attachments.core.uploads import (
     PendingDelete,
-    Scan,
+    ScanState,
     Stored,
     Upload,
     object_key,
@@ -106,12 +106,12 @@ class FakeAttachments:
     async def await_scans(self, etags: Mapping[AttachmentId, str], now: datetime) -> None:
         for id_, etag in etags.items():
             upload = self._store.unused_uploads.get(id_)
-            if upload and upload.scan is Scan.UNASKED:
-                self._store.unused_uploads[id_] = replace(upload, scan=Scan.WAITING, etag=etag)
+            if upload and upload.scan is ScanState.NOT_REQUESTED:
+                self._store.unused_uploads[id_] = replace(upload, scan=ScanState.WAITING, etag=etag)
                 self._scan_due[id_] = now
 
     async def claim_scans(self, now: datetime, until: datetime, limit: int) -> Sequence[Upload]:
-        waiting = [u for u in self._store.unused_uploads.values() if u.scan is Scan.WAITING]
+        waiting = [u for u in self._store.unused_uploads.values() if u.scan is ScanState.WAITING]
         due = [u for u in waiting if self._scan_due[u.attachment.id] <= now][:limit]
         claimed = [replace(u, scan_attempts=u.scan_attempts + 1) for u in due]
         self._store.unused_uploads.update({u.attachment.id: u for u in claimed})
@@ -121,9 +121,9 @@ class FakeAttachments:
     async def postpone_scan(self, attachment_id: AttachmentId, until: datetime) -> None:
         self._scan_due[attachment_id] = until
 
-    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: Scan) -> None:
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState) -> None:
         upload = self._store.unused_uploads.get(attachment_id)
-        if upload and upload.scan is Scan.WAITING and upload.etag == etag:
+        if upload and upload.scan is ScanState.WAITING and upload.etag == etag:
             self._store.unused_uploads[attachment_id] = replace(upload, scan=verdict)
 
     async def is_sent(self, key: DraftKey) -> bool:

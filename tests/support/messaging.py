@@ -27,13 +27,13 @@ from services.messaging.kernel.own_state import (
     apply_own_change,
 )
 from services.messaging.kernel.quotas import DayQuota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core.sequencing import ConversationStates, first_result, sequence_drafts
 from services.messaging.messages.ports import DecideMessage
 from services.messaging.relations.core.reach import invite
 from services.messaging.wire.events import message_changed
 from tests.support.messaging_groups import MemoryGroups
-from tests.support.messaging_state import asked_among
+from tests.support.messaging_state import pending_requests
 from tests.support.messaging_sync import MemorySync
 from tests.support.relations import FakeRelations
 
@@ -54,7 +54,7 @@ class FakeStore(MemorySync, MemoryGroups):
             return known
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
         invited = invite(conversation, opener, self.relations.relationship(peer, opener))
-        self.relations.check_quota(quota, 1, asked_among(invited.members))
+        self.relations.check_quota(quota, 1, pending_requests(invited.members))
         return self._insert(invited, key)[0]
 
     async def change_own_state(
@@ -79,10 +79,10 @@ class FakeStore(MemorySync, MemoryGroups):
         }
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
-        let_in = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is Request.NONE]
+        let_in = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is RequestState.ACCEPTED]
         mine = [id_ for id_ in let_in if not self._conversations[id_].blocked]
         members = [member for id_ in mine for member in self._conversations[id_].members]
-        known = {member.user_id for member in members if member.request is Request.NONE} - {user_id}
+        known = {member.user_id for member in members if member.request is RequestState.ACCEPTED} - {user_id}
         return [candidate for candidate in candidates if candidate in known]
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
@@ -106,11 +106,11 @@ class FakeStore(MemorySync, MemoryGroups):
             blocked={conversation.id for conversation in conversations if conversation.blocked},
             vanish_after={conversation.id: conversation.vanish_after for conversation in conversations},
             unused=self.unused_uploads.keys(),
-            asking={
+            sent_in_request={
                 (conversation.id, member.user_id): self._written(conversation, member.user_id)
                 for conversation in conversations
                 for member in conversation.members
-                if conversation.is_asking(member.user_id)
+                if conversation.is_unaccepted_by_others(member.user_id)
             },
         )
         sequenced = sequence_drafts(drafts, states, stored)
@@ -119,7 +119,9 @@ class FakeStore(MemorySync, MemoryGroups):
                 self.attached_uploads[attachment.id] = self.unused_uploads.pop(attachment.id)
             self._append(message)
         for id_, user_id in sequenced.accepted:
-            self.set_request(id_, user_id, Request.NONE, max(message.sent_at for message in sequenced.inserted))
+            self.set_request(
+                id_, user_id, RequestState.ACCEPTED, max(message.sent_at for message in sequenced.inserted)
+            )
         return sequenced.outcomes
 
     async def find_sent(self, key: DraftKey) -> Message | None:

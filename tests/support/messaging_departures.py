@@ -12,7 +12,7 @@ from uuid import UUID
 
 from services.messaging.attachments.core.uploads import Upload
 from services.messaging.attachments.service.attachments import UploadRequest
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import CallOutcome, CallRecord, Mention, Text
 from services.messaging.kernel.errors import MessagingError

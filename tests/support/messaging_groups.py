@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.messaging.groups.core import Ban, GroupChange, LineStamp, line_message
+from services.messaging.groups.core.changes import Ban, ChangeStamp, GroupChange, system_message
 from services.messaging.groups.ports import REQUEST_KEYS_KEPT, DecideGroup, Invite
 from services.messaging.kernel.model import (
     Conversation,
@@ -13,7 +13,7 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.wire.events import conversation_changed
-from tests.support.messaging_state import MemoryState, asked_among
+from tests.support.messaging_state import MemoryState, pending_requests
 from tests.support.relations import FakeRelations
 
 # Of an invite that lets nobody in any more.
@@ -26,18 +26,18 @@ class MemoryGroups(MemoryState):
     relations: FakeRelations
 
     async def create_group(
-        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+        self, change: GroupChange, creation_key: str, stamp: ChangeStamp, quota: DayQuota
     ) -> Conversation:
         if f"group {creation_key}" not in self._keys:
-            self.relations.check_quota(quota, 1, asked_among(change.after.members))
+            self.relations.check_quota(quota, 1, pending_requests(change.after.members))
         group, is_new = self._insert(change.after, f"group {creation_key}")
-        return self._write_line(replace(change, after=group), stamp) if is_new else group
+        return self._write_system_message(replace(change, after=group), stamp) if is_new else group
 
     async def change_group(
         self,
         conversation_id: ConversationId,
         decide: DecideGroup,
-        stamp: LineStamp,
+        stamp: ChangeStamp,
         key: str = "",
         quota: DayQuota | None = None,
     ) -> Conversation:
@@ -51,16 +51,16 @@ class MemoryGroups(MemoryState):
         change = decide(before)
         if quota is not None and change is not None:
             new_members = [member for member in change.after.members if before.member(member.user_id) is None]
-            self.relations.check_quota(quota, 0, asked_among(new_members))
+            self.relations.check_quota(quota, 0, pending_requests(new_members))
         if key:
             self._request_keys[asked] = stamp.now
         if change is None:
             return before
         self._conversations[conversation_id] = replace(change.after, banned=frozenset())
         self._write_bans(before, change.after, stamp)
-        told = change.after if change.line is None else replace(change.after, last_seq=change.after.last_seq + 1)
+        told = change.after if change.system is None else replace(change.after, last_seq=change.after.last_seq + 1)
         self.events.append(conversation_changed(stamp.message_id, told, change.removed, stamp.now))
-        return self._write_line(change, stamp)
+        return self._write_system_message(change, stamp)
 
     async def find_group(self, creation_key: str) -> Conversation | None:
         found = self._keys.get(f"group {creation_key}")
@@ -90,10 +90,10 @@ class MemoryGroups(MemoryState):
         found = [ban for ban in bans if below is None or (ban.banned_at, ban.user_id) < below]
         return sorted(found, key=lambda ban: (ban.banned_at, ban.user_id), reverse=True)[:limit]
 
-    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+    async def was_done(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
         return (conversation_id, user_id, key) in self._request_keys
 
-    def _write_bans(self, before: Conversation, after: Conversation, stamp: LineStamp) -> None:
+    def _write_bans(self, before: Conversation, after: Conversation, stamp: ChangeStamp) -> None:
         bans = self._bans[after.id]
         for user in before.banned - after.banned:
             del bans[user]
@@ -106,7 +106,7 @@ class MemoryGroups(MemoryState):
             for token, invite in self._invites.items()
         }
 
-    def _write_line(self, change: GroupChange, stamp: LineStamp) -> Conversation:
-        if change.line is not None:
-            self._append(line_message(change, stamp))
+    def _write_system_message(self, change: GroupChange, stamp: ChangeStamp) -> Conversation:
+        if change.system is not None:
+            self._append(system_message(change, stamp))
         return self._conversations[change.after.id]

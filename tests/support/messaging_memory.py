@@ -8,7 +8,7 @@ from services.messaging.kernel.content import Expired, kind_of
 from services.messaging.kernel.expiry import expire, is_due
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.own_state import OwnChange, OwnState
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.vanishing.core import end_of_old
 from services.messaging.wire.events import conversation_changed, message_changed, read_cursor_moved
 from tests.support.messaging import FakeStore
@@ -55,17 +55,19 @@ class MemoryStore(FakeStore):
         return after
 
     async def move_delivered_cursors(
-        self, user_id: UserId, places: Mapping[ConversationId, int], now: datetime, told_members: int
+        self, user_id: UserId, places: Mapping[ConversationId, int], now: datetime, receipt_members: int
     ) -> None:
         for id_, seq in places.items():
             if self._is_member(id_, user_id):
                 conversation = self._conversations[id_]
                 wanted = min(seq, conversation.last_seq)
-                self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(conversation.members) <= told_members)
+                self._tell(
+                    id_, user_id, now, delivered_seq=wanted, is_live=len(conversation.members) <= receipt_members
+                )
 
-    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(self, now: datetime, limit: int, skipped: int = 0) -> int:
         due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]
-        due = sorted(due, key=lambda message: message.expires_at or now)[passed_by : passed_by + limit]
+        due = sorted(due, key=lambda message: message.expires_at or now)[skipped : skipped + limit]
         revisions = {id_: conversation.revision for id_, conversation in self._conversations.items()}
         for message in expire(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
             id_ = message.conversation_id
@@ -122,7 +124,12 @@ class MemoryStore(FakeStore):
         """Moves what others know forward, and the event of it."""
         conversation = self._conversations[conversation_id]
         member = conversation.member(user_id)
-        if member is None or member.request is not Request.NONE or conversation.blocked or user_id in self.silent:
+        if (
+            member is None
+            or member.request is not RequestState.ACCEPTED
+            or conversation.blocked
+            or user_id in self.silent
+        ):
             return
         after = replace(
             member,

@@ -8,7 +8,7 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.kernel.model import ConversationId, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.wire import api, topics
 from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
@@ -24,7 +24,7 @@ class News(Protocol):
 
     async def send_receipts(self, user_id: UserId, *, wanted: bool) -> None: ...
 
-    async def stand(self, conversation_id: ConversationId, user_id: UserId, request: Request) -> None: ...
+    async def stand(self, conversation_id: ConversationId, user_id: UserId, request: RequestState) -> None: ...
 
 
 class MemoryNews:
@@ -48,7 +48,7 @@ class MemoryNews:
     async def send_receipts(self, user_id: UserId, *, wanted: bool) -> None:
         (self._store.silent.discard if wanted else self._store.silent.add)(user_id)
 
-    async def stand(self, conversation_id: ConversationId, user_id: UserId, request: Request) -> None:
+    async def stand(self, conversation_id: ConversationId, user_id: UserId, request: RequestState) -> None:
         self._store.set_request(conversation_id, user_id, request, ManualClock().now())
 
 
@@ -77,7 +77,7 @@ class PostgresNews:
                 wanted,
             )
 
-    async def stand(self, conversation_id: ConversationId, user_id: UserId, request: Request) -> None:
+    async def stand(self, conversation_id: ConversationId, user_id: UserId, request: RequestState) -> None:
         async with self._database.connection() as connection:
             await connection.execute(
                 "UPDATE members SET request = $3 WHERE conversation_id = $1 AND user_id = $2",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.sync.core.account import Snapshot
 
 Place = tuple[UserId, ConversationId]
@@ -44,7 +44,7 @@ class Positions:
             for member in conversation.members:
                 place = (member.user_id, conversation.id)
                 members.add(place)
-                if member.request is not Request.DECLINED:
+                if member.request is not RequestState.DECLINED:
                     here.add(place)
                 state = (
                     conversation.last_seq,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging.attachments.core.uploads import PendingDelete, Upload, object_key
-from services.messaging.groups.core import Ban
+from services.messaging.groups.core.changes import Ban
 from services.messaging.groups.ports import Invite
 from services.messaging.kernel.content import kind_of
 from services.messaging.kernel.errors import (
@@ -26,7 +26,7 @@ from services.messaging.kernel.own_state import (
     MAX_UNREAD,
     OwnState,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.wire.events import conversation_created, message_sent
 from tests.support.messaging_positions import Positions
 
@@ -74,7 +74,9 @@ class MemoryState:
         wanted = [m for m in messages if m.seq > after_seq and (before_seq is None or m.seq < before_seq)]
         return wanted[:limit]
 
-    def set_request(self, conversation_id: ConversationId, user_id: UserId, request: Request, now: datetime) -> None:
+    def set_request(
+        self, conversation_id: ConversationId, user_id: UserId, request: RequestState, now: datetime
+    ) -> None:
         """What the tables of PostgreSQL's store let both stores write."""
         conversation = self._conversations[conversation_id]
         members = tuple(
@@ -138,9 +140,9 @@ class MemoryState:
     def _of(self, user_id: UserId) -> list[ConversationId]:
         return [id_ for id_ in self._conversations if self._is_member(id_, user_id)]
 
-    def _request(self, conversation_id: ConversationId, user_id: UserId) -> Request:
+    def _request(self, conversation_id: ConversationId, user_id: UserId) -> RequestState:
         member = self._conversations[conversation_id].member(user_id)
-        return member.request if member else Request.NONE
+        return member.request if member else RequestState.ACCEPTED
 
     def _is_member(self, conversation_id: ConversationId, user_id: UserId) -> bool:
         conversation = self._conversations.get(conversation_id)
@@ -169,6 +171,6 @@ class MemoryState:
         messages[after.seq - messages[0].seq] = after
 
 
-def asked_among(members: Sequence[Member]) -> int:
+def pending_requests(members: Sequence[Member]) -> int:
     """How many have to let it in."""
-    return sum(member.request is Request.PENDING for member in members)
+    return sum(member.request is RequestState.PENDING for member in members)

@@ -1,7 +1,7 @@
 """What the tests of messaging's store do, in a word each."""
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.access import find_visible
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import (
@@ -41,8 +41,8 @@ async def fill(store: Store, clock: ManualClock, conversation: Conversation, cou
     await store.append([text(clock, conversation, str(number)) for number in range(1, count + 1)])
 
 
-def stamp(clock: ManualClock, actor: UserId = ALICE) -> LineStamp:
-    return LineStamp(MessageId(new_id(clock.now())), actor, clock.now())
+def stamp(clock: ManualClock, actor: UserId = ALICE) -> ChangeStamp:
+    return ChangeStamp(MessageId(new_id(clock.now())), actor, clock.now())
 
 
 async def founded(store: Store, clock: ManualClock, key: str = "k", *others: UserId) -> Conversation:

@@ -15,8 +15,8 @@ from services.messaging.kernel.model import (
     Summary,
     UserId,
 )
-from services.messaging.kernel.request import Request
-from services.messaging.search.core import answers, words_of
+from services.messaging.kernel.request import RequestState
+from services.messaging.search.core import matches, words_of
 from services.messaging.sync.core.account import (
     AccountPage,
     Mark,
@@ -38,7 +38,7 @@ class MemorySync(MemoryState):
         below: PageMark | None,
         limit: int,
         now: datetime,
-        request: Request = Request.NONE,
+        request: RequestState = RequestState.ACCEPTED,
     ) -> Sequence[Summary]:
         marks = [(self._active[id_], id_) for id_ in self._of(user_id) if self._request(id_, user_id) is request]
         if below:
@@ -60,7 +60,7 @@ class MemorySync(MemoryState):
         now: datetime,
     ) -> Sequence[Delta]:
         news, moved_only = [], []
-        shown = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is not Request.DECLINED]
+        shown = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is not RequestState.DECLINED]
         for id_ in sorted(shown, key=lambda id_: (self._active[id_], id_)):
             conversation, cursor = self._conversations[id_], cursors.get(id_)
             delta = self._delta(conversation, user_id, cursor, limit, now)
@@ -112,7 +112,7 @@ class MemorySync(MemoryState):
         )
 
     async def has_more_conversations_than(self, user_id: UserId, most: int) -> bool:
-        return sum(self._request(id_, user_id) is not Request.DECLINED for id_ in self._of(user_id)) > most
+        return sum(self._request(id_, user_id) is not RequestState.DECLINED for id_ in self._of(user_id)) > most
 
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
@@ -120,7 +120,7 @@ class MemorySync(MemoryState):
         return {
             id_
             for id_ in conversation_ids
-            if self._is_member(id_, user_id) and self._request(id_, user_id) is not Request.DECLINED
+            if self._is_member(id_, user_id) and self._request(id_, user_id) is not RequestState.DECLINED
         }
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
@@ -137,11 +137,11 @@ class MemorySync(MemoryState):
             message
             for id_ in self._of(user_id)
             for message in self._messages[id_]
-            if (within == id_ or (within is None and self._request(id_, user_id) is Request.NONE))
+            if (within == id_ or (within is None and self._request(id_, user_id) is RequestState.ACCEPTED))
             and (id_, message.seq) in self._indexed
             and message.seq > self._visible_after(id_, user_id)
             and (below is None or message.id < below)
-            and answers(words_of(text_of(message.content)), query)
+            and matches(words_of(text_of(message.content)), query)
         ]
         return sorted(found, key=lambda message: message.id, reverse=True)[:limit]
 

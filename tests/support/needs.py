@@ -46,6 +46,7 @@ PROGRAMS = {
         "Chromium", "PARLEY_CHROMIUM", ("chromium", "chromium-browser", "google-chrome"), ".ci/chromium"
     ),
     "firefox": Program("Firefox", "PARLEY_FIREFOX", ("firefox-esr", "firefox"), ".ci/firefox"),
+    "nftables": Program("nftables", "PARLEY_NFTABLES", ("nft", "/usr/sbin/nft"), ".ci/nftables"),
     "coturn": Program("coturn", "PARLEY_COTURN", ("turnserver",), ".ci/coturn"),
 }
 MARKERS = {
@@ -61,6 +62,7 @@ OF_FOLDERS = {
     "tests/faults": ("stack",),
     "tests/integration/messaging": ("backing",),
     "tests/integration/presence": ("backing",),
+    "tests/integration/webhooks": ("backing",),
     "tests/integration/sfu": ("compiled",),
     "tests/integration/signaling": ("backing",),
 }

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.messaging.kernel.model import ConversationId, UserId, pair_key
 from services.messaging.kernel.quotas import DayQuota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     ReportNotFound,
@@ -18,7 +18,7 @@ from services.messaging.relations.core.errors import (
     RequestQuota,
     TooManyBlocks,
 )
-from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
+from services.messaging.relations.core.graph import Block, GraphEvent, GraphEventKind, Source, newest
 from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange, apply_change
 from services.messaging.relations.core.reports import Report, State
 from services.messaging.relations.core.throttling import REPORTS_COUNT_FOR, requests_allowed
@@ -34,8 +34,8 @@ class FakeRelations:
     def __init__(self, store: FakeStore) -> None:
         self._store = store
         self._settings: dict[UserId, Settings] = {}
-        self._blocks: dict[tuple[UserId, UserId, Source], Fact] = {}
-        self._facts: dict[tuple[FactKind, UserId, UserId], Fact] = {}
+        self._blocks: dict[tuple[UserId, UserId, Source], GraphEvent] = {}
+        self._graph_events: dict[tuple[GraphEventKind, UserId, UserId], GraphEvent] = {}
         self._opened: dict[tuple[UserId, datetime], int] = {}
         self._asked: dict[tuple[UserId, datetime], int] = {}
         # Of FakeReports, which shares them.
@@ -49,21 +49,21 @@ class FakeRelations:
         return self._settings[user_id]
 
     async def block(self, user_id: UserId, other: UserId, limit: int, now: datetime) -> None:
-        mine = [fact for key, fact in self._blocks.items() if key[2] is Source.PARLEY and fact.user_id == user_id]
+        mine = [event for key, event in self._blocks.items() if key[2] is Source.PARLEY and event.user_id == user_id]
         if self._stands(user_id, other, Source.PARLEY):
             return
-        if sum(fact.stands for fact in mine) >= limit:
+        if sum(event.stands for event in mine) >= limit:
             raise TooManyBlocks
-        self._write_block(Source.PARLEY, Fact(FactKind.BLOCKS, user_id, other, True, now))
+        self._write_block(Source.PARLEY, GraphEvent(GraphEventKind.BLOCKS, user_id, other, True, now))
 
     async def unblock(self, user_id: UserId, other: UserId, now: datetime) -> None:
-        self._write_block(Source.PARLEY, Fact(FactKind.BLOCKS, user_id, other, False, now))
+        self._write_block(Source.PARLEY, GraphEvent(GraphEventKind.BLOCKS, user_id, other, False, now))
 
     async def list_blocks(self, user_id: UserId, below: Block | None, limit: int) -> Sequence[Block]:
         times: dict[UserId, datetime] = {}
-        for fact in self._blocks.values():
-            if fact.user_id == user_id and fact.stands:
-                times[fact.other_id] = max(fact.time, times.get(fact.other_id, fact.time))
+        for event in self._blocks.values():
+            if event.user_id == user_id and event.stands:
+                times[event.other_id] = max(event.time, times.get(event.other_id, event.time))
         marks = sorted(((time, other) for other, time in times.items()), reverse=True)
         return [
             Block(other, time) for time, other in marks if below is None or (time, other) < (below.time, below.user_id)
@@ -76,21 +76,21 @@ class FakeRelations:
         return {pair: self.relationship(*pair) for pair in pairs}
 
     async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
-        if await self._request(conversation_id, user_id) is not Request.NONE:
-            self._store.set_request(conversation_id, user_id, Request.NONE, now)
+        if await self._request(conversation_id, user_id) is not RequestState.ACCEPTED:
+            self._store.set_request(conversation_id, user_id, RequestState.ACCEPTED, now)
 
     async def decline(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
-        if await self._request(conversation_id, user_id) is Request.PENDING:
-            self._store.set_request(conversation_id, user_id, Request.DECLINED, now)
+        if await self._request(conversation_id, user_id) is RequestState.PENDING:
+            self._store.set_request(conversation_id, user_id, RequestState.DECLINED, now)
 
-    async def learn(self, facts: Sequence[Fact]) -> None:
-        for fact in newest(facts):
-            if fact.kind is FactKind.BLOCKS:
-                known = self._blocks.get((fact.user_id, fact.other_id, Source.NETWORK))
-                if known is None or known.time < fact.time:
-                    self._write_block(Source.NETWORK, fact)
-            elif fact.key not in self._facts or self._facts[fact.key].time < fact.time:
-                self._facts[fact.key] = fact
+    async def apply_graph_events(self, events: Sequence[GraphEvent]) -> None:
+        for event in newest(events):
+            if event.kind is GraphEventKind.BLOCKS:
+                known = self._blocks.get((event.user_id, event.other_id, Source.NETWORK))
+                if known is None or known.time < event.time:
+                    self._write_block(Source.NETWORK, event)
+            elif event.key not in self._graph_events or self._graph_events[event.key].time < event.time:
+                self._graph_events[event.key] = event
 
     def relationship(self, one: UserId, other: UserId) -> Relationship:
         """What one person's word about the other depends on."""
@@ -100,12 +100,12 @@ class FakeRelations:
         return Relationship(
             settings=self._settings.get(one, Settings()),
             blocked=self._is_blocked(one, other),
-            follows=self._is_fact(FactKind.FOLLOWS, one, other),
-            verified=self._is_fact(FactKind.VERIFIED, other, UserId("")),
-            let_in=member is not None and member.request is Request.NONE,
+            follows=self._is_fact(GraphEventKind.FOLLOWS, one, other),
+            verified=self._is_fact(GraphEventKind.VERIFIED, other, UserId("")),
+            let_in=member is not None and member.request is RequestState.ACCEPTED,
             contacted=any(m.sender_id == one and not m.client_message_id.startswith("\x1f") for m in said),
             unanswered=sum(
-                member.request is not Request.NONE and member.added_by == other
+                member.request is not RequestState.ACCEPTED and member.added_by == other
                 for conversation in self._store.conversations_of(one)
                 if (member := conversation.member(one)) is not None
             ),
@@ -129,27 +129,27 @@ class FakeRelations:
         self._opened[key] = self._opened.get(key, 0) + opened
         self._asked[key] = self._asked.get(key, 0) + asked
 
-    async def _request(self, conversation_id: ConversationId, user_id: UserId) -> Request:
+    async def _request(self, conversation_id: ConversationId, user_id: UserId) -> RequestState:
         conversation = await self._store.find_conversation(conversation_id)
         member = conversation.member(user_id) if conversation else None
-        return member.request if member else Request.NONE
+        return member.request if member else RequestState.ACCEPTED
 
-    def _write_block(self, source: Source, fact: Fact) -> None:
-        self._blocks[fact.user_id, fact.other_id, source] = fact
-        direct = self._store.direct_of(pair_key(fact.user_id, fact.other_id))
+    def _write_block(self, source: Source, event: GraphEvent) -> None:
+        self._blocks[event.user_id, event.other_id, source] = event
+        direct = self._store.direct_of(pair_key(event.user_id, event.other_id))
         if direct:
-            self._store.set_blocked(direct.id, self._is_blocked(fact.user_id, fact.other_id))
+            self._store.set_blocked(direct.id, self._is_blocked(event.user_id, event.other_id))
 
     def _is_blocked(self, one: UserId, other: UserId) -> bool:
         return any(self._stands(*pair, source) for pair in ((one, other), (other, one)) for source in Source)
 
     def _stands(self, user_id: UserId, other: UserId, source: Source) -> bool:
-        fact = self._blocks.get((user_id, other, source))
-        return fact is not None and fact.stands
+        event = self._blocks.get((user_id, other, source))
+        return event is not None and event.stands
 
-    def _is_fact(self, kind: FactKind, one: UserId, other: UserId) -> bool:
-        fact = self._facts.get((kind, one, other))
-        return fact is not None and fact.stands
+    def _is_fact(self, kind: GraphEventKind, one: UserId, other: UserId) -> bool:
+        event = self._graph_events.get((kind, one, other))
+        return event is not None and event.stands
 
 
 class FakeReports:

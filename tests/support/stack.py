@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.embedded import parent_death
 from deploy.embedded.record import ROOT, StackRecord, read_record
+from parley_client.waiting import Progress
 from tests.support.headers import keep_headers
 from tests.support.waiting import PATIENCE_S, poll
 
@@ -24,6 +25,8 @@ from tests.support.waiting import PATIENCE_S, poll
 STOP_TIMEOUT_S = 180.0
 # More than a stack says until it runs: what is logged beyond is no progress.
 START_LOG_BYTES = 2**20
+# More than a stack computes until it runs. Java says nothing meanwhile, and on a busy machine it takes minutes.
+START_CPU_S = 240
 # A process that hangs tells nothing.
 SCRAPE_TIMEOUT_S = 5.0
 LOGS = ROOT / "build" / "test-logs"
@@ -60,12 +63,19 @@ class RunningStack:
 
     def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = PATIENCE_S) -> None:
         """Waits until the named process runs again, and is ready, under another pid."""
-        before = logged_bytes(self._log.parent)
         poll(
             lambda: self.record.pids.get(name, old_pid) != old_pid,
             timeout_s,
             lambda: f"{name} was not restarted, and nothing moved for {timeout_s} s:\n{self._output()}",
-            lambda: min(START_LOG_BYTES, logged_bytes(self._log.parent) - before),
+            self.progress(),
+        )
+
+    def progress(self) -> Progress:
+        """What moves while processes start, from now on: what they log and what they compute, as far as starts do."""
+        before, before_s = logged_bytes(self._log.parent), computed_s(self._process.pid)
+        return lambda: (
+            min(START_LOG_BYTES, logged_bytes(self._log.parent) - before),
+            min(START_CPU_S, computed_s(self._process.pid) - before_s),
         )
 
     def _await_start(self) -> None:
@@ -73,7 +83,7 @@ class RunningStack:
             lambda: read_record(self._record_path) is not None or self._process.poll() is not None,
             PATIENCE_S,
             lambda: f"the stack did not start:\n{self._output()}",
-            self._logged_bytes,
+            lambda: (self._logged_bytes(), min(START_CPU_S, computed_s(self._process.pid))),
         )
         if self._process.poll() is not None:
             raise AssertionError(f"the stack did not start:\n{self._output()}")
@@ -103,16 +113,19 @@ def run_stack(
     replicas: Mapping[str, int] | None = None,
     env: Mapping[str, str] | None = None,
     programs: Mapping[str, str] | None = None,
+    part_env: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[RunningStack]:
     """A stack for the length of the block; all parts unless some are named, one replica where nothing is said.
 
-    Its logs stay in build/test-logs/<name>.
+    `env` is for all processes, `part_env` for those of one part. Its logs stay in build/test-logs/<name>.
     """
     options = ["--parts", ",".join(parts)] if parts else []
     if replicas:
         options += ["--replicas", ",".join(f"{service}={count}" for service, count in replicas.items())]
     if programs:
         options += ["--programs", ",".join(f"{service}={module}" for service, module in programs.items())]
+    for part, more in (part_env or {}).items():
+        options += [option for pair in more.items() for option in ("--env", f"{part}:{'='.join(pair)}")]
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
         yield from _run_in(Path(folder), name, options, env or {})
 
@@ -156,6 +169,17 @@ def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, s
 def logged_bytes(folder: Path) -> int:
     """How much has been logged there so far."""
     return sum(log.stat().st_size for log in folder.rglob("*.log"))
+
+
+def computed_s(pid: int) -> int:
+    """How many seconds of a core a process has had, with all that it started; 0 where there is none."""
+    try:
+        # After the name, which may hold anything: utime, stime, and those of children that have ended.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15])) // os.sysconf("SC_CLK_TCK") + sum(map(computed_s, map(int, children)))
 
 
 def _keep_metrics(record_path: Path, logs: Path) -> None:

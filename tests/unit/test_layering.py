@@ -314,7 +314,7 @@ def test_a_feature_that_needs_one_that_needs_it_is_found(module: str, line: str)
         ("services.messaging.kernel.access", "from services.messaging.messages.core import changes"),
         ("services.messaging.kernel.access", "from services.messaging.wire.values import to_timestamp"),
         ("services.messaging.kernel.access", "from services.messaging import metrics"),
-        ("services.messaging.wire.api", "from services.messaging.groups.core import Ban"),
+        ("services.messaging.wire.api", "from services.messaging.groups.core.changes import Ban"),
         ("services.messaging.wire.storage", "from services.messaging.attachments.sql import messages"),
         # Use-cases know neither how things are told nor how they are stored; nor do decisions.
         ("services.messaging.groups.service", "from services.messaging.wire.api import conversation_message"),

@@ -186,12 +186,10 @@ class History:
             self.base = seq
             self._show_what_follows()
 
-    def drop_held_back(self, last_seq: int) -> list[Entry]:
-        """Forgets the messages up to this seq that wait behind a gap. Gives them."""
-        dropped = [self.held_back.pop(seq) for seq in sorted(self.held_back) if seq <= last_seq]
-        for entry in dropped:
-            self._seq_by_message_id.pop(entry.message_id, None)
-        return dropped
+    def drop_held_back(self, last_seq: int) -> None:
+        """Forgets the messages up to this seq that wait behind a gap."""
+        for seq in [seq for seq in self.held_back if seq <= last_seq]:
+            self._seq_by_message_id.pop(self.held_back.pop(seq).message_id, None)
 
     def hear_revision(self, revision: int) -> None:
         """Notes the revision of a live event: the next one, an old one, or one that says that others were missed."""
@@ -307,15 +305,15 @@ class Conversations:
         history = self.begin(delta.info.conversation_id)
         # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
         # First of all: the conversation's info may move the beginning up to one of them, which would then stand before
-        # the page.
-        early += history.drop_held_back(delta.last_seq)
-        # But those that changed after the answer was made: nothing would tell it again.
-        early = [entry for entry in early if entry.seq > delta.last_seq or entry.revision > delta.revision]
+        # the page. A change that is newer than this answer is in no page of it, and stays.
+        live = [*early, *history.held_back.values()]
+        history.drop_held_back(delta.last_seq)
         history.take_info(delta.info)
         if delta.entries:
             history.begin_at(delta.entries[0].seq)
         before = history.cursor
-        for entry in (*delta.entries, *delta.changed, *early):
+        newer = (entry for entry in live if entry.seq > delta.last_seq or entry.revision > delta.revision)
+        for entry in (*delta.entries, *delta.changed, *newer):
             history.add(entry)
         history.revision = max(delta.revision, history.revision)
         history.missed = history.is_listed = False

@@ -56,7 +56,8 @@ class BackOff:
 class EventStream:
     """Keeps an inbox up to date for as long as it runs. Use as `async with EventStream(device) as stream`.
 
-    `chance` gives numbers from 0 to 1 for the jitter; `clock` stamps what arrives.
+    `chance` gives numbers from 0 to 1 for the jitter; `clock` stamps what arrives. `on_event` is told each event, after
+    the inbox has taken it, with the clock's value.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class EventStream:
         back_off: BackOff | None = None,
         chance: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
+        on_event: Callable[[events.DeviceEvent, float], None] = lambda _event, _now_s: None,
     ) -> None:
         self.inbox = Inbox(device.user_id)
         self.account = AccountSync(self.inbox)
@@ -74,6 +76,7 @@ class EventStream:
         self._back_off = back_off or BackOff()
         self._chance = chance
         self._clock = clock
+        self._on_event = on_event
         self._attempt = 0
         self._watched: list[str] = []
         self._must_sync = asyncio.Event()
@@ -149,8 +152,10 @@ class EventStream:
                 if response.event.HasField("ready"):
                     silence_s = max(response.event.ready.heartbeat_s, 1) * _MISSED_HEARTBEATS
                     self._begin(response.event.ready)
-                if self.inbox.apply(response.event, self._clock()):
+                now_s = self._clock()
+                if self.inbox.apply(response.event, now_s):
                     self._must_sync.set()
+                self._on_event(response.event, now_s)
                 self._position = response.position or self._position
         except grpc.aio.AioRpcError as error:
             return self._refused(error)

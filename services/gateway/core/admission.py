@@ -88,8 +88,8 @@ def spread_drain(
 ) -> list[tuple[float, int, DrainStep]]:
     """A drain: the devices reconnect evenly over `spread_s`, and all streams have ended after `within_s`.
 
-    Until its moment a device goes on reading here; whose moment comes after the end waits without a stream. Gives
-    (after_s, session, its leave), the earliest first.
+    Until its moment a device goes on reading here; a device whose moment is later waits without a stream. Gives
+    (after_s, session id, step), the earliest first.
     """
     count = len(session_ids)
     plan = []

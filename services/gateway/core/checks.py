@@ -8,6 +8,8 @@ from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
 MAX_WATCHED = 1_000
 MAX_LISTED = 1_000
+# A uint64.
+MAX_POSITION = (1 << 64) - 1
 
 
 def check_device_id(value: str) -> DeviceId:

@@ -60,7 +60,7 @@ class AccountPolicy:
     get_ttl: timedelta = timedelta(minutes=15)
     # A deletion begins so long after it was asked for: by then every replica refuses the account, and no call of it is
     # under way. Lower than PARLEY_ACCOUNT_CHECK_S and a call's deadline together: something could be written behind it.
-    settle: timedelta = timedelta(seconds=15)
+    start_delay: timedelta = timedelta(seconds=15)
 
 
 # Export.
@@ -199,63 +199,73 @@ def forget_old(before: Revocations, time: datetime) -> Revocations:
     return Revocations(devices=devices)
 
 
-# What belongs to a person, table by table.
+# What the tables hold of a person, column by column.
 
 
-class Fate(Enum):
+class OnDeletion(Enum):
     """What a deletion does with a person's rows."""
 
-    # They go as they are, by their column alone.
+    # By their column alone.
     DELETED = "deleted"
-    # They go, or lose the person, with the walk through their conversations.
-    WALKED = "walked"
+    # Deleted, or the column emptied, one conversation of the person's after the other.
+    ERASED = "erased"
     KEPT = "kept"
 
 
 @dataclass(frozen=True)
-class Belonging:
+class PersonalColumn:
     """A column that names a person. `exported`: its rows stand in the export as they are, without the column
     `withheld`, which is not for this person to know."""
 
     table: str
     column: str
-    fate: Fate
+    on_deletion: OnDeletion
     why: str
     exported: bool = False
     withheld: str = ""
 
 
 # Each column of each table that holds a user's id. A test compares it with the schema.
-BELONGINGS = (
-    Belonging("members", "user_id", Fate.WALKED, "groups are left; in a pair the other keeps the conversation"),
-    Belonging("members", "added_by", Fate.WALKED, "emptied"),
-    Belonging("former_members", "user_id", Fate.DELETED, "found the conversations of the walk"),
-    Belonging(
-        "messages", "sender_id", Fate.WALKED, "the content goes and the place stays, so that numbers have no gaps"
+PERSONAL_COLUMNS = (
+    PersonalColumn(
+        "members", "user_id", OnDeletion.ERASED, "groups are left; in a pair the other keeps the conversation"
     ),
-    Belonging("reactions", "user_id", Fate.WALKED, "taken away, and told"),
-    Belonging("invites", "created_by", Fate.WALKED, "revoked"),
-    Belonging("attachments", "owner_id", Fate.DELETED, "with their objects", exported=True),
-    Belonging("own_states", "user_id", Fate.DELETED, "nobody else saw them", exported=True),
-    Belonging("user_settings", "user_id", Fate.KEPT, "as one row that lets nobody write or call", exported=True),
-    Belonging("blocks", "user_id", Fate.DELETED, "whom the person blocked", exported=True),
-    Belonging("blocks", "blocked_user_id", Fate.KEPT, "another's wish"),
-    Belonging("follows", "user_id", Fate.DELETED, "a copy of the network's", exported=True),
-    Belonging("follows", "followed_user_id", Fate.KEPT, "another's; the network takes it back"),
-    Belonging("verified_users", "user_id", Fate.DELETED, "a copy of the network's", exported=True),
-    Belonging("new_conversations", "user_id", Fate.DELETED, "counts of a day", exported=True),
-    Belonging("reports", "reporter_id", Fate.KEPT, "evidence for the moderators", exported=True),
-    Belonging("reports", "reported_ids", Fate.KEPT, "evidence for the moderators"),
-    Belonging("reports", "resolved_by", Fate.KEPT, "a moderator"),
-    Belonging("report_messages", "sender_id", Fate.KEPT, "evidence for the moderators"),
-    Belonging("account_jobs", "user_id", Fate.KEPT, "exports go; the deletion itself is what refuses the account"),
+    PersonalColumn("members", "added_by", OnDeletion.ERASED, "emptied"),
+    PersonalColumn("former_members", "user_id", OnDeletion.DELETED, "needed until all conversations are erased"),
+    PersonalColumn(
+        "messages", "sender_id", OnDeletion.ERASED, "the content goes and the place stays, so that numbers have no gaps"
+    ),
+    PersonalColumn("reactions", "user_id", OnDeletion.ERASED, "taken away, and told"),
+    PersonalColumn("invites", "created_by", OnDeletion.ERASED, "revoked"),
+    PersonalColumn("attachments", "owner_id", OnDeletion.DELETED, "with their objects", exported=True),
+    PersonalColumn("own_states", "user_id", OnDeletion.DELETED, "nobody else saw them", exported=True),
+    PersonalColumn(
+        "user_settings", "user_id", OnDeletion.KEPT, "as one row that lets nobody write or call", exported=True
+    ),
+    PersonalColumn("blocks", "user_id", OnDeletion.DELETED, "whom the person blocked", exported=True),
+    PersonalColumn("blocks", "blocked_user_id", OnDeletion.KEPT, "another's wish"),
+    PersonalColumn("follows", "user_id", OnDeletion.DELETED, "a copy of the network's", exported=True),
+    PersonalColumn("follows", "followed_user_id", OnDeletion.KEPT, "another's; the network takes it back"),
+    PersonalColumn("verified_users", "user_id", OnDeletion.DELETED, "a copy of the network's", exported=True),
+    PersonalColumn("new_conversations", "user_id", OnDeletion.DELETED, "counts of a day", exported=True),
+    PersonalColumn("reports", "reporter_id", OnDeletion.KEPT, "evidence for the moderators", exported=True),
+    PersonalColumn("reports", "reported_ids", OnDeletion.KEPT, "evidence for the moderators"),
+    PersonalColumn("reports", "resolved_by", OnDeletion.KEPT, "a moderator"),
+    PersonalColumn("report_messages", "sender_id", OnDeletion.KEPT, "evidence for the moderators"),
+    PersonalColumn(
+        "account_jobs", "user_id", OnDeletion.KEPT, "exports go; the deletion itself is what refuses the account"
+    ),
     # New ones that are deleted stand last: a running deletion has counted those before.
-    Belonging("inboxes", "user_id", Fate.DELETED, "made from members, for Sync"),
-    Belonging("inbox_moves", "user_id", Fate.DELETED, "made from cursors and own states, for Sync"),
-    Belonging("revocations", "user_id", Fate.DELETED, "the deletion refuses every token", exported=True),
-    Belonging("group_bans", "user_id", Fate.DELETED, "a deleted account comes in nowhere", True, "banned_by"),
-    Belonging("group_bans", "banned_by", Fate.WALKED, "emptied; the ban stands"),
-    Belonging("group_request_keys", "user_id", Fate.DELETED, "a deleted account asks for nothing", exported=True),
+    PersonalColumn("inboxes", "user_id", OnDeletion.DELETED, "made from members, for Sync"),
+    PersonalColumn("inbox_moves", "user_id", OnDeletion.DELETED, "made from cursors and own states, for Sync"),
+    PersonalColumn("revocations", "user_id", OnDeletion.DELETED, "the deletion refuses every token", exported=True),
+    PersonalColumn(
+        "group_bans", "user_id", OnDeletion.DELETED, "a deleted account comes in nowhere", True, "banned_by"
+    ),
+    PersonalColumn("group_bans", "banned_by", OnDeletion.ERASED, "emptied; the ban stands"),
+    PersonalColumn(
+        "group_request_keys", "user_id", OnDeletion.DELETED, "a deleted account asks for nothing", exported=True
+    ),
 )
-EXPORTED = tuple(each for each in BELONGINGS if each.exported)
-DELETED = tuple(each for each in BELONGINGS if each.fate is Fate.DELETED)
+EXPORTED = tuple(each for each in PERSONAL_COLUMNS if each.exported)
+DELETED = tuple(each for each in PERSONAL_COLUMNS if each.on_deletion is OnDeletion.DELETED)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.attachments.core.uploads import PendingDelete, Scan, Stored, Upload
+from services.messaging.attachments.core.uploads import PendingDelete, ScanState, Stored, Upload
 from services.messaging.kernel.model import AttachmentId, DraftKey, UserId
 
 
@@ -63,17 +63,17 @@ class AttachmentStore(Protocol):
         """Those of the ids that the person announced and that are in no message, in any order."""
 
     async def await_scans(self, etags: Mapping[AttachmentId, str], now: datetime) -> None:
-        """Have unsent files scanned of which nobody asked yet, as the objects with these tags. Idempotent."""
+        """Request scans of unsent files of which none was requested yet, as the objects with these tags. Idempotent."""
 
     async def claim_scans(self, now: datetime, until: datetime, limit: int) -> Sequence[Upload]:
         """Some files that are due to be scanned, for the caller alone; due again at `until`, should the caller die.
         Their attempts count this one."""
 
     async def postpone_scan(self, attachment_id: AttachmentId, until: datetime) -> None:
-        """The scanner gave no word: ask again then."""
+        """The scanner gave no verdict: ask again then."""
 
-    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: Scan) -> None:
-        """Keep the scanner's word of the object with this tag, unless there is one already. Idempotent."""
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState) -> None:
+        """Keep the scanner's verdict on the object with this tag, unless there is one already. Idempotent."""
 
     async def is_sent(self, key: DraftKey) -> bool:
         """Whether a message of this key is stored."""
@@ -92,7 +92,7 @@ class AttachmentStore(Protocol):
 
 
 class Scanner(Protocol):
-    """Whoever decides whether a file may be sent."""
+    """What decides whether a file may be sent."""
 
-    async def scan(self, upload: Upload, url: str) -> Scan | None:
-        """CLEAN or REFUSED, of the bytes at this address; None when there was no word, whatever the cause."""
+    async def scan(self, upload: Upload, url: str) -> ScanState | None:
+        """CLEAN or REFUSED, of the bytes at this address; None when there was no verdict, whatever the cause."""

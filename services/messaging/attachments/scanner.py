@@ -1,7 +1,7 @@
-"""The scanner of the deployment, as a signed webhook that answers with its word.
+"""The scanner of the deployment, as a signed webhook that answers with its verdict.
 
 POST {"attachment_id", "file_name", "content_type", "size_bytes", "etag", "url"}; the answer is 200 and
-{"verdict": "clean"} or {"verdict": "refused"}. Everything else is no word.
+{"verdict": "clean"} or {"verdict": "refused"}. Everything else is no verdict.
 """
 
 import json
@@ -10,16 +10,16 @@ from collections.abc import Sequence
 import aiohttp
 import structlog
 
-from services.messaging.attachments.core.uploads import Scan, Upload
+from services.messaging.attachments.core.uploads import ScanState, Upload
 from services.runtime.clock import Clock
 from services.runtime.http.reading import BodyTooLarge, read_bounded
-from services.runtime.http.webhooks import signed_headers
+from services.runtime.http.webhooks import headers_as_before, signed_headers
 
 log = structlog.get_logger()
 
-# More than a word needs is no word.
+# A longer answer is no verdict.
 MOST_ANSWER_BYTES = 4096
-_VERDICTS = {"clean": Scan.CLEAN, "refused": Scan.REFUSED}
+_VERDICTS = {"clean": ScanState.CLEAN, "refused": ScanState.REFUSED}
 
 
 class WebhookScanner:
@@ -41,10 +41,12 @@ class WebhookScanner:
         if self._session:
             await self._session.close()
 
-    async def scan(self, upload: Upload, url: str) -> Scan | None:
+    async def scan(self, upload: Upload, url: str) -> ScanState | None:
         assert self._session
         body = _body(upload, url)
-        headers = signed_headers(self._secrets, int(self._clock.now().timestamp()), body)
+        at_s = int(self._clock.now().timestamp())
+        headers = headers_as_before(self._secrets, at_s, body)
+        headers |= signed_headers(self._secrets, str(upload.attachment.id), at_s, body)
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 answer = await read_bounded(response, MOST_ANSWER_BYTES)
@@ -59,7 +61,7 @@ class WebhookScanner:
 
 def _body(upload: Upload, url: str) -> bytes:
     attachment = upload.attachment
-    said = {
+    request = {
         "attachment_id": str(attachment.id),
         "file_name": attachment.file_name,
         "content_type": attachment.content_type,
@@ -67,14 +69,14 @@ def _body(upload: Upload, url: str) -> bytes:
         "etag": upload.etag,
         "url": url,
     }
-    return json.dumps(said, separators=(",", ":")).encode()
+    return json.dumps(request, separators=(",", ":")).encode()
 
 
-def _verdict(answer: bytes) -> Scan | None:
+def _verdict(answer: bytes) -> ScanState | None:
     try:
-        said = json.loads(answer)
+        body = json.loads(answer)
     except (ValueError, RecursionError):
         # No JSON, or nested without end.
         return None
-    word = said.get("verdict") if isinstance(said, dict) else None
-    return _VERDICTS.get(word) if isinstance(word, str) else None
+    verdict = body.get("verdict") if isinstance(body, dict) else None
+    return _VERDICTS.get(verdict) if isinstance(verdict, str) else None

@@ -1,4 +1,4 @@
-"""What is told of conversations: their events, fanned out to people."""
+"""The fan-out: events of conversations become deliveries to their members."""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -7,7 +7,7 @@ from parley.messaging.v1 import events_pb2, messages_pb2
 
 from services.messaging.kernel.model import ConversationId, Recipient
 from services.messaging.kernel.ports import ConversationReader
-from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
 from services.messaging.wire.contents import kind_in
 from services.messaging.wire.deliveries import deliveries, is_told_at_once
 from services.messaging.wire.events import read_event, withheld_event
@@ -35,7 +35,7 @@ class FanOut:
         self._conversations = conversations
         self._publisher = publisher
         self._offer = offer
-        # Of a group, told to who has not let it in.
+        # Of a group, delivered to members whose request is pending.
         self._request_messages = request_messages
 
     async def handle(self, records: Sequence[Incoming]) -> None:
@@ -44,36 +44,36 @@ class FanOut:
         Errors: PoisonRecord, StoreUnavailable, BusUnavailable.
         """
         events = [(record, read_event(record)) for record in records]
-        # Of the others the relay has told by itself.
+        # The relay delivers the others directly.
         open_events = [(record, event) for record, event in events if not event.direct_user_ids]
         if not open_events:
             return
         ids = {ConversationId(UUID(event.conversation_id)) for _, event in open_events}
         recipients = await self._conversations.recipients_of(ids)
-        told: list[Outgoing] = []
+        records_out: list[Outgoing] = []
         for record, event in open_events:
             members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
             headers = trace_headers(record.trace)
-            waiting = {member.user_id for member in members if member.request is Request.PENDING}
+            waiting = {member.user_id for member in members if member.request is RequestState.PENDING}
             receivers = _receivers(event, members, self._request_messages)
             own = deliveries(event, [user for user in receivers if user not in waiting], headers)
             if waiting:
                 own += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
             if is_told_at_once(event) and len(own) <= DIRECT_MEMBERS:
                 self._offer(own)
-            told += own
-        await self._publisher.publish(told)
+            records_out += own
+        await self._publisher.publish(records_out)
 
 
 def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient], request_messages: int) -> list[str]:
-    """Who is told: of a message, the members who may see it; of a change of members, also those who are out. Nobody is
-    told of what was declined."""
-    members = [member for member in members if member.request is not Request.DECLINED]
+    """Who gets the event: of a message, the members who may see it; of a change of members, also those who were
+    removed; of nothing, those who declined."""
+    members = [member for member in members if member.request is not RequestState.DECLINED]
     match event.WhichOneof("event"):
         case "message_sent" | "message_changed":
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
             most = request_messages if event.HasField("message_sent") else 0
-            return [member.user_id for member in members if _is_told(member, message, most)]
+            return [member.user_id for member in members if _is_live(member, message, most)]
         case "conversation_changed":
             still_in = [member.user_id for member in members]
             return [*still_in, *(user for user in event.conversation_changed.removed_user_ids if user not in still_in)]
@@ -84,12 +84,12 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
             return [member.user_id for member in members]
 
 
-def _is_told(member: Recipient, message: messages_pb2.Message, request_messages: int) -> bool:
-    """Whether a member hears of a message live. With whom the group waits, of so many after the line that added them,
-    and of what is left of one when nothing is: the rest is there when they look."""
+def _is_live(member: Recipient, message: messages_pb2.Message, request_messages: int) -> bool:
+    """Whether a member is sent a message live. Somebody whose request is pending is sent the first few after the system
+    message that added them, and every one that was erased: the rest is there when they look."""
     if message.seq <= member.visible_after_seq:
         return False
-    if member.request is Request.NONE or _is_gone(message):
+    if member.request is RequestState.ACCEPTED or _is_gone(message):
         return True
     return request_messages > 0 and message.seq <= member.visible_after_seq + 1 + request_messages
 

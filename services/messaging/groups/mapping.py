@@ -2,7 +2,7 @@
 
 from parley.messaging.v1 import messages_pb2
 
-from services.messaging.groups.core import Ban
+from services.messaging.groups.core.changes import Ban
 from services.messaging.kernel.role import Role
 from services.messaging.wire.values import ROLES_BACK, to_timestamp
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.groups.core import Ban, GroupChange, LineStamp
+from services.messaging.groups.core.changes import Ban, ChangeStamp, GroupChange
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
 from services.messaging.kernel.quotas import DayQuota
 
@@ -34,7 +34,7 @@ class GroupStore(Protocol):
     """
 
     async def create_group(
-        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+        self, change: GroupChange, creation_key: str, stamp: ChangeStamp, quota: DayQuota
     ) -> Conversation:
         """Store a new group unless the key has one; give the one that stands. Idempotent; only new ones count.
 
@@ -45,7 +45,7 @@ class GroupStore(Protocol):
         self,
         conversation_id: ConversationId,
         decide: DecideGroup,
-        stamp: LineStamp,
+        stamp: ChangeStamp,
         key: str = "",
         quota: DayQuota | None = None,
     ) -> Conversation:
@@ -61,7 +61,7 @@ class GroupStore(Protocol):
 
 
 class InviteStore(Protocol):
-    """Who comes in: invites, one a group that can be used; bans; and what was asked for already.
+    """Who comes in: invites, one a group that can be used; bans; and which requests were done already.
 
     Errors of every method: runtime's StoreUnavailable.
     """
@@ -83,5 +83,5 @@ class InviteStore(Protocol):
     ) -> Sequence[Ban]:
         """The group's bans, the newest first."""
 
-    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+    async def was_done(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
         """Whether this person's request of this key was done in the group (change_group) within about a month."""

@@ -4,7 +4,7 @@ import grpc
 from parley.messaging.v1 import messages_pb2, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
 
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.mapping import ban_message, role_of
 from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.kernel import errors

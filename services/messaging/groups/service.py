@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.messaging.conversations.service import readable
-from services.messaging.groups import core
-from services.messaging.groups.core import Act, Ban, LineStamp, Settings
+from services.messaging.groups.core import changes, permissions
+from services.messaging.groups.core.changes import Ban, ChangeStamp, Settings
+from services.messaging.groups.core.permissions import GroupAction
 from services.messaging.groups.ports import DecideGroup, GroupStore, Invite, InviteStore
 from services.messaging.kernel import checks, paging
 from services.messaging.kernel.errors import (
@@ -26,7 +27,7 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.quotas import DayQuota, day_quota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.relations.ports import RelationStore, RequestStore
 from services.messaging.relations.service import admissions
@@ -103,14 +104,14 @@ class Groups:
             )
             self._rates.take(user_id, self._clock.monotonic())
         except MessagingError as refusal:
-            founded = await self._founded_before(user_id, key)
-            if founded is None:
+            created = await self._created_before(user_id, key)
+            if created is None:
                 raise refusal
-            return _as_known_to(user_id, founded)
+            return _as_known_to(user_id, created)
         stamp = self._stamp(user_id)
         conversation_id = ConversationId(self._new_id(stamp.now))
         admitted = await admissions(self._relations, user_id, others)
-        change = core.create_group(conversation_id, user_id, list(admitted), settings, stamp.now, admitted)
+        change = changes.create_group(conversation_id, user_id, list(admitted), settings, stamp.now, admitted)
         quota = self._quota(user_id, stamp.now)
         return _as_known_to(user_id, await self._store.create_group(change, key, stamp, quota))
 
@@ -119,7 +120,7 @@ class Groups:
         title = settings.title if settings.title is None else checks.check_title(settings.title)
         checks.check_avatar_ref(settings.avatar_ref or "")
         wanted = replace(settings, title=title)
-        return await self._change(user_id, conversation_id, lambda group: core.update(group, user_id, wanted))
+        return await self._change(user_id, conversation_id, lambda group: changes.update(group, user_id, wanted))
 
     async def add_members(
         self, user_id: UserId, conversation_id: str, user_ids: Sequence[str], client_request_id: str = ""
@@ -132,7 +133,7 @@ class Groups:
         try:
             return await self._add_members(user_id, conversation_id, user_ids, key)
         except MessagingError as refusal:
-            added = await self._asked_before(user_id, conversation_id, key)
+            added = await self._done_before(user_id, conversation_id, key)
             if added is None:
                 raise refusal
             return _as_known_to(user_id, added)
@@ -142,16 +143,16 @@ class Groups:
     ) -> Conversation:
         limit = self._limits.members
         people = checks.check_users("user_ids", user_ids, limit)
-        # The members alone are asked about others: who may be reached is not for strangers to learn.
+        # Only members may learn who can be reached.
         group = await readable(self._conversations, user_id, conversation_id)
-        if core.absent(group, user_id, people):
-            core.require(group, user_id, Act.ADD)
+        if changes.absent(group, user_id, people):
+            permissions.require(group, user_id, GroupAction.ADD)
         admitted = await admissions(self._relations, user_id, people)
         new_members, now = list(admitted), self._clock.now()
         return await self._change(
             user_id,
             conversation_id,
-            lambda group: core.add_members(group, user_id, new_members, now, limit, admitted),
+            lambda group: changes.add_members(group, user_id, new_members, now, limit, admitted),
             key,
             self._quota(user_id, now),
         )
@@ -159,14 +160,14 @@ class Groups:
     async def remove_member(self, user_id: UserId, conversation_id: str, target: str) -> Conversation:
         """Take a person out, and ban them. Idempotent."""
         person = checks.check_user_id("user_id", target)
-        return await self._change(user_id, conversation_id, lambda group: core.remove_member(group, user_id, person))
+        return await self._change(user_id, conversation_id, lambda group: changes.remove_member(group, user_id, person))
 
     async def list_bans(
         self, user_id: UserId, conversation_id: str, page_size: int, page_token: str
     ) -> tuple[Sequence[Ban], str]:
         """A page of the group's bans, the newest first, and the token of the next page."""
         group = await readable(self._conversations, user_id, conversation_id)
-        core.require(group, user_id, Act.LIFT_BAN)
+        permissions.require(group, user_id, GroupAction.LIFT_BAN)
         size = checks.check_range("page_size", page_size, 100, 200)
         found = await self._invites.list_bans(group.id, paging.decode_user_mark(page_token), size + 1)
         bans, more = found[:size], len(found) > size
@@ -175,23 +176,25 @@ class Groups:
     async def unban(self, user_id: UserId, conversation_id: str, target: str) -> None:
         """Let a person who was removed come in again, by whoever adds them or an invite. Idempotent."""
         person = checks.check_user_id("user_id", target)
-        await self._change(user_id, conversation_id, lambda group: core.unban(group, user_id, person))
+        await self._change(user_id, conversation_id, lambda group: changes.unban(group, user_id, person))
 
     async def leave_group(self, user_id: UserId, conversation_id: str) -> None:
         """Go."""
-        await self._change(user_id, conversation_id, lambda group: core.leave(group, user_id))
+        await self._change(user_id, conversation_id, lambda group: changes.leave(group, user_id))
 
     async def set_role(self, user_id: UserId, conversation_id: str, target: str, role: Role | None) -> Conversation:
         """Give a role. Idempotent. Errors: MemberNotFound."""
         person = checks.check_user_id("user_id", target)
         if role is None:
             raise InvalidField("role", "is not set")
-        return await self._change(user_id, conversation_id, lambda group: core.set_role(group, user_id, person, role))
+        return await self._change(
+            user_id, conversation_id, lambda group: changes.set_role(group, user_id, person, role)
+        )
 
     async def create_invite(self, user_id: UserId, conversation_id: str) -> tuple[str, datetime]:
         """A token by which others can join, and until when. It makes the group's older ones invalid."""
         group = await readable(self._conversations, user_id, conversation_id)
-        core.require(group, user_id, Act.INVITE)
+        permissions.require(group, user_id, GroupAction.INVITE)
         token = self._new_secret()
         expires_at = self._clock.now() + self._limits.invite_ttl
         await self._invites.put_invite(Invite(_digest(token), group.id, user_id, expires_at))
@@ -200,7 +203,7 @@ class Groups:
     async def revoke_invites(self, user_id: UserId, conversation_id: str) -> None:
         """Make the group's invites invalid. Idempotent."""
         group = await readable(self._conversations, user_id, conversation_id)
-        core.require(group, user_id, Act.INVITE)
+        permissions.require(group, user_id, GroupAction.INVITE)
         await self._invites.revoke_invites(group.id)
 
     async def join_by_invite(self, user_id: UserId, token: str, client_request_id: str = "") -> Conversation:
@@ -218,12 +221,12 @@ class Groups:
             raise InviteNotFound("no such invite, or it is no longer valid")
         limit = self._limits.members
         group = await self._change(
-            user_id, str(invite.conversation_id), lambda group: core.join(group, user_id, now, limit), key
+            user_id, str(invite.conversation_id), lambda group: changes.join(group, user_id, now, limit), key
         )
         await self._requests.accept(invite.conversation_id, user_id, now)
         return _as_known_to(user_id, group)
 
-    async def _founded_before(self, user_id: UserId, key: str) -> Conversation | None:
+    async def _created_before(self, user_id: UserId, key: str) -> Conversation | None:
         """The group of a request that is refused, if it is the retry of one that was taken."""
         try:
             self._rates.look(user_id, self._clock.monotonic())
@@ -231,10 +234,10 @@ class Groups:
             return None
         return await self._store.find_group(key)
 
-    async def _asked_before(self, user_id: UserId, conversation_id: str, key: str) -> Conversation | None:
+    async def _done_before(self, user_id: UserId, conversation_id: str, key: str) -> Conversation | None:
         """The group of a request that is refused, if it is the retry of one that was done."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        if not key or not await self._invites.was_asked(target, user_id, key):
+        if not key or not await self._invites.was_done(target, user_id, key):
             return None
         return await self._conversations.find_conversation(target)
 
@@ -247,9 +250,9 @@ class Groups:
             return None
         member = group.member(user_id)
         if member is None:
-            came = await self._asked_before(user_id, str(group.id), key)
+            came = await self._done_before(user_id, str(group.id), key)
             return came and _as_known_to(user_id, came)
-        if member.request is not Request.NONE:
+        if member.request is not RequestState.ACCEPTED:
             return None
         # A request that found the person in is done, too: it brings nobody back later.
         return await self._change(user_id, str(group.id), lambda _: None, key) if key else group
@@ -269,9 +272,9 @@ class Groups:
         limits = self._limits
         return day_quota(user_id, limits.new_conversations_per_day, now, limits.requests_per_day)
 
-    def _stamp(self, user_id: UserId) -> LineStamp:
+    def _stamp(self, user_id: UserId) -> ChangeStamp:
         now = self._clock.now()
-        return LineStamp(MessageId(self._new_id(now)), user_id, now)
+        return ChangeStamp(MessageId(self._new_id(now)), user_id, now)
 
 
 def _request_key(kind: str, client_request_id: str) -> str:
@@ -282,7 +285,7 @@ def _request_key(kind: str, client_request_id: str) -> str:
 
 
 def _as_known_to(user_id: UserId, group: Conversation) -> Conversation:
-    return group if group.member(user_id) else core.as_founded(group)
+    return group if group.member(user_id) else changes.redacted_group(group)
 
 
 def _digest(token: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from services.messaging.kernel.errors import MessageNotFound, NotAllowed, RequestPending
 from services.messaging.kernel.model import Conversation, Message, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 
 
 def find_visible(conversation: Conversation, user: UserId, message: Message | None) -> Message:
@@ -19,13 +19,13 @@ def require_open(conversation: Conversation, user: UserId) -> None:
     Raises RequestPending where nobody else has let it in: until then there are a few plain texts, and nothing beside.
     """
     member = conversation.member(user)
-    if conversation.blocked or (member and member.request is not Request.NONE):
+    if conversation.blocked or (member and member.request is not RequestState.ACCEPTED):
         raise NotAllowed
-    if conversation.is_asking(user):
+    if conversation.is_unaccepted_by_others(user):
         raise RequestPending
 
 
-def is_waiting(conversation: Conversation, user_id: UserId) -> bool:
-    """Whether this person has not let the conversation in."""
+def is_unaccepted_by(conversation: Conversation, user_id: UserId) -> bool:
+    """Whether this member has not accepted the conversation: it waits in Requests, or was declined."""
     member = conversation.member(user_id)
-    return member is not None and member.request is not Request.NONE
+    return member is not None and member.request is not RequestState.ACCEPTED

@@ -1,5 +1,8 @@
 """What characters a text may have, whatever it is for. Knows no kind of content, so that kernel/content.py can ask."""
 
+from typing import Literal
+from unicodedata import normalize
+
 import regex
 
 from services.messaging.kernel.errors import InvalidField
@@ -7,6 +10,9 @@ from services.messaging.kernel.errors import InvalidField
 _SURROGATE = regex.compile(r"\p{Cs}")
 # The blank of Braille is a symbol to Unicode.
 _SEEN = regex.compile(r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
+
+# More marks in a row are no text of any language (UAX #15, stream-safe format).
+_TOWER = regex.compile(r"(\p{M}{30})\p{M}++")
 
 
 def check_storable(field_name: str, value: str) -> str:
@@ -21,3 +27,17 @@ def check_storable(field_name: str, value: str) -> str:
 def is_blank(text: str) -> bool:
     """Whether nothing of a text can be seen: spaces, controls, joiners, fillers, marks of direction."""
     return not _SEEN.search(text)
+
+
+def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+    """A text in one of Unicode's forms, of each run of marks the first 30 at most.
+
+    Always in place of unicodedata.normalize: that sorts each run of marks by exchanging neighbours, so that a text of
+    nothing but marks kept a replica busy for the square of its length.
+    """
+    return normalize(form, _TOWER.sub(r"\1", text))
+
+
+def has_tower(text: str) -> bool:
+    """Whether a character has more than 30 marks, which reach into other lines."""
+    return bool(_TOWER.search(text))

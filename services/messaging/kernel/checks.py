@@ -1,12 +1,11 @@
 """Bounds of what requests may hold. Each check gives the value back, or raises InvalidField naming the field."""
 
 from collections.abc import Sequence
-from unicodedata import normalize
 from uuid import UUID
 
 import regex
 
-from services.messaging.kernel.characters import check_storable, is_blank
+from services.messaging.kernel.characters import check_storable, has_tower, is_blank, normalized
 from services.messaging.kernel.content import Content, Entity, Link, Text, kind_of
 from services.messaging.kernel.emojis import qualified
 from services.messaging.kernel.errors import InvalidField
@@ -21,8 +20,6 @@ MAX_ENTITIES = 50
 MAX_URL_CHARS = 2_048
 
 _UNFIT_FOR_TITLES = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Noncharacter_Code_Point}")
-# More than 30 in a row are no text of any language (UAX #15, stream-safe format).
-_TOWER = regex.compile(r"\p{M}{31}")
 
 
 def check_text(text: str, limit: int, *, may_be_empty: bool = False) -> str:
@@ -132,12 +129,12 @@ def check_url(url: str) -> str:
 def check_title(value: str) -> str:
     """A group's title, in NFC. Raises InvalidField where nothing can be seen, and for controls, breaks of lines, what
     turns the direction of reading for what follows, and towers of marks that reach into other lines."""
-    title = normalize("NFC", check_storable("title", value))
+    title = normalized("NFC", check_storable("title", value))
     if is_blank(title) or len(title) > MAX_TITLE_CHARS:
         raise InvalidField("title", f"must have 1 to {MAX_TITLE_CHARS} characters, some of which can be seen")
     if _UNFIT_FOR_TITLES.search(title):
         raise InvalidField("title", "must hold no controls, line breaks, or marks that turn the direction of reading")
-    if _TOWER.search(title):
+    if has_tower(value):
         raise InvalidField("title", "has too many marks on one character")
     return title
 

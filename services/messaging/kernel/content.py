@@ -181,11 +181,11 @@ CALL = ContentKind(
 )
 
 
-# Lines about a group.
+# System messages about a group. In the database and in metrics their kind is called `line`.
 
 
-class LineKind(Enum):
-    """What a line about the group tells."""
+class SystemKind(Enum):
+    """What a system message tells of a group."""
 
     CREATED = "created"
     ADDED = "added"
@@ -198,10 +198,10 @@ class LineKind(Enum):
 
 
 @dataclass(frozen=True)
-class Line(Content):
-    """A line about the group; the sender of the message is who did it."""
+class SystemContent(Content):
+    """A system message about the group; the sender of the message is who did it."""
 
-    kind: LineKind
+    kind: SystemKind
     user_ids: tuple[UserId, ...] = ()
     title: str = ""
     role: Role | None = None
@@ -209,9 +209,9 @@ class Line(Content):
 
 
 # A group's history keeps who came and went, also when an account is deleted.
-LINE = ContentKind(
+SYSTEM = ContentKind(
     "line",
-    Line,
+    SystemContent,
     weight=lambda content: len(content.title.encode()) + sum(PART_BYTES + len(person) for person in content.user_ids),
 )
 
@@ -234,7 +234,7 @@ EXPIRED = ContentKind("expired", Expired, is_gone=True)
 
 
 KINDS: dict[type[Content], ContentKind[Any]] = {
-    kind.content: kind for kind in (TEXT, VOICE, CALL, LINE, UNSENT, EXPIRED)
+    kind.content: kind for kind in (TEXT, VOICE, CALL, SYSTEM, UNSENT, EXPIRED)
 }
 
 

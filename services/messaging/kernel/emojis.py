@@ -10,7 +10,9 @@ _SELECTORS = {0xFE0E: None, 0xFE0F: None}
 # At the beginning, after another one, after a joiner and among tags, a selector has no character to choose for.
 _STRAY_SELECTOR = regex.compile("(?:^|[\ufe0e\ufe0f\u200d\U000e0020-\U000e007f])[\ufe0e\ufe0f]")
 _SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
-_GRAPHEME = regex.compile(r"\X")
+# Flags first: to know whether a letter of a flag begins one, \X goes back over all that stand before it, so that a text
+# of nothing else took the square of its length.
+_GRAPHEME = regex.compile(r"[\U0001f1e6-\U0001f1ff]{2}[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}]*+|\X")
 # Skin tones and hair alone are emoji too (RGI_Emoji holds them); all other components are not.
 _QUALIFIED = {
     spelling.translate(_SELECTORS): spelling

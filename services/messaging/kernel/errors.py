@@ -84,7 +84,7 @@ class NotTheSender(MessagingError):
 
 
 class NotEditable(MessagingError):
-    """Messages of this kind cannot be changed so: call records, lines about the group, unsent messages."""
+    """Messages of this kind cannot be changed so: call records, system messages, unsent messages."""
 
 
 class EditTooLate(MessagingError):

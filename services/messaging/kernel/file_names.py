@@ -1,10 +1,10 @@
 """File names that say what a file is: the end of a name belongs to its type, and nothing in it hides that end."""
 
 from mimetypes import MimeTypes
-from unicodedata import normalize
 
 import regex
 
+from services.messaging.kernel.characters import normalized
 from services.messaging.kernel.media_types import SUFFIXES, alike
 
 MAX_FILE_NAME_CHARS = 255
@@ -37,7 +37,6 @@ _DOTS = r".\u2024\u2025\u2026\u3002\ufe12\ufe52\uff0e\uff61\u06d4\u0701\u0702\ua
 _ENDS = regex.compile(rf"[{_DOTS}\s]+(?=$)|^[{_DOTS}\s]+")
 _DOT = regex.compile(rf"[{_DOTS}]")
 # More than 30 in a row are no text of any language (UAX #15, stream-safe format).
-_TOWER = regex.compile(r"(\p{M}{30})\p{M}+")
 # Devices of Windows, with any ending.
 _DEVICE = regex.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])\s*", regex.I)
 
@@ -103,14 +102,14 @@ def safe_file_name(file_name: str, content_type: str) -> str:
     It ends as its type does: `setup.exe` of a ZIP becomes `setup_exe.zip`. Nothing in it is unseen, turns the
     direction of reading, leads to another folder, or is a device of Windows. A name that is so already stays as it is.
     """
-    plain = _seen(_SPACES.sub(" ", normalize("NFC", file_name)))
-    plain = _TOWER.sub(r"\1", _UNFIT.sub("_", _SPACES.sub(" ", plain)))
+    plain = _seen(_SPACES.sub(" ", normalized("NFC", file_name)))
+    plain = _UNFIT.sub("_", _SPACES.sub(" ", plain))
     stem, suffix = _parted(_ENDS.sub("", plain), suffixes_of(content_type))
     stem = _without_known_ends(_ENDS.sub("", stem)) or NAMELESS
     if _DEVICE.fullmatch(_DOT.split(stem)[0]):
         stem = f"_{stem}"
     most = MAX_FILE_NAME_CHARS - len(suffix) - 1
-    return normalize("NFC", f"{_ENDS.sub('', stem[:most])}.{suffix}")
+    return normalized("NFC", f"{_ENDS.sub('', stem[:most])}.{suffix}")
 
 
 def suffixes_of(content_type: str) -> tuple[str, ...]:
@@ -145,6 +144,6 @@ def _without_known_ends(stem: str) -> str:
     for piece in pieces[1:]:
         dot = stem[at]
         at += 1 + len(piece)
-        is_end = normalize("NFKC", _UNSEEN.sub("", piece)).strip().casefold() in _KNOWN
+        is_end = normalized("NFKC", _UNSEEN.sub("", piece)).strip().casefold() in _KNOWN
         kept += ("_" if is_end else dot) + piece
     return kept

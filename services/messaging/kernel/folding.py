@@ -4,6 +4,8 @@ import unicodedata
 
 import regex
 
+from services.messaging.kernel.characters import normalized
+
 # Forms of one Arabic letter (hamza seats, alef maqsura, ta marbuta; Persian and Urdu yeh, kaf and heh), and the stretch
 # between letters.
 _ARABIC = str.maketrans(
@@ -53,18 +55,18 @@ _DIGIT = regex.compile(r"\p{Nd}")
 def fold(text: str) -> str:
     """The text with one spelling for all: NFKC, case folded, without optional marks and what nobody sees, digits as
     ASCII, katakana as hiragana, one apostrophe and one hyphen of all their kinds."""
-    plain = unicodedata.normalize("NFKD", _ZERO_WIDTH_SPACE.sub(" ", text.translate(_JOINERS)))
+    plain = normalized("NFKD", _ZERO_WIDTH_SPACE.sub(" ", text.translate(_JOINERS)))
     plain = _HEBREW_QUOTE.sub("'", _UNSEEN.sub("", plain).translate(_JOINERS))
     plain = _without_marks(_without_marks(plain.translate(_ARABIC)).casefold()).translate(_ARABIC).translate(_LATIN)
     plain = _NASAL.sub("\u0902", _NUKTA.sub("", plain)).translate(_DEAD_LETTERS)
     plain = _TONE_BEFORE_DOT.sub(r"\2\1\4\3", plain)
     plain = _DIGIT.sub(lambda match: str(unicodedata.decimal(match.group(), match.group())), plain)
-    return unicodedata.normalize("NFC", plain).translate(_KATAKANA)
+    return normalized("NFC", plain).translate(_KATAKANA)
 
 
 def _without_marks(text: str) -> str:
     """Without optional marks, taken apart."""
-    apart = unicodedata.normalize("NFKD", text)
+    apart = normalized("NFKD", text)
     kept: list[str] = []
     at = 0
     for match in _LETTERS_WITH_MARKS.finditer(apart):

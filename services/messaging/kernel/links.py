@@ -5,10 +5,11 @@ two ways is refused.
 """
 
 from collections.abc import Iterator
-from unicodedata import normalize
 
 import idna
 import regex
+
+from services.messaging.kernel.characters import normalized
 
 # No credentials, which pass for a host (`https://bank.example@evil.example`), and no backslash, which browsers take for
 # a slash. The host is whatever stands before the path, the query or the fragment.
@@ -47,8 +48,10 @@ _SCHEME = regex.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//*|^(?:https?|mailto):", rege
 # The letters that touch a link.
 _WORD_END, _WORD_START = regex.compile(r"\S*+$"), regex.compile(r"\S*+")
 _WORD_BREAKS = regex.compile(r"[\s,;|<>\"'`()\[\]{}\u00ab\u00bb\u2018-\u201f\u300c-\u300f]+")
-_LABEL = r"[\p{L}\p{M}\p{N}_](?:[\p{L}\p{M}\p{N}_-]*[\p{L}\p{M}\p{N}_])?"
-_HOST = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+# In steps that give nothing back, so that no text is read more than once: what may stand in hosts, and within it the
+# dots that part no two labels.
+_HOST_CHARS = regex.compile(r"[\p{L}\p{M}\p{N}_.-]++")
+_LOOSE_DOT = regex.compile(r"(?<![\p{L}\p{M}\p{N}_])\.|\.(?![\p{L}\p{M}\p{N}_])")
 _TOP_LEVEL = regex.compile(r"[\p{L}\p{M}]{2,}|xn--[a-z0-9-]+")
 _NUMBERS = regex.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 # Ends of names of files that are no top-level domains.
@@ -102,10 +105,19 @@ def _hosts_in(text: str) -> Iterator[str]:
     for word in _WORD_BREAKS.split(plain):
         has_scheme = _SCHEME.match(word)
         authority = regex.split(r"[/?#]", _SCHEME.sub("", word), maxsplit=1)[0]
-        found = [match[0] for match in _HOST.finditer(authority) if _is_host(match[0])]
+        found = [name for name in dotted_names(authority) if _is_host(name)]
         yield from found
         if has_scheme and not found and (bare := authority.rpartition("@")[2].partition(":")[0].strip(".")):
             yield bare
+
+
+def dotted_names(text: str) -> Iterator[str]:
+    """Labels with single dots between them. A label begins and ends with a letter, a mark, a digit or an underscore."""
+    for run in _HOST_CHARS.findall(text):
+        for piece in _LOOSE_DOT.sub(" ", run).split(" "):
+            name = piece.strip("-")
+            if "." in name:
+                yield name
 
 
 def _is_host(name: str) -> bool:
@@ -116,7 +128,7 @@ def _is_host(name: str) -> bool:
 def _plain(text: str) -> str:
     """As it is read: compatible spellings are one, and what nobody sees is gone."""
     seen: str = _UNSEEN.sub("", _SPACES.sub(" ", text)).translate(_READ_AS)
-    plain: str = _SPACES.sub(" ", normalize("NFKC", seen).translate(_READ_AS).casefold())
+    plain: str = _SPACES.sub(" ", normalized("NFKC", seen).translate(_READ_AS).casefold())
     return plain
 
 
@@ -134,7 +146,7 @@ def _ascii_host(host: str) -> str | None:
     if name.startswith("["):
         return name
     if not name.isascii():
-        if any(_mixes_scripts(label) for label in normalize("NFKC", name).translate(_READ_AS).split(".")):
+        if any(_mixes_scripts(label) for label in normalized("NFKC", name).translate(_READ_AS).split(".")):
             return None
         try:
             name = idna.encode(name, uts46=True, std3_rules=False).decode("ascii").lower().removesuffix(".")

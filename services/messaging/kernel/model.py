@@ -12,7 +12,7 @@ from services.messaging.kernel.ids import ConversationId as ConversationId
 from services.messaging.kernel.ids import MessageId as MessageId
 from services.messaging.kernel.ids import UserId as UserId
 from services.messaging.kernel.own_state import OwnState
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.kernel.role import Role as Role
 
 # Outside of what a user may choose as a client_message_id, so that nobody can take a call record's place.
@@ -44,7 +44,7 @@ class Member:
     role: Role = Role.MEMBER
     visible_after_seq: int = 0
     delivered_seq: int = 0
-    request: Request = Request.NONE
+    request: RequestState = RequestState.ACCEPTED
     # Who added the member; empty for who came by oneself.
     added_by: UserId = NOBODY
 
@@ -78,10 +78,10 @@ class Conversation:
         """The member of this id."""
         return next((member for member in self.members if member.user_id == user_id), None)
 
-    def is_asking(self, user_id: UserId) -> bool:
-        """Whether there are others besides this member, none of whom has let the conversation in."""
+    def is_unaccepted_by_others(self, user_id: UserId) -> bool:
+        """Whether there are other members, none of whom has accepted the conversation."""
         others = [member for member in self.members if member.user_id != user_id]
-        return bool(others) and all(member.request is not Request.NONE for member in others)
+        return bool(others) and all(member.request is not RequestState.ACCEPTED for member in others)
 
 
 @dataclass(frozen=True)
@@ -205,11 +205,11 @@ def pair_key(one: UserId, other: UserId) -> str:
     return " ".join(sorted((one, other)))
 
 
-def told_directly(conversation: Conversation) -> tuple[UserId, ...]:
-    """Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up."""
+def direct_recipients(conversation: Conversation) -> tuple[UserId, ...]:
+    """Whom the events of a direct conversation are for; empty for a group, whose members the fan-out looks up."""
     if conversation.kind is not ConversationKind.DIRECT:
         return ()
-    return tuple(member.user_id for member in conversation.members if member.request is not Request.DECLINED)
+    return tuple(member.user_id for member in conversation.members if member.request is not RequestState.DECLINED)
 
 
 def open_direct(conversation_id: ConversationId, caller: UserId, peer: UserId, now: datetime) -> Conversation:
@@ -233,4 +233,4 @@ class Recipient:
 
     user_id: UserId
     visible_after_seq: int
-    request: Request = Request.NONE
+    request: RequestState = RequestState.ACCEPTED

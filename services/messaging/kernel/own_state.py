@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 
 # Unread messages are counted up to here. Raising it takes longer to count for people who were away.
 MAX_UNREAD = 1_000
@@ -19,7 +19,7 @@ class OwnState:
     muted_until: datetime | None = None
     unread: int = 0
     read_seq: int = 0
-    request: Request = Request.NONE
+    request: RequestState = RequestState.ACCEPTED
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from enum import Enum
 REQUEST_MESSAGES = 3
 
 
-class Request(Enum):
-    """Whether a member let the conversation in."""
+class RequestState(Enum):
+    """Whether a member let the conversation in: how it stands as a message request to this member."""
 
-    NONE = ""
+    # Let in, or never a request to this member: the founder, and who lets everybody write.
+    ACCEPTED = ""
     # Waits in the member's Requests.
     PENDING = "pending"
     # In no list, and told to no device, until the member writes.

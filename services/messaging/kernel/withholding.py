@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging.kernel.access import is_waiting
+from services.messaging.kernel.access import is_unaccepted_by
 from services.messaging.kernel.content import withheld
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import Conversation, Message, UserId
@@ -17,7 +17,7 @@ def withhold(message: Message) -> Message:
 
 def shown_to(conversation: Conversation, user_id: UserId) -> Conversation:
     """The conversation as one of its people is shown it: in Requests without its picture."""
-    return replace(conversation, avatar_ref="") if is_waiting(conversation, user_id) else conversation
+    return replace(conversation, avatar_ref="") if is_unaccepted_by(conversation, user_id) else conversation
 
 
 def shown(messages: Sequence[Message], now: datetime, *, is_withheld: bool = False) -> list[Message]:

@@ -24,9 +24,9 @@ class ReceiptStore(Protocol):
         """
 
     async def move_delivered_cursors(
-        self, user_id: UserId, places: Mapping[ConversationId, int], now: datetime, told_members: int
+        self, user_id: UserId, places: Mapping[ConversationId, int], now: datetime, receipt_members: int
     ) -> None:
         """Move what others know forward, at most to the last messages. Conversations that the user is not in are left.
 
-        Told live where there are at most `told_members` members; elsewhere Sync brings it.
+        Told live where there are at most `receipt_members` members; elsewhere Sync brings it.
         """

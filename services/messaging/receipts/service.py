@@ -11,13 +11,14 @@ from services.runtime.clock import Clock
 
 
 class Receipts:
-    """`user_id` is always the authenticated caller. `told_members`: the largest conversation that is told live what
-    reached whom. Raising it makes that many more events for each message, to as many members."""
+    """`user_id` is always the authenticated caller. `receipt_members`: the largest conversation whose members are told
+    live what was delivered to whom. Raising it makes that many more events for each message, to as many members;
+    lowering it leaves more groups to learn it by Sync."""
 
-    def __init__(self, store: ReceiptStore, clock: Clock, told_members: int = 32) -> None:
+    def __init__(self, store: ReceiptStore, clock: Clock, receipt_members: int = 32) -> None:
         self._store = store
         self._clock = clock
-        self._told_members = told_members
+        self._receipt_members = receipt_members
 
     async def mark_read(self, user_id: UserId, conversation_id: str, seq: int) -> int:
         """Where one's own cursor stands now. Idempotent. Errors: InvalidField, ConversationNotFound."""
@@ -32,4 +33,4 @@ class Receipts:
         """Messages reached a device, up to each (conversation, seq). Idempotent. Errors: InvalidField."""
         places = check_places(cursors)
         if places:
-            await self._store.move_delivered_cursors(user_id, places, self._clock.now(), self._told_members)
+            await self._store.move_delivered_cursors(user_id, places, self._clock.now(), self._receipt_members)

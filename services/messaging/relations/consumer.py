@@ -9,7 +9,7 @@ from parley.graph.v1 import events_pb2
 from services.messaging.kernel.checks import check_user_id
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import UserId
-from services.messaging.relations.core.graph import Fact, FactKind, check_other
+from services.messaging.relations.core.graph import GraphEvent, GraphEventKind, check_other
 from services.messaging.relations.service import Relations
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 
@@ -22,10 +22,10 @@ class GraphCopy:
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Take a batch in. Errors: PoisonRecord, StoreUnavailable."""
-        await self._relations.learn([_fact(record) for record in records])
+        await self._relations.apply_graph_events([_read_event(record) for record in records])
 
 
-def _fact(record: Incoming) -> Fact:
+def _read_event(record: Incoming) -> GraphEvent:
     try:
         event = events_pb2.GraphEvent.FromString(record.value or b"")
         user, time = check_user_id("user_id", event.user_id), _time(event)
@@ -33,18 +33,18 @@ def _fact(record: Incoming) -> Fact:
             case "follow_changed":
                 follow = event.follow_changed
                 other = _other("followed_user_id", user, follow.followed_user_id)
-                return Fact(FactKind.FOLLOWS, user, other, follow.follows, time)
+                return GraphEvent(GraphEventKind.FOLLOWS, user, other, follow.follows, time)
             case "block_changed":
                 block = event.block_changed
                 other = _other("blocked_user_id", user, block.blocked_user_id)
-                return Fact(FactKind.BLOCKS, user, other, block.blocks, time)
+                return GraphEvent(GraphEventKind.BLOCKS, user, other, block.blocks, time)
             case "verification_changed":
-                return Fact(FactKind.VERIFIED, user, UserId(""), event.verification_changed.verified, time)
+                return GraphEvent(GraphEventKind.VERIFIED, user, UserId(""), event.verification_changed.verified, time)
     except DecodeError as error:
         raise PoisonRecord("not a GraphEvent") from error
     except InvalidField as error:
         raise PoisonRecord(f"{error.field}: {error}") from error
-    raise PoisonRecord("a fact of an unknown kind")
+    raise PoisonRecord("an event of an unknown kind")
 
 
 def _other(field: str, user: UserId, value: str) -> UserId:

@@ -8,11 +8,11 @@ from uuid import UUID
 from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.quotas import DayQuota
-from services.messaging.relations.core.graph import Block, Fact
+from services.messaging.relations.core.graph import Block, GraphEvent
 from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange
 from services.messaging.relations.core.reports import Report, State
 
-# A person, and about whom the person's word is.
+# A person, and the other whom the person may or may not let reach them.
 Pair = tuple[UserId, UserId]
 DecideReport = Callable[[Report], Report | None]
 
@@ -46,10 +46,10 @@ class RelationStore(Protocol):
         """Those of the others with a block between them and the user, either way."""
 
     async def relationships(self, pairs: Collection[Pair]) -> Mapping[Pair, Relationship]:
-        """What each person's word about the other depends on."""
+        """What decides how far each person lets the other reach them."""
 
-    async def learn(self, facts: Sequence[Fact]) -> None:
-        """Take facts of the network in. Idempotent, in any order: of two about the same the later holds."""
+    async def apply_graph_events(self, events: Sequence[GraphEvent]) -> None:
+        """Apply events of the network's graph. Idempotent, in any order: of two with one key the later holds."""
 
 
 class RequestStore(Protocol):

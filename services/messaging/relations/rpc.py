@@ -31,7 +31,7 @@ ERRORS: ErrorTable = {
 
 
 def apis(relations: Relations, reports: Reports, limits: api.Limits) -> list[Api]:
-    """What the server serves of relations. `limits` are told to clients."""
+    """What the server serves of relations. `limits` are sent to clients."""
     users, others, moderators = (
         RelationsServicer(relations, reports, limits),
         MembershipServicer(relations),

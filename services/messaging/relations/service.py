@@ -17,10 +17,10 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.ports import ConversationReader, MessageReader
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core import reach, reports
 from services.messaging.relations.core.errors import ReportNotFound
-from services.messaging.relations.core.graph import Block, Fact, check_other
+from services.messaging.relations.core.graph import Block, GraphEvent, check_other
 from services.messaging.relations.core.reach import Settings, SettingsChange
 from services.messaging.relations.core.reports import MAX_MESSAGES, Report, ReportRequest, State
 from services.messaging.relations.ports import ContactReader, RelationStore, ReportStore, RequestStore
@@ -110,13 +110,13 @@ class Relations:
 
     # For the network's consumer and the other services.
 
-    async def learn(self, facts: Sequence[Fact]) -> None:
-        """Take facts of the network in. Idempotent, in any order.
+    async def apply_graph_events(self, events: Sequence[GraphEvent]) -> None:
+        """Apply events of the network's graph. Idempotent, in any order.
 
         One from a host whose clock is ahead is of now: else it would outweigh all that is said before that time comes.
         """
         now = self._clock.now()
-        await self._relations.learn([replace(fact, time=min(fact.time, now)) for fact in facts])
+        await self._relations.apply_graph_events([replace(event, time=min(event.time, now)) for event in events])
 
     async def members_of(self, conversation_id: str, of_user_id: str) -> tuple[Conversation, Sequence[UserId]]:
         """The conversation, and all members; or, of one of them, those who may learn what that one does, and that one.
@@ -244,7 +244,9 @@ class Reports:
         return [find_visible(conversation, user_id, message) for message in found]
 
 
-async def admissions(relations: RelationStore, actor: UserId, people: Sequence[UserId]) -> Mapping[UserId, Request]:
+async def admissions(
+    relations: RelationStore, actor: UserId, people: Sequence[UserId]
+) -> Mapping[UserId, RequestState]:
     """How a group that the actor invites to stands with each of the people; who cannot be invited is left out."""
     others = [person for person in people if person != actor]
     relationships = await relations.relationships([(person, actor) for person in others]) if others else {}
@@ -257,7 +259,7 @@ def _let_in(conversation: Conversation, user_id: UserId) -> list[UserId]:
     if conversation.blocked:
         # Also where an account is deleted, without a block between the two.
         return []
-    inside = [member.user_id for member in conversation.members if member.request is Request.NONE]
+    inside = [member.user_id for member in conversation.members if member.request is RequestState.ACCEPTED]
     return [member for member in inside if member != user_id] if user_id in inside else []
 
 

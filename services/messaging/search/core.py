@@ -13,8 +13,8 @@ from services.messaging.kernel import folding
 from services.messaging.kernel.emojis import split_emojis, without_tone
 from services.messaging.kernel.errors import InvalidField
 
-# How `words_of` makes words: raised with every change of it, so that what is indexed is made anew.
-FORM = 2
+# Of the tokenization by `words_of`: raised with every change of it, so that older rows are indexed again.
+INDEX_VERSION = 2
 # Words of one text that are indexed. Raising it makes a bigger index; lowering it does not find the end of long texts.
 MAX_WORDS = 1_000
 MAX_QUERY_CHARS = 200
@@ -45,11 +45,11 @@ class Compound:
 def words_of(text: str) -> list[str]:
     """The different words of a text, in their order, folded; of a compound its parts and the whole.
 
-    Where a script writes no spaces, each two neighbouring characters are a word, and the last one is. An emoji is a
-    word, without and with its skin tone.
+    Where a script writes no spaces, each bigram is a word, and the last character is. An emoji is a word, without and
+    with its skin tone.
     """
     emojis, rest = split_emojis(text)
-    found = [word for compound in _compounds(rest) for word in _indexed(compound)]
+    found = [word for compound in _compounds(rest) for word in _words_in(compound)]
     found += [form for emoji in emojis for form in (without_tone(emoji), emoji)]
     return list(dict.fromkeys(found))[:MAX_WORDS]
 
@@ -64,16 +64,16 @@ def query_of(text: str) -> str:
         raise InvalidField("query", f"has {len(text)} characters; at most {MAX_QUERY_CHARS} are allowed")
     emojis, rest = split_emojis(text)
     compounds = list(_compounds(rest))
-    asked = [term for compound in compounds[:-1] for term in _asked(compound, is_last=False)]
-    asked += [term for compound in compounds[-1:] for term in _asked(compound, is_last=True)]
-    terms = list(dict.fromkeys([*asked, *(f"'{emoji}'" for emoji in emojis)]))[:MAX_QUERY_WORDS]
+    terms = [term for compound in compounds[:-1] for term in _query_terms(compound, is_last=False)]
+    terms += [term for compound in compounds[-1:] for term in _query_terms(compound, is_last=True)]
+    terms = list(dict.fromkeys([*terms, *(f"'{emoji}'" for emoji in emojis)]))[:MAX_QUERY_WORDS]
     if not terms:
         raise InvalidField("query", "has no words")
     return " & ".join(terms)
 
 
-def answers(words: Iterable[str], query: str) -> bool:
-    """Whether a text of these words answers a query of `query_of`; as PostgreSQL decides it."""
+def matches(words: Iterable[str], query: str) -> bool:
+    """Whether a text of these words matches a query of `query_of`; as PostgreSQL decides it."""
     known = set(words)
 
     def holds(term: str) -> bool:
@@ -109,11 +109,11 @@ def _runs(word: str) -> Iterator[str]:
         yield word[at:][:MAX_WORD_CHARS]
 
 
-def _indexed(compound: Compound) -> Iterator[str]:
+def _words_in(compound: Compound) -> Iterator[str]:
     for part in compound.parts:
         if _is_unspaced(part):
             clusters = _clusters(part)
-            yield from _pairs(clusters)
+            yield from _bigrams(clusters)
             yield clusters[-1]
         else:
             yield part
@@ -121,7 +121,7 @@ def _indexed(compound: Compound) -> Iterator[str]:
         yield compound.joined
 
 
-def _asked(compound: Compound, *, is_last: bool) -> Iterator[str]:
+def _query_terms(compound: Compound, *, is_last: bool) -> Iterator[str]:
     """Terms of a tsquery, all of which a text must hold."""
     end = ":*" if is_last else ""
     if compound.joined:
@@ -132,17 +132,17 @@ def _asked(compound: Compound, *, is_last: bool) -> Iterator[str]:
         if not _is_unspaced(part):
             yield f"'{part}'{end}"
             continue
-        pairs = _pairs(_clusters(part))
-        yield from (f"'{pair}'" for pair in pairs[:-1])
-        # A single character is the beginning of a pair, or a last one: as a prefix it finds both.
-        yield f"'{pairs[-1]}'{end}" if pairs else f"'{part[:MAX_CLUSTER_CHARS]}':*"
+        bigrams = _bigrams(_clusters(part))
+        yield from (f"'{bigram}'" for bigram in bigrams[:-1])
+        # A single character is the beginning of a bigram, or a last one: as a prefix it finds both.
+        yield f"'{bigrams[-1]}'{end}" if bigrams else f"'{part[:MAX_CLUSTER_CHARS]}':*"
 
 
 def _clusters(run: str) -> list[str]:
     return [cluster[:MAX_CLUSTER_CHARS] for cluster in _CLUSTERS.findall(run)]
 
 
-def _pairs(clusters: list[str]) -> list[str]:
+def _bigrams(clusters: list[str]) -> list[str]:
     return [one + other for one, other in itertools.pairwise(clusters)]
 
 

@@ -18,4 +18,4 @@ class SearchStore(Protocol):
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
     ) -> Sequence[Message]:
-        """Texts that the user may see and that answer the query of core.query_of, newest first."""
+        """Texts that the user may see and that match the query of core.query_of, newest first."""

@@ -7,7 +7,7 @@ import structlog
 
 from services.messaging.conversations.service import readable
 from services.messaging.kernel import checks
-from services.messaging.kernel.access import is_waiting
+from services.messaging.kernel.access import is_unaccepted_by
 from services.messaging.kernel.content import text_of
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
 from services.messaging.kernel.ports import ConversationReader
@@ -47,10 +47,10 @@ class Search:
         within = conversation.id if conversation else None
         found = await self._store.search(user_id, words, within, below, limit + 1)
         page = found[: fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)]
-        is_withheld = conversation is not None and is_waiting(conversation, user_id)
-        told = shown(page, self._clock.now(), is_withheld=is_withheld)
-        still_said = [message for message in told if text_of(message.content)]
-        return still_said, str(page[-1].id) if len(found) > len(page) else ""
+        is_withheld = conversation is not None and is_unaccepted_by(conversation, user_id)
+        visible = shown(page, self._clock.now(), is_withheld=is_withheld)
+        texts = [message for message in visible if text_of(message.content)]
+        return texts, str(page[-1].id) if len(found) > len(page) else ""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
         """Make the texts at these places findable. Idempotent."""
@@ -58,7 +58,7 @@ class Search:
 
 
 class Reindexer:
-    """Indexes anew what a release before indexed in its own way, so that old texts are found like new ones.
+    """Indexes again what an older release tokenized in another way, so that old texts are found like new ones.
 
     Every replica runs one; two that meet do the same work twice, and harm nothing.
     """

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
 from services.messaging.messages.sql.messages import to_messages
-from services.messaging.search.core import FORM, words_of
+from services.messaging.search.core import INDEX_VERSION, words_of
 from services.runtime.postgres.database import Connection, Database
 
 
@@ -46,16 +46,17 @@ async def _index_words(connection: Connection, keys: Sequence[tuple[Conversation
         " ON CONFLICT (conversation_id, seq) DO UPDATE"
         " SET revision = excluded.revision, words = excluded.words, form = excluded.form",
         [
-            (row["conversation_id"], row["seq"], row["id"], row["revision"], words_of(row["body"]), FORM)
+            (row["conversation_id"], row["seq"], row["id"], row["revision"], words_of(row["body"]), INDEX_VERSION)
             for row in found
         ],
     )
 
 
 async def _index_old(connection: Connection, limit: int) -> int:
-    """Index anew what was indexed in an older form; how many were found. Two at once do the same work, for nothing."""
+    """Index again what has an older INDEX_VERSION (the column `form`); how many were found. Two at once do the same
+    work, for nothing."""
     found = await connection.fetch(
-        # The literal is that of the partial index.
+        # The literal is that of the partial index: INDEX_VERSION.
         "SELECT conversation_id, seq FROM message_words WHERE form < 2 ORDER BY conversation_id, seq LIMIT $1",
         limit,
     )

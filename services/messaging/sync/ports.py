@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from services.messaging.kernel.model import ConversationId, Cursor, Delta, PageMark, Summary, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.sync.core.account import AccountPage, Snapshot, SyncToken
 
 
@@ -18,7 +18,7 @@ class SyncStore(Protocol):
         below: PageMark | None,
         limit: int,
         now: datetime,
-        request: Request = Request.NONE,
+        request: RequestState = RequestState.ACCEPTED,
     ) -> Sequence[Summary]:
         """The user's conversations that stand so, newest activity first."""
 

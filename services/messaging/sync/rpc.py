@@ -5,7 +5,7 @@ from parley.messaging.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2_grpc
 
 from services.messaging.kernel import errors
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.sync.service import AccountSyncRequest, Sync
 from services.messaging.wire.api import conversation_message, delta_message, message_message, own_state_message
 from services.messaging.wire.requests import instant, me
@@ -20,7 +20,10 @@ ERRORS: ErrorTable = {
     errors.TooManyConversations: Refusal(_CODE.FAILED_PRECONDITION, "TOO_MANY_CONVERSATIONS"),
 }
 
-_FOLDERS = {api.CONVERSATION_FOLDER_UNSPECIFIED: Request.NONE, api.CONVERSATION_FOLDER_REQUESTS: Request.PENDING}
+_FOLDERS = {
+    api.CONVERSATION_FOLDER_UNSPECIFIED: RequestState.ACCEPTED,
+    api.CONVERSATION_FOLDER_REQUESTS: RequestState.PENDING,
+}
 
 
 class SyncRpcs(service_pb2_grpc.MessagingServiceServicer):

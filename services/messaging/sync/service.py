@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.messaging.kernel import checks, paging
-from services.messaging.kernel.access import is_waiting
+from services.messaging.kernel.access import is_unaccepted_by
 from services.messaging.kernel.errors import InvalidField, TooManyConversations
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import ConversationId, Cursor, Delta, PageMark, Summary, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.kernel.weighing import (
     MAX_ANSWER_BYTES,
     fitting,
@@ -71,7 +71,7 @@ class Sync:
         self._clock = clock
 
     async def list_conversations(
-        self, user_id: UserId, page_size: int, page_token: str, request: Request = Request.NONE
+        self, user_id: UserId, page_size: int, page_token: str, request: RequestState = RequestState.ACCEPTED
     ) -> Page:
         """The conversations that were let in, or those that wait to be. Errors: InvalidField."""
         limit = checks.check_range("page_size", page_size, 50, 100)
@@ -104,10 +104,10 @@ class Sync:
         news = sum(delta.cursor != positions.get(delta.conversation.id) for delta in deltas)
         fits = min(_fitting_deltas(deltas[:news]), MAX_SYNC_DELTAS)
         has_more = news > fits
-        told = [_delta_shown(delta, user_id, self._clock.now()) for delta in (deltas[:fits] if has_more else deltas)]
+        visible = [_delta_shown(delta, user_id, self._clock.now()) for delta in (deltas[:fits] if has_more else deltas)]
         joined = await self._store.joined_of(user_id, positions)
         gone = [conversation_id for conversation_id in positions if conversation_id not in joined]
-        return Catchup(told, has_more, gone, now)
+        return Catchup(visible, has_more, gone, now)
 
     async def sync_account(self, user_id: UserId, request: AccountSyncRequest) -> tuple[AccountCatchup, str]:
         """What the device lacks of its account, and its next token. Errors: InvalidField, SyncTokenUnknown."""
@@ -117,19 +117,19 @@ class Sync:
         size = min(checks.check_range("page_size", request.page_size, 100, 200), max(1, MAX_SYNC_MESSAGES // limit))
         page = await self._store.sync_account(user_id, token, positions, limit, size, self._clock.now())
         catchup = cut_page(page, MAX_ANSWER_BYTES)
-        told = [_delta_shown(delta, user_id, self._clock.now()) for delta in catchup.deltas]
-        return replace(catchup, deltas=told), encode_sync_token(catchup.token, user_id)
+        visible = [_delta_shown(delta, user_id, self._clock.now()) for delta in catchup.deltas]
+        return replace(catchup, deltas=visible), encode_sync_token(catchup.token, user_id)
 
 
 def _summary_shown(row: Summary, user_id: UserId, now: datetime) -> Summary:
     last = row.last_message and as_of(row.last_message, now)
-    if last and row.own.request is not Request.NONE:
+    if last and row.own.request is not RequestState.ACCEPTED:
         last = withhold(last)
     return replace(row, conversation=shown_to(row.conversation, user_id), last_message=last)
 
 
 def _delta_shown(delta: Delta, user_id: UserId, now: datetime) -> Delta:
-    is_withheld = is_waiting(delta.conversation, user_id)
+    is_withheld = is_unaccepted_by(delta.conversation, user_id)
     return replace(
         delta,
         conversation=shown_to(delta.conversation, user_id),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Act, GroupChange
+from services.messaging.groups.core import permissions
+from services.messaging.groups.core.changes import GroupChange
+from services.messaging.groups.core.permissions import GroupAction
 from services.messaging.kernel.access import require_open
-from services.messaging.kernel.content import Line, LineKind
+from services.messaging.kernel.content import SystemContent, SystemKind
 from services.messaging.kernel.errors import ConversationNotFound, InvalidField
 from services.messaging.kernel.model import (
     Conversation,
@@ -38,9 +39,9 @@ def set_vanishing(conversation: Conversation, actor: UserId, vanish_after: timed
         return None
     require_open(conversation, actor)
     if conversation.kind is ConversationKind.GROUP:
-        groups.require(conversation, actor, Act.SET_VANISHING)
+        permissions.require(conversation, actor, GroupAction.SET_VANISHING)
     after = replace(conversation, vanish_after=vanish_after, revision=conversation.revision + 1)
-    return GroupChange(after, Line(LineKind.VANISHING_CHANGED, vanish_after=vanish_after))
+    return GroupChange(after, SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=vanish_after))
 
 
 def end_of_old(messages: Sequence[tuple[int, datetime]], cutoff: datetime) -> int | None:

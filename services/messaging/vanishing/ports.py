@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.groups.core import LineStamp
+from services.messaging.groups.core.changes import ChangeStamp
 from services.messaging.groups.ports import DecideGroup
 from services.messaging.kernel.model import Conversation, ConversationId
 
@@ -12,21 +12,21 @@ class GroupStore(Protocol):
     """The part of the store of groups that changes conversations."""
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: ChangeStamp
     ) -> Conversation:
         """Lock, decide, write; the conversation as it stands then. Errors: ConversationNotFound."""
 
 
 class SweepStore(Protocol):
-    """What the sweeper does to the truth. Any number of replicas at once; who finds a conversation locked passes it by.
+    """What the sweeper does to the truth. Any number of replicas at once; locked conversations are skipped.
 
     Devices are told in the same transaction. Errors of every method: runtime's StoreUnavailable.
     """
 
-    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(self, now: datetime, limit: int, skipped: int = 0) -> int:
         """Make tombstones of at most `limit` messages whose time is over, the longest overdue first; how many.
 
-        So many of the longest overdue ones are passed by.
+        So many of the longest overdue ones are skipped.
         """
 
     async def find_old(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.messaging import metrics
-from services.messaging.groups.core import LineStamp
+from services.messaging.groups.core.changes import ChangeStamp
 from services.messaging.kernel import checks
 from services.messaging.kernel.model import Conversation, ConversationId, MessageId, UserId
 from services.messaging.vanishing import core
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 SMALLER = 8
 # Messages of one sweep that cannot be erased. Raising it lets a locked table hold up the sweep for longer (each takes
 # up to 10 s); lowering it lets that many culprits keep the others from being erased.
-MOST_PASSED_BY = 10
+MOST_SKIPPED = 10
 
 
 class Vanishing:
@@ -41,7 +41,7 @@ class Vanishing:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         length = core.check_vanish_after(vanish_after)
         now = self._clock.now()
-        stamp = LineStamp(MessageId(self._new_id(now)), user_id, now)
+        stamp = ChangeStamp(MessageId(self._new_id(now)), user_id, now)
         return await self._store.change_group(target, lambda found: core.set_vanishing(found, user_id, length), stamp)
 
 
@@ -58,18 +58,18 @@ class SweepPolicy:
     # commits.
     batch: int = 200
     # Conversations that one sweep looks at for retention. Raising it makes more load at once; lowering it makes a whole
-    # walk take longer.
-    walk: int = 1_000
+    # scan of them take longer.
+    conversations: int = 1_000
 
 
 class Sweeper:
-    """Erases messages whose time is over. Every replica runs one; they pass each other by."""
+    """Erases messages whose time is over. Every replica runs one; each skips what another has locked."""
 
     def __init__(self, store: SweepStore, clock: Clock, policy: SweepPolicy) -> None:
         self._store = store
         self._clock = clock
         self._policy = policy
-        # Where the walk over all conversations stands.
+        # Where the scan of all conversations stands.
         self._after: ConversationId | None = None
 
     async def run(self) -> None:
@@ -81,7 +81,7 @@ class Sweeper:
             await asyncio.sleep(self._policy.interval_s)
 
     async def sweep(self) -> None:
-        """Erase all that is due by vanishing, and walk on for retention. Errors: StoreUnavailable."""
+        """Erase all that is due by vanishing, and scan on for retention. Errors: StoreUnavailable."""
         await self._expire()
         await self._retain()
 
@@ -96,16 +96,16 @@ class Sweeper:
 
     async def _expire(self) -> None:
         """The longest overdue come first, so one that cannot be erased would be met again and again: it is looked for
-        by smaller batches, and passed by until the next sweep."""
-        limit, passed_by = self._policy.batch, 0
+        by smaller batches, and skipped until the next sweep."""
+        limit, skipped = self._policy.batch, 0
         while True:
             try:
-                count = await self._store.expire_due(self._clock.now(), limit, passed_by)
+                count = await self._store.expire_due(self._clock.now(), limit, skipped)
             except StoreUnavailable as error:
-                if passed_by == MOST_PASSED_BY or await is_outage(error):
+                if skipped == MOST_SKIPPED or await is_outage(error):
                     raise
                 log.exception("vanishing_cut_off", messages=limit)
-                passed_by, limit = (passed_by + 1, 1) if limit == 1 else (passed_by, max(1, limit // SMALLER))
+                skipped, limit = (skipped + 1, 1) if limit == 1 else (skipped, max(1, limit // SMALLER))
                 metrics.SWEEPS_CUT_OFF.labels("vanished").inc()
                 continue
             metrics.ERASED.labels("vanished").inc(count)
@@ -118,14 +118,14 @@ class Sweeper:
             return
         now = self._clock.now()
         cutoff = now - self._policy.retention
-        old, self._after = await self._store.find_old(cutoff, self._after, self._policy.walk)
+        old, self._after = await self._store.find_old(cutoff, self._after, self._policy.conversations)
         for conversation_id in old:
             try:
                 await self._delete_old(conversation_id, cutoff, now)
             except StoreUnavailable as error:
                 if await is_outage(error):
                     raise
-                # The next walk comes by it again.
+                # The next scan comes by it again.
                 log.exception("retention_cut_off", conversation_id=str(conversation_id))
                 metrics.SWEEPS_CUT_OFF.labels("retention").inc()
 

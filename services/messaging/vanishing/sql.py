@@ -5,8 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from services.messaging.conversations.sql.conversations import DIRECT_PEOPLE, load_conversations, write_history_start
-from services.messaging.kernel.model import ConversationId, UserId, told_directly
+from services.messaging.conversations.sql.conversations import (
+    DIRECT_RECIPIENTS,
+    load_conversations,
+    write_history_start,
+)
+from services.messaging.kernel.model import ConversationId, UserId, direct_recipients
 from services.messaging.messages.sql import erasing
 from services.messaging.messages.sql.erasing import delete_messages
 from services.messaging.messages.sql.messages import to_messages
@@ -27,7 +31,7 @@ JOIN messages m ON m.conversation_id = k.id AND m.seq = k.number
 WHERE m.expires_at <= $3 AND {is_said("m")} ORDER BY m.conversation_id, m.seq
 """  # noqa: S608
 _LOCK = f"""
-SELECT c.id, {DIRECT_PEOPLE} AS people FROM conversations c WHERE c.id = ANY($1)
+SELECT c.id, {DIRECT_RECIPIENTS} AS recipients FROM conversations c WHERE c.id = ANY($1)
 ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
 """  # noqa: S608
 _OLDEST = """
@@ -51,9 +55,9 @@ class PostgresSweepStore:
         self._relay = relay
         self._new_id = new_id
 
-    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(self, now: datetime, limit: int, skipped: int = 0) -> int:
         async with self._database.transaction() as connection:
-            due = await connection.fetch(_DUE, now, limit, passed_by)
+            due = await connection.fetch(_DUE, now, limit, skipped)
             locked = await _lock(connection, {row["conversation_id"] for row in due})
             mine = [row for row in due if row["conversation_id"] in locked]
             # Again, after the locks: an unsending or another replica may have been faster.
@@ -96,13 +100,13 @@ class PostgresSweepStore:
             after = replace(before, history_start_seq=last, revision=before.revision + 1)
             await write_history_start(connection, after)
             event = conversation_changed(self._new_id(now), after, (), now)
-            await outbox.append_many(connection, [to_outbox(conversation_id, event, told_directly(before))])
+            await outbox.append_many(connection, [to_outbox(conversation_id, event, direct_recipients(before))])
         self._relay.wake(str(conversation_id))
         return len(gone)
 
 
 async def _lock(connection: Connection, ids: Collection[ConversationId]) -> dict[ConversationId, Sequence[UserId]]:
-    """Those of the conversations that nobody else holds, with whom their news are for directly: sends go first, what is
+    """Those of the conversations that nobody else has locked, with their direct recipients: sends go first, what is
     left is found by the next sweep."""
     found = await connection.fetch(_LOCK, list(ids))
-    return {row["id"]: row["people"] for row in found}
+    return {row["id"]: row["recipients"] for row in found}

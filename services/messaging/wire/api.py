@@ -13,7 +13,7 @@ from services.messaging.kernel.model import (
     Message,
 )
 from services.messaging.kernel.own_state import OwnState
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.wire.contents import put_content, text_message
 from services.messaging.wire.values import ROLES, to_duration
 from services.messaging.wire.values import to_timestamp as to_timestamp
@@ -23,9 +23,9 @@ _KINDS = {
     ConversationKind.GROUP: messages_pb2.CONVERSATION_KIND_GROUP,
 }
 _REQUESTS = {
-    Request.NONE: messages_pb2.REQUEST_STATE_UNSPECIFIED,
-    Request.PENDING: messages_pb2.REQUEST_STATE_PENDING,
-    Request.DECLINED: messages_pb2.REQUEST_STATE_DECLINED,
+    RequestState.ACCEPTED: messages_pb2.REQUEST_STATE_UNSPECIFIED,
+    RequestState.PENDING: messages_pb2.REQUEST_STATE_PENDING,
+    RequestState.DECLINED: messages_pb2.REQUEST_STATE_DECLINED,
 }
 _ADD_AUDIENCES = {
     AddAudience.MEMBERS: messages_pb2.ADD_AUDIENCE_MEMBERS,
@@ -36,7 +36,7 @@ ADD_AUDIENCES_BACK = {value: key for key, value in _ADD_AUDIENCES.items()}
 
 def conversation_message(conversation: Conversation) -> messages_pb2.Conversation:
     """The API's form of a conversation."""
-    # Who is out is given a group without members, and nothing of what it is set to (groups.core.as_founded).
+    # Former members are given a group without members and settings (groups.core.changes.redacted_group).
     is_shown_group = conversation.kind is ConversationKind.GROUP and bool(conversation.members)
     return messages_pb2.Conversation(
         conversation_id=str(conversation.id),

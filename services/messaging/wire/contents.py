@@ -17,10 +17,10 @@ from services.messaging.kernel.content import (
     ContentKind,
     Entity,
     Expired,
-    Line,
-    LineKind,
     Link,
     Mention,
+    SystemContent,
+    SystemKind,
     Text,
     Unsent,
     Voice,
@@ -126,49 +126,49 @@ def _to_call(encoded: messages_pb2.CallContent) -> CallRecord:
 # Lines about a group.
 
 
-def _line_message(line: Line) -> messages_pb2.SystemContent:
-    user_id = line.user_ids[0] if line.user_ids else ""
-    match line.kind:
-        case LineKind.CREATED:
+def _system_message(system: SystemContent) -> messages_pb2.SystemContent:
+    user_id = system.user_ids[0] if system.user_ids else ""
+    match system.kind:
+        case SystemKind.CREATED:
             return messages_pb2.SystemContent(created=messages_pb2.GroupCreated())
-        case LineKind.ADDED:
-            return messages_pb2.SystemContent(members_added=messages_pb2.MembersAdded(user_ids=line.user_ids))
-        case LineKind.REMOVED:
+        case SystemKind.ADDED:
+            return messages_pb2.SystemContent(members_added=messages_pb2.MembersAdded(user_ids=system.user_ids))
+        case SystemKind.REMOVED:
             return messages_pb2.SystemContent(member_removed=messages_pb2.MemberRemoved(user_id=user_id))
-        case LineKind.LEFT:
+        case SystemKind.LEFT:
             return messages_pb2.SystemContent(member_left=messages_pb2.MemberLeft())
-        case LineKind.JOINED:
+        case SystemKind.JOINED:
             return messages_pb2.SystemContent(member_joined=messages_pb2.MemberJoined())
-        case LineKind.RENAMED:
-            return messages_pb2.SystemContent(renamed=messages_pb2.GroupRenamed(title=line.title))
-        case LineKind.ROLE_CHANGED:
-            role = ROLES[line.role or Role.MEMBER]
+        case SystemKind.RENAMED:
+            return messages_pb2.SystemContent(renamed=messages_pb2.GroupRenamed(title=system.title))
+        case SystemKind.ROLE_CHANGED:
+            role = ROLES[system.role or Role.MEMBER]
             return messages_pb2.SystemContent(role_changed=messages_pb2.RoleChanged(user_id=user_id, role=role))
-        case LineKind.VANISHING_CHANGED:
-            changed = messages_pb2.VanishingChanged(vanish_after=to_duration(line.vanish_after))
+        case SystemKind.VANISHING_CHANGED:
+            changed = messages_pb2.VanishingChanged(vanish_after=to_duration(system.vanish_after))
             return messages_pb2.SystemContent(vanishing_changed=changed)
 
 
-def _to_line(encoded: messages_pb2.SystemContent) -> Line:
+def _to_system(encoded: messages_pb2.SystemContent) -> SystemContent:
     match encoded.WhichOneof("event"):
         case "members_added":
-            return Line(LineKind.ADDED, tuple(UserId(user_id) for user_id in encoded.members_added.user_ids))
+            return SystemContent(SystemKind.ADDED, tuple(UserId(user_id) for user_id in encoded.members_added.user_ids))
         case "member_removed":
-            return Line(LineKind.REMOVED, (UserId(encoded.member_removed.user_id),))
+            return SystemContent(SystemKind.REMOVED, (UserId(encoded.member_removed.user_id),))
         case "member_left":
-            return Line(LineKind.LEFT)
+            return SystemContent(SystemKind.LEFT)
         case "member_joined":
-            return Line(LineKind.JOINED)
+            return SystemContent(SystemKind.JOINED)
         case "renamed":
-            return Line(LineKind.RENAMED, title=encoded.renamed.title)
+            return SystemContent(SystemKind.RENAMED, title=encoded.renamed.title)
         case "role_changed":
             changed = encoded.role_changed
-            return Line(LineKind.ROLE_CHANGED, (UserId(changed.user_id),), role=ROLES_BACK[changed.role])
+            return SystemContent(SystemKind.ROLE_CHANGED, (UserId(changed.user_id),), role=ROLES_BACK[changed.role])
         case "vanishing_changed":
             length: timedelta = encoded.vanishing_changed.vanish_after.ToTimedelta()
-            return Line(LineKind.VANISHING_CHANGED, vanish_after=length)
+            return SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=length)
         case _:
-            return Line(LineKind.CREATED)
+            return SystemContent(SystemKind.CREATED)
 
 
 # The table.
@@ -176,7 +176,7 @@ def _to_line(encoded: messages_pb2.SystemContent) -> Line:
 _TEXT = ContentForm(kinds.TEXT, "text", messages_pb2.TextContent, text_message, read_text)
 _VOICE = ContentForm(kinds.VOICE, "voice", messages_pb2.VoiceContent, _voice_message, _to_voice)
 _CALL = ContentForm(kinds.CALL, "call", messages_pb2.CallContent, _call_message, _to_call)
-_LINE = ContentForm(kinds.LINE, "system", messages_pb2.SystemContent, _line_message, _to_line)
+_SYSTEM = ContentForm(kinds.SYSTEM, "system", messages_pb2.SystemContent, _system_message, _to_system)
 _UNSENT = ContentForm(kinds.UNSENT, "unsent", messages_pb2.Unsent, lambda _: messages_pb2.Unsent(), lambda _: Unsent())
 _EXPIRED = ContentForm(
     kinds.EXPIRED, "expired", messages_pb2.Expired, lambda _: messages_pb2.Expired(), lambda _: Expired()
@@ -184,7 +184,7 @@ _EXPIRED = ContentForm(
 
 # By the name of the kind.
 FORMS: dict[str, ContentForm[Any, Any]] = {
-    form.kind.name: form for form in (_TEXT, _VOICE, _CALL, _LINE, _UNSENT, _EXPIRED)
+    form.kind.name: form for form in (_TEXT, _VOICE, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
 }
 
 

@@ -21,8 +21,8 @@ def _event(event_id: UUID, conversation_id: UUID, time: datetime) -> events_pb2.
     )
 
 
-def for_people(event: bytes, user_ids: Collection[str]) -> bytes:
-    """The event with whom the relay tells by itself: a protobuf takes further fields at its end."""
+def with_recipients(event: bytes, user_ids: Collection[str]) -> bytes:
+    """The event with the users whose deliveries the relay publishes: a protobuf takes further fields at its end."""
     return event + events_pb2.ConversationEvent(direct_user_ids=user_ids).SerializeToString()
 
 
@@ -98,13 +98,16 @@ def _withhold(message: messages_pb2.Message) -> None:
     message.DiscardUnknownFields()
 
 
-def to_outbox(conversation_id: ConversationId, event: bytes, people: Collection[UserId]) -> tuple[str, str, str, bytes]:
-    """The row of an event. `people`: whom the relay tells of a direct conversation by itself; nobody for groups.
+def to_outbox(
+    conversation_id: ConversationId, event: bytes, recipients: Collection[UserId]
+) -> tuple[str, str, str, bytes]:
+    """The row of an event. `recipients`: whose deliveries the relay publishes with it, of a direct conversation; none
+    of groups.
 
     All events of one direct conversation go that way, so that they stay in order.
     """
     key = str(conversation_id)
-    return (key, topics.EVENTS, key, for_people(event, people) if people else event)
+    return (key, topics.EVENTS, key, with_recipients(event, recipients) if recipients else event)
 
 
 def read_event(record: Incoming) -> events_pb2.ConversationEvent:

@@ -22,10 +22,10 @@ from services.messaging.kernel.content import (
     ContentKind,
     Entity,
     Expired,
-    Line,
-    LineKind,
     Link,
     Mention,
+    SystemContent,
+    SystemKind,
     Text,
     Unsent,
     Voice,
@@ -58,8 +58,8 @@ StoredT = TypeVar("StoredT", bound=ProtoMessage)
 
 
 class Columns(NamedTuple):
-    """What of a row of `messages` is its content. Texts, calls and lines have columns of their own, from before there
-    was `content`, which holds every other kind's protobuf; `body` is what the search indexes."""
+    """What of a row of `messages` is its content. Texts, calls and system messages (`line`) have columns of their own,
+    from before there was `content`, which holds every other kind's protobuf; `body` is what the search indexes."""
 
     kind: str
     body: str = ""
@@ -164,50 +164,50 @@ def _to_call(data: bytes) -> CallRecord:
 # Lines about a group.
 
 
-def _stored_line(line: Line) -> bytes:
-    user_id = line.user_ids[0] if line.user_ids else ""
+def _stored_system(system: SystemContent) -> bytes:
+    user_id = system.user_ids[0] if system.user_ids else ""
     found = stored.Line()
-    match line.kind:
-        case LineKind.CREATED:
+    match system.kind:
+        case SystemKind.CREATED:
             found.created.SetInParent()
-        case LineKind.ADDED:
-            found.members_added.CopyFrom(stored.MembersAdded(user_ids=line.user_ids))
-        case LineKind.REMOVED:
+        case SystemKind.ADDED:
+            found.members_added.CopyFrom(stored.MembersAdded(user_ids=system.user_ids))
+        case SystemKind.REMOVED:
             found.member_removed.CopyFrom(stored.MemberRemoved(user_id=user_id))
-        case LineKind.LEFT:
+        case SystemKind.LEFT:
             found.member_left.SetInParent()
-        case LineKind.JOINED:
+        case SystemKind.JOINED:
             found.member_joined.SetInParent()
-        case LineKind.RENAMED:
-            found.renamed.CopyFrom(stored.GroupRenamed(title=line.title))
-        case LineKind.ROLE_CHANGED:
-            found.role_changed.CopyFrom(stored.RoleChanged(user_id=user_id, role=_ROLES[line.role or Role.MEMBER]))
-        case LineKind.VANISHING_CHANGED:
-            found.vanishing_changed.CopyFrom(stored.VanishingChanged(vanish_after=to_duration(line.vanish_after)))
+        case SystemKind.RENAMED:
+            found.renamed.CopyFrom(stored.GroupRenamed(title=system.title))
+        case SystemKind.ROLE_CHANGED:
+            found.role_changed.CopyFrom(stored.RoleChanged(user_id=user_id, role=_ROLES[system.role or Role.MEMBER]))
+        case SystemKind.VANISHING_CHANGED:
+            found.vanishing_changed.CopyFrom(stored.VanishingChanged(vanish_after=to_duration(system.vanish_after)))
     return found.SerializeToString()
 
 
-def _to_line(data: bytes) -> Line:
+def _to_system(data: bytes) -> SystemContent:
     line = stored.Line.FromString(data)
     match line.WhichOneof("event"):
         case "members_added":
-            return Line(LineKind.ADDED, tuple(UserId(user_id) for user_id in line.members_added.user_ids))
+            return SystemContent(SystemKind.ADDED, tuple(UserId(user_id) for user_id in line.members_added.user_ids))
         case "member_removed":
-            return Line(LineKind.REMOVED, (UserId(line.member_removed.user_id),))
+            return SystemContent(SystemKind.REMOVED, (UserId(line.member_removed.user_id),))
         case "member_left":
-            return Line(LineKind.LEFT)
+            return SystemContent(SystemKind.LEFT)
         case "member_joined":
-            return Line(LineKind.JOINED)
+            return SystemContent(SystemKind.JOINED)
         case "renamed":
-            return Line(LineKind.RENAMED, title=line.renamed.title)
+            return SystemContent(SystemKind.RENAMED, title=line.renamed.title)
         case "role_changed":
             changed = line.role_changed
-            return Line(LineKind.ROLE_CHANGED, (UserId(changed.user_id),), role=_ROLES_BACK[changed.role])
+            return SystemContent(SystemKind.ROLE_CHANGED, (UserId(changed.user_id),), role=_ROLES_BACK[changed.role])
         case "vanishing_changed":
             length: timedelta = line.vanishing_changed.vanish_after.ToTimedelta()
-            return Line(LineKind.VANISHING_CHANGED, vanish_after=length)
+            return SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=length)
         case _:
-            return Line(LineKind.CREATED)
+            return SystemContent(SystemKind.CREATED)
 
 
 # The table.
@@ -223,16 +223,18 @@ _CALL = StoredForm(
     lambda content: Columns(kinds.CALL.name, call=_stored_call(content)),
     lambda row: _to_call(row["call"]),
 )
-_LINE = StoredForm(
-    kinds.LINE,
-    lambda content: Columns(kinds.LINE.name, line=_stored_line(content)),
-    lambda row: _to_line(row["line"]),
+_SYSTEM = StoredForm(
+    kinds.SYSTEM,
+    lambda content: Columns(kinds.SYSTEM.name, line=_stored_system(content)),
+    lambda row: _to_system(row["line"]),
 )
 _UNSENT = StoredForm(kinds.UNSENT, lambda _: Columns(kinds.UNSENT.name), lambda _: Unsent())
 _EXPIRED = StoredForm(kinds.EXPIRED, lambda _: Columns(kinds.EXPIRED.name), lambda _: Expired())
 
 # By the name of the kind.
-STORED: dict[str, StoredForm[Any]] = {form.kind.name: form for form in (_TEXT, _VOICE, _CALL, _LINE, _UNSENT, _EXPIRED)}
+STORED: dict[str, StoredForm[Any]] = {
+    form.kind.name: form for form in (_TEXT, _VOICE, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
+}
 
 
 # What reads the table.

@@ -119,7 +119,7 @@ class StatusCommand:
     away: bool
 
 
-Frame = Assignment | RegisterAck | Deliver | RecheckWatches | WatchCommand | StatusCommand
+GatewayFrame = Assignment | RegisterAck | Deliver | RecheckWatches | WatchCommand | StatusCommand
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Send:
     """Effect: a frame for a gateway's stream."""
 
     stream: StreamId
-    frame: Frame
+    frame: GatewayFrame
 
 
 @dataclass(frozen=True)

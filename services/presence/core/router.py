@@ -312,8 +312,8 @@ class Router:
             return []
         partition = self._partition_of(user_id, self._assignment.partition_count)
         state = self._users.state_of(user_id)
-        told = self._notify(self._watches.watchers_of(user_id), user_id)
-        return [*told, StateChanged(user_id, partition, state, self._users.call_of(user_id))]
+        notices = self._notify(self._watches.watchers_of(user_id), user_id)
+        return [*notices, StateChanged(user_id, partition, state, self._users.call_of(user_id))]
 
     def _notify(self, refs: Iterable[SessionRef], user_id: UserId) -> list[Effect]:
         return _by_link(refs, PresenceChange(user_id, self._users.state_of(user_id)), durable=False)

@@ -228,9 +228,14 @@ class UserStates:
             del self._last_seen[next(iter(self._last_seen))]
 
 
-def _has_ended(call: OngoingCall, told: CallActivity | None) -> bool:
-    """Whether what was told of the user is the end of this call, and not older than what the store has of it."""
-    return told is not None and not told.in_call and told.call_id == call.call_id and told.version >= call.version
+def _has_ended(call: OngoingCall, activity: CallActivity | None) -> bool:
+    """Whether what became known of the user is the end of this call, and not older than what the store has of it."""
+    return (
+        activity is not None
+        and not activity.in_call
+        and activity.call_id == call.call_id
+        and activity.version >= call.version
+    )
 
 
 def _due(deadlines: Iterable[tuple[UserId, float]], now: float) -> list[UserId]:

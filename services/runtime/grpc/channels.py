@@ -38,6 +38,8 @@ def connect(
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.http2.max_pings_without_data", 0),
+        # Else a connection that died while nobody called is found by the first calls, which wait for their deadlines.
+        ("grpc.keepalive_permit_without_calls", 1),
         NO_PROBE,
         ("grpc.lb_policy_name", "round_robin"),
         ("grpc.initial_reconnect_backoff_ms", 200),

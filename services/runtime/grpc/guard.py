@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
 from services.runtime import tasks
@@ -26,6 +26,8 @@ from services.runtime.errors import (
     find_refusal,
     status_details,
 )
+from services.runtime.grpc import connect
+from services.runtime.grpc.connect import Protocol, UnreadJson
 from services.runtime.identity import callers, roles
 from services.runtime.identity.admin import set_current_admin
 from services.runtime.identity.audit import AuditedCall, Trail
@@ -73,11 +75,14 @@ def admins(tokens: UserTokens | None, trail: Trail | None = None) -> Admins | No
     return Admins(tokens, trail) if tokens else None
 
 
-@dataclass(frozen=True)
-class _Undecodable:
-    """Stands in for a request whose bytes are not the message, so that it can be refused in the gRPC way."""
+@dataclass
+class _Call:
+    """One call: of what, in which protocol, and by which user once that is known."""
 
-    reason: str
+    service: str
+    method: str
+    protocol: Protocol
+    caller: Caller | None = None
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -97,7 +102,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._access = access
         self._admins = admins
         self._limits = limits
-        self._admit_user = admit
+        self._look_up = admit
         self._errors = errors
         self._user_tokens = user_tokens
         self._service_tokens = service_tokens
@@ -115,42 +120,59 @@ class Guard(grpc.aio.ServerInterceptor):
         service, _, method = str(details.method).lstrip("/").partition("/")
         if handler is None or service not in self._access:
             return handler
+        protocol = connect.GRPC
+        if self._access[service] is Access.USER:
+            protocol = connect.protocol_of(details.invocation_metadata or ())
         if handler.response_streaming:
-            return self._wrap_stream(handler, service, method)
-        return self._wrap_unary(handler, service, method)
+            return self._wrap_stream(handler, service, method, protocol)
+        return self._wrap_unary(handler, service, method, protocol)
 
-    def _wrap_unary(self, handler: Any, service: str, method: str) -> MethodHandler:
+    def _wrap_unary(self, handler: Any, service: str, method: str, protocol: Protocol) -> MethodHandler:
         inner: Handler = handler.unary_unary
+        call = _Call(service, method, protocol)
 
         async def serve(request: Any, context: Context) -> Any:
             header = self._trace_of(context, service)
             with tracing.span(f"{service}/{method}", header, tracing.Kind.SERVER) as span:
-                return await self._serve_unary(inner, request, context, span, service, method)
+                return await self._serve_unary(inner, request, context, span, call)
 
-        return grpc.unary_unary_rpc_method_handler(
-            serve, _tolerant(handler.request_deserializer), handler.response_serializer
-        )
+        return grpc.unary_unary_rpc_method_handler(serve, *self._codec(handler, call))
+
+    def _codec(self, handler: Any, call: _Call) -> tuple[Any, Any]:
+        """What reads the requests of a handler, and what writes its answers."""
+        if not call.protocol.is_json:
+            return _tolerant(handler.request_deserializer), handler.response_serializer
+        codec = connect.codec_of(call.service, call.method)
+
+        def write(message: Any) -> bytes:
+            # What a stream brings is the doing of others.
+            if isinstance(message, Message):
+                self._limits.owe_for_json(call.caller, message.ByteSize())
+            return codec.write(message)
+
+        return codec.read, write
 
     async def _serve_unary(
-        self, inner: Handler, request: Any, context: Context, span: tracing.Span, service: str, method: str
+        self, inner: Handler, request: Any, context: Context, span: tracing.Span, call: _Call
     ) -> Any:
+        service, method = call.service, call.method
         began = perf_counter()
         code = grpc.StatusCode.OK
         audited = self._audited(service, method)
         try:
-            caller = await self._admit(context, service, method, request, audited)
+            caller, request = await self._admit(context, call, request, audited)
             _refuse_undecodable(request)
             deadline_s = _deadline_s(context, self._default_deadline_s)
             return await self._within(deadline_s, self._in_turn(caller, audited, inner, request, context))
         except Exception as error:
-            code, status = self._refusal(error, method)
+            code, status = self._refusal(error, call)
             await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
         except asyncio.CancelledError as error:
             if tasks.is_cancelled():
                 code = grpc.StatusCode.CANCELLED
                 raise
             # What the handler waited for was cancelled, as this replica ends: nobody gave the call up.
-            code, status = self._refusal(ShuttingDown(f"this replica ends: {error}"), method)
+            code, status = self._refusal(ShuttingDown(f"this replica ends: {error}"), call)
             await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
         finally:
             span.attributes["rpc.grpc.status_code"] = code.value[0]
@@ -198,8 +220,9 @@ class Guard(grpc.aio.ServerInterceptor):
             with suppress(RuntimeError):
                 deadline.reschedule(now)
 
-    def _wrap_stream(self, handler: Any, service: str, method: str) -> MethodHandler:
+    def _wrap_stream(self, handler: Any, service: str, method: str, protocol: Protocol) -> MethodHandler:
         inner: Handler = handler.stream_stream if handler.request_streaming else handler.unary_stream
+        call = _Call(service, method, protocol)
 
         writes_itself = iscoroutinefunction(inner)
 
@@ -209,7 +232,7 @@ class Guard(grpc.aio.ServerInterceptor):
             metrics.RPC_STREAMS.labels(service, method).inc()
             try:
                 tracing.enter(self._trace_of(context, service))
-                await self._admit(context, service, method, request)
+                _, request = await self._admit(context, call, request)
                 _refuse_undecodable(request)
                 if writes_itself:
                     await inner(request, context)
@@ -218,7 +241,7 @@ class Guard(grpc.aio.ServerInterceptor):
                         async for response in responses:
                             await context.write(response)
             except Exception as error:
-                code, status = self._refusal(error, method)
+                code, status = self._refusal(error, call)
                 await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
             except asyncio.CancelledError:
                 code = grpc.StatusCode.CANCELLED
@@ -230,34 +253,25 @@ class Guard(grpc.aio.ServerInterceptor):
         make = (
             grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
         )
-        deserializer = handler.request_deserializer
-        if not handler.request_streaming:
-            deserializer = _tolerant(deserializer)
-        return make(serve, deserializer, handler.response_serializer)
+        if handler.request_streaming:
+            return make(serve, handler.request_deserializer, handler.response_serializer)
+        return make(serve, *self._codec(handler, call))
 
     def _trace_of(self, context: Context, service: str) -> str | None:
         header = _metadata(context).get(tracing.HEADER)
         return header if self._access[service] is Access.SERVICE else tracing.resampled(header)
 
     async def _admit(
-        self, context: Context, service: str, method: str, request: Any, audited: AuditedCall | None = None
-    ) -> Caller | None:
-        """Let the call in. Who calls, when it is a user, charged before anything is asked of a store."""
+        self, context: Context, call: _Call, request: Any, audited: AuditedCall | None = None
+    ) -> tuple[Caller | None, Any]:
+        """Let the call in. Who calls, when it is a user, charged before anything is asked of a store; and the request,
+        read."""
+        service, method = call.service, call.method
         metadata = _metadata(context)
         structlog.contextvars.bind_contextvars(rpc=method)
         access = self._access[service]
         if access is Access.USER:
-            if self._user_tokens is None:
-                raise RuntimeError(f"{service} takes users' tokens, but this server knows none")
-            token = await self._user_tokens.verify(bearer_token(metadata))
-            set_current_token(token)
-            structlog.contextvars.bind_contextvars(user_id=token.user_id)
-            caller = Caller(service, method, token.user_id)
-            self._limits.charge(caller, request)
-            if self._admit_user:
-                async with self._limits.look(caller):
-                    await self._admit_user(service, token.user_id)
-            return caller
+            return await self._admit_user(metadata, call, request)
         if access is Access.SERVICE:
             peer = self._service_tokens.verify(bearer_token(metadata), service)
             structlog.contextvars.bind_contextvars(peer_service=peer)
@@ -265,7 +279,23 @@ class Guard(grpc.aio.ServerInterceptor):
                 raise CallerNotAllowed(f"{peer} may not call {method}")
         if access is Access.ADMIN:
             await self._admit_person(metadata, service, method, audited)
-        return None
+        return None, request
+
+    async def _admit_user(self, metadata: dict[str, str], call: _Call, request: Any) -> tuple[Caller, Any]:
+        if self._user_tokens is None:
+            raise RuntimeError(f"{call.service} takes users' tokens, but this server knows none")
+        token = await self._user_tokens.verify(bearer_token(metadata))
+        set_current_token(token)
+        structlog.contextvars.bind_contextvars(user_id=token.user_id)
+        call.caller = caller = Caller(call.service, call.method, token.user_id)
+        if isinstance(request, UnreadJson):
+            self._limits.charge_json(caller, len(request.data))
+            request = request.read()
+        self._limits.charge(caller, request)
+        if self._look_up:
+            async with self._limits.look(caller):
+                await self._look_up(call.service, token.user_id)
+        return caller, request
 
     async def _admit_person(
         self, metadata: dict[str, str], service: str, method: str, audited: AuditedCall | None
@@ -278,14 +308,15 @@ class Guard(grpc.aio.ServerInterceptor):
             raise CallerNotAllowed(f"{method} takes the role {roles.ROLES[service][method].role}")
         set_current_admin(person)
 
-    def _refusal(self, error: Exception, method: str) -> tuple[grpc.StatusCode, status_pb2.Status]:
+    def _refusal(self, error: Exception, call: _Call) -> tuple[grpc.StatusCode, status_pb2.Status]:
         refusal = find_refusal(self._errors, error)
         if refusal is None:
-            log.exception("rpc_failed", rpc=method)
+            log.exception("rpc_failed", rpc=call.method)
             refusal, error = Refusal(grpc.StatusCode.INTERNAL, "INTERNAL"), RuntimeError("internal error")
         else:
-            log.info("rpc_refused", rpc=method, reason=refusal.reason, error=type(error).__name__)
-        return refusal.code, status_details(refusal, error)
+            log.info("rpc_refused", rpc=call.method, reason=refusal.reason, error=type(error).__name__)
+        status = status_details(refusal, error)
+        return refusal.code, connect.in_connects_words(status) if call.protocol.is_connect else status
 
 
 def _metadata(context: Context) -> dict[str, str]:
@@ -304,12 +335,12 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
     def decode(data: bytes) -> Any:
         try:
             return deserialize(data)
-        except DecodeError as error:
-            return _Undecodable(str(error))
+        except DecodeError:
+            return connect.Undecodable("not a valid message, or a string in it is not valid UTF-8")
 
     return decode
 
 
 def _refuse_undecodable(request: Any) -> None:
-    if isinstance(request, _Undecodable):
-        raise InvalidRequest("request", "not a valid message, or a string in it is not valid UTF-8")
+    if isinstance(request, connect.Undecodable):
+        raise InvalidRequest("request", request.reason)

@@ -115,7 +115,7 @@ class RpcServer:
 
     @property
     def health_port(self) -> int:
-        """Where health is told in clear text; 0 without TLS, when it is told at the other ports alone."""
+        """Where health is served in clear text; 0 without TLS, when it is served at the other ports alone."""
         return self._health.port if self._health else 0
 
     async def start(self) -> None:

@@ -99,7 +99,7 @@ class Accounts:
 
 
 class AccountsFeed:
-    """accounts.events.v1 → the standings. `changed` is told of each account afterwards."""
+    """accounts.events.v1 → the standings. `changed` is called for each account afterwards."""
 
     def __init__(self, accounts: Accounts, changed: Callable[[str], None] = lambda _: None) -> None:
         self._accounts = accounts

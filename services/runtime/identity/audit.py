@@ -18,7 +18,7 @@ log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_l
 
 AUDITED = frozenset(ROLES)
 # Fields of a request that name whom it is about. All others may hold what people wrote.
-_TARGETS = ("user_id", "call_id", "worker_id", "report_id", "job_id")
+_TARGETS = ("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint")
 # For a row that nothing waits for. Raising it makes callers wait for a slow database; lowering it loses rows.
 _ROW_WITHIN_S = 2.0
 
@@ -30,8 +30,8 @@ class Entry:
     request_id: str
     api: str
     method: str
-    # The token's subject, and the roles that it says. Empty when the caller proved to be nobody.
-    who: str = ""
+    # The token's subject, and the roles that it says. Empty when the caller was not authenticated.
+    caller: str = ""
     roles: tuple[str, ...] = ()
     outcome: str = ""
     targets: Mapping[str, str] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class AuditedCall:
         self._trail = trail
 
     def by(self, token: UserToken) -> None:
-        """Who calls has proven who it is; whether it may call is not said yet."""
-        self._entry = replace(self._entry, who=token.user_id, roles=tuple(sorted(token.roles)))
+        """The caller is authenticated; whether it is authorized is not known yet."""
+        self._entry = replace(self._entry, caller=token.user_id, roles=tuple(sorted(token.roles)))
 
     async def begin(self, request: Any) -> None:
         """Before the call runs, so that one whose process dies is known too.
@@ -77,14 +77,14 @@ class AuditedCall:
         """After the call, also one that was refused before it ran."""
         entry = replace(self._entry, outcome=outcome)
         self._log("admin_call_ended", entry)
-        # Who is nobody could fill the table.
-        if self._trail and entry.who:
+        # Callers without a token could fill the table.
+        if self._trail and entry.caller:
             await self._append_if_possible(self._trail, entry)
 
     def _log(self, event: str, entry: Entry) -> None:
         what = {"request_id": entry.request_id, "api": entry.api, "method": entry.method, "roles": list(entry.roles)}
         outcome = {"outcome": entry.outcome} if entry.outcome else {}
-        log.info(event, caller=entry.who, **what, **outcome, **entry.targets)
+        log.info(event, caller=entry.caller, **what, **outcome, **entry.targets)
 
     async def _append_if_possible(self, trail: Trail, entry: Entry) -> None:
         try:

@@ -20,6 +20,6 @@ class PostgresTrail:
     async def append(self, entry: Entry) -> None:
         """Commits one row. Raises StoreUnavailable."""
         targets = {name: value.replace("\0", "\ufffd") for name, value in entry.targets.items()}
-        row = (entry.request_id, entry.who, list(entry.roles), entry.api, entry.method, json.dumps(targets))
+        row = (entry.request_id, entry.caller, list(entry.roles), entry.api, entry.method, json.dumps(targets))
         async with self._database.connection() as connection:
             await connection.execute(_APPEND, *row, entry.outcome)

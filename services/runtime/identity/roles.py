@@ -46,6 +46,12 @@ ROLES: Mapping[str, Mapping[str, Rule]] = {
         "ListSlowestDevices": _reads(OPERATOR),
         "FindDevices": _reads(OPERATOR),
     },
+    "parley.webhooks.v1.WebhookAdminService": {
+        "ListEndpoints": _reads(OPERATOR),
+        "EnableEndpoint": _changes(OPERATOR),
+        "ListDeadLetters": _reads(OPERATOR),
+        "ReplayDeliveries": _changes(OPERATOR),
+    },
     "parley.calls.v1.CallOperationsService": {
         "MoveCall": _changes(OPERATOR),
         "LocateCall": _reads(OPERATOR),

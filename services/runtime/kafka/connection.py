@@ -1,16 +1,19 @@
 """What our producer and consumers share: how they reach the broker, with TLS or without, and how they wait."""
 
 import ssl
+from asyncio import BaseTransport
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
+from aiokafka import conn
 from aiokafka.consumer import group_coordinator
 from aiokafka.protocol.api import Request
 from aiokafka.protocol.commit import OffsetFetchRequest_v1
 
 from services.runtime.config import KafkaConfig, KafkaTls
+from services.runtime.sockets import find_dead_peer
 
 log = structlog.get_logger()
 
@@ -37,6 +40,21 @@ class CommittedOffsets(Request[OffsetFetchRequest_v1]):  # type: ignore[misc]
 
 
 group_coordinator.OffsetFetchRequest = CommittedOffsets
+
+
+class WatchedConnection(conn.AIOKafkaProtocol):  # type: ignore[misc]
+    """A connection to the broker that ends when the broker is gone.
+
+    The client's own limit for an answer is 40 s, since a join of a group may take so long: for as long a consumer would
+    hear nothing. It has no public way to set what a socket does.
+    """
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        find_dead_peer(transport)
+
+
+conn.AIOKafkaProtocol = WatchedConnection
 
 
 def client_options(config: KafkaConfig) -> dict[str, Any]:

@@ -104,6 +104,8 @@ class KafkaConsumer:
         self._committing: asyncio.Task[None] | None = None
         # What is to be committed next: the offset after the last record handled.
         self._handled: dict[TopicPartition, int] = {}
+        # How often the group has given out its partitions.
+        self._assignments = 0
         self._connected = False
         self._resting = False
         self._suspicion = Suspicion()
@@ -155,7 +157,9 @@ class KafkaConsumer:
         )
         self._consumer = consumer
         # Without a group the client assigns itself every partition.
-        consumer.subscribe([self._subscription.topic], listener=Listener(self._listener, consumer, self._commit))
+        consumer.subscribe(
+            [self._subscription.topic], listener=Listener(self._listener, consumer, self._commit, self._begin_again)
+        )
         await consumer.start()
         if self._subscription.group is None:
             ends = await consumer.end_offsets(consumer.assignment())
@@ -203,6 +207,7 @@ class KafkaConsumer:
             _, partition, offset, *_ = error.args
             await self._park_unread(partition, offset, offset, "larger than a fetch", b"")
             return
+        assignments = self._assignments
         self._resting = not fetched and self._config.idle_pause_ms > 0
         if self._resting:
             await self._rest(consumer)
@@ -214,12 +219,21 @@ class KafkaConsumer:
             self._behind = {one: end for one, end in self._behind.items() if positions[one] < end}
         if not fetched:
             return
-        if self._subscription.group is not None:
+        if self._subscription.group is not None and assignments == self._assignments:
             self._handled |= {partition: _last_offset(records[-1]) + 1 for partition, records in fetched.items()}
             if self._committing is None or self._committing.done():
                 self._committing = tasks.detached(
                     self._commit_soon(consumer), name="kafka-commit", why="ends when all is committed"
                 )
+
+    def _begin_again(self) -> None:
+        """Count nothing that was read before: from here on it is read again, from what the group has committed.
+
+        A broker that comes back without its data begins new logs. The place in an old one would be committed for a new
+        one, where other records stand before it.
+        """
+        self._assignments += 1
+        self._handled.clear()
 
     async def _take(self, came: Sequence[ConsumerRecord]) -> None:
         """Park what cannot be read, and hand over the rest: whoever has handled the last knows that nothing waits."""

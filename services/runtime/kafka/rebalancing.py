@@ -28,10 +28,12 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         listener: Rebalanced | None,
         consumer: AIOKafkaConsumer,
         commit: Callable[[AIOKafkaConsumer], Awaitable[None]],
+        begin_again: Callable[[], None],
     ) -> None:
         self._listener = listener
         self._consumer = consumer
         self._commit = commit
+        self._begin_again = begin_again
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         if revoked:
@@ -42,6 +44,7 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         log.info("partitions_assigned", partitions=len(assigned))
+        self._begin_again()
         _end_held_fetches(self._consumer)
         if self._listener and assigned:
             topic = next(iter(assigned)).topic

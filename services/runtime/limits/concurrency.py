@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 
-class LineFull(Exception):
+class TooManyWaiting(Exception):
     """As many calls of the user wait as may."""
 
 
-class _Line:
+class _UserCalls:
     """The calls of one user."""
 
     def __init__(self, at_once: int) -> None:
@@ -26,22 +26,22 @@ class Turns:
     def __init__(self, at_once: int, waiting: int) -> None:
         self._at_once = at_once
         self._most = at_once + waiting
-        self._lines: dict[Hashable, _Line] = {}
+        self._calls: dict[Hashable, _UserCalls] = {}
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._calls)
 
     @asynccontextmanager
     async def turn(self, key: Hashable) -> AsyncIterator[None]:
-        """Run one call of this user. Raises LineFull."""
-        line = self._lines.get(key) or self._lines.setdefault(key, _Line(self._at_once))
-        if line.count >= self._most:
-            raise LineFull(f"{line.count} calls are under way")
-        line.count += 1
+        """Run one call of this user. Raises TooManyWaiting."""
+        calls = self._calls.get(key) or self._calls.setdefault(key, _UserCalls(self._at_once))
+        if calls.count >= self._most:
+            raise TooManyWaiting(f"{calls.count} calls are under way")
+        calls.count += 1
         try:
-            async with line.turn:
+            async with calls.turn:
                 yield
         finally:
-            line.count -= 1
-            if not line.count:
-                self._lines.pop(key, None)
+            calls.count -= 1
+            if not calls.count:
+                self._calls.pop(key, None)

@@ -39,6 +39,12 @@ class Rates:
                 self._forget(now_s)
         return 0.0
 
+    def owe(self, key: Hashable, now_s: float, units: float) -> None:
+        """Take units that may not be there: what was done already is paid by what comes next."""
+        self._full_s[key] = max(self._full_s.get(key, now_s), now_s) + units * self._gap_s
+        if len(self._full_s) > self._keys:
+            self._forget(now_s)
+
     def _forget(self, now_s: float) -> None:
         # A tenth more than needed, so that it is not done again at the next key.
         kept = self._keys - self._keys // 10

@@ -10,13 +10,13 @@ from services.runtime.clock import Clock
 from services.runtime.config import UserLimitsConfig
 from services.runtime.errors import RateLimited
 from services.runtime.identity.auth import UserId
-from services.runtime.limits.concurrency import LineFull, Turns
-from services.runtime.limits.costs import COSTS, UNKNOWN
+from services.runtime.limits.concurrency import TooManyWaiting, Turns
+from services.runtime.limits.costs import COSTS, JSON_BYTES_READ_A_UNIT, JSON_BYTES_WRITTEN_A_UNIT, UNKNOWN
 from services.runtime.limits.token_buckets import Rates
 from services.runtime.observability import metrics
 
-# A line this long has been waiting for longer than a client would.
-_LINE_FULL_RETRY_S = 1.0
+# Where so many wait, the next one would wait for longer than a client does.
+_TOO_MANY_WAITING_RETRY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,18 @@ class UserLimits:
         if delay_s:
             raise self._refuse(caller, "rate", delay_s)
 
+    def charge_json(self, caller: Caller, size: int) -> None:
+        """Take what it costs to read so many bytes of JSON, before it is done. Raises RateLimited."""
+        delay_s = self._rates.take(caller.user_id, self._clock.monotonic(), size / JSON_BYTES_READ_A_UNIT)
+        if delay_s:
+            raise self._refuse(caller, "rate", delay_s)
+
+    def owe_for_json(self, caller: Caller | None, size: int) -> None:
+        """Take what it costs to write an answer of so many bytes of protobuf as JSON: the answer's size was not known
+        before, and what was done is done, so that the calls that follow pay."""
+        if caller:
+            self._rates.owe(caller.user_id, self._clock.monotonic(), size / JSON_BYTES_WRITTEN_A_UNIT)
+
     def look(self, caller: Caller) -> AbstractAsyncContextManager[None]:
         """Wait until few enough calls of the user are asking whether the user may call at all, which may ask a store:
         mostly the first one's answer serves the others."""
@@ -59,8 +71,8 @@ class UserLimits:
         turn = self._turns.turn(caller.user_id)
         try:
             await turn.__aenter__()
-        except LineFull as full:
-            raise self._refuse(caller, "calls", _LINE_FULL_RETRY_S) from full
+        except TooManyWaiting as full:
+            raise self._refuse(caller, "calls", _TOO_MANY_WAITING_RETRY_S) from full
         try:
             yield
         finally:

@@ -39,8 +39,8 @@ def configure(config: LogConfig, service: str) -> None:
 def take_uncaught() -> None:
     """What nobody caught, in any thread, is logged as all else is. Python itself would print what it quotes."""
     sys.excepthook = lambda _kind, error, _at: _note_uncaught(error)
-    threading.excepthook = lambda told: _note_uncaught(told.exc_value)
-    sys.unraisablehook = lambda told: _note_uncaught(told.exc_value)
+    threading.excepthook = lambda failure: _note_uncaught(failure.exc_value)
+    sys.unraisablehook = lambda failure: _note_uncaught(failure.exc_value)
 
 
 def note_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+from asyncio import BaseTransport
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import structlog
@@ -15,6 +17,7 @@ from services.runtime.config import DatabaseConfig
 from services.runtime.errors import StatementCutOff, StoreUnavailable
 from services.runtime.observability.failures import named
 from services.runtime.postgres.refusals import READ_ONLY, may_be_of_one, passes
+from services.runtime.sockets import find_dead_peer
 
 log = structlog.get_logger()
 
@@ -29,6 +32,9 @@ _ASK_WITHIN_S = 8.0
 # after two hours. Raising it makes the others wait longer for those locks; lowering it below what the broker may take
 # to acknowledge (10 s) makes the outbox give up what would have come.
 IDLE_TRANSACTION_S = 15.0
+# Of one statement, to its answer. Raising it makes callers wait longer for a server that is gone; lowering it cuts off
+# what merely waits for a lock.
+STATEMENT_WITHIN_S = 10.0
 
 # Our statements take arrays or whole keys: a plan made for the very values is never better, and to plan the joins over
 # the partitions of `messages` takes longer than to run them.
@@ -49,6 +55,21 @@ _REFUSE_READ_ONLY = (
 
 
 class _PooledConnection(asyncpg.Connection):
+    def __init__(self, protocol: Any, transport: BaseTransport, *rest: Any) -> None:
+        super().__init__(protocol, transport, *rest)
+        # Else each use of one whose server is gone waits for the limit of a statement, one connection after the other.
+        find_dead_peer(transport)
+
+    async def _cleanup_stmts(self) -> None:
+        # What the library closes behind the back of a statement, it waits for without end: on a server that is gone, a
+        # consumer or a lane of the outbox stood still for good, and told nobody.
+        try:
+            async with asyncio.timeout(STATEMENT_WITHIN_S):
+                await super()._cleanup_stmts()  # type: ignore[misc]  # of the library alone
+        except TimeoutError:
+            self.terminate()
+            raise
+
     def get_reset_query(self) -> str:
         # Nothing of ours outlives a transaction (locks and settings are of the transaction), so that there is nothing
         # to reset; the usual query would be a round trip at every release, and every commit would wait for it.
@@ -147,9 +168,11 @@ class Database:
                 await connection.execute(f"BEGIN; {first}")
                 yield connection
             except BaseException:
-                # When this fails too, the connection is broken or the pool's release rolls back.
-                with suppress(Exception):
+                try:
                     await connection.execute("ROLLBACK")
+                except Exception:
+                    # Else the pool would wait for the same once more. It is idempotent on one that is broken.
+                    connection.terminate()
                 raise
             await connection.execute("COMMIT")
 
@@ -183,7 +206,7 @@ class Database:
             server_settings=self._settings,
             min_size=1,
             max_size=self._config.pool_size,
-            command_timeout=10,
+            command_timeout=STATEMENT_WITHIN_S,
             timeout=5,
             # Of several hosts the primary, and never a server that only reads.
             target_session_attrs=SessionAttribute.read_write,

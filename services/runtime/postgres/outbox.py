@@ -80,7 +80,7 @@ def insertion(first: int, condition: str = "true") -> str:
     return (
         "INSERT INTO outbox (shard, topic, key, value, trace) SELECT shard, topic, key, value, trace"  # noqa: S608
         f" FROM unnest({shard}::smallint[], {topic}::text[], {key}::text[], {value}::bytea[], {trace}::text[])"
-        f" WITH ORDINALITY AS told (shard, topic, key, value, trace, position) WHERE {condition} ORDER BY position"
+        f" WITH ORDINALITY AS added (shard, topic, key, value, trace, position) WHERE {condition} ORDER BY position"
     )
 
 

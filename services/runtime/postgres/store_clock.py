@@ -29,11 +29,11 @@ class StoreClock:
         self._own = own
         self._known = own.now()
         self._known_at = own.monotonic()
-        self._is_told = False
+        self._is_known = False
 
-    async def is_told(self) -> bool:
-        """Whether the database has told the time. Before that tokens are judged by this host's clock alone."""
-        return self._is_told
+    async def is_known(self) -> bool:
+        """Whether the database has given the time yet. Before that tokens are judged by this host's clock alone."""
+        return self._is_known
 
     def now(self) -> datetime:
         """See Clock."""
@@ -43,12 +43,12 @@ class StoreClock:
         """See Clock."""
         return self._own.monotonic()
 
-    def learn(self, told: datetime, asked_at: float, answered_at: float) -> None:
-        """Take the database's time, told between these two monotonic instants."""
-        offset_s = (told - self._own.now()).total_seconds()
+    def learn(self, database_time: datetime, asked_at: float, answered_at: float) -> None:
+        """Take the database's time, read between these two monotonic instants."""
+        offset_s = (database_time - self._own.now()).total_seconds()
         if abs(offset_s) > 1:
             log.warning("host_clock_differs", offset_s=round(offset_s, 1))
-        self._known, self._known_at, self._is_told = told, (asked_at + answered_at) / 2, True
+        self._known, self._known_at, self._is_known = database_time, (asked_at + answered_at) / 2, True
 
     async def run(self) -> None:
         """Ask for the time, for ever."""
@@ -61,8 +61,8 @@ class StoreClock:
         try:
             async with self._database.connection() as connection:
                 asked_at = self._own.monotonic()
-                told = await connection.fetchval("SELECT clock_timestamp()")
+                database_time = await connection.fetchval("SELECT clock_timestamp()")
         except StoreUnavailable:
             return False
-        self.learn(told, asked_at, self._own.monotonic())
+        self.learn(database_time, asked_at, self._own.monotonic())
         return True

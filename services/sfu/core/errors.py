@@ -28,7 +28,7 @@ class Draining(SfuError):
 class PacketError(ValueError):
     """A datagram that is dropped; `reason` is the label it is counted by.
 
-    Raised and caught inside the service: bytes of strangers never raise out of it.
+    Raised and caught inside the service: bytes from the network never raise out of it.
     """
 
     def __init__(self, reason: str) -> None:

@@ -9,28 +9,28 @@ from services.signaling.core.model import RUNG, Call, DeviceId, LegState, UserId
 
 
 @dataclass(frozen=True)
-class Belonging:
+class PersonalColumn:
     """A column that names a person: what a deletion does with it, and which lines of an export hold it."""
 
     table: str
     column: str
-    fate: str
-    # Of the lines; empty for what is not exported, and `fate` says why.
+    on_deletion: str
+    # Of the lines; empty for what is not exported, and `on_deletion` says why.
     exported: str = ""
 
 
 # Each column of each table that holds a user's or a device's id. A test compares it with the schema.
-BELONGINGS = (
-    Belonging("calls", "caller_id", "emptied once the call has ended: the others keep the line", "call"),
-    Belonging("participants", "user_id", "the row goes once the call has ended", "call"),
-    Belonging("participants", "device_id", "goes with the row", "call"),
-    Belonging("participants", "former_device_id", "goes with the row; set for seconds, during a handover"),
-    Belonging("active_legs", "user_id", "goes when the call lets the person go, at once; made from participants"),
-    Belonging("call_keys", "user_id", "the row goes", "call_key"),
-    Belonging("call_settings", "user_id", "the row goes", "call_settings"),
-    Belonging("media_quality", "user_id", "the row goes once the call has ended", "call"),
-    Belonging("media_quality", "device_id", "goes with the row", "call"),
-    Belonging("erasures", "user_id", "goes last, when nothing can be left; the account is deleted by then"),
+PERSONAL_COLUMNS = (
+    PersonalColumn("calls", "caller_id", "emptied once the call has ended: the others keep the line", "call"),
+    PersonalColumn("participants", "user_id", "the row goes once the call has ended", "call"),
+    PersonalColumn("participants", "device_id", "goes with the row", "call"),
+    PersonalColumn("participants", "former_device_id", "goes with the row; set for seconds, during a handover"),
+    PersonalColumn("active_legs", "user_id", "goes when the call lets the person go, at once; made from participants"),
+    PersonalColumn("call_keys", "user_id", "the row goes", "call_key"),
+    PersonalColumn("call_settings", "user_id", "the row goes", "call_settings"),
+    PersonalColumn("media_quality", "user_id", "the row goes once the call has ended", "call"),
+    PersonalColumn("media_quality", "device_id", "goes with the row", "call"),
+    PersonalColumn("erasures", "user_id", "goes last, when nothing can be left; the account is deleted by then"),
 )
 
 

@@ -1,4 +1,4 @@
-"""How a call begins and goes on: the table has the line for an input, and the line gives the next call."""
+"""How a call begins and goes on: the table has the row for an input, and the row gives the next call."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from services.signaling.core.model import (
     Worker,
 )
 from services.signaling.core.rules import Effect, Timing
-from services.signaling.core.table import InputT, find_line
+from services.signaling.core.table import InputT, find_row
 
 # People in a one-to-one call.
 DIRECT_CAPACITY = 2
@@ -74,14 +74,14 @@ def ring(attempt: CallAttempt, worker: Worker, now: datetime, timeouts: Timeouts
 
 def refuse_as_busy(call: Call) -> Call:
     """The same new call, ended before it rang because the callee is in another one."""
-    legs = tuple(replace(leg, state=LegState.OUT) if leg.state in RUNG else leg for leg in call.legs)
+    legs = tuple(replace(leg, state=LegState.NOT_IN_CALL) if leg.state in RUNG else leg for leg in call.legs)
     ended = replace(call, legs=legs, state=CallState.ENDED, end_reason=EndReason.BUSY, end_time=call.create_time)
     return replace(ended, worker=None)
 
 
 def apply_call_waiting(call: Call, busy: Sequence[UserId], waiting: Sequence[UserId]) -> Call:
     """The same new call when these callees are busy with others: those with call waiting ring all the same."""
-    states = {user_id: LegState.WAITING if user_id in waiting else LegState.OUT for user_id in busy}
+    states = {user_id: LegState.WAITING if user_id in waiting else LegState.NOT_IN_CALL for user_id in busy}
     legs = tuple(
         replace(leg, state=states[leg.user_id]) if leg.user_id in states and leg.state is LegState.RINGING else leg
         for leg in call.legs
@@ -104,7 +104,7 @@ def handle(call: Call, given: InputT, now: datetime, timeouts: Timeouts) -> Deci
 
     Raises the table's refusals. Repeating an input that has had its effect changes nothing.
     """
-    rule = find_line(call, given, now).outcome(call.state)
+    rule = find_row(call, given, now).outcome(call.state)
     if isinstance(rule, type):
         raise rule
     after = call
@@ -122,7 +122,7 @@ def handle(call: Call, given: InputT, now: datetime, timeouts: Timeouts) -> Deci
 
 def _end_leg(leg: Leg, now: datetime) -> Leg:
     """A leg of a call that ends: who was in it stays JOINED with the last device, and nobody is rung."""
-    state = LegState.OUT if leg.state in RUNG else leg.state
+    state = LegState.NOT_IN_CALL if leg.state in RUNG else leg.state
     leave_time = now if leg.state is LegState.JOINED else leg.leave_time
     return replace(leg, state=state, media_up=False, media_deadline=None, leave_time=leave_time, former_device_id=None)
 

@@ -1,4 +1,4 @@
-"""The conditions of the state table: which line an input is, by who gave it and by what it would leave behind."""
+"""The conditions of the state table: which row an input is, by who gave it and by what it would leave behind."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -46,7 +46,7 @@ def is_over(call: Call, _: object, __: datetime) -> bool:
 # What a user does.
 
 
-def by_stranger(call: Call, given: UserInput, _: datetime) -> bool:
+def by_non_member(call: Call, given: UserInput, _: datetime) -> bool:
     """By somebody who is not part of the call, or not any more."""
     return call.leg_of(given.user_id) is None
 
@@ -105,7 +105,7 @@ def is_full(call: Call, _: object, __: datetime) -> bool:
 
 
 def by_user_not_rung(call: Call, given: Decline | Leave, _: datetime) -> bool:
-    """By somebody who is not rung. The lines for somebody in the call come first."""
+    """By somebody who is not rung. The rows for somebody in the call come first."""
     leg = call.leg_of(given.user_id)
     return leg is not None and leg.state not in RUNG
 
@@ -129,7 +129,7 @@ def has_hand_so(call: Call, given: SetHand, _: datetime) -> bool:
 # What admins do.
 
 
-def by_strange_moderator(call: Call, given: Moderation, _: datetime) -> bool:
+def by_non_member_moderator(call: Call, given: Moderation, _: datetime) -> bool:
     """By somebody who is not part of the call, nor an admin."""
     return call.leg_of(given.user_id) is None and not given.by_admin
 
@@ -162,7 +162,7 @@ def was_removed(call: Call, given: Remove, _: datetime) -> bool:
     return target is not None and target.state in (LegState.REMOVED, LegState.GONE)
 
 
-def target_is_stranger(call: Call, given: Remove, _: datetime) -> bool:
+def target_is_non_member(call: Call, given: Remove, _: datetime) -> bool:
     """The person who is meant is not part of the call."""
     return call.leg_of(given.target_id) is None
 
@@ -180,7 +180,7 @@ def members_stay(call: Call, given: SetMembers, _: datetime) -> bool:
     return _leaves_somebody(call, {leg.user_id for leg in call.legs} - set(given.user_ids))
 
 
-def is_of_strange_worker(call: Call, given: MediaConnected | MediaDisconnected, _: datetime) -> bool:
+def worker_never_had_call(call: Call, given: MediaConnected | MediaDisconnected, _: datetime) -> bool:
     """From a worker that never had the call. Of a call that has moved, earlier workers are not known any more; their
     last reports come late."""
     return call.media_epoch == 0 and not _carries(call, given.worker_id)

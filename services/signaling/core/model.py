@@ -37,18 +37,18 @@ class LegState(Enum):
     RINGING = "ringing"
     # Rings beside another call that the user is in (call waiting).
     WAITING = "waiting"
-    # Would ring, but for the user's quiet hours: only the caller sees it ring.
-    SILENT = "silent"
+    # Rung in the user's quiet hours: to the others it rings, on the user's devices it does not.
+    QUIET = "silent"
     JOINED = "joined"
-    # Not in the call; may join a group's.
-    OUT = "out"
+    # Never joined, left, or not rung; may join a group's.
+    NOT_IN_CALL = "out"
     # Removed by an admin, for good.
     REMOVED = "removed"
     # Not in the conversation any more; learns nothing of the call.
     GONE = "gone"
 
 
-RUNG = frozenset({LegState.RINGING, LegState.WAITING, LegState.SILENT})
+RUNG = frozenset({LegState.RINGING, LegState.WAITING, LegState.QUIET})
 # A user in one of these states is busy: in this call, or rung by it, and in no other.
 BUSY_STATES = frozenset({LegState.JOINED, LegState.RINGING})
 
@@ -75,8 +75,8 @@ class Timeouts:
     # old media for longer, and a stopping worker waits; lowering it interrupts slow devices.
     handoff_s: float = 10.0
     # How long the old worker goes on once all have media on the new one. Raising it keeps the old worker busy for
-    # longer; lowering it may cut the old picture before the first key frame of the new one.
-    handoff_settle_s: float = 1.0
+    # longer; lowering it may cut the old video before the first key frame of the new one.
+    handoff_overlap_s: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Leg:
     """One member's part in a call."""
 
     user_id: UserId
-    state: LegState = LegState.OUT
+    state: LegState = LegState.NOT_IN_CALL
     # The device that is in the call; stays as the last one when the call has ended. None while there is none.
     device_id: DeviceId | None = None
     # The one that it took over from, until it has media.
@@ -198,7 +198,7 @@ class Call:
     @property
     def audience(self) -> tuple[UserId, ...]:
         """The users who are told of the call."""
-        return tuple(leg.user_id for leg in self.legs if leg.state not in (LegState.SILENT, LegState.GONE))
+        return tuple(leg.user_id for leg in self.legs if leg.state not in (LegState.QUIET, LegState.GONE))
 
     def leg_of(self, user_id: UserId) -> Leg | None:
         """The user's leg; None for somebody who is not part of the call, or not any more."""
@@ -222,8 +222,8 @@ class Call:
             version=0,
             state=CallState.ENDED,
             end_reason=EndReason.HUNG_UP if leg.join_time else EndReason.MISSED,
-            # OUT, as one who hung up.
-            legs=(replace(leg, state=LegState.OUT),),
+            # As somebody who hung up.
+            legs=(replace(leg, state=LegState.NOT_IN_CALL),),
             locked=False,
             move_reason=None,
             answer_time=self.answer_time if was_answered else None,

@@ -22,7 +22,7 @@ class PlacementPolicy:
     recent_s: float = 10.0
     # How long a worker must be heard of before missing media is believed. Raising it makes dead calls last longer after
     # an outage of the broker; lowering it ends calls before the good news of the outage have been read.
-    settle_s: float = 10.0
+    steady_after_s: float = 10.0
     # The load above which a worker gets no new calls. Raising it runs workers hot, and packets wait; lowering it leaves
     # capacity unused.
     max_cpu_ratio: float = 0.85
@@ -135,7 +135,7 @@ class WorkerTable:
         since = self._steady_since.get(worker_id)
         if since is None or not self.is_live(worker_id, now):
             return False
-        return now - max(since, self.began or since) >= timedelta(seconds=self.policy.settle_s)
+        return now - max(since, self.began or since) >= timedelta(seconds=self.policy.steady_after_s)
 
     def find(self, worker_id: WorkerId, now: datetime) -> WorkerAnnouncement | None:
         """The worker, if it was heard of lately."""

@@ -33,8 +33,9 @@ class QualityKey:
 
 
 @dataclass(frozen=True)
-class LegTotals:
-    """Sums over intervals. `jitter_ms_s`, `rtt_ms_s`: milliseconds weighted by seconds; `rtt_s`: where it was known."""
+class DirectionTotals:
+    """One direction's sums over intervals. `jitter_ms_s`, `rtt_ms_s`: milliseconds weighted by seconds;
+    `rtt_s`: the seconds in which the round trip was known."""
 
     duration_s: float = 0.0
     packets: int = 0
@@ -46,9 +47,9 @@ class LegTotals:
     rtt_s: float = 0.0
     max_rtt_ms: float = 0.0
 
-    def __add__(self, other: "LegTotals") -> "LegTotals":
+    def __add__(self, other: "DirectionTotals") -> "DirectionTotals":
         """Both together."""
-        return LegTotals(
+        return DirectionTotals(
             self.duration_s + other.duration_s,
             self.packets + other.packets,
             self.bytes + other.bytes,
@@ -82,7 +83,7 @@ class QualityReport:
 
     key: QualityKey
     report_time: datetime
-    legs: dict[Direction, LegTotals]
+    legs: dict[Direction, DirectionTotals]
 
 
 @dataclass(frozen=True)
@@ -90,27 +91,27 @@ class UserQuality:
     """One participant's media over the whole call."""
 
     user_id: UserId
-    uplink: LegTotals = LegTotals()
-    downlink: LegTotals = LegTotals()
+    uplink: DirectionTotals = DirectionTotals()
+    downlink: DirectionTotals = DirectionTotals()
 
 
 def interval(
     duration_s: float, packets: int, size: int, loss_ratio: float, jitter_ms: float, rtt_ms: float
-) -> LegTotals:
+) -> DirectionTotals:
     """One interval of one direction. `rtt_ms` 0 means not known; a loss of all packets counts as one lost."""
     lost = 1.0 if loss_ratio >= 1 else packets * loss_ratio / (1 - loss_ratio)
     rtt_s = duration_s if rtt_ms > 0 else 0.0
     jitter_ms_s, rtt_ms_s = jitter_ms * duration_s, rtt_ms * rtt_s
-    return LegTotals(duration_s, packets, size, lost, jitter_ms_s, jitter_ms, rtt_ms_s, rtt_s, rtt_ms)
+    return DirectionTotals(duration_s, packets, size, lost, jitter_ms_s, jitter_ms, rtt_ms_s, rtt_s, rtt_ms)
 
 
-def is_plausible(totals: LegTotals) -> bool:
+def is_plausible(totals: DirectionTotals) -> bool:
     """Whether somebody may have measured this in one interval. What is out of bounds would stay in the sums."""
     figures = (value for value in vars(totals).values())
     return all(0 <= value <= MAX_FIGURE for value in figures) and totals.duration_s <= MAX_INTERVAL_S
 
 
-def sum_up(parts: Iterable[tuple[UserId, Direction, LegTotals]]) -> list[UserQuality]:
+def sum_up(parts: Iterable[tuple[UserId, Direction, DirectionTotals]]) -> list[UserQuality]:
     """All devices and workers of each participant together, by user."""
     users: dict[UserId, UserQuality] = {}
     for user_id, direction, totals in parts:

@@ -1,4 +1,7 @@
-"""What limits new calls: how often one person may place them, or be rung by strangers, and for how many people."""
+"""What limits new calls: how often one person may place them, or be rung by strangers, and for how many people.
+
+A stranger is somebody in whose conversation the person never was in a call.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,9 +17,8 @@ class RatePolicy:
     # Calls that one person may place in the window. Raising it lets a stolen account ring more people; lowering it
     # refuses people who misdial a lot.
     max_calls: int = 20
-    # How often one person is rung in the window before strangers are refused: those in whose conversation the person
-    # never was in a call. Raising it lets many accounts together ring somebody all the time; lowering it keeps other
-    # strangers away sooner.
+    # How often one person is rung in the window before strangers are refused. Raising it lets many accounts together
+    # ring somebody all the time; lowering it keeps other strangers away sooner.
     max_rings: int = 10
     window_s: float = 60.0
 

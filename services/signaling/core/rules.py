@@ -1,4 +1,4 @@
-"""What the state table is made of: handlers of inputs, their lines, and what a line does in each state."""
+"""What the state table is made of: handlers of inputs, their rows, and what a row does in each state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from services.signaling.core.errors import CallEnded, CallsError
 from services.signaling.core.model import Call, CallState, EndReason, Timeouts
 
-# The type of the input. A change or line for several types of input serves each of them.
+# The type of the input. A change or row for several types of input serves each of them.
 InputT = TypeVar("InputT", contravariant=True)
 
 
@@ -26,7 +26,7 @@ class Timing:
         return self.now + timedelta(seconds=self.timeouts.media_lost_s)
 
 
-# Whether a line is the one for an input.
+# Whether a row is the one for an input.
 Condition = Callable[[Call, InputT, datetime], bool]
 
 
@@ -67,8 +67,8 @@ Outcome = Rule[InputT] | Refusal
 
 
 @dataclass(frozen=True)
-class Line(Generic[InputT]):
-    """A line of the table: an input, told apart by who gave it and by what it would leave behind."""
+class TableRow(Generic[InputT]):
+    """A row of the table: an input, told apart by who gave it and by what it would leave behind."""
 
     text: str
     ringing: Outcome[InputT]
@@ -76,25 +76,25 @@ class Line(Generic[InputT]):
     ended: Outcome[InputT]
 
     def outcome(self, state: CallState) -> Outcome[InputT]:
-        """What the line says for a call in this state."""
+        """What the row says for a call in this state."""
         return {CallState.RINGING: self.ringing, CallState.ACTIVE: self.active, CallState.ENDED: self.ended}[state]
 
 
 @dataclass(frozen=True)
 class Handler(Generic[InputT]):
-    """Every line for one type of input: the first whose condition holds, or `otherwise`."""
+    """Every row for one type of input: the first whose condition holds, or `otherwise`."""
 
-    cases: tuple[tuple[Condition[InputT], Line[InputT]], ...]
-    otherwise: Line[InputT]
+    cases: tuple[tuple[Condition[InputT], TableRow[InputT]], ...]
+    otherwise: TableRow[InputT]
 
     @property
-    def lines(self) -> tuple[Line[InputT], ...]:
+    def rows(self) -> tuple[TableRow[InputT], ...]:
         """All of them, in order."""
-        return (*(line for _, line in self.cases), self.otherwise)
+        return (*(row for _, row in self.cases), self.otherwise)
 
-    def find(self, call: Call, given: InputT, now: datetime) -> Line[InputT]:
-        """The line for this input."""
-        return next((line for holds, line in self.cases if holds(call, given, now)), self.otherwise)
+    def find(self, call: Call, given: InputT, now: datetime) -> TableRow[InputT]:
+        """The row for this input."""
+        return next((row for holds, row in self.cases if holds(call, given, now)), self.otherwise)
 
 
 R, A, E = CallState.RINGING, CallState.ACTIVE, CallState.ENDED
@@ -108,28 +108,28 @@ def end(reason: EndReason, *changes: Change[InputT]) -> Rule[InputT]:
     return Rule(E, changes, (Effect.PUBLISH, Effect.CLOSE_MEDIA), end_reason=reason)
 
 
-def nothing(text: str) -> Line[object]:
-    """A line that changes nothing."""
-    return Line(text, STAY_RINGING, STAY_ACTIVE, STAY_ENDED)
+def nothing(text: str) -> TableRow[object]:
+    """A row that changes nothing."""
+    return TableRow(text, STAY_RINGING, STAY_ACTIVE, STAY_ENDED)
 
 
-def never(text: str, refusal: Refusal) -> Line[object]:
-    """A line that is refused in each state."""
-    return Line(text, refusal, refusal, refusal)
+def never(text: str, refusal: Refusal) -> TableRow[object]:
+    """A row that is refused in each state."""
+    return TableRow(text, refusal, refusal, refusal)
 
 
-def until_ended(text: str, refusal: Refusal) -> Line[object]:
-    """A line that is refused, with another reason once the call has ended."""
-    return Line(text, refusal, refusal, CallEnded)
+def until_ended(text: str, refusal: Refusal) -> TableRow[object]:
+    """A row that is refused, with another reason once the call has ended."""
+    return TableRow(text, refusal, refusal, CallEnded)
 
 
 def both(
     text: str, changes: tuple[Change[InputT], ...], effects: tuple[Effect, ...], ended: Outcome[InputT]
-) -> Line[InputT]:
-    """A line that does the same in a ringing call and in an active one."""
-    return Line(text, Rule(R, changes, effects), Rule(A, changes, effects), ended)
+) -> TableRow[InputT]:
+    """A row that does the same in a ringing call and in an active one."""
+    return TableRow(text, Rule(R, changes, effects), Rule(A, changes, effects), ended)
 
 
-def end_all(text: str, *changes: Change[InputT]) -> Line[InputT]:
-    """A line that ends the call, whatever its state."""
-    return Line(text, end(EndReason.CANCELLED, *changes), end(EndReason.HUNG_UP, *changes), STAY_ENDED)
+def end_all(text: str, *changes: Change[InputT]) -> TableRow[InputT]:
+    """A row that ends the call, whatever its state."""
+    return TableRow(text, end(EndReason.CANCELLED, *changes), end(EndReason.HUNG_UP, *changes), STAY_ENDED)

@@ -1,6 +1,6 @@
 """The state machine of a call: (state, input) -> (changes, effects, state) or a named refusal. It is total.
 
-Each type of input has a handler, and each line of a handler has an outcome for each state.
+Each type of input has a handler, and each row of a handler has an outcome for each state.
 `python -m services.signaling.core.table docs/design/call-states.md` renders it into that file.
 """
 
@@ -60,9 +60,9 @@ from services.signaling.core.rules import (
     E,
     Effect,
     Handler,
-    Line,
     R,
     Rule,
+    TableRow,
     both,
     end,
     end_all,
@@ -76,15 +76,15 @@ InputT = TypeVar("InputT", bound=Input)
 
 _TELL = (Effect.PUBLISH,)
 _TELL_AND_REMOVE = (Effect.PUBLISH, Effect.REMOVE_MEDIA)
-_STRANGER = never("somebody who is not part of the call does anything", CallNotFound)
+_NON_MEMBER = never("somebody who is not part of the call does anything", CallNotFound)
 
 # Answering and joining.
 
 _AGAIN = nothing("accepts or joins again on the device that is in the call")
 _ELSEWHERE = until_ended("accepts or joins while in the call on another device", AnsweredElsewhere)
 _ANSWER: Rule[Accept | Join] = Rule(A, (to.join_with_device, to.await_media), _TELL)
-_JOIN = Line("group: a member accepts or joins", _ANSWER, _ANSWER, CallEnded)
-_JOIN_CASES: tuple[tuple[Condition[Accept | Join], Line[Accept | Join]], ...] = (
+_JOIN = TableRow("group: a member accepts or joins", _ANSWER, _ANSWER, CallEnded)
+_JOIN_CASES: tuple[tuple[Condition[Accept | Join], TableRow[Accept | Join]], ...] = (
     (when.by_device_in_call, _AGAIN),
     (when.by_other_device, _ELSEWHERE),
     (when.by_removed, until_ended("group: a member who was removed accepts or joins", RemovedFromCall)),
@@ -95,21 +95,21 @@ _GROUP_ONLY = never("one-to-one: join, or what only admins of groups do", NotGro
 
 ACCEPT: Handler[Accept] = Handler(
     (
-        (when.by_stranger, _STRANGER),
+        (when.by_non_member, _NON_MEMBER),
         (when.by_caller_of_two, never("caller accepts", NotCallee)),
         *_JOIN_CASES,
         (when.is_group, _JOIN),
     ),
-    Line("callee accepts", _ANSWER, STAY_ACTIVE, CallEnded),
+    TableRow("callee accepts", _ANSWER, STAY_ACTIVE, CallEnded),
 )
-JOIN: Handler[Join] = Handler(((when.by_stranger, _STRANGER), (when.is_direct, _GROUP_ONLY), *_JOIN_CASES), _JOIN)
+JOIN: Handler[Join] = Handler(((when.by_non_member, _NON_MEMBER), (when.is_direct, _GROUP_ONLY), *_JOIN_CASES), _JOIN)
 TAKE_OVER: Handler[TakeOver] = Handler(
     (
-        (when.by_stranger, _STRANGER),
+        (when.by_non_member, _NON_MEMBER),
         (when.by_user_outside, until_ended("a device of somebody not in the call takes over", NotInCall)),
         (when.by_device_in_call, nothing("the device that is in the call takes over")),
     ),
-    Line(
+    TableRow(
         "another device of somebody in the call takes over",
         Rule(R, (to.take_over_with_device,), _TELL_AND_REMOVE),
         Rule(A, (to.take_over_with_device, to.await_media), _TELL_AND_REMOVE),
@@ -122,7 +122,7 @@ TAKE_OVER: Handler[TakeOver] = Handler(
 _LEFT_ALREADY = nothing("group: somebody who went from the conversation declines or leaves")
 _NOT_RUNG = nothing("group: a member who is not rung declines or leaves")
 _STOP_RING = both("group: a member who is rung declines or leaves", (to.stop_ring,), _TELL, STAY_ENDED)
-_STOP_LAST_RING: Line[Decline | Leave] = Line(
+_STOP_LAST_RING: TableRow[Decline | Leave] = TableRow(
     "group: the last member who is rung declines or leaves",
     end(EndReason.DECLINED, to.stop_ring),
     Rule(A, (to.stop_ring,), _TELL),
@@ -132,12 +132,12 @@ _STOP_LAST_RING: Line[Decline | Leave] = Line(
 DECLINE: Handler[Decline] = Handler(
     (
         (when.by_former_member, _LEFT_ALREADY),
-        (when.by_stranger, _STRANGER),
+        (when.by_non_member, _NON_MEMBER),
         (when.by_caller, never("caller declines", NotCallee)),
-        (when.is_direct, Line("callee declines", end(EndReason.DECLINED), AlreadyAnswered, STAY_ENDED)),
+        (when.is_direct, TableRow("callee declines", end(EndReason.DECLINED), AlreadyAnswered, STAY_ENDED)),
         (
             when.by_user_in_call,
-            Line("group: a member who is in the call declines", AlreadyAnswered, AlreadyAnswered, STAY_ENDED),
+            TableRow("group: a member who is in the call declines", AlreadyAnswered, AlreadyAnswered, STAY_ENDED),
         ),
         (when.by_user_not_rung, _NOT_RUNG),
         (when.others_are_rung, _STOP_RING),
@@ -146,18 +146,18 @@ DECLINE: Handler[Decline] = Handler(
 )
 CANCEL: Handler[Cancel] = Handler(
     (
-        (when.by_stranger, _STRANGER),
-        (when.by_caller, Line("caller cancels", end(EndReason.CANCELLED), AlreadyAnswered, STAY_ENDED)),
+        (when.by_non_member, _NON_MEMBER),
+        (when.by_caller, TableRow("caller cancels", end(EndReason.CANCELLED), AlreadyAnswered, STAY_ENDED)),
     ),
     never("callee cancels", NotCaller),
 )
 LEAVE: Handler[Leave] = Handler(
     (
         (when.by_former_member, _LEFT_ALREADY),
-        (when.by_stranger, _STRANGER),
+        (when.by_non_member, _NON_MEMBER),
         (when.by_other_device, nothing("a device that is not in the call leaves")),
         (when.by_caller_of_two, end_all("caller leaves")),
-        (when.is_direct, Line("callee leaves", end(EndReason.DECLINED), end(EndReason.HUNG_UP), STAY_ENDED)),
+        (when.is_direct, TableRow("callee leaves", end(EndReason.DECLINED), end(EndReason.HUNG_UP), STAY_ENDED)),
         (when.others_stay, both("group: one leaves, others stay", (to.leave,), _TELL_AND_REMOVE, STAY_ENDED)),
         (when.by_user_in_call, end_all("group: the last one leaves")),
         (when.by_user_not_rung, _NOT_RUNG),
@@ -167,7 +167,7 @@ LEAVE: Handler[Leave] = Handler(
 )
 SET_HAND: Handler[SetHand] = Handler(
     (
-        (when.by_stranger, _STRANGER),
+        (when.by_non_member, _NON_MEMBER),
         (when.by_user_outside, until_ended("hand raised or lowered by somebody not in the call", NotInCall)),
         (when.has_hand_so, nothing("hand raised or lowered that stands so already")),
     ),
@@ -176,12 +176,12 @@ SET_HAND: Handler[SetHand] = Handler(
 
 # What admins of a group do. What stands already needs no role: whoever did it may have lost theirs since.
 
-_MODERATION: tuple[tuple[Condition[Moderation], Line[object]], ...] = (
-    (when.by_strange_moderator, _STRANGER),
+_MODERATION: tuple[tuple[Condition[Moderation], TableRow[object]], ...] = (
+    (when.by_non_member_moderator, _NON_MEMBER),
     (when.is_direct, _GROUP_ONLY),
 )
 _NO_ADMIN = never("group: somebody who is no admin does any of these", NotAdmin)
-_END_FOR_ALL: Line[EndForAll] = end_all("group: an admin ends it for all")
+_END_FOR_ALL: TableRow[EndForAll] = end_all("group: an admin ends it for all")
 
 REQUEST_MUTE: Handler[RequestMute] = Handler(
     (
@@ -207,7 +207,7 @@ REMOVE: Handler[Remove] = Handler(
         ),
         (when.by_no_admin, _NO_ADMIN),
         (
-            when.target_is_stranger,
+            when.target_is_non_member,
             until_ended("group: an admin removes somebody who is no member", ParticipantNotFound),
         ),
         (
@@ -246,16 +246,18 @@ SET_MEMBERS: Handler[SetMembers] = Handler(
 PAIR_CLOSED: Handler[PairClosed] = Handler(
     ((when.is_group, _NOT_CONCERNED),),
     # As if nobody had answered: neither learns why.
-    Line("one-to-one: the two may not talk any more", end(EndReason.MISSED), end(EndReason.HUNG_UP), STAY_ENDED),
+    TableRow("one-to-one: the two may not talk any more", end(EndReason.MISSED), end(EndReason.HUNG_UP), STAY_ENDED),
 )
 
 # What the workers and the time do.
 
-_STRANGE_WORKER = never("media event of a worker that never had the call", WorkerNotOfCall)
+_WORKER_NOT_OF_CALL = never("media event of a worker that never had the call", WorkerNotOfCall)
 _STALE = nothing("media event of another device or worker")
 NOTHING_DUE = nothing("timer, nothing due")
-MEDIA_MISSING: Line[Tick] = Line("media missing for too long", STAY_RINGING, end(EndReason.MEDIA_LOST), STAY_ENDED)
-SOME_MEDIA_MISSING: Line[Tick] = Line(
+MEDIA_MISSING: TableRow[Tick] = TableRow(
+    "media missing for too long", STAY_RINGING, end(EndReason.MEDIA_LOST), STAY_ENDED
+)
+SOME_MEDIA_MISSING: TableRow[Tick] = TableRow(
     "group: media of some missing for too long",
     STAY_RINGING,
     Rule(A, (to.drop_without_media,), _TELL_AND_REMOVE),
@@ -267,7 +269,7 @@ TICK: Handler[Tick] = Handler(
         (when.is_over, NOTHING_DUE),
         (
             when.ring_is_over,
-            Line("ring timeout", end(EndReason.MISSED), Rule(A, (to.stop_rings,), _TELL), STAY_ENDED),
+            TableRow("ring timeout", end(EndReason.MISSED), Rule(A, (to.stop_rings,), _TELL), STAY_ENDED),
         ),
         (
             when.former_is_over,
@@ -279,7 +281,7 @@ TICK: Handler[Tick] = Handler(
     MEDIA_MISSING,
 )
 MEDIA_CONNECTED: Handler[MediaConnected] = Handler(
-    ((when.is_of_strange_worker, _STRANGE_WORKER), (when.is_stale, _STALE)),
+    ((when.worker_never_had_call, _WORKER_NOT_OF_CALL), (when.is_stale, _STALE)),
     both(
         "media connected",
         (to.media_up,),
@@ -289,14 +291,16 @@ MEDIA_CONNECTED: Handler[MediaConnected] = Handler(
     ),
 )
 MEDIA_DISCONNECTED: Handler[MediaDisconnected] = Handler(
-    ((when.is_of_strange_worker, _STRANGE_WORKER), (when.is_stale, _STALE), (when.is_replaced, _STALE)),
+    ((when.worker_never_had_call, _WORKER_NOT_OF_CALL), (when.is_stale, _STALE), (when.is_replaced, _STALE)),
     both("media disconnected", (to.media_down,), (), STAY_ENDED),
 )
 WORKER_LOST: Handler[WorkerLost] = Handler(
     (
         (
             when.is_worker_of_call,
-            Line("SFU worker lost, no other one free", STAY_RINGING, Rule(A, (to.await_news_of_media,)), STAY_ENDED),
+            TableRow(
+                "SFU worker lost, no other one free", STAY_RINGING, Rule(A, (to.await_news_of_media,)), STAY_ENDED
+            ),
         ),
     ),
     _STALE,
@@ -305,7 +309,7 @@ WORKER_RECOVERED: Handler[WorkerRecovered] = Handler(
     (
         (
             when.is_process_of_call,
-            Line("SFU worker was not lost after all", STAY_RINGING, Rule(A, (to.trust_news_of_media,)), STAY_ENDED),
+            TableRow("SFU worker was not lost after all", STAY_RINGING, Rule(A, (to.trust_news_of_media,)), STAY_ENDED),
         ),
     ),
     _STALE,
@@ -356,8 +360,8 @@ TABLE: dict[type[Any], Handler[Any]] = dict(
 )
 
 
-def find_line(call: Call, given: InputT, now: datetime) -> Line[InputT]:
-    """The line of the table that an input is."""
+def find_row(call: Call, given: InputT, now: datetime) -> TableRow[InputT]:
+    """The row of the table that an input is."""
     handler: Handler[InputT] = TABLE[type(given)]
     return handler.find(call, given, now)
 

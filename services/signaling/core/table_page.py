@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.signaling.core.model import CallState
-from services.signaling.core.rules import Handler, Line, Outcome
+from services.signaling.core.rules import Handler, Outcome, TableRow
 
 BEGIN = "<!-- state table: made by `python -m services.signaling.core.table` -->"
 END = "<!-- end of the state table -->"
@@ -20,15 +20,15 @@ def insert(document: str, handlers: Iterable[Handler[Any]]) -> str:
 
 
 def _render(handlers: Iterable[Handler[Any]]) -> str:
-    """A line once, at the first handler that has it; a column a state."""
+    """A row once, at the first handler that has it; a column a state."""
     head = ["| input | " + " | ".join(state.value for state in CallState) + " |", "|---|---|---|---|"]
-    lines: dict[str, Line[Any]] = {line.text: line for handler in handlers for line in handler.lines}
-    return "\n".join([*head, *map(_render_line, lines.values())])
+    rows: dict[str, TableRow[Any]] = {row.text: row for handler in handlers for row in handler.rows}
+    return "\n".join([*head, *map(_render_row, rows.values())])
 
 
-def _render_line(line: Line[Any]) -> str:
-    cells = [_render_cell(state, line.outcome(state)) for state in CallState]
-    return f"| {line.text} | " + " | ".join(cells) + " |"
+def _render_row(row: TableRow[Any]) -> str:
+    cells = [_render_cell(state, row.outcome(state)) for state in CallState]
+    return f"| {row.text} | " + " | ".join(cells) + " |"
 
 
 def _render_cell(state: CallState, outcome: Outcome[Any]) -> str:

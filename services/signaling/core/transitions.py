@@ -112,8 +112,8 @@ def _note_moved(call: Call, timing: Timing) -> Call:
     """Once all are on the new worker, the old one is needed for a moment only."""
     if call.move_time is None or not all(leg.media_up for leg in call.joined):
         return call
-    settled = timing.now + timedelta(seconds=timing.timeouts.handoff_settle_s)
-    former = replace(call.former, close_time=min(call.former.close_time, settled)) if call.former else None
+    overlap_end = timing.now + timedelta(seconds=timing.timeouts.handoff_overlap_s)
+    former = replace(call.former, close_time=min(call.former.close_time, overlap_end)) if call.former else None
     return replace(call, move_time=None, former=former)
 
 
@@ -177,19 +177,19 @@ def forget_former(call: Call, _: object, __: Timing) -> Call:
 @change("stop the member's ring")
 def stop_ring(call: Call, given: Decline | Leave, _: Timing) -> Call:
     """Of one member."""
-    return _map_leg_of(call, given.user_id, lambda leg: replace(leg, state=LegState.OUT))
+    return _map_leg_of(call, given.user_id, lambda leg: replace(leg, state=LegState.NOT_IN_CALL))
 
 
 @change("stop all rings")
 def stop_rings(call: Call, _: object, __: Timing) -> Call:
     """Of all members who are rung."""
-    return _map_legs(call, lambda leg: leg.state in RUNG, lambda leg: replace(leg, state=LegState.OUT))
+    return _map_legs(call, lambda leg: leg.state in RUNG, lambda leg: replace(leg, state=LegState.NOT_IN_CALL))
 
 
 @change("take the member out")
 def leave(call: Call, given: Leave, timing: Timing) -> Call:
     """A member of a group's call hangs up."""
-    return _map_leg_of(call, given.user_id, lambda leg: _emptied(leg, LegState.OUT, timing.now))
+    return _map_leg_of(call, given.user_id, lambda leg: _emptied(leg, LegState.NOT_IN_CALL, timing.now))
 
 
 @change("take those without media out")
@@ -198,7 +198,7 @@ def drop_without_media(call: Call, _: object, timing: Timing) -> Call:
     return _map_legs(
         call,
         lambda leg: leg.media_deadline is not None and timing.now >= leg.media_deadline,
-        lambda leg: _emptied(leg, LegState.OUT, timing.now),
+        lambda leg: _emptied(leg, LegState.NOT_IN_CALL, timing.now),
     )
 
 
@@ -255,6 +255,6 @@ def note_members(call: Call, given: SetMembers, timing: Timing) -> Call:
     back = _map_legs(
         without,
         lambda leg: leg.user_id in given.user_ids and leg.state is LegState.GONE,
-        lambda leg: replace(leg, state=LegState.OUT),
+        lambda leg: replace(leg, state=LegState.NOT_IN_CALL),
     )
     return replace(back, legs=(*back.legs, *(Leg(user_id) for user_id in sorted(given.user_ids - known))))

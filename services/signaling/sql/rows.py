@@ -23,7 +23,7 @@ from services.signaling.core.model import (
     Worker,
     WorkerId,
 )
-from services.signaling.core.quality import LegTotals, QualityKey
+from services.signaling.core.quality import DirectionTotals, QualityKey
 
 # What a change of a call may change, in the order of `changing`; and what stays, in the order of `fixed`.
 CHANGING = (
@@ -64,7 +64,7 @@ LEG = (
     ("seat_time", "timestamptz"),
 )
 TOTALS = ("duration_s", "packets", "bytes", "lost", "jitter_ms_s", "max_jitter_ms", "rtt_ms_s", "rtt_s", "max_rtt_ms")
-_UNLISTED = (LegState.SILENT, LegState.GONE)
+_UNLISTED = (LegState.QUIET, LegState.GONE)
 
 
 def changing(call: Call) -> Iterable[Any]:
@@ -173,14 +173,14 @@ def quality_key(key: QualityKey) -> Iterable[Any]:
     return (UUID(key.call_id), key.user_id, key.device_id, key.worker_id)
 
 
-def totals(sums: LegTotals) -> Iterable[Any]:
+def totals(sums: DirectionTotals) -> Iterable[Any]:
     """TOTALS."""
     return tuple(getattr(sums, name) for name in TOTALS)
 
 
-def to_totals(row: asyncpg.Record) -> LegTotals:
+def to_totals(row: asyncpg.Record) -> DirectionTotals:
     """One direction of one device's media."""
-    return LegTotals(*(row[name] for name in TOTALS))
+    return DirectionTotals(*(row[name] for name in TOTALS))
 
 
 def _worker_values(worker: Worker | None) -> tuple[str | None, str | None, datetime | None]:
@@ -215,4 +215,4 @@ def _leg_state(row: asyncpg.Record, state: CallState) -> LegState:
     # Written during a rolling update by a replica that knows no groups.
     if row["device_id"]:
         return LegState.JOINED
-    return LegState.RINGING if state is CallState.RINGING else LegState.OUT
+    return LegState.RINGING if state is CallState.RINGING else LegState.NOT_IN_CALL

@@ -89,6 +89,12 @@ class Recorder:
                 asked_s = retry_delay_s(error)
             except (LoginError, TimeoutError) as error:
                 status = f"no token: {type(error).__name__}"
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # The request, with its device: somebody has put that away meanwhile.
+                return None, Outcome.UNKNOWN, "the device is closed"
             await asyncio.sleep(self._back_off.delay_s(attempt, self._random.random(), min(asked_s, 2.0)))
             attempt += 1
         return None, Outcome.UNKNOWN if may_be_done else Outcome.FAILED, status

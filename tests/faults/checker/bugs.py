@@ -46,9 +46,9 @@ def acknowledge_before_commit() -> None:
     honest, now = stores.append, _each(20)
 
     async def append(self: Any, drafts: Sequence[Any]) -> Any:
-        certain = self._known.certain(drafts)
-        if len(certain) == len(drafts) and now():
-            return sequence_drafts(certain, self._known.states_of(certain), {}).outcomes
+        sendable = self._known.sendable(drafts)
+        if len(sendable) == len(drafts) and now():
+            return sequence_drafts(sendable, self._known.states_of(sendable), {}).outcomes
         return await honest(self, drafts)
 
     stores.append = append
@@ -100,9 +100,9 @@ def stale_state_cache() -> None:
     honest = store.insert_messages
 
     async def insert_messages(
-        connection: Any, messages: Any, events: Any = (), facts: Any = None, traces: Any = ()
+        connection: Any, messages: Any, events: Any = (), versions: Any = None, traces: Any = ()
     ) -> Any:
-        ids = list(facts or {})
+        ids = list(versions or {})
         rows = await connection.fetch(
             "SELECT id, facts, last_seq FROM conversations WHERE id = ANY($1) FOR UPDATE", ids
         )
@@ -147,12 +147,12 @@ def removal_seen_late() -> None:
 
 def deleted_account_speaks() -> None:
     """Nobody asks whether an account is deleted."""
-    gate = of("services.messaging.accounts.service.accounts").Gate
+    admission = of("services.messaging.accounts.service.accounts").AccountAdmission
 
-    async def require_open(self: Any, user_id: Any) -> None:
+    async def require_not_deleted(self: Any, user_id: Any) -> None:
         return None
 
-    gate.require_open = require_open
+    admission.require_not_deleted = require_not_deleted
 
 
 def cursor_goes_back() -> None:

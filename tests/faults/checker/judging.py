@@ -14,12 +14,15 @@ from pathlib import Path
 
 import structlog
 
+from deploy.embedded import apache_kafka
 from deploy.embedded.record import ROOT
 from parley_client.client import Edge
-from tests.faults.checker import hosted
+from tests.faults.checker import disks, hosted, networks
 from tests.faults.checker.history import History
-from tests.faults.checker.nemesis import CONTROL_PLANE, FAULTS, CheckedStack, Nemesis, draw
+from tests.faults.checker.nemesis import FAULTS, Having, Means, Nemesis, draw
+from tests.faults.checker.processes import CONTROL_PLANE
 from tests.faults.checker.promises import Breach
+from tests.faults.checker.stacks import CheckedStack
 from tests.faults.checker.town import SETTLE_S, Town
 from tests.support.stack import run_stack
 
@@ -73,7 +76,8 @@ async def judge_run(stack: CheckedStack, plan: Plan) -> list[Judged]:
     seeds = [plan.seed, *(f"{plan.seed}-{number}" for number in range(2, plan.towns + 1))]
     towns = [Town(edge, seed, random.Random(chance.random()), clock) for seed in seeds]
     names = sorted(filter(plan.may_hit, record.pids))
-    nemesis = Nemesis(stack, draw(random.Random(chance.random()), names, plan.faults), clock)
+    drawn = draw(random.Random(chance.random()), names, plan.faults, having(stack, names))
+    nemesis = Nemesis(stack, drawn, clock)
     async with AsyncExitStack() as open_towns:
         for town in towns:
             await open_towns.enter_async_context(town.open())
@@ -87,21 +91,61 @@ async def judge_run(stack: CheckedStack, plan: Plan) -> list[Judged]:
         await asyncio.gather(nemesis.rage(is_over, at), *(town.live_on(is_over) for town in towns))
         at("all comes to rest")
         judged = [Judged(*await town.settle(nemesis.faults, at, plan.patience_s)) for town in towns]
+    if stack.network is not None and (half_open := stack.network.still_dead()):
+        at(f"{len(half_open)} dead connections are still open on one side")
     FOLDER.mkdir(parents=True, exist_ok=True)
     for one in judged:
         (FOLDER / f"{one.history.seed}.json").write_text(one.history.dumps())
     return judged
 
 
+def having(stack: CheckedStack, names: Sequence[str]) -> Having:
+    """What there is here of what faults take, by the processes for which it is there."""
+    keeps_data = (stack.running.folder / "kafka").is_dir()
+    return {
+        Means.NETWORK: names if stack.network is not None else (),
+        Means.DISK: [name for name in stack.disks if name != "broker" or keeps_data],
+        Means.STORAGE: ["broker"] if keeps_data else [],
+    }
+
+
+def left_out(faults: Sequence[str]) -> Iterator[str]:
+    """A line for each thing that this machine has not, with the faults that take it."""
+    lacking = {
+        Means.NETWORK: networks.missing(),
+        Means.DISK: disks.missing(),
+        Means.STORAGE: apache_kafka.missing() and f"no {apache_kafka.missing()}",
+    }
+    for means, reason in lacking.items():
+        if names := [name for name in faults if reason and FAULTS[name].takes is means]:
+            yield f"left out: {', '.join(names)}; {reason}"
+
+
 @contextmanager
-def checked_stack(broker: str = "") -> Iterator[CheckedStack]:
-    """The stack that runs are made on. What its clients log stays in `FOLDER`."""
+def checked_stack(broker: str = "", *, is_apart: bool = False) -> Iterator[CheckedStack]:
+    """The stack that runs are made on. What its clients log stays in `FOLDER`.
+
+    `is_apart`: this process is in a network of its own, and so will the stack be.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="parley-faults-") as folder, (FOLDER / "clients.log").open("w") as log:
+    with tempfile.TemporaryDirectory(prefix="parley-faults-") as name, (FOLDER / "clients.log").open("w") as log:
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(log))
-        env = {hosted.FOLDER: folder}
+        folder = Path(name)
+        # PostgreSQL, which is another user then, finds its disk there.
+        folder.chmod(0o711)
+        env = {hosted.FOLDER: name}
         if broker:
             env["PARLEY_BROKER"] = broker
-        programs = {service: f"{hosted.__name__} {service}" for service in CONTROL_PLANE}
-        with run_stack("checker", replicas=REPLICAS, env=env, programs=programs) as stack:
-            yield CheckedStack(stack, Path(folder))
+        if is_apart:
+            # Where nobody else gets to it, and its link can be cut.
+            env["PARLEY_POSTGRES_HOST"] = "127.0.0.1"
+        library = None if disks.missing() else disks.build_shim()
+        of = {part: disks.Disk(folder / f"disk-{part}") for part in disks.TARGETS} if library else {}
+        with run_stack(
+            "checker",
+            replicas=REPLICAS,
+            env=env,
+            programs={service: f"{hosted.__name__} {service}" for service in CONTROL_PLANE},
+            part_env={part: disk.env(library) for part, disk in of.items()} if library else {},
+        ) as stack:
+            yield CheckedStack(stack, folder, networks.Network() if is_apart else None, of)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from tests.faults.checker import hosted
 from tests.faults.checker.bugs import BUGS
 from tests.faults.checker.judging import Plan, checked_stack, judge_run, say
-from tests.faults.checker.nemesis import CheckedStack
+from tests.faults.checker.stacks import CheckedStack
 
 # What a bug leaves behind does not heal, so that a short wait is enough.
 SETTLE_S = 8.0

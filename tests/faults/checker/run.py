@@ -15,13 +15,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.faults.checker import networks
 from tests.faults.checker.history import History
-from tests.faults.checker.judging import Judged, Plan, checked_stack, judge_run, say
-from tests.faults.checker.nemesis import FAULTS
+from tests.faults.checker.judging import Judged, Plan, checked_stack, judge_run, left_out, say
+from tests.faults.checker.nemesis import FAULTS, Means
 from tests.faults.checker.promises import breaches
 from tests.faults.checker.shrinking import explain
 from tests.faults.checker.town import counts
 
+MODULE = "tests.faults.checker.run"
 SHOWN = 5
 
 
@@ -37,13 +39,13 @@ def report(seed: str, judged: Sequence[Judged]) -> str:
     if len(found) > SHOWN:
         lines.append(f"and {len(found) - SHOWN} more")
     if found:
-        lines.append(f"again: python -m tests.faults.checker.run --seed {seed}")
+        lines.append(f"again: python -m {MODULE} --seed {seed}")
     return "\n".join(lines)
 
 
 def main() -> int:
     """Exit status 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.checker.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", default=str(random.SystemRandom().randrange(10**9)))
     parser.add_argument("--faults", default=",".join(FAULTS), help="comma-separated; empty for none")
@@ -55,10 +57,13 @@ def main() -> int:
         history = History.loads(arguments.judge.read_text())
         judged = [Judged(history, breaches(history))]
     else:
-        say(f"seed {arguments.seed}")
         faults = tuple(filter(None, arguments.faults.split(",")))
+        is_apart = networks.missing() is None and any(FAULTS[name].takes is Means.NETWORK for name in faults)
+        if is_apart:
+            networks.enter(MODULE, sys.argv[1:])
+        say("\n".join([f"seed {arguments.seed}", *left_out(faults)]))
         plan = Plan(arguments.seed, arguments.seconds, faults, arguments.towns)
-        with checked_stack(arguments.broker) as stack:
+        with checked_stack(arguments.broker, is_apart=is_apart) as stack:
             judged = asyncio.run(judge_run(stack, plan))
     print(report(arguments.seed, judged), flush=True)
     return 1 if any(one.breaches for one in judged) else 0

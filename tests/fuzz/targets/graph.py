@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.graph.v1 import events_pb2
 
-from services.messaging.relations.consumer import _fact
+from services.messaging.relations.consumer import _read_event
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 
 _TIME = Timestamp(seconds=1_700_000_000)
@@ -25,10 +25,10 @@ def fuzz(data: bytes) -> None:
     record = Incoming(topic="graph.events.v1", partition=0, offset=0, key=b"", value=data, time=time, trace=None)
     reason = ""
     try:
-        fact = _fact(record)
+        event = _read_event(record)
     except PoisonRecord as error:
         reason = str(error)
     if reason:
         assert len(reason) < 200
     else:
-        assert fact.user_id != fact.other_id
+        assert event.user_id != event.other_id

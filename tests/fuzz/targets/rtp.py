@@ -30,10 +30,10 @@ def fuzz(data: bytes) -> None:
     size = header.payload_end - header.payload_at
     for codec in _VIDEO:
         # One byte more: a PictureID of 7 bits becomes one of 15.
-        assert len(rtp.canonical_video(data, header, 1, codec).frame.payload) <= size + 1
+        assert len(rtp.canonical_video(data, header, 1, codec).info.payload) <= size + 1
     for audio in ("opus", "red"):
         packet = rtp.canonical_audio(data, header, 1, 1, "red" if audio == "red" else "opus")
-        assert len(packet.frame.payload) == size
-        assert packet.plain is None or len(packet.plain.frame.payload) <= size
+        assert len(packet.info.payload) == size
+        assert packet.plain is None or len(packet.plain.info.payload) <= size
     repaired = rtp.unwrap_repair(data, header, 96, 1)
     assert repaired is None or repaired.payload_at == header.payload_at + 2

@@ -1,7 +1,7 @@
 """Offers: one SdpError, or an answer of as many m-lines, in which no line is the client's own."""
 
 from services.sfu.core.errors import SdpError
-from services.sfu.core.session.agreement import agree, list_takes
+from services.sfu.core.session.agreement import agree, list_decodable_formats
 from services.sfu.core.wire.answer import Candidate, LocalTransport, build_answer
 from services.sfu.core.wire.sdp import Fingerprint, parse_offer
 from tests.unit.sfu.builders import offer_text
@@ -23,7 +23,7 @@ def fuzz(data: bytes) -> None:
         offer = parse_offer(data.decode("utf-8", "replace"))
     except SdpError:
         return
-    agreed = agree(offer, [list_takes(offer)])
+    agreed = agree(offer, [list_decodable_formats(offer)])
     lines = build_answer(agreed, _TRANSPORT, {}, 1).split("\r\n")
     assert lines.pop() == ""
     assert sum(line.startswith("m=") for line in lines) == len(offer.media)

@@ -6,7 +6,7 @@ from services.messaging.search.core import (
     MAX_QUERY_CHARS,
     MAX_WORD_CHARS,
     MAX_WORDS,
-    answers,
+    matches,
     query_of,
     words_of,
 )
@@ -39,4 +39,4 @@ def fuzz(data: bytes) -> None:
         query = query_of(text[:MAX_QUERY_CHARS])
     except InvalidField:
         return
-    assert answers(words_of(text[:MAX_QUERY_CHARS]), query)
+    assert matches(words_of(text[:MAX_QUERY_CHARS]), query)

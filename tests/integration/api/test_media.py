@@ -8,6 +8,7 @@ import grpc
 import pytest
 from parley.calls.v1 import service_pb2 as api
 
+from deploy.embedded.record import StackRecord
 from loadtests.demo import run
 from parley_client.calls import ACTIVE, ENDED
 from parley_client.client import Edge
@@ -37,11 +38,12 @@ async def grant_of(online: Online, call_id: str) -> str:
     return (await online.device.calls.RenewMediaGrant(request)).grant.join_token
 
 
-async def test_the_whole_demo_runs_against_this_stack(edge: Edge) -> None:
-    report = await run(edge, messages=6, media_s=1.0, source=TINY)
+async def test_the_whole_demo_runs_against_this_stack(edge: Edge, record: StackRecord) -> None:
+    report = await run(edge, messages=6, media_s=1.0, source=TINY, webhooks_file=record.webhooks_file)
     assert report.errors == []
     assert report.messages_delivered == 6
     assert report.conversation_has_call_record
+    assert report.webhook_delivered
     assert min(report.video_frames_decoded.values()) > 0
     assert min(report.audio_ms_decoded.values()) >= 1000
 

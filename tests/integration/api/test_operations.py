@@ -28,6 +28,8 @@ SERVES = {
         "parley.presence.v1.PresenceService",
     },
     "signaling": {"parley.calls.v1.CallsService", "parley.accounts.v1.AccountDataService"},
+    # For operators alone.
+    "webhooks": set(),
     "sfu-1": {"parley.sfu.v1.SfuService"},
 }
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -10,11 +10,11 @@ import pytest
 from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as delivery_pb2
 
-from services.messaging.accounts.core import BELONGINGS, Job
-from services.messaging.accounts.service.accounts import Gate
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.kernel.content import Line, LineKind, Text
+from services.messaging.accounts.core import PERSONAL_COLUMNS, Job
+from services.messaging.accounts.service.accounts import AccountAdmission
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings
+from services.messaging.kernel.content import SystemContent, SystemKind, Text
 from services.messaging.kernel.errors import AccountDeleted
 from services.messaging.kernel.model import Role
 from services.messaging.vanishing import core as vanishing
@@ -169,11 +169,11 @@ async def test_a_deletion_whose_runners_are_killed_does_everything_once(town: To
         assert found is not None
         assert found.revision == revision
         for message in await town.history(conversation):
-            if message.sender_id == ALICE and not isinstance(message.content, Line):
+            if message.sender_id == ALICE and not isinstance(message.content, SystemContent):
                 assert not isinstance(message.content, Text)
                 assert (message.attachments, message.reactions) == ((), ())
     lines = [message.content for message in await town.history(town.group) if message.sender_id == ALICE]
-    assert lines.count(Line(LineKind.LEFT)) == 1
+    assert lines.count(SystemContent(SystemKind.LEFT)) == 1
     # Other services hear that nobody may write or call there any more; a step whose runner died may say it again.
     assert {event.conversation_id for event in events if event.HasField("pair_closed")} == {pair}
 
@@ -213,13 +213,13 @@ async def test_presence_hears_of_a_deleted_account_and_devices_read_nothing_of_i
 
 
 async def test_a_deleted_account_is_refused_and_nobody_new_reaches_it(town: Town) -> None:
-    await town.gate.require_open(ALICE)
+    await town.admission.require_not_deleted(ALICE)
     await town.accounts.delete(ALICE, ALICE)
     with pytest.raises(AccountDeleted):
-        await town.gate.require_open(ALICE)
+        await town.admission.require_not_deleted(ALICE)
     with pytest.raises(AccountDeleted):
         await town.accounts.start_export(ALICE)
-    elsewhere = Gate(town.jobs, town.clock, 5)
+    elsewhere = AccountAdmission(town.jobs, town.clock, 5)
     with pytest.raises(AccountDeleted):
         await elsewhere.require_open(ALICE)
     audience = "SELECT count(*) FROM user_settings WHERE user_id = $1 AND message_audience = 'nobody'"
@@ -237,7 +237,7 @@ async def test_who_is_removed_is_remembered_until_the_account_is_deleted(town: T
 
 
 async def test_every_column_that_names_a_person_is_listed(town: Town) -> None:
-    """A new table must say what an export and a deletion do with it: accounts/core.py, BELONGINGS."""
+    """A new table must say what an export and a deletion do with it: accounts/core.py, PERSONAL_COLUMNS."""
     async with town.database.connection() as connection:
         found = await connection.fetch(
             "SELECT c.table_name, c.column_name FROM information_schema.columns c"
@@ -246,5 +246,5 @@ async def test_every_column_that_names_a_person_is_listed(town: Town) -> None:
             " AND c.column_name ~ $1",
             USER_COLUMN,
         )
-    listed = {(each.table, each.column) for each in BELONGINGS}
+    listed = {(each.table, each.column) for each in PERSONAL_COLUMNS}
     assert {(row["table_name"], row["column_name"]) for row in found} == listed

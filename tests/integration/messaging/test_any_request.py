@@ -14,7 +14,7 @@ from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, se
 
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
-from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.signing_out import SignOuts
 from services.messaging.accounts.sql.store import PostgresJobs, PostgresSessions
 from services.messaging.attachments.core.uploads import UploadPolicy
@@ -82,10 +82,10 @@ class Town:
             objects,
             Attachments(*(uploads, store, store, objects, clock, new_id, UploadPolicy())),
         )
-        gate = Gate(jobs, clock, 5)
-        self.accounts = Accounts(jobs, gate, objects, clock, new_id, AccountPolicy())
+        admission = AccountAdmission(jobs, clock, 5)
+        self.accounts = Accounts(jobs, admission, objects, clock, new_id, AccountPolicy())
         sessions = PostgresSessions(self.database, relay.wake)
-        sign_outs = SignOuts(sessions, gate, lambda *_: None, clock, timedelta(days=1))
+        sign_outs = SignOuts(sessions, admission, lambda *_: None, clock, timedelta(days=1))
         cases = Cases(
             *(store, sends, rates, clock, new_id, MessageLimits(), self.attachments),
             ConversationLimits(new_conversations_per_day=many),
@@ -188,7 +188,7 @@ async def town(database_url: str) -> AsyncIterator[Town]:
 
 @pytest.mark.parametrize(("service", "method"), RPCS)
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_any_request_is_answered_or_refused(town: Town, service: str, method: str, data: Any) -> None:
     kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
     request = data.draw(any_request(kind, town.known))

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from services.messaging.accounts.core import AccountPolicy, Job
-from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.runner import JobRunner
 from services.messaging.accounts.sql.store import PostgresAccounts, PostgresJobs
 from services.messaging.attachments.core.uploads import UploadPolicy
@@ -86,12 +86,14 @@ class Replica:
         self.jobs = PostgresJobs(database)
         self.data = PostgresAccounts(database, relay, new_id)
         self.policy = AccountPolicy()
-        self.accounts = Accounts(self.jobs, Gate(self.jobs, clock, 5), self.objects, clock, new_id, self.policy)
+        self.accounts = Accounts(
+            self.jobs, AccountAdmission(self.jobs, clock, 5), self.objects, clock, new_id, self.policy
+        )
 
     async def delete_account(self, user_id: UserId) -> None:
         """Ask for it, and have it done."""
         await self.accounts.delete(user_id, user_id)
-        self.clock.advance(self.policy.settle.total_seconds() + 1)
+        self.clock.advance(self.policy.start_delay.total_seconds() + 1)
         await self.work()
 
     async def work(self, calls: int = 1_000_000) -> None:
@@ -160,7 +162,7 @@ async def begin_export(replica: Replica) -> Job:
 async def begin_deletion(replica: Replica) -> Job:
     """Asked for, and broken off in the middle."""
     job = await replica.accounts.delete(BOB, BOB)
-    replica.clock.advance(replica.policy.settle.total_seconds() + 1)
+    replica.clock.advance(replica.policy.start_delay.total_seconds() + 1)
     await replica.work(calls=5)
     assert (await replica.accounts.get_job(str(job.id), None)).finished_at is None
     return job
@@ -197,7 +199,7 @@ async def test_a_job_that_runs_meets_who_has_left(database: OneTransaction, name
             before = await begin(replica)
             await EVENTS[event](replace(town, world=replica))
             again = await ask_again(replica)
-            clock.advance(replica.policy.settle.total_seconds() + 61)
+            clock.advance(replica.policy.start_delay.total_seconds() + 61)
             await replica.work()
             if name == "an export":
                 assert again.id == before.id, event
@@ -231,7 +233,7 @@ async def test_two_deletions_that_take_turns_leave_nobody_behind(database: OneTr
     async with replica_on(database, ManualClock()) as replica:
         town = await settle(replica)
         jobs = [await replica.accounts.delete(user_id, user_id) for user_id in (BOB, CAROL)]
-        replica.clock.advance(replica.policy.settle.total_seconds() + 1)
+        replica.clock.advance(replica.policy.start_delay.total_seconds() + 1)
         for calls in range(2, 40):
             # A runner that is killed has its job go to the end of the line, so that the two take turns.
             await replica.work(calls)

@@ -10,8 +10,8 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.conversations.consumer import FanOut
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import ConversationNotFound
 from services.messaging.kernel.model import (
@@ -134,7 +134,7 @@ async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
 
 async def test_a_group_is_told_by_the_fan_out_alone(line: Line) -> None:
     made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
-    await line.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
+    await line.store.create_group(made, "k", ChangeStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1)])
     assert await line.told() == []
     assert len(line.events()) == 3

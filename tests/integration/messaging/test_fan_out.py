@@ -12,8 +12,8 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.conversations.consumer import FanOut
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
 from services.messaging.kernel.quotas import day_quota
@@ -77,7 +77,7 @@ async def found_groups(world: World) -> list[ConversationId]:
     for conversation in conversations:
         made = groups.create_group(conversation, ALICE, [BOB], Settings("Trip"), NOW)
         await world.store.create_group(
-            made, str(conversation), LineStamp(MessageId(uuid4()), ALICE, NOW), day_quota(ALICE, 99, NOW)
+            made, str(conversation), ChangeStamp(MessageId(uuid4()), ALICE, NOW), day_quota(ALICE, 99, NOW)
         )
     return conversations
 

@@ -12,7 +12,7 @@ import pytest
 from services.messaging.kernel.errors import SyncTokenUnknown, TooManyConversations
 from services.messaging.kernel.model import ConversationId, Cursor, PageMark, UserId
 from services.messaging.kernel.own_state import OwnChange
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.sql import PostgresReceipts
@@ -33,12 +33,14 @@ from tests.support.messaging_store import founded, text
 
 ALICE = UserId("alice")
 CONVERSATIONS, REQUESTS = 50_000, 3_000
+# Where every page of all of them is read.
+FEWER_CONVERSATIONS, FEWER_REQUESTS = 5_000, 300
 # Of the conversations, one message each; the lowest numbers are active longest ago.
-FILL = f"""
+FILL = """
 WITH conversation AS (
     SELECT n, gen_random_uuid() AS id, 'alice peer' || n AS pair_key,
         timestamptz '2025-01-01' + n * interval '1 minute' AS active_at
-    FROM generate_series(1, {CONVERSATIONS + REQUESTS}) AS n
+    FROM generate_series(1, {conversations} + {requests}) AS n
 ),
 kept AS (
     INSERT INTO conversations (id, kind, pair_key, last_seq, active_at, created_at)
@@ -46,7 +48,7 @@ kept AS (
 ),
 joined AS (
     INSERT INTO members (conversation_id, user_id, joined_at, request)
-    SELECT id, who, active_at, CASE WHEN who = 'alice' AND n > {CONVERSATIONS} THEN 'pending' ELSE '' END
+    SELECT id, who, active_at, CASE WHEN who = 'alice' AND n > {conversations} THEN 'pending' ELSE '' END
     FROM conversation CROSS JOIN LATERAL (VALUES ('alice'), ('peer' || n)) AS person (who)
 )
 INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body)
@@ -62,11 +64,15 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def filled(database: Database) -> Database:
+    await fill(database, CONVERSATIONS, REQUESTS)
+    return database
+
+
+async def fill(database: Database, conversations: int, requests: int) -> None:
     async with database.connection() as connection:
-        await connection.execute(FILL, timeout=300)
+        await connection.execute(FILL.format(conversations=conversations, requests=requests), timeout=300)
         # As autovacuum does sooner or later.
         await connection.execute("ANALYZE", timeout=300)
-    return database
 
 
 @pytest.fixture
@@ -137,13 +143,15 @@ async def test_an_account_of_fifty_thousand_logs_in_syncs_and_stays_in_sync(
     assert device.inbox.conversations.history(str(old)).cursor == 3
 
 
-async def test_everything_comes_by_sync_alone_in_bounded_pages(filled: Database, cases: Cases) -> None:
+async def test_everything_comes_by_sync_alone_in_bounded_pages(database: Database, cases: Cases) -> None:
+    await fill(database, FEWER_CONVERSATIONS, FEWER_REQUESTS)
+    total = FEWER_CONVERSATIONS + FEWER_REQUESTS
     device = AccountDevice(ALICE, cases.sync, limit=1, page_size=200)
     answers = await device.sync()
-    assert len(answers) == (CONVERSATIONS + REQUESTS + 199) // 200
+    assert len(answers) == (total + 199) // 200
     assert max(len(answer.deltas) for answer in answers) == 200
     assert max(answer.ByteSize() for answer in answers) < 200_000
-    assert len(list(device.inbox.conversations)) == CONVERSATIONS + REQUESTS
+    assert len(list(device.inbox.conversations)) == total
     assert not device.inbox.conversations.has_gap
     with pytest.raises(TooManyConversations):
         await cases.sync.sync(ALICE, [], 100, None)
@@ -170,7 +178,7 @@ async def test_no_page_looks_at_more_than_it_tells(filled: Database, store: Post
             walk = ("alice", mark.position, mark.conversation_id, begun_at, 101, [])
             assert await rows_read(filled, inboxes.WALK, *walk) <= most
     below = PageMark(active["active_at"], ConversationId(active["conversation_id"]))
-    for request in (Request.NONE, Request.PENDING):
+    for request in (RequestState.ACCEPTED, RequestState.PENDING):
         read = await rows_read(
             filled, inboxes.LIST, *("alice", request.value, below.active_at, below.conversation_id, 101)
         )

@@ -11,12 +11,12 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings as GroupSettings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings as GroupSettings
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.receipts.sql import PostgresReceipts
-from services.messaging.relations.core.graph import Fact, FactKind
+from services.messaging.relations.core.graph import GraphEvent, GraphEventKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.wire.deliveries import direct_deliveries
 from services.messaging.wiring import MIGRATIONS
@@ -99,7 +99,7 @@ async def test_of_a_block_both_gateways_hear_and_only_the_blockers_devices_read(
     assert await town.told() == []
     await town.relations.unblock(BOB, ALICE, town.clock.now())
     assert changes(await town.told()) == {(BOB, "relations"), (ALICE, "")}
-    await town.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, town.clock.now())])
+    await town.relations.apply_graph_events([GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, True, town.clock.now())])
     assert changes(await town.told()) == {(BOB, "relations"), (ALICE, "")}
 
 
@@ -110,15 +110,15 @@ async def test_other_services_hear_of_a_pair_that_a_block_closed_and_of_nothing_
     assert await town.closed() == [str(conversation.id)]
     # It is closed already; the other's block and the network's change nothing.
     await town.relations.block(ALICE, BOB, 9, town.clock.now())
-    await town.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, town.clock.now())])
+    await town.relations.apply_graph_events([GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, True, town.clock.now())])
     assert await town.closed() == []
     await town.relations.unblock(ALICE, BOB, town.clock.now())
     await town.relations.unblock(BOB, ALICE, town.clock.now())
     town.clock.advance(1)
-    await town.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, False, town.clock.now())])
+    await town.relations.apply_graph_events([GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, False, town.clock.now())])
     assert await town.closed() == []
     town.clock.advance(1)
-    await town.relations.learn([Fact(FactKind.BLOCKS, ALICE, BOB, True, town.clock.now())])
+    await town.relations.apply_graph_events([GraphEvent(GraphEventKind.BLOCKS, ALICE, BOB, True, town.clock.now())])
     assert await town.closed() == [str(conversation.id)]
     # They have no conversation.
     await town.relations.block(CAROL, BOB, 9, town.clock.now())
@@ -138,13 +138,13 @@ async def test_who_changes_who_sees_presence_has_all_contacts_ask_anew(town: Tow
 
 
 async def test_a_follow_is_told_where_presence_depends_on_it(town: Town) -> None:
-    def follows(user: UserId) -> Fact:
+    def follows(user: UserId) -> GraphEvent:
         town.clock.advance(1)
-        return Fact(FactKind.FOLLOWS, user, BOB, True, town.clock.now())
+        return GraphEvent(GraphEventKind.FOLLOWS, user, BOB, True, town.clock.now())
 
     await town.relations.change_settings(ALICE, SettingsChange(presence=Audience.FOLLOWED), town.clock.now())
     await town.told()
-    await town.relations.learn([follows(ALICE), follows(CAROL)])
+    await town.relations.apply_graph_events([follows(ALICE), follows(CAROL)])
     assert changes(await town.told()) == {(ALICE, ""), (BOB, "")}
 
 
@@ -161,12 +161,12 @@ async def test_a_device_knows_that_a_conversation_waits_before_it_hears_of_it(to
 
 async def test_those_with_whom_a_group_waits_know_it_first(town: Town) -> None:
     made = groups.create_group(
-        ConversationId(UUID(int=7)), ALICE, [BOB], GroupSettings("Trip"), town.clock.now(), {BOB: Request.PENDING}
+        ConversationId(UUID(int=7)), ALICE, [BOB], GroupSettings("Trip"), town.clock.now(), {BOB: RequestState.PENDING}
     )
     conversation = await town.store.create_group(made, "k", stamp(town.clock), quota(town.clock))
     await town.store.change_group(
         conversation.id,
-        lambda group: groups.add_members(group, ALICE, [CAROL], town.clock.now(), 9, {CAROL: Request.PENDING}),
+        lambda group: groups.add_members(group, ALICE, [CAROL], town.clock.now(), 9, {CAROL: RequestState.PENDING}),
         stamp(town.clock),
     )
     await town.relay.publish_shards(range(SHARDS))

@@ -14,7 +14,7 @@ from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.core.uploads import Upload, UploadPolicy
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
-from services.messaging.attachments.service.scanning import Scans
+from services.messaging.attachments.service.scanning import ScanWorker
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused
 from services.messaging.kernel.model import Attachment, ConversationId, DraftKey
@@ -112,7 +112,7 @@ async def sender(database_url: str, tmp_path: Path, fetching: tuple[Fetching, We
     ):
         assert isinstance(objects, S3Objects)
         uploads = PostgresAttachments(database)
-        scans = Scans(uploads, objects, scanner, CLOCK, timedelta(seconds=DEADLINE_S))
+        scans = ScanWorker(uploads, objects, scanner, CLOCK, timedelta(seconds=DEADLINE_S))
         running = asyncio.create_task(scans.run())
         policy = UploadPolicy()
         yield Sender(

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import ConversationNotFound, MessagingError, NotAllowed
 from services.messaging.kernel.model import (
@@ -57,7 +57,7 @@ def seqs(outcomes: Sequence[Message | MessagingError]) -> list[int]:
 
 async def found_group(store: PostgresStore) -> None:
     made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
-    await store.create_group(made, "k", LineStamp(MessageId(uuid4()), ALICE, NOW), QUOTA)
+    await store.create_group(made, "k", ChangeStamp(MessageId(uuid4()), ALICE, NOW), QUOTA)
 
 
 async def test_replicas_that_write_in_turn_leave_no_gap(replicas: list[PostgresStore]) -> None:
@@ -98,7 +98,7 @@ async def test_who_was_removed_through_another_replica_cannot_write_any_more(rep
     for number in range(3):
         await one.append([draft(f"warm{number}", BOB)])
     await other.change_group(
-        CONVERSATION, lambda group: groups.remove_member(group, ALICE, BOB), LineStamp(MessageId(uuid4()), ALICE, NOW)
+        CONVERSATION, lambda group: groups.remove_member(group, ALICE, BOB), ChangeStamp(MessageId(uuid4()), ALICE, NOW)
     )
     (outcome,) = await one.append([draft("late", BOB)])
     assert isinstance(outcome, ConversationNotFound)
@@ -131,7 +131,7 @@ async def test_when_messages_vanish_counts_from_the_next_send_on(replicas: list[
     for number in range(3):
         await one.append([draft(f"warm{number}")])
     for length in (timedelta(minutes=5), timedelta(hours=1), timedelta(0)):
-        stamp = LineStamp(MessageId(uuid4()), BOB, NOW)
+        stamp = ChangeStamp(MessageId(uuid4()), BOB, NOW)
         await other.change_group(
             CONVERSATION, lambda conversation, length=length: set_vanishing(conversation, BOB, length), stamp
         )  # type: ignore[misc]

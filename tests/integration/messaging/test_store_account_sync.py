@@ -8,7 +8,7 @@ import pytest
 from services.messaging.kernel.errors import SyncTokenUnknown
 from services.messaging.kernel.model import Conversation, ConversationId, Cursor, UserId
 from services.messaging.kernel.own_state import OwnChange
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.sync.core.account import (
@@ -175,7 +175,7 @@ async def test_who_leaves_is_removed_or_declines_hears_that_it_is_gone(
     assert ids(back) == {group.id, waiting.id}
     assert not set(back.gone) & ids(back)
     by_id = {delta.conversation.id: delta for delta in back.deltas}
-    assert by_id[waiting.id].own.request is Request.NONE
+    assert by_id[waiting.id].own.request is RequestState.ACCEPTED
 
 
 async def test_cursors_of_others_and_own_state_are_told(

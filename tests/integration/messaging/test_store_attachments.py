@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.core.uploads import Scan, object_key
+from services.messaging.attachments.core.uploads import ScanState, object_key
 from services.messaging.attachments.ports import AttachmentStore
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.kernel.content import Text
@@ -173,15 +173,15 @@ async def test_a_file_is_scanned_once_as_the_object_that_was_seen(
         found = await uploads.claim_scans(clock.now(), clock.now() + timedelta(minutes=1), 10)
         return [(each.etag, each.scan_attempts) for each in found]
 
-    async def scan() -> Scan:
+    async def scan() -> ScanState:
         (upload,) = await uploads.find_uploads(ALICE, [file.id])
         return upload.scan
 
     assert await claimed() == []
-    assert await scan() is Scan.UNASKED
+    assert await scan() is ScanState.NOT_REQUESTED
     await uploads.await_scans({file.id: "one"}, clock.now())
     await uploads.await_scans({file.id: "two"}, clock.now())
-    assert await scan() is Scan.WAITING
+    assert await scan() is ScanState.WAITING
     assert await claimed() == [("one", 1)]
     assert await claimed() == []
     clock.advance(61)
@@ -190,15 +190,15 @@ async def test_a_file_is_scanned_once_as_the_object_that_was_seen(
     assert await claimed() == []
     clock.advance(6)
     assert await claimed() == [("one", 3)]
-    await uploads.end_scan(file.id, "two", Scan.CLEAN)
-    assert await scan() is Scan.WAITING
-    await uploads.end_scan(file.id, "one", Scan.REFUSED)
-    await uploads.end_scan(file.id, "one", Scan.CLEAN)
-    assert await scan() is Scan.REFUSED
+    await uploads.end_scan(file.id, "two", ScanState.CLEAN)
+    assert await scan() is ScanState.WAITING
+    await uploads.end_scan(file.id, "one", ScanState.REFUSED)
+    await uploads.end_scan(file.id, "one", ScanState.CLEAN)
+    assert await scan() is ScanState.REFUSED
     clock.advance(3600)
     assert await claimed() == []
     again = await uploads.put_upload(announced(clock.now(), ALICE), 10)
-    assert again.scan is Scan.REFUSED
+    assert again.scan is ScanState.REFUSED
 
 
 async def test_scans_are_shared(store: Store, uploads: AttachmentStore, clock: ManualClock) -> None:

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Ban, GroupChange, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Ban, GroupChange, Settings
 from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite, InviteStore
 from services.messaging.kernel.errors import Banned, RoleTooLow
 from services.messaging.kernel.model import (
@@ -126,22 +126,22 @@ async def test_the_invites_of_who_is_removed_end_and_no_others(
 
 async def test_a_key_does_its_request_once(store: Store, invites: InviteStore, clock: ManualClock) -> None:
     conversation, other = await founded(store, clock), await founded(store, clock, "other")
-    assert not await invites.was_asked(conversation.id, CAROL, "k")
+    assert not await invites.was_done(conversation.id, CAROL, "k")
     assert (await joined(store, clock, conversation, CAROL, "k")).member(CAROL)
-    assert await invites.was_asked(conversation.id, CAROL, "k")
+    assert await invites.was_done(conversation.id, CAROL, "k")
     for place, user, key in ((other.id, CAROL, "k"), (conversation.id, DAN, "k"), (conversation.id, CAROL, "l")):
-        assert not await invites.was_asked(place, user, key)
+        assert not await invites.was_done(place, user, key)
     gone = await left(store, clock, conversation, CAROL)
     assert (
         await joined(store, clock, conversation, CAROL, "k") == gone == await store.find_conversation(conversation.id)
     )
     # Also one that found nothing to do; not one that was refused.
     await joined(store, clock, conversation, BOB, "b")
-    assert await invites.was_asked(conversation.id, BOB, "b")
+    assert await invites.was_done(conversation.id, BOB, "b")
     await removed(store, clock, conversation, BOB)
     with pytest.raises(Banned):
         await joined(store, clock, conversation, BOB, "c")
-    assert not await invites.was_asked(conversation.id, BOB, "c")
+    assert not await invites.was_done(conversation.id, BOB, "c")
 
 
 async def test_retries_at_once_make_one_line(store: Store, clock: ManualClock) -> None:
@@ -155,10 +155,10 @@ async def test_keys_are_kept_for_their_time(store: Store, invites: InviteStore, 
     await joined(store, clock, conversation, CAROL, "k")
     clock.advance(REQUEST_KEYS_KEPT.total_seconds())
     await joined(store, clock, conversation, BOB, "b")
-    assert await invites.was_asked(conversation.id, CAROL, "k")
+    assert await invites.was_done(conversation.id, CAROL, "k")
     clock.advance(1)
     await joined(store, clock, conversation, BOB, "c")
-    assert not await invites.was_asked(conversation.id, CAROL, "k")
+    assert not await invites.was_done(conversation.id, CAROL, "k")
 
 
 async def test_who_may_add_is_kept_and_told(store: Store, clock: ManualClock) -> None:

@@ -7,15 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.ports import Invite, InviteStore
 from services.messaging.kernel.content import (
     CallOutcome,
     CallRecord,
-    Line,
-    LineKind,
     Mention,
+    SystemContent,
+    SystemKind,
     Text,
     Unsent,
 )
@@ -58,7 +58,7 @@ async def test_a_group_is_made_once_for_a_key_and_begins_with_a_line(store: Stor
     assert (await founded(store, clock, "other")).id != conversation.id
     assert [(m.user_id, m.role) for m in conversation.members] == [(ALICE, Role.OWNER), (BOB, Role.MEMBER)]
     lines = await store.list_messages(conversation.id, 0, None, 10)
-    assert [line.content for line in lines] == [Line(LineKind.CREATED)]
+    assert [line.content for line in lines] == [SystemContent(SystemKind.CREATED)]
     assert await store.find_conversation(conversation.id) == conversation
 
 
@@ -79,9 +79,9 @@ async def test_a_change_of_a_group_is_there_with_its_line(store: Store, clock: M
     assert await store.find_conversation(conversation.id) == shrunk
     lines = [message.content for message in await store.list_messages(conversation.id, 3, None, 10)]
     assert lines == [
-        Line(LineKind.LEFT),
-        Line(LineKind.RENAMED, title="Trips"),
-        Line(LineKind.ADDED, (CAROL,)),
+        SystemContent(SystemKind.LEFT),
+        SystemContent(SystemKind.RENAMED, title="Trips"),
+        SystemContent(SystemKind.ADDED, (CAROL,)),
     ]
 
 

@@ -16,7 +16,7 @@ from services.messaging.kernel.own_state import OwnChange, OwnState
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
 from services.messaging.receipts.ports import ReceiptStore
-from services.messaging.search.core import FORM, query_of
+from services.messaging.search.core import INDEX_VERSION, query_of
 from services.messaging.search.service import Reindexer
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
@@ -180,4 +180,7 @@ async def test_what_an_older_release_indexed_is_indexed_anew(truth: MemoryStore 
     assert await found(store, BOB, "old") == []
     assert await Reindexer(store).index() == 0
     async with truth.connection() as connection:
-        assert await connection.fetchval("SELECT array_agg(form ORDER BY seq) FROM message_words") == [FORM, FORM]
+        assert await connection.fetchval("SELECT array_agg(form ORDER BY seq) FROM message_words") == [
+            INDEX_VERSION,
+            INDEX_VERSION,
+        ]

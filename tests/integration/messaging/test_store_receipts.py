@@ -7,7 +7,7 @@ import pytest
 
 from services.messaging.kernel.model import Conversation, Cursor, Delta, UserId
 from services.messaging.kernel.own_state import OwnChange, OwnState
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.receipts.ports import ReceiptStore
 from tests.support.clock import ManualClock
 from tests.support.messaging_cases import Store
@@ -97,9 +97,9 @@ async def test_what_was_read_unseen_is_shown_with_the_next_move_only(
     assert await told(news) == [("bob", 3, 3)]
 
 
-@pytest.mark.parametrize("request_state", [Request.PENDING, Request.DECLINED])
+@pytest.mark.parametrize("request_state", [RequestState.PENDING, RequestState.DECLINED])
 async def test_nobody_learns_what_becomes_of_a_request(
-    store: Store, receipts: ReceiptStore, news: News, clock: ManualClock, request_state: Request
+    store: Store, receipts: ReceiptStore, news: News, clock: ManualClock, request_state: RequestState
 ) -> None:
     conversation = await opened(store, clock)
     await fill(store, clock, conversation, 2)
@@ -107,7 +107,7 @@ async def test_nobody_learns_what_becomes_of_a_request(
     await receipts.move_read_cursor(conversation.id, BOB, 1, clock.now())
     await receipts.move_delivered_cursors(BOB, {conversation.id: 2}, clock.now(), TOLD)
     assert (await shown(store, conversation), await told(news)) == ((0, 0), [])
-    await news.stand(conversation.id, BOB, Request.NONE)
+    await news.stand(conversation.id, BOB, RequestState.ACCEPTED)
     assert (await own(store, clock, BOB, conversation)).read_seq == 1
     await receipts.move_read_cursor(conversation.id, BOB, 2, clock.now())
     assert await shown(store, conversation) == (2, 2)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings as GroupSettings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings as GroupSettings
 from services.messaging.kernel.content import CallOutcome, CallRecord
 from services.messaging.kernel.errors import NotAllowed
 from services.messaging.kernel.model import (
@@ -22,11 +22,11 @@ from services.messaging.kernel.model import (
     UserId,
     open_direct,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core import changes
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
-from services.messaging.relations.core.graph import Block, Fact, FactKind
+from services.messaging.relations.core.graph import Block, GraphEvent, GraphEventKind
 from services.messaging.relations.core.reach import Audience, Relationship, Settings, SettingsChange
 from services.messaging.search.core import query_of
 from services.runtime.ids import new_id
@@ -46,18 +46,20 @@ async def waiting(store: Store, relations: RelationStore, clock: ManualClock) ->
     return conversation
 
 
-async def request_of(store: Store, conversation: Conversation, user: UserId) -> Request | None:
+async def request_of(store: Store, conversation: Conversation, user: UserId) -> RequestState | None:
     found = await store.find_conversation(conversation.id)
     member = found.member(user) if found else None
     return member.request if member else None
 
 
-async def listed(store: Store, user: UserId, request: Request = Request.NONE) -> list[ConversationId]:
+async def listed(store: Store, user: UserId, request: RequestState = RequestState.ACCEPTED) -> list[ConversationId]:
     return [row.conversation.id for row in await store.list_conversations(user, None, 10, datetime.now(UTC), request)]
 
 
-def fact(kind: FactKind, clock: ManualClock, stands: bool, user: UserId = BOB, other: UserId = ALICE) -> Fact:
-    return Fact(kind, user, other, stands, clock.now())
+def graph_event(
+    kind: GraphEventKind, clock: ManualClock, stands: bool, user: UserId = BOB, other: UserId = ALICE
+) -> GraphEvent:
+    return GraphEvent(kind, user, other, stands, clock.now())
 
 
 # Settings.
@@ -156,14 +158,14 @@ async def test_a_block_of_the_network_stands_beside_one_of_parley_and_each_is_ta
         (outcome,) = await store.append([text(clock, conversation, key)])
         return isinstance(outcome, Message)
 
-    await relations.learn([fact(FactKind.BLOCKS, clock, True)])
+    await relations.apply_graph_events([graph_event(GraphEventKind.BLOCKS, clock, True)])
     await relations.block(BOB, ALICE, LIMIT, clock.now())
     clock.advance(1)
     await relations.unblock(BOB, ALICE, clock.now())
     assert not await can_write("network's")
     assert [block.user_id for block in await relations.list_blocks(BOB, None, 10)] == [ALICE]
     await relations.block(BOB, ALICE, LIMIT, clock.now())
-    await relations.learn([fact(FactKind.BLOCKS, clock, False)])
+    await relations.apply_graph_events([graph_event(GraphEventKind.BLOCKS, clock, False)])
     assert not await can_write("Parley's")
     await relations.unblock(BOB, ALICE, clock.now())
     assert await can_write("none")
@@ -173,17 +175,17 @@ async def test_a_block_of_the_network_stands_beside_one_of_parley_and_each_is_ta
 async def test_a_late_event_of_the_network_does_not_undo_a_newer_one(
     relations: RelationStore, clock: ManualClock
 ) -> None:
-    early = [fact(kind, clock, True) for kind in (FactKind.FOLLOWS, FactKind.BLOCKS)]
-    early.append(fact(FactKind.VERIFIED, clock, True, ALICE, UserId("")))
+    early = [graph_event(kind, clock, True) for kind in (GraphEventKind.FOLLOWS, GraphEventKind.BLOCKS)]
+    early.append(graph_event(GraphEventKind.VERIFIED, clock, True, ALICE, UserId("")))
     clock.advance(1)
-    late = [fact(kind, clock, False) for kind in (FactKind.FOLLOWS, FactKind.BLOCKS)]
-    late.append(fact(FactKind.VERIFIED, clock, False, ALICE, UserId("")))
-    await relations.learn(early)
+    late = [graph_event(kind, clock, False) for kind in (GraphEventKind.FOLLOWS, GraphEventKind.BLOCKS)]
+    late.append(graph_event(GraphEventKind.VERIFIED, clock, False, ALICE, UserId("")))
+    await relations.apply_graph_events(early)
     assert (await relations.relationships([(BOB, ALICE)]))[BOB, ALICE] == Relationship(
         blocked=True, follows=True, verified=True
     )
-    await relations.learn(late)
-    await relations.learn(early)
+    await relations.apply_graph_events(late)
+    await relations.apply_graph_events(early)
     assert (await relations.relationships([(BOB, ALICE)]))[BOB, ALICE] == Relationship()
 
 
@@ -212,11 +214,11 @@ async def test_a_conversation_of_who_may_not_write_waits_and_is_read_and_found_o
 ) -> None:
     conversation = await waiting(store, relations, clock)
     await store.index_words([(conversation.id, 1)])
-    assert await request_of(store, conversation, BOB) is Request.PENDING
-    assert (await listed(store, BOB), await listed(store, BOB, Request.PENDING)) == ([], [conversation.id])
-    assert (await listed(store, ALICE), await listed(store, ALICE, Request.PENDING)) == ([conversation.id], [])
+    assert await request_of(store, conversation, BOB) is RequestState.PENDING
+    assert (await listed(store, BOB), await listed(store, BOB, RequestState.PENDING)) == ([], [conversation.id])
+    assert (await listed(store, ALICE), await listed(store, ALICE, RequestState.PENDING)) == ([conversation.id], [])
     (delta,) = await store.sync(BOB, {}, None, 10, 10, clock.now())
-    assert (delta.own.request, delta.own.unread) == (Request.PENDING, 1)
+    assert (delta.own.request, delta.own.unread) == (RequestState.PENDING, 1)
     assert await store.contacts_among(ALICE, [BOB]) == await store.contacts_among(BOB, [ALICE]) == []
     query = query_of("text")
     assert await store.search(BOB, query, None, None, 10) == []
@@ -246,12 +248,12 @@ async def test_accepting_and_writing_let_a_conversation_in(
     clock.advance(1)
     since = clock.now()
     await let_in(store, relations, clock, conversation)  # type: ignore[misc]
-    assert await request_of(store, conversation, BOB) is Request.NONE
+    assert await request_of(store, conversation, BOB) is RequestState.ACCEPTED
     assert await listed(store, BOB) == [conversation.id]
     assert await store.contacts_among(ALICE, [BOB]) == [BOB]
     # The other devices of Bob's learn of it, though they have all messages.
     (delta,) = await store.sync(BOB, {conversation.id: Cursor(10, 10)}, since, 10, 10, clock.now())
-    assert delta.own.request is Request.NONE
+    assert delta.own.request is RequestState.ACCEPTED
 
 
 async def test_accepting_on_one_device_and_writing_on_another_at_once_do_not_get_in_each_others_way(
@@ -262,7 +264,9 @@ async def test_accepting_on_one_device_and_writing_on_another_at_once_do_not_get
     accepting = [relations.accept(conversation.id, BOB, clock.now()) for conversation in conversations]
     writing = [store.append([text(clock, conversation, "hello", BOB)]) for conversation in conversations]
     await asyncio.gather(*accepting, *writing)
-    assert [await request_of(store, conversation, BOB) for conversation in conversations] == [Request.NONE] * 10
+    assert [await request_of(store, conversation, BOB) for conversation in conversations] == [
+        RequestState.ACCEPTED
+    ] * 10
 
 
 async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
@@ -272,27 +276,27 @@ async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
     await relations.decline(conversation.id, BOB, clock.now())
     await relations.decline(conversation.id, BOB, clock.now())
     await store.append([text(clock, conversation, "2")])
-    assert await listed(store, BOB) == await listed(store, BOB, Request.PENDING) == []
+    assert await listed(store, BOB) == await listed(store, BOB, RequestState.PENDING) == []
     assert await store.sync(BOB, {}, None, 10, 10, clock.now()) == []
     assert set(await store.joined_of(BOB, [conversation.id])) == set()
     requests = {
         recipient.user_id: recipient.request
         for recipient in (await store.recipients_of([conversation.id]))[conversation.id]
     }
-    assert requests == {ALICE: Request.NONE, BOB: Request.DECLINED}
+    assert requests == {ALICE: RequestState.ACCEPTED, BOB: RequestState.DECLINED}
 
 
 async def test_what_was_let_in_cannot_be_declined(store: Store, relations: RelationStore, clock: ManualClock) -> None:
     conversation = await opened(store, clock)
     await relations.decline(conversation.id, BOB, clock.now())
-    assert await request_of(store, conversation, BOB) is Request.NONE
+    assert await request_of(store, conversation, BOB) is RequestState.ACCEPTED
 
 
 async def test_a_stranger_can_let_nothing_in(store: Store, relations: RelationStore, clock: ManualClock) -> None:
     conversation = await waiting(store, relations, clock)
     await relations.accept(conversation.id, CAROL, clock.now())
     await relations.decline(conversation.id, CAROL, clock.now())
-    assert await request_of(store, conversation, BOB) is Request.PENDING
+    assert await request_of(store, conversation, BOB) is RequestState.PENDING
     assert await request_of(store, conversation, CAROL) is None
 
 
@@ -316,13 +320,13 @@ async def test_a_group_waits_with_those_who_do_not_let_it_in(store: Store, clock
         [BOB, CAROL],
         GroupSettings("Trip"),
         clock.now(),
-        {BOB: Request.PENDING},
+        {BOB: RequestState.PENDING},
     )
     conversation = await store.create_group(made, "k", stamp(clock), quota(clock))
     assert [await request_of(store, conversation, user) for user in (ALICE, BOB, CAROL)] == [
-        Request.NONE,
-        Request.PENDING,
-        Request.NONE,
+        RequestState.ACCEPTED,
+        RequestState.PENDING,
+        RequestState.ACCEPTED,
     ]
     bob = conversation.member(BOB)
     assert bob is not None
@@ -401,7 +405,7 @@ async def test_who_was_added_again_is_asked_again(store: Store, relations: Relat
     await store.change_group(conversation.id, lambda group: groups.remove_member(group, ALICE, CAROL), stamp(clock))
     await store.change_group(
         conversation.id,
-        lambda group: groups.add_members(group, ALICE, [CAROL], clock.now(), 9, {CAROL: Request.PENDING}),
+        lambda group: groups.add_members(group, ALICE, [CAROL], clock.now(), 9, {CAROL: RequestState.PENDING}),
         stamp(clock),
     )
-    assert await request_of(store, conversation, CAROL) is Request.PENDING
+    assert await request_of(store, conversation, CAROL) is RequestState.PENDING

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import Settings
 from services.messaging.kernel.content import Link, Text
 from services.messaging.kernel.errors import (
     MessagingError,
@@ -24,7 +24,7 @@ from services.messaging.kernel.model import (
     open_direct,
 )
 from services.messaging.kernel.quotas import DayQuota, day_quota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core.errors import RequestQuota
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, Report, State, resolve
@@ -45,7 +45,7 @@ async def direct(store: Store, relations: RelationStore, clock: ManualClock) -> 
 
 
 def founding(clock: ManualClock, *waiting: UserId) -> groups.GroupChange:
-    requests = dict.fromkeys(waiting, Request.PENDING)
+    requests = dict.fromkeys(waiting, RequestState.PENDING)
     return groups.create_group(
         ConversationId(new_id(clock.now())), ALICE, waiting, Settings("Trip"), clock.now(), requests
     )
@@ -100,7 +100,7 @@ async def test_who_was_alone_in_a_group_and_adds_somebody_gets_no_more(store: St
     made = await store.create_group(founding(clock), "g", stamp(clock), day_quota(ALICE, 9, clock.now()))
     # Alone one writes what one likes, and a replica may remember that.
     assert told(list(await store.append([text(clock, made, "note")]))) == ["sent"]
-    requests = {BOB: Request.PENDING}
+    requests = {BOB: RequestState.PENDING}
     await store.change_group(
         made.id,
         lambda conversation: groups.add_members(conversation, ALICE, [BOB], clock.now(), 9, requests),
@@ -192,7 +192,7 @@ async def test_people_who_are_asked_count_by_whatever_way_and_a_refusal_counts_n
 
     async def add(*users: str) -> MessagingError | None:
         people = [UserId(user) for user in users]
-        requests = dict.fromkeys(people, Request.PENDING)
+        requests = dict.fromkeys(people, RequestState.PENDING)
         try:
             await store.change_group(
                 made.id,

@@ -77,7 +77,7 @@ async def test_when_its_time_is_over_nothing_of_a_message_is_kept(
     assert (gone.content, gone.reactions, gone.edit_count, gone.revision) == (Expired(), (), 0, 4)
     assert await store.list_edits(conversation.id, 2) == []
     assert [message.seq for message in await store.search(BOB, query_of("text newer"), None, None, 9)] == []
-    assert await contents(store, conversation) == ["Line", "Expired", "Text"]
+    assert await contents(store, conversation) == ["SystemContent", "Expired", "Text"]
     last = (await news.events())[-1].message_changed.message
     assert (last.seq, last.revision, last.WhichOneof("content")) == (2, 4, "expired")
 
@@ -99,7 +99,7 @@ async def test_the_longest_overdue_go_first_in_batches(store: Store, sweeps: Swe
     conversation = await vanishing_conversation(store, clock, 5)
     clock.advance(400)
     assert [await sweeps.expire_due(clock.now(), 2) for _ in range(4)] == [2, 2, 1, 0]
-    assert await contents(store, conversation) == ["Line", *["Expired"] * 5]
+    assert await contents(store, conversation) == ["SystemContent", *["Expired"] * 5]
 
 
 async def test_what_was_unsent_before_its_time_stays_so(store: Store, sweeps: SweepStore, clock: ManualClock) -> None:
@@ -109,7 +109,7 @@ async def test_what_was_unsent_before_its_time_stays_so(store: Store, sweeps: Sw
     )
     clock.advance(400)
     assert await sweeps.expire_due(clock.now(), 10) == 0
-    assert await contents(store, conversation) == ["Line", "Unsent"]
+    assert await contents(store, conversation) == ["SystemContent", "Unsent"]
 
 
 async def test_what_is_over_is_not_unread_even_before_the_sweep(

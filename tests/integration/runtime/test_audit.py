@@ -29,7 +29,7 @@ from tests.support.waiting import eventually, until
 
 ACCOUNTS, MODERATION = "parley.messaging.v1.AccountAdminService", "parley.messaging.v1.ModerationService"
 MIGRATIONS = Path("services")
-WITH_DATABASE = ("messaging", "presence", "signaling")
+WITH_DATABASE = ("messaging", "presence", "signaling", "webhooks")
 
 
 class Office(accounts_pb2_grpc.AccountAdminServiceServicer):
@@ -106,6 +106,7 @@ def test_all_services_of_people_are_audited() -> None:
         ACCOUNTS,
         MODERATION,
         "parley.presence.v1.PresenceAdminService",
+        "parley.webhooks.v1.WebhookAdminService",
         "parley.gateway.v1.GatewayAdminService",
         "parley.calls.v1.CallOperationsService",
     } == AUDITED
@@ -202,7 +203,7 @@ async def test_the_row_is_there_before_the_call_runs_and_another_when_it_ended(d
 )
 async def test_no_statement_changes_a_row_or_takes_it_away(database_url: str, service: str, statement: str) -> None:
     async with migrated(database_url, service) as database:
-        await PostgresTrail(database).append(Entry("1", ACCOUNTS, "DeleteUser", who="petra"))
+        await PostgresTrail(database).append(Entry("1", ACCOUNTS, "DeleteUser", caller="petra"))
         async with database.connection() as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="admin_audit takes no"):
                 await connection.execute(statement)

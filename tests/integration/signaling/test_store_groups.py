@@ -44,7 +44,7 @@ from tests.unit.signaling.fakes import (
     WORKER,
 )
 
-RUNG = {BOB: LegState.RINGING, CAROL: LegState.RINGING, DAVE: LegState.OUT}
+RUNG = {BOB: LegState.RINGING, CAROL: LegState.RINGING, DAVE: LegState.NOT_IN_CALL}
 
 
 def group_call(others: Mapping[UserId, LegState] | None = None, number: int | None = None) -> Call:
@@ -91,7 +91,7 @@ async def test_a_group_has_one_call_at_a_time(bench: Bench) -> None:
 
 
 async def test_a_call_holds_who_is_in_it_or_rung_and_nobody_else(bench: Bench) -> None:
-    others = {BOB: LegState.WAITING, CAROL: LegState.SILENT, DAVE: LegState.OUT}
+    others = {BOB: LegState.WAITING, CAROL: LegState.QUIET, DAVE: LegState.NOT_IN_CALL}
     await bench.store.create(group_call(others), key(), NEWS)
     assert await bench.store.find_busy_with(ALICE) is not None
     for user_id in others:
@@ -130,7 +130,7 @@ async def test_who_leaves_a_group_call_is_free_while_it_goes_on(bench: Bench) ->
 
 
 async def test_members_who_are_not_rung_see_the_call_and_those_in_quiet_hours_do_not(bench: Bench) -> None:
-    call = group_call({BOB: LegState.SILENT, CAROL: LegState.OUT, DAVE: LegState.WAITING})
+    call = group_call({BOB: LegState.QUIET, CAROL: LegState.NOT_IN_CALL, DAVE: LegState.WAITING})
     await bench.store.create(call, key(), NEWS)
     assert await bench.store.list_active(CAROL) == await bench.store.list_active(DAVE) == [call]
     assert await bench.store.list_active(BOB) == []

@@ -122,9 +122,9 @@ def test_the_certificate_comes_from_a_source_that_follows_its_folder(tmp_path: P
     }
 
 
-def test_without_a_certificate_one_file_is_written(tmp_path: Path) -> None:
+def test_without_a_certificate_there_is_the_configuration_and_what_the_json_api_is_made_of(tmp_path: Path) -> None:
     assert write(EMBEDDED, tmp_path).name == "envoy.yaml"
-    assert [path.name for path in tmp_path.iterdir()] == ["envoy.yaml"]
+    assert {path.name for path in tmp_path.iterdir()} == {"envoy.yaml", "descriptors.pb", "openapi.json"}
 
 
 def test_key_set_behind_https_is_fetched_with_a_checked_name() -> None:

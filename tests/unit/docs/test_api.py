@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.docs import api
+from deploy.envoy import descriptors
 
 PAGES = api.pages()
 
@@ -12,7 +13,7 @@ def test_every_package_has_its_page() -> None:
 
 
 def test_every_rpc_and_message_is_there() -> None:
-    for file in api.read().file:
+    for file in descriptors.read().file:
         is_public = file.package.startswith("parley.") and ".storage." not in file.package
         page = PAGES.get(f"{file.package.split('.')[1]}.md", "") if is_public else ""
         if page:
@@ -36,3 +37,7 @@ def test_a_comment_is_there_as_it_is_written_and_reasons_are_code() -> None:
 def test_a_type_of_ours_is_a_link_and_a_map_says_what_it_maps() -> None:
     assert "[DeviceEvent](gateway.md#deviceevent)" in PAGES["gateway.md"]
     assert "map of string to string" in PAGES["messaging.md"]
+
+
+def test_an_rpc_says_what_it_is_in_json_over_http() -> None:
+    assert "As JSON over HTTP: `POST /v1/conversations/{conversation_id}/messages`" in PAGES["messaging.md"]

@@ -41,3 +41,9 @@ def test_pages_beside_the_code_and_generated_ones_can_be_searched(site: Path) ->
         "reference/api/messaging.html",
         "threat-model.html",
     } <= found
+
+
+def test_the_openapi_document_and_all_of_its_paths_are_on_the_site(site: Path) -> None:
+    paths = json.loads((site / "reference" / "openapi.json").read_text())["paths"]
+    page = (site / "reference" / "http.html").read_text()
+    assert sum(len(methods) for methods in paths.values()) == len(re.findall(r'<td><a href="api/\w+\.html#', page))

@@ -1,4 +1,4 @@
-"""Jobs on accounts: who may ask for what, the gate that a deleted account finds closed, and cursors that are stored."""
+"""Jobs on accounts: who may ask for what, how deleted accounts are kept out, and cursors that are stored."""
 
 import asyncio
 from datetime import timedelta
@@ -22,7 +22,7 @@ from services.messaging.accounts.core import (
     load_export,
     part_key,
 )
-from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.kernel.errors import AccountDeleted, InvalidField, JobNotFound
 from services.messaging.kernel.model import ConversationId, UserId
 from services.runtime.ids import new_id
@@ -38,9 +38,9 @@ class Office:
 
     def __init__(self) -> None:
         self.clock, self.jobs = ManualClock(), FakeJobs()
-        self.gate = Gate(self.jobs, self.clock, 5)
-        policy = AccountPolicy(settle=timedelta(seconds=15))
-        self.accounts = Accounts(self.jobs, self.gate, MemoryObjects(), self.clock, new_id, policy)
+        self.admission = AccountAdmission(self.jobs, self.clock, 5)
+        policy = AccountPolicy(start_delay=timedelta(seconds=15))
+        self.accounts = Accounts(self.jobs, self.admission, MemoryObjects(), self.clock, new_id, policy)
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ async def test_a_deletion_must_be_confirmed_by_ones_own_id(office: Office) -> No
     with pytest.raises(InvalidField) as refused:
         await office.accounts.delete(ALICE, BOB)
     assert refused.value.field == "confirm_user_id"
-    await office.gate.require_open(ALICE)
+    await office.admission.require_not_deleted(ALICE)
 
 
 async def test_a_deletion_is_closed_at_once_begins_later_and_can_be_asked_for_again(office: Office) -> None:
     job = await office.accounts.delete(ALICE, ALICE)
     with pytest.raises(AccountDeleted):
-        await office.gate.require_open(ALICE)
-    await office.gate.require_open(BOB)
+        await office.admission.require_not_deleted(ALICE)
+    await office.admission.require_not_deleted(BOB)
     with pytest.raises(AccountDeleted):
         await office.accounts.start_export(ALICE)
     assert await office.accounts.delete(ALICE, ALICE) == job
@@ -70,14 +70,14 @@ async def test_a_deletion_is_closed_at_once_begins_later_and_can_be_asked_for_ag
 
 async def test_the_gate_asks_once_in_a_while_and_learns_of_deletions_elsewhere(office: Office) -> None:
     for _ in range(10):
-        await office.gate.require_open(ALICE)
+        await office.admission.require_not_deleted(ALICE)
     assert office.jobs.asked == 1
     deletion = Job(JobId(new_id(office.clock.now())), ALICE, JobKind.DELETION, office.clock.now())
     await office.jobs.start_deletion(deletion, office.clock.now())
     office.clock.advance(5)
     for _ in range(10):
         with pytest.raises(AccountDeleted):
-            await office.gate.require_open(ALICE)
+            await office.admission.require_not_deleted(ALICE)
     assert office.jobs.asked == 2
 
 
@@ -89,14 +89,14 @@ async def test_a_question_that_was_under_way_does_not_open_the_gate_again(office
             await asked.wait()
             return False
 
-    gate = Gate(Slow(), office.clock, 5)
-    early = asyncio.create_task(gate.require_open(ALICE))
+    admission = AccountAdmission(Slow(), office.clock, 5)
+    early = asyncio.create_task(admission.require_not_deleted(ALICE))
     await asyncio.sleep(0)
-    gate.close(ALICE)
+    admission.note_deletion(ALICE)
     asked.set()
     await early
     with pytest.raises(AccountDeleted):
-        await gate.require_open(ALICE)
+        await admission.require_not_deleted(ALICE)
 
 
 async def test_a_job_is_shown_to_whose_it_is_and_to_the_back_office(office: Office) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import (
@@ -19,7 +19,7 @@ from services.messaging.kernel.errors import (
     RoleTooLow,
 )
 from services.messaging.kernel.model import AddAudience, Role, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, send
@@ -219,7 +219,7 @@ async def test_a_group_that_waits_in_requests_is_out_of_them_once_the_person_is_
         for one in (await world.conversations.get_conversation(ALICE, conversation)).members
         if one.user_id == MALLORY
     ]
-    assert member.request is Request.PENDING
+    assert member.request is RequestState.PENDING
     await world.groups.remove_member(ALICE, conversation, MALLORY)
     with pytest.raises(ConversationNotFound):
         await world.relations.accept_request(MALLORY, conversation)

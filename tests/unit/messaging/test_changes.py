@@ -13,10 +13,10 @@ from services.messaging.kernel.access import find_visible
 from services.messaging.kernel.content import (
     CallOutcome,
     CallRecord,
-    Line,
-    LineKind,
     Link,
     Mention,
+    SystemContent,
+    SystemKind,
     Text,
     Unsent,
 )
@@ -54,7 +54,7 @@ CALL = CallRecord(UUID(int=3), True, CallOutcome.MISSED, timedelta(0))
 
 
 def message(content: object = None) -> Message:
-    kept = content if isinstance(content, Text | CallRecord | Line | Unsent) else Text("hello")
+    kept = content if isinstance(content, Text | CallRecord | SystemContent | Unsent) else Text("hello")
     return Message(MessageId(UUID(int=2)), CONVERSATION, 1, ALICE, "k", NOW, kept)
 
 
@@ -90,7 +90,7 @@ def test_only_the_sender_edits_and_unsends() -> None:
         changes.unsend(message(), BOB)
 
 
-@pytest.mark.parametrize("content", [CALL, Line(LineKind.LEFT)])
+@pytest.mark.parametrize("content", [CALL, SystemContent(SystemKind.LEFT)])
 def test_what_nobody_wrote_is_neither_edited_nor_unsent(content: object) -> None:
     with pytest.raises(NotEditable):
         changes.edit(message(content), ALICE, Text("x"), NOW, POLICY)

@@ -15,8 +15,8 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.conversations.consumer import DIRECT_MEMBERS, FanOut
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text
 from services.messaging.kernel.model import (
     Conversation,
@@ -32,11 +32,11 @@ from services.messaging.search.consumer import SearchIndex
 from services.messaging.wire.deliveries import deliveries, deliveries_at_once, direct_deliveries
 from services.messaging.wire.events import (
     conversation_created,
-    for_people,
     message_changed,
     message_sent,
     pair_closed,
     read_cursor_moved,
+    with_recipients,
 )
 from services.runtime.kafka.bus import Incoming, Outgoing, PoisonRecord
 from tests.support.bus import MemoryPublisher
@@ -68,7 +68,7 @@ async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEv
 async def group_with_latecomer(world: World) -> Conversation:
     """Alice's group with Bob; Carol came after message 1."""
     made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
-    await world.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
+    await world.store.create_group(made, "k", ChangeStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
     return await world.groups.add_members(ALICE, str(CONVERSATION), [CAROL])
 
 
@@ -200,7 +200,7 @@ def test_whoever_went_is_asked_about_anew_and_nobody_else() -> None:
 
 def between_two(event: bytes) -> Outgoing:
     """A record of the outbox, of a conversation of two."""
-    return Outgoing("messaging.events.v1", str(CONVERSATION).encode(), for_people(event, [ALICE, BOB]))
+    return Outgoing("messaging.events.v1", str(CONVERSATION).encode(), with_recipients(event, [ALICE, BOB]))
 
 
 def sent(seq: int) -> bytes:
@@ -237,7 +237,7 @@ async def test_the_fan_out_hands_over_what_is_for_few_ahead_of_the_topic(members
     world = World(capacity=5)
     people = [UserId(f"user-{number}") for number in range(members - 1)]
     made = groups.create_group(CONVERSATION, ALICE, people, Settings("Trip"), NOW)
-    stamp = LineStamp(MessageId(UUID(int=2)), ALICE, NOW)
+    stamp = ChangeStamp(MessageId(UUID(int=2)), ALICE, NOW)
     await world.store.create_group(made, "k", stamp, day_quota(ALICE, 9, NOW))
     publisher, offered = MemoryPublisher(), list[Outgoing]()
 

@@ -16,9 +16,9 @@ from services.messaging.kernel.content import (
     CallRecord,
     Content,
     Expired,
-    Line,
-    LineKind,
     Link,
+    SystemContent,
+    SystemKind,
     Text,
     Unsent,
     Voice,
@@ -73,15 +73,15 @@ _LEAVES_TOMBSTONES = {
     ("kernel/expiry.py", "tombstone", "Expired"),
 }
 _TELLS_OF_GROUPS = {
-    ("vanishing/core.py", "set_vanishing", "Line"),
-    ("groups/core.py", "GroupChange", "Line"),
-    ("groups/core.py", "create_group", "Line"),
-    ("groups/core.py", "remove_member", "Line"),
-    ("groups/core.py", "leave", "Line"),
-    ("groups/core.py", "set_role", "Line"),
-    ("groups/core.py", "update", "Line"),
-    ("groups/core.py", "_enter", "Line"),
-    ("groups/core.py", "_without", "Line"),
+    ("vanishing/core.py", "set_vanishing", "SystemContent"),
+    ("groups/core/changes.py", "GroupChange", "SystemContent"),
+    ("groups/core/changes.py", "create_group", "SystemContent"),
+    ("groups/core/changes.py", "remove_member", "SystemContent"),
+    ("groups/core/changes.py", "leave", "SystemContent"),
+    ("groups/core/changes.py", "set_role", "SystemContent"),
+    ("groups/core/changes.py", "update", "SystemContent"),
+    ("groups/core/changes.py", "_enter", "SystemContent"),
+    ("groups/core/changes.py", "_without", "SystemContent"),
 }
 ALLOWED = _EDITS | _SENDS_TEXTS | _RECORDS_CALLS | _LEAVES_TOMBSTONES | _TELLS_OF_GROUPS
 
@@ -196,7 +196,7 @@ SAMPLES: dict[type[Content], Content] = {
     Text: Text("€" * 10_000, tuple(Link(place, 1, "https://x.example/" + "x" * 2_000) for place in range(50))),
     Voice: Voice(AttachmentId(UUID(int=7)), timedelta(minutes=15), b"\xff" * 128),
     CallRecord: CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(hours=3), PEOPLE),
-    Line: Line(LineKind.ADDED, PEOPLE),
+    SystemContent: SystemContent(SystemKind.ADDED, PEOPLE),
     Unsent: Unsent(),
     Expired: Expired(),
 }
@@ -235,4 +235,4 @@ def test_whom_others_content_names_goes_out_of_it_or_is_kept_for_a_reason() -> N
     for cls, content in SAMPLES.items():
         left = without(content, PEOPLE[3])
         is_named = PEOPLE[3].encode() in FORMS[kind_of(left).name].to_wire(left).SerializeToString()
-        assert is_named is (cls is Line), "a group's own history names who came; nothing else does"
+        assert is_named is (cls is SystemContent), "a group's own history names who came; nothing else does"

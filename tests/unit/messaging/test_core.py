@@ -17,7 +17,7 @@ from services.messaging.kernel.model import (
     PageMark,
     UserId,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core.sequencing import ConversationStates, sequence_drafts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,10 +30,10 @@ def draft(number: int, conversation: ConversationId = CONVERSATION, sender: User
 
 
 def states(
-    last_seqs: dict[ConversationId, int], *, blocked: bool = False, request: Request = Request.NONE
+    last_seqs: dict[ConversationId, int], *, blocked: bool = False, request: RequestState = RequestState.ACCEPTED
 ) -> ConversationStates:
     """Conversations of Alice, who let them in, and Bob."""
-    senders = {(conversation, user): Request.NONE for conversation in last_seqs for user in (ALICE, BOB)}
+    senders = {(conversation, user): RequestState.ACCEPTED for conversation in last_seqs for user in (ALICE, BOB)}
     senders |= {(conversation, BOB): request for conversation in last_seqs}
     return ConversationStates(last_seqs, senders, set(last_seqs) if blocked else ())
 
@@ -76,13 +76,13 @@ def test_where_a_block_stands_nothing_new_is_placed_but_what_was_stored_stays_ac
 def test_the_record_of_a_call_is_placed_whoever_blocked_whom_and_lets_nothing_in() -> None:
     record = CallRecord(UUID(int=7), False, CallOutcome.COMPLETED, timedelta(seconds=3))
     call = replace(draft(1, sender=BOB), content=record)
-    sequenced = sequence_drafts([call], states({CONVERSATION: 0}, blocked=True, request=Request.PENDING), {})
+    sequenced = sequence_drafts([call], states({CONVERSATION: 0}, blocked=True, request=RequestState.PENDING), {})
     assert [message.seq for message in sequenced.inserted] == [1]
     assert not sequenced.accepted
 
 
-@pytest.mark.parametrize("request_state", [Request.PENDING, Request.DECLINED])
-def test_writing_lets_a_conversation_in(request_state: Request) -> None:
+@pytest.mark.parametrize("request_state", [RequestState.PENDING, RequestState.DECLINED])
+def test_writing_lets_a_conversation_in(request_state: RequestState) -> None:
     sequenced = sequence_drafts([draft(1), draft(2, sender=BOB)], states({CONVERSATION: 0}, request=request_state), {})
     assert list(sequenced.accepted) == [(CONVERSATION, BOB)]
 

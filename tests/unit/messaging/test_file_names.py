@@ -73,7 +73,7 @@ def file(name: str, content_type: str = "application/zip") -> Attachment:
         ("Com1 .x.png", "image/png", "_Com1 .x.png"),
         ("lpt\u00b9.png", "image/png", "_lpt\u00b9.png"),
         ("...", "image/png", "file.png"),
-        ("a" + "\u0301" * 60 + ".png", "image/png", "\u00e1" + "\u0301" * 30 + ".png"),
+        ("a" + "\u0301" * 60 + ".png", "image/png", "\u00e1" + "\u0301" * 29 + ".png"),
         ("x" * 255, "image/png", "x" * 251 + ".png"),
         ("setup.exe", "application/octet-stream", "setup_exe.bin"),
         ("noname", "audio/3gpp", "noname.3gp"),

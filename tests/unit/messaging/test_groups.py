@@ -9,10 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Act, GroupChange, Settings
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core import permissions
+from services.messaging.groups.core.changes import GroupChange, Settings
+from services.messaging.groups.core.permissions import GroupAction
 from services.messaging.kernel import checks
-from services.messaging.kernel.content import LineKind
+from services.messaging.kernel.content import SystemKind
 from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
@@ -52,22 +54,22 @@ def roles(conversation: Conversation) -> dict[str, Role]:
     return {member.user_id: member.role for member in conversation.members}
 
 
-@pytest.mark.parametrize("act", list(Act))
+@pytest.mark.parametrize("action", list(GroupAction))
 @pytest.mark.parametrize("actor", [OLGA, ADAM, MIA])
-def test_each_act_is_allowed_from_its_least_role_on(act: Act, actor: UserId) -> None:
+def test_each_action_is_allowed_from_its_least_role_on(action: GroupAction, actor: UserId) -> None:
     member = group().member(actor)
     assert member is not None
-    if groups.RANK[member.role] >= groups.RANK[groups.LEAST_ROLE[act]]:
-        groups.require(group(), actor, act)
+    if permissions.RANK[member.role] >= permissions.RANK[permissions.LEAST_ROLE[action]]:
+        permissions.require(group(), actor, action)
     else:
         with pytest.raises(RoleTooLow):
-            groups.require(group(), actor, act)
+            permissions.require(group(), actor, action)
 
 
-@pytest.mark.parametrize("act", list(Act))
-def test_a_stranger_learns_of_no_group(act: Act) -> None:
+@pytest.mark.parametrize("action", list(GroupAction))
+def test_a_non_member_learns_of_no_group(action: GroupAction) -> None:
     with pytest.raises(ConversationNotFound):
-        groups.require(group(), STRANGER, act)
+        permissions.require(group(), STRANGER, action)
 
 
 def test_a_direct_conversation_is_no_group() -> None:
@@ -86,8 +88,8 @@ def test_a_new_member_sees_from_the_coming_on() -> None:
     member = change.after.member(NEW)
     assert member is not None
     assert (member.visible_after_seq, member.read_seq, member.role) == (9, 9, Role.MEMBER)
-    assert change.line is not None
-    assert (change.line.kind, change.line.user_ids) == (LineKind.ADDED, (NEW,))
+    assert change.system is not None
+    assert (change.system.kind, change.system.user_ids) == (SystemKind.ADDED, (NEW,))
 
 
 def test_a_new_member_of_an_open_group_sees_everything() -> None:
@@ -162,11 +164,11 @@ def test_titles_of_all_scripts_are_kept_in_nfc(title: str) -> None:
     assert checks.check_title("e\u0301" * 100) == "é" * 100
 
 
-def test_only_a_new_title_makes_a_line() -> None:
-    assert changed(groups.update(group(), ADAM, Settings(history_open=True))).line is None
+def test_only_a_new_title_makes_a_system_message() -> None:
+    assert changed(groups.update(group(), ADAM, Settings(history_open=True))).system is None
     renamed = changed(groups.update(group(), ADAM, Settings(title="Trips")))
-    assert renamed.line is not None
-    assert renamed.line.title == "Trips"
+    assert renamed.system is not None
+    assert renamed.system.title == "Trips"
     assert groups.update(group(), ADAM, Settings(title="Trip")) is None
 
 
@@ -192,7 +194,7 @@ def test_a_ban_is_lifted_by_admins_once_and_lets_nobody_in_by_itself() -> None:
     with pytest.raises(ConversationNotFound):
         groups.unban(without, ADAM, ADAM)
     lifted = changed(groups.unban(without, OLGA, ADAM))
-    assert (lifted.line, lifted.removed, set(roles(lifted.after))) == (None, (), {OLGA, MIA})
+    assert (lifted.system, lifted.removed, set(roles(lifted.after))) == (None, (), {OLGA, MIA})
     assert groups.unban(lifted.after, OLGA, ADAM) is None
     # And comes back as whoever comes in.
     again = changed(groups.join(lifted.after, ADAM, NOW, 10)).after
@@ -209,7 +211,7 @@ def test_who_may_add_is_a_setting_of_the_group() -> None:
     with pytest.raises(RoleTooLow):
         groups.update(closed, MIA, Settings(add_audience=AddAudience.MEMBERS))
     opened = changed(groups.update(closed, OLGA, Settings(add_audience=AddAudience.MEMBERS)))
-    assert opened.line is None
+    assert opened.system is None
     assert changed(groups.add_members(opened.after, MIA, [NEW], NOW, 10)).after.member(NEW)
 
 
@@ -240,12 +242,12 @@ class GroupMachine(RuleBasedStateMachine):
         actor=PEOPLE,
         other=PEOPLE,
         role=st.sampled_from(Role),
-        act=st.sampled_from(["add", "remove", "leave", "role", "join", "unban", "audience"]),
+        action=st.sampled_from(["add", "remove", "leave", "role", "join", "unban", "audience"]),
         audience=st.sampled_from(AddAudience),
     )
-    def something(self, actor: UserId, other: UserId, role: Role, act: str, audience: AddAudience) -> None:
+    def something(self, actor: UserId, other: UserId, role: Role, action: str, audience: AddAudience) -> None:
         with suppress(MessagingError):
-            match act:
+            match action:
                 case "add":
                     change = groups.add_members(self.group, actor, [other], NOW, self.limit)
                     if self.is_admin(actor):

@@ -11,9 +11,9 @@ import pytest
 from services.messaging.kernel.errors import InvalidField, NotAllowed
 from services.messaging.kernel.model import ConversationId, UserId, open_direct
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core import reach
-from services.messaging.relations.core.graph import Fact, FactKind, check_other, newest
+from services.messaging.relations.core.graph import GraphEvent, GraphEventKind, check_other, newest
 from services.messaging.relations.core.reach import CHOICES, Audience, Relationship, Settings, SettingsChange
 
 NOW = datetime(2026, 1, 1, 23, 0, tzinfo=UTC)
@@ -47,12 +47,12 @@ def test_who_may_write_waits_or_cannot_in_every_combination() -> None:
         if relationship.blocked or audience is Audience.NOBODY:
             expected = None
         elif is_open(audience, relationship) or relationship.let_in:
-            expected = Request.NONE
+            expected = RequestState.ACCEPTED
         else:
-            expected = Request.PENDING
+            expected = RequestState.PENDING
         assert reach.admit(relationship) is expected, relationship
         seen.add(expected)
-    assert seen == {None, Request.NONE, Request.PENDING}
+    assert seen == {None, RequestState.ACCEPTED, RequestState.PENDING}
 
 
 def test_who_may_call_in_every_combination() -> None:
@@ -74,8 +74,8 @@ def test_a_brought_conversation_waits_with_the_other_and_stands_with_who_brings_
     fresh = open_direct(ConversationId(UUID(int=1)), ALICE, BOB, NOW)
     invited = reach.invite(fresh, ALICE, Relationship(Settings(messages=Audience.FOLLOWED)))
     assert {member.user_id: member.request for member in invited.members} == {
-        ALICE: Request.NONE,
-        BOB: Request.PENDING,
+        ALICE: RequestState.ACCEPTED,
+        BOB: RequestState.PENDING,
     }
     assert {member.user_id: member.added_by for member in invited.members} == {ALICE: "", BOB: ALICE}
     with pytest.raises(NotAllowed):
@@ -101,8 +101,8 @@ def test_what_a_change_does_not_name_stays() -> None:
 
 
 def test_of_facts_about_the_same_the_latest_holds_in_any_order() -> None:
-    def fact(stands: bool, hours: int, other: UserId = BOB) -> Fact:
-        return Fact(FactKind.FOLLOWS, ALICE, other, stands, NOW + timedelta(hours=hours))
+    def fact(stands: bool, hours: int, other: UserId = BOB) -> GraphEvent:
+        return GraphEvent(GraphEventKind.FOLLOWS, ALICE, other, stands, NOW + timedelta(hours=hours))
 
     about_bob, about_carol = [fact(True, 1), fact(False, 3), fact(True, 2)], fact(True, 0, UserId("carol"))
     assert (

@@ -12,12 +12,12 @@ from services.messaging.kernel.errors import (
     NotAllowed,
 )
 from services.messaging.kernel.model import UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     TooManyBlocks,
 )
-from services.messaging.relations.core.graph import Fact, FactKind
+from services.messaging.relations.core.graph import GraphEvent, GraphEventKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, said, send
@@ -31,10 +31,12 @@ async def setting(world: World, user: UserId, **audiences: Audience) -> None:
 
 async def follow(world: World, user: UserId, other: UserId, *, stands: bool = True) -> None:
     world.clock.advance(1)
-    await world.relations.learn([Fact(FactKind.FOLLOWS, user, other, stands, world.clock.now())])
+    await world.relations.apply_graph_events(
+        [GraphEvent(GraphEventKind.FOLLOWS, user, other, stands, world.clock.now())]
+    )
 
 
-async def request_of(world: World, conversation_id: str, user: UserId) -> Request:
+async def request_of(world: World, conversation_id: str, user: UserId) -> RequestState:
     conversation = await world.conversations.get_conversation(user, conversation_id)
     member = conversation.member(user)
     assert member is not None
@@ -105,7 +107,7 @@ async def test_in_a_group_a_block_hides_presence_and_typing_and_stops_no_message
 
 async def test_a_block_of_the_network_acts_like_one_of_parley_and_ends_there(world: World) -> None:
     conversation = await said(world, ALICE, BOB)
-    await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
+    await world.relations.apply_graph_events([GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
     await world.relations.unblock_user(BOB, ALICE)
     with pytest.raises(NotAllowed):
         await send(world, ALICE, conversation, "k", "hello")
@@ -115,9 +117,13 @@ async def test_a_block_of_the_network_acts_like_one_of_parley_and_ends_there(wor
 async def test_a_fact_of_a_host_whose_clock_is_ahead_is_outweighed_by_the_next(world: World) -> None:
     conversation = await said(world, ALICE, BOB)
     for ahead in (timedelta(hours=1), timedelta(days=365 * 7_000)):
-        await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, False, world.clock.now() + ahead)])
+        await world.relations.apply_graph_events(
+            [GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, False, world.clock.now() + ahead)]
+        )
         world.clock.advance(1)
-        await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
+        await world.relations.apply_graph_events(
+            [GraphEvent(GraphEventKind.BLOCKS, BOB, ALICE, True, world.clock.now())]
+        )
         with pytest.raises(NotAllowed):
             await send(world, ALICE, conversation, "k", "hello")
 
@@ -171,15 +177,17 @@ async def test_who_has_a_block_with_the_inviter_finds_no_invite_and_others_join(
 async def test_who_is_not_let_write_lands_in_requests(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
     await follow(world, BOB, CAROL)
-    assert await request_of(world, await said(world, ALICE, BOB), BOB) is Request.PENDING
-    assert await request_of(world, await said(world, CAROL, BOB), BOB) is Request.NONE
+    assert await request_of(world, await said(world, ALICE, BOB), BOB) is RequestState.PENDING
+    assert await request_of(world, await said(world, CAROL, BOB), BOB) is RequestState.ACCEPTED
 
 
 async def test_verified_people_may_write_where_they_are_let(world: World) -> None:
     await setting(world, BOB, messages=Audience.VERIFIED)
-    await world.relations.learn([Fact(FactKind.VERIFIED, CAROL, UserId(""), True, world.clock.now())])
-    assert await request_of(world, await said(world, ALICE, BOB), BOB) is Request.PENDING
-    assert await request_of(world, await said(world, CAROL, BOB), BOB) is Request.NONE
+    await world.relations.apply_graph_events(
+        [GraphEvent(GraphEventKind.VERIFIED, CAROL, UserId(""), True, world.clock.now())]
+    )
+    assert await request_of(world, await said(world, ALICE, BOB), BOB) is RequestState.PENDING
+    assert await request_of(world, await said(world, CAROL, BOB), BOB) is RequestState.ACCEPTED
 
 
 async def test_who_takes_messages_of_nobody_gets_none_from_new_people_and_goes_on_with_old_ones(world: World) -> None:
@@ -221,16 +229,16 @@ async def test_writing_accepts_also_what_was_declined(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
     conversation = await said(world, ALICE, BOB)
     await world.relations.decline_request(BOB, conversation, block=False)
-    assert await request_of(world, conversation, BOB) is Request.DECLINED
+    assert await request_of(world, conversation, BOB) is RequestState.DECLINED
     await send(world, BOB, conversation, "k", "so be it")
-    assert await request_of(world, conversation, BOB) is Request.NONE
+    assert await request_of(world, conversation, BOB) is RequestState.ACCEPTED
 
 
 async def test_declining_with_a_block_blocks_who_brought_the_conversation(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
     direct, conversation = await said(world, ALICE, BOB), await group(world, BOB)
     await world.relations.decline_request(BOB, conversation, block=True)
-    assert await request_of(world, conversation, BOB) is Request.DECLINED
+    assert await request_of(world, conversation, BOB) is RequestState.DECLINED
     with pytest.raises(NotAllowed):
         await send(world, ALICE, direct, "k", "hello")
     await send(world, ALICE, conversation, "k", "groups go on")
@@ -246,9 +254,9 @@ async def test_a_group_waits_with_who_would_not_let_the_adder_write_and_leaves_o
     conversation_id = await group(world, BOB, CAROL, dave, erin)
     conversation = await world.conversations.get_conversation(ALICE, conversation_id)
     assert {member.user_id: member.request for member in conversation.members} == {
-        ALICE: Request.NONE,
-        BOB: Request.PENDING,
-        erin: Request.NONE,
+        ALICE: RequestState.ACCEPTED,
+        BOB: RequestState.PENDING,
+        erin: RequestState.ACCEPTED,
     }
     later = await world.groups.add_members(ALICE, conversation_id, [CAROL, dave, MALLORY])
     assert {member.user_id for member in later.members} == {ALICE, BOB, erin, MALLORY}
@@ -257,7 +265,7 @@ async def test_a_group_waits_with_who_would_not_let_the_adder_write_and_leaves_o
 async def test_who_answered_a_person_lets_that_person_bring_groups(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
     await said(world, ALICE, BOB, both=True)
-    assert await request_of(world, await group(world, BOB), BOB) is Request.NONE
+    assert await request_of(world, await group(world, BOB), BOB) is RequestState.ACCEPTED
 
 
 async def test_joining_by_an_invite_lets_the_group_in(world: World) -> None:
@@ -265,7 +273,7 @@ async def test_joining_by_an_invite_lets_the_group_in(world: World) -> None:
     conversation = await group(world, BOB)
     token, _ = await world.groups.create_invite(ALICE, conversation)
     await world.groups.join_by_invite(BOB, token)
-    assert await request_of(world, conversation, BOB) is Request.NONE
+    assert await request_of(world, conversation, BOB) is RequestState.ACCEPTED
 
 
 async def test_a_group_is_not_handed_to_somebody_who_has_not_let_it_in(world: World) -> None:

@@ -7,12 +7,12 @@ import pytest
 
 from services.messaging.attachments.service.attachments import UploadRequest
 from services.messaging.conversations.consumer import FanOut
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import Link, Mention, Text
 from services.messaging.kernel.errors import NotAllowed, RequestPending, RequestPendingLimit
 from services.messaging.kernel.model import Attachment, UserId
-from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
 from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.errors import RequestQuota
 from services.messaging.relations.core.reach import MAX_UNANSWERED, Audience, SettingsChange
@@ -195,7 +195,7 @@ async def crowd(world: World) -> str:
 
 
 async def everything_shown(world: World, user: UserId, conversation: str) -> str:
-    pages = [await world.sync.list_conversations(user, 0, "", request) for request in Request]
+    pages = [await world.sync.list_conversations(user, 0, "", request) for request in RequestState]
     return repr(
         [
             pages,

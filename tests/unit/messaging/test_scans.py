@@ -9,9 +9,10 @@ from datetime import timedelta
 
 import pytest
 from aiohttp import web
+from standardwebhooks import Webhook
 
 from services.messaging.attachments.core.uploads import (
-    Scan,
+    ScanState,
     Upload,
     UploadPolicy,
     object_key,
@@ -19,7 +20,7 @@ from services.messaging.attachments.core.uploads import (
 )
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments
-from services.messaging.attachments.service.scanning import Scans
+from services.messaging.attachments.service.scanning import ScanWorker
 from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused
 from services.messaging.messages.service.messages import MessageLimits
 from services.runtime.ids import new_id
@@ -37,10 +38,10 @@ class FakeScanner:
     """Says what it is told to; None is no word."""
 
     def __init__(self) -> None:
-        self.word: Scan | None = Scan.CLEAN
+        self.word: ScanState | None = ScanState.CLEAN
         self.asked: list[tuple[Upload, str]] = []
 
-    async def scan(self, upload: Upload, url: str) -> Scan | None:
+    async def scan(self, upload: Upload, url: str) -> ScanState | None:
         self.asked.append((upload, url))
         return self.word
 
@@ -51,7 +52,7 @@ class Scanned:
     def __init__(self, world: World) -> None:
         self.world = world
         self.scanner = FakeScanner()
-        self.scans = Scans(world.uploads, world.objects, self.scanner, world.clock, TIMEOUT)
+        self.scans = ScanWorker(world.uploads, world.objects, self.scanner, world.clock, TIMEOUT)
         world.attachments = Attachments(
             *(world.uploads, world.store, world.store, world.objects, world.clock, new_id, UploadPolicy()),
             wake_scans=self.scans.wake,
@@ -100,11 +101,11 @@ async def test_a_file_waits_for_the_scanner_and_is_sent_when_it_lets_it_pass(sca
 async def test_what_the_scanner_refuses_is_never_sent_nor_asked_about_again(scanned: Scanned) -> None:
     world = scanned.world
     conversation, upload = await world.conversation(), await uploaded(world)
-    scanned.scanner.word = Scan.REFUSED
+    scanned.scanner.word = ScanState.REFUSED
     with pytest.raises(AttachmentNotScanned):
         await send_with(world, conversation, upload)
     await scanned.scans.scan_due()
-    scanned.scanner.word = Scan.CLEAN
+    scanned.scanner.word = ScanState.CLEAN
     for key in ("k", "k2"):
         with pytest.raises(AttachmentRefused):
             await send_with(world, conversation, upload, key=key)
@@ -127,7 +128,7 @@ async def test_without_a_word_of_the_scanner_nothing_is_sent_and_it_is_asked_les
         world.clock.advance(scan_retry_delay(attempt).total_seconds() - 0.01)
         assert await scanned.scans.scan_due() == 0
         world.clock.advance(0.02)
-    scanner.word = Scan.CLEAN
+    scanner.word = ScanState.CLEAN
     await scanned.scans.scan_due()
     assert (await send_with(world, conversation, upload)).attachments
     assert (await send_with(world, conversation, key="text", text="texts do not wait")).seq == 2
@@ -211,7 +212,7 @@ async def test_the_scanner_is_told_what_it_needs_under_a_signature(
     webhook: WebhookScanner, answering: Answering
 ) -> None:
     upload = replace(announced(ManualClock().now(), ALICE), etag="tag")
-    assert await webhook.scan(upload, "http://store/x") is Scan.CLEAN
+    assert await webhook.scan(upload, "http://store/x") is ScanState.CLEAN
     ((headers, body),) = answering.seen
     assert json.loads(body) == {
         "attachment_id": str(upload.attachment.id),
@@ -224,12 +225,16 @@ async def test_the_scanner_is_told_what_it_needs_under_a_signature(
     signed = headers["Parley-Timestamp"].encode() + b"." + body
     expected = [f"v1={hmac.new(secret, signed, hashlib.sha256).hexdigest()}" for secret in SECRETS]
     assert headers["Parley-Signature"] == ",".join(expected)
+    webhook_id, at = str(upload.attachment.id), ManualClock().now()
+    said = body.decode()
+    standard = [Webhook(secret).sign(webhook_id, at, said) for secret in SECRETS]
+    assert (headers["webhook-id"], headers["webhook-signature"]) == (webhook_id, " ".join(standard))
 
 
 @pytest.mark.parametrize(
     ("status", "body", "word"),
     [
-        (200, '{"verdict":"refused","why":"a virus"}', Scan.REFUSED),
+        (200, '{"verdict":"refused","why":"a virus"}', ScanState.REFUSED),
         (200, '{"verdict":"CLEAN"}', None),
         (200, '{"verdict":["clean"]}', None),
         (200, '["clean"]', None),
@@ -245,7 +250,7 @@ async def test_the_scanner_is_told_what_it_needs_under_a_signature(
     ],
 )
 async def test_only_a_plain_word_is_a_word(
-    webhook: WebhookScanner, answering: Answering, status: int, body: str, word: Scan | None
+    webhook: WebhookScanner, answering: Answering, status: int, body: str, word: ScanState | None
 ) -> None:
     answering.status, answering.body = status, body
     answering.headers = {"Location": "/scan"} if status == 302 else {}

@@ -7,7 +7,7 @@ from services.messaging.search.core import (
     MAX_QUERY_CHARS,
     MAX_WORD_CHARS,
     MAX_WORDS,
-    answers,
+    matches,
     query_of,
     words_of,
 )
@@ -50,8 +50,8 @@ def test_a_word_of_two_scripts_is_parted_where_they_meet() -> None:
 @pytest.mark.parametrize("case", SEARCH_TABLE, ids=lambda case: case.script)
 def test_words_of_every_script_are_found_and_others_are_not(case: SearchCase) -> None:
     words = words_of(case.text)
-    assert [query for query in case.found if not answers(words, query_of(query))] == []
-    assert [query for query in case.missed if answers(words, query_of(query))] == []
+    assert [query for query in case.found if not matches(words, query_of(query))] == []
+    assert [query for query in case.missed if matches(words, query_of(query))] == []
 
 
 @given(st.text(max_size=60))
@@ -61,7 +61,7 @@ def test_a_text_answers_itself_as_a_query(text: str) -> None:
     except InvalidField:
         assert words_of(text) == []
     else:
-        assert answers(words_of(text), query)
+        assert matches(words_of(text), query)
 
 
 def test_compounds_are_found_by_their_parts_and_as_one() -> None:

@@ -16,7 +16,7 @@ from services.messaging.accounts.core import (
     sign_out_others,
 )
 from services.messaging.accounts.mapping import standing_of
-from services.messaging.accounts.service.accounts import Gate
+from services.messaging.accounts.service.accounts import AccountAdmission
 from services.messaging.accounts.service.signing_out import SignOuts
 from services.messaging.kernel.errors import AccountDeleted, InvalidField
 from services.messaging.kernel.model import UserId
@@ -106,10 +106,10 @@ class Office:
 
     def __init__(self) -> None:
         self.clock, self.jobs, self.store = ManualClock(), FakeJobs(), MemorySessions()
-        self.gate = Gate(self.jobs, self.clock, 5)
+        self.admission = AccountAdmission(self.jobs, self.clock, 5)
         self.noted: list[UserId] = []
         self.sign_outs = SignOuts(
-            self.store, self.gate, lambda user_id, _: self.noted.append(user_id), self.clock, timedelta(days=1)
+            self.store, self.admission, lambda user_id, _: self.noted.append(user_id), self.clock, timedelta(days=1)
         )
 
 
@@ -136,6 +136,6 @@ async def test_too_many_devices_at_once_are_refused() -> None:
 
 async def test_a_deleted_account_signs_nobody_out() -> None:
     office = Office()
-    office.gate.close(UserId("alice"))
+    office.admission.note_deletion(UserId("alice"))
     with pytest.raises(AccountDeleted):
         await office.sign_outs.others("alice")

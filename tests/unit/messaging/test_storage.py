@@ -17,10 +17,10 @@ from services.messaging.kernel.content import (
     CallOutcome,
     CallRecord,
     Content,
-    Line,
-    LineKind,
     Link,
     Mention,
+    SystemContent,
+    SystemKind,
     Text,
     Voice,
     kind_of,
@@ -61,14 +61,14 @@ SAMPLES: list[tuple[str, Content]] = [
     ("content", Voice(None, timedelta(0))),
     *(("call", CallRecord(UUID(int=5), True, outcome, timedelta(minutes=3), PEOPLE)) for outcome in CallOutcome),
     ("call", CallRecord(UUID(int=5), False, CallOutcome.MISSED, timedelta(0))),
-    ("line", Line(LineKind.CREATED)),
-    ("line", Line(LineKind.ADDED, PEOPLE)),
-    ("line", Line(LineKind.REMOVED, PEOPLE[:1])),
-    ("line", Line(LineKind.LEFT)),
-    ("line", Line(LineKind.JOINED)),
-    ("line", Line(LineKind.RENAMED, title="Trip \u2603")),
-    *(("line", Line(LineKind.ROLE_CHANGED, PEOPLE[:1], role=role)) for role in Role),
-    ("line", Line(LineKind.VANISHING_CHANGED, vanish_after=timedelta(days=7))),
+    ("line", SystemContent(SystemKind.CREATED)),
+    ("line", SystemContent(SystemKind.ADDED, PEOPLE)),
+    ("line", SystemContent(SystemKind.REMOVED, PEOPLE[:1])),
+    ("line", SystemContent(SystemKind.LEFT)),
+    ("line", SystemContent(SystemKind.JOINED)),
+    ("line", SystemContent(SystemKind.RENAMED, title="Trip \u2603")),
+    *(("line", SystemContent(SystemKind.ROLE_CHANGED, PEOPLE[:1], role=role)) for role in Role),
+    ("line", SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=timedelta(days=7))),
 ]
 
 
@@ -96,7 +96,7 @@ def test_attachments_that_an_older_release_stored_are_read_and_the_other_way() -
 
 
 def test_every_line_is_among_the_samples() -> None:
-    assert {content.kind for _, content in SAMPLES if isinstance(content, Line)} == set(LineKind)
+    assert {content.kind for _, content in SAMPLES if isinstance(content, SystemContent)} == set(SystemKind)
 
 
 @pytest.mark.parametrize("message", BEFORE, ids=lambda message: message.DESCRIPTOR.name)

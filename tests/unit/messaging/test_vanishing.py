@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
-from services.messaging.kernel.content import Expired, Line, LineKind, Text
+from services.messaging.kernel.content import Expired, SystemContent, SystemKind, Text
 from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
@@ -66,7 +66,7 @@ async def test_either_of_two_people_sets_it_and_a_line_tells(world: World) -> No
         after = await world.vanishing.set_vanishing(BOB, conversation, HOUR)
         assert (after.vanish_after, after.revision) == (HOUR, 1)
     assert [message.content for message in await listed(world, conversation)] == [
-        Line(LineKind.VANISHING_CHANGED, vanish_after=HOUR)
+        SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=HOUR)
     ]
     off = await world.vanishing.set_vanishing(ALICE, conversation, timedelta(0))
     assert (off.vanish_after, off.revision) == (timedelta(0), 2)
@@ -142,7 +142,7 @@ async def test_a_reply_stays_when_what_it_answers_is_gone(world: World) -> None:
     world.clock.advance(600)
     await Sweeper(world.store, world.clock, SweepPolicy()).sweep()
     messages = await listed(world, conversation)
-    assert [type(message.content) for message in messages] == [Line, Expired, Line, Text]
+    assert [type(message.content) for message in messages] == [SystemContent, Expired, SystemContent, Text]
     assert messages[-1].reply_to_seq == 2
 
 
@@ -150,7 +150,7 @@ async def test_a_sweep_takes_all_that_is_due_in_batches(world: World) -> None:
     conversation = await vanishing(world, 7)
     world.clock.advance(600)
     await Sweeper(world.store, world.clock, SweepPolicy(batch=3)).sweep()
-    assert [type(message.content) for message in await listed(world, conversation)] == [Line, *[Expired] * 7]
+    assert [type(message.content) for message in await listed(world, conversation)] == [SystemContent, *[Expired] * 7]
 
 
 @pytest.mark.parametrize("culprits", [1, 3])
@@ -162,11 +162,11 @@ async def test_messages_that_cannot_be_erased_do_not_keep_the_others(
     world.clock.advance(600)
     erase, erased = world.store.expire_due, 0
 
-    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
-        if passed_by < culprits:
+    async def expire_due(now: datetime, limit: int, skipped: int = 0) -> int:
+        if skipped < culprits:
             raise cut_off()
         nonlocal erased
-        erased += (count := await erase(now, limit, passed_by))
+        erased += (count := await erase(now, limit, skipped))
         return count
 
     monkeypatch.setattr(world.store, "expire_due", expire_due)
@@ -180,7 +180,7 @@ async def test_a_sweep_ends_when_nothing_can_be_erased(
 ) -> None:
     tried = 0
 
-    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(now: datetime, limit: int, skipped: int = 0) -> int:
         nonlocal tried
         tried += 1
         raise cut_off(others_pass=others_pass)
@@ -223,7 +223,7 @@ async def test_what_cannot_vanish_does_not_keep_old_messages_from_going(
     await send(world, ALICE, conversation, "k", "old")
     world.clock.advance(86_400 * 31)
 
-    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
+    async def expire_due(now: datetime, limit: int, skipped: int = 0) -> int:
         raise ValueError("a bug")
 
     monkeypatch.setattr(world.store, "expire_due", expire_due)
@@ -254,7 +254,7 @@ async def test_by_the_policy_old_messages_go_from_every_conversation_within_a_wa
     world.clock.advance(86_400 * 31)
     for conversation in conversations:
         await send(world, ALICE, conversation, "young", "young")
-    policy = SweepPolicy(retention=timedelta(days=30), batch=2, walk=2)
+    policy = SweepPolicy(retention=timedelta(days=30), batch=2, conversations=2)
     sweeper = Sweeper(world.store, world.clock, policy)
     for _ in range(3):
         await sweeper.sweep()

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from parley.messaging.v1 import events_pb2, messages_pb2, service_pb2
 
-from services.messaging.attachments.core.uploads import Scan, Upload
+from services.messaging.attachments.core.uploads import ScanState, Upload
 from services.messaging.attachments.service.attachments import UploadRequest
 from services.messaging.kernel.content import Text, Unsent, Voice
 from services.messaging.kernel.errors import (
@@ -143,7 +143,7 @@ async def test_the_scanner_is_asked_about_it_as_about_any_file(world: World) -> 
     with pytest.raises(AttachmentNotScanned):
         await speak(world, conversation, upload)
     (waiting,) = await world.uploads.claim_scans(world.clock.now(), world.clock.now() + timedelta(seconds=30), 9)
-    await world.uploads.end_scan(upload.attachment.id, waiting.etag, Scan.CLEAN)
+    await world.uploads.end_scan(upload.attachment.id, waiting.etag, ScanState.CLEAN)
     assert (await speak(world, conversation, upload)).attachments == (upload.attachment,)
 
 

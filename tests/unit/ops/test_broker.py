@@ -6,6 +6,10 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from services.ops.broker import committed_by
 from services.ops.core import STAGES, DeadLetter, Stage, lag, letters, replayed
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
@@ -30,9 +34,22 @@ def test_a_replay_says_what_it_did() -> None:
 
 def test_the_stages_are_all_groups_that_the_services_have() -> None:
     found = set()
-    for service in ("messaging", "presence", "gateway", "signaling", "sfu"):
+    for service in ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu"):
         text = "".join(path.read_text() for path in (SERVICES / service).glob("*.py"))
         # Each group is written out once: in a subscription, or as a constant beside its consumer.
         found |= set(re.findall(r'Subscription\([\w.]+, "([\w-]+)"', text))
         found |= set(re.findall(r'^\w*GROUP = "([\w-]+)"', text, re.MULTILINE))
     assert found == {group for _, group in STAGES}
+
+
+async def test_what_a_group_has_committed_is_waited_for_while_the_broker_loads_it() -> None:
+    partition = TopicPartition("delivery.v1", 0)
+    answers = [{}, {}, {partition: OffsetAndMetadata(7, "")}]
+
+    class Loading:
+        """A broker that has just started: it leaves out what it has not loaded."""
+
+        async def list_consumer_group_offsets(self, group: str, partitions: object) -> object:
+            return answers.pop(0)
+
+    assert await committed_by(Loading(), "presence", [partition], retry_s=0.0) == {partition: 7}

@@ -196,3 +196,21 @@ def test_any_arrival_order_with_repeats_ends_in_the_one_order(order: list[int], 
     assert [shown.seq for shown in history.shown] == list(range(1, 9))
     assert delivery_faults(history, [(f"k{seq}", seq) for seq in range(1, 9)]) == []
     assert history.duplicates == len(repeats)
+
+
+@given(is_known=st.booleans(), is_changed_later=st.booleans())
+def test_a_change_that_came_live_outlasts_an_older_answer_of_sync(is_known: bool, is_changed_later: bool) -> None:
+    """The answer was made before the change, and comes after it: no later one brings the change again."""
+    conversations = Conversations()
+    info = ConversationInfo("c1", revision=7)
+    if is_known:
+        conversations.add_info(info)
+    change = replace(entry(2), text="changed", revision=8 if is_changed_later else 6)
+    conversations.add(change)
+    conversations.history("c1").hear_revision(change.revision)
+    page = (entry(1), replace(entry(2), text="of Sync", revision=7), entry(3))
+    assert conversations.add_delta(Delta(info, page, revision=7, last_seq=3))
+    history = conversations.history("c1")
+    expected = "changed" if is_changed_later else "of Sync"
+    assert [shown.text for shown in history.shown] == ["text 1", expected, "text 3"]
+    assert not history.conflicts

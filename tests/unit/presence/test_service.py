@@ -12,7 +12,7 @@ from services.presence.core.arrivals import HOLD_S
 from services.presence.core.model import (
     Deliver,
     Delivery,
-    Frame,
+    GatewayFrame,
     PresenceChange,
     RecheckWatches,
     StreamId,
@@ -69,7 +69,7 @@ class World:
         await assigning
         await self.told()
 
-    async def told(self) -> list[Frame]:
+    async def told(self) -> list[GatewayFrame]:
         """What the gateway has been told since the last time."""
         return await anext(self.stream.batches()) if self.stream.queued else []
 

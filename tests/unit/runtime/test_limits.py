@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from services.runtime.limits.concurrency import LineFull, Turns
+from services.runtime.limits.concurrency import TooManyWaiting, Turns
 from services.runtime.limits.token_buckets import Rates
 
 
@@ -35,6 +35,21 @@ def test_more_than_a_burst_takes_a_full_bucket() -> None:
     assert taken(rates, "alice", 10, 0.0) == 0
     assert rates.take("bob", 0.0, 1) == 0
     assert rates.take("bob", 0.0, 1_000_000) == pytest.approx(0.1)
+
+
+def test_what_is_owed_is_paid_before_anything_more_is_taken() -> None:
+    rates = Rates(per_s=10, burst=5)
+    rates.owe("alice", 0.0, 8)
+    assert rates.take("alice", 0.0, 1) == pytest.approx(0.4)
+    assert rates.take("alice", 0.4, 1) == 0
+    assert rates.take("bob", 0.0, 5) == 0
+
+
+def test_what_is_owed_is_remembered_for_no_more_than_all_may_be() -> None:
+    rates = Rates(per_s=1, burst=10, keys=100)
+    for number in range(10_000):
+        rates.owe(f"account-{number}", 0.0, 1)
+        assert len(rates) <= 100
 
 
 def test_what_costs_nothing_is_always_taken_and_remembers_nobody() -> None:
@@ -107,7 +122,7 @@ async def test_a_line_has_an_end_and_who_gives_up_leaves_it() -> None:
 
     first, second = asyncio.create_task(call()), asyncio.create_task(call())
     await asyncio.sleep(0)
-    with pytest.raises(LineFull):
+    with pytest.raises(TooManyWaiting):
         await call()
     second.cancel()
     await asyncio.wait([second])

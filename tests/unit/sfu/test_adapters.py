@@ -311,8 +311,8 @@ def test_requested_videos_are_read_and_their_number_is_bounded() -> None:
     request = channel_pb2.VideoRequest(
         user_id="ann", source=channel_pb2.VIDEO_SOURCE_SCREEN, max_height=-5, pinned=True
     )
-    asked = channel_pb2.SetVideoSlots(requests=[request] * 100, max_streams=2)
-    requested = decode_message(channel_pb2.ChannelMessage(set_video_slots=asked).SerializeToString())
+    pending = channel_pb2.SetVideoSlots(requests=[request] * 100, max_streams=2)
+    requested = decode_message(channel_pb2.ChannelMessage(set_video_slots=pending).SerializeToString())
     assert isinstance(requested, VideoRequests)
     assert (len(requested.requests), requested.max_streams) == (MAX_VIDEO_REQUESTS, 2)
     assert requested.requests[0] == VideoRequest(UserId("ann"), "", True, 0, True)

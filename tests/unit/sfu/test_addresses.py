@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.session.addresses import (
     AMPLIFICATION,
-    ASK_AGAIN_S,
+    CHECK_AGAIN_S,
     MAX_ADDRESSES,
     PROOF_S,
     RENEW_S,
@@ -26,10 +26,10 @@ def route() -> Route:
 
 def prove(book: AddressBook, route: Route, address: tuple[str, int], now: float) -> bool:
     """The address is asked and answers."""
-    question = book.ask(route, address, f"{address}{now}".encode(), now)
-    assert question is not None
-    assert book.find_asked(question, address) is route
-    return book.handle_answer(question, now)
+    transaction_id = book.next_check(route, address, f"{address}{now}".encode(), now)
+    assert transaction_id is not None
+    assert book.find_pending(transaction_id, address) is route
+    return book.handle_response(transaction_id, now)
 
 
 @pytest.fixture
@@ -60,22 +60,22 @@ def test_nominated_check_moves_as_soon_as_its_address_has_answered(book: Address
 def test_answer_from_elsewhere_or_to_another_question_proves_nothing(book: AddressBook, route: Route) -> None:
     book.handle_check(route, HOME, True, 0.0)
     book.handle_check(route, AWAY, True, 0.1)
-    question = book.ask(route, AWAY, b"question", 0.2)
-    assert question == b"question"
-    assert book.find_asked(question, HOME) is None
-    assert book.find_asked(b"guess", AWAY) is None
-    book.handle_answer(question, 0.3)
-    assert book.find_asked(question, AWAY) is None, "a question is answered once"
+    transaction_id = book.next_check(route, AWAY, b"question", 0.2)
+    assert transaction_id == b"question"
+    assert book.find_pending(transaction_id, HOME) is None
+    assert book.find_pending(b"guess", AWAY) is None
+    book.handle_response(transaction_id, 0.3)
+    assert book.find_pending(transaction_id, AWAY) is None, "a question is answered once"
 
 
 def test_question_is_repeated_as_it_was_until_it_is_answered(book: AddressBook, route: Route) -> None:
     book.handle_check(route, HOME, True, 0.0)
-    assert book.ask(route, HOME, b"first", 0.0) == b"first"
-    assert book.ask(route, HOME, b"second", ASK_AGAIN_S / 2) is None
-    assert book.ask(route, HOME, b"second", ASK_AGAIN_S) == b"first"
-    book.handle_answer(b"first", 0.3)
-    assert book.ask(route, HOME, b"third", 0.3 + RENEW_S / 2) is None
-    assert book.ask(route, HOME, b"third", 0.3 + RENEW_S) == b"third"
+    assert book.next_check(route, HOME, b"first", 0.0) == b"first"
+    assert book.next_check(route, HOME, b"second", CHECK_AGAIN_S / 2) is None
+    assert book.next_check(route, HOME, b"second", CHECK_AGAIN_S) == b"first"
+    book.handle_response(b"first", 0.3)
+    assert book.next_check(route, HOME, b"third", 0.3 + RENEW_S / 2) is None
+    assert book.next_check(route, HOME, b"third", 0.3 + RENEW_S) == b"third"
 
 
 def test_proof_runs_out_where_nobody_answers_any_more(book: AddressBook, route: Route) -> None:
@@ -149,7 +149,7 @@ def test_no_unproven_address_gets_more_than_three_times_what_came_from_it(
         elif what == "media" and book.find_by_address(place) is route:
             came[place] += size
             book.handle_media(route, place, now, size)
-        elif what == "ask" and place in route.known and book.ask(route, place, f"{now}{place}".encode(), now):
+        elif what == "ask" and place in route.known and book.next_check(route, place, f"{now}{place}".encode(), now):
             went[place] += 120 if route.known[place].may_send(120) else 0
         elif what == "tick":
             book.expire(route, now)

@@ -148,7 +148,7 @@ def test_formats_fit_by_their_profiles_and_packetization(sent: tuple[str, str], 
 
 
 def test_each_format_goes_out_under_the_payload_type_that_takes_it() -> None:
-    takes = parse_offer(offer_of((VP8,), (CBP, HIGH, CBP_0, VP8))).media[3].takes
-    found = {name: line.payload_type for name, line in takes.items()}
+    decodable = parse_offer(offer_of((VP8,), (CBP, HIGH, CBP_0, VP8))).media[3].decodable
+    found = {name: line.payload_type for name, line in decodable.items()}
     assert found["h264/constrained-baseline/1"] == found["h264/constrained-baseline/0"] == 96
     assert (found["h264/high/1"], found["vp8"]) == (97, 99)

@@ -9,7 +9,11 @@ TRANSPORT = LocalTransport("ufrag", "password", Fingerprint("sha-256", FINGERPRI
 
 def answer(**options: str | bool) -> list[str]:
     offered = offer(**options)
-    ssrcs = {line.mid: SlotSsrcs(10 * int(line.mid), 10 * int(line.mid) + 1) for line in offered.media if line.is_slot}
+    ssrcs = {
+        line.mid: SlotSsrcs(10 * int(line.mid), 10 * int(line.mid) + 1)
+        for line in offered.media
+        if line.client_receives
+    }
     return build_answer(offered, TRANSPORT, ssrcs, 1).split("\r\n")
 
 

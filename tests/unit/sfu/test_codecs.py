@@ -1,21 +1,21 @@
 import pytest
 
-from services.sfu.core.wire.codecs import is_h264_key_frame, is_vp9_key_frame, primary_of_red, read_frame, read_vp8
+from services.sfu.core.wire.codecs import is_h264_key_frame, is_vp9_key_frame, primary_of_red, read_payload, read_vp8
 from tests.unit.sfu.builders import vp8
 
 
 def test_vp8_descriptor_is_read() -> None:
-    frame = read_vp8(vp8(300, key_frame=True, tl0=9, tid=2, sync=True))
-    assert frame.is_key_frame
-    assert (frame.picture_id, frame.tl0, frame.temporal, frame.is_sync) == (300, 9, 2, True)
-    assert frame.payload[frame.tl0_at] == 9
+    info = read_vp8(vp8(300, key_frame=True, tl0=9, tid=2, sync=True))
+    assert info.is_key_frame
+    assert (info.picture_id, info.tl0, info.temporal, info.is_sync) == (300, 9, 2, True)
+    assert info.payload[info.tl0_at] == 9
 
 
 def test_short_picture_id_is_widened() -> None:
-    frame = read_vp8(b"\x90\xc0\x05\x07\x00rest")
-    assert frame.payload == b"\x90\xc0\x80\x05\x07\x00rest"
-    assert (frame.picture_id, frame.payload[frame.tl0_at]) == (5, 7)
-    assert frame.is_key_frame
+    info = read_vp8(b"\x90\xc0\x05\x07\x00rest")
+    assert info.payload == b"\x90\xc0\x80\x05\x07\x00rest"
+    assert (info.picture_id, info.payload[info.tl0_at]) == (5, 7)
+    assert info.is_key_frame
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_height_is_read_from_a_clear_vp8_key_frame_only() -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"\x80", b"\x80\x80", b"\x80\x80\x80", b"\x80\x40", b"\x80\x20"])
 def test_descriptor_cut_short_is_no_key_frame(payload: bytes) -> None:
-    frame = read_vp8(payload)
-    assert not frame.is_key_frame
-    assert (frame.picture_id_at, frame.tl0_at) == (0, 0)
+    info = read_vp8(payload)
+    assert not info.is_key_frame
+    assert (info.picture_id_at, info.tl0_at) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_vp9_key_frames_begin_at_the_lowest_layer(payload: bytes, is_key_frame: 
 
 
 def test_av1_key_frames_begin_a_sequence() -> None:
-    assert read_frame("av1", b"\x08\x00").is_key_frame
-    assert not read_frame("av1", b"\x00\x00").is_key_frame
+    assert read_payload("av1", b"\x08\x00").is_key_frame
+    assert not read_payload("av1", b"\x00\x00").is_key_frame
 
 
 def test_red_that_does_not_add_up_has_no_primary() -> None:

@@ -283,7 +283,9 @@ def test_a_change_that_waited_is_followed_when_its_time_comes() -> None:
         small.router.handle_rtp(small.mallory, video(101, small.number + 1 + step, 1, rid=b"q"), small.now)
     small.router.handle_rtcp(small.mallory, goodbye, small.now)
     small.pass_time(1.1)
-    assert [slot.publication.is_dark for slot in other.slots if slot.kind == "video" and slot.publication] == [True]
+    assert [slot.publication.is_reported_off for slot in other.slots if slot.kind == "video" and slot.publication] == [
+        True
+    ]
 
 
 def test_who_begins_in_a_large_call_is_asked_for_a_picture_at_the_next_tick() -> None:
@@ -292,8 +294,8 @@ def test_who_begins_in_a_large_call_is_asked_for_a_picture_at_the_next_tick() ->
     large.pass_time(1.1)
     large.router.handle_rtp(new, video(9001, 1, 1, rid=b"q"), large.now)
     effects = large.router.tick(large.now)
-    asked = [each for each in effects if isinstance(each, SendRtcp) and each.receiver == new.number]
-    assert any(isinstance(r, rtcp.KeyFrameRequest) for each in asked for r in rtcp.parse_compound(each.payload))
+    pending = [each for each in effects if isinstance(each, SendRtcp) and each.receiver == new.number]
+    assert any(isinstance(r, rtcp.KeyFrameRequest) for each in pending for r in rtcp.parse_compound(each.payload))
 
 
 def test_long_control_packets_count_for_more() -> None:
@@ -357,7 +359,7 @@ def test_no_stun_message_costs_more_than_its_share_and_none_is_answered_with_mor
 def test_garbage_is_neither_answered_nor_worked_on(garbage: bytes, has_cookie: bool) -> None:
     datagram = pack("!HHI12s", 1, len(garbage), 0x2112A442, b"x" * 12) + garbage if has_cookie else garbage
     assert count_lines(lambda: ice.answer_check(datagram, SOURCE, BOOK)) < MOST_LINES // 5
-    for act in (ice.answer_check, ice.read_answer):
+    for act in (ice.answer_check, ice.read_response):
         with pytest.raises(PacketError):
             act(datagram, SOURCE, BOOK)
 

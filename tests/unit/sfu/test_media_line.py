@@ -9,11 +9,12 @@ def line(index: int, **options: str | bool) -> MediaLine:
 
 
 @pytest.mark.parametrize(
-    ("direction", "is_own", "is_slot"), [("sendonly", True, False), ("recvonly", False, True), ("sendrecv", True, True)]
+    ("direction", "client_sends", "client_receives"),
+    [("sendonly", True, False), ("recvonly", False, True), ("sendrecv", True, True)],
 )
-def test_the_direction_says_who_sends(direction: str, is_own: bool, is_slot: bool) -> None:
+def test_the_direction_says_who_sends(direction: str, client_sends: bool, client_receives: bool) -> None:
     found = line(1, direction=direction)
-    assert (found.is_own, found.is_slot) == (is_own, is_slot)
+    assert (found.client_sends, found.client_receives) == (client_sends, client_receives)
 
 
 def test_own_video_is_answered_with_one_codec_and_audio_with_all() -> None:
@@ -22,7 +23,7 @@ def test_own_video_is_answered_with_one_codec_and_audio_with_all() -> None:
 
 
 def test_a_slot_takes_what_its_codecs_can_decode() -> None:
-    assert {name: codec.payload_type for name, codec in line(3).takes.items()} == {"vp8": 96}
+    assert {name: codec.payload_type for name, codec in line(3).decodable.items()} == {"vp8": 96}
 
 
 def test_transport_cc_is_for_video_with_its_extension() -> None:

@@ -13,10 +13,10 @@ from tests.unit.sfu.builders import rtp, vp8
 PATTERN = (0, 2, 1, 2)
 
 
-def packet(number: int, frame: int, *, key_frame: bool = False) -> MediaPacket:
-    tid = PATTERN[frame % 4]
-    payload = vp8(frame & 0x7FFF, key_frame=key_frame, tl0=frame // 4 & 0xFF, tid=tid, sync=frame % 4 < 3)
-    datagram = rtp(1, number, payload, pt=96, timestamp=frame * 3000)
+def packet(number: int, info: int, *, key_frame: bool = False) -> MediaPacket:
+    tid = PATTERN[info % 4]
+    payload = vp8(info & 0x7FFF, key_frame=key_frame, tl0=info // 4 & 0xFF, tid=tid, sync=info % 4 < 3)
+    datagram = rtp(1, number, payload, pt=96, timestamp=info * 3000)
     return canonical_video(datagram, parse_header(datagram), number + 0x10000, "vp8")
 
 
@@ -39,7 +39,7 @@ def pass_through(offsets: Offsets, packets: list[MediaPacket]) -> list[tuple[int
     for one in packets:
         if offsets.take(one):
             _, picture_id = offsets.at(one.extended)
-            out.append((offsets.sequence_number(one), (one.frame.picture_id + picture_id) & 0x7FFF))
+            out.append((offsets.sequence_number(one), (one.info.picture_id + picture_id) & 0x7FFF))
     return out
 
 
@@ -58,7 +58,7 @@ def test_layers_are_added_only_where_nothing_is_missing() -> None:
     offsets = start(0, packets[0])
     pass_through(offsets, packets[:5])
     offsets.want_temporal(ALL_TEMPORAL)
-    kept = [one.frame.temporal for one in packets[5:] if pass_through(offsets, [one])]
+    kept = [one.info.temporal for one in packets[5:] if pass_through(offsets, [one])]
     assert kept == [1, 0, 2, 1, 2]
 
 
@@ -68,7 +68,7 @@ def test_late_packet_of_a_frame_that_was_left_out_fills_its_number_empty() -> No
     late = packets[3]
     out = pass_through(offsets, [*packets[:2], packets[2], *packets[4:]])
     assert pass_through(offsets, [late]) != []
-    assert late.extended in offsets.hollow
+    assert late.extended in offsets.empty
     numbers = [number for number, _ in out] + [offsets.sequence_number(late)]
     assert sorted(numbers) == list(range(1000, 1000 + len(numbers)))
 

@@ -1,13 +1,13 @@
 import pytest
 
 from services.sfu.core.forwarding.packet_formats import NUMBER_AT, PacketFormat, packet_format_of
-from services.sfu.core.wire.codecs import Frame
+from services.sfu.core.wire.codecs import PayloadInfo
 from services.sfu.core.wire.rtp import HEADER_SIZE, MediaPacket
 from tests.unit.sfu.builders import offer
 
-OPUS = MediaPacket(70_000, 4464, 960, False, "opus", Frame(b"opus", is_key_frame=True), 20)
-RED = MediaPacket(70_000, 4464, 960, True, "red", Frame(b"red+opus", is_key_frame=True), 20, OPUS)
-VP8 = MediaPacket(1, 1, 3000, True, "vp8", Frame(b"\x90\x80\x80\x07frame", picture_id=7, picture_id_at=2))
+OPUS = MediaPacket(70_000, 4464, 960, False, "opus", PayloadInfo(b"opus", is_key_frame=True), 20)
+RED = MediaPacket(70_000, 4464, 960, True, "red", PayloadInfo(b"red+opus", is_key_frame=True), 20, OPUS)
+VP8 = MediaPacket(1, 1, 3000, True, "vp8", PayloadInfo(b"\x90\x80\x80\x07frame", picture_id=7, picture_id_at=2))
 
 
 def test_formats_of_alike_lines_are_the_same_key() -> None:
@@ -42,11 +42,11 @@ def test_a_template_has_space_for_the_number_and_the_offset_of_the_picture_id() 
     template.pack_into(packet, 0, template.start, 1, 3000, 9, template.rest)
     assert packet[NUMBER_AT - 1] == 3 << 4 | 1
     assert packet[template.picture_id_at : template.picture_id_at + 2] == b"\x80\x07"
-    assert template.size == HEADER_SIZE + 8 + len(VP8.frame.payload)
+    assert template.size == HEADER_SIZE + 8 + len(VP8.info.payload)
 
 
-def test_a_hollow_template_has_no_payload_and_a_repair_has_its_prefix() -> None:
+def test_an_empty_template_has_no_payload_and_a_repair_has_its_prefix() -> None:
     plain = PacketFormat((("vp8", 96),), 0, 0, is_numbered=False)
-    hollow = plain.render(VP8, 96, 5.0, is_hollow=True)
-    assert (hollow.size, hollow.picture_id_at, hollow.sent) == (HEADER_SIZE, 0, None)
-    assert plain.render(VP8, 97, 5.0, prefix=b"\x00\x01").rest == b"\x00\x01" + VP8.frame.payload
+    empty = plain.render(VP8, 96, 5.0, is_empty=True)
+    assert (empty.size, empty.picture_id_at, empty.sent) == (HEADER_SIZE, 0, None)
+    assert plain.render(VP8, 97, 5.0, prefix=b"\x00\x01").rest == b"\x00\x01" + VP8.info.payload

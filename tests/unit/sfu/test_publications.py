@@ -35,9 +35,9 @@ def test_a_camera_is_awaited_for_a_while_then_on_while_media_comes() -> None:
 def test_what_the_publisher_says_counts() -> None:
     publication = camera()
     receive(publication.open_stream(7, "", 96), 1, 10.0)
-    publication.said_on = False
+    publication.declared_on = False
     assert (publication.is_on(10.1), publication.muted) == (False, True)
-    publication.said_on = True
+    publication.declared_on = True
     assert publication.is_on(99.0)
 
 

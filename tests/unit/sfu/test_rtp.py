@@ -34,7 +34,7 @@ def test_extension_cut_short_ends_the_list() -> None:
 
 def test_csrcs_and_padding_are_left_out_of_the_canonical_form() -> None:
     packet = b"\xa2" + rtp(1, 1)[1:12] + bytes(8) + b"payload" + b"\x00\x00\x03"
-    assert canonical_audio(packet, parse_header(packet), 1, None).frame.payload == b"payload"
+    assert canonical_audio(packet, parse_header(packet), 1, None).info.payload == b"payload"
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_audio_keeps_its_level() -> None:
     packet = rtp(1, 1, b"opus", mid=b"0", level=b"\x85")
     canonical = canonical_audio(packet, parse_header(packet), 1, level_id=1)
     assert canonical.level == 0x85
-    assert canonical.frame.payload == b"opus"
+    assert canonical.info.payload == b"opus"
 
 
 def test_red_is_kept_with_the_opus_within_for_who_has_no_red() -> None:
     red = b"\xef\x00\x40\x03" + b"\x6f" + b"oldnew"
     packet = rtp(1, 1, red, pt=63)
     canonical = canonical_audio(packet, parse_header(packet), 1, None, "red")
-    assert canonical.frame.payload == red
+    assert canonical.info.payload == red
     assert canonical.plain is not None
-    assert (canonical.plain.codec, canonical.plain.frame.payload) == ("opus", b"new")
+    assert (canonical.plain.codec, canonical.plain.info.payload) == ("opus", b"new")
 
 
 def test_repair_brings_the_original_number_and_padding_brings_nothing() -> None:
@@ -100,5 +100,5 @@ def test_any_bytes_give_a_packet_or_a_packet_error(body: bytes, start: bytes) ->
     canonical_audio(datagram, header, 1, 1, "red")
     unwrap_repair(datagram, header, 96, 1)
     for codec in ("vp8", "h264", "vp9", "av1"):
-        frame = canonical_video(datagram, header, 1, codec).frame
-        assert max(frame.picture_id_at + 2, frame.tl0_at + 1) <= max(len(frame.payload), 2)
+        info = canonical_video(datagram, header, 1, codec).info
+        assert max(info.picture_id_at + 2, info.tl0_at + 1) <= max(len(info.payload), 2)

@@ -30,8 +30,8 @@ def section(lines: list[str], mid: str) -> list[str]:
 
 def test_offer_of_a_browser_is_read() -> None:
     parsed = offer(simulcast=True)
-    assert [line.mid for line in parsed.media if line.is_own] == ["0", "1"]
-    assert [line.mid for line in parsed.media if line.is_slot] == ["2", "3"]
+    assert [line.mid for line in parsed.media if line.client_sends] == ["0", "1"]
+    assert [line.mid for line in parsed.media if line.client_receives] == ["2", "3"]
     own = parsed.media[1]
     assert (own.payload_type, own.rids) == (96, ("q", "h", "f"))
     assert own.extensions == {MID_URI: 4, RID_URI: 10, REPAIRED_RID_URI: 11, TRANSPORT_CC_URI: 3}
@@ -125,7 +125,7 @@ def test_line_of_unknown_kind_or_port_zero_is_rejected_in_its_place() -> None:
 def test_inactive_own_lines_are_answered_inactive() -> None:
     text = offer_text().replace("a=sendonly", "a=inactive").replace("a=sendrecv", "a=inactive")
     parsed = parse_offer(text)
-    assert not any(line.is_own for line in parsed.media)
+    assert not any(line.client_sends for line in parsed.media)
     assert "a=inactive" in section(answer_of(text), "0")
 
 
@@ -133,7 +133,7 @@ def test_bundle_only_lines_are_served() -> None:
     text = offer_text().replace(
         "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n", "m=video 0 UDP/TLS/RTP/SAVPF 96 97\r\na=bundle-only\r\n"
     )
-    assert len([line for line in parse_offer(text).media if line.is_own]) == 2
+    assert len([line for line in parse_offer(text).media if line.client_sends]) == 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from tests.unit.sfu.builders import key, offer, rtp
 
 
 def own(**options: bool) -> list[Publication]:
-    return [Publication(line, key("ann")) for line in offer(**options).media if line.is_own]
+    return [Publication(line, key("ann")) for line in offer(**options).media if line.client_sends]
 
 
 def associate(

@@ -2,7 +2,7 @@ from services.sfu.core.ids import UserId
 from services.sfu.core.selection.video_requests import (
     HOLD_S,
     Candidate,
-    Choice,
+    ChosenVideo,
     VideoRequest,
     VideoRequests,
     choose_videos,
@@ -47,8 +47,8 @@ def test_a_choice_carries_the_requested_height_and_larger_ones_weigh_more() -> N
     candidates = [camera("ann"), camera("bob")]
     small, large = VideoRequests((request("ann", 180), request("bob", 720))).requests
     assert choose_videos(candidates, (), VideoRequests((small, large)), 2) == [
-        Choice(0, 180, small.weight),
-        Choice(1, 720, large.weight),
+        ChosenVideo(0, 180, small.weight),
+        ChosenVideo(1, 720, large.weight),
     ]
     assert request("ann", 90, pinned=True).weight > request("bob").weight > large.weight > small.weight
 

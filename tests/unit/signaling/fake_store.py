@@ -14,7 +14,7 @@ from services.signaling.core.model import (
     UserId,
     Worker,
 )
-from services.signaling.core.quality import Direction, LegTotals, QualityKey, QualityReport, UserQuality, sum_up
+from services.signaling.core.quality import Direction, DirectionTotals, QualityKey, QualityReport, UserQuality, sum_up
 from services.signaling.ports import (
     AlreadyStarted,
     CalleesBusy,
@@ -39,7 +39,7 @@ class FakeStore:
         self._keys: dict[IdempotencyKey, CallId] = {}
         self._held: dict[UserId, CallId] = {}
         self._due: dict[CallId, datetime | None] = {}
-        self._quality: dict[tuple[QualityKey, Direction], tuple[datetime, LegTotals]] = {}
+        self._quality: dict[tuple[QualityKey, Direction], tuple[datetime, DirectionTotals]] = {}
 
     async def create(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> CreateResult:
         self._check()
@@ -139,7 +139,7 @@ class FakeStore:
         self._check()
         for report in reports:
             for direction, totals in report.legs.items():
-                last, sums = self._quality.get((report.key, direction), (None, LegTotals()))
+                last, sums = self._quality.get((report.key, direction), (None, DirectionTotals()))
                 call = self._calls.get(report.key.call_id)
                 is_known = call is not None and report.key.user_id in call.user_ids and _had(call, report)
                 if is_known and (last is None or last < report.report_time):

@@ -380,7 +380,7 @@ async def test_who_is_out_learns_of_nothing_that_came_after(town: Town) -> None:
         await town.world.service.leave_call(town.call_id, BOB, TABLET),
         await town.world.service.decline_call(town.call_id, BOB),
     ):
-        assert [(leg.user_id, leg.state) for leg in answer.legs] == [(BOB, LegState.OUT)]
+        assert [(leg.user_id, leg.state) for leg in answer.legs] == [(BOB, LegState.NOT_IN_CALL)]
     with pytest.raises(CallNotFound):
         await town.world.service.leave_call(town.call_id, UserId("mallory"), PHONE)
 

@@ -208,6 +208,6 @@ async def test_a_group_does_not_ring_who_is_besieged_and_they_may_join(world: Wo
     await besiege(world, 2)
     world.members.conversations[GROUP_TALK] = [ALICE, BOB, CAROL]
     call = await world.start(talk=GROUP_TALK)
-    assert [leg.state for leg in call.legs] == [LegState.JOINED, LegState.OUT, LegState.RINGING]
+    assert [leg.state for leg in call.legs] == [LegState.JOINED, LegState.NOT_IN_CALL, LegState.RINGING]
     joined, _ = await world.service.join_call(call.call_id, BOB, TABLET)
     assert joined.has_device(BOB, TABLET)

@@ -72,7 +72,7 @@ async def test_all_members_who_may_be_rung_are_rung(world: World) -> None:
     world.members.closed.add(CAROL)
     call = await start(world)
     assert call.group
-    assert states(call) == [LegState.JOINED, LegState.RINGING, LegState.OUT, LegState.RINGING]
+    assert states(call) == [LegState.JOINED, LegState.RINGING, LegState.NOT_IN_CALL, LegState.RINGING]
     # Who is not rung sees the call in the conversation, and may come in.
     assert await world.service.list_active_calls(CAROL) == [call]
     joined, grant = await world.service.join_call(call.call_id, CAROL, TABLET)
@@ -85,7 +85,7 @@ async def test_a_member_in_another_call_is_not_rung_and_the_others_are(world: Wo
     world.members.conversations[TALK] = [BOB, ERIN]
     await world.start(ERIN, LAPTOP, "theirs", TALK)
     call = await start(world)
-    assert states(call) == [LegState.JOINED, LegState.OUT, LegState.RINGING, LegState.RINGING]
+    assert states(call) == [LegState.JOINED, LegState.NOT_IN_CALL, LegState.RINGING, LegState.RINGING]
 
 
 async def test_one_answer_makes_it_run_and_the_others_go_on_ringing(world: World) -> None:
@@ -103,7 +103,7 @@ async def test_who_does_not_answer_in_time_stops_ringing_and_may_join_later(worl
     world.advance_with(WORKER, int(TIMEOUTS.ring_s))
     await world.upkeep.sweep()
     call = await find(world, call)
-    assert (call.state, states(call)[2:]) == (CallState.ACTIVE, [LegState.OUT] * 2)
+    assert (call.state, states(call)[2:]) == (CallState.ACTIVE, [LegState.NOT_IN_CALL] * 2)
     assert call.due_time is None
     joined, _ = await world.service.join_call(call.call_id, DAVE, TABLET)
     assert len(joined.joined) == 3
@@ -123,7 +123,7 @@ async def test_a_group_call_that_all_decline_is_declined_and_one_refusal_stops_o
         assert call.state is CallState.RINGING
         leg = call.leg_of(user_id)
         assert leg is not None
-        assert leg.state is LegState.OUT
+        assert leg.state is LegState.NOT_IN_CALL
     assert (await world.service.decline_call(call.call_id, DAVE)).end_reason is EndReason.DECLINED
 
 

@@ -29,7 +29,7 @@ from services.signaling.core.model import (
     LegState,
     UserId,
 )
-from services.signaling.core.rules import STAY_ACTIVE, STAY_RINGING, Effect, Handler, Line, Outcome, Rule
+from services.signaling.core.rules import STAY_ACTIVE, STAY_RINGING, Effect, Handler, Outcome, Rule, TableRow
 from services.signaling.core.table import ACCEPT, JOIN, TABLE
 from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (
@@ -292,7 +292,7 @@ def change_table(text: str, state: str, outcome: Outcome[Any]) -> Callable[[pyte
     """A fault in one cell of the states' table: what this line does in that state."""
 
     def patch_all(patch: pytest.MonkeyPatch) -> None:
-        found = [kind for kind, handler in TABLE.items() if any(line.text == text for line in handler.lines)]
+        found = [kind for kind, handler in TABLE.items() if any(row.text == text for row in handler.rows)]
         assert found
         for kind in found:
             patch.setitem(TABLE, kind, changed(TABLE[kind]))
@@ -301,7 +301,7 @@ def change_table(text: str, state: str, outcome: Outcome[Any]) -> Callable[[pyte
         cases = tuple((condition, change(line)) for condition, line in handler.cases)
         return Handler(cases, change(handler.otherwise))
 
-    def change(line: Line[Any]) -> Line[Any]:
+    def change(line: TableRow[Any]) -> TableRow[Any]:
         changes: dict[str, Any] = {state: outcome}
         return replace(line, **changes) if line.text == text else line
 

@@ -44,7 +44,7 @@ async def test_a_draining_workers_calls_move_and_keep_their_media_until_all_have
     await world.upkeep.tick(call.call_id)
     # A moment more, for the first key frames.
     assert world.closer.closed == []
-    world.clock.advance(TIMEOUTS.handoff_settle_s)
+    world.clock.advance(TIMEOUTS.handoff_overlap_s)
     await world.upkeep.tick(call.call_id)
     assert world.closer.closed == [(WORKER, call.call_id)]
     settled = await find(world, call)

@@ -10,8 +10,9 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 from parley.calls.v1 import events_pb2 as calls_events
+from standardwebhooks import Webhook
 
-from services.runtime.http.webhooks import sign
+from services.runtime.http.webhooks import sign_as_before
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from services.signaling.publisher import CALLS_TOPIC, CallEvents
 from services.signaling.push import ATTEMPTS, WebhookPusher, read_request
@@ -80,6 +81,9 @@ async def test_a_ring_is_posted_once_signed_over_its_time_and_body(pusher: Webho
     assert int(timestamp) == int(START.timestamp())
     expected = hmac.new(SECRET, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     assert headers["Parley-Signature"] == f"v1={expected}"
+    assert headers["webhook-id"] == told["event_id"]
+    assert headers["webhook-timestamp"] == timestamp
+    assert headers["webhook-signature"] == Webhook(SECRET).sign(told["event_id"], START, body.decode())
 
 
 async def test_while_the_secret_is_changed_each_signs(provider: Provider, clock: ManualClock) -> None:
@@ -97,7 +101,8 @@ async def test_while_the_secret_is_changed_each_signs(provider: Provider, clock:
     ((headers, body),) = provider.seen
     at = int(headers["Parley-Timestamp"])
     signatures = headers["Parley-Signature"].split(",")
-    assert signatures == [f"v1={sign(secret, at, body)}" for secret in (b"n" * 32, SECRET)]
+    assert signatures == [f"v1={sign_as_before(secret, at, body)}" for secret in (b"n" * 32, SECRET)]
+    assert len(headers["webhook-signature"].split(" ")) == 2
 
 
 async def test_what_the_provider_cannot_take_now_is_tried_again(pusher: WebhookPusher, provider: Provider) -> None:

@@ -19,9 +19,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "design" / "call-states.md"
 def outcomes() -> Iterator[tuple[CallState, type, Outcome[Any]]]:
     """Every cell of the table."""
     for kind, handler in TABLE.items():
-        for line in handler.lines:
+        for row in handler.rows:
             for state in CallState:
-                yield state, kind, line.outcome(state)
+                yield state, kind, row.outcome(state)
 
 
 def test_every_state_and_input_has_a_rule_or_a_named_refusal() -> None:
@@ -31,10 +31,10 @@ def test_every_state_and_input_has_a_rule_or_a_named_refusal() -> None:
         assert isinstance(outcome, Rule) or issubclass(outcome, CallsError)
 
 
-def test_a_line_is_told_apart_from_all_others_by_its_text() -> None:
-    lines = [line for handler in TABLE.values() for line in handler.lines]
-    for line in lines:
-        assert all(other == line for other in lines if other.text == line.text)
+def test_a_row_is_known_by_its_text_alone() -> None:
+    rows = [row for handler in TABLE.values() for row in handler.rows]
+    for row in rows:
+        assert all(other == row for other in rows if other.text == row.text)
 
 
 def test_an_ended_call_never_changes_again() -> None:

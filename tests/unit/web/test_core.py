@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.web.core import Asset, choose, content_security_policy, make_asset, security_headers
+from services.web.core import Asset, asset_for, content_security_policy, make_asset, security_headers
 
 FILES = ("/index.html", "/assets/app-1f2e.js", "/favicon.svg")
 ASSETS: dict[str, Asset] = {path: make_asset(path, path.encode()) for path in FILES}
@@ -12,19 +12,19 @@ ASSETS: dict[str, Asset] = {path: make_asset(path, path.encode()) for path in FI
 
 @pytest.mark.parametrize("path", FILES)
 def test_file_of_the_build_is_served_as_it_is(path: str) -> None:
-    asset = choose(ASSETS, path)
+    asset = asset_for(ASSETS, path)
     assert asset is not None
     assert asset.body == path.encode()
 
 
 @pytest.mark.parametrize("path", ["/", "/conversations/0192", "/login"])
 def test_page_of_the_client_gets_the_client(path: str) -> None:
-    assert choose(ASSETS, path) == ASSETS["/index.html"]
+    assert asset_for(ASSETS, path) == ASSETS["/index.html"]
 
 
 @pytest.mark.parametrize("path", ["/gone.js", "/assets/gone", "/assets/../secret.txt", "/../pyproject.toml"])
 def test_file_that_is_not_in_the_build_is_not_found(path: str) -> None:
-    assert choose(ASSETS, path) is None
+    assert asset_for(ASSETS, path) is None
 
 
 def test_only_files_whose_name_holds_their_hash_are_kept_for_ever() -> None:

@@ -1,4 +1,4 @@
-"""What people and the network's back office ask of accounts, and the gate that a deleted account finds closed."""
+"""What people and the network's back office ask of accounts, and how deleted accounts are kept out."""
 
 import math
 from collections import OrderedDict
@@ -13,14 +13,14 @@ from services.messaging.kernel.model import UserId
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
-# People whom the gate remembers. Raising it takes more memory (about 150 bytes each); lowering it makes busy replicas
-# ask more often.
+# People whose admission is remembered. Raising it takes more memory (about 150 bytes each); lowering it makes busy
+# replicas ask more often.
 REMEMBERED = 100_000
 # Of an answer. Raising it makes larger answers; lowering it makes more of them.
 DELETED_PAGE = 1_000
 
 
-class Gate:
+class AccountAdmission:
     """Refuses accounts whose deletion was asked for.
 
     Every call passes it, so it asks the store once in a while only: another replica's deletion is noticed after
@@ -34,7 +34,7 @@ class Gate:
         # Until when (monotonic) what is known of a person holds, and whether they are deleted.
         self._known: OrderedDict[UserId, tuple[float, bool]] = OrderedDict()
 
-    async def require_open(self, user_id: UserId) -> None:
+    async def require_not_deleted(self, user_id: UserId) -> None:
         """Raises AccountDeleted. Errors: StoreUnavailable."""
         until, is_deleted = self._known.get(user_id, (-math.inf, False))
         now = self._clock.monotonic()
@@ -44,7 +44,7 @@ class Gate:
         if is_deleted:
             raise AccountDeleted
 
-    def close(self, user_id: UserId) -> None:
+    def note_deletion(self, user_id: UserId) -> None:
         """The account's deletion was asked for just now."""
         self._remember(user_id, math.inf, True)
 
@@ -61,10 +61,16 @@ class Accounts:
     """The use-cases."""
 
     def __init__(
-        self, jobs: JobStore, gate: Gate, objects: ObjectStore, clock: Clock, new_id: NewId, policy: AccountPolicy
+        self,
+        jobs: JobStore,
+        admission: AccountAdmission,
+        objects: ObjectStore,
+        clock: Clock,
+        new_id: NewId,
+        policy: AccountPolicy,
     ) -> None:
         self._jobs = jobs
-        self._gate = gate
+        self._admission = admission
         self._objects = objects
         self._clock = clock
         self._new_id = new_id
@@ -73,7 +79,7 @@ class Accounts:
     async def start_export(self, user_id: str) -> Job:
         """An export of all that stands about a person. Idempotent. Errors: InvalidField, AccountDeleted."""
         person = checks.check_user_id("user_id", user_id)
-        await self._gate.require_open(person)
+        await self._admission.require_not_deleted(person)
         job = self._job(person, JobKind.EXPORT)
         return await self._jobs.start_export(job, job.created_at - self._policy.reuse)
 
@@ -84,8 +90,8 @@ class Accounts:
         if confirmed != user_id:
             raise InvalidField("confirm_user_id", "is not the id of the account that is to be deleted")
         job = self._job(person, JobKind.DELETION)
-        stored = await self._jobs.start_deletion(job, job.created_at + self._policy.settle)
-        self._gate.close(person)
+        stored = await self._jobs.start_deletion(job, job.created_at + self._policy.start_delay)
+        self._admission.note_deletion(person)
         if tell_again and stored.id != job.id:
             await self._jobs.tell_deletion(person, job.created_at)
         return stored

@@ -31,8 +31,8 @@ from services.messaging.accounts.ports import (
     SourceUnavailable,
 )
 from services.messaging.attachments.ports import ObjectStore
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import LineStamp
+from services.messaging.groups.core import changes as groups
+from services.messaging.groups.core.changes import ChangeStamp
 from services.messaging.groups.ports import GroupStore
 from services.messaging.kernel.errors import ConversationNotFound, ObjectsUnavailable
 from services.messaging.kernel.model import ConversationId, MessageId, UserId
@@ -218,7 +218,7 @@ class JobRunner:
 
     async def _leave(self, claim: Claim, group: ConversationId) -> None:
         now = self._clock.now()
-        stamp = LineStamp(MessageId(self._new_id(now)), claim.user_id, now)
+        stamp = ChangeStamp(MessageId(self._new_id(now)), claim.user_id, now)
         try:
             await self._groups.change_group(group, lambda found: groups.leave(found, claim.user_id), stamp)
         except ConversationNotFound:

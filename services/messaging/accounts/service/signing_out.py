@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from services.messaging.accounts import core
 from services.messaging.accounts.core import Revocations
 from services.messaging.accounts.ports import SessionStore
-from services.messaging.accounts.service.accounts import Gate
+from services.messaging.accounts.service.accounts import AccountAdmission
 from services.messaging.kernel import checks
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import UserId
@@ -23,9 +23,11 @@ Noted = Callable[[UserId, Revocations], None]
 class SignOuts:
     """The use-cases. `max_life` is the longest life of a token: so long a revocation is kept."""
 
-    def __init__(self, store: SessionStore, gate: Gate, noted: Noted, clock: Clock, max_life: timedelta) -> None:
+    def __init__(
+        self, store: SessionStore, admission: AccountAdmission, noted: Noted, clock: Clock, max_life: timedelta
+    ) -> None:
         self._store = store
-        self._gate = gate
+        self._admission = admission
         self._noted = noted
         self._clock = clock
         self._kept = max_life + timedelta(seconds=CLOCK_SKEW_S)
@@ -48,7 +50,7 @@ class SignOuts:
 
     async def _change(self, user_id: str, decide: Callable[[Revocations, datetime], Revocations]) -> datetime:
         person = checks.check_user_id("user_id", user_id)
-        await self._gate.require_open(person)
+        await self._admission.require_not_deleted(person)
         now = self._clock.now()
         valid_from = core.next_second(now)
         revocations = await self._store.change(person, lambda before: decide(before, valid_from), now)

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.messaging.accounts.core import Belonging
+from services.messaging.accounts.core import PersonalColumn
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
 from services.messaging.kernel.content import EXPIRED, without
 from services.messaging.kernel.model import (
     Conversation,
     ConversationId,
     UserId,
-    told_directly,
+    direct_recipients,
 )
 from services.messaging.messages.sql.erasing import erase_content
 from services.messaging.messages.sql.messages import to_messages, write_content
 from services.messaging.wire import topics
-from services.messaging.wire.events import for_people, message_changed
+from services.messaging.wire.events import message_changed, with_recipients
 from services.messaging.wire.storage import from_columns, is_said
 from services.runtime.ids import NewId
 from services.runtime.postgres import outbox
@@ -102,10 +102,10 @@ async def tell_changes(
     found = await connection.fetch(
         "SELECT * FROM messages WHERE conversation_id = $1 AND seq = ANY($2) ORDER BY revision", conversation.id, seqs
     )
-    key, people = str(conversation.id), told_directly(conversation)
+    key, recipients = str(conversation.id), direct_recipients(conversation)
     events = [message_changed(new_id(now), message, now) for message in await to_messages(connection, found)]
-    told = [for_people(event, people) if people else event for event in events]
-    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in told])
+    addressed = [with_recipients(event, recipients) if recipients else event for event in events]
+    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in addressed])
 
 
 async def forget_member(connection: Connection, conversation_id: ConversationId, user_id: UserId) -> None:
@@ -128,12 +128,12 @@ async def forget_member(connection: Connection, conversation_id: ConversationId,
     )
 
 
-async def delete_rows(connection: Connection, belonging: Belonging, user_id: UserId, limit: int) -> int:
+async def delete_rows(connection: Connection, personal: PersonalColumn, user_id: UserId, limit: int) -> int:
     """Delete some of the person's rows of a table; how many. Of attachments the objects are queued for deletion."""
     # Names of ours.
-    some = f"SELECT ctid FROM {belonging.table} WHERE {belonging.column} = $1 LIMIT $2"  # noqa: S608
-    delete = f"DELETE FROM {belonging.table} WHERE ctid = ANY(ARRAY({some}))"  # noqa: S608
-    if belonging.table == "attachments":
+    some = f"SELECT ctid FROM {personal.table} WHERE {personal.column} = $1 LIMIT $2"  # noqa: S608
+    delete = f"DELETE FROM {personal.table} WHERE ctid = ANY(ARRAY({some}))"  # noqa: S608
+    if personal.table == "attachments":
         delete = (
             f"WITH gone AS ({delete} RETURNING id, put_until), queued AS (INSERT INTO doomed_objects (object_key,"  # noqa: S608
             f" put_until) SELECT '{UPLOADS_PREFIX}' || id, put_until FROM gone ON CONFLICT DO NOTHING)"

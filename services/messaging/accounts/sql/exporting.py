@@ -11,7 +11,7 @@ from google.protobuf.message import Message as ProtoMessage
 from services.messaging.accounts.core import EXPORT_FORMAT, EXPORT_VERSION, EXPORTED, ExportCursor, Section
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.conversations.sql.conversations import load_conversations
-from services.messaging.groups.core import as_founded
+from services.messaging.groups.core.changes import redacted_group
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import Conversation, ConversationId, Message, UserId
 from services.messaging.messages.core.sequencing import first_result
@@ -67,17 +67,17 @@ async def next_conversation(
 async def read_rows(connection: Connection, user_id: UserId, cursor: ExportCursor, limit: int) -> ExportBatch:
     """The next rows of the tables that are exported as they are, in the order of their text."""
     lines = [] if cursor.table or cursor.after_line else [_line({**_HEADER, "user_id": user_id})]
-    belonging = EXPORTED[cursor.table]
+    personal = EXPORTED[cursor.table]
     found = await connection.fetch(
         # Names of ours.
-        f'SELECT line FROM (SELECT (to_jsonb(t) - $4::text)::text COLLATE "C" AS line FROM {belonging.table} t'  # noqa: S608
-        f" WHERE t.{belonging.column} = $1) AS every WHERE line > $2 ORDER BY line LIMIT $3",
+        f'SELECT line FROM (SELECT (to_jsonb(t) - $4::text)::text COLLATE "C" AS line FROM {personal.table} t'  # noqa: S608
+        f" WHERE t.{personal.column} = $1) AS every WHERE line > $2 ORDER BY line LIMIT $3",
         user_id,
         cursor.after_line,
         limit,
-        belonging.withheld,
+        personal.withheld,
     )
-    lines += [_line({"type": belonging.table, belonging.table: json.loads(row["line"])}) for row in found]
+    lines += [_line({"type": personal.table, personal.table: json.loads(row["line"])}) for row in found]
     if len(found) == limit:
         return ExportBatch(lines, replace(cursor, after_line=found[-1]["line"]))
     if cursor.table + 1 < len(EXPORTED):
@@ -115,7 +115,7 @@ async def read_conversations(
 
 def _conversation_line(conversation: Conversation, user_id: UserId) -> str:
     is_member = conversation.member(user_id) is not None
-    encoded = api.conversation_message(conversation if is_member else as_founded(conversation))
+    encoded = api.conversation_message(conversation if is_member else redacted_group(conversation))
     return _line({"type": "conversation", "is_member": is_member, "conversation": _plain(encoded)})
 
 

@@ -22,7 +22,7 @@ from services.messaging.accounts.ports import ExportBatch
 from services.messaging.accounts.sql import deleting, exporting, jobs, sessions
 from services.messaging.conversations.sql.conversations import load_conversations, lock_counters
 from services.messaging.kernel.model import ConversationId, ConversationKind, UserId
-from services.messaging.relations.sql.relationships import tell_closed
+from services.messaging.relations.sql.relationships import notify_pair_closed
 from services.messaging.wire import topics
 from services.messaging.wire.deliveries import account_gone_delivery
 from services.runtime.ids import NewId
@@ -216,7 +216,7 @@ class PostgresAccounts:
             else:
                 await deleting.forget_member(connection, conversation_id, user_id)
                 if conversation.kind is ConversationKind.DIRECT:
-                    await tell_closed(connection, conversation_id, self._new_id(now), now)
+                    await notify_pair_closed(connection, conversation_id, self._new_id(now), now)
         self._relay.wake(str(conversation_id))
         return bool(changed)
 

@@ -21,7 +21,7 @@ from services.messaging.kernel.model import Attachment, AttachmentId, UserId
 UPLOADS_PREFIX = "uploads/"
 MAX_PIXELS_A_SIDE = 100_000
 MAX_LENGTH = timedelta(hours=24)
-# After the first time without a word, doubled each time. Raising it makes files wait after the scanner is back;
+# After the first time without a verdict, doubled each time. Raising it makes files wait after the scanner is back;
 # lowering it asks a scanner that is away more often.
 SCAN_RETRY = timedelta(seconds=1)
 SCAN_RETRY_MOST = timedelta(seconds=60)
@@ -64,10 +64,10 @@ class UploadPolicy:
     get_ttl: timedelta = timedelta(minutes=5)
 
 
-class Scan(Enum):
-    """What the scanner says of a file: nobody asked, no word yet, it may be sent, it may not."""
+class ScanState(Enum):
+    """Of a file's scan: none was requested, no verdict yet, it may be sent, it may not."""
 
-    UNASKED = ""
+    NOT_REQUESTED = ""
     WAITING = "waiting"
     CLEAN = "clean"
     REFUSED = "refused"
@@ -103,10 +103,10 @@ class Upload:
     created_at: datetime
     put_until: datetime
     unused_until: datetime
-    scan: Scan = Scan.UNASKED
+    scan: ScanState = ScanState.NOT_REQUESTED
     # Of the object that was, or is to be, scanned.
     etag: str = ""
-    # How often the scanner was asked without a word.
+    # How often the scanner was asked and gave no verdict.
     scan_attempts: int = 0
 
 
@@ -149,14 +149,14 @@ def check_stored(upload: Upload, stored: Stored | None) -> None:
 
 def check_scanned(upload: Upload, stored: Stored) -> None:
     """Whether the scanner let this very object pass. Raises AttachmentNotScanned, AttachmentRefused."""
-    if upload.scan in (Scan.UNASKED, Scan.WAITING):
+    if upload.scan in (ScanState.NOT_REQUESTED, ScanState.WAITING):
         raise AttachmentNotScanned
-    if upload.scan is Scan.REFUSED or upload.etag != stored.etag:
+    if upload.scan is ScanState.REFUSED or upload.etag != stored.etag:
         raise AttachmentRefused(f"the scanner refused {upload.attachment.file_name[:100]}")
 
 
 def scan_retry_delay(attempts: int) -> timedelta:
-    """How long a file waits after the scanner gave no word `attempts` times."""
+    """How long a file waits after the scanner gave no verdict `attempts` times."""
     return min(SCAN_RETRY * (1 << min(attempts - 1, 16)), SCAN_RETRY_MOST)
 
 

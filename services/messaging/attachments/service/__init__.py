@@ -1,1 +1,1 @@
-"""Uploads and downloads, the scanner's word, and the deletion of what nobody needs."""
+"""Uploads and downloads, the scanner's verdict, and the deletion of what nobody needs."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.messaging.attachments.core.uploads import (
-    Scan,
+    ScanState,
     Upload,
     UploadPolicy,
     check_attachment,
@@ -33,7 +33,7 @@ from services.messaging.kernel.model import (
     require_member,
 )
 from services.messaging.kernel.ports import ConversationReader, MessageReader
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
@@ -112,7 +112,7 @@ class Attachments:
         checks.check_seq("seq", seq)
         conversation = require_member(await self._conversations.find_conversation(target), user_id)
         member = conversation.member(user_id)
-        if member is None or member.request is not Request.NONE:
+        if member is None or member.request is not RequestState.ACCEPTED:
             # Nothing is fetched of what has not been let in.
             raise NotAllowed
         try:
@@ -156,10 +156,12 @@ class Attachments:
         if self._wake_scans is None:
             return
         there = [(upload, stored) for upload, stored in seen if stored is not None]
-        unasked = {upload.attachment.id: stored.etag for upload, stored in there if upload.scan is Scan.UNASKED}
-        if unasked:
-            await self._store.await_scans(unasked, self._clock.now())
+        not_requested = {
+            upload.attachment.id: stored.etag for upload, stored in there if upload.scan is ScanState.NOT_REQUESTED
+        }
+        if not_requested:
+            await self._store.await_scans(not_requested, self._clock.now())
             self._wake_scans()
         # What is refused for good is said before what has to wait.
-        for upload, stored in sorted(there, key=lambda pair: pair[0].scan is not Scan.REFUSED):
+        for upload, stored in sorted(there, key=lambda pair: pair[0].scan is not ScanState.REFUSED):
             check_scanned(upload, stored)

@@ -25,8 +25,8 @@ SWEEP_S = 5.0
 CLAIM_SLACK = timedelta(seconds=30)
 
 
-class Scans:
-    """The work between `await_scans` and a verdict. Without a word a file goes on waiting, and is not sent."""
+class ScanWorker:
+    """The work between `await_scans` and a verdict. Without a verdict a file goes on waiting, and is not sent."""
 
     def __init__(
         self, store: AttachmentStore, objects: ObjectStore, scanner: Scanner, clock: Clock, timeout: timedelta

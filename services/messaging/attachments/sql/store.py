@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
-from services.messaging.attachments.core.uploads import UPLOADS_PREFIX, PendingDelete, Scan, Upload
+from services.messaging.attachments.core.uploads import UPLOADS_PREFIX, PendingDelete, ScanState, Upload
 from services.messaging.kernel.errors import TooManyUploads
 from services.messaging.kernel.model import Attachment, AttachmentId, DraftKey, UserId
 from services.runtime.postgres.database import Database
@@ -25,7 +25,7 @@ ON CONFLICT (owner_id, client_upload_id) DO UPDATE SET
 RETURNING *
 """
 
-_DOOM_UNUSED = """
+_QUEUE_UNUSED = """
 WITH late AS (
     SELECT id FROM attachments WHERE conversation_id IS NULL AND unused_until <= $1
     ORDER BY unused_until LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -37,7 +37,7 @@ queued AS (
 SELECT count(*) FROM gone
 """
 
-_CLAIM_DOOMED = """
+_CLAIM_DELETES = """
 UPDATE doomed_objects SET due_at = $2
 WHERE object_key IN (
     SELECT object_key FROM doomed_objects WHERE due_at <= $1 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
@@ -120,7 +120,7 @@ class PostgresAttachments:
         async with self._database.connection() as connection:
             await connection.execute("UPDATE attachments SET scan_due_at = $2 WHERE id = $1", attachment_id, until)
 
-    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: Scan) -> None:
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState) -> None:
         async with self._database.connection() as connection:
             await connection.execute(
                 "UPDATE attachments SET scan = $3 WHERE id = $1 AND etag = $2 AND scan = 'waiting'",
@@ -141,11 +141,11 @@ class PostgresAttachments:
 
     async def queue_unused(self, now: datetime, limit: int) -> int:
         async with self._database.transaction() as connection:
-            return int(await connection.fetchval(_DOOM_UNUSED, now, limit, UPLOADS_PREFIX))
+            return int(await connection.fetchval(_QUEUE_UNUSED, now, limit, UPLOADS_PREFIX))
 
     async def claim_deletes(self, now: datetime, until: datetime, limit: int) -> Sequence[PendingDelete]:
         async with self._database.transaction() as connection:
-            found = await connection.fetch(_CLAIM_DOOMED, now, until, limit)
+            found = await connection.fetch(_CLAIM_DELETES, now, until, limit)
         return [PendingDelete(row["object_key"], row["put_until"]) for row in found]
 
     async def postpone_deletes(self, until: Mapping[str, datetime]) -> None:
@@ -180,7 +180,7 @@ def _upload(row: asyncpg.Record) -> Upload:
         row["created_at"],
         row["put_until"],
         row["unused_until"],
-        Scan(row["scan"]),
+        ScanState(row["scan"]),
         row["etag"],
         row["scan_attempts"],
     )

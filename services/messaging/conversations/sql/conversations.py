@@ -17,13 +17,13 @@ from services.messaging.kernel.model import (
     Role,
     UserId,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.runtime.postgres.database import Connection
 
-# Whom the news of a direct conversation `c` are for; nobody of a group's, which the fan-out looks up.
-DIRECT_PEOPLE = (
-    "CASE WHEN c.pair_key IS NULL THEN '{}' ELSE ARRAY(SELECT told.user_id FROM members told"
-    " WHERE told.conversation_id = c.id AND told.request <> 'declined') END"
+# Whom the events of a direct conversation `c` are for; empty for a group, whose members the fan-out looks up.
+DIRECT_RECIPIENTS = (
+    "CASE WHEN c.pair_key IS NULL THEN '{}' ELSE ARRAY(SELECT m.user_id FROM members m"
+    " WHERE m.conversation_id = c.id AND m.request <> 'declined') END"
 )
 
 # Of the candidates $2, with the keys $3 of their pairs with $1, those who share a conversation with $1 that both let
@@ -147,7 +147,7 @@ def _member(row: asyncpg.Record) -> Member:
         role=Role(row["role"]),
         visible_after_seq=row["visible_after_seq"],
         delivered_seq=max(row["delivered_seq"], row["read_seq"]),
-        request=Request(row["request"]),
+        request=RequestState(row["request"]),
         added_by=UserId(row["added_by"]),
     )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.kernel.own_state import MAX_UNREAD, OwnState
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.wire.storage import is_said
 from services.runtime.postgres.database import Connection
 
@@ -41,7 +41,7 @@ async def load_own_states(
             muted_until=row["muted_until"],
             unread=row["unread"],
             read_seq=row["read_seq"],
-            request=Request(row["request"]),
+            request=RequestState(row["request"]),
         )
         for row in found
     }

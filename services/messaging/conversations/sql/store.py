@@ -14,14 +14,14 @@ from services.messaging.conversations.sql.own_states import load_own_states, wri
 from services.messaging.conversations.sql.requests import (
     accept_requests,
     announce_created,
-    asked_among,
     decline_request,
+    pending_requests,
 )
 from services.messaging.kernel.errors import NotAllowed
 from services.messaging.kernel.model import Conversation, ConversationId, Recipient, UserId, pair_key
 from services.messaging.kernel.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.kernel.quotas import DayQuota
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.relations.core.reach import invite
 from services.messaging.relations.sql.quotas import count_new_conversation
 from services.messaging.relations.sql.relationships import load_relationships, lock_pair
@@ -49,7 +49,7 @@ class PostgresConversations:
                 return known
             relationships = await load_relationships(connection, [(peer, opener)])
             invited = invite(conversation, opener, relationships[peer, opener])
-            await count_new_conversation(connection, quota, asked_among(invited.members))
+            await count_new_conversation(connection, quota, pending_requests(invited.members))
             await insert_conversation(connection, invited, pair_key=key, creation_key=None)
             await announce_created(connection, invited, [], conversation.created_at)
         self._relay.wake(str(conversation.id))
@@ -92,7 +92,7 @@ class PostgresConversations:
             )
         return {
             row["id"]: [
-                Recipient(user, after, Request(request))
+                Recipient(user, after, RequestState(request))
                 for user, after, request in zip(row["users"], row["after"], row["requests"], strict=True)
             ]
             for row in conversations

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.messaging.conversations.sql.conversations import lock_counters
-from services.messaging.groups.core import Ban
+from services.messaging.groups.core.changes import Ban
 from services.messaging.groups.ports import Invite
 from services.messaging.kernel.errors import ConversationNotFound
 from services.messaging.kernel.model import ConversationId, UserId
@@ -77,7 +77,7 @@ class PostgresInvites:
             )
         return [Ban(*row) for row in found]
 
-    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+    async def was_done(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
         async with self._database.connection() as connection:
             found: bool = await connection.fetchval(
                 "SELECT EXISTS (SELECT FROM group_request_keys"

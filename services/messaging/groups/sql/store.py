@@ -12,12 +12,12 @@ from services.messaging.conversations.sql.requests import (
     announce_created,
     announce_requests,
     append_events,
-    asked_among,
+    pending_requests,
 )
-from services.messaging.groups.core import GroupChange, LineStamp, line_message
+from services.messaging.groups.core.changes import ChangeStamp, GroupChange, system_message
 from services.messaging.groups.ports import DecideGroup
 from services.messaging.groups.sql.entering import load_bans, take_request_key, write_bans
-from services.messaging.kernel.model import Conversation, ConversationId, told_directly
+from services.messaging.kernel.model import Conversation, ConversationId, direct_recipients
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.messages.sql.messages import insert_messages
 from services.messaging.relations.sql.quotas import count_new_conversation, count_requests
@@ -36,13 +36,13 @@ class PostgresGroups:
         self._new_id = new_id
 
     async def create_group(
-        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+        self, change: GroupChange, creation_key: str, stamp: ChangeStamp, quota: DayQuota
     ) -> Conversation:
         async with self._database.transaction() as connection:
             if not await insert_conversation(connection, change.after, pair_key=None, creation_key=creation_key):
                 return await load_by_key(connection, "creation_key", creation_key) or change.after
-            await count_new_conversation(connection, quota, asked_among(change.after.members))
-            after, events = await _write_line(connection, change, stamp)
+            await count_new_conversation(connection, quota, pending_requests(change.after.members))
+            after, events = await _write_system_message(connection, change, stamp)
             await announce_created(connection, after, events, stamp.now)
         self._relay.wake(str(after.id))
         return after
@@ -51,7 +51,7 @@ class PostgresGroups:
         self,
         conversation_id: ConversationId,
         decide: DecideGroup,
-        stamp: LineStamp,
+        stamp: ChangeStamp,
         key: str = "",
         quota: DayQuota | None = None,
     ) -> Conversation:
@@ -67,11 +67,11 @@ class PostgresGroups:
             await write_bans(connection, before, change.after, stamp.actor, stamp.now)
             new_members = [member for member in change.after.members if before.member(member.user_id) is None]
             if quota is not None:
-                await count_requests(connection, quota, asked_among(new_members))
+                await count_requests(connection, quota, pending_requests(new_members))
             await announce_requests(connection, change.after.id, new_members, stamp.now)
-            after, events = await _write_line(connection, change, stamp)
+            after, events = await _write_system_message(connection, change, stamp)
             changed = conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
-            await append_events(connection, after.id, [changed, *events], told_directly(before))
+            await append_events(connection, after.id, [changed, *events], direct_recipients(before))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -80,12 +80,12 @@ class PostgresGroups:
             return await load_by_key(connection, "creation_key", creation_key)
 
 
-async def _write_line(
-    connection: Connection, change: GroupChange, stamp: LineStamp
+async def _write_system_message(
+    connection: Connection, change: GroupChange, stamp: ChangeStamp
 ) -> tuple[Conversation, list[bytes]]:
-    """Insert the line that tells of a change; the conversation with its new counter, and the line's event."""
-    if change.line is None:
+    """Insert the system message of a change; the conversation with its new counter, and the message's event."""
+    if change.system is None:
         return change.after, []
-    message = line_message(change, stamp)
+    message = system_message(change, stamp)
     await insert_messages(connection, [message])
     return replace(change.after, last_seq=message.seq), [message_sent(message)]

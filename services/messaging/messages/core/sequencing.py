@@ -23,30 +23,30 @@ from services.messaging.kernel.model import (
     Message,
     UserId,
 )
-from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
 
 
 @dataclass(frozen=True)
 class ConversationStates:
-    """What is known of the conversations of a batch: those that exist."""
+    """What numbering a batch of drafts looks at, of the conversations that exist."""
 
     last_seqs: Mapping[ConversationId, int]
-    # The senders who are in them, and whether they let them in.
-    senders: Mapping[tuple[ConversationId, UserId], Request]
+    # The senders who are members, and whether they accepted the conversation.
+    senders: Mapping[tuple[ConversationId, UserId], RequestState]
     blocked: Collection[ConversationId] = ()
     # Where messages vanish, and after what time.
     vanish_after: Mapping[ConversationId, timedelta] = field(default_factory=dict)
-    # Rises when anything of the above but the counter changes.
-    facts: Mapping[ConversationId, int] = field(default_factory=dict)
-    # Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up.
-    people: Mapping[ConversationId, Sequence[UserId]] = field(default_factory=dict)
+    # The column `facts`: rises when anything of the above but the counter changes.
+    versions: Mapping[ConversationId, int] = field(default_factory=dict)
+    # Whom the events of a direct conversation are for; empty for a group, whose members the fan-out looks up.
+    direct_recipients: Mapping[ConversationId, Sequence[UserId]] = field(default_factory=dict)
     # Of the uploads that the drafts name, those that are in no message yet: each goes into one.
     unused: AbstractSet[AttachmentId] = frozenset()
-    # Senders whose conversation nobody else has let in (yet): what they may write changes when that changes.
-    unheard: AbstractSet[tuple[ConversationId, UserId]] = frozenset()
-    # Those of them with whom somebody's request waits, or was declined, and how much they have written there so far,
-    # whatever became of it.
-    asking: Mapping[tuple[ConversationId, UserId], int] = field(default_factory=dict)
+    # Senders whose conversation no other member has accepted (yet): what they may send changes when that changes.
+    unaccepted: AbstractSet[tuple[ConversationId, UserId]] = frozenset()
+    # Those of them where another member's request is pending or declined, and how many messages they have sent there,
+    # whatever became of these.
+    sent_in_request: Mapping[tuple[ConversationId, UserId], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Sequenced:
     outcomes: list[Message | MessagingError] = field(default_factory=list)
     inserted: list[Message] = field(default_factory=list)
     last_seqs: dict[ConversationId, int] = field(default_factory=dict)
-    # Whose request it was that they wrote in: writing lets a conversation in.
+    # Who wrote in a conversation that was a request to them: writing accepts it.
     accepted: dict[tuple[ConversationId, UserId], None] = field(default_factory=dict)
 
 
@@ -76,7 +76,7 @@ def sequence_drafts(
     sequenced = Sequenced(last_seqs=dict(states.last_seqs))
     known = dict(stored)
     unused = set(states.unused)
-    asking = dict(states.asking)
+    counts = dict(states.sent_in_request)
     for draft in drafts:
         sender = (draft.conversation_id, draft.sender_id)
         is_record = kind_of(draft.content).is_record
@@ -84,7 +84,7 @@ def sequence_drafts(
             sequenced.outcomes.append(ConversationNotFound())
         elif draft.key in known:
             sequenced.outcomes.append(first_result(known[draft.key], is_member=sender in states.senders))
-        elif refusal := (None if is_record else _refuse_person(draft, states, asking.get(sender), request_messages)):
+        elif refusal := (None if is_record else _refuse_person(draft, states, counts.get(sender), request_messages)):
             sequenced.outcomes.append(refusal)
         elif draft.reply_to_seq > sequenced.last_seqs[draft.conversation_id]:
             sequenced.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
@@ -93,49 +93,49 @@ def sequence_drafts(
         else:
             seq = sequenced.last_seqs[draft.conversation_id] + 1
             message = _at(draft, seq, states.vanish_after.get(draft.conversation_id))
-            if sender in asking:
+            if sender in counts:
                 message = replace(message, content=withheld(message.content))
-                asking[sender] += not is_record
+                counts[sender] += not is_record
             sequenced.last_seqs[draft.conversation_id] = message.seq
             known[draft.key] = message
             unused.difference_update(attachment.id for attachment in draft.attachments)
             sequenced.inserted.append(message)
-            if not is_record and states.senders[sender] is not Request.NONE:
+            if not is_record and states.senders[sender] is not RequestState.ACCEPTED:
                 sequenced.accepted[sender] = None
-                # To the others, somebody else has let it in by this.
-                asking = {other: count for other, count in asking.items() if other[0] != sender[0] or other == sender}
+                # To the others, somebody else has accepted it by this.
+                counts = {other: count for other, count in counts.items() if other[0] != sender[0] or other == sender}
             sequenced.outcomes.append(message)
     return sequenced
 
 
 def _refuse_person(
-    draft: Draft, states: ConversationStates, written: int | None, request_messages: int
+    draft: Draft, states: ConversationStates, sent: int | None, request_messages: int
 ) -> MessagingError | None:
-    """Why what a person writes is not taken. `written`: how much before, where nobody else has let it in."""
+    """Why what a person sends is refused. `sent`: how many messages before, where nobody else has accepted it."""
     if (draft.conversation_id, draft.sender_id) not in states.senders:
         return ConversationNotFound()
     if draft.conversation_id in states.blocked:
         return NotAllowed()
-    if written is None:
+    if sent is None:
         return None
     if draft.attachments:
         return RequestPending()
-    return RequestPendingLimit(request_messages) if written >= request_messages else None
+    return RequestPendingLimit(request_messages) if sent >= request_messages else None
 
 
 def first_result(message: Message, *, is_member: bool) -> Message:
-    """What the retry of a send gets. To who is out it is what they wrote, without what others did with it since."""
+    """What the retry of a send gets. Somebody who left gets what they sent, without the others' reactions to it."""
     return message if is_member else replace(message, reactions=())
 
 
 def recipients(states: ConversationStates, sequenced: Sequenced) -> Mapping[ConversationId, Sequence[UserId]]:
-    """Whom the news are for: `people`, with those who wrote in what they had declined: they hear of it again, from
-    their message on."""
-    people = dict(states.people)
+    """Whom the events are for: the direct recipients, and those who wrote in what they had declined, who are told of it
+    again from their message on."""
+    found = dict(states.direct_recipients)
     for conversation_id, user_id in sequenced.accepted:
-        if people[conversation_id] and user_id not in people[conversation_id]:
-            people[conversation_id] = [*people[conversation_id], user_id]
-    return people
+        if found[conversation_id] and user_id not in found[conversation_id]:
+            found[conversation_id] = [*found[conversation_id], user_id]
+    return found
 
 
 def _at(draft: Draft, seq: int, vanish_after: timedelta | None) -> Message:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.messaging.kernel.model import ConversationId, Draft, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core.sequencing import ConversationStates
 
 # Conversations that are remembered. Raising it takes more memory (about 1 KB each); lowering it makes us ask again for
@@ -16,11 +16,11 @@ CAPACITY = 20_000
 
 @dataclass(frozen=True)
 class CachedState:
-    """A conversation in which these people may write, as of `facts` and `last_seq`."""
+    """A conversation in which `senders` may write, as of `version` and `last_seq`."""
 
     last_seq: int
-    facts: int
-    people: Sequence[UserId]
+    version: int
+    direct_recipients: Sequence[UserId]
     senders: frozenset[UserId]
     vanish_after: timedelta | None
 
@@ -32,19 +32,21 @@ class StateCache:
         self._capacity = capacity
         self._known: OrderedDict[ConversationId, CachedState] = OrderedDict()
 
-    def certain(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """The drafts that will not be refused, as far as is known; those of one conversation all or none."""
-        doubtful = {draft.conversation_id for draft in drafts if not self._is_certain(draft)}
-        return [draft for draft in drafts if draft.conversation_id not in doubtful]
+    def sendable(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The drafts that will not be refused, as far as is known; of one conversation all or none."""
+        others = {draft.conversation_id for draft in drafts if not self._is_sendable(draft)}
+        return [draft for draft in drafts if draft.conversation_id not in others]
 
     def states_of(self, drafts: Sequence[Draft]) -> ConversationStates:
-        """What is known of the conversations of certain drafts."""
+        """What is known of the conversations of sendable drafts."""
         known = {draft.conversation_id: self._known[draft.conversation_id] for draft in drafts}
         return ConversationStates(
             last_seqs={id_: state.last_seq for id_, state in known.items()},
-            senders={(id_, user_id): Request.NONE for id_, state in known.items() for user_id in state.senders},
-            facts={id_: state.facts for id_, state in known.items()},
-            people={id_: state.people for id_, state in known.items()},
+            senders={
+                (id_, user_id): RequestState.ACCEPTED for id_, state in known.items() for user_id in state.senders
+            },
+            versions={id_: state.version for id_, state in known.items()},
+            direct_recipients={id_: state.direct_recipients for id_, state in known.items()},
             vanish_after={id_: state.vanish_after for id_, state in known.items() if state.vanish_after},
         )
 
@@ -52,19 +54,19 @@ class StateCache:
         """Remember what was read, or held, and where the counters stand since."""
         senders: dict[ConversationId, set[UserId]] = defaultdict(set)
         for (conversation_id, user_id), request in states.senders.items():
-            # Of whom nobody else has let in, nothing is remembered: how much they wrote counts.
-            if request is Request.NONE and (conversation_id, user_id) not in states.unheard:
+            # Nothing is remembered of whom nobody else has accepted: how much they have sent counts.
+            if request is RequestState.ACCEPTED and (conversation_id, user_id) not in states.unaccepted:
                 senders[conversation_id].add(user_id)
         for conversation_id, last_seq in last_seqs.items():
             before = self._known.pop(conversation_id, None)
             if conversation_id in states.blocked:
                 continue
-            facts = states.facts[conversation_id]
-            same = before.senders if before and before.facts == facts else frozenset()
-            people = states.people[conversation_id]
+            version = states.versions[conversation_id]
+            same = before.senders if before and before.version == version else frozenset()
+            direct_recipients = states.direct_recipients[conversation_id]
             vanish_after = states.vanish_after.get(conversation_id)
             writers = same | senders[conversation_id]
-            self._known[conversation_id] = CachedState(last_seq, facts, people, writers, vanish_after)
+            self._known[conversation_id] = CachedState(last_seq, version, direct_recipients, writers, vanish_after)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
 
@@ -73,7 +75,7 @@ class StateCache:
         for conversation_id in conversation_ids:
             self._known.pop(conversation_id, None)
 
-    def _is_certain(self, draft: Draft) -> bool:
+    def _is_sendable(self, draft: Draft) -> bool:
         state = self._known.get(draft.conversation_id)
         if state is None or draft.attachments:
             # Files are taken under the conversation's lock.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from services.messaging import metrics
 from services.messaging.conversations.service import readable
 from services.messaging.kernel import checks, model
-from services.messaging.kernel.access import find_visible, is_waiting, require_open
+from services.messaging.kernel.access import find_visible, is_unaccepted_by, require_open
 from services.messaging.kernel.content import CallRecord, Content, Mention, Text, kind_of, withheld
 from services.messaging.kernel.errors import (
     AttachmentNotFound,
@@ -181,9 +181,9 @@ class Messages:
         if not message.edit_count:
             return []
         edits = await self._store.list_edits(conversation.id, seq)
-        return (
-            [replace(edit, text=withheld(edit.text)) for edit in edits] if is_waiting(conversation, user_id) else edits
-        )
+        if is_unaccepted_by(conversation, user_id):
+            return [replace(edit, text=withheld(edit.text)) for edit in edits]
+        return edits
 
     async def list_messages(
         self, user_id: UserId, conversation_id: str, before_seq: int, page_size: int
@@ -196,7 +196,7 @@ class Messages:
         visible_after = member.visible_after_seq if member else 0
         messages = await self._store.list_messages(conversation.id, visible_after, before, limit + 1)
         fits = fitting([weigh_message(message) for message in messages[:limit]], MAX_ANSWER_BYTES)
-        page = shown(messages[:fits], self._clock.now(), is_withheld=is_waiting(conversation, user_id))
+        page = shown(messages[:fits], self._clock.now(), is_withheld=is_unaccepted_by(conversation, user_id))
         return page, len(messages) > fits
 
     async def _take(self, key: DraftKey, attachment_ids: Sequence[str]) -> tuple[Attachment, ...]:
@@ -215,7 +215,7 @@ class Messages:
         if mentioned:
             recipients = (await self._conversations.recipients_of([conversation_id])).get(conversation_id, ())
             members = {recipient.user_id for recipient in recipients}
-            # To a stranger it is refused below, for one and the same reason whoever is in the conversation.
+            # Who is no member is refused below, for the same reason whoever is in the conversation.
             if user_id in members and not mentioned <= members:
                 raise InvalidField("text.entities.mention_user_id", "is not a member of the conversation")
         return checked

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.messaging.conversations.sql.conversations import DIRECT_PEOPLE
+from services.messaging.conversations.sql.conversations import DIRECT_RECIPIENTS
 from services.messaging.kernel.content import Content, kind_of
 from services.messaging.kernel.model import (
     ConversationId,
@@ -19,7 +19,7 @@ from services.messaging.kernel.model import (
     Reaction,
     UserId,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core.changes import MessageChange, gather_reactions
 from services.messaging.messages.core.sequencing import ConversationStates
 from services.messaging.messages.sql.erasing import erase_content
@@ -37,7 +37,8 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
 
 _STATES = f"""
 SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, c.vanish_after_s, m.request,
-    s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people, o.is_heard, CASE WHEN o.is_heard IS FALSE THEN (
+    s.seq IS NOT NULL AS is_stored, {DIRECT_RECIPIENTS} AS recipients, o.is_accepted,
+    CASE WHEN o.is_accepted IS FALSE THEN (
         -- What people write has a key of theirs. What the retention deleted counts too, at least as much as it was.
         SELECT c.history_start_seq + count(*) FROM messages x
         WHERE x.conversation_id = c.id AND x.sender_id = k.sender_id AND NOT starts_with(x.client_message_id, chr(31))
@@ -45,14 +46,14 @@ SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts,
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)
 JOIN conversations c ON c.id = k.conversation_id
 LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id
--- Whether somebody else let it in; null while there is nobody else.
+-- Whether another member has accepted it; null while there is none.
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN EXISTS (
             SELECT FROM members x WHERE x.conversation_id = c.id AND x.user_id <> k.sender_id AND x.request = ''
         ) THEN true
         WHEN EXISTS (SELECT FROM members x WHERE x.conversation_id = c.id AND x.user_id <> k.sender_id) THEN false
-    END AS is_heard OFFSET 0
+    END AS is_accepted OFFSET 0
 ) o
 LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id
     AND s.client_message_id = k.client_message_id
@@ -73,15 +74,15 @@ async def load_states(connection: Connection, drafts: Sequence[Draft]) -> tuple[
     members = [row for row in rows if row["request"] is not None]
     states = ConversationStates(
         last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
-        senders={(row["conversation_id"], row["sender_id"]): Request(row["request"]) for row in members},
+        senders={(row["conversation_id"], row["sender_id"]): RequestState(row["request"]) for row in members},
         blocked={row["conversation_id"] for row in rows if row["blocked"]},
         vanish_after={
             row["conversation_id"]: timedelta(seconds=row["vanish_after_s"]) for row in rows if row["vanish_after_s"]
         },
-        facts={row["conversation_id"]: row["facts"] for row in rows},
-        people={row["conversation_id"]: row["people"] for row in rows},
-        unheard={(row["conversation_id"], row["sender_id"]) for row in members if not row["is_heard"]},
-        asking={
+        versions={row["conversation_id"]: row["facts"] for row in rows},
+        direct_recipients={row["conversation_id"]: row["recipients"] for row in rows},
+        unaccepted={(row["conversation_id"], row["sender_id"]) for row in members if not row["is_accepted"]},
+        sent_in_request={
             (row["conversation_id"], row["sender_id"]): row["written"] for row in members if row["written"] is not None
         },
     )
@@ -109,8 +110,8 @@ async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) ->
     return [_message(row, reactions.get((row["conversation_id"], row["seq"]), ())) for row in rows]
 
 
-# Conversations of which `known` says more must be as known, and in nobody's hands: so a send that rests on what a
-# replica remembers waits for nobody, cannot deadlock, and takes no number that is another's.
+# Conversations that `known` names are not locked by the caller: they must have the known version and counter, and
+# nobody may hold their lock. So a send by cached states waits for nobody, cannot deadlock, and takes no other's number.
 _INSERT_MESSAGES = f"""
 WITH row AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
@@ -139,7 +140,7 @@ stored AS (
         content, reply_to_seq, expires_at
     FROM row WHERE conversation_id IN (SELECT id FROM counted)
 ),
-told AS ({outbox.insertion(17, "key IN (SELECT id::text FROM counted)")})
+queued AS ({outbox.insertion(17, "key IN (SELECT id::text FROM counted)")})
 SELECT id FROM counted
 """  # noqa: S608
 
@@ -148,12 +149,12 @@ async def insert_messages(
     connection: Connection,
     messages: Sequence[Message],
     events: Sequence[tuple[str, str, str, bytes]] = (),
-    known_facts: Mapping[ConversationId, int] = MappingProxyType({}),
+    known_versions: Mapping[ConversationId, int] = MappingProxyType({}),
     traces: Sequence[str] = (),
 ) -> set[ConversationId]:
     """Insert the messages with rows for the outbox, and move the counters of their conversations, in one statement.
 
-    `known_facts`: of the conversations that the caller has not locked, what its numbers rest on; `traces` are the
+    `known_versions`: of the conversations that the caller has not locked, what its numbers rest on; `traces` are the
     events'. Gives the conversations whose messages are stored now; of the others, which have changed since, nothing is.
     """
     rows = await connection.fetch(
@@ -167,8 +168,8 @@ async def insert_messages(
         *zip(*(to_columns(message.content) for message in messages), strict=True),
         [message.reply_to_seq for message in messages],
         [message.expires_at for message in messages],
-        list(known_facts.keys()),
-        list(known_facts.values()),
+        list(known_versions.keys()),
+        list(known_versions.values()),
         *outbox.columns(events, traces),
     )
     return {row["id"] for row in rows}

@@ -19,7 +19,7 @@ from services.messaging.kernel.model import (
     Message,
     MessageId,
     UserId,
-    told_directly,
+    direct_recipients,
 )
 from services.messaging.kernel.request import REQUEST_MESSAGES
 from services.messaging.messages.core.sequencing import first_result, recipients, sequence_drafts
@@ -63,24 +63,24 @@ class PostgresMessages:
         self._request_messages = request_messages
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
-        outcomes = await self._append_certain(self._known.certain(drafts))
+        outcomes = await self._append_optimistic(self._known.sendable(drafts))
         rest = [draft for draft in drafts if draft.message_id not in outcomes]
         if rest:
             outcomes |= await self._append_locked(rest)
         return [outcomes[draft.message_id] for draft in drafts]
 
-    async def _append_certain(self, drafts: Sequence[Draft]) -> Outcomes:
-        """Append what rests on what we remember: one statement, without a look first. Leaves out what did not hold."""
+    async def _append_optimistic(self, drafts: Sequence[Draft]) -> Outcomes:
+        """Append by the cached states, in one statement that compares them. Leaves out what had changed meanwhile."""
         if not drafts:
             return {}
         states = self._known.states_of(drafts)
         sequenced = sequence_drafts(drafts, states, {})
-        events = [_sent(message, states.people[message.conversation_id]) for message in sequenced.inserted]
+        events = [_sent(message, states.direct_recipients[message.conversation_id]) for message in sequenced.inserted]
         traces = _traces(drafts, sequenced.inserted)
         held: set[ConversationId] = set()
         try:
             async with self._database.connection() as connection:
-                held = await insert_messages(connection, sequenced.inserted, events, states.facts, traces)
+                held = await insert_messages(connection, sequenced.inserted, events, states.versions, traces)
         except asyncpg.UniqueViolationError:
             # A retry of something that is stored: the long way finds it.
             log.debug("send_repeated", drafts=len(drafts))
@@ -108,8 +108,8 @@ class PostgresMessages:
             traces: list[str] = []
             woken: list[str] = []
             if sequenced.inserted:
-                people = recipients(states, sequenced)
-                events = [_sent(message, people[message.conversation_id]) for message in sequenced.inserted]
+                found = recipients(states, sequenced)
+                events = [_sent(message, found[message.conversation_id]) for message in sequenced.inserted]
                 traces = _traces(drafts, sequenced.inserted)
                 await insert_messages(connection, sequenced.inserted, events, traces=traces)
                 if attached := [message for message in sequenced.inserted if message.attachments]:
@@ -148,7 +148,7 @@ class PostgresMessages:
             after = replace(change.after, revision=conversation.revision + 1)
             await write_change(connection, replace(change, after=after))
             event = message_changed(self._new_id(now), after, now)
-            await append_events(connection, conversation_id, [event], told_directly(conversation))
+            await append_events(connection, conversation_id, [event], direct_recipients(conversation))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -184,5 +184,5 @@ def _traces(drafts: Sequence[Draft], inserted: Sequence[Message]) -> list[str]:
     return [by_id[message.id] for message in inserted]
 
 
-def _sent(message: Message, people: Collection[UserId]) -> tuple[str, str, str, bytes]:
-    return to_outbox(message.conversation_id, message_sent(message), people)
+def _sent(message: Message, user_ids: Collection[UserId]) -> tuple[str, str, str, bytes]:
+    return to_outbox(message.conversation_id, message_sent(message), user_ids)

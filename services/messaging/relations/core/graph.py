@@ -1,4 +1,4 @@
-"""Blocks, and the facts that the network tells of its graph."""
+"""Blocks, and the events of the network's graph."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Source(Enum):
     NETWORK = "network"
 
 
-class FactKind(Enum):
+class GraphEventKind(Enum):
     FOLLOWS = "follows"
     BLOCKS = "blocks"
     # Of one person alone.
@@ -24,17 +24,17 @@ class FactKind(Enum):
 
 
 @dataclass(frozen=True)
-class Fact:
-    """Something of the network's graph began or ceased to be so at a time. `other_id` is empty for VERIFIED."""
+class GraphEvent:
+    """An edge of the network's graph was added (`stands`) or removed at a time. `other_id` is empty for VERIFIED."""
 
-    kind: FactKind
+    kind: GraphEventKind
     user_id: UserId
     other_id: UserId
     stands: bool
     time: datetime
 
     @property
-    def key(self) -> tuple[FactKind, UserId, UserId]:
+    def key(self) -> tuple[GraphEventKind, UserId, UserId]:
         """What it is about."""
         return self.kind, self.user_id, self.other_id
 
@@ -47,15 +47,14 @@ class Block:
     time: datetime
 
 
-def newest(facts: Iterable[Fact]) -> list[Fact]:
-    """Of the facts about the same the latest, and the first of those of one time; in the order of what they are
-    about."""
-    latest: dict[tuple[FactKind, UserId, UserId], Fact] = {}
-    for fact in facts:
-        known = latest.get(fact.key)
-        if known is None or fact.time > known.time:
-            latest[fact.key] = fact
-    return sorted(latest.values(), key=lambda fact: (fact.kind.value, fact.user_id, fact.other_id))
+def newest(events: Iterable[GraphEvent]) -> list[GraphEvent]:
+    """Of the events with one key the latest, and the first of those of one time; in the order of the keys."""
+    latest: dict[tuple[GraphEventKind, UserId, UserId], GraphEvent] = {}
+    for event in events:
+        known = latest.get(event.key)
+        if known is None or event.time > known.time:
+            latest[event.key] = event
+    return sorted(latest.values(), key=lambda event: (event.kind.value, event.user_id, event.other_id))
 
 
 def check_other(field_name: str, user: UserId, other: UserId) -> UserId:

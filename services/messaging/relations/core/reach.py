@@ -6,7 +6,7 @@ from enum import Enum
 
 from services.messaging.kernel.errors import InvalidField, NotAllowed
 from services.messaging.kernel.model import Conversation, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 
 
 class Audience(Enum):
@@ -70,7 +70,7 @@ def apply_change(settings: Settings, change: SettingsChange) -> Settings:
 
 @dataclass(frozen=True)
 class Relationship:
-    """What one person's word about another depends on."""
+    """What decides how far one person lets another reach them."""
 
     settings: Settings = Settings()
     # Either of the two blocked the other, in Parley or in the network.
@@ -100,14 +100,14 @@ _OPEN: Mapping[Audience, Callable[[Relationship], bool]] = {
 }
 
 
-def admit(relationship: Relationship) -> Request | None:
+def admit(relationship: Relationship) -> RequestState | None:
     """How a conversation to which the other invites stands with the person; None when the other cannot invite."""
     if relationship.blocked or relationship.settings.messages is Audience.NOBODY:
         return None
     # Who let the other in before lets the other write, whatever the setting became since.
     if relationship.let_in or _OPEN[relationship.settings.messages](relationship):
-        return Request.NONE
-    return Request.PENDING if relationship.unanswered < MAX_UNANSWERED else None
+        return RequestState.ACCEPTED
+    return RequestState.PENDING if relationship.unanswered < MAX_UNANSWERED else None
 
 
 def may_ring(relationship: Relationship) -> bool:

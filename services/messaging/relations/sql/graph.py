@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from services.messaging.relations.core.graph import Fact, Source
+from services.messaging.relations.core.graph import GraphEvent, Source
 from services.runtime.postgres.database import Connection
 
 
-async def write_follows(connection: Connection, facts: Sequence[Fact]) -> list[Fact]:
+async def write_follows(connection: Connection, events: Sequence[GraphEvent]) -> list[GraphEvent]:
     """Write what is newer than what is known; of that, what concerns the presence of somebody."""
     written = await connection.fetch(
         "INSERT INTO follows AS f (user_id, followed_user_id, stands, changed_at)"
@@ -16,51 +16,51 @@ async def write_follows(connection: Connection, facts: Sequence[Fact]) -> list[F
         " RETURNING f.user_id, f.followed_user_id,"
         " EXISTS (SELECT FROM user_settings s WHERE s.user_id = f.user_id AND s.presence_audience = 'followed')"
         " AS matters",
-        [fact.user_id for fact in facts],
-        [fact.other_id for fact in facts],
-        [fact.stands for fact in facts],
-        [fact.time for fact in facts],
+        [event.user_id for event in events],
+        [event.other_id for event in events],
+        [event.stands for event in events],
+        [event.time for event in events],
     )
     matter = {(row["user_id"], row["followed_user_id"]) for row in written if row["matters"]}
-    return [fact for fact in facts if (fact.user_id, fact.other_id) in matter]
+    return [event for event in events if (event.user_id, event.other_id) in matter]
 
 
-async def write_verified(connection: Connection, facts: Sequence[Fact]) -> None:
+async def write_verified(connection: Connection, events: Sequence[GraphEvent]) -> None:
     """Write what is newer than what is known."""
     await connection.execute(
         "INSERT INTO verified_users AS v (user_id, stands, changed_at)"
         " SELECT * FROM unnest($1::text[], $2::boolean[], $3::timestamptz[])"
         " ON CONFLICT (user_id) DO UPDATE SET stands = excluded.stands, changed_at = excluded.changed_at"
         " WHERE v.changed_at < excluded.changed_at",
-        [fact.user_id for fact in facts],
-        [fact.stands for fact in facts],
-        [fact.time for fact in facts],
+        [event.user_id for event in events],
+        [event.stands for event in events],
+        [event.time for event in events],
     )
 
 
-async def write_block(connection: Connection, source: Source, fact: Fact) -> bool:
+async def write_block(connection: Connection, source: Source, event: GraphEvent) -> bool:
     """Write a block of a locked pair, or that it was taken back; whether it is another than before.
 
-    The network's facts may come late, so that the later time holds; in Parley the pair's lock gives the order.
+    The network's events may come late, so that the later time holds; in Parley the pair's lock gives the order.
     """
     before = await connection.fetchrow(
         "SELECT stands, changed_at FROM blocks WHERE user_id = $1 AND blocked_user_id = $2 AND source = $3",
-        fact.user_id,
-        fact.other_id,
+        event.user_id,
+        event.other_id,
         source.value,
     )
     stood = bool(before and before["stands"])
-    is_known = before and before["changed_at"] >= fact.time if source is Source.NETWORK else stood == fact.stands
+    is_known = before and before["changed_at"] >= event.time if source is Source.NETWORK else stood == event.stands
     if is_known:
         return False
     await connection.execute(
         "INSERT INTO blocks (user_id, blocked_user_id, source, stands, changed_at) VALUES ($1, $2, $3, $4, $5)"
         " ON CONFLICT (user_id, blocked_user_id, source) DO UPDATE SET"
         " stands = excluded.stands, changed_at = excluded.changed_at",
-        fact.user_id,
-        fact.other_id,
+        event.user_id,
+        event.other_id,
         source.value,
-        fact.stands,
-        fact.time,
+        event.stands,
+        event.time,
     )
-    return stood != fact.stands
+    return stood != event.stands

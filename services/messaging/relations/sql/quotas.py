@@ -11,27 +11,27 @@ ON CONFLICT (user_id, day) DO UPDATE SET opened = n.opened + $3, asked = n.asked
 """
 
 
-async def count_new_conversation(connection: Connection, quota: DayQuota, asked: int) -> None:
+async def count_new_conversation(connection: Connection, quota: DayQuota, requests: int) -> None:
     """Count one that so many people have to let in, in the transaction that opens it. Raises ConversationQuota and
     RequestQuota, which undo all of it."""
-    await _count(connection, quota, 1, asked)
+    await _count(connection, quota, 1, requests)
 
 
-async def count_requests(connection: Connection, quota: DayQuota, asked: int) -> None:
+async def count_requests(connection: Connection, quota: DayQuota, requests: int) -> None:
     """Count people who are added to what stands already, as above. Raises RequestQuota."""
-    if asked:
-        await _count(connection, quota, 0, asked)
+    if requests:
+        await _count(connection, quota, 0, requests)
 
 
-async def _count(connection: Connection, quota: DayQuota, opened: int, asked: int) -> None:
+async def _count(connection: Connection, quota: DayQuota, opened: int, requests: int) -> None:
     day = quota.day_start.date()
     await connection.execute("DELETE FROM new_conversations WHERE user_id = $1 AND day < $2", quota.user_id, day)
-    row = await connection.fetchrow(_COUNT, quota.user_id, day, opened, asked)
+    row = await connection.fetchrow(_COUNT, quota.user_id, day, opened, requests)
     if row is None:
         raise ValueError("the count of a day gave no row")
     if opened and row["opened"] > quota.limit:
         raise ConversationQuota(quota.retry_delay_s)
-    if asked and quota.requests is not None:
+    if requests and quota.requests is not None:
         allowed = requests_allowed(quota.requests, await _count_reporters(connection, quota))
         if row["asked"] > allowed:
             raise RequestQuota(quota.retry_delay_s)

@@ -56,7 +56,7 @@ async def lock_pair(connection: Connection, one: UserId, other: UserId) -> str:
 
 
 async def load_relationships(connection: Connection, pairs: Collection["Pair"]) -> dict["Pair", Relationship]:
-    """What each person's word about the other depends on."""
+    """What decides how far each person lets the other reach them."""
     found = await connection.fetch(
         _RELATIONSHIPS,
         [one for one, _ in pairs],
@@ -110,18 +110,22 @@ async def refresh_blocked(connection: Connection, one: UserId, other: UserId) ->
     return changed if blocked else None
 
 
-async def tell_closed(connection: Connection, conversation_id: ConversationId, event_id: UUID, now: datetime) -> str:
-    """Have other services ask anew about a direct conversation that was closed. Gives the relay's key."""
+async def notify_pair_closed(
+    connection: Connection, conversation_id: ConversationId, event_id: UUID, now: datetime
+) -> str:
+    """Publish that a direct conversation was closed, so that other services drop what they cached. Gives the relay's
+    key."""
     key = str(conversation_id)
     event = pair_closed(event_id, conversation_id, now)
     await outbox.append(connection, key, [(topics.EVENTS, key, event)])
     return key
 
 
-async def tell_relations(
+async def notify_relations_changed(
     connection: Connection, user_ids: Collection[UserId], now: datetime, actor: UserId | None = None
 ) -> list[str]:
-    """Have the people's gateways ask anew; only the actor's devices read of it. Gives the relay's keys."""
+    """Have the people's gateways check their watch lists again; only the actor's devices get the event. Gives the
+    relay's keys."""
     records = [
         (user_id, topics.DELIVERY, user_id, relations_delivery(user_id, now, is_own=user_id == actor))
         for user_id in user_ids

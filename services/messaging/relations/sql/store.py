@@ -7,7 +7,7 @@ from uuid import UUID
 from services.messaging.kernel.model import UserId
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.relations.core.errors import ReportNotFound, ReportQuota, TooManyBlocks
-from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
+from services.messaging.relations.core.graph import Block, GraphEvent, GraphEventKind, Source, newest
 from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange, apply_change
 from services.messaging.relations.core.reports import Report, State
 from services.messaging.relations.ports import DecideReport, Pair
@@ -17,9 +17,9 @@ from services.messaging.relations.sql.relationships import (
     load_contacts,
     load_relationships,
     lock_pair,
+    notify_pair_closed,
+    notify_relations_changed,
     refresh_blocked,
-    tell_closed,
-    tell_relations,
     to_settings,
 )
 from services.runtime.ids import new_id
@@ -65,15 +65,15 @@ class PostgresRelations:
                 after.send_receipts,
             )
             watchers = await load_contacts(connection, user_id) if after.presence is not before.presence else []
-            woken = await tell_relations(connection, [user_id, *watchers], now, actor=user_id)
+            woken = await notify_relations_changed(connection, [user_id, *watchers], now, actor=user_id)
         self._wake_all(woken)
         return after
 
     async def block(self, user_id: UserId, other: UserId, limit: int, now: datetime) -> None:
-        await self._write_block(Source.PARLEY, Fact(FactKind.BLOCKS, user_id, other, True, now), now, limit)
+        await self._write_block(Source.PARLEY, GraphEvent(GraphEventKind.BLOCKS, user_id, other, True, now), now, limit)
 
     async def unblock(self, user_id: UserId, other: UserId, now: datetime) -> None:
-        await self._write_block(Source.PARLEY, Fact(FactKind.BLOCKS, user_id, other, False, now), now)
+        await self._write_block(Source.PARLEY, GraphEvent(GraphEventKind.BLOCKS, user_id, other, False, now), now)
 
     async def list_blocks(self, user_id: UserId, below: Block | None, limit: int) -> Sequence[Block]:
         async with self._database.connection() as connection:
@@ -90,34 +90,34 @@ class PostgresRelations:
         async with self._database.connection() as connection:
             return await load_relationships(connection, pairs)
 
-    async def learn(self, facts: Sequence[Fact]) -> None:
-        latest = newest(facts)
+    async def apply_graph_events(self, events: Sequence[GraphEvent]) -> None:
+        latest = newest(events)
         async with self._database.transaction() as connection:
-            await graph.write_verified(connection, [fact for fact in latest if fact.kind is FactKind.VERIFIED])
-            follows = [fact for fact in latest if fact.kind is FactKind.FOLLOWS]
+            await graph.write_verified(connection, [event for event in latest if event.kind is GraphEventKind.VERIFIED])
+            follows = [event for event in latest if event.kind is GraphEventKind.FOLLOWS]
             matter = await graph.write_follows(connection, follows)
             woken = []
-            for fact in matter:
-                woken += await tell_relations(connection, [fact.user_id, fact.other_id], fact.time)
+            for event in matter:
+                woken += await notify_relations_changed(connection, [event.user_id, event.other_id], event.time)
         self._wake_all(woken)
-        for fact in latest:
+        for event in latest:
             # One transaction each: it locks a conversation, and several of them in another order than sends do could
             # deadlock.
-            if fact.kind is FactKind.BLOCKS:
-                await self._write_block(Source.NETWORK, fact, fact.time)
+            if event.kind is GraphEventKind.BLOCKS:
+                await self._write_block(Source.NETWORK, event, event.time)
 
-    async def _write_block(self, source: Source, fact: Fact, now: datetime, limit: int | None = None) -> None:
+    async def _write_block(self, source: Source, event: GraphEvent, now: datetime, limit: int | None = None) -> None:
         async with self._database.transaction() as connection:
-            await lock_pair(connection, fact.user_id, fact.other_id)
-            if not await graph.write_block(connection, source, fact):
+            await lock_pair(connection, event.user_id, event.other_id)
+            if not await graph.write_block(connection, source, event):
                 return
-            if limit is not None and await _count_blocks(connection, fact.user_id) > limit:
+            if limit is not None and await _count_blocks(connection, event.user_id) > limit:
                 raise TooManyBlocks(f"at most {limit} people can be blocked")
-            closed = await refresh_blocked(connection, fact.user_id, fact.other_id)
-            both = [fact.user_id, fact.other_id]
-            woken = await tell_relations(connection, both, now, actor=fact.user_id)
+            closed = await refresh_blocked(connection, event.user_id, event.other_id)
+            both = [event.user_id, event.other_id]
+            woken = await notify_relations_changed(connection, both, now, actor=event.user_id)
             if closed:
-                woken.append(await tell_closed(connection, closed, new_id(now), now))
+                woken.append(await notify_pair_closed(connection, closed, new_id(now), now))
         self._wake_all(woken)
 
     def _wake_all(self, keys: Sequence[str]) -> None:

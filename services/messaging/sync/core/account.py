@@ -1,10 +1,10 @@
 """One token for everything that a device was told of an account, and the pages between two such tokens.
 
-Every change has a position: the id of its transaction. A token at rest says "all below this position was told"; it is
-the oldest id that was still running when the token was made, so that what commits late is found above it. A walk goes
-from there upwards, ordered by (position, conversation), and its last page reaches up to the present: also what changed
-since its first page is told, so that a device may stop between two pages and go on another day with the same token.
-It ends as soon as less has changed than a page holds.
+Every change has a position: the id of its transaction. The token of a device that has caught up says "all below this
+position was sent"; it is the oldest id that was still running when the token was made, so that what commits late is
+found above it. A walk goes from there upwards, ordered by (position, conversation), and its last page reaches up to the
+present: also what changed since its first page is sent, so that a device may stop between two pages and go on another
+day with the same token. It ends as soon as less has changed than a page holds.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Snapshot:
 class SyncToken:
     """Where a device stands: it was told of all up to `mark`, except for what was still running below it.
 
-    `begun_at`: of a device that began with nothing and was never at rest: the oldest id that was running then. What it
+    `begun_at`: of a device that began with nothing and never caught up: the oldest id that was running then. What it
     does not have needs no forgetting, and how its conversations stand it hears with each of them; so departures, read
     cursors and own states count from there on. 0 for every other device.
     `horizon`: of a walk that went above an id that was still running: the oldest such. The next walk begins there.
@@ -98,8 +98,8 @@ def begin_walk(token: SyncToken | None, snapshot: Snapshot) -> SyncToken:
     """
     if token is None:
         return SyncToken(snapshot.epoch, Mark(-1, _LAST_ID), begun_at=snapshot.oldest_running)
-    heard_of = max(token.mark.position, token.begun_at - 1, (token.horizon or 0) - 1)
-    if token.epoch != snapshot.epoch or heard_of >= snapshot.next_id:
+    newest_id = max(token.mark.position, token.begun_at - 1, (token.horizon or 0) - 1)
+    if token.epoch != snapshot.epoch or newest_id >= snapshot.next_id:
         raise SyncTokenUnknown
     return token
 
@@ -129,7 +129,7 @@ def cut_page(page: AccountPage, max_bytes: int) -> AccountCatchup:
         if step.gone:
             gone.append(step.mark.conversation_id)
         token = _walked(token, step.mark, page.oldest_running)
-    return AccountCatchup(deltas, gone, token if page.has_more else _at_rest(token, page), page.has_more)
+    return AccountCatchup(deltas, gone, token if page.has_more else _caught_up(token, page), page.has_more)
 
 
 def _walked(token: SyncToken, mark: Mark, oldest_running: int) -> SyncToken:
@@ -139,6 +139,6 @@ def _walked(token: SyncToken, mark: Mark, oldest_running: int) -> SyncToken:
     return replace(token, mark=mark)
 
 
-def _at_rest(token: SyncToken, page: AccountPage) -> SyncToken:
+def _caught_up(token: SyncToken, page: AccountPage) -> SyncToken:
     decided = page.oldest_running if token.horizon is None else token.horizon
     return SyncToken(token.epoch, Mark(decided - 1, _LAST_ID))

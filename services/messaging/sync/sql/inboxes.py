@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from services.messaging.kernel.model import ConversationId, Cursor, PageMark, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.sync.core.account import Snapshot, SyncToken
 from services.runtime.postgres.database import Connection
 
@@ -109,7 +109,7 @@ async def load_snapshot(connection: Connection) -> Snapshot:
 
 
 async def list_inbox(
-    connection: Connection, user_id: UserId, below: PageMark | None, limit: int, request: Request
+    connection: Connection, user_id: UserId, below: PageMark | None, limit: int, request: RequestState
 ) -> Sequence[asyncpg.Record]:
     """(id, active_at) of a page of the user's conversations that stand so, newest activity first."""
     found: list[asyncpg.Record] = await connection.fetch(

@@ -10,7 +10,7 @@ from services.messaging.conversations.sql.conversations import load_conversation
 from services.messaging.conversations.sql.own_states import load_own_states
 from services.messaging.kernel.model import ConversationId, Cursor, Delta, PageMark, Summary, UserId
 from services.messaging.kernel.own_state import OwnState
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 from services.messaging.messages.sql.messages import load_last
 from services.messaging.sync.core.account import AccountPage, Mark, Snapshot, Step, SyncToken, begin_walk
 from services.messaging.sync.core.deltas import build_delta
@@ -39,7 +39,7 @@ class PostgresSync:
         below: PageMark | None,
         limit: int,
         now: datetime,
-        request: Request = Request.NONE,
+        request: RequestState = RequestState.ACCEPTED,
     ) -> Sequence[Summary]:
         async with self._snapshot() as connection:
             found = await list_inbox(connection, user_id, below, limit, request)
@@ -85,10 +85,10 @@ class PostgresSync:
             joined = await load_joined(connection, user_id, cursors)
             space = max_conversations - len(behind)
             found = await walk_inbox(connection, user_id, walking, space + 1, cursors) if space > 0 else []
-            told = {row["id"] for row in behind}
+            named_ids = {row["id"] for row in behind}
             ids = list({row["id"]: None for row in found[: max(space, 0)]})
             heads = {row["id"]: row for row in await load_heads(connection, user_id, ids, cursors)}
-            lacking = [heads[id_] for id_ in ids if id_ in heads and id_ not in told]
+            lacking = [heads[id_] for id_ in ids if id_ in heads and id_ not in named_ids]
             named = behind[:max_conversations]
             deltas = await _deltas(connection, user_id, [*named, *lacking], cursors, limit, now)
         by_id = {delta.conversation.id: delta for delta in deltas[len(named) :]}

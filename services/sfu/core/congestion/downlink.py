@@ -48,9 +48,9 @@ class DownlinkPath:
         self.repair_bytes = 0
         # What counts the media sent on it.
         self.streams: Sequence[Sending] = ()
-        # What the next better picture would take, all slots together; 0 when there is none to have.
+        # What the next better layer choice would take, all slots together; 0 when there is none to have.
         self.needed_bps = 0.0
-        # What the best pictures of all slots would take.
+        # What the best layer choices of all slots would take.
         self.best_bps = 0.0
         # What was allocated at the last selection of layers, and when that was.
         self.allocated_bps = 0.0

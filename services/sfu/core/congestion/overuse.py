@@ -54,7 +54,7 @@ class OveruseDetector:
         self._former: tuple[float, float] | None = None
         self._deltas = 0
         self._accumulated_ms = self._smoothed_ms = 0.0
-        self._line = _Line()
+        self._line = _TrendLine()
         self._trend = 0.0
         self._threshold_ms = FIRST_THRESHOLD_MS
         self._over_ms: float | None = None
@@ -134,7 +134,7 @@ class OveruseDetector:
         self._threshold_ms = min(max(threshold, LOWEST_THRESHOLD_MS), HIGHEST_THRESHOLD_MS)
 
 
-class _Line:
+class _TrendLine:
     """The least-squares line through the last points, by running sums; `x` in milliseconds, not falling much."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Trying whether a path bears more than is sent on it: a short while at the rate of the next better picture.
+"""Trying whether a path bears more than is sent on it: a short while at the rate of the next better layer choice.
 
 What is sent extra is old packets again (as RFC 4588 repairs) or padding, so a lost probe costs nobody anything.
 """
@@ -57,8 +57,8 @@ class Prober:
         self._results: list[Sent] = []
 
     def poll(self, needed_bps: float, best_bps: float, estimate_bps: float, sent_bytes: int, now: float) -> int:
-        """Bytes to send extra now. `needed_bps`: what the next better picture takes, 0 for none; `best_bps`: what the
-        best ones take; `sent_bytes` so far.
+        """Bytes to send extra now. `needed_bps`: what the next better layer choice takes, 0 for none; `best_bps`: what
+        the best ones take; `sent_bytes` so far.
 
         To be called at each tick.
         """
@@ -110,7 +110,7 @@ class Prober:
         self._state = _State.IDLE
         self._hold_s = FIRST_HOLD_S
         self._not_before = now + PAUSE_S
-        # The path has become better: how much is found out faster than picture by picture.
+        # The path has become better: how much is found out faster than layer by layer.
         self._is_rising = True
         return rate
 

@@ -12,8 +12,9 @@ from services.sfu.core.wire.rtp import MediaPacket
 # Shifts that are kept for late packets and repairs: at 20 frames left out a second, about 5 s. Raising it costs memory
 # for each slot; lowering it refuses old repairs.
 MAX_SHIFTS: Final = 100
-# Late packets of frames that were left out; their numbers were kept free for them.
-MAX_HOLLOW: Final = 64
+# Late packets of frames that were left out, which go out empty: their numbers were kept free for them. Raising it costs
+# memory for each slot; lowering it leaves holes in the numbers.
+MAX_EMPTY: Final = 64
 
 
 class _Shift(NamedTuple):
@@ -39,8 +40,8 @@ class Offsets:
         self._last_picture_id = self._last_tl0 = 0
         self._temporal = self.wanted_temporal = ALL_TEMPORAL
         self._frame: tuple[int, bool] | None = None
-        # Packets, by extended number, that only fill their numbers.
-        self.hollow: dict[int, None] = {}
+        # Packets, by extended number, that go out without a payload, to fill their numbers.
+        self.empty: dict[int, None] = {}
 
     @property
     def is_plain(self) -> bool:
@@ -53,20 +54,20 @@ class Offsets:
 
     def switch(self, packet: MediaPacket, timestamp_step: int) -> None:
         """A key frame of another source begins: go on with the numbers after the last ones."""
-        frame = packet.frame
+        info = packet.info
         self._first_index = self._next_index = packet.extended
         self._shift = _Shift(
             packet.extended,
             self._next_sequence_number - packet.sequence_number,
-            self._last_picture_id + 1 - frame.picture_id,
+            self._last_picture_id + 1 - info.picture_id,
         )
         self._shifts.clear()
         self._shifts.append(self._shift)
         self.timestamp = self.last_timestamp + timestamp_step - packet.timestamp
-        self.tl0 = self._last_tl0 + 1 - frame.tl0
+        self.tl0 = self._last_tl0 + 1 - info.tl0
         self._temporal = self.wanted_temporal
         self._frame = None
-        self.hollow.clear()
+        self.empty.clear()
 
     def take(self, packet: MediaPacket) -> bool:
         """Whether a packet of the present source is let through; what is not leaves no hole in the numbers."""
@@ -81,18 +82,18 @@ class Offsets:
     def _take_late(self, packet: MediaPacket, index: int) -> bool:
         if index < self._first_index or self._find_shift(index) is None:
             return False
-        if packet.frame.temporal > self._temporal:
+        if packet.info.temporal > self._temporal:
             # Part of a frame that is left out, but its number was kept free: fill it with an empty packet.
-            if len(self.hollow) >= MAX_HOLLOW:
+            if len(self.empty) >= MAX_EMPTY:
                 return False
-            self.hollow[index] = None
+            self.empty[index] = None
         return True
 
     def _keep_frame(self, packet: MediaPacket) -> bool:
         is_new = self._frame is None or self._frame[0] != packet.timestamp
         if is_new:
             self._step_temporal(packet)
-            self._frame = (packet.timestamp, packet.frame.temporal <= self._temporal)
+            self._frame = (packet.timestamp, packet.info.temporal <= self._temporal)
         assert self._frame is not None
         if self._frame[1]:
             return True
@@ -103,9 +104,9 @@ class Offsets:
         return False
 
     def _step_temporal(self, packet: MediaPacket) -> None:
-        if self.wanted_temporal < self._temporal or packet.frame.is_key_frame or self.wanted_temporal == self._temporal:
+        if self.wanted_temporal < self._temporal or packet.info.is_key_frame or self.wanted_temporal == self._temporal:
             self._temporal = self.wanted_temporal
-        elif packet.frame.is_sync and packet.frame.temporal == self._temporal + 1:
+        elif packet.info.is_sync and packet.info.temporal == self._temporal + 1:
             # Only a frame that needs nothing of its own layer can begin one. Above the last there is all.
             self._temporal += 1
             if self.wanted_temporal == ALL_TEMPORAL and self._temporal == ALL_TEMPORAL - 1:
@@ -113,16 +114,16 @@ class Offsets:
 
     def advance(self, packet: MediaPacket) -> None:
         """The packet goes out, and none before it has a later number; the numbers after it follow."""
-        frame, shift = packet.frame, self._shift
+        info, shift = packet.info, self._shift
         self._next_index = packet.extended + 1
         next_number = (packet.sequence_number + shift.sequence + 1) & 0xFFFF
         self.numbers += (next_number - self._next_sequence_number) & 0xFFFF
         self._next_sequence_number = next_number
         self.last_timestamp = (packet.timestamp + self.timestamp) & 0xFFFFFFFF
-        if frame.picture_id_at:
-            self._last_picture_id = (frame.picture_id + shift.picture_id) & 0x7FFF
-        if frame.tl0_at:
-            self._last_tl0 = (frame.tl0 + self.tl0) & 0xFF
+        if info.picture_id_at:
+            self._last_picture_id = (info.picture_id + shift.picture_id) & 0x7FFF
+        if info.tl0_at:
+            self._last_tl0 = (info.tl0 + self.tl0) & 0xFF
 
     def sequence_number(self, packet: MediaPacket) -> int:
         """The slot's number of a packet that was let through."""

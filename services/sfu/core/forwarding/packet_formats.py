@@ -90,12 +90,12 @@ class PacketFormat:
         self.is_numbered = is_numbered
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PacketFormat) and self._facts() == other._facts()
+        return isinstance(other, PacketFormat) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash(self._facts())
+        return hash(self._key())
 
-    def _facts(self) -> tuple[tuple[tuple[Format, int], ...], int, int, bool]:
+    def _key(self) -> tuple[tuple[tuple[Format, int], ...], int, int, bool]:
         return self.payload_types, self.level_id, self.stamp_id, self.is_numbered
 
     def choose_codec(self, packet: MediaPacket) -> tuple[MediaPacket, int]:
@@ -106,11 +106,11 @@ class PacketFormat:
         return (packet, 0) if packet.plain is None else self.choose_codec(packet.plain)
 
     def render(
-        self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_hollow: bool = False
+        self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_empty: bool = False
     ) -> PacketTemplate:
-        """The template of a packet that is sent at `now`, with `prefix` before its payload; a hollow one has none."""
-        frame, level = packet.frame, packet.level
-        payload = b"" if is_hollow else frame.payload
+        """The template of a packet that is sent at `now`, with `prefix` before its payload; an empty one has none."""
+        info, level = packet.info, packet.level
+        payload = b"" if is_empty else info.payload
         second = payload_type | 0x80 if packet.marker else payload_type
         stamp_id = self.stamp_id
         # The extension element: a stamp (space for a number, or 24 bits of 6.18 fixed-point send time), or a level.
@@ -122,14 +122,14 @@ class PacketFormat:
             element = self.level_id << 28 | level << 16
         before = _EXTENSION.pack(_ONE_WORD, element) + prefix if element else prefix
         picture_id_at = tl0_at = 0
-        if frame.picture_id_at and payload:
+        if info.picture_id_at and payload:
             payload_at = HEADER_SIZE + len(before)
-            picture_id_at = payload_at + frame.picture_id_at
-            tl0_at = payload_at + frame.tl0_at if frame.tl0_at else 0
+            picture_id_at = payload_at + info.picture_id_at
+            tl0_at = payload_at + info.tl0_at if info.tl0_at else 0
         start = (0x9000 if element else 0x8000) | second
         number, timestamp = packet.sequence_number, packet.timestamp
         template = PacketTemplate(
-            start, before + payload, number, timestamp, frame.picture_id, picture_id_at, frame.tl0, tl0_at
+            start, before + payload, number, timestamp, info.picture_id, picture_id_at, info.tl0, tl0_at
         )
         if stamp_id and self.is_numbered:
             template.sent = now, template.size
@@ -142,7 +142,7 @@ def packet_format_of(line: MediaLine) -> PacketFormat:
     uri = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
     stamp = line.received_extensions.get(uri, 0) if line.kind == "video" else 0
     return PacketFormat(
-        tuple((name, codec.payload_type) for name, codec in line.takes.items()),
+        tuple((name, codec.payload_type) for name, codec in line.decodable.items()),
         # Ids beyond 14 would need elements of two bytes.
         level if level < 15 else 0,
         stamp if stamp < 15 else 0,

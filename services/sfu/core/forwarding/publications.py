@@ -43,7 +43,7 @@ START_S: Final = 5.0
 SUPERSEDED_S: Final = 0.5
 # Packets of an SSRC that are searched for a MID or RID before a guess stands. Raising it costs work for each; lowering
 # it misses names that come late.
-MAX_LOOKS: Final = 100
+MAX_LOOKUPS: Final = 100
 
 VideoSource = Literal["camera", "screen"]
 
@@ -63,7 +63,7 @@ class InboundStream:
         self.ssrc = ssrc
         self.rid = rid
         self.payload_types: frozenset[int] = frozenset()
-        self._looks_left = MAX_LOOKS
+        self._lookups_left = MAX_LOOKUPS
         self.codec: Codec = line.codec
         self.format: Format = line.format
         self.stats = ReceptionStats(CLOCK_RATES[publication.kind])
@@ -96,21 +96,21 @@ class InboundStream:
         """Whether it can have packets of this type; a video that goes over to another codec is another stream."""
         return self.publication.kind == "audio" or self.publication.codecs.get(payload_type) == self.format
 
-    def settle(self, is_sure: bool) -> None:
+    def confirm_association(self, is_sure: bool) -> None:
         """The m-line and layer of the SSRC are known; a guess stands when packets told no more after a while."""
-        self._looks_left -= 1
-        if is_sure or not self._looks_left:
+        self._lookups_left -= 1
+        if is_sure or not self._lookups_left:
             self.payload_types = frozenset(filter(self.takes, self.publication.codecs))
 
-    def doubt(self) -> None:
+    def reset_association(self) -> None:
         """Look again at the m-line and layer of the SSRC when it comes the next time."""
         self.payload_types = frozenset()
-        self._looks_left = MAX_LOOKS
+        self._lookups_left = MAX_LOOKUPS
 
     def end(self) -> None:
         """The publisher says that it sends no more. What was learnt of the SSRC stays: it may be taken up again."""
         self.last_packet_at = None
-        self.doubt()
+        self.reset_association()
 
     def receive_repair(self, datagram: bytes, header: RtpHeader, now: float) -> MediaPacket | None:
         """Keep a packet that came as a repair; None when it had come before, as a publisher's probes have.
@@ -141,15 +141,15 @@ class InboundStream:
             if packet.level is not None:
                 publication.level.add_level(packet.level, now)
             else:
-                publication.level.add_size(len((packet.plain or packet).frame.payload), now)
+                publication.level.add_size(len((packet.plain or packet).info.payload), now)
         else:
-            frame = packet.frame
-            if frame.height:
-                self.height = frame.height
-            if frame.temporal >= len(self.rates):
-                self.rates += [RateMeter() for _ in range(frame.temporal + 1 - len(self.rates))]
+            info = packet.info
+            if info.height:
+                self.height = info.height
+            if info.temporal >= len(self.rates):
+                self.rates += [RateMeter() for _ in range(info.temporal + 1 - len(self.rates))]
                 self._temporal_bytes += [0] * (len(self.rates) - len(self._temporal_bytes))
-            self._temporal_bytes[frame.temporal] += size
+            self._temporal_bytes[info.temporal] += size
         return packet
 
     def rate_bps(self, now: float) -> float:
@@ -163,9 +163,9 @@ class InboundStream:
 class Publication:
     """One own m-line of a participant; `slots` is where it goes to.
 
-    `said_on` is what the publisher says of itself, None while it says nothing. `is_dark`: a video that shows nothing
-    now, as the receivers were told last. `format` is what it sends now, before it begins the first of those that the
-    answer took.
+    `declared_on` is what the publisher says of itself (MediaState), None while it says nothing. `is_reported_off`: by
+    the last slot maps the video shows nothing. `format` is what it sends now, before it begins the first of those that
+    the answer took.
     """
 
     def __init__(self, line: MediaLine, publisher: ParticipantKey, is_screen: bool = False, now: float = 0.0) -> None:
@@ -183,8 +183,8 @@ class Publication:
         self.repairs = "nack" in line.feedback
         self.takes_pli, self.takes_fir = "nack pli" in line.feedback, "ccm fir" in line.feedback
         self.takes_remb = "goog-remb" in line.feedback and not line.has_transport_cc
-        self.said_on: bool | None = None
-        self.is_dark = False
+        self.declared_on: bool | None = None
+        self.is_reported_off = False
         self._opened_at = now
         # The last sender report: that it has not ended, though nothing comes.
         self.reported_at = -1e9
@@ -222,7 +222,7 @@ class Publication:
     @property
     def muted(self) -> bool:
         """Whether nothing is to be heard or seen of it, as its publisher says or as it looks."""
-        return self.said_on is False or self.is_dark
+        return self.declared_on is False or self.is_reported_off
 
     @property
     def last_media_at(self) -> float | None:
@@ -236,14 +236,14 @@ class Publication:
         What the publisher says counts, and that its streams have ended. Where it says nothing, media must have come
         lately, or for a while its reports: a picture that stands still needs none.
         """
-        if self.said_on is False:
+        if self.declared_on is False:
             return False
         last_at = self.last_media_at
         if last_at is None:
             # A screen is on from its first packet; a camera is waited for.
-            is_awaited = not self.layers and (self.said_on is True or now - self._opened_at < START_S)
+            is_awaited = not self.layers and (self.declared_on is True or now - self._opened_at < START_S)
             return is_awaited and not self.is_screen
-        if self.said_on or now - last_at < LIVE_S:
+        if self.declared_on or now - last_at < LIVE_S:
             return True
         return now - self.reported_at < LIVE_S and now - last_at < STILL_S
 
@@ -264,7 +264,7 @@ class Publication:
             self._put(stream.rid, stream)
             # As one that begins: its receivers are to turn to it.
             stream.last_packet_at = None
-        stream.settle(is_sure)
+        stream.confirm_association(is_sure)
 
     def _rename(self, stream: InboundStream, rid: str) -> None:
         """Its rid had been guessed; the stream that had this one by a guess gets the other."""
@@ -281,7 +281,7 @@ class Publication:
     def _put(self, rid: str, stream: InboundStream) -> None:
         former = self.layers.get(rid)
         if former is not None:
-            former.doubt()
+            former.reset_association()
         self.layers[rid] = stream
         if self.kind == "video":
             self.format = stream.format

@@ -74,9 +74,9 @@ class ReceiveSlot(Subscriber):
         self.downlink = DownlinkReport()
         self.key_frame_requests = KeyFrameBackoff()
         self.packet_format = packet_format_of(line)
-        takes = line.takes
-        self.formats = frozenset(takes)
-        self._repair_types = {f: c.rtx_payload_type for f, c in takes.items() if c.rtx_payload_type is not None}
+        decodable = line.decodable
+        self.formats = frozenset(decodable)
+        self._repair_types = {f: c.rtx_payload_type for f, c in decodable.items() if c.rtx_payload_type is not None}
         self._stamps: array[int] | None = None
         if self.packet_format.stamp_id and not self._repair_types:
             self._stamps = array("I", bytes(4 * _KEPT_STAMPS))
@@ -228,7 +228,7 @@ class ReceiveSlot(Subscriber):
         """See Subscriber."""
         packet, payload_type = self.packet_format.choose_codec(packet)
         offsets = self._offsets
-        template = self.packet_format.render(packet, payload_type, now, is_hollow=packet.extended in offsets.hollow)
+        template = self.packet_format.render(packet, payload_type, now, is_empty=packet.extended in offsets.empty)
         fill((template,), self._numbers(*offsets.at(packet.extended), self.ssrc), (buffer,))
         if self._stamps is not None:
             self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(buffer.view[_STAMP], "big")
@@ -242,10 +242,10 @@ class ReceiveSlot(Subscriber):
         sequence, picture_id = self._offsets.at(packet.extended)
         number = (packet.sequence_number + sequence) & 0xFFFF
         repair_type = self._repair_types.get(packet.codec)
-        is_hollow = packet.extended in self._offsets.hollow
+        is_empty = packet.extended in self._offsets.empty
         if repair_type is None:
             packet, payload_type = self.packet_format.choose_codec(packet)
-            template = self.packet_format.render(packet, payload_type, now, is_hollow=is_hollow)
+            template = self.packet_format.render(packet, payload_type, now, is_empty=is_empty)
             template.sent = None
             fill((template,), self._numbers(sequence, picture_id, self.ssrc), (buffer,))
             if self._stamps is not None:
@@ -253,7 +253,7 @@ class ReceiveSlot(Subscriber):
         else:
             own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
             template = self.packet_format.render(
-                packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_hollow=is_hollow
+                packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_empty=is_empty
             )
             numbers = self._numbers(own - packet.sequence_number, picture_id, self.repair_ssrc)
             fill((template,), numbers, (buffer,))

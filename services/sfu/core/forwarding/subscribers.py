@@ -170,7 +170,7 @@ class Subscribers:
                 for slot in tuple(self.ungrouped)
                 if not (is_next and slot.join_group()) and slot.accept(packet, now)
             ]
-        if self.waiting and packet.frame.is_key_frame:
+        if self.waiting and packet.info.is_key_frame:
             for slot in tuple(self.waiting):
                 slot.switch(packet, now)
                 single.append(slot)

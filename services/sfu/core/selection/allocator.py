@@ -1,4 +1,4 @@
-"""Shares a receiver's bandwidth among its videos: the lowest picture for all first, then better ones by request."""
+"""Shares a receiver's bandwidth among its videos: the lowest layer choice for all, then better ones by request."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from services.sfu.core.selection.tunables import UPGRADE_MARGIN
 
 
 class Demand(NamedTuple):
-    """One video slot: the rates of its pictures from the lowest (bit/s, rising), and which it has now (None: none)."""
+    """One video slot: the rates of its layer choices from the lowest (bit/s, rising), and which it has (None: none)."""
 
     rates: tuple[float, ...]
     current: int | None
@@ -18,7 +18,7 @@ class Demand(NamedTuple):
 
 
 class Allocation(NamedTuple):
-    """`selected[i]` is the picture of demand i, None when not even the lowest fits.
+    """`selected[i]` is the choice of demand i, None when not even the lowest fits.
 
     `needed_bps` is what it takes in all, with the margin, for the next slot to get better; 0 when nothing would.
     """
@@ -29,7 +29,7 @@ class Allocation(NamedTuple):
 
 
 def allocate(demands: Sequence[Demand], budget_bps: float) -> Allocation:
-    """Share the budget for video. The first by weight always gets its lowest picture: a call shows somebody.
+    """Share the budget for video. The first by weight always gets its lowest choice: a call shows somebody.
 
     Among equals the cheap come first, or one that sends far too much would leave nothing for all the others.
     """
@@ -63,12 +63,12 @@ def allocate(demands: Sequence[Demand], budget_bps: float) -> Allocation:
 
 
 def _step_up(demand: Demand, held: int | None, used: float) -> tuple[float, float] | None:
-    """What the next better picture makes of the sum, without and with the margin; None when there is none."""
+    """What the next better choice makes of the sum, without and with the margin; None when there is none."""
     if held is None or held + 1 >= len(demand.rates):
         return None
     total = used - demand.rates[held] + demand.rates[held + 1]
     return total, total * _margin(demand, held + 1)
 
 
-def _margin(demand: Demand, picture: int) -> float:
-    return 1.0 if demand.current is not None and picture <= demand.current else demand.margin
+def _margin(demand: Demand, choice: int) -> float:
+    return 1.0 if demand.current is not None and choice <= demand.current else demand.margin

@@ -6,7 +6,7 @@ from services.sfu.core.congestion.downlink import DownlinkPath
 from services.sfu.core.forwarding.publications import InboundStream, Publication
 from services.sfu.core.forwarding.slots import ReceiveSlot
 from services.sfu.core.selection.allocator import Demand, allocate
-from services.sfu.core.selection.layers import LayerOptions, Option
+from services.sfu.core.selection.layers import LayerChoice, LayerChoices
 from services.sfu.core.selection.tunables import (
     CAUTION_S,
     CAUTIOUS_MARGIN,
@@ -17,10 +17,10 @@ from services.sfu.core.selection.tunables import (
 
 
 def select_layers(
-    slots: Sequence[ReceiveSlot], path: DownlinkPath, listed: LayerOptions, now: float
+    slots: Sequence[ReceiveSlot], path: DownlinkPath, layer_choices: LayerChoices, now: float
 ) -> list[Publication]:
     """Select for each slot anew; gives the publications that a key frame is wanted of."""
-    videos: list[tuple[ReceiveSlot, Sequence[InboundStream], Sequence[Option]]] = []
+    videos: list[tuple[ReceiveSlot, Sequence[InboundStream], Sequence[LayerChoice]]] = []
     audio_bps = 0.0
     for slot in slots:
         publication = slot.publication
@@ -33,45 +33,49 @@ def select_layers(
                 audio_bps += max(microphone[0].rate_bps(now) - NOMINAL_AUDIO_BPS, 0.0)
                 slot.want(microphone[0])
         elif publication.layers:
-            videos.append((slot, *listed.options_of(publication, slot.max_height, now)))
+            videos.append((slot, *layer_choices.choices_of(publication, slot.max_height, now)))
     if not videos:
         path.note_selection(audio_bps, 0.0, now)
         return []
-    demands = [_demand(slot, streams, options, now) for slot, streams, options in videos]
+    demands = [_demand(slot, streams, choices, now) for slot, streams, choices in videos]
     allocation = allocate(demands, path.estimate_bps(now) - audio_bps)
     can_probe = any(slot.can_probe for slot, _, _ in videos)
     needed_bps = allocation.needed_bps + audio_bps if allocation.needed_bps and can_probe else 0.0
     best_bps = audio_bps + sum(demand.rates[-1] for demand in demands if demand.rates)
     path.note_selection(allocation.used_bps + audio_bps, needed_bps, now, best_bps)
     wanting = []
-    for (slot, streams, options), selected in zip(videos, allocation.selected, strict=True):
-        if _apply(slot, streams, options, selected, now):
+    for (slot, streams, choices), selected in zip(videos, allocation.selected, strict=True):
+        if _apply(slot, streams, choices, selected, now):
             wanting.append(slot.publication)
     return [publication for publication in wanting if publication is not None]
 
 
-def _demand(slot: ReceiveSlot, streams: Sequence[InboundStream], options: Sequence[Option], now: float) -> Demand:
-    current = _current(slot, streams, options)
+def _demand(slot: ReceiveSlot, streams: Sequence[InboundStream], choices: Sequence[LayerChoice], now: float) -> Demand:
+    current = _current(slot, streams, choices)
     if slot.path.is_full:
         # Nothing better while there is a queue: its key frame would make it longer.
-        options = options[: (current or 0) + 1]
+        choices = choices[: (current or 0) + 1]
     margin = CAUTIOUS_MARGIN if now < slot.path.cautious_until else UPGRADE_MARGIN
-    return Demand(tuple(option.rate_bps for option in options), current, slot.weight, margin)
+    return Demand(tuple(choice.rate_bps for choice in choices), current, slot.weight, margin)
 
 
 def _apply(
-    slot: ReceiveSlot, streams: Sequence[InboundStream], options: Sequence[Option], selected: int | None, now: float
+    slot: ReceiveSlot,
+    streams: Sequence[InboundStream],
+    choices: Sequence[LayerChoice],
+    selected: int | None,
+    now: float,
 ) -> bool:
-    """Let a slot have the selected option; whether it waits for a key frame."""
+    """Let a slot have the selected choice; whether it waits for a key frame."""
     if selected is not None:
-        layer = options[selected].layer
+        layer = choices[selected].layer
         stream = streams[layer]
         _note_move(slot, streams, layer, now)
-        slot.want(stream, options[selected].temporal)
+        slot.want(stream, choices[selected].temporal)
         if slot.path.is_full and stream is slot.wanted and slot.source in streams[layer:]:
             # More of the larger one would only stand before the key frame of this one.
             slot.stop()
-    elif options:
+    elif choices:
         slot.want(None)
     if slot.wanted is not None and slot.publication is not None:
         slot.publication.want_key_frame(slot.wanted)
@@ -88,11 +92,11 @@ def _note_move(slot: ReceiveSlot, streams: Sequence[InboundStream], layer: int, 
         slot.path.cautious_until = now + CAUTION_S
 
 
-def _current(slot: ReceiveSlot, streams: Sequence[InboundStream], options: Sequence[Option]) -> int | None:
-    """The option that the slot has now, or waits for."""
+def _current(slot: ReceiveSlot, streams: Sequence[InboundStream], choices: Sequence[LayerChoice]) -> int | None:
+    """The choice that the slot has now, or waits for."""
     stream = slot.wanted or slot.source
     found = None
-    for index, option in enumerate(options):
-        if streams[option.layer] is stream and option.temporal <= slot.temporal:
+    for index, choice in enumerate(choices):
+        if streams[choice.layer] is stream and choice.temporal <= slot.temporal:
             found = index
     return found

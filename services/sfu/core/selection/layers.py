@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from services.sfu.core.forwarding.publications import InboundStream, Publication
 from services.sfu.core.forwarding.rids import has_common_names
-from services.sfu.core.selection.tunables import CLEAR_RATIO, NOMINAL_BPS, OPTIONS_LIFE_S, SILENT_LAYER_S
+from services.sfu.core.selection.tunables import CHOICES_LIFE_S, CLEAR_RATIO, NOMINAL_BPS, SILENT_LAYER_S
 from services.sfu.core.wire.codecs import ALL_TEMPORAL
 
 
@@ -18,7 +18,7 @@ class Layer(NamedTuple):
     height: int
 
 
-class Option(NamedTuple):
+class LayerChoice(NamedTuple):
     """What can be sent: a simulcast layer, counted from the lowest, its highest temporal layer, and its rate."""
 
     layer: int
@@ -26,35 +26,35 @@ class Option(NamedTuple):
     rate_bps: float
 
 
-class _Listed:
-    """The options of one publication by the height that is asked for, with the streams that they count through."""
+class _CachedChoices:
+    """The choices of one publication by the height that is asked for, with the streams that they count through."""
 
-    def __init__(self, listed_at: float, stream_changes: int) -> None:
-        self.listed_at = listed_at
+    def __init__(self, cached_at: float, stream_changes: int) -> None:
+        self.cached_at = cached_at
         self.stream_changes = stream_changes
-        self.by_height: dict[int, tuple[list[InboundStream], list[Option]]] = {}
+        self.by_height: dict[int, tuple[list[InboundStream], list[LayerChoice]]] = {}
 
 
-class LayerOptions:
-    """The options of all publications. They are the same for all receivers, so they are listed once for many."""
+class LayerChoices:
+    """The layer choices of all publications. They are the same for all receivers, so they are listed once for many."""
 
     def __init__(self) -> None:
-        self._listed: dict[Publication, _Listed] = {}
+        self._cached: dict[Publication, _CachedChoices] = {}
 
     def __len__(self) -> int:
-        return len(self._listed)
+        return len(self._cached)
 
-    def options_of(
+    def choices_of(
         self, publication: Publication, max_height: int, now: float
-    ) -> tuple[Sequence[InboundStream], Sequence[Option]]:
+    ) -> tuple[Sequence[InboundStream], Sequence[LayerChoice]]:
         """The streams of a publication from the lowest layer, and what can be sent of them."""
-        listed = self._listed.get(publication)
-        if listed is None or now - listed.listed_at >= OPTIONS_LIFE_S:
-            listed = self._listed[publication] = _Listed(now, publication.stream_changes)
-        elif listed.stream_changes != publication.stream_changes:
-            listed.stream_changes = publication.stream_changes
-            listed.by_height.clear()
-        found = listed.by_height.get(max_height)
+        cached = self._cached.get(publication)
+        if cached is None or now - cached.cached_at >= CHOICES_LIFE_S:
+            cached = self._cached[publication] = _CachedChoices(now, publication.stream_changes)
+        elif cached.stream_changes != publication.stream_changes:
+            cached.stream_changes = publication.stream_changes
+            cached.by_height.clear()
+        found = cached.by_height.get(max_height)
         if found is None:
             streams = publication.streams_upwards()
             layers = [_layer_of(stream, now) for stream in streams]
@@ -62,13 +62,13 @@ class LayerOptions:
                 _order(publication, streams, layers, now)
                 streams = publication.streams_upwards()
                 layers = [_layer_of(stream, now) for stream in streams]
-            found = listed.by_height[max_height] = streams, list_options(layers, max_height, now)
+            found = cached.by_height[max_height] = streams, list_choices(layers, max_height, now)
         return found
 
     def forget(self, publications: Iterable[Publication]) -> None:
         """Their participant has left."""
         for publication in publications:
-            self._listed.pop(publication, None)
+            self._cached.pop(publication, None)
 
 
 def _layer_of(stream: InboundStream, now: float) -> Layer:
@@ -104,14 +104,14 @@ def is_flowing(layer: Layer, now: float) -> bool:
     return layer.last_packet_at is not None and now - layer.last_packet_at < SILENT_LAYER_S
 
 
-def list_options(layers: Sequence[Layer], max_height: int, now: float) -> list[Option]:
+def list_choices(layers: Sequence[Layer], max_height: int, now: float) -> list[LayerChoice]:
     """What can be sent, from the poorest, of rising rates. `max_height` is what is asked for, 0 for no limit.
 
     Layers that do not flow are left out, and those beyond the first that is as high as asked for. The lowest layer may
     go without its upper temporal layers; higher ones give up no more than half of their frames, because below that the
     next lower layer looks better.
     """
-    options: list[Option] = []
+    choices: list[LayerChoice] = []
     for index, layer in enumerate(layers):
         if not is_flowing(layer, now):
             continue
@@ -119,10 +119,10 @@ def list_options(layers: Sequence[Layer], max_height: int, now: float) -> list[O
         if not any(rates):
             rates = (NOMINAL_BPS[min(index, len(NOMINAL_BPS) - 1)],)
         top = len(rates) - 1
-        for temporal in range(min(1, top) if options else 0, top + 1):
+        for temporal in range(min(1, top) if choices else 0, top + 1):
             rate = sum(rates[: temporal + 1])
-            if not options or rate > options[-1].rate_bps:
-                options.append(Option(index, ALL_TEMPORAL if temporal == top else temporal, rate))
+            if not choices or rate > choices[-1].rate_bps:
+                choices.append(LayerChoice(index, ALL_TEMPORAL if temporal == top else temporal, rate))
         if max_height and layer.height >= max_height:
             break
-    return options
+    return choices

@@ -10,7 +10,7 @@ LAYER_INTERVAL_S: Final = 0.25
 SUDDEN_DROP: Final = 0.9
 # How long the list of the layers that there are holds. Raising it follows publishers later; lowering it costs work for
 # each receiver.
-OPTIONS_LIFE_S: Final = 0.1
+CHOICES_LIFE_S: Final = 0.1
 
 # A layer without packets for this long is not sent any more. Raising it leaves a frozen picture; lowering it makes a
 # layer of a low frame rate come and go.

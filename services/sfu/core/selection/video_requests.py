@@ -45,10 +45,10 @@ class Candidate(NamedTuple):
     is_screen: bool
     is_on: bool
     spoke_at: float
-    says_off: bool = False
+    declares_off: bool = False
 
 
-class Choice(NamedTuple):
+class ChosenVideo(NamedTuple):
     """A candidate's index, and how it is requested."""
 
     candidate: int
@@ -61,14 +61,14 @@ def order_unrequested(candidates: Sequence[Candidate]) -> list[int]:
 
     def order(index: int) -> tuple[bool, bool, bool, float, int]:
         candidate = candidates[index]
-        return not candidate.is_on, candidate.says_off, not candidate.is_screen, -candidate.spoke_at, index
+        return not candidate.is_on, candidate.declares_off, not candidate.is_screen, -candidate.spoke_at, index
 
     return sorted(range(len(candidates)), key=order)
 
 
 def choose_videos(
     candidates: Sequence[Candidate], held: Sequence[int], requested: VideoRequests, slots: int
-) -> list[Choice]:
+) -> list[ChosenVideo]:
     """The videos that are shown: pinned, requested, on, screens, last speakers; the most wanted first.
 
     `held` are the indices of those shown now: they stay a little longer than others.
@@ -79,8 +79,8 @@ def choose_videos(
         request = _find(requested.requests, candidate)
         height, weight = (request.max_height, request.weight) if request is not None else (0, 0)
         spoke_at = candidate.spoke_at + (HOLD_S if index in held else 0.0)
-        order = (request is None or not request.is_pinned, request is None, not candidate.is_on, candidate.says_off)
-        ranked.append(((*order, not candidate.is_screen, -spoke_at, index), Choice(index, height, weight)))
+        order = (request is None or not request.is_pinned, request is None, not candidate.is_on, candidate.declares_off)
+        ranked.append(((*order, not candidate.is_screen, -spoke_at, index), ChosenVideo(index, height, weight)))
     ranked.sort(key=lambda entry: entry[0])
     return [choice for _, choice in ranked[:limit]]
 

@@ -1,11 +1,10 @@
 """Where participants are: found by ICE user name, then by source address (RFC 8445 for a lite agent).
 
 A check with the right password says who sent it, but not that its source receives what is sent there: a participant can
-write any source into its packets. So an address is asked: a check of ours goes to it, and only its receiver can
+write any source into its packets. So we check the address: a request of ours goes to it, and only its receiver can
 answer it (RFC 7675). Until then no more than three times what came from it goes there (as RFC 9000 section 8.1), and
-the address before it stays in use while it lives. Proven addresses are asked again; without an answer they are unproven
-after 30 s.
-"""
+the address before it stays in use while it lives. Proven addresses are checked again; without an answer they are
+unproven after 30 s."""
 
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -26,7 +25,7 @@ PROOF_S: Final = 30.0
 RENEW_S: Final = 10.0
 # Between two checks of an unproven address, and of a proven one. Raising either lets a lost check delay a move;
 # lowering it sends needless checks on long paths.
-ASK_AGAIN_S: Final = 0.1
+CHECK_AGAIN_S: Final = 0.1
 RENEW_AGAIN_S: Final = 2.0
 
 
@@ -53,13 +52,13 @@ class Allowance:
 class Remote:
     """One address of a participant. `allowance` is None while it is proven."""
 
-    __slots__ = ("address", "allowance", "asked_at", "is_wanted", "proven_at", "question", "question_at")
+    __slots__ = ("address", "allowance", "checked_at", "is_wanted", "proven_at", "transaction_at", "transaction_id")
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.allowance: Allowance | None = Allowance()
-        self.proven_at = self.asked_at = self.question_at = -1e9
-        self.question = b""
+        self.proven_at = self.checked_at = self.transaction_at = -1e9
+        self.transaction_id = b""
         # The client nominated it, or sends media from it: it is selected when it is proven.
         self.is_wanted = False
 
@@ -95,7 +94,7 @@ class Route:
         return None if self.selected is None else self.known[self.selected].allowance
 
 
-class _Question(NamedTuple):
+class _PendingCheck(NamedTuple):
     route: Route
     remote: Remote
 
@@ -106,11 +105,11 @@ class AddressBook:
     def __init__(self) -> None:
         self._by_ufrag: dict[str, Route] = {}
         self._by_address: dict[Address, Route] = {}
-        # Questions without an answer, by their transaction ids.
-        self._asked: dict[bytes, _Question] = {}
+        # Checks of ours without a response, by their transaction ids.
+        self._pending: dict[bytes, _PendingCheck] = {}
 
     def __len__(self) -> int:
-        return len(self._by_ufrag) + len(self._by_address) + len(self._asked)
+        return len(self._by_ufrag) + len(self._by_address) + len(self._pending)
 
     def add_route(self, route: Route) -> None:
         """Enter a route; its user name is new."""
@@ -150,10 +149,10 @@ class AddressBook:
         if route.selected is not None and route.selections == 1:
             self._prove(route, route.known[route.selected], now)
 
-    def ask(self, route: Route, address: Address, fresh: bytes, now: float) -> bytes | None:
+    def next_check(self, route: Route, address: Address, fresh: bytes, now: float) -> bytes | None:
         """The transaction id of a check that is due to `address`, to be answered from there; None when none is.
 
-        `fresh`: 12 random bytes, for the case that a new one is needed. A question is repeated as it was.
+        `fresh`: 12 random bytes, for the case that a new one is needed. A check is repeated as it was.
         """
         remote = route.known.get(address)
         if remote is None or not route.peer_pwd:
@@ -161,24 +160,24 @@ class AddressBook:
         is_proven = remote.allowance is None
         if is_proven and now - remote.proven_at < RENEW_S:
             return None
-        if now - remote.asked_at < (RENEW_AGAIN_S if is_proven else ASK_AGAIN_S):
+        if now - remote.checked_at < (RENEW_AGAIN_S if is_proven else CHECK_AGAIN_S):
             return None
-        if not remote.question or now - remote.question_at >= PROOF_S:
-            self._asked.pop(remote.question, None)
-            remote.question, remote.question_at = fresh, now
-            self._asked[fresh] = _Question(route, remote)
-        remote.asked_at = now
-        return remote.question
+        if not remote.transaction_id or now - remote.transaction_at >= PROOF_S:
+            self._pending.pop(remote.transaction_id, None)
+            remote.transaction_id, remote.transaction_at = fresh, now
+            self._pending[fresh] = _PendingCheck(route, remote)
+        remote.checked_at = now
+        return remote.transaction_id
 
-    def find_asked(self, transaction_id: bytes, address: Address) -> Route | None:
-        """The route whose question to this address an answer is for."""
-        asked = self._asked.get(transaction_id)
-        return asked.route if asked is not None and asked.remote.address == address else None
+    def find_pending(self, transaction_id: bytes, address: Address) -> Route | None:
+        """The route whose check of this address a response is for."""
+        pending = self._pending.get(transaction_id)
+        return pending.route if pending is not None and pending.remote.address == address else None
 
-    def handle_answer(self, transaction_id: bytes, now: float) -> bool:
-        """An authenticated answer to what `find_asked` found; True when packets go to its address from now on and did
-        not before."""
-        route, remote = self._asked[transaction_id]
+    def handle_response(self, transaction_id: bytes, now: float) -> bool:
+        """An authenticated response to what `find_pending` found; True when packets go to its address from now on and
+        did not before."""
+        route, remote = self._pending[transaction_id]
         self._prove(route, remote, now)
         return self._note(route, remote, remote.is_wanted, now, 0)
 
@@ -190,8 +189,8 @@ class AddressBook:
 
     def _prove(self, route: Route, remote: Remote, now: float) -> None:
         remote.proven_at, remote.allowance = now, None
-        self._asked.pop(remote.question, None)
-        remote.question = b""
+        self._pending.pop(remote.transaction_id, None)
+        remote.transaction_id = b""
         self._own(route, remote)
 
     def _own(self, route: Route, remote: Remote) -> None:
@@ -224,6 +223,6 @@ class AddressBook:
         self._forget(route, oldest)
 
     def _forget(self, route: Route, remote: Remote) -> None:
-        self._asked.pop(remote.question, None)
+        self._pending.pop(remote.transaction_id, None)
         if self._by_address.get(remote.address) is route:
             del self._by_address[remote.address]

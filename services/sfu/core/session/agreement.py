@@ -11,36 +11,36 @@ from services.sfu.core.wire.codec_formats import Format, lower_level, rank_forma
 from services.sfu.core.wire.media_line import CodecLine, MediaLine
 from services.sfu.core.wire.sdp import Offer
 
-# What one receiver takes: the codec lines of its video slots by format.
-Takes = dict[Format, CodecLine]
+# What one receiver can decode: the codec lines of its video slots by format.
+DecodableFormats = dict[Format, CodecLine]
 
 
-def list_takes(offer: Offer) -> Takes:
+def list_decodable_formats(offer: Offer) -> DecodableFormats:
     """What the client of an offer can decode, over all of its video slots."""
-    takes: Takes = {}
+    decodable: DecodableFormats = {}
     for line in offer.media:
-        if line.is_slot and line.kind == "video":
-            takes = line.takes | takes
-    return takes
+        if line.client_receives and line.kind == "video":
+            decodable = line.decodable | decodable
+    return decodable
 
 
-def agree(offer: Offer, company: Sequence[Takes]) -> Offer:
-    """The offer with the agreed codec of each own video first; `company` are the receivers in the call."""
-    return replace(offer, media=tuple(_agree(line, company) for line in offer.media))
+def agree(offer: Offer, receivers: Sequence[DecodableFormats]) -> Offer:
+    """The offer with the agreed codec of each own video first; `receivers`: what each in the call can decode."""
+    return replace(offer, media=tuple(_agree(line, receivers) for line in offer.media))
 
 
-def _agree(line: MediaLine, company: Sequence[Takes]) -> MediaLine:
-    if not line.is_own or line.kind != "video":
+def _agree(line: MediaLine, receivers: Sequence[DecodableFormats]) -> MediaLine:
+    if not line.client_sends or line.kind != "video":
         return line
 
     def order(codec: CodecLine) -> tuple[int, int]:
-        return -sum(codec.format in takes for takes in company), rank_format(codec.format)
+        return -sum(codec.format in decodable for decodable in receivers), rank_format(codec.format)
 
     chosen = min(line.codecs, key=order)
     fmtp = chosen.fmtp
     if chosen.codec == "h264":
-        for takes in company:
-            if chosen.format in takes:
-                fmtp = lower_level(fmtp, takes[chosen.format].fmtp)
+        for decodable in receivers:
+            if chosen.format in decodable:
+                fmtp = lower_level(fmtp, decodable[chosen.format].fmtp)
     others = (codec for codec in line.codecs if codec is not chosen)
     return replace(line, codecs=(replace(chosen, fmtp=fmtp), *others))

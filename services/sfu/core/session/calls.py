@@ -10,7 +10,7 @@ from services.sfu.core.forwarding.slots import ReceiveSlot
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.selection.speakers import compare, rank
 from services.sfu.core.selection.video_requests import HOLD_S, Candidate, choose_videos, order_unrequested
-from services.sfu.core.session.agreement import Takes
+from services.sfu.core.session.agreement import DecodableFormats
 from services.sfu.core.session.effects import Effect, SendSlotMap, SendSpeakers
 from services.sfu.core.session.lifecycle import State
 from services.sfu.core.session.participants import Participant, UnseenVideo
@@ -29,17 +29,18 @@ class Call:
         self.members: dict[ParticipantKey, Participant] = {}
         self._ranked: list[Publication] = []
         self._speakers: tuple[ParticipantKey, ...] = ()
-        self._settled: tuple[object, ...] = ()
+        self._assigned_order: tuple[object, ...] = ()
 
-    def settle(self, now: float, only: Participant | None = None) -> list[Effect]:
-        """Put what belongs there now on the slots (of `only`, or of all); gives whose slot map changed."""
+    def assign_slots(self, now: float, only: Participant | None = None) -> list[Effect]:
+        """Assign the publications that belong there now to the slots (of `only`, or of all); gives whose slot map
+        changed."""
         members = self._connected()
-        stage = self._look(members, now)
+        sources = self._list_sources(members, now)
         receivers = members if only is None else [only]
-        told = dict.fromkeys(stage.darkened)
-        told |= {receiver.number: None for receiver in receivers if _settle_one(receiver, stage)}
-        told |= {member.number: None for member in members if _note_unseen(member, stage)}
-        return [SendSlotMap(number) for number in told]
+        remapped = dict.fromkeys(sources.toggled)
+        remapped |= {receiver.number: None for receiver in receivers if _assign_receiver(receiver, sources)}
+        remapped |= {member.number: None for member in members if _note_unseen(member, sources)}
+        return [SendSlotMap(number) for number in remapped]
 
     def rank(self, now: float) -> list[Effect]:
         """Rank the speakers anew: the loudest get the audio slots, and everyone is told when the speakers change."""
@@ -50,8 +51,8 @@ class Call:
         loudness = list(zip(own, compare([p.level for p in own], now), strict=True))
         self._ranked = rank(loudness, self._ranked)
         order = self._order(members, now)
-        effects = self.settle(now) if order != self._settled else []
-        self._settled = order
+        effects = self.assign_slots(now) if order != self._assigned_order else []
+        self._assigned_order = order
         speaking = [p.publisher for p in self._ranked if p.level.is_speaking(now)]
         speakers = tuple(dict.fromkeys(speaking[:MAX_SPEAKERS]))
         if speakers != self._speakers:
@@ -62,8 +63,8 @@ class Call:
     def _watch(self, members: Sequence[Participant], now: float) -> list[Effect]:
         """In a call of two only what is on changes by time."""
         order = _list_on(members, now)
-        effects = self.settle(now) if order != self._settled else []
-        self._settled = order
+        effects = self.assign_slots(now) if order != self._assigned_order else []
+        self._assigned_order = order
         return effects
 
     def leave(self, participant: Participant, now: float) -> list[Effect]:
@@ -79,9 +80,11 @@ class Call:
             publication.slots.clear()
         for slot in participant.slots:
             _free(slot)
-        told = {effect.receiver for effect in self.settle(now) if isinstance(effect, SendSlotMap)} | set(changed)
+        remapped = {effect.receiver for effect in self.assign_slots(now) if isinstance(effect, SendSlotMap)} | set(
+            changed
+        )
         present = {member.number for member in self.members.values()}
-        return [SendSlotMap(number) for number in sorted(told & present)]
+        return [SendSlotMap(number) for number in sorted(remapped & present)]
 
     def _connected(self) -> list[Participant]:
         return [m for m in self.members.values() if m.state in (State.CONNECTED, State.FLOWING)]
@@ -94,12 +97,12 @@ class Call:
         ahead = [bisect_left(times, HOLD_S - at) for at, _ in spoke]
         return self._ranked, [number for _, number in spoke], ahead, *_list_on(members, now)
 
-    def _look(self, members: Sequence[Participant], now: float) -> "_Stage":
-        """What there is to hear and to see, the most wanted first."""
+    def _list_sources(self, members: Sequence[Participant], now: float) -> "_Sources":
+        """What there is to be heard and seen, the most wanted first."""
         ranks = {publication: rank for rank, publication in enumerate(self._ranked)}
         audio: list[Publication] = []
         videos: list[tuple[Publication, Candidate]] = []
-        darkened: list[ParticipantNumber] = []
+        toggled: list[ParticipantNumber] = []
         for member in members:
             spoke_at = _spoke_at(member)
             audio += member.microphones
@@ -107,34 +110,36 @@ class Call:
                 if p.kind == "audio":
                     continue
                 is_on = p.is_on(now)
-                if p.is_dark == is_on:
-                    p.is_dark = not is_on
-                    darkened += [slot.receiver for slot in p.slots]
+                if p.is_reported_off == is_on:
+                    p.is_reported_off = not is_on
+                    toggled += [slot.receiver for slot in p.slots]
                 if is_on or not p.is_screen:
-                    who, says_off = p.publisher, p.said_on is False
-                    videos.append((p, Candidate(who.user_id, who.device_id, p.is_screen, is_on, spoke_at, says_off)))
+                    key, declares_off = p.publisher, p.declared_on is False
+                    videos.append(
+                        (p, Candidate(key.user_id, key.device_id, p.is_screen, is_on, spoke_at, declares_off))
+                    )
         audio.sort(key=lambda p: ranks.get(p, len(ranks)))
-        receivers = [(member.key, member.takes) for member in members if member.takes]
+        receivers = [(member.key, member.decodable) for member in members if member.decodable]
         formats = {p.format for p, _ in videos}
-        if all(formats <= takes.keys() for _, takes in receivers):
+        if all(formats <= decodable.keys() for _, decodable in receivers):
             # Nearly always.
             receivers = []
-        return _Stage(audio, videos, order_unrequested([candidate for _, candidate in videos]), darkened, receivers)
+        return _Sources(audio, videos, order_unrequested([candidate for _, candidate in videos]), toggled, receivers)
 
 
-class _Stage(NamedTuple):
-    """What a call has to hear and to see.
+class _Sources(NamedTuple):
+    """What there is in a call to be heard and seen.
 
     `audio`: microphones, the loudest first. `unrequested`: indices of `videos` in their order for a receiver that
-    requests none. `darkened`: receivers that have a video that went on or off. `receivers`: those of video and the
+    requests none. `toggled`: receivers that have a video that went on or off. `receivers`: those of video and the
     formats that they can decode, empty when everybody can decode everything.
     """
 
     audio: list[Publication]
     videos: list[tuple[Publication, Candidate]]
     unrequested: list[int]
-    darkened: list[ParticipantNumber]
-    receivers: list[tuple[ParticipantKey, Takes]]
+    toggled: list[ParticipantNumber]
+    receivers: list[tuple[ParticipantKey, DecodableFormats]]
 
 
 def _list_on(members: Sequence[Participant], now: float) -> tuple[object, ...]:
@@ -142,22 +147,24 @@ def _list_on(members: Sequence[Participant], now: float) -> tuple[object, ...]:
     return tuple((p, p.format) for member in members for p in member.publications if p.kind == "video" and p.is_on(now))
 
 
-def _note_unseen(member: Participant, stage: _Stage) -> bool:
+def _note_unseen(member: Participant, sources: _Sources) -> bool:
     """Note which videos a member cannot decode, and which receivers cannot decode its own; whether that is new."""
     formerly = member.unseen, member.unseen_by
-    if not stage.receivers:
+    if not sources.receivers:
         member.unseen = member.unseen_by = ()
         return formerly != ((), ())
     unseen: list[UnseenVideo] = []
     unseen_by: list[UnseenVideo] = []
-    for publication, candidate in stage.videos:
+    for publication, candidate in sources.videos:
         source = publication.source
         if not candidate.is_on or not publication.layers or source is None:
             continue
         if publication.publisher == member.key:
-            blind = (key for key, takes in stage.receivers if key != member.key and publication.format not in takes)
+            blind = (
+                key for key, decodable in sources.receivers if key != member.key and publication.format not in decodable
+            )
             unseen_by += [UnseenVideo(key, source, publication.format) for key in blind]
-        elif member.takes and publication.format not in member.takes:
+        elif member.decodable and publication.format not in member.decodable:
             unseen.append(UnseenVideo(publication.publisher, source, publication.format))
     member.unseen, member.unseen_by = tuple(unseen), tuple(unseen_by)
     return formerly != (member.unseen, member.unseen_by)
@@ -167,30 +174,30 @@ def _spoke_at(member: Participant) -> float:
     return max((p.level.spoke_at for p in member.publications), default=-1.0)
 
 
-def _settle_one(receiver: Participant, stage: _Stage) -> bool:
+def _assign_receiver(receiver: Participant, sources: _Sources) -> bool:
     heard = [slot for slot in receiver.slots if slot.kind == "audio"]
     # Any audio slot takes any audio: RED can always be sent as the Opus within.
-    audio = [p for p in stage.audio[: len(heard) + len(receiver.publications)] if p.publisher != receiver.key]
+    audio = [p for p in sources.audio[: len(heard) + len(receiver.publications)] if p.publisher != receiver.key]
     changed = _assign(heard, audio[: len(heard)])
-    return _settle_video(receiver, stage) or changed
+    return _assign_video(receiver, sources) or changed
 
 
-def _settle_video(receiver: Participant, stage: _Stage) -> bool:
+def _assign_video(receiver: Participant, sources: _Sources) -> bool:
     seen = [slot for slot in receiver.slots if slot.kind == "video"]
     shown = {slot.publication for slot in seen}
 
     def is_possible(index: int) -> bool:
-        publication = stage.videos[index][0]
-        return publication.publisher != receiver.key and publication.format in receiver.takes
+        publication = sources.videos[index][0]
+        return publication.publisher != receiver.key and publication.format in receiver.decodable
 
     if receiver.video_requests.requests:
-        indices = [index for index in range(len(stage.videos)) if is_possible(index)]
+        indices = [index for index in range(len(sources.videos)) if is_possible(index)]
     else:
         # The first ones, and what is on a slot now: no other can win.
-        first = islice((index for index in stage.unrequested if is_possible(index)), len(seen))
-        held = (index for index, (publication, _) in enumerate(stage.videos) if publication in shown)
+        first = islice((index for index in sources.unrequested if is_possible(index)), len(seen))
+        held = (index for index, (publication, _) in enumerate(sources.videos) if publication in shown)
         indices = sorted({*first, *filter(is_possible, held)})
-    videos = [stage.videos[index] for index in indices]
+    videos = [sources.videos[index] for index in indices]
     held_now = [index for index, (publication, _) in enumerate(videos) if publication in shown]
     choices = choose_videos([candidate for _, candidate in videos], held_now, receiver.video_requests, len(seen))
     changed = _assign(seen, [videos[choice.candidate][0] for choice in choices])

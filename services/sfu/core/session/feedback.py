@@ -75,7 +75,7 @@ def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effec
             break
         packet = slot.find_lost(number, now)
         if packet is not None:
-            pacer.spend(HEADER_SIZE + len(packet.frame.payload))
+            pacer.spend(HEADER_SIZE + len(packet.info.payload))
             found.append(SendRepair(slot, packet))
     return found
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from services.sfu.core.forwarding.publications import Publication
 from services.sfu.core.selection.layer_selection import select_layers
-from services.sfu.core.selection.layers import LayerOptions
+from services.sfu.core.selection.layers import LayerChoices
 from services.sfu.core.selection.tunables import LAYER_INTERVAL_S, SUDDEN_DROP
 from services.sfu.core.session import feedback
 from services.sfu.core.session.effects import Effect, SendRepair, SendSlotMap
@@ -24,7 +24,7 @@ class LayerUpdates:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._options = LayerOptions()
+        self._choices = LayerChoices()
         self._probing: set[Participant] = set()
         self._key_frames_due = self._feedback_timeouts_due = 0.0
 
@@ -32,18 +32,18 @@ class LayerUpdates:
         """Select what the paths of these receivers bear, and ask for the key frames that are missing."""
         wanting: dict[Publication, None] = {}
         for receiver in receivers:
-            wanting |= dict.fromkeys(select_layers(receiver.slots, receiver.path, self._options, now))
+            wanting |= dict.fromkeys(select_layers(receiver.slots, receiver.path, self._choices, now))
             if receiver.path.needed_bps > receiver.path.estimate_bps(now):
                 self._probing.add(receiver)
             else:
                 self._probing.discard(receiver)
         return [effect for publication in wanting for effect in self.request_key_frame(publication, now)]
 
-    def select_for_told(self, effects: Iterable[Effect], now: float) -> list[Effect]:
+    def select_for_remapped(self, effects: Iterable[Effect], now: float) -> list[Effect]:
         """Select for receivers whose slot map changed: a person who is new on a slot is heard and seen at once."""
         participants = self._registry.participants
-        told = [participants.get(effect.receiver) for effect in effects if isinstance(effect, SendSlotMap)]
-        return self.select([receiver for receiver in told if receiver is not None], now)
+        remapped = [participants.get(effect.receiver) for effect in effects if isinstance(effect, SendSlotMap)]
+        return self.select([receiver for receiver in remapped if receiver is not None], now)
 
     def select_after_drop(self, receiver: Participant, now: float) -> list[Effect]:
         """Select at once when the estimate has fallen far below what was allocated."""
@@ -85,11 +85,11 @@ class LayerUpdates:
             packet = slot.find_probe() if slot is not None else None
             if slot is None or packet is None:
                 continue
-            count = min(-(-size // (len(packet.frame.payload) + 22)), MAX_PROBE_PACKETS)
+            count = min(-(-size // (len(packet.info.payload) + 22)), MAX_PROBE_PACKETS)
             effects += [SendRepair(slot, packet, is_probe=True)] * count
         return effects
 
     def forget(self, participant: Participant) -> None:
         """It has left."""
         self._probing.discard(participant)
-        self._options.forget(participant.publications)
+        self._choices.forget(participant.publications)

@@ -13,7 +13,7 @@ from services.sfu.core.forwarding.slots import Numbering, ReceiveSlot
 from services.sfu.core.forwarding.ssrc_association import Association, find_association, find_repaired
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.selection.video_requests import VideoRequests
-from services.sfu.core.session.agreement import list_takes
+from services.sfu.core.session.agreement import list_decodable_formats
 from services.sfu.core.session.budgets import (
     MAX_CHANGES_PER_S,
     MAX_CHECKS_PER_S,
@@ -50,10 +50,10 @@ class SlotEntry:
 
 
 class UnseenVideo(NamedTuple):
-    """A video that is on, and that one participant cannot decode: `who` is its publisher, or, for the publisher, the
+    """A video that is on, and that one participant cannot decode: `key` is its publisher, or, for the publisher, the
     participant that cannot."""
 
-    who: ParticipantKey
+    key: ParticipantKey
     source: VideoSource
     format: Format
 
@@ -85,7 +85,7 @@ class Participant:
         self.repair_types = frozenset(number for p in self.publications for number in p.repair_types)
         self.uplink = _uplink(self.publications)
         # Those on which the client only receives come first: some play nothing of the lines that they send on.
-        slots = sorted((line for line in offer.media if line.is_slot), key=lambda line: line.is_own)
+        slots = sorted((line for line in offer.media if line.client_receives), key=lambda line: line.client_sends)
         self.path = DownlinkPath(any(line.has_transport_cc for line in slots))
         ssrcs = _distinct_ssrcs(random, {ssrc for line in offer.media for ssrc in (*line.ssrcs, *line.rtx_ssrcs)})
         # The SFU's own sender in feedback to this participant.
@@ -93,7 +93,7 @@ class Participant:
         self.slots = [ReceiveSlot(number, line, _numbering(ssrcs, random), self.path) for line in slots]
         self.path.streams = self.slots
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.slots}
-        self.takes = list_takes(offer)
+        self.decodable = list_decodable_formats(offer)
         # Others' videos that this client cannot decode, and who cannot decode its own.
         self.unseen: tuple[UnseenVideo, ...] = ()
         self.unseen_by: tuple[UnseenVideo, ...] = ()
@@ -176,7 +176,7 @@ class Participant:
             oldest = min(self.streams.values(), key=lambda stream: stream.last_packet_at or 0.0)
             del self.streams[oldest.ssrc]
         stream = association.publication.open_stream(header.ssrc, association.rid, header.payload_type)
-        stream.settle(association.is_sure)
+        stream.confirm_association(association.is_sure)
         self.streams[header.ssrc] = stream
         return stream
 
@@ -201,7 +201,7 @@ def _publications(offer: Offer, key: ParticipantKey, now: float) -> list[Publica
     """One for each own m-line; the second and later ones of video are screens (docs/design/sfu.md)."""
     found: list[Publication] = []
     for line in offer.media:
-        if line.is_own:
+        if line.client_sends:
             is_screen = line.kind == "video" and any(publication.kind == "video" for publication in found)
             found.append(Publication(line, key, is_screen, now))
     return found

@@ -91,7 +91,7 @@ class _Totals(NamedTuple):
     jitter_s: float = 0.0
 
 
-class _Way(NamedTuple):
+class _LegTotals(NamedTuple):
     """All packets of a leg, and those of its audio."""
 
     all: _Totals = _Totals()
@@ -103,13 +103,15 @@ class QualityMeter:
 
     def __init__(self, now: float) -> None:
         self._at = now
-        self._uplink = self._downlink = _Way()
+        self._uplink = self._downlink = _LegTotals()
 
     def take(self, participant: Participant, now: float) -> Quality:
         """The report since the last call."""
         streams = list(participant.streams.values())
-        uplink = _Way(_of_streams(streams), _of_streams(s for s in streams if s.publication.kind == "audio"))
-        downlink = _Way(_of_slots(participant.slots), _of_slots(s for s in participant.slots if s.kind == "audio"))
+        uplink = _LegTotals(_of_streams(streams), _of_streams(s for s in streams if s.publication.kind == "audio"))
+        downlink = _LegTotals(
+            _of_slots(participant.slots), _of_slots(s for s in participant.slots if s.kind == "audio")
+        )
         rtt_s = participant.round_trip_s
         quality = Quality(
             interval_s=now - self._at,
@@ -158,7 +160,7 @@ def _remote_mos(participant: Participant) -> float:
     return min((mos for mos in publishers if mos > 0), default=0.0)
 
 
-def _leg(before: _Way, after: _Way, rtt_s: float | None) -> Leg:
+def _leg(before: _LegTotals, after: _LegTotals, rtt_s: float | None) -> Leg:
     packets, loss = _since(before.all, after.all)
     heard, audio_loss = _since(before.audio, after.audio)
     judged = (audio_loss, after.audio.jitter_s) if heard else (loss, after.all.jitter_s)

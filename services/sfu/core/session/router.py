@@ -22,7 +22,7 @@ from services.sfu.core.wire.sdp import Offer
 # Between two reports to a participant, and two looks at its timeouts. Raising it sees loss later; lowering it costs
 # more RTCP.
 REPORT_INTERVAL_S: Final = 1.0
-# In larger calls a stream that begins or ends is followed at the next tick: to settle the slots takes the square of the
+# In larger calls a stream that begins or ends is followed at the next tick: to assign the slots takes the square of the
 # members, a millisecond at 20. Raising it lets one packet hold up the others' for longer; lowering it brings pictures
 # later.
 SMALL_CALL: Final = 6
@@ -75,7 +75,7 @@ class Router:
         effects = [] if former is None else self._step(former, Input.REPLACED, now)
         call = self._registry.calls.get(key.call_id)
         members = call.members.values() if call is not None else ()
-        agreed = agree(offer, [member.takes for member in members if member.takes])
+        agreed = agree(offer, [member.decodable for member in members if member.decodable])
         participant = Participant(self._registry.next_number(), key, agreed, self._random, now)
         self._registry.add_participant(participant)
         heappush(self._reports_due, (now + REPORT_INTERVAL_S, participant.number))
@@ -115,24 +115,24 @@ class Router:
 
         `audio`, `video`: whether they are off. `screen`: whether it is shared; None when the client says nothing of it.
         """
-        told: dict[ParticipantNumber, None] = {}
+        remapped: dict[ParticipantNumber, None] = {}
         for publication in participant.publications:
             was_muted = publication.muted
             if publication.is_screen:
-                publication.said_on = screen
+                publication.declared_on = screen
             else:
-                publication.said_on = not (audio if publication.kind == "audio" else video)
+                publication.declared_on = not (audio if publication.kind == "audio" else video)
             if publication.kind == "audio":
                 publication.level.is_muted = audio
             if publication.muted != was_muted:
-                told |= {slot.receiver: None for slot in publication.slots}
+                remapped |= {slot.receiver: None for slot in publication.slots}
         call = self._registry.calls.get(participant.key.call_id)
         if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
             return []
-        settled = call.settle(now)
-        told |= {effect.receiver: None for effect in settled if isinstance(effect, SendSlotMap)}
-        effects: list[Effect] = [SendSlotMap(receiver) for receiver in told]
-        return effects + self._layers.select_for_told(settled, now)
+        assigned = call.assign_slots(now)
+        remapped |= {effect.receiver: None for effect in assigned if isinstance(effect, SendSlotMap)}
+        effects: list[Effect] = [SendSlotMap(receiver) for receiver in remapped]
+        return effects + self._layers.select_for_remapped(assigned, now)
 
     def handle_video_requests(self, participant: Participant, requested: VideoRequests, now: float) -> list[Effect]:
         """What the client asks to see."""
@@ -140,7 +140,7 @@ class Router:
         call = self._registry.calls.get(participant.key.call_id)
         if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
             return []
-        return [*call.settle(now, participant), *self._layers.select([participant], now)]
+        return [*call.assign_slots(now, participant), *self._layers.select([participant], now)]
 
     def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
@@ -191,7 +191,7 @@ class Router:
         if participant is None or not self._may_change(participant, now):
             return effects
         if len(publication.layers) == 1 or (publication.kind == "video" and not was_on):
-            effects = self._settle(participant, now)
+            effects = self._assign_slots(participant, now)
         return effects + self._layers.select(
             [self._registry.participants[slot.receiver] for slot in publication.slots], now
         )
@@ -204,9 +204,9 @@ class Router:
         self._changed.add(participant)
         return False
 
-    def _settle(self, participant: Participant, now: float) -> list[Effect]:
-        settled = self._registry.call_of(participant).settle(now)
-        return settled + self._layers.select_for_told(settled, now)
+    def _assign_slots(self, participant: Participant, now: float) -> list[Effect]:
+        assigned = self._registry.call_of(participant).assign_slots(now)
+        return assigned + self._layers.select_for_remapped(assigned, now)
 
     def handle_rtcp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Take in one decrypted RTCP packet. Raises PacketError with the reason for a drop."""
@@ -218,7 +218,7 @@ class Router:
             effects += feedback.handle_report(participant, report, now, ntp)
             has_ended = has_ended or isinstance(report, Bye)
         if has_ended and self._may_change(participant, now):
-            effects += self._settle(participant, now)
+            effects += self._assign_slots(participant, now)
         effects += self._layers.select_after_drop(participant, now)
         if any(not isinstance(report, TransportFeedback) for report in reports):
             for slot in participant.slots:
@@ -237,7 +237,7 @@ class Router:
             self._ranks_due = now + RANK_INTERVAL_S
             for call in self._registry.calls.values():
                 ranked = call.rank(now)
-                effects += ranked + self._layers.select_for_told(ranked, now)
+                effects += ranked + self._layers.select_for_remapped(ranked, now)
         return effects + self._tick_reports(now)
 
     def _tick_streams(self, now: float) -> list[Effect]:
@@ -255,7 +255,7 @@ class Router:
         due = [participant for participant in self._changed if participant.changes.spend(1, now)]
         self._changed.difference_update(due)
         calls = {participant.key.call_id: participant for participant in due}
-        effects = [effect for participant in calls.values() for effect in self._settle(participant, now)]
+        effects = [effect for participant in calls.values() for effect in self._assign_slots(participant, now)]
         slots = (slot for participant in due for p in participant.publications for slot in p.slots)
         receivers = dict.fromkeys(slot.receiver for slot in slots)
         return effects + self._layers.select([self._registry.participants[number] for number in receivers], now)
@@ -307,15 +307,15 @@ class Router:
 
     def _connect(self, participant: Participant, now: float) -> list[Effect]:
         """Put the participant on the others' slots and the others on its own."""
-        effects = self._registry.call_of(participant).settle(now)
-        effects += self._layers.select_for_told(effects, now)
-        told = {effect.receiver for effect in effects if isinstance(effect, SendSlotMap)}
-        return effects if participant.number in told else [SendSlotMap(participant.number), *effects]
+        effects = self._registry.call_of(participant).assign_slots(now)
+        effects += self._layers.select_for_remapped(effects, now)
+        remapped = {effect.receiver for effect in effects if isinstance(effect, SendSlotMap)}
+        return effects if participant.number in remapped else [SendSlotMap(participant.number), *effects]
 
     def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
         call = self._registry.call_of(participant)
         effects = call.leave(participant, now)
-        effects += self._layers.select_for_told(effects, now)
+        effects += self._layers.select_for_remapped(effects, now)
         self._registry.remove_participant(participant)
         self._with_gaps -= set(participant.streams.values())
         self._uplinks_due.discard(participant)

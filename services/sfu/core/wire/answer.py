@@ -100,10 +100,10 @@ def _name_streams(lines: Sequence[MediaLine]) -> dict[str, str]:
     names: dict[str, str] = {}
     pairs = {"audio": 0, "video": 0}
     for line in lines:
-        if line.is_slot and line.is_own:
+        if line.client_receives and line.client_sends:
             pairs[line.media_kind] += 1
             names[line.mid] = f"both-{pairs[line.media_kind]}"
-        elif line.is_slot:
+        elif line.client_receives:
             names[line.mid] = f"slot-{line.mid}"
     return names
 
@@ -150,11 +150,11 @@ def _rtp(line: MediaLine, ssrcs: SlotSsrcs | None, stream: str) -> list[str]:
     ]
     for codec in line.answered_codecs:
         lines += _codec(line, codec)
-    direction = _DIRECTIONS[line.is_own, ssrcs is not None]
+    direction = _DIRECTIONS[line.client_sends, ssrcs is not None]
     lines.append(f"a={direction}")
     if direction != "inactive":
         lines += _extmaps(line)
-    if line.is_own and line.rids:
+    if line.client_sends and line.rids:
         lines += [f"a=rid:{rid} recv" for rid in line.rids]
         lines.append("a=simulcast:recv " + ";".join(line.rids))
     return lines if ssrcs is None else lines + _sent(line, ssrcs, stream)
@@ -199,11 +199,11 @@ def _extmaps(line: MediaLine) -> list[str]:
     uris = [MID_URI, common, *((RID_URI, REPAIRED_RID_URI) if line.rids else ())]
     lines = []
     for uri in uris:
-        comes = line.is_own and uri in line.extensions
-        goes = line.is_slot and uri in line.received_extensions
+        comes = line.client_sends and uri in line.extensions
+        goes = line.client_receives and uri in line.received_extensions
         if comes or (goes and uri == common):
             # Without a direction of its own it has that of the line (RFC 8285 section 7).
-            is_plain = (comes, goes) == (line.is_own, line.is_slot)
+            is_plain = (comes, goes) == (line.client_sends, line.client_receives)
             direction = "" if is_plain else "/recvonly" if comes else "/sendonly"
             number = line.extensions[uri] if comes else line.received_extensions[uri]
             lines.append(f"a=extmap:{number}{direction} {uri}")

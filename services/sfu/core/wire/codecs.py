@@ -18,7 +18,7 @@ _VP8_START_CODE: Final = b"\x9d\x01\x2a"
 
 
 @final
-class Frame:
+class PayloadInfo:
     """What an SFU needs to know of a payload.
 
     `temporal` is the frame's temporal layer and `is_sync` says that it needs the lowest one only; a stream without
@@ -61,28 +61,28 @@ class Frame:
         self.height = height
 
 
-def read_frame(codec: Codec, payload: bytes) -> Frame:
-    """The facts of a payload; what is cut short or not understood is no key frame."""
+def read_payload(codec: Codec, payload: bytes) -> PayloadInfo:
+    """What an SFU needs to know of a payload; one that is cut short or not understood is no key frame."""
     if codec == "vp8":
         return read_vp8(payload)
     if codec == "h264":
-        return Frame(payload, is_h264_key_frame(payload))
+        return PayloadInfo(payload, is_h264_key_frame(payload))
     if codec == "vp9":
-        return Frame(payload, is_vp9_key_frame(payload))
+        return PayloadInfo(payload, is_vp9_key_frame(payload))
     if codec == "av1":
-        return Frame(payload, len(payload) > 1 and bool(payload[0] & 0x08))
-    return Frame(payload, is_key_frame=True)
+        return PayloadInfo(payload, len(payload) > 1 and bool(payload[0] & 0x08))
+    return PayloadInfo(payload, is_key_frame=True)
 
 
-def read_vp8(payload: bytes) -> Frame:
+def read_vp8(payload: bytes) -> PayloadInfo:
     """A VP8 payload; one whose descriptor is cut short is passed on as it is."""
     if not payload:
-        return Frame(payload)
+        return PayloadInfo(payload)
     first = payload[0]
     starts_frame = first & 0x17 == 0x10
     if not first & 0x80:
         is_key_frame = starts_frame and len(payload) > 1 and not payload[1] & 0x01
-        return Frame(payload, is_key_frame, height=_vp8_height(payload, 1) if is_key_frame else 0)
+        return PayloadInfo(payload, is_key_frame, height=_vp8_height(payload, 1) if is_key_frame else 0)
     flags = payload[1] if len(payload) > 1 else 0
     at = 2
     picture_id = picture_id_at = tl0 = tl0_at = temporal = 0
@@ -103,7 +103,7 @@ def read_vp8(payload: bytes) -> Frame:
         at += 1
     is_key_frame = starts_frame and len(payload) > at and not payload[at] & 0x01
     height = _vp8_height(payload, at) if is_key_frame else 0
-    return Frame(payload, is_key_frame, temporal, is_sync, picture_id, picture_id_at, tl0, tl0_at, height)
+    return PayloadInfo(payload, is_key_frame, temporal, is_sync, picture_id, picture_id_at, tl0, tl0_at, height)
 
 
 def _vp8_height(payload: bytes, at: int) -> int:

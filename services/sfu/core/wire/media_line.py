@@ -55,7 +55,7 @@ class CodecLine:
 
 @dataclass(frozen=True, slots=True)
 class MediaLine:
-    """One m-line of an offer, cut down to what the SFU serves. One that is sendrecv is own and a slot at once.
+    """One m-line of an offer, cut down to what the SFU serves. On sendrecv the client sends and receives.
 
     `codecs` are in the client's order, empty when the line is not served (rejected by the client, or of a kind unknown
     here). `extensions` maps the URIs of interest to the client's ids for what it sends, `received_extensions` for what
@@ -78,12 +78,12 @@ class MediaLine:
     sctp_port: int | None = None
 
     @property
-    def is_own(self) -> bool:
+    def client_sends(self) -> bool:
         """Whether the client sends on this line."""
         return bool(self.codecs) and self.direction in ("sendrecv", "sendonly")
 
     @property
-    def is_slot(self) -> bool:
+    def client_receives(self) -> bool:
         """Whether the client receives another's media on this line."""
         return bool(self.codecs) and self.direction in ("sendrecv", "recvonly")
 
@@ -105,23 +105,23 @@ class MediaLine:
     @property
     def has_transport_cc(self) -> bool:
         """Whether the line takes part in transport-wide congestion control: video only (docs/design/bandwidth.md)."""
-        is_sent = not self.is_own or TRANSPORT_CC_URI in self.extensions
+        is_sent = not self.client_sends or TRANSPORT_CC_URI in self.extensions
         # What goes to the client has ids of one-byte elements only (packet_formats.py).
-        is_taken = not self.is_slot or 0 < self.received_extensions.get(TRANSPORT_CC_URI, 0) < 15
+        is_taken = not self.client_receives or 0 < self.received_extensions.get(TRANSPORT_CC_URI, 0) < 15
         return self.kind == "video" and "transport-cc" in self.feedback and is_sent and is_taken
 
     @property
     def answered_codecs(self) -> tuple[CodecLine, ...]:
         """What the answer takes: the first for own video (agreement.py), all of own audio, and on a slot those that
         together decode all that the client can. On own video that is a slot too, the first is first among these."""
-        if self.is_own and self.kind == "audio":
+        if self.client_sends and self.kind == "audio":
             return self.codecs
-        if self.is_own and not self.is_slot:
+        if self.client_sends and not self.client_receives:
             return self.codecs[:1]
-        return tuple(dict.fromkeys(self.takes.values()))
+        return tuple(dict.fromkeys(self.decodable.values()))
 
     @property
-    def takes(self) -> dict[Format, CodecLine]:
+    def decodable(self) -> dict[Format, CodecLine]:
         """The formats that can be sent to the client on this line, each with the codec line that it goes out under."""
         found: dict[Format, CodecLine] = {}
         for codec in self.codecs:

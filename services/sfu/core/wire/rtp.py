@@ -9,7 +9,7 @@ from typing import Final, final
 
 from services.sfu.core.errors import PacketError
 from services.sfu.core.wire.codec_formats import Codec, Format
-from services.sfu.core.wire.codecs import Frame, primary_of_red, read_frame
+from services.sfu.core.wire.codecs import PayloadInfo, primary_of_red, read_payload
 
 HEADER_SIZE: Final = 12
 MAX_PACKET_SIZE: Final = 1500
@@ -74,7 +74,7 @@ class MediaPacket:
     gets.
     """
 
-    __slots__ = ("codec", "extended", "frame", "level", "marker", "plain", "sequence_number", "timestamp")
+    __slots__ = ("codec", "extended", "info", "level", "marker", "plain", "sequence_number", "timestamp")
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class MediaPacket:
         timestamp: int,
         marker: bool,
         codec: Format,
-        frame: Frame,
+        info: PayloadInfo,
         level: int | None = None,
         plain: "MediaPacket | None" = None,
     ) -> None:
@@ -92,7 +92,7 @@ class MediaPacket:
         self.timestamp = timestamp
         self.marker = marker
         self.codec: Format = codec
-        self.frame = frame
+        self.info = info
         self.level = level
         self.plain = plain
 
@@ -222,12 +222,12 @@ def canonical_audio(
     plain = None
     if codec == "red":
         newest = primary_of_red(payload)
-        plain_frame = Frame(newest[1] if newest is not None else b"", is_key_frame=True)
-        plain = MediaPacket(index, number, timestamp, marker, "opus", plain_frame, level, None)
-    return MediaPacket(index, number, timestamp, marker, codec, Frame(payload, is_key_frame=True), level, plain)
+        plain_info = PayloadInfo(newest[1] if newest is not None else b"", is_key_frame=True)
+        plain = MediaPacket(index, number, timestamp, marker, "opus", plain_info, level, None)
+    return MediaPacket(index, number, timestamp, marker, codec, PayloadInfo(payload, is_key_frame=True), level, plain)
 
 
 def canonical_video(datagram: bytes, header: RtpHeader, index: int, codec: Codec, name: Format = "") -> MediaPacket:
     """A video packet in canonical form; `name` is that of its format, if that is more than the codec."""
-    frame = read_frame(codec, datagram[header.payload_at : header.payload_end])
-    return MediaPacket(index, header.sequence_number, header.timestamp, header.marker, name or codec, frame)
+    info = read_payload(codec, datagram[header.payload_at : header.payload_end])
+    return MediaPacket(index, header.sequence_number, header.timestamp, header.marker, name or codec, info)

@@ -1,20 +1,17 @@
-"""What may happen to a group, by whom. Each decision takes the group as it is and gives the change, or None for nothing
-to do; `who may do what` is one table."""
+"""What changes a group. Each decision takes the group as it is and gives the change, or None for nothing to do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
 
-from services.messaging.kernel.content import Line, LineKind
+from services.messaging.groups.core.permissions import RANK, GroupAction, find_actor, is_allowed, require, require_group
+from services.messaging.kernel.content import SystemContent, SystemKind
 from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
     InvalidField,
     MemberNotFound,
-    NotAGroup,
     RequestPending,
-    RoleTooLow,
     TooManyMembers,
 )
 from services.messaging.kernel.model import (
@@ -28,48 +25,19 @@ from services.messaging.kernel.model import (
     Role,
     UserId,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import RequestState
 
 # Of people who are added: how the group stands with them; let in, where nothing is said.
-Requests = Mapping[UserId, Request]
+Requests = Mapping[UserId, RequestState]
 _ALL_LET_IN: Requests = {}
-
-
-class Act(Enum):
-    """What members do to a group."""
-
-    ADD = "add people"
-    UPDATE = "change the title, the picture or a setting"
-    INVITE = "make or revoke invites"
-    REMOVE_MEMBER = "remove a member"
-    REMOVE_ADMIN = "remove an admin"
-    SET_ROLE = "give roles"
-    SET_VANISHING = "set when messages vanish"
-    LIFT_BAN = "see and lift bans"
-
-
-RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
-
-# ADD: unless the group says otherwise, see `least_role`.
-LEAST_ROLE = {
-    Act.ADD: Role.MEMBER,
-    Act.UPDATE: Role.ADMIN,
-    Act.INVITE: Role.ADMIN,
-    Act.REMOVE_MEMBER: Role.ADMIN,
-    Act.REMOVE_ADMIN: Role.OWNER,
-    Act.SET_ROLE: Role.OWNER,
-    Act.SET_VANISHING: Role.ADMIN,
-    Act.LIFT_BAN: Role.ADMIN,
-}
-_ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[Act.ADD], AddAudience.ADMINS: Role.ADMIN}
 
 
 @dataclass(frozen=True)
 class GroupChange:
-    """The group after the change (its revision is one higher), the line that tells of it, and who is out."""
+    """The group after the change (its revision is one higher), the system message of it, and who was removed."""
 
     after: Conversation
-    line: Line | None
+    system: SystemContent | None
     removed: tuple[UserId, ...] = ()
 
 
@@ -93,18 +61,18 @@ class Ban:
 
 
 @dataclass(frozen=True)
-class LineStamp:
-    """What a line about a group needs beside its content: id, who did it, when."""
+class ChangeStamp:
+    """Who makes a change, when, and the id of the system message that tells of it."""
 
     message_id: MessageId
     actor: UserId
     now: datetime
 
 
-def line_message(change: GroupChange, stamp: LineStamp) -> Message:
-    """The line of a change as the next message of its group."""
-    if change.line is None:
-        raise ValueError("this change has no line")
+def system_message(change: GroupChange, stamp: ChangeStamp) -> Message:
+    """The system message of a change, as the next message of its group."""
+    if change.system is None:
+        raise ValueError("this change has no system message")
     return Message(
         id=stamp.message_id,
         conversation_id=change.after.id,
@@ -113,7 +81,7 @@ def line_message(change: GroupChange, stamp: LineStamp) -> Message:
         # Outside of what users may choose, as for call records.
         client_message_id=f"\x1fline/{stamp.message_id}",
         sent_at=stamp.now,
-        content=change.line,
+        content=change.system,
     )
 
 
@@ -125,9 +93,11 @@ def create_group(
     now: datetime,
     requests: Requests = _ALL_LET_IN,
 ) -> GroupChange:
-    """A new group. Its first line says who made it. `requests`: how it stands with those who do not let it in."""
+    """A new group. Its first message says who made it. `requests`: the state of those who have to accept it first."""
     invited = [
-        Member(user, now, request=requests.get(user, Request.NONE), added_by=owner) for user in others if user != owner
+        Member(user, now, request=requests.get(user, RequestState.ACCEPTED), added_by=owner)
+        for user in others
+        if user != owner
     ]
     members = tuple(sorted([Member(owner, now, role=Role.OWNER), *invited], key=lambda member: member.user_id))
     empty = Conversation(
@@ -141,7 +111,7 @@ def create_group(
         history_open=bool(settings.history_open),
         add_audience=settings.add_audience or AddAudience.MEMBERS,
     )
-    return GroupChange(empty, Line(LineKind.CREATED))
+    return GroupChange(empty, SystemContent(SystemKind.CREATED))
 
 
 def add_members(
@@ -159,25 +129,27 @@ def add_members(
     fresh = absent(group, actor, users)
     if not fresh:
         return None
-    require(group, actor, Act.ADD)
-    if not group.banned.isdisjoint(fresh) and not _may(group, actor, Act.LIFT_BAN):
+    require(group, actor, GroupAction.ADD)
+    if not group.banned.isdisjoint(fresh) and not is_allowed(group, actor, GroupAction.LIFT_BAN):
         raise Banned
-    new_members = [Member(user, now, request=requests.get(user, Request.NONE), added_by=actor) for user in fresh]
-    return _enter(_without_bans(group, fresh), new_members, limit, LineKind.ADDED)
+    new_members = [
+        Member(user, now, request=requests.get(user, RequestState.ACCEPTED), added_by=actor) for user in fresh
+    ]
+    return _enter(_without_bans(group, fresh), new_members, limit, SystemKind.ADDED)
 
 
 def absent(group: Conversation, actor: UserId, users: Sequence[UserId]) -> Sequence[UserId]:
     """Those who are not in the group. Raises ConversationNotFound, NotAGroup."""
-    _require_in(group, actor)
+    find_actor(group, actor)
     return [user for user in users if group.member(user) is None]
 
 
 def join(group: Conversation, user: UserId, now: datetime, limit: int) -> GroupChange | None:
     """Come in by an invite. Raises TooManyMembers, NotAGroup, Banned."""
-    _require_group(group)
+    require_group(group)
     if user in group.banned:
         raise Banned
-    return _enter(group, [Member(user, now)], limit, LineKind.JOINED)
+    return _enter(group, [Member(user, now)], limit, SystemKind.JOINED)
 
 
 def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
@@ -185,18 +157,18 @@ def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChan
     target = group.member(user)
     if target is None:
         # Done already, perhaps by an actor who had the role then.
-        _require_in(group, actor)
+        find_actor(group, actor)
         return None
-    require(group, actor, Act.REMOVE_MEMBER if target.role is Role.MEMBER else Act.REMOVE_ADMIN)
+    require(group, actor, GroupAction.REMOVE_MEMBER if target.role is Role.MEMBER else GroupAction.REMOVE_ADMIN)
     if user == actor:
         raise InvalidField("user_id", "leave the group instead of removing yourself")
     banned = replace(group, banned=group.banned | {user})
-    return _without(banned, user, Line(LineKind.REMOVED, (user,)))
+    return _without(banned, user, SystemContent(SystemKind.REMOVED, (user,)))
 
 
 def unban(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
     """Lift a person's ban, which lets nobody in by itself. Raises what `require` raises."""
-    require(group, actor, Act.LIFT_BAN)
+    require(group, actor, GroupAction.LIFT_BAN)
     if user not in group.banned:
         return None
     return GroupChange(_next(_without_bans(group, [user])), None)
@@ -210,26 +182,31 @@ def leave(group: Conversation, user: UserId) -> GroupChange:
     member = group.member(user)
     if member is None:
         raise ConversationNotFound
-    _require_group(group)
-    change = _without(group, user, Line(LineKind.LEFT))
+    require_group(group)
+    change = _without(group, user, SystemContent(SystemKind.LEFT))
     if member.role is Role.OWNER and change.after.members:
         # Not somebody who has not even let the group in, while there is anybody else.
-        heir = min(
+        successor = min(
             change.after.members,
-            key=lambda heir: (heir.request is not Request.NONE, -RANK[heir.role], heir.joined_at, heir.user_id),
+            key=lambda successor: (
+                successor.request is not RequestState.ACCEPTED,
+                -RANK[successor.role],
+                successor.joined_at,
+                successor.user_id,
+            ),
         )
-        change = replace(change, after=_with_role(change.after, heir.user_id, Role.OWNER))
+        change = replace(change, after=_with_role(change.after, successor.user_id, Role.OWNER))
     return change
 
 
 def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> GroupChange | None:
     """Give a role; OWNER hands the group over. Raises MemberNotFound and what `require` raises."""
-    _require_in(group, actor)
+    find_actor(group, actor)
     target = group.member(user)
     if target and target.role is role:
         # Done already: who handed the group over is its owner no longer, and may ask again.
         return None
-    require(group, actor, Act.SET_ROLE)
+    require(group, actor, GroupAction.SET_ROLE)
     if target is None:
         raise MemberNotFound("not a member of this group")
     if user == actor:
@@ -237,12 +214,12 @@ def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> Gr
     after = _with_role(group, user, role)
     if role is Role.OWNER:
         after = _with_role(after, actor, Role.ADMIN)
-    return GroupChange(_next(after), Line(LineKind.ROLE_CHANGED, (user,), role=role))
+    return GroupChange(_next(after), SystemContent(SystemKind.ROLE_CHANGED, (user,), role=role))
 
 
 def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChange | None:
     """Change what is set. Raises RequestPending and what `require` raises."""
-    _require_in(group, actor)
+    find_actor(group, actor)
     after = replace(
         group,
         title=group.title if settings.title is None else settings.title,
@@ -252,68 +229,38 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
     )
     if after == group:
         return None
-    require(group, actor, Act.UPDATE)
-    if group.is_asking(actor):
+    require(group, actor, GroupAction.UPDATE)
+    if group.is_unaccepted_by_others(actor):
         # Titles are a way to write, too.
         raise RequestPending
-    renamed = Line(LineKind.RENAMED, title=after.title) if after.title != group.title else None
+    renamed = SystemContent(SystemKind.RENAMED, title=after.title) if after.title != group.title else None
     return GroupChange(_next(after), renamed)
 
 
-def require(group: Conversation, actor: UserId, act: Act) -> None:
-    """Raises ConversationNotFound, NotAGroup, RoleTooLow unless the actor may do this."""
-    _require_in(group, actor)
-    if not _may(group, actor, act):
-        raise RoleTooLow(f"only {least_role(group, act).value}s may {act.value}")
-
-
-def least_role(group: Conversation, act: Act) -> Role:
-    """From which role on this may be done in this group."""
-    return _ADDERS[group.add_audience] if act is Act.ADD else LEAST_ROLE[act]
-
-
-def as_founded(group: Conversation) -> Conversation:
-    """What somebody who is out by now gets of a group: which one it is, and nothing of what became of it."""
+def redacted_group(group: Conversation) -> Conversation:
+    """What a former member gets of a group: its id and kind, and nothing of what became of it."""
     bare = replace(group, members=(), title="", avatar_ref="", history_open=False, vanish_after=timedelta(0))
     return replace(bare, last_seq=0, revision=0, history_start_seq=0, add_audience=AddAudience.MEMBERS)
 
 
-def _require_in(group: Conversation, actor: UserId) -> Member:
-    member = group.member(actor)
-    if member is None:
-        raise ConversationNotFound
-    _require_group(group)
-    return member
-
-
-def _may(group: Conversation, actor: UserId, act: Act) -> bool:
-    member = group.member(actor)
-    return member is not None and RANK[member.role] >= RANK[least_role(group, act)]
-
-
-def _require_group(group: Conversation) -> None:
-    if group.kind is not ConversationKind.GROUP:
-        raise NotAGroup("this is a direct conversation")
-
-
-def _enter(group: Conversation, new_members: Sequence[Member], limit: int, kind: LineKind) -> GroupChange | None:
+def _enter(group: Conversation, new_members: Sequence[Member], limit: int, kind: SystemKind) -> GroupChange | None:
     fresh = [member for member in new_members if group.member(member.user_id) is None]
     if not fresh:
         return None
     if len(group.members) + len(fresh) > limit:
         raise TooManyMembers(f"a group has at most {limit} members")
-    # They see the line that tells of their coming, which takes the next number.
+    # They see the system message that tells of their coming, which takes the next number.
     visible_after = 0 if group.history_open else group.last_seq
     # What was said before is not unread, and whose cursor the others knew from an earlier stay does not go back.
     entered = [replace(member, read_seq=group.last_seq, visible_after_seq=visible_after) for member in fresh]
     members = tuple(sorted((*group.members, *entered), key=lambda member: member.user_id))
-    told = tuple(member.user_id for member in fresh) if kind is LineKind.ADDED else ()
-    return GroupChange(_next(replace(group, members=members)), Line(kind, told))
+    added = tuple(member.user_id for member in fresh) if kind is SystemKind.ADDED else ()
+    return GroupChange(_next(replace(group, members=members)), SystemContent(kind, added))
 
 
-def _without(group: Conversation, user: UserId, line: Line) -> GroupChange:
+def _without(group: Conversation, user: UserId, system: SystemContent) -> GroupChange:
     members = tuple(member for member in group.members if member.user_id != user)
-    return GroupChange(_next(replace(group, members=members)), line, removed=(user,))
+    return GroupChange(_next(replace(group, members=members)), system, removed=(user,))
 
 
 def _without_bans(group: Conversation, users: Sequence[UserId]) -> Conversation:

@@ -1,0 +1,136 @@
+"""The paths of the JSON API: which method and path over plain HTTP is which RPC. An RPC that users call and that has no
+row here fails tests/unit/deploy/test_paths.py.
+
+The protos themselves carry no annotations: whoever generates a client from them needs no file beside them. What stands
+in braces is a field of the request; with GET and DELETE the other fields are the query, else the JSON body.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_VARIABLE = re.compile(r"{(\w+)}")
+# These have no body.
+_BODILESS = ("GET", "DELETE")
+
+_CONVERSATION = "/v1/conversations/{conversation_id}"
+_MESSAGE = f"{_CONVERSATION}/messages/{{seq}}"
+_GROUP = "/v1/groups/{conversation_id}"
+_CALL = "/v1/calls/{call_id}"
+
+# What is secret, or searched for, stands in no path and no query: proxies keep those in their logs.
+PATHS: Mapping[str, Mapping[str, str]] = {
+    "parley.messaging.v1.MessagingService": {
+        "CreateDirectConversation": "POST /v1/conversations",
+        "CreateGroup": "POST /v1/groups",
+        "UpdateGroup": f"PATCH {_GROUP}",
+        "AddMembers": f"POST {_GROUP}/members",
+        "RemoveMember": f"DELETE {_GROUP}/members/{{user_id}}",
+        "LeaveGroup": f"POST {_GROUP}/leave",
+        "SetMemberRole": f"PUT {_GROUP}/members/{{user_id}}/role",
+        "ListBannedUsers": f"GET {_GROUP}/bans",
+        "UnbanUser": f"DELETE {_GROUP}/bans/{{user_id}}",
+        "CreateInvite": f"POST {_GROUP}/invites",
+        "RevokeInvites": f"DELETE {_GROUP}/invites",
+        "JoinByInvite": "POST /v1/invites/join",
+        "GetConversation": f"GET {_CONVERSATION}",
+        "ListConversations": "GET /v1/conversations",
+        "SendMessage": f"POST {_CONVERSATION}/messages",
+        "EditMessage": f"PATCH {_MESSAGE}",
+        "ListEdits": f"GET {_MESSAGE}/edits",
+        "UnsendMessage": f"DELETE {_MESSAGE}",
+        "SetReaction": f"PUT {_MESSAGE}/reactions",
+        "ListMessages": f"GET {_CONVERSATION}/messages",
+        "SearchMessages": "POST /v1/messages/search",
+        "Sync": "POST /v1/sync",
+        "MarkRead": f"PUT {_CONVERSATION}/read",
+        "MarkDelivered": "POST /v1/delivered",
+        "SetVanishing": f"PUT {_CONVERSATION}/vanishing",
+        "UpdateOwnState": f"PATCH {_CONVERSATION}/own-state",
+    },
+    "parley.messaging.v1.RelationsService": {
+        "GetSettings": "GET /v1/settings",
+        "UpdateSettings": "PATCH /v1/settings",
+        "BlockUser": "PUT /v1/blocks/{user_id}",
+        "UnblockUser": "DELETE /v1/blocks/{user_id}",
+        "ListBlockedUsers": "GET /v1/blocks",
+        "AcceptRequest": f"POST {_CONVERSATION}/accept",
+        "DeclineRequest": f"POST {_CONVERSATION}/decline",
+        "Report": "POST /v1/reports",
+    },
+    "parley.messaging.v1.AttachmentsService": {
+        "CreateUpload": "POST /v1/uploads",
+        "GetDownload": f"GET {_MESSAGE}/attachments/{{attachment_id}}",
+    },
+    "parley.messaging.v1.AccountService": {
+        "StartExport": "POST /v1/account/exports",
+        "GetJob": "GET /v1/account/jobs/{job_id}",
+        "DeleteAccount": "POST /v1/account/delete",
+        "SignOutDevices": "POST /v1/account/sign-out-devices",
+        "SignOutOtherDevices": "POST /v1/account/sign-out-others",
+    },
+    "parley.presence.v1.PresenceService": {
+        "SetTyping": f"PUT {_CONVERSATION}/typing",
+        "WatchPresence": "PUT /v1/devices/{device_id}/watched",
+        "SetStatus": "PUT /v1/devices/{device_id}/status",
+    },
+    "parley.gateway.v1.GatewayService": {
+        "StreamEvents": "GET /v1/events",
+    },
+    "parley.calls.v1.CallsService": {
+        "StartCall": "POST /v1/calls",
+        "AcceptCall": f"POST {_CALL}/accept",
+        "DeclineCall": f"POST {_CALL}/decline",
+        "CancelCall": f"POST {_CALL}/cancel",
+        "LeaveCall": f"POST {_CALL}/leave",
+        "GetCall": f"GET {_CALL}",
+        "ListActiveCalls": "GET /v1/active-calls",
+        "RenewMediaGrant": f"POST {_CALL}/media-grant",
+        "JoinMedia": "POST /v1/media",
+        "JoinCall": f"POST {_CALL}/join",
+        "TakeOverCall": f"POST {_CALL}/take-over",
+        "SetHand": f"PUT {_CALL}/hand",
+        "RequestMute": f"POST {_CALL}/participants/{{user_id}}/mute",
+        "RemoveParticipant": f"DELETE {_CALL}/participants/{{user_id}}",
+        "SetLock": f"PUT {_CALL}/lock",
+        "EndCall": f"POST {_CALL}/end",
+        "ListCalls": "GET /v1/calls",
+        "GetCallSettings": "GET /v1/call-settings",
+        "UpdateCallSettings": "PUT /v1/call-settings",
+    },
+}
+
+# Not over plain HTTP, and why.
+WITHOUT: Mapping[str, str] = {
+    "parley.gateway.v1.GatewayService/Subscribe": "StreamEvents is the same stream as server-sent events",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One RPC as plain HTTP has it."""
+
+    service: str
+    rpc: str
+    method: str
+    path: str
+
+    @property
+    def variables(self) -> list[str]:
+        """The fields of the request that stand in the path."""
+        return _VARIABLE.findall(self.path)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the other fields are a JSON body, and not the query."""
+        return self.method not in _BODILESS
+
+
+def operations() -> Iterator[Operation]:
+    """All of them, in the order of the table."""
+    for service, rpcs in PATHS.items():
+        for rpc, line in rpcs.items():
+            method, path = line.split(" ")
+            yield Operation(service, rpc, method, path)

@@ -1,0 +1,1 @@
+"""Decisions about groups: who may do what, and what it changes."""

@@ -1,0 +1,57 @@
+"""What a consumer commits, when its group changes in the middle of a batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+
+from services.runtime.config import KafkaConfig
+from services.runtime.kafka.bus import Incoming
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from tests.support.bus import MemoryPublisher
+
+PARTITION = TopicPartition("things", 0)
+CONFIG = KafkaConfig("nowhere:1", idempotent=False, session_timeout_ms=6_000, fetch_wait_ms=10)
+
+
+class Client:
+    """Has one record, at offset 358 of an old log."""
+
+    def __init__(self) -> None:
+        self.committed: list[dict[TopicPartition, int]] = []
+        self.error_future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._fetcher = self
+
+    async def getmany(self, **_: Any) -> dict[TopicPartition, list[ConsumerRecord]]:
+        record = ConsumerRecord("things", 0, 358, 0, 0, b"key", b"value", None, 3, 5, ())
+        return {PARTITION: [record]}
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({PARTITION})
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        self.committed.append(offsets)
+
+
+@pytest.mark.parametrize(("changes", "committed"), [(False, [{PARTITION: 359}]), (True, [])])
+async def test_a_batch_counts_for_the_group_that_gave_it_alone(
+    changes: bool, committed: list[dict[TopicPartition, int]]
+) -> None:
+    """After a change it is read again. A broker that has lost its data would take its place for one in the new log."""
+
+    async def handle(_: Sequence[Incoming]) -> None:
+        if changes:
+            # As the client tells it, while the batch is at work.
+            consumer._begin_again()
+
+    consumer = KafkaConsumer(CONFIG, Subscription("things", "group"), handle, MemoryPublisher())
+    client: Any = Client()
+    consumer._consumer = client
+    await consumer._poll()
+    if consumer._committing:
+        await consumer._committing
+    assert client.committed == committed
