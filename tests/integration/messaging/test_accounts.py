@@ -221,7 +221,7 @@ async def test_a_deleted_account_is_refused_and_nobody_new_reaches_it(town: Town
         await town.accounts.start_export(ALICE)
     elsewhere = AccountAdmission(town.jobs, town.clock, 5)
     with pytest.raises(AccountDeleted):
-        await elsewhere.require_open(ALICE)
+        await elsewhere.require_not_deleted(ALICE)
     audience = "SELECT count(*) FROM user_settings WHERE user_id = $1 AND message_audience = 'nobody'"
     assert await town.count(audience, ALICE) == 1
     town.clock.advance(16)

@@ -296,9 +296,7 @@ async def work(database: Database) -> int:
 
 async def test_no_use_case_reads_all_that_a_person_is_in(database_url: str) -> None:
     async with connected(Database(DatabaseConfig(database_url, pool_size=1), MIGRATIONS)) as database:
-        async with database.connection() as connection:
-            await connection.execute(FILL, timeout=300)
-            await connection.execute("ANALYZE", timeout=300)
+        await fill(database, CONVERSATIONS, REQUESTS)
         store, clock = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id), ManualClock()
         receipts = PostgresReceipts(database, OutboxRelay(database, MemoryPublisher()), new_id)
         listed = await store.list_conversations(ALICE, None, 100, clock.now())
