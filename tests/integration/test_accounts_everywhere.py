@@ -57,7 +57,7 @@ NOT_PERSONAL = {
     ("signaling", "outbox"): "goes with the broker's acknowledgement",
     ("signaling", "erasures"): "only while somebody is being erased",
 }
-# Copies of public events, written from the topics and not by what people ask: their words go with the account, their ids
+# Copies of public events, made from the topics and not by what people ask: their words go with the account, their ids
 # with PARLEY_WEBHOOKS_KEEP_DAYS. `integration/webhooks/` tries that.
 OF_EVENTS = {("webhooks", "deliveries"), ("webhooks", "queues")}
 # What holds the person's id after a deletion, beside the columns that messaging's PERSONAL_COLUMNS keep, and why.
