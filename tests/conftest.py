@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import settings
 
 from services.runtime.config import KafkaConfig
@@ -35,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers: a name that is not among them is an error."""
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    # Where the library rich happens to be installed, structlog draws every value of a failed handler, however large: a
+    # record of megabytes took ten seconds.
+    *processors, _ = structlog.get_config()["processors"]
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*processors, renderer])
 
 
 @pytest.hookimpl(tryfirst=True)
