@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.checker import disks
 from tests.faults.checker.disks import Disk
-from tests.support.needs import LEFT_OUT
+from tests.support.needs import LEFT_OUT, leave_out
 
 # Carries out what it reads, and says the number of the error, or 0.
 CHILD = """
@@ -67,7 +67,7 @@ def running(folder: Path) -> Iterator[Child]:
 @pytest.fixture
 def child(tmp_path: Path) -> Iterator[Child]:
     if reason := disks.missing():
-        pytest.skip(f"{LEFT_OUT}{reason}")
+        leave_out(f"{LEFT_OUT}{reason}")
     with running(tmp_path) as child:
         yield child
 

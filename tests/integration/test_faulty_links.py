@@ -11,7 +11,7 @@ import pytest
 from deploy.embedded.record import ROOT
 from tests.faults.checker import links, networks
 from tests.faults.checker.links import Ports
-from tests.support.needs import LEFT_OUT
+from tests.support.needs import LEFT_OUT, leave_out
 
 pytestmark = pytest.mark.nftables
 
@@ -132,7 +132,7 @@ CASES = (
 @pytest.mark.parametrize("case", [case.__name__ for case in CASES])
 def test_in_a_network_of_its_own(case: str) -> None:
     if reason := networks.missing():
-        pytest.skip(f"{LEFT_OUT}{reason}")
+        leave_out(f"{LEFT_OUT}{reason}")
     command = [sys.executable, "-m", __name__, case]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10 * PATIENCE_S)
     assert done.returncode == 0, done.stderr

@@ -89,11 +89,14 @@ def require(markers: Collection[str], find: Callable[[Program], str | None] = Pr
     for marker in markers:
         needed = PROGRAMS.get(marker)
         if needed and not find(needed):
-            _leave_out(needed.missing)
+            leave_out(needed.missing)
 
 
-def _leave_out(reason: str) -> NoReturn:
-    # Not pytest's own summary alone: in CI nobody reads it.
+def leave_out(reason: str) -> NoReturn:
+    """Skips the test, and the table of `make test` says so; with CI set it fails, since nobody reads that table there.
+
+    `reason` begins with LEFT_OUT.
+    """
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
