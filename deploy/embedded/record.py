@@ -41,6 +41,9 @@ class StackRecord:
     health_addresses: dict[str, str]
     # The endpoints of webhooks, with their secrets; read again when it changes. For its owner's eyes only.
     webhooks_file: str
+    # Of servers of the back office: demo.json, which may do all, and the set that the services read, public.json. For
+    # its owner's eyes only.
+    server_keys_folder: str
 
     def write(self, path: Path) -> None:
         """Replaces the file at once, so that a reader never sees half of it."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from deploy import identities, native
+from deploy import identities, native, server_keys
 from deploy.certificates import Authority, environment
 from deploy.embedded import apache_kafka, broker, envoy, issuer, postgres, probes
 from deploy.embedded.errors import SettingsError
@@ -73,6 +73,7 @@ class Stack:
         self._postgres = settings.folder.absolute() / "postgres"
         self._service_keys = settings.folder.absolute() / "service-keys"
         self._admin_keys = settings.folder.absolute() / "admin-keys"
+        self._server_keys = settings.folder.absolute() / "server-keys"
         self._tls = settings.folder.absolute() / "tls"
         self._webhooks = settings.folder.absolute() / "webhooks.json"
         self._resume_key = _new_key()
@@ -83,6 +84,7 @@ class Stack:
         """Starts everything in order. Raises StackError, with what was started still running."""
         await asyncio.to_thread(identities.write, self._service_keys, identities.key_sets())
         await asyncio.to_thread(identities.write, self._admin_keys, identities.admin_key_sets())
+        await asyncio.to_thread(server_keys.keep, self._server_keys)
         if self._is_tls:
             await asyncio.to_thread(self._issue)
         await asyncio.to_thread(self._keep_webhooks)
@@ -117,6 +119,7 @@ class Stack:
             tls_folder=str(self._tls) if self._is_tls else "",
             health_addresses=at.health,
             webhooks_file=str(self._webhooks),
+            server_keys_folder=str(self._server_keys),
         )
 
     async def _specs_of(self, part: str) -> list[ProcessSpec]:
@@ -252,6 +255,7 @@ class Stack:
                     "PARLEY_DATABASE_URL": self._database_url("parley_messaging"),
                     "PARLEY_OBJECTS_ENDPOINT": f"http://{at.objects}",
                     "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
+                    "PARLEY_SERVER_KEYS_FILE": str(self._server_keys / f"{server_keys.PUBLIC}.json"),
                     # Exports hold what they know of a person; a stack without one of them has no such part.
                     "PARLEY_SIGNALING_ADDRESS": self._all_of("signaling"),
                     # What is for devices is handed to it directly, too.

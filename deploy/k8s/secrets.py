@@ -11,7 +11,7 @@ import sys
 
 import yaml
 
-from deploy import identities
+from deploy import identities, server_keys
 from services.runtime.identity.callers import IDENTITIES
 
 _KEY = "parley-key-"
@@ -28,6 +28,8 @@ SECRETS: dict[tuple[str, str], tuple[str, ...]] = {
     ("parley", "parley-postgres-presence"): ("username", "password"),
     ("parley", "parley-postgres-signaling"): ("username", "password"),
     ("parley", "parley-postgres-webhooks"): ("username", "password"),
+    # What each server of the back office may do, with its public key (deploy/server_keys.py); none has one at first.
+    ("parley", "parley-server-keys"): ("public.json",),
     # Who is told by webhooks, with their secrets.
     ("parley", "parley-webhooks"): ("endpoints.json",),
     ("parley", "parley-turn"): ("secret",),
@@ -56,7 +58,10 @@ def manifests() -> list[dict[str, object]]:
 def _identities() -> dict[tuple[str, str], str]:
     sets = identities.key_sets()
     own = {(_KEY + caller, "private.json"): sets[caller] for caller in IDENTITIES}
-    return own | {("parley-service-keys", "public.json"): sets[identities.PUBLIC]}
+    return own | {
+        ("parley-service-keys", "public.json"): sets[identities.PUBLIC],
+        ("parley-server-keys", "public.json"): server_keys.document([]),
+    }
 
 
 def _value(name: str, key: str) -> str:

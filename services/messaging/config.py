@@ -153,7 +153,7 @@ class Config:
         reader = EnvReader(env)
         config = cls(
             process=ProcessConfig.read(reader),
-            server=ServerConfig.read(reader, calls=True, admin=True),
+            server=ServerConfig.read(reader, calls=True, admin=True, servers=True),
             database=DatabaseConfig.read(reader),
             kafka=KafkaConfig.read(reader),
             text_limit=reader.integer("PARLEY_TEXT_LIMIT", 10_000, low=1, high=100_000),

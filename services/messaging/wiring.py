@@ -28,6 +28,8 @@ from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
 from services.messaging.attachments.service.scanning import ScanWorker
 from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.back_office import rpc as back_office_rpc
+from services.messaging.back_office.service import BackOffice
 from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits, Conversations
@@ -63,7 +65,7 @@ from services.messaging.wire.deliveries import deliveries_at_once, direct_delive
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.delivery.direct import DirectDelivery
 from services.runtime.grpc.channels import connect
-from services.runtime.grpc.guard import Admit, admins
+from services.runtime.grpc.guard import Admit, admins, servers
 from services.runtime.grpc.server import RpcServer
 from services.runtime.grpc.tls import Peer
 from services.runtime.identity import accounts as standings
@@ -233,6 +235,10 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     graph_copy = KafkaConsumer(config.kafka, follows, GraphCopy(relations).handle, publisher)
     account_states = Subscription(topics.ACCOUNTS, group=None)
     account_feed = KafkaConsumer(config.kafka, account_states, standings.AccountsFeed(revoked).handle, publisher)
+    back_office = BackOffice(
+        *(conversations, messages, groups, conversation_store, message_store, admission, clock),
+    )
+    trail = PostgresTrail(database)
     server = RpcServer(
         config.server,
         [
@@ -240,12 +246,14 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts, sign_outs),
+            back_office_rpc.api_of(back_office),
         ],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, revoked),
         admit=admit_accounts(admission),
-        admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
+        admins=admins(admin_tokens(config.server.admin, clock), trail),
+        servers=servers(config.server.server_keys_file, clock, trail),
     )
     return App(
         [

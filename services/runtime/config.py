@@ -118,11 +118,14 @@ class IdentityConfig:
 
 @dataclass(frozen=True)
 class AdminConfig:
-    """Where people call the admin services, and who vouches for them. Without an issuer the port is not opened."""
+    """Where people call the admin services, and who vouches for them.
 
-    # Where the admin services listen; nothing else is served there.
+    Without an issuer they are not served, and the port is not opened, unless servers of the back office call there.
+    """
+
+    # Where the admin services and the server API listen; nothing else is served there.
     address: str
-    # The keys of the issuer of operators' tokens; not the users'. Empty: the admin port is not opened.
+    # The keys of the issuer of operators' tokens; not the users'. Empty: the admin services are not served.
     jwks_url: str
     # The `iss` of operators' tokens; not the users'.
     jwt_issuer: str
@@ -220,16 +223,28 @@ class ServerConfig:
     user_limits: UserLimitsConfig = UserLimitsConfig()
     # None in services that have nothing for people who run Parley.
     admin: AdminConfig | None = None
+    # A JWK set with the public keys of the servers of the network's back office, and what each may do (server_keys.py).
+    # Read again when it changes. Empty: the server API is not served.
+    server_keys_file: str = ""
     tls: TlsConfig = CLEAR_TEXT
     # With mutual TLS: where health, and nothing else, is served in clear text to clients without a certificate, such as
     # Kubernetes' probes. The SFU workers of a pod take the ports that follow.
     health_address: str = "0.0.0.0:7200"
 
     @classmethod
-    def read(cls, env: EnvReader, *, public: bool = True, calls: bool = False, admin: bool = False) -> "ServerConfig":
+    def read(
+        cls,
+        env: EnvReader,
+        *,
+        public: bool = True,
+        calls: bool = False,
+        admin: bool = False,
+        servers: bool = False,
+    ) -> "ServerConfig":
         """Read what every gRPC service needs; `public` services also need to know the network's tokens.
 
-        `calls`: it calls other services, for which it needs a private key. `admin`: it has admin services.
+        `calls`: it calls other services, for which it needs a private key. `admin`: it has admin services. `servers`:
+        it has, beside these, a part of the server API.
         """
         return cls(
             grpc_address=env.address("PARLEY_GRPC_ADDRESS", "0.0.0.0:7000"),
@@ -244,6 +259,7 @@ class ServerConfig:
             jwt_device_claim=env.text("PARLEY_JWT_DEVICE_CLAIM", "device_id") if public else "",
             user_limits=UserLimitsConfig.read(env) if public else UserLimitsConfig(),
             admin=AdminConfig.read(env) if admin else None,
+            server_keys_file=env.text("PARLEY_SERVER_KEYS_FILE", "") if servers else "",
             tls=TlsConfig.read(env),
             health_address=env.address("PARLEY_HEALTH_ADDRESS", "0.0.0.0:7200"),
         )

@@ -12,9 +12,10 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from services.runtime.identity.callers import CALLERS
 from services.runtime.identity.roles import ROLES
+from services.runtime.identity.scopes import SCOPES
 
-# What services alone call among each other, or staff.
-INTERNAL = frozenset(CALLERS) | frozenset(ROLES)
+# What services alone call among each other, or staff, or the network's back office.
+INTERNAL = frozenset(CALLERS) | frozenset(ROLES) | frozenset(SCOPES)
 
 
 def protos() -> Iterator[str]:

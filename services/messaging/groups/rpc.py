@@ -8,11 +8,10 @@ from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.mapping import ban_message, role_of
 from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.kernel import errors
-from services.messaging.kernel.model import AddAudience
-from services.messaging.wire.api import ADD_AUDIENCES_BACK, conversation_message
-from services.messaging.wire.requests import me
+from services.messaging.wire.api import conversation_message
+from services.messaging.wire.requests import add_audience, me
 from services.messaging.wire.values import to_timestamp
-from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
+from services.runtime.errors import ErrorTable, Refusal
 from services.runtime.grpc.guard import Context
 
 _CODE = grpc.StatusCode
@@ -35,7 +34,7 @@ class GroupsRpcs(service_pb2_grpc.MessagingServiceServicer):
     async def CreateGroup(self, request: api.CreateGroupRequest, context: Context) -> api.CreateGroupResponse:
         wanted = GroupRequest(
             *(request.client_conversation_id, request.title, request.user_ids),
-            *(request.avatar_ref, request.history_open, _add_audience(request.add_audience)),
+            *(request.avatar_ref, request.history_open, add_audience(request.add_audience)),
         )
         group = await self._groups.create_group(me(), wanted)
         return api.CreateGroupResponse(conversation=conversation_message(group))
@@ -45,7 +44,7 @@ class GroupsRpcs(service_pb2_grpc.MessagingServiceServicer):
             title=request.title if request.HasField("title") else None,
             avatar_ref=request.avatar_ref if request.HasField("avatar_ref") else None,
             history_open=request.history_open if request.HasField("history_open") else None,
-            add_audience=_add_audience(request.add_audience),
+            add_audience=add_audience(request.add_audience),
         )
         group = await self._groups.update_group(me(), request.conversation_id, settings)
         return api.UpdateGroupResponse(conversation=conversation_message(group))
@@ -93,12 +92,3 @@ class GroupsRpcs(service_pb2_grpc.MessagingServiceServicer):
     async def JoinByInvite(self, request: api.JoinByInviteRequest, context: Context) -> api.JoinByInviteResponse:
         group = await self._groups.join_by_invite(me(), request.token, request.client_request_id)
         return api.JoinByInviteResponse(conversation=conversation_message(group))
-
-
-def _add_audience(value: int) -> AddAudience | None:
-    if value == messages_pb2.ADD_AUDIENCE_UNSPECIFIED:
-        return None
-    audience = ADD_AUDIENCES_BACK.get(messages_pb2.AddAudience.ValueType(value))
-    if audience is None:
-        raise InvalidRequest("add_audience", "is not known")
-    return audience

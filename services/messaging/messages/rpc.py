@@ -5,12 +5,12 @@ from parley.messaging.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2_grpc
 
 from services.messaging.kernel import errors
-from services.messaging.kernel.content import Content
+from services.messaging.kernel.content import Text
 from services.messaging.messages.service.messages import Messages, SendRequest, TextRequest
 from services.messaging.wire.api import edit_message, message_message
-from services.messaging.wire.contents import read_content, read_text
-from services.messaging.wire.requests import me
-from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
+from services.messaging.wire.contents import read_text
+from services.messaging.wire.requests import me, said
+from services.runtime.errors import ErrorTable, Refusal
 from services.runtime.grpc.guard import Context
 
 _CODE = grpc.StatusCode
@@ -33,12 +33,12 @@ class MessagesRpcs(service_pb2_grpc.MessagingServiceServicer):
     _messages: Messages
 
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
-        beside = (request.reply_to_seq, tuple(request.attachment_ids))
-        if request.HasField("text"):
-            text = TextRequest(request.client_message_id, read_text(request.text), *beside)
+        content, beside = said(request), (request.reply_to_seq, tuple(request.attachment_ids))
+        if isinstance(content, Text):
+            text = TextRequest(request.client_message_id, content, *beside)
             message = await self._messages.send_text(me(), request.conversation_id, text)
         else:
-            wanted = SendRequest(request.client_message_id, _content(request), *beside)
+            wanted = SendRequest(request.client_message_id, content, *beside)
             message = await self._messages.send(me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))
 
@@ -65,13 +65,3 @@ class MessagesRpcs(service_pb2_grpc.MessagingServiceServicer):
             me(), request.conversation_id, request.seq, request.emoji, present=request.present
         )
         return api.SetReactionResponse(message=message_message(message))
-
-
-def _content(request: api.SendMessageRequest) -> Content:
-    try:
-        content = read_content(request)
-    except (ValueError, OverflowError) as error:
-        raise InvalidRequest(str(request.WhichOneof("content")), "cannot be read") from error
-    if content is None:
-        raise InvalidRequest("content", "is not set")
-    return content

@@ -27,10 +27,14 @@ from services.runtime.errors import (
     status_details,
 )
 from services.runtime.grpc import connect
+from services.runtime.grpc.admin_access import Admins as Admins
+from services.runtime.grpc.admin_access import Servers as Servers
+from services.runtime.grpc.admin_access import admins as admins
+from services.runtime.grpc.admin_access import admit_person, admit_server
+from services.runtime.grpc.admin_access import servers as servers
 from services.runtime.grpc.connect import Protocol, UnreadJson
-from services.runtime.identity import callers, roles
-from services.runtime.identity.admin import set_current_admin
-from services.runtime.identity.audit import AuditedCall, Trail
+from services.runtime.identity import callers
+from services.runtime.identity.audit import AuditedCall
 from services.runtime.identity.auth import (
     ServiceTokens,
     UserId,
@@ -59,20 +63,9 @@ class Access(Enum):
     SERVICE = "service"
     # People, by role, at the admin address.
     ADMIN = "admin"
+    # The back office's programs, by the scopes of their keys, at the admin address.
+    SERVER = "server"
     ANYONE = "anyone"
-
-
-@dataclass(frozen=True)
-class Admins:
-    """Who vouches for people, and where the audit record of their calls is kept besides the log."""
-
-    tokens: UserTokens
-    trail: Trail | None = None
-
-
-def admins(tokens: UserTokens | None, trail: Trail | None = None) -> Admins | None:
-    """None when nobody vouches for people."""
-    return Admins(tokens, trail) if tokens else None
 
 
 @dataclass
@@ -98,9 +91,11 @@ class Guard(grpc.aio.ServerInterceptor):
         admit: Admit | None,
         limits: UserLimits,
         admins: Admins | None,
+        servers: Servers | None = None,
     ) -> None:
         self._access = access
         self._admins = admins
+        self._servers = servers
         self._limits = limits
         self._look_up = admit
         self._errors = errors
@@ -183,9 +178,8 @@ class Guard(grpc.aio.ServerInterceptor):
                 await audited.end(code.name)
 
     def _audited(self, service: str, method: str) -> AuditedCall | None:
-        if self._access[service] is not Access.ADMIN or not self._admins:
-            return None
-        return AuditedCall(uuid4().hex, service, method, self._admins.trail)
+        known = {Access.ADMIN: self._admins, Access.SERVER: self._servers}.get(self._access[service])
+        return AuditedCall(uuid4().hex, service, method, known.trail) if known else None
 
     async def _in_turn(
         self, caller: Caller | None, audited: AuditedCall | None, inner: Handler, request: Any, context: Context
@@ -278,7 +272,9 @@ class Guard(grpc.aio.ServerInterceptor):
             if not callers.may_call(peer, service, method):
                 raise CallerNotAllowed(f"{peer} may not call {method}")
         if access is Access.ADMIN:
-            await self._admit_person(metadata, service, method, audited)
+            await admit_person(self._admins, metadata, service, method, audited)
+        if access is Access.SERVER:
+            admit_server(self._servers, metadata, service, method, audited)
         return None, request
 
     async def _admit_user(self, metadata: dict[str, str], call: _Call, request: Any) -> tuple[Caller, Any]:
@@ -296,17 +292,6 @@ class Guard(grpc.aio.ServerInterceptor):
             async with self._limits.look(caller):
                 await self._look_up(call.service, token.user_id)
         return caller, request
-
-    async def _admit_person(
-        self, metadata: dict[str, str], service: str, method: str, audited: AuditedCall | None
-    ) -> None:
-        if self._admins is None or audited is None:
-            raise RuntimeError(f"{service} takes people's tokens, but this server knows none")
-        person = await self._admins.tokens.verify(bearer_token(metadata))
-        audited.by(person)
-        if not roles.may_call(person.roles, service, method):
-            raise CallerNotAllowed(f"{method} takes the role {roles.ROLES[service][method].role}")
-        set_current_admin(person)
 
     def _refusal(self, error: Exception, call: _Call) -> tuple[grpc.StatusCode, status_pb2.Status]:
         refusal = find_refusal(self._errors, error)

@@ -13,9 +13,9 @@ from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import CLEAR_TEXT, ServerConfig, TlsConfig
 from services.runtime.errors import BASE_TABLE, ErrorTable
 from services.runtime.grpc.channels import KEEPALIVE_MS, NO_PROBE
-from services.runtime.grpc.guard import Access, Admins, Admit, Guard
+from services.runtime.grpc.guard import Access, Admins, Admit, Guard, Servers
 from services.runtime.grpc.tls import server_credentials
-from services.runtime.identity import callers, roles
+from services.runtime.identity import callers, roles, scopes
 from services.runtime.identity.auth import ServiceTokens, UserTokens
 from services.runtime.limits.user_limits import UserLimits
 
@@ -56,7 +56,8 @@ class Api:
 class RpcServer:
     """A gRPC server with health, reflection, tokens, deadlines, the error table, metrics and an orderly drain.
 
-    Services of Access.ADMIN are served at an address of their own, and nowhere when no issuer of people is configured.
+    Services of Access.ADMIN and Access.SERVER are served at an address of their own: the former when an issuer of
+    people is configured, the latter when a file of servers' keys is.
     With TLS, health is served in clear text too, at another one.
     """
 
@@ -73,10 +74,13 @@ class RpcServer:
         admit: Admit | None = None,
         clock: Clock | None = None,
         admins: Admins | None = None,
+        servers: Servers | None = None,
     ) -> None:
         callers.require_rows(api.name for api in apis if api.access is Access.SERVICE)
         for_admins = [api for api in apis if api.access is Access.ADMIN]
         roles.require_rows(api.name for api in for_admins)
+        for_servers = [api for api in apis if api.access is Access.SERVER]
+        scopes.require_rows(api.name for api in for_servers)
         self._config = config
         self._on_drain = on_drain
         self._guard = Guard(
@@ -88,8 +92,9 @@ class RpcServer:
             admit=admit,
             limits=UserLimits(config.user_limits, clock or SystemClock()),
             admins=admins,
+            servers=servers,
         )
-        others = [api for api in apis if api.access is not Access.ADMIN]
+        others = [api for api in apis if api.access not in (Access.ADMIN, Access.SERVER)]
         self._main = _Listener(config.grpc_address, others, self._guard, config.tls)
         self._listeners = [self._main]
         self._admin: _Listener | None = None
@@ -97,11 +102,14 @@ class RpcServer:
         if config.tls.is_on:
             self._health = _Listener(config.health_address)
             self._listeners.append(self._health)
-        if for_admins and admins and config.admin:
-            self._admin = _Listener(config.admin.address, for_admins, self._guard, config.tls)
+        if for_admins and not admins:
+            log.warning("admin_services_closed", because="PARLEY_ADMIN_JWKS_URL is not set")
+        if for_servers and not servers:
+            log.info("server_services_closed", because="PARLEY_SERVER_KEYS_FILE is not set")
+        behind = [*(for_admins if admins else ()), *(for_servers if servers else ())]
+        if behind and config.admin:
+            self._admin = _Listener(config.admin.address, behind, self._guard, config.tls)
             self._listeners.append(self._admin)
-        elif for_admins:
-            log.warning("admin_port_closed", because="PARLEY_ADMIN_JWKS_URL is not set")
 
     @property
     def port(self) -> int:
@@ -110,7 +118,7 @@ class RpcServer:
 
     @property
     def admin_port(self) -> int:
-        """Where people call; 0 when nobody does."""
+        """Where people and servers of the back office call; 0 when nobody does."""
         return self._admin.port if self._admin else 0
 
     @property

@@ -1,24 +1,30 @@
-"""The audit record of calls by people: who asked what of whom, and how it ended; never what a request says."""
+"""The audit record of calls by people and by servers of the back office: who asked what of whom, and how it ended;
+never what a request says."""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
 
 from services.runtime.errors import StoreUnavailable
-from services.runtime.identity import roles
-from services.runtime.identity.auth import UserToken
-from services.runtime.identity.roles import ROLES
+from services.runtime.identity import roles, scopes
 
 # A logger of its own: PARLEY_LOG_LEVEL does not silence it, and a site can keep these lines apart by `audit`.
 log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), audit=True)
 
-AUDITED = frozenset(ROLES)
-# Fields of a request that name whom it is about. All others may hold what people wrote.
+AUDITED = frozenset(roles.ROLES) | frozenset(scopes.SCOPES)
+# Fields of a request that name whom it is about, and as whom. All others may hold what people wrote.
 _TARGETS = ("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint")
+_TARGETS += ("as_user_id", "peer_user_id", "conversation_id", "seq")
+# The request of a user that a server's holds.
+_INNER = ("message", "direct", "group")
+# Whom several things are done to at once. Raising the number makes larger rows; lowering it forgets some of them.
+_PEOPLE, _MOST_PEOPLE = "user_ids", 100
+# Why something is done to somebody; the office's own words. As long as the protos let it be.
+_REASON, REASON_CHARS = "reason", 200
 # For a row that nothing waits for. Raising it makes callers wait for a slow database; lowering it loses rows.
 _ROW_WITHIN_S = 2.0
 
@@ -30,7 +36,8 @@ class Entry:
     request_id: str
     api: str
     method: str
-    # The token's subject, and the roles that it says. Empty when the caller was not authenticated.
+    # The token's subject, and the roles that it says; of a server, the scopes of its key. Empty when the caller was not
+    # authenticated.
     caller: str = ""
     roles: tuple[str, ...] = ()
     outcome: str = ""
@@ -51,9 +58,9 @@ class AuditedCall:
         self._entry = Entry(request_id, api, method)
         self._trail = trail
 
-    def by(self, token: UserToken) -> None:
+    def by(self, caller: str, roles: Iterable[str]) -> None:
         """The caller is authenticated; whether it is authorized is not known yet."""
-        self._entry = replace(self._entry, caller=token.user_id, roles=tuple(sorted(token.roles)))
+        self._entry = replace(self._entry, caller=caller, roles=tuple(sorted(roles)))
 
     async def begin(self, request: Any) -> None:
         """Before the call runs, so that one whose process dies is known too.
@@ -64,7 +71,7 @@ class AuditedCall:
         self._log("admin_call_begun", entry)
         if not self._trail:
             return
-        if not roles.is_change(entry.api, entry.method):
+        if not _is_change(entry.api, entry.method):
             await self._append_if_possible(self._trail, entry)
             return
         try:
@@ -95,7 +102,20 @@ class AuditedCall:
             log.error("audit_row_missing", request_id=entry.request_id, error=type(error).__name__)
 
 
+def _is_change(api: str, method: str) -> bool:
+    table = scopes if api in scopes.SCOPES else roles
+    return table.is_change(api, method)
+
+
 def _targets(request: Any) -> dict[str, str]:
     """The targets that the request names, cut to the length of an id."""
-    found = {name: getattr(request, name, "") for name in _TARGETS}
-    return {name: value[:64] for name, value in found.items() if isinstance(value, str) and value}
+    found: dict[str, str] = {}
+    for part in (request, *(getattr(request, name, None) for name in _INNER)):
+        named = {name: getattr(part, name, "") for name in _TARGETS}
+        found |= {name: str(value)[:64] for name, value in named.items() if isinstance(value, str | int) and value}
+        if people := getattr(part, _PEOPLE, ()):
+            found[_PEOPLE] = " ".join(person[:64] for person in people[:_MOST_PEOPLE])
+    reason = getattr(request, _REASON, "")
+    if isinstance(reason, str) and reason:
+        found[_REASON] = reason[:REASON_CHARS]
+    return found

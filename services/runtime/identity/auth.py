@@ -1,6 +1,7 @@
 """Who is calling: users by the network's JWTs (EdDSA or RS256, keys from its JWKS), services by keys of their own."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,6 +16,7 @@ from services.runtime.identity.jwks import JwksKeys, http_jwks
 from services.runtime.identity.service_keys import ServiceKeys
 from services.runtime.identity.token_times import (
     check_life,
+    check_self_signed,
     check_times,
     is_expired,
     options,
@@ -88,7 +90,7 @@ def set_current_token(token: UserToken | None) -> None:
     _caller.set(token)
 
 
-def bearer_token(metadata: dict[str, str]) -> str:
+def bearer_token(metadata: Mapping[str, str]) -> str:
     """The token of `authorization: Bearer …`. Raises Unauthenticated (TOKEN_MISSING) without one."""
     scheme, _, token = metadata.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
@@ -235,11 +237,7 @@ class ServiceTokens:
         try:
             required = ("iss", "sub", "aud", "iat", "exp")
             service, claims = self._keys.decode(token, SERVICE_KIND, audience=audience, required=required)
-            if not claims["iss"] == claims["sub"] == f"service:{service}":
-                raise ValueError("the key speaks for another service")
-            expires_at = check_times(claims, self._clock)
-            if check_life(claims, SERVICE_TOKEN_TTL_S, self._clock) >= expires_at:
-                raise ValueError("it ends before it began")
+            expires_at = check_self_signed(claims, f"service:{service}", SERVICE_TOKEN_TTL_S, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", "this call takes a service token") from error
         if is_expired(expires_at, self._clock):

@@ -93,34 +93,38 @@ class ServiceKeys:
 
 def read_private(text: str | bytes, service: str) -> tuple[SigningKey, ...]:
     """The private keys in a JWK set, in their order. Raises ValueError; no message holds a key."""
-    entries = _entries(text)
-    if any(entry.get(OWNER) != service for entry in entries):
+    found = entries(text)
+    if any(entry.get(OWNER) != service for entry in found):
         raise ValueError(f"holds a key that is not of {service}")
-    return tuple(SigningKey(_key_id(entry), _private(entry)) for entry in entries)
+    return tuple(SigningKey(key_id_of(entry), _private(entry)) for entry in found)
 
 
 def read_public(text: str | bytes) -> dict[str, OwnedKey]:
     """The public keys in a JWK set, by id. Raises ValueError, also for an id of two keys and for a private key."""
     keys: dict[str, OwnedKey] = {}
-    for entry in _entries(text):
-        key_id, service = _key_id(entry), entry.get(OWNER)
+    for entry in entries(text):
+        key_id, service = key_id_of(entry), entry.get(OWNER)
         if not isinstance(service, str) or not service:
             raise ValueError(f"a key has no {OWNER}")
         if key_id in keys:
             raise ValueError("two keys have one kid")
-        keys[key_id] = OwnedKey(service, _public(entry))
+        keys[key_id] = OwnedKey(service, public_key(entry))
     return keys
 
 
-def _entries(text: str | bytes) -> list[dict[str, Any]]:
+def entries(text: str | bytes, *, may_be_empty: bool = False) -> list[dict[str, Any]]:
+    """The keys of a JWK set, unread. Raises ValueError."""
     document = json.loads(text)
-    entries = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError("is not a JWK set with keys")
-    return entries
+    found = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise ValueError("is not a JWK set")
+    if not found and not may_be_empty:
+        raise ValueError("is a JWK set without keys")
+    return found
 
 
-def _key_id(entry: Mapping[str, Any]) -> str:
+def key_id_of(entry: Mapping[str, Any]) -> str:
+    """The id of a key. Raises ValueError without one."""
     key_id = entry.get("kid")
     if not isinstance(key_id, str) or not key_id:
         raise ValueError("a key has no kid")
@@ -134,7 +138,8 @@ def _private(entry: dict[str, Any]) -> Ed25519PrivateKey:
     return key
 
 
-def _public(entry: dict[str, Any]) -> Ed25519PublicKey:
+def public_key(entry: dict[str, Any]) -> Ed25519PublicKey:
+    """The key itself. Raises ValueError, also for a private one."""
     key = _jwk(entry)
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("a key is not a public Ed25519 key")

@@ -43,6 +43,16 @@ def check_life(claims: Mapping[str, Any], max_life_s: float, clock: Clock) -> fl
     return issued_at
 
 
+def check_self_signed(claims: Mapping[str, Any], subject: str, max_life_s: float, clock: Clock) -> float:
+    """When a token expires that its bearer, the `subject`, signed. Raises ValueError for another's, and bad times."""
+    if not claims["iss"] == claims["sub"] == subject:
+        raise ValueError("the key speaks for another")
+    expires_at = check_times(claims, clock)
+    if check_life(claims, max_life_s, clock) >= expires_at:
+        raise ValueError("it ends before it began")
+    return expires_at
+
+
 def is_expired(expires_at: float, clock: Clock) -> bool:
     """Whether a token that expires then (Unix seconds) has done so for every clock that may be right."""
     return not clock.now().timestamp() < expires_at + CLOCK_SKEW_S

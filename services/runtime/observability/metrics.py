@@ -15,7 +15,8 @@ RPC_SECONDS = Histogram(
 )
 USER_REFUSED = Counter(
     "grpc_server_user_refused",
-    "RPCs refused because their user asks for too much, by scope: rate (units a second) or calls (at once).",
+    "RPCs refused because their user asks for too much, by scope: rate (units a second) or calls (at once); or because"
+    " a server of the back office does (server).",
     ["grpc_service", "grpc_method", "scope"],
 )
 RPC_STREAMS = Gauge("grpc_server_streams", "Streaming RPCs that are open.", ["grpc_service", "grpc_method"])

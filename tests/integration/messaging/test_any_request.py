@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, service_pb2
+from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, server_pb2, service_pb2
 
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
@@ -21,6 +21,8 @@ from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.rpc import AttachmentsServicer
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
 from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.back_office.rpc import ServerMessagingServicer
+from services.messaging.back_office.service import BackOffice
 from services.messaging.conversations.service import ConversationLimits
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
@@ -41,9 +43,11 @@ from services.messaging.wiring import MIGRATIONS
 from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig
 from services.runtime.errors import BASE_TABLE, find_refusal
+from services.runtime.identity import scopes
 from services.runtime.identity.admin import set_current_admin
 from services.runtime.identity.auth import UserId as CallerId
 from services.runtime.identity.auth import UserToken, set_current_token
+from services.runtime.identity.server_keys import Server, set_current_server
 from services.runtime.ids import new_id, new_secret
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
@@ -57,7 +61,7 @@ TABLE = {**BASE_TABLE, **ERRORS}
 ALICE = UserId("alice")
 SERVICES = {
     name: service
-    for file in (service_pb2, relations_pb2, attachments_pb2, accounts_pb2)
+    for file in (service_pb2, relations_pb2, attachments_pb2, accounts_pb2, server_pb2)
     for name, service in file.DESCRIPTOR.services_by_name.items()
 }
 RPCS = [(name, method.name) for name, service in SERVICES.items() for method in service.methods]
@@ -109,6 +113,9 @@ class Town:
             "AttachmentsService": AttachmentsServicer(self.attachments),
             "AccountService": AccountServicer(self.accounts, sign_outs),
             "AccountAdminService": AccountAdminServicer(self.accounts, sign_outs),
+            "ServerMessagingService": ServerMessagingServicer(
+                BackOffice(cases.conversations, cases.messages, groups, store, store, admission, clock)
+            ),
         }
 
     async def open(self) -> None:
@@ -136,6 +143,8 @@ class Town:
             "confirm_user_id": ["mallory"],
             "conversation_id": [conversation, direct],
             "user_id": ["alice", "bob"],
+            "as_user_id": ["alice", "bob"],
+            "reason": ["spam"],
             "of_user_id": ["alice", "bob", ""],
             "caller_id": ["alice", "bob"],
             "client_report_id": ["k", "k2", "k3"],
@@ -164,9 +173,11 @@ class Town:
         return str(upload.attachment.id)
 
     async def ask(self, service: str, method: str, user: str, request: object) -> object:
-        """What an RPC answers. Raises what refuses it."""
+        """What an RPC answers to a user, to a person of this name, or to a server that may act as this user. Raises
+        what refuses it."""
         set_current_token(UserToken(CallerId(user), 2e9))
         set_current_admin(UserToken(CallerId(user), 2e9))
+        set_current_server(Server("bot", scopes.ALL, frozenset({user})))
         return await getattr(self.servicers[service], method)(request, None)
 
     async def call(self, service: str, method: str, user: str, request: object) -> Exception | None:

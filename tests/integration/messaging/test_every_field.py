@@ -55,6 +55,8 @@ def values_of(town: Town, conversation: str, own_file: str) -> Values:
     return {
         "conversation_id": [conversation],
         **dict.fromkeys(("user_id", "mention_user_id", "peer_user_id"), users),
+        "as_user_id": [STRANGER, REMOVED, LEFT, "alice", ""],
+        "reason": ["spam", ""],
         "user_ids": users,
         "attachment_ids": [own_file, *town.known["attachment_id"], NOWHERE, "x"],
         "attachment_id": [own_file, *town.known["attachment_id"], NOWHERE],

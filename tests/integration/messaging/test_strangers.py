@@ -96,6 +96,21 @@ ACCOUNTS: dict[str, Case] = {
     "SignOutDevices": anything(ANSWERED, device_ids=["alices-phone"]),
     "SignOutOtherDevices": anything(ANSWERED),
 }
+# By a server that may act as the stranger, and as nobody else.
+BACK_OFFICE: dict[str, Case] = {
+    "SendMessage": (
+        lambda conversation: {
+            "as_user_id": STRANGER,
+            "message": {"conversation_id": conversation, "client_message_id": "k", "text": {"text": "hello"}},
+        },
+        NO_CONVERSATION,
+    ),
+    "CreateConversation": anything(ANSWERED, as_user_id=STRANGER, direct={"peer_user_id": "mallory2"}),
+    "AddMembers": about(NO_CONVERSATION, as_user_id=STRANGER, user_ids=[STRANGER]),
+    "RemoveMembers": about(NO_CONVERSATION, as_user_id=STRANGER, user_ids=["alice"], reason="spam"),
+    "GetConversation": about(NO_CONVERSATION, as_user_id=STRANGER),
+    "ListMessages": about(NO_CONVERSATION, as_user_id=STRANGER),
+}
 CASES: dict[str, dict[str, Case]] = {
     "MessagingService": MESSAGING,
     "RelationsService": RELATIONS,
@@ -105,6 +120,7 @@ CASES: dict[str, dict[str, Case]] = {
     "AccountAdminService": dict.fromkeys(
         ("DeleteUser", "ExportUser", "GetUserJob", "SignOutUser", "ListDeletedUsers"), anything(NO_USERS)
     ),
+    "ServerMessagingService": BACK_OFFICE,
     "ModerationService": dict.fromkeys(("ListReports", "GetReport", "ResolveReport"), anything(NO_USERS)),
 }
 

@@ -101,7 +101,7 @@ async def migrated(url: str, service: str) -> AsyncIterator[Database]:
         await database.stop()
 
 
-def test_all_services_of_people_are_audited() -> None:
+def test_all_services_of_people_and_of_the_back_office_are_audited() -> None:
     assert {
         ACCOUNTS,
         MODERATION,
@@ -109,6 +109,7 @@ def test_all_services_of_people_are_audited() -> None:
         "parley.webhooks.v1.WebhookAdminService",
         "parley.gateway.v1.GatewayAdminService",
         "parley.calls.v1.CallOperationsService",
+        "parley.messaging.v1.ServerMessagingService",
     } == AUDITED
 
 

@@ -19,6 +19,7 @@ from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
 from services.ops.core import STAGES
 from services.runtime.identity.callers import IDENTITIES
+from services.runtime.identity.server_keys import read_servers
 
 BASE = load_base()
 
@@ -269,6 +270,21 @@ def test_secrets_for_dev_are_all_that_the_manifests_name_and_agree_over_namespac
     assert not [name for namespace, name in made if namespace == "parley-media" and name.startswith("parley-key-")]
     assert made["parley", "parley-postgres-presence"]["username"] == "parley_presence"
     assert made["parley", "parley-service-keys"] != manifests()[0]["stringData"]
+    # Nobody of the back office gets in before the site has made a key.
+    assert read_servers(made["parley", "parley-server-keys"]["public.json"]) == {}
+
+
+def test_messaging_alone_reads_the_keys_of_servers_and_the_back_office_reaches_it() -> None:
+    """Servers' keys open one service's admin port, to one namespace."""
+    objects = load_base()
+    mounting = [item["metadata"]["name"] for item in objects if "parley-server-keys" in yaml.safe_dump(item)]
+    assert mounting == ["messaging"]
+    entries = get(objects, "Deployment", "messaging")["spec"]["template"]["spec"]["containers"][0]["env"]
+    env = {entry["name"]: entry.get("value") for entry in entries}
+    assert env["PARLEY_SERVER_KEYS_FILE"] == "/etc/parley/server-keys/public.json"
+    policy = get(objects, "NetworkPolicy", "back-office")["spec"]
+    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "messaging"}}
+    assert [rule["ports"] for rule in policy["ingress"]] == [[{"protocol": "TCP", "port": "admin"}]]
 
 
 @pytest.mark.parametrize("service", ["messaging", "signaling", "gateway"])

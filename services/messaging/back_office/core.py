@@ -1,0 +1,26 @@
+"""Bounds of what the back office may ask beside what users may."""
+
+from collections.abc import Sequence
+
+from services.messaging.kernel.checks import check_users
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.model import UserId
+
+MAX_REASON_CHARS = 200
+# Each of them is a change of the group of its own. Raising it makes calls that last longer.
+MAX_REMOVED_AT_ONCE = 100
+
+
+def check_reason(value: str) -> str:
+    """Why something is done to somebody, as the audit record keeps it. Raises InvalidField."""
+    if not 0 < len(value) <= MAX_REASON_CHARS or not value.isprintable() or not value.strip():
+        raise InvalidField("reason", f"must have 1 to {MAX_REASON_CHARS} characters, all of which can be printed")
+    return value
+
+
+def check_removed(values: Sequence[str]) -> tuple[UserId, ...]:
+    """Whom to take out of a group. Raises InvalidField."""
+    people = check_users("user_ids", values, MAX_REMOVED_AT_ONCE)
+    if not people:
+        raise InvalidField("user_ids", "names nobody")
+    return people

@@ -1,0 +1,119 @@
+"""What servers do, as use-cases: mostly what an account could do by itself, by the code that does it for users."""
+
+from collections.abc import Sequence
+
+from services.messaging.back_office.core import check_reason, check_removed
+from services.messaging.back_office.ports import Admission
+from services.messaging.conversations.service import Conversations
+from services.messaging.groups.service import GroupRequest, Groups
+from services.messaging.kernel import checks
+from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.model import Conversation, ConversationId, Message, UserId
+from services.messaging.kernel.ports import ConversationReader, MessageReader
+from services.messaging.kernel.weighing import MAX_ANSWER_BYTES, fitting, weigh_message
+from services.messaging.kernel.withholding import shown
+from services.messaging.messages.service.messages import Messages, SendRequest, TextRequest
+from services.runtime.clock import Clock
+from services.runtime.identity.server_keys import Server
+
+
+class BackOffice:
+    """`server` is always the authenticated caller, and `as_user` the account as whom it acts.
+
+    Errors of each beside those named: InvalidField, AccountDeleted, and runtime's CallerNotAllowed.
+    """
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        messages: Messages,
+        groups: Groups,
+        conversation_reader: ConversationReader,
+        message_reader: MessageReader,
+        admission: Admission,
+        clock: Clock,
+    ) -> None:
+        self._conversations = conversations
+        self._messages = messages
+        self._groups = groups
+        self._conversation_reader = conversation_reader
+        self._message_reader = message_reader
+        self._admission = admission
+        self._clock = clock
+
+    async def send(
+        self, server: Server, as_user: str, conversation_id: str, request: TextRequest | SendRequest
+    ) -> Message:
+        """Errors and idempotency as Messages.send_text and send have them."""
+        account = await self._account(server, as_user)
+        if isinstance(request, TextRequest):
+            return await self._messages.send_text(account, conversation_id, request)
+        return await self._messages.send(account, conversation_id, request)
+
+    async def open_direct(self, server: Server, as_user: str, peer: str) -> Conversation:
+        """Errors and idempotency as Conversations.open_direct has them."""
+        return await self._conversations.open_direct(await self._account(server, as_user), peer)
+
+    async def create_group(self, server: Server, as_user: str, request: GroupRequest) -> Conversation:
+        """Errors and idempotency as Groups.create_group has them."""
+        return await self._groups.create_group(await self._account(server, as_user), request)
+
+    async def add_members(
+        self, server: Server, as_user: str, conversation_id: str, user_ids: Sequence[str], client_request_id: str
+    ) -> Conversation:
+        """Errors and idempotency as Groups.add_members has them."""
+        account = await self._account(server, as_user)
+        return await self._groups.add_members(account, conversation_id, user_ids, client_request_id)
+
+    async def remove_members(
+        self, server: Server, as_user: str, conversation_id: str, user_ids: Sequence[str], reason: str
+    ) -> Conversation:
+        """One after the other; idempotent, so that one that was refused in the middle may be asked for again.
+
+        Errors as Groups.remove_member has them.
+        """
+        account = await self._account(server, as_user)
+        check_reason(reason)
+        first, *others = check_removed(user_ids)
+        group = await self._groups.remove_member(account, conversation_id, first)
+        for person in others:
+            group = await self._groups.remove_member(account, conversation_id, person)
+        return group
+
+    async def get_conversation(self, server: Server, as_user: str, conversation_id: str) -> Conversation:
+        """Without an account any conversation, for servers that may act as everybody. Errors: ConversationNotFound."""
+        if as_user:
+            account = await self._account(server, as_user)
+            return await self._conversations.get_conversation(account, conversation_id)
+        server.require_every_account()
+        return await self._any_conversation(conversation_id)
+
+    async def list_messages(
+        self, server: Server, as_user: str, conversation_id: str, before_seq: int, page_size: int
+    ) -> tuple[Sequence[Message], bool]:
+        """A page, descending, and whether there is more; without an account as get_conversation. What vanished stays
+        unseen. Errors: ConversationNotFound."""
+        if as_user:
+            account = await self._account(server, as_user)
+            return await self._messages.list_messages(account, conversation_id, before_seq, page_size)
+        server.require_every_account()
+        limit = checks.check_range("page_size", page_size, 50, 200)
+        before = checks.check_seq("before_seq", before_seq) or None
+        conversation = await self._any_conversation(conversation_id)
+        found = await self._message_reader.list_messages(conversation.id, 0, before, limit + 1)
+        fits = fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)
+        return shown(found[:fits], self._clock.now()), len(found) > fits
+
+    async def _account(self, server: Server, as_user: str) -> UserId:
+        """As whom it acts. Raises InvalidField, CallerNotAllowed, AccountDeleted."""
+        account = checks.check_user_id("as_user_id", as_user)
+        server.require_account(account)
+        await self._admission.require_not_deleted(account)
+        return account
+
+    async def _any_conversation(self, conversation_id: str) -> Conversation:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        found = await self._conversation_reader.find_conversation(target)
+        if found is None:
+            raise ConversationNotFound
+        return found

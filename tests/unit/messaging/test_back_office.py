@@ -1,0 +1,187 @@
+"""What servers do in messaging: as accounts that their keys name, by the use-cases of users, and no more than those."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from services.messaging.back_office.service import BackOffice
+from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import Text, Unsent
+from services.messaging.kernel.errors import AccountDeleted, ConversationNotFound, InvalidField, NotAllowed
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.messages import TextRequest
+from services.runtime.errors import CallerNotAllowed
+from services.runtime.identity import scopes
+from services.runtime.identity.server_keys import Server
+from tests.support.messaging_world import ALICE, BOB, World, group, said, send
+
+BOT = UserId("bot")
+GREETER = Server("greeter", scopes.ALL, frozenset({BOT}))
+ANYBODY = Server("anybody", scopes.ALL, None)
+NOWHERE = "01a00000-0000-7000-8000-000000000000"
+
+
+class Deleted:
+    """Whose accounts are deleted."""
+
+    def __init__(self) -> None:
+        self.users: set[UserId] = set()
+
+    async def require_not_deleted(self, user_id: UserId) -> None:
+        if user_id in self.users:
+            raise AccountDeleted
+
+
+class Office:
+    """The use-cases over a world in memory."""
+
+    def __init__(self, world: World) -> None:
+        self.deleted = Deleted()
+        self.cases = BackOffice(
+            *(world.conversations, world.messages, world.groups, world.store, world.store, self.deleted, world.clock)
+        )
+
+
+@pytest.fixture
+def office(world: World) -> Office:
+    return Office(world)
+
+
+def text(key: str = "k", words: str = "welcome") -> TextRequest:
+    return TextRequest(key, Text(words))
+
+
+async def test_a_bot_is_an_account_as_any_other(world: World, office: Office) -> None:
+    conversation = str((await office.cases.open_direct(GREETER, BOT, ALICE)).id)
+    sent = await office.cases.send(GREETER, BOT, conversation, text())
+    messages, _ = await world.messages.list_messages(ALICE, conversation, 0, 10)
+    assert [(message.id, message.sender_id, message.content) for message in messages] == [
+        (sent.id, BOT, Text("welcome"))
+    ]
+    # The account's own devices see, and may change, what the server said for it.
+    assert (await world.messages.unsend_message(BOT, conversation, sent.seq)).content == Unsent()
+
+
+async def test_a_repeated_send_is_stored_once_whoever_repeats_it(world: World, office: Office) -> None:
+    conversation = str((await office.cases.open_direct(GREETER, BOT, ALICE)).id)
+    first = await office.cases.send(GREETER, BOT, conversation, text())
+    assert await office.cases.send(GREETER, BOT, conversation, text(words="other words")) == first
+    assert await office.cases.send(ANYBODY, BOT, conversation, text()) == first
+    assert await send(world, BOT, conversation, "k", "again") == first
+
+
+async def test_what_refuses_the_account_refuses_the_server(world: World, office: Office) -> None:
+    conversation = await said(world, ALICE, BOB)
+    with pytest.raises(ConversationNotFound):
+        await office.cases.send(GREETER, BOT, conversation, text())
+    world.store.set_blocked((await world.conversations.get_conversation(ALICE, conversation)).id, True)
+    with pytest.raises(NotAllowed):
+        await office.cases.send(ANYBODY, ALICE, conversation, text())
+    with pytest.raises(InvalidField):
+        await office.cases.open_direct(GREETER, BOT, BOT)
+
+
+async def test_a_group_is_made_and_kept_on_behalf(world: World, office: Office) -> None:
+    wanted = GroupRequest("k", "Help", [ALICE], "", False)
+    made = await office.cases.create_group(GREETER, BOT, wanted)
+    assert (await office.cases.create_group(GREETER, BOT, wanted)).id == made.id
+    both = await office.cases.add_members(GREETER, BOT, str(made.id), [BOB], "add")
+    assert {member.user_id for member in both.members} == {BOT, ALICE, BOB}
+    left = await office.cases.remove_members(GREETER, BOT, str(made.id), [ALICE, BOB, ALICE, "nobody"], "spam")
+    assert [member.user_id for member in left.members] == [BOT]
+    # Idempotent, and the ban stands.
+    assert await office.cases.remove_members(GREETER, BOT, str(made.id), [ALICE, BOB], "spam") == left
+    assert await office.cases.add_members(GREETER, BOT, str(made.id), [BOB], "add") == left
+
+
+@pytest.mark.parametrize("reason", ["", " ", "x" * 201, "two\nlines", "\0"])
+async def test_whoever_is_taken_out_is_so_for_a_reason(world: World, office: Office, reason: str) -> None:
+    made = await office.cases.create_group(GREETER, BOT, GroupRequest("k", "Help", [ALICE], "", False))
+    with pytest.raises(InvalidField) as refused:
+        await office.cases.remove_members(GREETER, BOT, str(made.id), [ALICE], reason)
+    assert refused.value.field == "reason"
+
+
+@pytest.mark.parametrize("people", [[], ["x"] * 101, ["a user"]])
+async def test_some_people_are_taken_out_at_once_and_not_any_number(
+    world: World, office: Office, people: list[str]
+) -> None:
+    made = await office.cases.create_group(GREETER, BOT, GroupRequest("k", "Help", [ALICE], "", False))
+    with pytest.raises(InvalidField) as refused:
+        await office.cases.remove_members(GREETER, BOT, str(made.id), people, "spam")
+    assert refused.value.field == "user_ids"
+
+
+# Each use-case, as an account.
+Ask = Callable[[BackOffice, Server, str, str], Awaitable[object]]
+AS_ACCOUNT: dict[str, Ask] = {
+    "send": lambda cases, server, user, where: cases.send(server, user, where, text()),
+    "open_direct": lambda cases, server, user, _: cases.open_direct(server, user, BOB),
+    "create_group": lambda cases, server, user, _: cases.create_group(
+        server, user, GroupRequest("n", "New", [], "", False)
+    ),
+    "add_members": lambda cases, server, user, where: cases.add_members(server, user, where, [BOB], ""),
+    "remove_members": lambda cases, server, user, where: cases.remove_members(server, user, where, [BOB], "spam"),
+    "get_conversation": lambda cases, server, user, where: cases.get_conversation(server, user, where),
+    "list_messages": lambda cases, server, user, where: cases.list_messages(server, user, where, 0, 0),
+}
+
+
+def test_each_use_case_is_asked_as_an_account() -> None:
+    cases = {name for name in vars(BackOffice) if not name.startswith("_")}
+    assert set(AS_ACCOUNT) == cases
+
+
+@pytest.mark.parametrize("case", AS_ACCOUNT)
+async def test_a_server_acts_as_the_accounts_of_its_key_alone(world: World, office: Office, case: str) -> None:
+    conversation = await group(world, BOT, BOB)
+    ask = AS_ACCOUNT[case]
+    with pytest.raises(CallerNotAllowed):
+        await ask(office.cases, GREETER, ALICE, conversation)
+    with pytest.raises(CallerNotAllowed):
+        await ask(office.cases, Server("nobody", scopes.ALL), BOT, conversation)
+    await ask(office.cases, ANYBODY, ALICE, conversation)
+    office.deleted.users.add(ALICE)
+    with pytest.raises(AccountDeleted):
+        await ask(office.cases, ANYBODY, ALICE, conversation)
+    with pytest.raises(InvalidField) as refused:
+        await ask(office.cases, ANYBODY, "a user", conversation)
+    assert refused.value.field == "as_user_id"
+
+
+async def test_without_an_account_only_who_may_act_as_everybody_reads(world: World, office: Office) -> None:
+    conversation = await said(world, ALICE, BOB, both=True)
+    for ask in (AS_ACCOUNT["get_conversation"], AS_ACCOUNT["list_messages"]):
+        await ask(office.cases, ANYBODY, "", conversation)
+        with pytest.raises(CallerNotAllowed):
+            await ask(office.cases, GREETER, "", conversation)
+        with pytest.raises(ConversationNotFound):
+            await ask(office.cases, ANYBODY, "", NOWHERE)
+    found = await office.cases.get_conversation(ANYBODY, "", conversation)
+    assert {member.user_id for member in found.members} == {ALICE, BOB}
+
+
+async def test_history_is_read_in_pages(world: World, office: Office) -> None:
+    conversation = await said(world, ALICE, BOB, both=True)
+    for number in range(5):
+        await send(world, ALICE, conversation, f"k{number}", str(number))
+    first, more = await office.cases.list_messages(ANYBODY, "", conversation, 0, 4)
+    rest, end = await office.cases.list_messages(ANYBODY, "", conversation, first[-1].seq, 4)
+    assert ([message.seq for message in (*first, *rest)], more, end) == ([7, 6, 5, 4, 3, 2, 1], True, False)
+
+
+async def test_what_is_gone_for_people_is_gone_for_servers(world: World, office: Office) -> None:
+    conversation = await said(world, ALICE, BOB, both=True)
+    kept = await send(world, ALICE, conversation, "kept", "kept")
+    gone = await send(world, ALICE, conversation, "gone", "gone")
+    await world.messages.unsend_message(ALICE, conversation, gone.seq)
+    await world.vanishing.set_vanishing(ALICE, conversation, timedelta(minutes=5))
+    await send(world, ALICE, conversation, "brief", "brief")
+    world.clock.advance(301)
+    for as_user in ("", ALICE):
+        messages, _ = await office.cases.list_messages(ANYBODY, as_user, conversation, 0, 10)
+        contents = [message.content for message in messages]
+        assert Text("gone") not in contents
+        assert Text("brief") not in contents
+        assert kept.content in contents
