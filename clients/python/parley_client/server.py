@@ -187,6 +187,11 @@ class ServerClient:
         answer = await self.messaging.ListMessages(request)
         return answer.messages, answer.has_more
 
+    async def take_down_message(self, conversation_id: str, seq: int, reason: str) -> messages_pb2.Message:
+        """Take a message away from everybody. Idempotent."""
+        request = server_pb2.TakeDownMessageRequest(conversation_id=conversation_id, seq=seq, reason=reason)
+        return (await self.messaging.TakeDownMessage(request)).message
+
 
 def _channel(
     target: str, credentials: grpc.ChannelCredentials | None, interceptors: list[_UnaryToken]

@@ -84,6 +84,12 @@ class ServerMessagingServicer(server_pb2_grpc.ServerMessagingServiceServicer):
             messages=[message_message(message) for message in messages], has_more=has_more
         )
 
+    async def TakeDownMessage(
+        self, request: api.TakeDownMessageRequest, context: Context
+    ) -> api.TakeDownMessageResponse:
+        message = await self._back_office.take_down_message(request.conversation_id, request.seq, request.reason)
+        return api.TakeDownMessageResponse(message=message_message(message))
+
 
 def _send_request(request: service_pb2.SendMessageRequest) -> TextRequest | SendRequest:
     content, beside = said(request), (request.reply_to_seq, tuple(request.attachment_ids))

@@ -7,18 +7,22 @@ from services.messaging.back_office.ports import Admission
 from services.messaging.conversations.service import Conversations
 from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.kernel import checks
-from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.errors import ConversationNotFound, MessageNotFound
+from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import Conversation, ConversationId, Message, UserId
-from services.messaging.kernel.ports import ConversationReader, MessageReader
+from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.weighing import MAX_ANSWER_BYTES, fitting, weigh_message
 from services.messaging.kernel.withholding import shown
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import MessageChange
+from services.messaging.messages.ports import MessageStore
 from services.messaging.messages.service.messages import Messages, SendRequest, TextRequest
 from services.runtime.clock import Clock
 from services.runtime.identity.server_keys import Server
 
 
 class BackOffice:
-    """`server` is always the authenticated caller, and `as_user` the account as whom it acts.
+    """`server` is always the authenticated caller, and `as_user` the account as whom it acts; moderation acts as nobody.
 
     Errors of each beside those named: InvalidField, AccountDeleted, and runtime's CallerNotAllowed.
     """
@@ -29,7 +33,7 @@ class BackOffice:
         messages: Messages,
         groups: Groups,
         conversation_reader: ConversationReader,
-        message_reader: MessageReader,
+        message_store: MessageStore,
         admission: Admission,
         clock: Clock,
     ) -> None:
@@ -37,7 +41,7 @@ class BackOffice:
         self._messages = messages
         self._groups = groups
         self._conversation_reader = conversation_reader
-        self._message_reader = message_reader
+        self._message_store = message_store
         self._admission = admission
         self._clock = clock
 
@@ -100,9 +104,24 @@ class BackOffice:
         limit = checks.check_range("page_size", page_size, 50, 200)
         before = checks.check_seq("before_seq", before_seq) or None
         conversation = await self._any_conversation(conversation_id)
-        found = await self._message_reader.list_messages(conversation.id, 0, before, limit + 1)
+        found = await self._message_store.list_messages(conversation.id, 0, before, limit + 1)
         fits = fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)
         return shown(found[:fits], self._clock.now()), len(found) > fits
+
+    async def take_down_message(self, conversation_id: str, seq: int, reason: str) -> Message:
+        """Take a message away from everyone; its place stays. Idempotent. Errors: ConversationNotFound,
+        MessageNotFound, NotEditable."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        checks.check_seq("seq", seq)
+        check_reason(reason)
+        now = self._clock.now()
+
+        def decide(_: Conversation, message: Message | None) -> MessageChange | None:
+            if message is None:
+                raise MessageNotFound
+            return changes.take_down(as_of(message, now))
+
+        return as_of(await self._message_store.change_message(target, seq, decide, now), now)
 
     async def _account(self, server: Server, as_user: str) -> UserId:
         """As whom it acts. Raises InvalidField, CallerNotAllowed, AccountDeleted."""

@@ -29,8 +29,9 @@ def _changes(scope: str) -> Rule:
 MESSAGES_SEND = "messages:send"
 MESSAGES_READ = "messages:read"
 CONVERSATIONS_WRITE = "conversations:write"
+MODERATION_WRITE = "moderation:write"
 # Whatever a key may be given. A word that is not here is a slip of the pen, and makes the file of keys faulty.
-ALL = frozenset({MESSAGES_SEND, MESSAGES_READ, CONVERSATIONS_WRITE})
+ALL = frozenset({MESSAGES_SEND, MESSAGES_READ, CONVERSATIONS_WRITE, MODERATION_WRITE})
 
 # gRPC service → method → rule. Only services of Access.SERVER stand here.
 SCOPES: Mapping[str, Mapping[str, Rule]] = {
@@ -41,6 +42,7 @@ SCOPES: Mapping[str, Mapping[str, Rule]] = {
         "RemoveMembers": _changes(CONVERSATIONS_WRITE),
         "GetConversation": _reads(MESSAGES_READ),
         "ListMessages": _reads(MESSAGES_READ),
+        "TakeDownMessage": _changes(MODERATION_WRITE),
     },
 }
 

@@ -96,6 +96,21 @@ async def test_a_key_of_its_own_has_its_scopes_and_its_accounts_alone(
                 await call
 
 
+async def test_a_message_that_is_taken_down_is_gone_at_every_device(world: World, demo: ServerClient) -> None:
+    alice, bob, conversation_id = await world.pair_online()
+    message = await send(alice.device, conversation_id, "bad words")
+    for device in (alice, bob):
+        await device.until_seq(conversation_id, message.seq)
+    gone = await demo.take_down_message(conversation_id, message.seq, "spam")
+    assert gone.WhichOneof("content") == "unsent"
+    for device in (alice, bob):
+        history = device.stream.inbox.conversations.history(conversation_id)
+        await device.stream.until(
+            lambda history=history: [entry.kind for entry in history.shown] == ["unsent"], PATIENCE_S, "that it is gone"
+        )
+    assert "bad words" not in str(await demo.list_messages(conversation_id))
+
+
 async def test_each_call_is_in_the_record_and_no_word_that_was_said(record: StackRecord, demo: ServerClient) -> None:
     bot, alice = new_user(), new_user()
     group = await demo.create_group(bot, "k", "a title", [alice])

@@ -9,6 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 from parley.messaging.v1 import messages_pb2, service_pb2
 
 from services.messaging.accounts import rpc as accounts_rpc
+from services.messaging.back_office import rpc as back_office_rpc
 from services.messaging.relations import rpc as relations_rpc
 from services.runtime.errors import find_refusal
 from services.runtime.grpc.guard import Access
@@ -110,6 +111,7 @@ BACK_OFFICE: dict[str, Case] = {
     "RemoveMembers": about(NO_CONVERSATION, as_user_id=STRANGER, user_ids=["alice"], reason="spam"),
     "GetConversation": about(NO_CONVERSATION, as_user_id=STRANGER),
     "ListMessages": about(NO_CONVERSATION, as_user_id=STRANGER),
+    **dict.fromkeys(("TakeDownMessage",), anything(NO_USERS)),
 }
 CASES: dict[str, dict[str, Case]] = {
     "MessagingService": MESSAGING,
@@ -197,4 +199,5 @@ def access_of(service: str) -> Access:
     """Who may call a service of the features'."""
     unused: Any = None
     apis = [*relations_rpc.apis(unused, unused, unused), *accounts_rpc.apis(unused, unused)]
+    apis.append(back_office_rpc.api_of(unused))
     return next(api.access for api in apis if api.name.endswith(f".{service}"))

@@ -4,11 +4,19 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+from parley.messaging.v1 import events_pb2
 
 from services.messaging.back_office.service import BackOffice
 from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import Text, Unsent
-from services.messaging.kernel.errors import AccountDeleted, ConversationNotFound, InvalidField, NotAllowed
+from services.messaging.kernel.errors import (
+    AccountDeleted,
+    ConversationNotFound,
+    InvalidField,
+    MessageNotFound,
+    NotAllowed,
+    NotEditable,
+)
 from services.messaging.kernel.model import UserId
 from services.messaging.messages.service.messages import TextRequest
 from services.runtime.errors import CallerNotAllowed
@@ -128,9 +136,13 @@ AS_ACCOUNT: dict[str, Ask] = {
 }
 
 
-def test_each_use_case_is_asked_as_an_account() -> None:
+# Of moderation: as no account.
+AS_NOBODY = {"take_down_message"}
+
+
+def test_each_use_case_is_asked_as_an_account_or_as_nobody() -> None:
     cases = {name for name in vars(BackOffice) if not name.startswith("_")}
-    assert set(AS_ACCOUNT) == cases
+    assert set(AS_ACCOUNT) | AS_NOBODY == cases
 
 
 @pytest.mark.parametrize("case", AS_ACCOUNT)
@@ -185,3 +197,43 @@ async def test_what_is_gone_for_people_is_gone_for_servers(world: World, office:
         assert Text("gone") not in contents
         assert Text("brief") not in contents
         assert kept.content in contents
+
+
+async def test_a_message_is_taken_down_for_everybody_whoever_wrote_it(world: World, office: Office) -> None:
+    conversation = await said(world, ALICE, BOB, both=True)
+    bad = await send(world, ALICE, conversation, "bad", "bad words")
+    await world.messages.edit_message(ALICE, conversation, bad.seq, Text("worse words"))
+    await world.messages.set_reaction(BOB, conversation, bad.seq, "👍", present=True)
+    # Nobody's time for changes stands in the way.
+    world.clock.advance(365 * 86_400)
+    events = len(world.store.events)
+    gone = await office.cases.take_down_message(conversation, bad.seq, "spam")
+    assert (gone.content, gone.seq, gone.reactions, gone.edit_count) == (Unsent(), bad.seq, (), 0)
+    for user in (ALICE, BOB):
+        messages, _ = await world.messages.list_messages(user, conversation, 0, 10)
+        assert [message.content for message in messages if message.seq == bad.seq] == [Unsent()]
+        assert await world.messages.list_edits(user, conversation, bad.seq) == []
+    # One event, that of a message which changed.
+    (event,) = world.store.events[events:]
+    told = events_pb2.ConversationEvent.FromString(event)
+    assert told.message_changed.message.WhichOneof("content") == "unsent"
+    assert await office.cases.take_down_message(conversation, bad.seq, "spam") == gone
+    assert len(world.store.events) == events + 1
+
+
+async def test_what_nobody_wrote_or_is_gone_is_not_taken_down(world: World, office: Office) -> None:
+    conversation = await group(world, BOB)
+    own = await send(world, ALICE, conversation, "own", "own")
+    taken_back = await world.messages.unsend_message(ALICE, conversation, own.seq)
+    assert await office.cases.take_down_message(conversation, own.seq, "spam") == taken_back
+    with pytest.raises(NotEditable):
+        # Who made the group.
+        await office.cases.take_down_message(conversation, 1, "spam")
+    with pytest.raises(MessageNotFound):
+        await office.cases.take_down_message(conversation, 99, "spam")
+    with pytest.raises(ConversationNotFound):
+        await office.cases.take_down_message(NOWHERE, 1, "spam")
+    for seq, reason, field in ((-1, "spam", "seq"), (2, "", "reason")):
+        with pytest.raises(InvalidField) as refused:
+            await office.cases.take_down_message(conversation, seq, reason)
+        assert refused.value.field == field

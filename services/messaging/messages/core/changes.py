@@ -69,8 +69,18 @@ def unsend(message: Message, user: UserId) -> MessageChange | None:
         return None
     if not kind_of(message.content).can_be_unsent:
         raise NotEditable("only what a person wrote can be unsent")
-    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
-    return MessageChange(replace(bare, content=Unsent()))
+    return _emptied(message)
+
+
+def take_down(message: Message) -> MessageChange | None:
+    """Moderation takes it away from everyone, as if its sender had: devices know no difference. None when nothing of it
+    is left already."""
+    kind = kind_of(message.content)
+    if kind.is_gone:
+        return None
+    if not kind.can_be_unsent:
+        raise NotEditable("only what a person wrote can be taken down")
+    return _emptied(message)
 
 
 def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, present: bool) -> MessageChange | None:
@@ -126,6 +136,11 @@ def gather_reactions(put: Iterable[tuple[str, UserId]]) -> tuple[Reaction, ...]:
     return tuple(
         Reaction(spelling, tuple(grouped[key])) for key, spelling in sorted(spellings.items(), key=lambda kept: kept[1])
     )
+
+
+def _emptied(message: Message) -> MessageChange:
+    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
+    return MessageChange(replace(bare, content=Unsent()))
 
 
 def _find_reaction(message: Message, emoji: str) -> Reaction | None:
