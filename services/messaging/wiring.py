@@ -30,6 +30,7 @@ from services.messaging.attachments.service.scanning import ScanWorker
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.back_office import rpc as back_office_rpc
 from services.messaging.back_office.service import BackOffice
+from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits, Conversations
@@ -236,7 +237,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     account_states = Subscription(topics.ACCOUNTS, group=None)
     account_feed = KafkaConsumer(config.kafka, account_states, standings.AccountsFeed(revoked).handle, publisher)
     back_office = BackOffice(
-        *(conversations, messages, groups, conversation_store, message_store, admission, clock),
+        *(conversations, messages, groups, conversation_store, message_store),
+        *(PostgresModeration(database), admission, clock),
     )
     trail = PostgresTrail(database)
     server = RpcServer(

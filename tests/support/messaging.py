@@ -104,6 +104,7 @@ class FakeStore(MemorySync, MemoryGroups):
                 for member in conversation.members
             },
             blocked={conversation.id for conversation in conversations if conversation.blocked},
+            frozen={conversation.id for conversation in conversations if conversation.frozen},
             vanish_after={conversation.id: conversation.vanish_after for conversation in conversations},
             unused=self.unused_uploads.keys(),
             sent_in_request={

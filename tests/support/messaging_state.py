@@ -89,6 +89,10 @@ class MemoryState:
         """As set_request."""
         self._conversations[conversation_id] = replace(self._conversations[conversation_id], blocked=blocked)
 
+    async def set_frozen(self, conversation_id: ConversationId, *, frozen: bool) -> None:
+        """See back_office.ports.ModerationStore."""
+        self._conversations[conversation_id] = replace(self._require(conversation_id), frozen=frozen)
+
     def conversations_of(self, user_id: UserId) -> list[Conversation]:
         """Those that the person is in."""
         return [conversation for conversation in self._conversations.values() if conversation.member(user_id)]

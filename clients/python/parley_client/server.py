@@ -192,6 +192,16 @@ class ServerClient:
         request = server_pb2.TakeDownMessageRequest(conversation_id=conversation_id, seq=seq, reason=reason)
         return (await self.messaging.TakeDownMessage(request)).message
 
+    async def freeze_conversation(self, conversation_id: str, reason: str) -> None:
+        """Let nobody say anything in a conversation. Idempotent."""
+        request = server_pb2.FreezeConversationRequest(conversation_id=conversation_id, reason=reason)
+        await self.messaging.FreezeConversation(request)
+
+    async def unfreeze_conversation(self, conversation_id: str, reason: str) -> None:
+        """Let people write again. Idempotent."""
+        request = server_pb2.UnfreezeConversationRequest(conversation_id=conversation_id, reason=reason)
+        await self.messaging.UnfreezeConversation(request)
+
 
 def _channel(
     target: str, credentials: grpc.ChannelCredentials | None, interceptors: list[_UnaryToken]

@@ -72,7 +72,9 @@ class ServerMessagingServicer(server_pb2_grpc.ServerMessagingServiceServicer):
         self, request: api.ServerMessagingServiceGetConversationRequest, context: Context
     ) -> api.ServerMessagingServiceGetConversationResponse:
         found = await self._back_office.get_conversation(current_server(), request.as_user_id, request.conversation_id)
-        return api.ServerMessagingServiceGetConversationResponse(conversation=conversation_message(found))
+        return api.ServerMessagingServiceGetConversationResponse(
+            conversation=conversation_message(found), frozen=found.frozen
+        )
 
     async def ListMessages(
         self, request: api.ServerMessagingServiceListMessagesRequest, context: Context
@@ -89,6 +91,18 @@ class ServerMessagingServicer(server_pb2_grpc.ServerMessagingServiceServicer):
     ) -> api.TakeDownMessageResponse:
         message = await self._back_office.take_down_message(request.conversation_id, request.seq, request.reason)
         return api.TakeDownMessageResponse(message=message_message(message))
+
+    async def FreezeConversation(
+        self, request: api.FreezeConversationRequest, context: Context
+    ) -> api.FreezeConversationResponse:
+        await self._back_office.freeze_conversation(request.conversation_id, request.reason, frozen=True)
+        return api.FreezeConversationResponse()
+
+    async def UnfreezeConversation(
+        self, request: api.UnfreezeConversationRequest, context: Context
+    ) -> api.UnfreezeConversationResponse:
+        await self._back_office.freeze_conversation(request.conversation_id, request.reason, frozen=False)
+        return api.UnfreezeConversationResponse()
 
 
 def _send_request(request: service_pb2.SendMessageRequest) -> TextRequest | SendRequest:

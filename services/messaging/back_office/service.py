@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.messaging.back_office.core import check_reason, check_removed
-from services.messaging.back_office.ports import Admission
+from services.messaging.back_office.ports import Admission, ModerationStore
 from services.messaging.conversations.service import Conversations
 from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.kernel import checks
@@ -22,7 +22,7 @@ from services.runtime.identity.server_keys import Server
 
 
 class BackOffice:
-    """`server` is always the authenticated caller, and `as_user` the account as whom it acts; moderation acts as nobody.
+    """`server` is always the authenticated caller, `as_user` the account as whom it acts; moderation acts as nobody.
 
     Errors of each beside those named: InvalidField, AccountDeleted, and runtime's CallerNotAllowed.
     """
@@ -34,6 +34,7 @@ class BackOffice:
         groups: Groups,
         conversation_reader: ConversationReader,
         message_store: MessageStore,
+        moderation: ModerationStore,
         admission: Admission,
         clock: Clock,
     ) -> None:
@@ -42,6 +43,7 @@ class BackOffice:
         self._groups = groups
         self._conversation_reader = conversation_reader
         self._message_store = message_store
+        self._moderation = moderation
         self._admission = admission
         self._clock = clock
 
@@ -122,6 +124,12 @@ class BackOffice:
             return changes.take_down(as_of(message, now))
 
         return as_of(await self._message_store.change_message(target, seq, decide, now), now)
+
+    async def freeze_conversation(self, conversation_id: str, reason: str, *, frozen: bool) -> None:
+        """Let nobody say anything in a conversation, or let people again. Idempotent. Errors: ConversationNotFound."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        check_reason(reason)
+        await self._moderation.set_frozen(target, frozen=frozen)
 
     async def _account(self, server: Server, as_user: str) -> UserId:
         """As whom it acts. Raises InvalidField, CallerNotAllowed, AccountDeleted."""

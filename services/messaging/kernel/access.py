@@ -1,6 +1,6 @@
 """What a person may see of a conversation, and whether they may act in it."""
 
-from services.messaging.kernel.errors import MessageNotFound, NotAllowed, RequestPending
+from services.messaging.kernel.errors import ConversationFrozen, MessageNotFound, NotAllowed, RequestPending
 from services.messaging.kernel.model import Conversation, Message, UserId
 from services.messaging.kernel.request import RequestState
 
@@ -17,7 +17,10 @@ def require_open(conversation: Conversation, user: UserId) -> None:
     """Raises NotAllowed where a block stands, and to who has not let the conversation in: only writing does that.
 
     Raises RequestPending where nobody else has let it in: until then there are a few plain texts, and nothing beside.
+    Raises ConversationFrozen where moderation lets nobody say anything.
     """
+    if conversation.frozen:
+        raise ConversationFrozen
     member = conversation.member(user)
     if conversation.blocked or (member and member.request is not RequestState.ACCEPTED):
         raise NotAllowed

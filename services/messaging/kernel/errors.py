@@ -41,6 +41,13 @@ class RequestPendingLimit(MessagingError):
         super().__init__(f"at most {most} messages go before the other side lets the conversation in")
 
 
+class ConversationFrozen(MessagingError):
+    """Moderation lets nobody say anything in the conversation."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody can write here for now")
+
+
 class MessageNotFound(MessagingError):
     """There is no such message, or the caller may not see it."""
 

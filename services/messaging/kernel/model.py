@@ -71,6 +71,8 @@ class Conversation:
     blocked: bool = False
     # Of a group: who may add people.
     add_audience: AddAudience = AddAudience.MEMBERS
+    # Moderation lets nobody say anything in it.
+    frozen: bool = False
     # Of a group: who was removed and may not come in again. Read under the lock only, for what is decided there.
     banned: frozenset[UserId] = field(default=frozenset(), compare=False)
 

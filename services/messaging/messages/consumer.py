@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+import structlog
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls
 from parley.calls.v1 import messages_pb2 as call_messages
@@ -10,11 +11,13 @@ from parley.calls.v1 import messages_pb2 as call_messages
 from services.messaging.kernel import model
 from services.messaging.kernel.checks import check_uuid
 from services.messaging.kernel.content import CallOutcome, CallRecord
-from services.messaging.kernel.errors import MessagingError, Overloaded
+from services.messaging.kernel.errors import ConversationFrozen, MessagingError, Overloaded
 from services.messaging.kernel.model import ConversationId
 from services.messaging.messages.service.messages import Messages
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.runtime.observability.failures import named
+
+log = structlog.get_logger()
 
 _OUTCOMES = {
     call_messages.END_REASON_HUNG_UP: CallOutcome.COMPLETED,
@@ -57,6 +60,9 @@ class CallRecords:
             )
             conversation_id = ConversationId(check_uuid("conversation_id", call.conversation_id))
             await self._messages.record_call(conversation_id, model.UserId(call.caller_id), entry)
+        except ConversationFrozen:
+            # Nothing is put into it, whatever became of it later.
+            log.info("call_not_recorded", because="the conversation is frozen")
         except Overloaded as error:
             raise TransientFailure(str(error)) from error
         except (MessagingError, KeyError) as error:

@@ -149,7 +149,8 @@ class Relations:
         """Whom a call may ring. Errors: InvalidField, ConversationNotFound, also when the caller is not in it."""
         caller = checks.check_user_id("caller_id", caller_id)
         conversation = require_member(await self._find(conversation_id), caller)
-        others = _let_in(conversation, caller)
+        # Nobody speaks where nobody may write.
+        others = [] if conversation.frozen else _let_in(conversation, caller)
         relationships = await self._relations.relationships([(other, caller) for other in others]) if others else {}
         callees = [other for other in others if reach.may_ring(relationships[other, caller])]
         is_group = conversation.kind is ConversationKind.GROUP

@@ -43,6 +43,8 @@ SCOPES: Mapping[str, Mapping[str, Rule]] = {
         "GetConversation": _reads(MESSAGES_READ),
         "ListMessages": _reads(MESSAGES_READ),
         "TakeDownMessage": _changes(MODERATION_WRITE),
+        "FreezeConversation": _changes(MODERATION_WRITE),
+        "UnfreezeConversation": _changes(MODERATION_WRITE),
     },
 }
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import asyncpg
 import grpc
 import pytest
+from parley.messaging.v1 import server_pb2
+from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy import server_keys
 from deploy.embedded.record import ROOT, StackRecord
@@ -22,6 +24,7 @@ from tests.integration.api.conftest import World, new_user, refused, send
 from tests.support.waiting import PATIENCE_S, eventually
 
 DENIED, NOT_FOUND = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND
+FAILED = grpc.StatusCode.FAILED_PRECONDITION
 EXAMPLE = ROOT / "docs" / "start" / "first-bot.md"
 
 
@@ -109,6 +112,27 @@ async def test_a_message_that_is_taken_down_is_gone_at_every_device(world: World
             lambda history=history: [entry.kind for entry in history.shown] == ["unsent"], PATIENCE_S, "that it is gone"
         )
     assert "bad words" not in str(await demo.list_messages(conversation_id))
+
+
+async def test_nobody_writes_in_a_frozen_conversation_until_it_is_unfrozen(world: World, demo: ServerClient) -> None:
+    alice, bob, conversation_id = await world.pair()
+    message = await send(alice, conversation_id, "hello", "k")
+    await send(bob, conversation_id, "hello")
+    await demo.freeze_conversation(conversation_id, "under attack")
+    for device in (alice, bob):
+        with refused(FAILED, "CONVERSATION_FROZEN"):
+            await send(device, conversation_id, "more")
+    with refused(FAILED, "CONVERSATION_FROZEN"):
+        await demo.send_text(alice.user_id, conversation_id, "more")
+    with refused(FAILED, "CONVERSATION_FROZEN"):
+        edit = messaging.EditMessageRequest(conversation_id=conversation_id, seq=1, text={"text": "other words"})
+        await alice.messaging.EditMessage(edit)
+    # A retry of what was stored before gets it.
+    assert (await send(alice, conversation_id, "hello", "k")).message_id == message.message_id
+    request = server_pb2.ServerMessagingServiceGetConversationRequest(conversation_id=conversation_id)
+    assert (await demo.messaging.GetConversation(request)).frozen
+    await demo.unfreeze_conversation(conversation_id, "it is over")
+    await send(alice, conversation_id, "more")
 
 
 async def test_each_call_is_in_the_record_and_no_word_that_was_said(record: StackRecord, demo: ServerClient) -> None:

@@ -23,6 +23,7 @@ from services.messaging.attachments.service.attachments import Attachments, Uplo
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.back_office.rpc import ServerMessagingServicer
 from services.messaging.back_office.service import BackOffice
+from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.conversations.service import ConversationLimits
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
@@ -114,7 +115,10 @@ class Town:
             "AccountService": AccountServicer(self.accounts, sign_outs),
             "AccountAdminService": AccountAdminServicer(self.accounts, sign_outs),
             "ServerMessagingService": ServerMessagingServicer(
-                BackOffice(cases.conversations, cases.messages, groups, store, store, admission, clock)
+                BackOffice(
+                    *(cases.conversations, cases.messages, groups, store, store),
+                    *(PostgresModeration(self.database), admission, clock),
+                )
             ),
         }
 

@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.groups.core import changes as groups
 from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import Text
-from services.messaging.kernel.errors import ConversationNotFound, MessagingError, NotAllowed
+from services.messaging.kernel.errors import ConversationFrozen, ConversationNotFound, MessagingError, NotAllowed
 from services.messaging.kernel.model import (
     ConversationId,
     Draft,
@@ -141,3 +142,60 @@ async def test_when_messages_vanish_counts_from_the_next_send_on(replicas: list[
             assert sent.expires_at == (NOW + length if length else None)
         stored = await other.list_messages(CONVERSATION, 0, None, 3)
         assert [message.expires_at for message in stored] == [sent.expires_at] * 3
+
+
+async def test_a_freeze_counts_from_the_next_send_on_at_every_replica(
+    replicas: list[PostgresStore], database: Database
+) -> None:
+    await found_group(replicas[0])
+    for store in replicas:
+        # Both remember that Alice and Bob may write.
+        for sender in (ALICE, BOB):
+            assert seqs(await store.append([draft(f"warm-{id(store)}-{sender}", sender)]))
+    moderation = PostgresModeration(database)
+    for frozen in (True, True, False, True):
+        await moderation.set_frozen(CONVERSATION, frozen=frozen)
+        for store in replicas:
+            for sender in (ALICE, BOB):
+                (outcome,) = await store.append([draft(str(uuid4()), sender)])
+                assert isinstance(outcome, ConversationFrozen if frozen else Message)
+    # A batch may hold both: what is frozen holds up nothing else.
+    other = ConversationId(UUID(int=2))
+    await replicas[0].open_direct(open_direct(other, ALICE, BOB, NOW), ALICE, QUOTA)
+    mixed = [draft("frozen"), Draft(MessageId(uuid4()), other, ALICE, "k", NOW, Text("x"))]
+    refused, stored = await replicas[0].append(mixed)
+    assert isinstance(refused, ConversationFrozen)
+    assert isinstance(stored, Message)
+
+
+async def test_sends_beside_a_freeze_are_stored_before_it_or_not_at_all(
+    replicas: list[PostgresStore], database: Database
+) -> None:
+    await found_group(replicas[0])
+    moderation = PostgresModeration(database)
+    answered: list[int] = []
+
+    async def write(store: PostgresStore, name: str) -> None:
+        for number in range(40):
+            (outcome,) = await store.append([draft(f"{name}-{number}")])
+            if isinstance(outcome, ConversationFrozen):
+                return
+            answered.extend(seqs([outcome]))
+
+    async def freeze() -> int:
+        await asyncio.sleep(0)
+        await moderation.set_frozen(CONVERSATION, frozen=True)
+        found = await replicas[0].find_conversation(CONVERSATION)
+        assert found is not None
+        return found.last_seq
+
+    last_seq, *_ = await asyncio.gather(freeze(), *(write(store, str(n)) for n, store in enumerate(replicas)))
+    found = await replicas[0].find_conversation(CONVERSATION)
+    assert found is not None
+    assert found.last_seq == last_seq
+    assert max(answered, default=last_seq) <= last_seq
+
+
+async def test_what_is_not_there_is_not_frozen(database: Database) -> None:
+    with pytest.raises(ConversationNotFound):
+        await PostgresModeration(database).set_frozen(ConversationId(UUID(int=9)), frozen=True)

@@ -111,7 +111,7 @@ BACK_OFFICE: dict[str, Case] = {
     "RemoveMembers": about(NO_CONVERSATION, as_user_id=STRANGER, user_ids=["alice"], reason="spam"),
     "GetConversation": about(NO_CONVERSATION, as_user_id=STRANGER),
     "ListMessages": about(NO_CONVERSATION, as_user_id=STRANGER),
-    **dict.fromkeys(("TakeDownMessage",), anything(NO_USERS)),
+    **dict.fromkeys(("TakeDownMessage", "FreezeConversation", "UnfreezeConversation"), anything(NO_USERS)),
 }
 CASES: dict[str, dict[str, Case]] = {
     "MessagingService": MESSAGING,

@@ -2,27 +2,30 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from parley.messaging.v1 import events_pb2
 
 from services.messaging.back_office.service import BackOffice
+from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
-from services.messaging.kernel.content import Text, Unsent
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
 from services.messaging.kernel.errors import (
     AccountDeleted,
+    ConversationFrozen,
     ConversationNotFound,
     InvalidField,
     MessageNotFound,
     NotAllowed,
     NotEditable,
 )
-from services.messaging.kernel.model import UserId
+from services.messaging.kernel.model import ConversationId, Role, UserId
 from services.messaging.messages.service.messages import TextRequest
 from services.runtime.errors import CallerNotAllowed
 from services.runtime.identity import scopes
 from services.runtime.identity.server_keys import Server
-from tests.support.messaging_world import ALICE, BOB, World, group, said, send
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, said, send
 
 BOT = UserId("bot")
 GREETER = Server("greeter", scopes.ALL, frozenset({BOT}))
@@ -46,8 +49,10 @@ class Office:
 
     def __init__(self, world: World) -> None:
         self.deleted = Deleted()
+        self.invite = ""
         self.cases = BackOffice(
-            *(world.conversations, world.messages, world.groups, world.store, world.store, self.deleted, world.clock)
+            *(world.conversations, world.messages, world.groups, world.store, world.store),
+            *(world.store, self.deleted, world.clock),
         )
 
 
@@ -137,7 +142,7 @@ AS_ACCOUNT: dict[str, Ask] = {
 
 
 # Of moderation: as no account.
-AS_NOBODY = {"take_down_message"}
+AS_NOBODY = {"take_down_message", "freeze_conversation"}
 
 
 def test_each_use_case_is_asked_as_an_account_or_as_nobody() -> None:
@@ -236,4 +241,119 @@ async def test_what_nobody_wrote_or_is_gone_is_not_taken_down(world: World, offi
     for seq, reason, field in ((-1, "spam", "seq"), (2, "", "reason")):
         with pytest.raises(InvalidField) as refused:
             await office.cases.take_down_message(conversation, seq, reason)
+        assert refused.value.field == field
+
+
+# All ways to put something into a conversation, or into what all its people see of it. A group of Alice's with Bob, in
+# which message 2 is hers and 3 is his; Carol has an invite.
+Way = Callable[[World, Office, str], Awaitable[object]]
+CAROL = UserId("carol")
+RECORD = CallRecord(UUID(int=5), False, CallOutcome.COMPLETED, timedelta(minutes=1), (ALICE, BOB))
+WAYS: dict[str, Way] = {
+    "a text": lambda world, _, where: send(world, ALICE, where, "new", "hello"),
+    "an answer": lambda world, _, where: world.messages.send_text(BOB, where, TextRequest("a", Text("hello"), 2)),
+    "an edit": lambda world, _, where: world.messages.edit_message(ALICE, where, 2, Text("other words")),
+    "a reaction": lambda world, _, where: world.messages.set_reaction(BOB, where, 2, "👍", present=True),
+    "a reaction less": lambda world, _, where: world.messages.set_reaction(ALICE, where, 3, "👍", present=False),
+    "a server's text": lambda _, office, where: office.cases.send(ANYBODY, ALICE, where, text()),
+    "the record of a call": lambda world, _, where: world.messages.record_call(
+        ConversationId(UUID(where)), ALICE, RECORD
+    ),
+    "when messages vanish": lambda world, _, where: world.vanishing.set_vanishing(ALICE, where, timedelta(hours=1)),
+}
+GROUP_WAYS: dict[str, Way] = {
+    "a title": lambda world, _, where: world.groups.update_group(ALICE, where, Settings(title="Words")),
+    "a picture": lambda world, _, where: world.groups.update_group(ALICE, where, Settings(avatar_ref="words")),
+    "a member": lambda world, _, where: world.groups.add_members(BOB, where, [UserId("dave")]),
+    "a server's member": lambda _, office, where: office.cases.add_members(ANYBODY, ALICE, where, ["dave"], ""),
+    "a role": lambda world, _, where: world.groups.set_role(ALICE, where, BOB, Role.ADMIN),
+    "an invite": lambda world, _, where: world.groups.create_invite(ALICE, where),
+    "who has an invite": lambda world, office, _: world.groups.join_by_invite(CAROL, office.invite),
+}
+
+
+async def talked_in(world: World, office: Office, kind: str) -> str:
+    """A conversation for the ways above."""
+    if kind == "group":
+        conversation = await group(world, BOB)
+        office.invite, _ = await world.groups.create_invite(ALICE, conversation)
+    else:
+        conversation = await said(world, BOB, ALICE)
+    for user in (ALICE, BOB):
+        await send(world, user, conversation, f"of {user}", "words")
+    await world.messages.set_reaction(ALICE, conversation, 3, "👍", present=True)
+    return conversation
+
+
+def stands(world: World, conversation: str) -> object:
+    """All that a conversation holds, and what was told."""
+    target = ConversationId(UUID(conversation))
+    return [*world.store.messages_of(target)], len(world.store.events)
+
+
+CASES = [*(("direct", way) for way in WAYS), *(("group", way) for way in WAYS | GROUP_WAYS)]
+
+
+@pytest.mark.parametrize(("kind", "way"), CASES)
+async def test_a_frozen_conversation_takes_nothing_by_any_way(
+    world: World, office: Office, kind: str, way: str
+) -> None:
+    conversation = await talked_in(world, office, kind)
+    put = (WAYS | GROUP_WAYS)[way]
+    for _ in range(2):
+        await office.cases.freeze_conversation(conversation, "under attack", frozen=True)
+        before = stands(world, conversation)
+        with pytest.raises(ConversationFrozen):
+            await put(world, office, conversation)
+        assert stands(world, conversation) == before
+    await office.cases.freeze_conversation(conversation, "it is over", frozen=False)
+    await put(world, office, conversation)
+
+
+async def test_people_read_take_back_and_go_where_it_is_frozen(world: World, office: Office) -> None:
+    conversation = await talked_in(world, office, "group")
+    kept = await send(world, BOB, conversation, "kept", "words")
+    await office.cases.freeze_conversation(conversation, "under attack", frozen=True)
+    messages, _ = await world.messages.list_messages(ALICE, conversation, 0, 10)
+    assert len(messages) == 4
+    assert (await world.messages.unsend_message(ALICE, conversation, 2)).content == Unsent()
+    assert (await office.cases.take_down_message(conversation, 3, "spam")).content == Unsent()
+    # What was done before is answered as it was.
+    assert await send(world, BOB, conversation, "kept", "words") == kept
+    assert (await world.groups.update_group(ALICE, conversation, Settings(title="Trip"))).frozen
+    await world.groups.remove_member(ALICE, conversation, BOB)
+    await world.groups.leave_group(ALICE, conversation)
+
+
+async def test_who_is_out_is_not_told_that_it_is_frozen(world: World, office: Office) -> None:
+    conversation = await talked_in(world, office, "group")
+    await office.cases.freeze_conversation(conversation, "under attack", frozen=True)
+    for name in ("an edit", "a reaction", "a member", "a role", "an invite", "a title"):
+        mallory: dict[str, Callable[[], Awaitable[object]]] = {
+            "an edit": lambda: world.messages.edit_message(MALLORY, conversation, 2, Text("other words")),
+            "a reaction": lambda: world.messages.set_reaction(MALLORY, conversation, 2, "👍", present=True),
+            "a member": lambda: world.groups.add_members(MALLORY, conversation, [MALLORY]),
+            "a role": lambda: world.groups.set_role(MALLORY, conversation, BOB, Role.ADMIN),
+            "an invite": lambda: world.groups.create_invite(MALLORY, conversation),
+            "a title": lambda: world.groups.update_group(MALLORY, conversation, Settings(title="Words")),
+        }
+        with pytest.raises(ConversationNotFound):
+            await mallory[name]()
+    with pytest.raises(ConversationNotFound):
+        await send(world, MALLORY, conversation, "k", "words")
+
+
+async def test_nobody_is_rung_where_it_is_frozen(world: World, office: Office) -> None:
+    conversation = await talked_in(world, office, "group")
+    assert (await world.relations.callees_of(conversation, ALICE)).user_ids == [BOB]
+    await office.cases.freeze_conversation(conversation, "under attack", frozen=True)
+    assert (await world.relations.callees_of(conversation, ALICE)).user_ids == []
+
+
+async def test_a_freeze_names_a_conversation_and_a_reason(office: Office) -> None:
+    with pytest.raises(ConversationNotFound):
+        await office.cases.freeze_conversation(NOWHERE, "spam", frozen=True)
+    for conversation, reason, field in (("x", "spam", "conversation_id"), (NOWHERE, "", "reason")):
+        with pytest.raises(InvalidField) as refused:
+            await office.cases.freeze_conversation(conversation, reason, frozen=True)
         assert refused.value.field == field

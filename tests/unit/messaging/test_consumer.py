@@ -157,6 +157,14 @@ async def test_an_ended_call_is_recorded_once(world: World) -> None:
     assert [(entry.sender_id, entry.content) for entry in messages] == [(ALICE, record)]
 
 
+async def test_a_call_that_ends_in_a_frozen_conversation_leaves_no_record_and_is_no_poison(world: World) -> None:
+    conversation = await world.conversation()
+    await world.store.set_frozen(ConversationId(UUID(conversation)), frozen=True)
+    event = ended_call(call_messages.END_REASON_HUNG_UP, conversation)
+    await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
+    assert world.store.messages_of(ConversationId(UUID(conversation))) == []
+
+
 async def test_a_call_that_goes_on_is_not_recorded(world: World) -> None:
     conversation = await world.conversation()
     event = ended_call(call_messages.END_REASON_HUNG_UP, conversation)

@@ -167,6 +167,7 @@ def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversat
         history_start_seq=row["history_start_seq"],
         blocked=row["blocked"],
         add_audience=AddAudience(row["add_audience"]),
+        frozen=row["frozen"],
     )
 
 

@@ -8,6 +8,7 @@ from services.messaging.groups.core.permissions import RANK, GroupAction, find_a
 from services.messaging.kernel.content import SystemContent, SystemKind
 from services.messaging.kernel.errors import (
     Banned,
+    ConversationFrozen,
     ConversationNotFound,
     InvalidField,
     MemberNotFound,
@@ -145,10 +146,12 @@ def absent(group: Conversation, actor: UserId, users: Sequence[UserId]) -> Seque
 
 
 def join(group: Conversation, user: UserId, now: datetime, limit: int) -> GroupChange | None:
-    """Come in by an invite. Raises TooManyMembers, NotAGroup, Banned."""
+    """Come in by an invite. Raises TooManyMembers, NotAGroup, Banned, ConversationFrozen."""
     require_group(group)
     if user in group.banned:
         raise Banned
+    if group.frozen and group.member(user) is None:
+        raise ConversationFrozen
     return _enter(group, [Member(user, now)], limit, SystemKind.JOINED)
 
 

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from services.messaging.kernel.errors import ConversationNotFound, NotAGroup, RoleTooLow
+from services.messaging.kernel.errors import ConversationFrozen, ConversationNotFound, NotAGroup, RoleTooLow
 from services.messaging.kernel.model import AddAudience, Conversation, ConversationKind, Member, Role, UserId
 
 
@@ -35,11 +35,19 @@ LEAST_ROLE = {
 _ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[GroupAction.ADD], AddAudience.ADMINS: Role.ADMIN}
 
 
+# What nobody does while moderation has frozen the group: what says something or brings people in. People still go.
+HALTED = frozenset(
+    {GroupAction.ADD, GroupAction.UPDATE, GroupAction.INVITE, GroupAction.SET_ROLE, GroupAction.SET_VANISHING}
+)
+
+
 def require(group: Conversation, actor: UserId, action: GroupAction) -> None:
-    """Raises ConversationNotFound, NotAGroup, RoleTooLow unless the actor may do this."""
+    """Raises ConversationNotFound, NotAGroup, RoleTooLow, ConversationFrozen unless the actor may do this."""
     find_actor(group, actor)
     if not is_allowed(group, actor, action):
         raise RoleTooLow(f"only {least_role(group, action).value}s may {action.value}")
+    if group.frozen and action in HALTED:
+        raise ConversationFrozen
 
 
 def least_role(group: Conversation, action: GroupAction) -> Role:

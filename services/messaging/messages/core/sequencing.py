@@ -8,6 +8,7 @@ from datetime import timedelta
 from services.messaging.kernel.content import kind_of, withheld
 from services.messaging.kernel.errors import (
     AttachmentNotFound,
+    ConversationFrozen,
     ConversationNotFound,
     InvalidField,
     MessagingError,
@@ -34,6 +35,8 @@ class ConversationStates:
     # The senders who are members, and whether they accepted the conversation.
     senders: Mapping[tuple[ConversationId, UserId], RequestState]
     blocked: Collection[ConversationId] = ()
+    # Where moderation lets nobody say anything.
+    frozen: Collection[ConversationId] = ()
     # Where messages vanish, and after what time.
     vanish_after: Mapping[ConversationId, timedelta] = field(default_factory=dict)
     # The column `facts`: rises when anything of the above but the counter changes.
@@ -70,8 +73,9 @@ def sequence_drafts(
 
     `stored` holds the earlier results of the same keys. A repeated key, earlier or within the batch, gets the first
     result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
-    that took place is written whoever left or blocked whom meanwhile. Where nobody else has let the conversation in, a
-    sender gets `request_messages` in, plain: without files, links and mentions.
+    that took place is written whoever left or blocked whom meanwhile. Nothing at all is written where moderation has
+    frozen a conversation. Where nobody else has let the conversation in, a sender gets `request_messages` in, plain:
+    without files, links and mentions.
     """
     sequenced = Sequenced(last_seqs=dict(states.last_seqs))
     known = dict(stored)
@@ -84,7 +88,7 @@ def sequence_drafts(
             sequenced.outcomes.append(ConversationNotFound())
         elif draft.key in known:
             sequenced.outcomes.append(first_result(known[draft.key], is_member=sender in states.senders))
-        elif refusal := (None if is_record else _refuse_person(draft, states, counts.get(sender), request_messages)):
+        elif refusal := _refuse(draft, states, counts.get(sender), request_messages):
             sequenced.outcomes.append(refusal)
         elif draft.reply_to_seq > sequenced.last_seqs[draft.conversation_id]:
             sequenced.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
@@ -106,6 +110,16 @@ def sequence_drafts(
                 counts = {other: count for other, count in counts.items() if other[0] != sender[0] or other == sender}
             sequenced.outcomes.append(message)
     return sequenced
+
+
+def _refuse(draft: Draft, states: ConversationStates, sent: int | None, request_messages: int) -> MessagingError | None:
+    """Why a draft is refused, as far as that is a matter of who sends it, and where."""
+    is_frozen = draft.conversation_id in states.frozen
+    if kind_of(draft.content).is_record:
+        return ConversationFrozen() if is_frozen else None
+    refusal = _refuse_person(draft, states, sent, request_messages)
+    # Who is out is not told how it stands.
+    return ConversationFrozen() if is_frozen and not isinstance(refusal, ConversationNotFound) else refusal
 
 
 def _refuse_person(

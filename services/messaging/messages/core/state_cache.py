@@ -59,7 +59,7 @@ class StateCache:
                 senders[conversation_id].add(user_id)
         for conversation_id, last_seq in last_seqs.items():
             before = self._known.pop(conversation_id, None)
-            if conversation_id in states.blocked:
+            if conversation_id in states.blocked or conversation_id in states.frozen:
                 continue
             version = states.versions[conversation_id]
             same = before.senders if before and before.version == version else frozenset()

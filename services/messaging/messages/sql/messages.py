@@ -36,8 +36,8 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
 
 
 _STATES = f"""
-SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, c.vanish_after_s, m.request,
-    s.seq IS NOT NULL AS is_stored, {DIRECT_RECIPIENTS} AS recipients, o.is_accepted,
+SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, c.frozen, c.vanish_after_s,
+    m.request, s.seq IS NOT NULL AS is_stored, {DIRECT_RECIPIENTS} AS recipients, o.is_accepted,
     CASE WHEN o.is_accepted IS FALSE THEN (
         -- What people write has a key of theirs. What the retention deleted counts too, at least as much as it was.
         SELECT c.history_start_seq + count(*) FROM messages x
@@ -76,6 +76,7 @@ async def load_states(connection: Connection, drafts: Sequence[Draft]) -> tuple[
         last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
         senders={(row["conversation_id"], row["sender_id"]): RequestState(row["request"]) for row in members},
         blocked={row["conversation_id"] for row in rows if row["blocked"]},
+        frozen={row["conversation_id"] for row in rows if row["frozen"]},
         vanish_after={
             row["conversation_id"]: timedelta(seconds=row["vanish_after_s"]) for row in rows if row["vanish_after_s"]
         },

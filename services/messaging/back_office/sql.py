@@ -1,0 +1,21 @@
+"""PostgreSQL: what moderation decides."""
+
+from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.model import ConversationId
+from services.runtime.postgres.database import Database
+
+
+class PostgresModeration:
+    """See ports.ModerationStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def set_frozen(self, conversation_id: ConversationId, *, frozen: bool) -> None:
+        # The row's lock is that of sends: what is stored before is so before this is answered, and nothing after.
+        async with self._database.connection() as connection:
+            found = await connection.fetchval(
+                "UPDATE conversations SET frozen = $2 WHERE id = $1 RETURNING true", conversation_id, frozen
+            )
+        if found is None:
+            raise ConversationNotFound
