@@ -31,6 +31,7 @@ _CODE = grpc.StatusCode
 ERRORS: ErrorTable = {
     errors.InvalidField: Refusal(_CODE.INVALID_ARGUMENT, "FIELD_INVALID"),
     errors.ConversationNotFound: Refusal(_CODE.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
+    errors.AccountRestricted: Refusal(_CODE.PERMISSION_DENIED, "ACCOUNT_RESTRICTED"),
     errors.ConversationFrozen: Refusal(_CODE.FAILED_PRECONDITION, "CONVERSATION_FROZEN"),
     errors.NotAllowed: Refusal(_CODE.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.RequestPending: Refusal(_CODE.FAILED_PRECONDITION, "REQUEST_PENDING"),

@@ -211,7 +211,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         clock,
         timedelta(seconds=config.server.jwt_max_life_s),
     )
-    rates = SendRates(config.send_rate_per_s, config.send_burst)
+    rates = SendRates(config.send_rate_per_s, config.send_burst, may_write=admission.require_may_write)
     conversations = Conversations(conversation_store, clock, new_id, conversation_limits(config))
     messages = Messages(
         *(message_store, conversation_store, sends, rates, clock, new_id, message_limits(config), attachments)

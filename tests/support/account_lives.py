@@ -102,6 +102,7 @@ def _messaging_rows(now: datetime) -> list[tuple[Any, ...]]:
         ("INSERT INTO follows VALUES ('bob', $1, true, $2)", ALICE, now),
         ("INSERT INTO group_bans VALUES ($1, $2, 'mallory', $3)", other, ALICE, now),
         ("INSERT INTO group_request_keys VALUES ($1, $2, 'add k', $3)", other, ALICE, now),
+        ("INSERT INTO account_restrictions VALUES ($1, $2)", ALICE, now),
         ("INSERT INTO verified_users VALUES ($1, true, $2)", ALICE, now),
         (
             "INSERT INTO reports (id, reporter_id, client_report_id, conversation_id, reason, comment, created_at)"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.messaging.accounts.core import Claim, ExportCursor, Job, JobId, JobKind, dump_export
+from services.messaging.accounts.core import AccountState, Claim, ExportCursor, Job, JobId, JobKind, dump_export
 from services.messaging.accounts.ports import LeaseLost
 from services.messaging.kernel.model import UserId
 
@@ -30,6 +30,7 @@ class FakeJobs:
         self.asked = 0
         # Of whose deletion everybody was told once more.
         self.told: list[UserId] = []
+        self.restrictions: dict[UserId, datetime] = {}
         self._rows: dict[JobId, _Row] = {}
 
     async def start_export(self, job: Job, reuse_since: datetime) -> Job:
@@ -58,9 +59,10 @@ class FakeJobs:
         row = self._rows.get(job_id)
         return row.job if row else None
 
-    async def is_deleted(self, user_id: UserId) -> bool:
+    async def state_of(self, user_id: UserId) -> AccountState:
         self.asked += 1
-        return any((row.job.user_id, row.job.kind) == (user_id, JobKind.DELETION) for row in self._rows.values())
+        is_deleted = any((row.job.user_id, row.job.kind) == (user_id, JobKind.DELETION) for row in self._rows.values())
+        return AccountState(is_deleted, self.restrictions.get(user_id))
 
     async def claim(self, now: datetime, until: datetime, lease: UUID) -> Claim | None:
         due = [row for row in self._rows.values() if row.job.finished_at is None and row.due_at <= now]

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -201,6 +202,16 @@ class ServerClient:
         """Let people write again. Idempotent."""
         request = server_pb2.UnfreezeConversationRequest(conversation_id=conversation_id, reason=reason)
         await self.messaging.UnfreezeConversation(request)
+
+    async def restrict_account(self, user_id: str, until: datetime, reason: str) -> None:
+        """Let an account write nothing until a time. Idempotent; a later call sets another time."""
+        request = server_pb2.RestrictAccountRequest(user_id=user_id, reason=reason)
+        request.until_time.FromDatetime(until)
+        await self.messaging.RestrictAccount(request)
+
+    async def lift_restriction(self, user_id: str, reason: str) -> None:
+        """Let an account write again. Idempotent."""
+        await self.messaging.LiftRestriction(server_pb2.LiftRestrictionRequest(user_id=user_id, reason=reason))
 
 
 def _channel(

@@ -63,6 +63,15 @@ class AccountPolicy:
     start_delay: timedelta = timedelta(seconds=15)
 
 
+@dataclass(frozen=True)
+class AccountState:
+    """What decides whether a person is let in, and may write."""
+
+    is_deleted: bool = False
+    # Moderation lets the person write nothing before then; None for no restriction.
+    restricted_until: datetime | None = None
+
+
 # Export.
 
 
@@ -265,6 +274,9 @@ PERSONAL_COLUMNS = (
     PersonalColumn("group_bans", "banned_by", OnDeletion.ERASED, "emptied; the ban stands"),
     PersonalColumn(
         "group_request_keys", "user_id", OnDeletion.DELETED, "a deleted account asks for nothing", exported=True
+    ),
+    PersonalColumn(
+        "account_restrictions", "user_id", OnDeletion.DELETED, "a deleted account writes nothing", exported=True
     ),
 )
 EXPORTED = tuple(each for each in PERSONAL_COLUMNS if each.exported)

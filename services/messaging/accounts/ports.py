@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.messaging.accounts.core import Claim, DeletionCursor, ExportCursor, Job, JobId, Revocations
+from services.messaging.accounts.core import AccountState, Claim, DeletionCursor, ExportCursor, Job, JobId, Revocations
 from services.messaging.kernel.model import ConversationId, UserId
 
 
@@ -45,8 +45,8 @@ class JobStore(Protocol):
     async def find(self, job_id: JobId) -> Job | None:
         """With its parts."""
 
-    async def is_deleted(self, user_id: UserId) -> bool:
-        """Whether the account's deletion was asked for."""
+    async def state_of(self, user_id: UserId) -> AccountState:
+        """Whether the account's deletion was asked for, and how it is restricted."""
 
     async def claim(self, now: datetime, until: datetime, lease: UUID) -> Claim | None:
         """A job that is due, for the caller alone until then; the oldest first."""

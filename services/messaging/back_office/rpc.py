@@ -8,7 +8,7 @@ from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import Text
 from services.messaging.messages.service.messages import SendRequest, TextRequest
 from services.messaging.wire.api import conversation_message, message_message
-from services.messaging.wire.requests import add_audience, said
+from services.messaging.wire.requests import add_audience, instant, said
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
@@ -103,6 +103,19 @@ class ServerMessagingServicer(server_pb2_grpc.ServerMessagingServiceServicer):
     ) -> api.UnfreezeConversationResponse:
         await self._back_office.freeze_conversation(request.conversation_id, request.reason, frozen=False)
         return api.UnfreezeConversationResponse()
+
+    async def RestrictAccount(
+        self, request: api.RestrictAccountRequest, context: Context
+    ) -> api.RestrictAccountResponse:
+        until = instant("until_time", request.until_time)
+        await self._back_office.restrict_account(request.user_id, until, request.reason)
+        return api.RestrictAccountResponse()
+
+    async def LiftRestriction(
+        self, request: api.LiftRestrictionRequest, context: Context
+    ) -> api.LiftRestrictionResponse:
+        await self._back_office.lift_restriction(request.user_id, request.reason)
+        return api.LiftRestrictionResponse()
 
 
 def _send_request(request: service_pb2.SendMessageRequest) -> TextRequest | SendRequest:

@@ -1,8 +1,9 @@
 """What servers do, as use-cases: mostly what an account could do by itself, by the code that does it for users."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from services.messaging.back_office.core import check_reason, check_removed
+from services.messaging.back_office.core import check_reason, check_removed, check_until
 from services.messaging.back_office.ports import Admission, ModerationStore
 from services.messaging.conversations.service import Conversations
 from services.messaging.groups.service import GroupRequest, Groups
@@ -130,6 +131,25 @@ class BackOffice:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         check_reason(reason)
         await self._moderation.set_frozen(target, frozen=frozen)
+
+    async def restrict_account(self, user_id: str, until: datetime, reason: str) -> None:
+        """Let an account write nothing before then; a later call sets another time. Idempotent."""
+        person = checks.check_user_id("user_id", user_id)
+        check_reason(reason)
+        check_until(until, self._clock.now())
+        await self._admission.require_not_deleted(person)
+        await self._set_restriction(person, until)
+
+    async def lift_restriction(self, user_id: str, reason: str) -> None:
+        """Let an account write again. Idempotent."""
+        person = checks.check_user_id("user_id", user_id)
+        check_reason(reason)
+        await self._admission.require_not_deleted(person)
+        await self._set_restriction(person, None)
+
+    async def _set_restriction(self, person: UserId, until: datetime | None) -> None:
+        await self._moderation.set_restriction(person, until)
+        self._admission.note_restriction(person, until)
 
     async def _account(self, server: Server, as_user: str) -> UserId:
         """As whom it acts. Raises InvalidField, CallerNotAllowed, AccountDeleted."""

@@ -1,7 +1,9 @@
 """PostgreSQL: what moderation decides."""
 
+from datetime import datetime
+
 from services.messaging.kernel.errors import ConversationNotFound
-from services.messaging.kernel.model import ConversationId
+from services.messaging.kernel.model import ConversationId, UserId
 from services.runtime.postgres.database import Database
 
 
@@ -19,3 +21,14 @@ class PostgresModeration:
             )
         if found is None:
             raise ConversationNotFound
+
+    async def set_restriction(self, user_id: UserId, until: datetime | None) -> None:
+        async with self._database.connection() as connection:
+            if until is None:
+                await connection.execute("DELETE FROM account_restrictions WHERE user_id = $1", user_id)
+            else:
+                await connection.execute(
+                    "INSERT INTO account_restrictions (user_id, restricted_until) VALUES ($1, $2)"
+                    " ON CONFLICT (user_id) DO UPDATE SET restricted_until = excluded.restricted_until",
+                    *(user_id, until),
+                )

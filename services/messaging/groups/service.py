@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from services.messaging.conversations.service import readable
 from services.messaging.groups.core import changes, permissions
-from services.messaging.groups.core.changes import Ban, ChangeStamp, Settings
+from services.messaging.groups.core.changes import Ban, ChangeStamp, GroupChange, Settings
 from services.messaging.groups.core.permissions import GroupAction
 from services.messaging.groups.ports import DecideGroup, GroupStore, Invite, InviteStore
 from services.messaging.kernel import checks, paging
@@ -120,7 +120,9 @@ class Groups:
         title = settings.title if settings.title is None else checks.check_title(settings.title)
         checks.check_avatar_ref(settings.avatar_ref or "")
         wanted = replace(settings, title=title)
-        return await self._change(user_id, conversation_id, lambda group: changes.update(group, user_id, wanted))
+        return await self._change(
+            user_id, conversation_id, self._written_by(user_id, lambda group: changes.update(group, user_id, wanted))
+        )
 
     async def add_members(
         self, user_id: UserId, conversation_id: str, user_ids: Sequence[str], client_request_id: str = ""
@@ -152,7 +154,9 @@ class Groups:
         return await self._change(
             user_id,
             conversation_id,
-            lambda group: changes.add_members(group, user_id, new_members, now, limit, admitted),
+            self._written_by(
+                user_id, lambda group: changes.add_members(group, user_id, new_members, now, limit, admitted)
+            ),
             key,
             self._quota(user_id, now),
         )
@@ -267,6 +271,20 @@ class Groups:
     ) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         return await self._store.change_group(target, decide, self._stamp(user_id), key, quota)
+
+    def _written_by(self, user_id: UserId, decide: DecideGroup) -> DecideGroup:
+        """As decided, unless the person may write nothing: titles are a way to write, and so is whom one brings in.
+
+        What stands so already is answered all the same. Raises AccountRestricted.
+        """
+
+        def decide_for_writer(group: Conversation) -> GroupChange | None:
+            change = decide(group)
+            if change is not None:
+                self._rates.require_may_write(user_id)
+            return change
+
+        return decide_for_writer
 
     def _quota(self, user_id: UserId, now: datetime) -> DayQuota:
         limits = self._limits

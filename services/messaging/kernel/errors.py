@@ -1,5 +1,7 @@
 """What messaging refuses."""
 
+from datetime import datetime
+
 
 class MessagingError(Exception):
     """Base of what messaging refuses."""
@@ -140,6 +142,13 @@ class AccountDeleted(MessagingError):
 
     def __init__(self) -> None:
         super().__init__("this account is deleted")
+
+
+class AccountRestricted(MessagingError):
+    """Moderation lets the account write nothing for a time."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"this account may write again from {until:%Y-%m-%d %H:%M:%S} UTC on")
 
 
 class JobNotFound(MessagingError):

@@ -45,6 +45,8 @@ SCOPES: Mapping[str, Mapping[str, Rule]] = {
         "TakeDownMessage": _changes(MODERATION_WRITE),
         "FreezeConversation": _changes(MODERATION_WRITE),
         "UnfreezeConversation": _changes(MODERATION_WRITE),
+        "RestrictAccount": _changes(MODERATION_WRITE),
+        "LiftRestriction": _changes(MODERATION_WRITE),
     },
 }
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -133,6 +134,23 @@ async def test_nobody_writes_in_a_frozen_conversation_until_it_is_unfrozen(world
     assert (await demo.messaging.GetConversation(request)).frozen
     await demo.unfreeze_conversation(conversation_id, "it is over")
     await send(alice, conversation_id, "more")
+
+
+async def test_a_restricted_account_writes_nothing_until_that_is_lifted(world: World, demo: ServerClient) -> None:
+    alice, bob, conversation_id = await world.pair()
+    await demo.restrict_account(alice.user_id, datetime.now(UTC) + timedelta(hours=1), "spam")
+    with refused(DENIED, "ACCOUNT_RESTRICTED"):
+        await send(alice, conversation_id, "hello")
+    with refused(DENIED, "ACCOUNT_RESTRICTED"):
+        await demo.send_text(alice.user_id, conversation_id, "hello")
+    group = messaging.CreateGroupRequest(client_conversation_id="k", title="Words", user_ids=[bob.user_id])
+    with refused(DENIED, "ACCOUNT_RESTRICTED"):
+        await alice.messaging.CreateGroup(group)
+    await send(bob, conversation_id, "hello")
+    await demo.lift_restriction(alice.user_id, "a mistake")
+    await send(alice, conversation_id, "hello")
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"):
+        await demo.restrict_account(alice.user_id, datetime.now(UTC) - timedelta(hours=1), "spam")
 
 
 async def test_each_call_is_in_the_record_and_no_word_that_was_said(record: StackRecord, demo: ServerClient) -> None:

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.messaging.accounts.core import AccountState
+from services.messaging.accounts.sql.store import PostgresJobs
 from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.groups.core import changes as groups
 from services.messaging.groups.core.changes import ChangeStamp, Settings
@@ -199,3 +201,14 @@ async def test_sends_beside_a_freeze_are_stored_before_it_or_not_at_all(
 async def test_what_is_not_there_is_not_frozen(database: Database) -> None:
     with pytest.raises(ConversationNotFound):
         await PostgresModeration(database).set_frozen(ConversationId(UUID(int=9)), frozen=True)
+
+
+async def test_a_restriction_is_read_with_the_account(database: Database) -> None:
+    moderation, jobs = PostgresModeration(database), PostgresJobs(database, lambda _: None)
+    for until in (NOW, NOW + timedelta(days=1)):
+        await moderation.set_restriction(ALICE, until)
+        assert await jobs.state_of(ALICE) == AccountState(restricted_until=until)
+        assert await jobs.state_of(BOB) == AccountState()
+    for _ in range(2):
+        await moderation.set_restriction(ALICE, None)
+        assert await jobs.state_of(ALICE) == AccountState()

@@ -6,7 +6,16 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.accounts.core import Claim, ExportCursor, Job, JobId, JobKind, Section, dump_export
+from services.messaging.accounts.core import (
+    AccountState,
+    Claim,
+    ExportCursor,
+    Job,
+    JobId,
+    JobKind,
+    Section,
+    dump_export,
+)
 from services.messaging.accounts.ports import JobStore, LeaseLost
 from services.messaging.accounts.sql.store import PostgresJobs
 from services.messaging.kernel.model import UserId
@@ -56,19 +65,19 @@ async def test_exports_asked_for_at_once_are_one(jobs: JobStore, clock: ManualCl
 
 
 async def test_a_deletion_is_one_for_ever_and_closes_the_account(jobs: JobStore, clock: ManualClock) -> None:
-    assert not await jobs.is_deleted(ALICE)
+    assert await jobs.state_of(ALICE) == AccountState()
     first = job(clock, JobKind.DELETION)
     found = await asyncio.gather(
         jobs.start_deletion(first, clock.now() + MINUTE),
         *(jobs.start_deletion(job(clock, JobKind.DELETION), clock.now() + MINUTE) for _ in range(4)),
     )
     assert len({each.id for each in found}) == 1
-    assert (await jobs.is_deleted(ALICE), await jobs.is_deleted(BOB)) == (True, False)
+    assert (await jobs.state_of(ALICE), await jobs.state_of(BOB)) == (AccountState(is_deleted=True), AccountState())
     assert await jobs.claim(clock.now(), clock.now() + MINUTE, new_id(clock.now())) is None
     clock.advance(60)
     await jobs.finish(await claimed(jobs, clock), clock.now(), None)
     assert await jobs.start_deletion(job(clock, JobKind.DELETION), clock.now()) != job(clock, JobKind.DELETION)
-    assert await jobs.is_deleted(ALICE)
+    assert (await jobs.state_of(ALICE)).is_deleted
 
 
 async def test_a_job_is_one_runners_until_it_is_silent_for_too_long(jobs: JobStore, clock: ManualClock) -> None:

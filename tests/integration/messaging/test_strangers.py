@@ -97,6 +97,10 @@ ACCOUNTS: dict[str, Case] = {
     "SignOutDevices": anything(ANSWERED, device_ids=["alices-phone"]),
     "SignOutOtherDevices": anything(ANSWERED),
 }
+MODERATION = (
+    *("TakeDownMessage", "FreezeConversation", "UnfreezeConversation"),
+    *("RestrictAccount", "LiftRestriction"),
+)
 # By a server that may act as the stranger, and as nobody else.
 BACK_OFFICE: dict[str, Case] = {
     "SendMessage": (
@@ -111,7 +115,7 @@ BACK_OFFICE: dict[str, Case] = {
     "RemoveMembers": about(NO_CONVERSATION, as_user_id=STRANGER, user_ids=["alice"], reason="spam"),
     "GetConversation": about(NO_CONVERSATION, as_user_id=STRANGER),
     "ListMessages": about(NO_CONVERSATION, as_user_id=STRANGER),
-    **dict.fromkeys(("TakeDownMessage", "FreezeConversation", "UnfreezeConversation"), anything(NO_USERS)),
+    **dict.fromkeys(MODERATION, anything(NO_USERS)),
 }
 CASES: dict[str, dict[str, Case]] = {
     "MessagingService": MESSAGING,

@@ -8,6 +8,7 @@ import pytest
 
 from services.messaging.accounts.core import (
     AccountPolicy,
+    AccountState,
     Claim,
     DeletionCursor,
     ExportCursor,
@@ -85,9 +86,9 @@ async def test_a_question_that_was_under_way_does_not_open_the_gate_again(office
     asked = asyncio.Event()
 
     class Slow(FakeJobs):
-        async def is_deleted(self, user_id: UserId) -> bool:
+        async def state_of(self, user_id: UserId) -> AccountState:
             await asked.wait()
-            return False
+            return AccountState()
 
     admission = AccountAdmission(Slow(), office.clock, 5)
     early = asyncio.create_task(admission.require_not_deleted(ALICE))

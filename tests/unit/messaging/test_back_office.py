@@ -1,18 +1,20 @@
 """What servers do in messaging: as accounts that their keys name, by the use-cases of users, and no more than those."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 from parley.messaging.v1 import events_pb2
 
+from services.messaging.accounts.service.accounts import AccountAdmission
 from services.messaging.back_office.service import BackOffice
 from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
 from services.messaging.kernel.errors import (
     AccountDeleted,
+    AccountRestricted,
     ConversationFrozen,
     ConversationNotFound,
     InvalidField,
@@ -25,35 +27,43 @@ from services.messaging.messages.service.messages import TextRequest
 from services.runtime.errors import CallerNotAllowed
 from services.runtime.identity import scopes
 from services.runtime.identity.server_keys import Server
+from tests.support.accounts import FakeJobs
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, said, send
 
 BOT = UserId("bot")
 GREETER = Server("greeter", scopes.ALL, frozenset({BOT}))
 ANYBODY = Server("anybody", scopes.ALL, None)
+CHECK_S = 5
 NOWHERE = "01a00000-0000-7000-8000-000000000000"
 
 
-class Deleted:
-    """Whose accounts are deleted."""
+class Moderation:
+    """What moderation decides, in memory."""
 
-    def __init__(self) -> None:
-        self.users: set[UserId] = set()
+    def __init__(self, world: World, jobs: FakeJobs) -> None:
+        self.set_frozen = world.store.set_frozen
+        self._jobs = jobs
 
-    async def require_not_deleted(self, user_id: UserId) -> None:
-        if user_id in self.users:
-            raise AccountDeleted
+    async def set_restriction(self, user_id: UserId, until: datetime | None) -> None:
+        self._jobs.restrictions.pop(user_id, None)
+        if until:
+            self._jobs.restrictions[user_id] = until
 
 
 class Office:
-    """The use-cases over a world in memory."""
+    """The use-cases over a world in memory, in which restricted accounts write nothing."""
 
     def __init__(self, world: World) -> None:
-        self.deleted = Deleted()
+        jobs = FakeJobs()
+        self.admission = AccountAdmission(jobs, world.clock, CHECK_S)
+        world.rates.require_may_write = self.admission.require_may_write
         self.invite = ""
         self.cases = BackOffice(
             *(world.conversations, world.messages, world.groups, world.store, world.store),
-            *(world.store, self.deleted, world.clock),
+            *(Moderation(world, jobs), self.admission, world.clock),
         )
+        # Of another replica.
+        self.elsewhere = AccountAdmission(jobs, world.clock, CHECK_S)
 
 
 @pytest.fixture
@@ -142,7 +152,7 @@ AS_ACCOUNT: dict[str, Ask] = {
 
 
 # Of moderation: as no account.
-AS_NOBODY = {"take_down_message", "freeze_conversation"}
+AS_NOBODY = {"take_down_message", "freeze_conversation", "restrict_account", "lift_restriction"}
 
 
 def test_each_use_case_is_asked_as_an_account_or_as_nobody() -> None:
@@ -159,7 +169,7 @@ async def test_a_server_acts_as_the_accounts_of_its_key_alone(world: World, offi
     with pytest.raises(CallerNotAllowed):
         await ask(office.cases, Server("nobody", scopes.ALL), BOT, conversation)
     await ask(office.cases, ANYBODY, ALICE, conversation)
-    office.deleted.users.add(ALICE)
+    office.admission.note_deletion(ALICE)
     with pytest.raises(AccountDeleted):
         await ask(office.cases, ANYBODY, ALICE, conversation)
     with pytest.raises(InvalidField) as refused:
@@ -357,3 +367,103 @@ async def test_a_freeze_names_a_conversation_and_a_reason(office: Office) -> Non
         with pytest.raises(InvalidField) as refused:
             await office.cases.freeze_conversation(conversation, reason, frozen=True)
         assert refused.value.field == field
+
+
+# What a restricted account does not do. Of the ways above those of Alice; a call that took place is recorded all the
+# same, and when messages vanish says nothing.
+WRITTEN = {
+    **{way: WAYS[way] for way in ("a text", "an edit", "a reaction less", "a server's text")},
+    **{way: GROUP_WAYS[way] for way in ("a title", "a picture", "a server's member")},
+    "a group": lambda world, _, where: world.groups.create_group(ALICE, GroupRequest("n", "Words", [BOB], "", False)),
+}
+
+
+@pytest.mark.parametrize("way", WRITTEN)
+async def test_a_restricted_account_writes_nothing_until_its_time_is_over(
+    world: World, office: Office, way: str
+) -> None:
+    conversation = await talked_in(world, office, "group")
+    await office.cases.restrict_account(ALICE, world.clock.now() + timedelta(minutes=5), "spam")
+    before = stands(world, conversation)
+    for _ in range(2):
+        with pytest.raises(AccountRestricted, match="may write again from"):
+            await WRITTEN[way](world, office, conversation)
+        # As each call of hers does.
+        world.clock.advance(CHECK_S + 1)
+        await office.admission.require_not_deleted(ALICE)
+    assert stands(world, conversation) == before
+    await send(world, BOB, conversation, "others", "may write")
+    world.clock.advance(300)
+    await WRITTEN[way](world, office, conversation)
+
+
+async def test_a_restriction_is_lifted_or_made_longer(world: World, office: Office) -> None:
+    conversation = await talked_in(world, office, "direct")
+    hour, day = (world.clock.now() + timedelta(hours=length) for length in (1, 24))
+    await office.cases.restrict_account(ALICE, hour, "spam")
+    await office.cases.restrict_account(ALICE, day, "more spam")
+    world.clock.advance(7_200)
+    await office.admission.require_not_deleted(ALICE)
+    with pytest.raises(AccountRestricted):
+        await send(world, ALICE, conversation, "new", "hello")
+    for _ in range(2):
+        await office.cases.lift_restriction(ALICE, "a mistake")
+        await send(world, ALICE, conversation, "new", "hello")
+
+
+async def test_a_restricted_account_reads_takes_back_and_goes(world: World, office: Office) -> None:
+    conversation = await talked_in(world, office, "group")
+    earlier = await send(world, ALICE, conversation, "earlier", "words")
+    await office.cases.restrict_account(ALICE, world.clock.now() + timedelta(hours=1), "spam")
+    await world.messages.list_messages(ALICE, conversation, 0, 10)
+    # The retry of what was stored gets it, and what stands already is answered.
+    assert await send(world, ALICE, conversation, "earlier", "words") == earlier
+    await world.groups.update_group(ALICE, conversation, Settings(title="Trip"))
+    await world.messages.set_reaction(ALICE, conversation, 3, "👍", present=True)
+    assert (await world.messages.unsend_message(ALICE, conversation, 2)).content == Unsent()
+    await world.groups.leave_group(ALICE, conversation)
+
+
+async def test_another_replica_notices_a_restriction_and_its_end_in_time(world: World, office: Office) -> None:
+    await office.elsewhere.require_not_deleted(ALICE)
+    await office.cases.restrict_account(ALICE, world.clock.now() + timedelta(hours=1), "spam")
+    world.clock.advance(CHECK_S)
+    await office.elsewhere.require_not_deleted(ALICE)
+    with pytest.raises(AccountRestricted):
+        office.elsewhere.require_may_write(ALICE)
+    await office.cases.lift_restriction(ALICE, "a mistake")
+    world.clock.advance(CHECK_S)
+    await office.elsewhere.require_not_deleted(ALICE)
+    office.elsewhere.require_may_write(ALICE)
+
+
+async def test_a_deletion_is_not_undone_by_a_restriction(world: World, office: Office) -> None:
+    office.admission.note_deletion(ALICE)
+    for call in (
+        office.cases.restrict_account(ALICE, world.clock.now() + timedelta(hours=1), "spam"),
+        office.cases.lift_restriction(ALICE, "a mistake"),
+    ):
+        with pytest.raises(AccountDeleted):
+            await call
+    office.admission.note_restriction(ALICE, None)
+    with pytest.raises(AccountDeleted):
+        await office.admission.require_not_deleted(ALICE)
+
+
+@pytest.mark.parametrize("length", [timedelta(0), timedelta(seconds=-1), timedelta(days=4_000)])
+async def test_a_restriction_ends_in_the_future_and_not_never(world: World, office: Office, length: timedelta) -> None:
+    with pytest.raises(InvalidField) as refused:
+        await office.cases.restrict_account(ALICE, world.clock.now() + length, "spam")
+    assert refused.value.field == "until_time"
+
+
+async def test_a_restriction_names_an_account_and_a_reason(world: World, office: Office) -> None:
+    until = world.clock.now() + timedelta(hours=1)
+    for user, reason, field in (("a user", "spam", "user_id"), ("", "spam", "user_id"), (ALICE, "", "reason")):
+        for call in (
+            office.cases.restrict_account(user, until, reason),
+            office.cases.lift_restriction(user, reason),
+        ):
+            with pytest.raises(InvalidField) as refused:
+                await call
+            assert refused.value.field == field

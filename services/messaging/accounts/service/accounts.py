@@ -3,12 +3,13 @@
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import datetime
 
-from services.messaging.accounts.core import AccountPolicy, Job, JobId, JobKind
+from services.messaging.accounts.core import AccountPolicy, AccountState, Job, JobId, JobKind
 from services.messaging.accounts.ports import JobStore
 from services.messaging.attachments.ports import ObjectStore
 from services.messaging.kernel import checks
-from services.messaging.kernel.errors import AccountDeleted, InvalidField, JobNotFound
+from services.messaging.kernel.errors import AccountDeleted, AccountRestricted, InvalidField, JobNotFound
 from services.messaging.kernel.model import UserId
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
@@ -21,37 +22,48 @@ DELETED_PAGE = 1_000
 
 
 class AccountAdmission:
-    """Refuses accounts whose deletion was asked for.
+    """Refuses accounts whose deletion was asked for, and what restricted ones write.
 
-    Every call passes it, so it asks the store once in a while only: another replica's deletion is noticed after
-    `check_s` at the latest, and a deletion begins its work later than that.
+    Every call passes it, so it asks the store once in a while only: another replica's deletion or restriction is
+    noticed after `check_s` at the latest, and a deletion begins its work later than that.
     """
 
     def __init__(self, jobs: JobStore, clock: Clock, check_s: float) -> None:
         self._jobs = jobs
         self._clock = clock
         self._check_s = check_s
-        # Until when (monotonic) what is known of a person holds, and whether they are deleted.
-        self._known: OrderedDict[UserId, tuple[float, bool]] = OrderedDict()
+        # Until when (monotonic) what is known of a person holds, and what that is.
+        self._known: OrderedDict[UserId, tuple[float, AccountState]] = OrderedDict()
 
     async def require_not_deleted(self, user_id: UserId) -> None:
         """Raises AccountDeleted. Errors: StoreUnavailable."""
-        until, is_deleted = self._known.get(user_id, (-math.inf, False))
+        until, state = self._known.get(user_id, (-math.inf, AccountState()))
         now = self._clock.monotonic()
         if until <= now:
-            is_deleted = await self._jobs.is_deleted(user_id)
-            self._remember(user_id, math.inf if is_deleted else now + self._check_s, is_deleted)
-        if is_deleted:
+            state = await self._jobs.state_of(user_id)
+            self._remember(user_id, math.inf if state.is_deleted else now + self._check_s, state)
+        if state.is_deleted:
             raise AccountDeleted
+
+    def require_may_write(self, user_id: UserId) -> None:
+        """Raises AccountRestricted. It asks nobody: by what require_not_deleted found for the same call."""
+        _, state = self._known.get(user_id, (-math.inf, AccountState()))
+        if state.restricted_until and self._clock.now() < state.restricted_until:
+            raise AccountRestricted(state.restricted_until)
 
     def note_deletion(self, user_id: UserId) -> None:
         """The account's deletion was asked for just now."""
-        self._remember(user_id, math.inf, True)
+        self._remember(user_id, math.inf, AccountState(is_deleted=True))
 
-    def _remember(self, user_id: UserId, until: float, is_deleted: bool) -> None:
+    def note_restriction(self, user_id: UserId, until: datetime | None) -> None:
+        """The account was restricted until then just now; None when that was lifted."""
+        hold_until = self._clock.monotonic() + self._check_s
+        self._remember(user_id, hold_until, AccountState(restricted_until=until))
+
+    def _remember(self, user_id: UserId, until: float, state: AccountState) -> None:
         # A deletion that was asked for while the store was asked stays known.
-        if not self._known.get(user_id, (0.0, False))[1]:
-            self._known[user_id] = (until, is_deleted)
+        if not self._known.get(user_id, (0.0, AccountState()))[1].is_deleted:
+            self._known[user_id] = (until, state)
         self._known.move_to_end(user_id)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)

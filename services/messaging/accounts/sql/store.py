@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.messaging.accounts.core import (
     DELETED,
+    AccountState,
     Claim,
     DeletionCursor,
     ExportCursor,
@@ -78,12 +79,14 @@ class PostgresJobs:
         async with self._database.connection() as connection:
             return await jobs.load_job(connection, job_id)
 
-    async def is_deleted(self, user_id: UserId) -> bool:
+    async def state_of(self, user_id: UserId) -> AccountState:
         async with self._database.connection() as connection:
-            found = await connection.fetchval(
-                "SELECT true FROM account_jobs WHERE user_id = $1 AND kind = 'deletion'", user_id
+            found = await connection.fetchrow(
+                "SELECT EXISTS (SELECT FROM account_jobs WHERE user_id = $1 AND kind = 'deletion') AS is_deleted,"
+                " (SELECT restricted_until FROM account_restrictions WHERE user_id = $1) AS restricted_until",
+                user_id,
             )
-        return bool(found)
+        return AccountState(found["is_deleted"], found["restricted_until"])
 
     async def claim(self, now: datetime, until: datetime, lease: UUID) -> Claim | None:
         async with self._database.transaction() as connection:

@@ -9,6 +9,7 @@ from services.messaging.kernel import checks, model
 from services.messaging.kernel.access import find_visible, is_unaccepted_by, require_open
 from services.messaging.kernel.content import CallRecord, Content, Mention, Text, kind_of, withheld
 from services.messaging.kernel.errors import (
+    AccountRestricted,
     AttachmentNotFound,
     InvalidField,
     MessageNotFound,
@@ -100,8 +101,8 @@ class Messages:
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
         """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAllowed,
-        RequestPending, RequestPendingLimit, Overloaded, SendRate, and with attachments AttachmentNotFound,
-        AttachmentNotUploaded, ObjectsUnavailable.
+        RequestPending, RequestPendingLimit, ConversationFrozen, AccountRestricted, Overloaded, SendRate, and with
+        attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable.
 
         The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
         """
@@ -160,7 +161,7 @@ class Messages:
         policy = self._limits.changes
         try:
             self._rates.take(user_id, self._clock.monotonic())
-        except SendRate as refusal:
+        except (SendRate, AccountRestricted) as refusal:
             standing = self._standing_reaction(user_id, conversation_id, seq, emoji, present=present)
             return await self._done_before(user_id, refusal, standing)
         return await self._change_message(
