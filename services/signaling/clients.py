@@ -86,7 +86,8 @@ class GrpcMembers:
         request = messaging.GetCalleesRequest(conversation_id=conversation_id, caller_id=caller_id)
         response = await self._ask(lambda stub: stub.GetCallees(request, timeout=MEMBERS_TIMEOUT_S))
         members = tuple(UserId(user_id) for user_id in response.member_user_ids)
-        return Callees(members, frozenset(UserId(user_id) for user_id in response.user_ids), response.group)
+        allowed = frozenset(UserId(user_id) for user_id in response.user_ids)
+        return Callees(members, allowed, response.group, response.frozen)
 
     async def audience_of(self, conversation_id: ConversationId, user_id: UserId) -> frozenset[UserId]:
         """See ports.Members."""

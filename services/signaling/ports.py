@@ -91,6 +91,8 @@ class Callees:
     user_ids: tuple[UserId, ...]
     allowed: frozenset[UserId]
     group: bool = False
+    # Moderation lets no call begin there.
+    frozen: bool = False
 
 
 class Store(Protocol):

@@ -88,7 +88,7 @@ class CallStarter:
         callees = await self._ask_members(request)
         if request.caller_id not in callees.user_ids:
             raise ConversationNotFound
-        if not callees.allowed and not callees.group:
+        if callees.frozen or (not callees.allowed and not callees.group):
             raise CallNotAllowed("this call cannot be placed")
         for _ in range(START_ATTEMPTS):
             attempt = await self._plan(request, callees)

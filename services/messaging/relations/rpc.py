@@ -175,5 +175,8 @@ class MembershipServicer(service_pb2_grpc.MembershipServiceServicer):
     ) -> membership.GetCalleesResponse:
         callees = await self._relations.callees_of(request.conversation_id, request.caller_id)
         return membership.GetCalleesResponse(
-            user_ids=callees.user_ids, member_user_ids=callees.member_ids, group=callees.group
+            user_ids=callees.user_ids,
+            member_user_ids=callees.member_ids,
+            group=callees.group,
+            frozen=callees.frozen,
         )

@@ -48,6 +48,8 @@ class Callees:
     user_ids: Sequence[UserId]
     member_ids: Sequence[UserId]
     group: bool
+    # No call begins where nobody may write.
+    frozen: bool = False
 
 
 class Relations:
@@ -149,12 +151,11 @@ class Relations:
         """Whom a call may ring. Errors: InvalidField, ConversationNotFound, also when the caller is not in it."""
         caller = checks.check_user_id("caller_id", caller_id)
         conversation = require_member(await self._find(conversation_id), caller)
-        # Nobody speaks where nobody may write.
         others = [] if conversation.frozen else _let_in(conversation, caller)
         relationships = await self._relations.relationships([(other, caller) for other in others]) if others else {}
         callees = [other for other in others if reach.may_ring(relationships[other, caller])]
         is_group = conversation.kind is ConversationKind.GROUP
-        return Callees(callees, [member.user_id for member in conversation.members], is_group)
+        return Callees(callees, [member.user_id for member in conversation.members], is_group, conversation.frozen)
 
     async def _find(self, conversation_id: str) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))

@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import grpc
 import pytest
+from parley.calls.v1 import service_pb2 as calls
 from parley.messaging.v1 import server_pb2
 from parley.messaging.v1 import service_pb2 as messaging
 
@@ -128,6 +129,11 @@ async def test_nobody_writes_in_a_frozen_conversation_until_it_is_unfrozen(world
     with refused(FAILED, "CONVERSATION_FROZEN"):
         edit = messaging.EditMessageRequest(conversation_id=conversation_id, seq=1, text={"text": "other words"})
         await alice.messaging.EditMessage(edit)
+    call = calls.StartCallRequest(
+        conversation_id=conversation_id, device_id=alice.device_id, client_call_id="k", video=False
+    )
+    with refused(DENIED, "CALL_NOT_ALLOWED"):
+        await alice.calls.StartCall(call)
     # A retry of what was stored before gets it.
     assert (await send(alice, conversation_id, "hello", "k")).message_id == message.message_id
     request = server_pb2.ServerMessagingServiceGetConversationRequest(conversation_id=conversation_id)

@@ -357,7 +357,8 @@ async def test_nobody_is_rung_where_it_is_frozen(world: World, office: Office) -
     conversation = await talked_in(world, office, "group")
     assert (await world.relations.callees_of(conversation, ALICE)).user_ids == [BOB]
     await office.cases.freeze_conversation(conversation, "under attack", frozen=True)
-    assert (await world.relations.callees_of(conversation, ALICE)).user_ids == []
+    found = await world.relations.callees_of(conversation, ALICE)
+    assert (found.user_ids, found.frozen) == ([], True)
 
 
 async def test_a_freeze_names_a_conversation_and_a_reason(office: Office) -> None:

@@ -64,6 +64,8 @@ class FakeMembers:
     closed: set[UserId] = field(default_factory=set)
     # Pairs between whom a block stands, or one of whom is deleted.
     severed: set[ConversationId] = field(default_factory=set)
+    # Where moderation lets no call begin.
+    frozen: set[ConversationId] = field(default_factory=set)
     asked: int = 0
 
     async def members_of(self, conversation_id: ConversationId) -> Membership:
@@ -78,7 +80,9 @@ class FakeMembers:
         if caller_id not in members.user_ids:
             raise ConversationNotFound
         allowed = frozenset(members.user_ids) - self.closed - {caller_id}
-        return Callees(members.user_ids, frozenset() if conversation_id in self.severed else allowed, members.group)
+        is_frozen = conversation_id in self.frozen
+        is_closed = is_frozen or conversation_id in self.severed
+        return Callees(members.user_ids, frozenset() if is_closed else allowed, members.group, is_frozen)
 
     async def audience_of(self, conversation_id: ConversationId, user_id: UserId) -> frozenset[UserId]:
         members = await self.members_of(conversation_id)

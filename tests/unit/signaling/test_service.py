@@ -25,7 +25,7 @@ from services.signaling.core.errors import (
     VersionConflict,
 )
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
-from services.signaling.core.model import CallId, CallState, ConversationId, EndReason
+from services.signaling.core.model import CallId, CallState, ConversationId, EndReason, UserId
 from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (
     ALICE,
@@ -96,6 +96,17 @@ async def test_who_may_not_be_rung_is_not_and_the_caller_is_told_no_reason(world
     with pytest.raises(CallNotAllowed):
         await world.start()
     assert world.told() == []
+
+
+@pytest.mark.parametrize("members", [[ALICE, BOB], [ALICE, BOB, CAROL]], ids=["direct", "group"])
+async def test_no_call_begins_where_moderation_has_frozen_the_conversation(world: World, members: list[UserId]) -> None:
+    world.members.conversations[TALK] = members
+    world.members.frozen.add(TALK)
+    with pytest.raises(CallNotAllowed):
+        await world.start()
+    assert world.told() == []
+    world.members.frozen.clear()
+    assert (await world.start()).state is not CallState.ENDED
 
 
 async def test_a_callee_in_another_call_is_busy(crowd: World) -> None:

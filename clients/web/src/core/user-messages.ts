@@ -21,6 +21,8 @@ const BY_REASON: Record<string, string> = {
   TOO_MANY_EDITS: "This message has been edited too often to be edited again.",
   TOO_MANY_MEMBERS: "The group is full.",
   TOO_MANY_REACTIONS: "This message has no room for another reaction.",
+  CONVERSATION_FROZEN: "Nobody can write here for now.",
+  ACCOUNT_RESTRICTED: "You cannot write for now.",
   NOT_ALLOWED: "You cannot write to this person.",
   REQUEST_PENDING: "This can be done once they have accepted your request.",
   REQUEST_PENDING_LIMIT: "You can write more once they have accepted your request.",
