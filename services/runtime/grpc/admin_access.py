@@ -62,10 +62,10 @@ def admit_server(
     if known is None or audited is None:
         raise RuntimeError(f"{service} takes servers' tokens, but this server knows none")
     server = known.tokens.verify(bearer_token(metadata), service)
-    audited.by(server.subject, server.scopes)
     structlog.contextvars.bind_contextvars(server=server.name)
-    # What is refused for its scope counts, too: it is asked for all the same.
+    # Before the record knows who calls: a program that runs wild fills no table. What is refused for its scope counts.
     known.limits.charge(server, service, method)
+    audited.by(server.subject, server.scopes)
     if not scopes.may_call(server.scopes, service, method):
         raise CallerNotAllowed(f"{method} takes the scope {scopes.SCOPES[service][method].scope}")
     set_current_server(server)

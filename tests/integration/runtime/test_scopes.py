@@ -139,10 +139,14 @@ async def test_the_port_of_users_and_services_has_none_of_it(server: RpcServer, 
 
 async def test_who_asks_too_often_is_told_when_to_come_again(server: RpcServer) -> None:
     method = METHODS[0]
-    ended = [await answer(server.admin_port, method, token_of(SLOW, method)) for _ in range(3)]
+    with capture_logs() as lines:
+        ended = [await answer(server.admin_port, method, token_of(SLOW, method)) for _ in range(3)]
     assert [error.code() for error in ended[:2]] == [IN[0], IN[0]]
     assert (ended[2].code(), reason_of(ended[2])) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
     assert 0 < delay_of(ended[2]) <= 30
+    # A program that runs wild fills no table: without a caller there is no row.
+    callers_told = [line["caller"] for line in lines if line["event"] == "admin_call_ended"]
+    assert callers_told == ["server:slow", "server:slow", ""]
 
 
 def delay_of(error: grpc.aio.AioRpcError) -> float:
