@@ -17,8 +17,10 @@ log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_l
 
 AUDITED = frozenset(roles.ROLES) | frozenset(scopes.SCOPES)
 # Fields of a request that name whom it is about, and as whom. All others may hold what people wrote.
-_TARGETS = ("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint")
-_TARGETS += ("as_user_id", "peer_user_id", "conversation_id", "seq")
+_TARGETS = (
+    *("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint"),
+    *("as_user_id", "peer_user_id", "conversation_id", "seq"),
+)
 # The request of a user that a server's holds.
 _INNER = ("message", "direct", "group")
 # Whom several things are done to at once. Raising the number makes larger rows; lowering it forgets some of them.
@@ -103,8 +105,7 @@ class AuditedCall:
 
 
 def _is_change(api: str, method: str) -> bool:
-    table = scopes if api in scopes.SCOPES else roles
-    return table.is_change(api, method)
+    return scopes.is_change(api, method) if api in scopes.SCOPES else roles.is_change(api, method)
 
 
 def _targets(request: Any) -> dict[str, str]:

@@ -86,7 +86,8 @@ class PostgresJobs:
                 " (SELECT restricted_until FROM account_restrictions WHERE user_id = $1) AS restricted_until",
                 user_id,
             )
-        return AccountState(found["is_deleted"], found["restricted_until"])
+        # It gives one row, whoever is asked for.
+        return AccountState(found["is_deleted"], found["restricted_until"]) if found else AccountState()
 
     async def claim(self, now: datetime, until: datetime, lease: UUID) -> Claim | None:
         async with self._database.transaction() as connection:
