@@ -56,14 +56,13 @@ async def own_upload(town: Town, user: str) -> str:
     return str(upload.attachment.id)
 
 
-def values_of(town: Town, conversation: str, own_file: str) -> Values:
+def values_of(town: Town, user: str, conversation: str, own_file: str) -> Values:
     """What there is in the conversation, and what there is not."""
     users = ["bob", "alice", STRANGER, REMOVED, "nobody", ""]
     return {
         "conversation_id": [conversation],
         **dict.fromkeys(("user_id", "mention_user_id", "peer_user_id"), users),
-        "as_user_id": [STRANGER, REMOVED, LEFT, "alice", ""],
-        "reason": ["spam", ""],
+        "as_user_id": [user, "alice", "nobody", ""],
         "user_ids": users,
         "attachment_ids": [own_file, *town.known["attachment_id"], NOWHERE, "x"],
         "attachment_id": [own_file, *town.known["attachment_id"], NOWHERE],
@@ -107,8 +106,8 @@ async def test_whoever_is_out_is_told_the_same_of_a_conversation_as_of_none(town
             ask = partial(town.ask, service, method, user)
             for conversation in conversations:
                 questions = Questions(
-                    values_of(town, conversation, own_file),
-                    values_of(town, NOWHERE, own_file),
+                    values_of(town, user, conversation, own_file),
+                    values_of(town, user, NOWHERE, own_file),
                     ["CONVERSATION_NOT_FOUND"],
                     [(conversation, NOWHERE)],
                 )
