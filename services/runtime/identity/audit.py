@@ -25,7 +25,8 @@ _TARGETS = (
 _INNER = ("message", "direct", "group")
 # Whom several things are done to at once. Raising the number makes larger rows; lowering it forgets some of them.
 _PEOPLE, _MOST_PEOPLE = "user_ids", 100
-# Why something is done to somebody; the office's own words. As long as the protos let it be.
+# Why something is done to somebody, in the office's own words, which may quote others': for the row alone, and not for
+# the log. As long as the protos let it be.
 _REASON, REASON_CHARS = "reason", 200
 # For a row that nothing waits for. Raising it makes callers wait for a slow database; lowering it loses rows.
 _ROW_WITHIN_S = 2.0
@@ -93,7 +94,8 @@ class AuditedCall:
     def _log(self, event: str, entry: Entry) -> None:
         what = {"request_id": entry.request_id, "api": entry.api, "method": entry.method, "roles": list(entry.roles)}
         outcome = {"outcome": entry.outcome} if entry.outcome else {}
-        log.info(event, caller=entry.caller, **what, **outcome, **entry.targets)
+        targets = {name: value for name, value in entry.targets.items() if name != _REASON}
+        log.info(event, caller=entry.caller, **what, **outcome, **targets)
 
     async def _append_if_possible(self, trail: Trail, entry: Entry) -> None:
         try:

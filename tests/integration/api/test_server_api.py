@@ -56,8 +56,11 @@ async def test_a_message_of_a_server_is_a_message_of_its_account_at_every_device
     assert (sent.message_id, sent.sender_id) == (again.message_id, bot.user_id)
     for device in (alice, bot):
         await device.until_seq(conversation_id, sent.seq)
-    shown = alice.stream.inbox.conversations.history(conversation_id).shown
-    assert [(message.sender_id, message.text) for message in shown] == [(bot.user_id, "welcome")]
+    for device in (alice, bot):
+        listed = await device.device.messaging.ListMessages(
+            messaging.ListMessagesRequest(conversation_id=conversation_id)
+        )
+        assert [(message.sender_id, message.text.text) for message in listed.messages] == [(bot.user_id, "welcome")]
     # The answer is there for the server to read, as the account.
     answer = await send(alice.device, conversation_id, "thanks")
     page, has_more = await demo.list_messages(conversation_id, as_user=bot.user_id)

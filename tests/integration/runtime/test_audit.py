@@ -11,7 +11,14 @@ from typing import Any
 import asyncpg
 import grpc
 import pytest
-from parley.messaging.v1 import accounts_pb2, accounts_pb2_grpc, relations_pb2, relations_pb2_grpc, service_pb2
+from parley.messaging.v1 import (
+    accounts_pb2,
+    accounts_pb2_grpc,
+    relations_pb2,
+    relations_pb2_grpc,
+    server_pb2,
+    service_pb2,
+)
 from structlog.testing import capture_logs
 
 from services.runtime.config import DatabaseConfig, ServerConfig
@@ -143,6 +150,24 @@ async def test_what_a_request_says_is_not_recorded() -> None:
             await AuditedCall("1", MODERATION, "ResolveReport", Kept()).begin(each)
     assert "somebody" not in f"{lines}{kept}"
     assert kept[1].targets == {"report_id": "r"}
+
+
+async def test_a_reason_is_in_the_row_and_not_in_the_log() -> None:
+    kept: list[Entry] = []
+
+    class Kept:
+        async def append(self, entry: Entry) -> None:
+            kept.append(entry)
+
+    request = server_pb2.RemoveMembersRequest(
+        as_user_id="bot", conversation_id="c", user_ids=["alice", "bob"], reason="she said something"
+    )
+    with capture_logs() as lines:
+        await AuditedCall("1", "parley.messaging.v1.ServerMessagingService", "RemoveMembers", Kept()).begin(request)
+    named = {"as_user_id": "bot", "conversation_id": "c", "user_ids": "alice bob"}
+    assert kept[0].targets == {**named, "reason": "she said something"}
+    assert named.items() <= lines[0].items()
+    assert "something" not in str(lines)
 
 
 def test_no_log_level_silences_the_record() -> None:
