@@ -62,7 +62,8 @@ _SENDS_TEXTS = {
     ("kernel/checks.py", "check_entities", "Text"),
     ("messages/service/messages.py", "TextRequest", "Text"),
     ("messages/service/messages.py", "Messages._checked_text", "Text"),
-    ("messages/rpc.py", "MessagesRpcs.SendMessage", "text"),
+    ("messages/rpc.py", "MessagesRpcs.SendMessage", "Text"),
+    ("back_office/rpc.py", "_send_request", "Text"),
 }
 _RECORDS_CALLS = {
     ("messages/consumer.py", "CallRecords._record", "CallRecord"),
@@ -70,6 +71,7 @@ _RECORDS_CALLS = {
 }
 _LEAVES_TOMBSTONES = {
     ("messages/core/changes.py", "unsend", "Unsent"),
+    ("messages/core/changes.py", "_emptied", "Unsent"),
     ("kernel/expiry.py", "tombstone", "Expired"),
 }
 _TELLS_OF_GROUPS = {
