@@ -8,6 +8,7 @@ import grpc
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc, service_pb2_grpc
 from parley.calls.v1 import service_pb2 as api
 
+from services.runtime.device_ids import DEVICE_ID_RULE, is_device_id
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
@@ -32,7 +33,6 @@ MAX_OFFER_BYTES = 64 * 1024
 MAX_TOKEN_CHARS = 4096
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 50
-_DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _CLIENT_ID = re.compile(r"[!-~ ]{1,64}")
 _FAILED = grpc.StatusCode.FAILED_PRECONDITION
 
@@ -267,9 +267,15 @@ def _request_id(request: _Keyed) -> str:
 
 
 def _device_id(value: str) -> DeviceId:
-    if not _DEVICE_ID.fullmatch(value):
-        raise InvalidRequest("device_id", "is not 8 to 64 of [A-Za-z0-9_-]")
-    current_token().require_device(value)
+    device_id = check_device_id(value)
+    current_token().require_device(device_id)
+    return device_id
+
+
+def check_device_id(value: str) -> DeviceId:
+    """A device's id. Raises InvalidRequest."""
+    if not is_device_id(value):
+        raise InvalidRequest("device_id", DEVICE_ID_RULE)
     return DeviceId(value)
 
 
