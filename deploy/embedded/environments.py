@@ -115,7 +115,7 @@ class Environments:
 
     def _webhooks(self) -> dict[str, str]:
         return {
-            "PARLEY_DATABASE_URL": postgres.url(self._files.postgres, "parley_webhooks"),
+            **self._database("parley_webhooks"),
             "PARLEY_WEBHOOKS_ENDPOINTS_FILE": str(self._files.webhooks),
         }
 
