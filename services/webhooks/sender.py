@@ -224,18 +224,19 @@ class Sender:
         step = after_failure(answer, delivery.attempts + 1, delivery.waited_s, self._policy, self._chance())
         status = answer.status or 0
         if isinstance(step, GiveUp):
+            following = await self._store.settle(claim, delivery.id, DeliveryState.DEAD, status, self._lease_s)
             metrics.DEAD_LETTERS.labels(endpoint.name).inc()
             log.error("webhook_given_up", endpoint=endpoint.name, webhook_id=delivery.webhook_id)
-            return True, await self._store.settle(claim, delivery.id, DeliveryState.DEAD, status, self._lease_s)
+            return True, following
         await self._store.defer(claim, delivery.id, status, step.delay_s)
         return False, None
 
     async def _note_delivered(self, lane: _Lane, claim: Claim, delivery: Delivery, answer: Answer) -> Delivery | None:
         age_s = (self._clock.now() - delivery.event_time).total_seconds()
-        metrics.DELIVERY_SECONDS.labels(claim.endpoint).observe(max(0.0, age_s))
         following = await self._store.settle(
             claim, delivery.id, DeliveryState.DELIVERED, answer.status or 0, self._lease_s
         )
+        metrics.DELIVERY_SECONDS.labels(claim.endpoint).observe(max(0.0, age_s))
         lane.failures = 0
         if lane.is_failing:
             lane.is_failing = False
