@@ -163,6 +163,21 @@ def test_states_of_people_have_an_id_that_a_repetition_has_too() -> None:
     assert news_of(presence_changed()).event.webhook_id != news_of(account_changed()).event.webhook_id
 
 
+def test_a_time_within_an_event_that_is_none_is_poison() -> None:
+    came = sent()
+    event = messaging_events.ConversationEvent.FromString(came.value or b"")
+    event.message_sent.message.send_time.seconds = 10**15
+    with pytest.raises(PoisonRecord):
+        news_of(replace(came, value=event.SerializeToString())).rendered()
+
+
+@pytest.mark.parametrize("user_id", ["", "two words", "nul\x00"])
+def test_a_state_of_what_is_no_person_is_poison(user_id: str) -> None:
+    for make in (presence_changed, account_changed):
+        with pytest.raises(PoisonRecord):
+            news_of(make(user_id))
+
+
 def test_tombstones_are_no_news() -> None:
     assert read(record("presence.events.v1", "alice", None)) is None
 
