@@ -1,7 +1,7 @@
 """The public events of the topics as webhooks: their types, their order, and their JSON."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -136,12 +136,21 @@ def _read_conversation(record: Incoming) -> News | None:
         conversations=_kind(event, name),
         author_id=said.sender_id if said is not None else None,
         message_id=said.message_id if said is not None else None,
+        reactor_ids=tuple(_reactors(said)) if said is not None else (),
     )
     if said is None:
         return News(header, event)
     is_gone = said.WhichOneof("content") in _GONE
     erasure = Erasure(message_ids=frozenset({said.message_id})) if is_gone else NOTHING
     return News(header, event, erasure, is_vanishing=said.HasField("expire_time"))
+
+
+def _reactors(said: messaging.Message) -> Iterator[str]:
+    for user_id in dict.fromkeys(user_id for reaction in said.reactions for user_id in reaction.user_ids):
+        # As a store takes them.
+        if not is_user_id(user_id):
+            raise PoisonRecord("somebody reacted who is nobody")
+        yield user_id
 
 
 def _kind(event: messaging_events.ConversationEvent, name: str) -> ConversationKind:

@@ -131,6 +131,18 @@ def test_a_deleted_person_is_erased() -> None:
     assert not news_of(account_changed()).erasure
 
 
+def test_who_reacted_is_known_so_that_it_can_be_erased() -> None:
+    came = sent()
+    event = messaging_events.ConversationEvent.FromString(came.value or b"")
+    for emoji in ("👍", "❤️"):
+        event.message_sent.message.reactions.add(emoji=emoji, user_ids=["bob", "carol"])
+    news = news_of(replace(came, value=event.SerializeToString()))
+    assert news.rendered().reactor_ids == ("bob", "carol")
+    event.message_sent.message.reactions.add(emoji="👍", user_ids=["two words"])
+    with pytest.raises(PoisonRecord):
+        read(replace(came, value=event.SerializeToString()))
+
+
 def test_a_group_is_known_by_its_kind_or_by_whom_the_event_does_not_name() -> None:
     assert news_of(sent(direct=False)).event.conversations is ConversationKind.GROUP
     event = conversation_event()
