@@ -43,6 +43,7 @@ class OneKey:
     lost: bool = False
     looks: int = 0
     released: int = 0
+    deferred: int = 0
     claimed: bool = False
     settled: list[DeliveryId] = field(default_factory=list)
 
@@ -74,6 +75,10 @@ class OneKey:
         self.deliveries.pop(0)
         return await self.first(claim)
 
+    async def defer(self, claim: Claim, delivery: DeliveryId, status: int, delay_s: float) -> None:
+        self.deferred += 1
+        self.claimed = False
+
     async def release(self, claim: Claim) -> None:
         self.released += 1
         self.claimed = False
@@ -86,11 +91,12 @@ class Answers:
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     posted: list[DeliveryId] = field(default_factory=list)
     status: int = 200
+    retry_after_s: float | None = None
 
     async def post(self, endpoint: Endpoint, delivery: Delivery) -> Answer:
         self.posted.append(delivery.id)
         await self.hold.wait()
-        return Answer(self.status)
+        return Answer(self.status, self.retry_after_s)
 
 
 def delivery(number: int) -> Delivery:
@@ -146,6 +152,20 @@ async def test_what_is_under_way_at_a_stop_is_heard_and_the_rest_is_given_back(t
     town.answers.hold.set()
     await stopping
     assert (town.store.settled, town.store.released) == ([0], 1)
+
+
+async def test_a_pause_is_of_the_address_that_asked_for_it(town: Town) -> None:
+    town.answers.status, town.answers.retry_after_s = 429, 3_000.0
+    await town.sender.start()
+    await until(lambda: town.store.deferred, what="the endpoint asked for a pause")
+    looks = town.store.looks
+    town.sender.wake()
+    await until(lambda: town.store.looks > looks, what="another look")
+    assert town.answers.posted == [0]
+    town.answers.status = 200
+    town.endpoints[0] = replace(town.endpoints[0], url="http://y/")
+    town.sender.wake()
+    await until(lambda: town.store.settled == [0, 1, 2], what="all, at the new address")
 
 
 def counted(name: str) -> float:
