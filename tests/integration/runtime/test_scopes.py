@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from tests.support import admins
 from tests.support import servers as signed
 from tests.support.client_rpcs import services_in
 from tests.support.identities import environment, tokens_of
+from tests.support.waiting import until
 
 SERVICES = services_in(scopes.SCOPES)
 METHODS = [method for service, _ in SERVICES.values() for method in service.methods]
@@ -77,6 +78,13 @@ async def answer(port: int, method: MethodDescriptor, token: str) -> grpc.aio.Ai
 async def outcome(port: int, method: MethodDescriptor, token: str) -> tuple[grpc.StatusCode, str]:
     error = await answer(port, method, token)
     return error.code(), reason_of(error)
+
+
+async def until_ended(lines: Sequence[Mapping[str, Any]], calls: int) -> None:
+    """An answer may be here before the record of its end is."""
+    await until(
+        lambda: [line["event"] for line in lines].count("admin_call_ended") >= calls, what="the records of the ends"
+    )
 
 
 def token_of(key: server_keys.Jwk, method: MethodDescriptor, **changes: Any) -> str:
@@ -141,6 +149,7 @@ async def test_who_asks_too_often_is_told_when_to_come_again(server: RpcServer) 
     method = METHODS[0]
     with capture_logs() as lines:
         ended = [await answer(server.admin_port, method, token_of(SLOW, method)) for _ in range(3)]
+        await until_ended(lines, 3)
     assert [error.code() for error in ended[:2]] == [IN[0], IN[0]]
     assert (ended[2].code(), reason_of(ended[2])) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
     assert 0 < delay_of(ended[2]) <= 30
@@ -200,6 +209,7 @@ async def test_each_call_is_recorded_with_the_server_and_its_scopes(server: RpcS
     with capture_logs() as lines:
         await outcome(server.admin_port, method, token_of(KEYS[scope], method))
         await outcome(server.admin_port, method, token_of(NONE, method))
+        await until_ended(lines, 2)
     records = [line for line in lines if line["event"].startswith("admin_call")]
     named = f"server:{scope.replace(':', '-')}"
     assert [(line["event"], line["caller"], line["roles"], line.get("outcome", "")) for line in records] == [
