@@ -21,7 +21,7 @@ describe("limits", () => {
     expect(alice.uploads.of(ROOM)).toHaveLength(2);
     alice.uploads.close();
     alice.uploads.add(ROOM, [{ name: "long.txt", contentType: "text/plain", body: new Blob(["too long"]) }]);
-    expect(alice.uploads.of(ROOM)[0]?.problem).toContain("At most 5 bytes");
+    expect(alice.uploads.of(ROOM)[0]?.problem?.line).toContain("At most 5 bytes");
   });
 
   test("do not stand in the way while they are not known", async () => {
