@@ -1,6 +1,6 @@
-import { h, type VNode } from "preact";
+import { h } from "preact";
 import { renderToString } from "preact-render-to-string";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { CallView, ParleyClient } from "@parley/client";
 import { conversation, member, message, outgoing, own, ROOM } from "@parley/client/testing";
 import { CallBanner } from "../src/call-banner";
@@ -28,7 +28,7 @@ const nothing = (): void => undefined;
 const actions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, openMenu: nothing, jump: nothing };
 
 /** Everything that is read or heard of a piece of the page. */
-function words(node: VNode): string {
+function words(node: Parameters<typeof renderToString>[0]): string {
   const html = renderToString(node);
   const named = [...html.matchAll(/\b(?:aria-label|title|placeholder|alt)="([^"]*)"/g)].map((match) => match[1]);
   return [html.replace(/<[^>]+>/g, " "), ...named].join(" ").replaceAll(/&\w+;/g, " ");
@@ -102,34 +102,20 @@ describe("the page in Arabic", () => {
 });
 
 test("the login says what an embedding page's function said in its own words, and everything else in the page's", async () => {
-  const { stub, end } = stubPage();
+  vi.stubGlobal("addEventListener", nothing);
+  vi.stubGlobal("document", { addEventListener: nothing, documentElement: {}, visibilityState: "visible" });
   try {
     const session = new Session({ loadUsers: () => Promise.resolve([]) });
+    const shown = () => renderToString(h(Login, { session }));
     await session.login("x");
-    expect(renderToString(h(Login, { session }))).toContain("This is not a token.");
+    expect(shown()).toContain("This is not a token.");
     await session.login(() => Promise.reject(new Error("Ask your teacher")));
-    expect(renderToString(h(Login, { session }))).toContain("Ask your teacher");
+    expect(shown()).toContain("Ask your teacher");
     await session.login(() => Promise.reject(new TypeError("fetch")));
     await language.choose("es");
-    expect(renderToString(h(Login, { session }))).toContain("Ahora mismo no se puede conectar con Parley.");
-    expect(stub).toContain("pagehide");
+    expect(shown()).toContain("Ahora mismo no se puede conectar con Parley.");
   } finally {
     await language.choose("en");
-    end();
+    vi.unstubAllGlobals();
   }
 });
-
-/** What a session asks of its page. */
-function stubPage(): { stub: string[]; end: () => void } {
-  const stub: string[] = [];
-  const globals = globalThis as Record<string, unknown>;
-  globals["addEventListener"] = (name: string) => stub.push(name);
-  globals["document"] = { addEventListener: (name: string) => stub.push(name), documentElement: {}, visibilityState: "visible" };
-  return {
-    stub,
-    end: () => {
-      delete globals["addEventListener"];
-      delete globals["document"];
-    },
-  };
-}
