@@ -171,6 +171,7 @@ function AddPeople({ client, conversationId }: { client: ParleyClient; conversat
         <input
           id="add-people"
           value={ids}
+          {...fieldDirection(ids)}
           placeholder={t("new.ids")}
           autocomplete="off"
           autocapitalize="none"

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { Avatar } from "./avatar";
 import { Icon } from "./icons";
 import type { Session } from "./session";
-import { lineOf, t } from "./text";
+import { fieldDirection, lineOf, t } from "./text";
 
 /** The first page: choose a development user, or type an id. */
 export function Login({ session }: { session: Session }): JSX.Element {
@@ -33,6 +33,7 @@ export function Login({ session }: { session: Session }): JSX.Element {
             <input
               id="user-id"
               value={userId}
+              {...fieldDirection(userId)}
               autocomplete="username"
               autocapitalize="none"
               spellcheck={false}

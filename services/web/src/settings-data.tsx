@@ -4,7 +4,7 @@ import type { Failure, Job, ParleyClient } from "@parley/client";
 import { dateTime } from "./format";
 import { useFocusOnce } from "./hooks";
 import { Icon } from "./icons";
-import { lineOf, made, parts, type Problem, t } from "./text";
+import { fieldDirection, lineOf, made, parts, type Problem, t } from "./text";
 
 /** How often the job's state is asked for. Raising it shows the end later; lowering it costs requests, and ends nothing sooner. */
 const ASK_MS = 2000;
@@ -124,6 +124,7 @@ function Confirmation({ client, onDeleted, onCancel }: DataSettingsProps & { onC
         <input
           id="confirm-deletion"
           value={typed}
+          {...fieldDirection(typed)}
           autocomplete="off"
           autocapitalize="none"
           spellcheck={false}

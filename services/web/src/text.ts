@@ -28,7 +28,8 @@ export type Value = string | number | Made;
 
 /** A text of the page in its language. */
 export function t<K extends Key>(key: K, ...args: Arguments<K>): string {
-  return fill(key, (args[0] ?? {}) as Record<string, Value>);
+  const [values] = args as readonly unknown[] as readonly [Readonly<Record<string, Value>>?];
+  return fill(key, values ?? {});
 }
 
 /** A text with elements in its places: its parts in order. */
