@@ -25,13 +25,15 @@ const isLeftOf = async (one, other) => {
   return a.x + a.width / 2 < b.x + b.width / 2;
 };
 const direction = (page) => page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]);
-/** Words in Latin letters that a reader of the page finds, but for what people are called and wrote. */
+/** Words in Latin letters that a reader of the page finds, but for what people are called and wrote, and the name of a key. */
 const latin = async (page) => {
   const text = await page.evaluate(() => {
     const named = [...document.querySelectorAll("[aria-label], [title], [placeholder]")].flatMap((element) => ["aria-label", "title", "placeholder"].map((name) => element.getAttribute(name) ?? ""));
-    return [document.body.innerText, ...named].join("\n");
+    const read = document.getElementById("app").cloneNode(true);
+    for (const hidden of read.querySelectorAll("[aria-hidden=true]")) hidden.remove();
+    return [read.textContent, ...named].join("\n");
   });
-  const own = ["layla", "omar"].map(id).concat(QUESTION, "https://example.com/cafe", ANSWER, ANSWER.slice(0, 59));
+  const own = ["layla", "omar"].map(id).concat(QUESTION, "https://example.com/cafe", "example.com", ANSWER, ANSWER.slice(0, 59), "(Esc)");
   return own.reduce((rest, words) => rest.replaceAll(words, ""), text).match(/[A-Za-z]{2,}/g) ?? [];
 };
 
@@ -105,7 +107,7 @@ async function change() {
   await layla.getByLabel("لغة الصفحة").selectOption("es");
   await layla.getByRole("heading", { name: "Ajustes" }).waitFor();
   const spanish = await direction(layla);
-  await layla.getByRole("button", { name: "Cerrar" }).click();
+  await layla.getByRole("button", { name: "Cerrar", exact: true }).click();
   const draft = await layla.getByRole("textbox", { name: /^Mensaje para/ }).inputValue();
   const same = await layla.evaluate(() => window.__same === true);
   const left = await isLeftOf(layla.locator(".side"), layla.locator(".main"));
