@@ -25,7 +25,7 @@ const isLeftOf = async (one, other) => {
   return a.x + a.width / 2 < b.x + b.width / 2;
 };
 const direction = (page) => page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]);
-/** Words in Latin letters that a reader of the page finds, but for what people are called and wrote, and the name of a key. */
+/** Words in Latin letters that a reader of the page finds, but for what people are called and wrote, and names that are so in every language. */
 const latin = async (page) => {
   const text = await page.evaluate(() => {
     const named = [...document.querySelectorAll("[aria-label], [title], [placeholder]")].flatMap((element) => ["aria-label", "title", "placeholder"].map((name) => element.getAttribute(name) ?? ""));
@@ -33,7 +33,7 @@ const latin = async (page) => {
     for (const hidden of read.querySelectorAll("[aria-hidden=true]")) hidden.remove();
     return [read.textContent, ...named].join("\n");
   });
-  const own = ["layla", "omar"].map(id).concat(QUESTION, "https://example.com/cafe", "example.com", ANSWER, ANSWER.slice(0, 59), "(Esc)");
+  const own = ["layla", "omar"].map(id).concat(QUESTION, "https://example.com/cafe", "example.com", ANSWER, ANSWER.slice(0, 59), "(Esc)", "Parley", "English", "Español");
   return own.reduce((rest, words) => rest.replaceAll(words, ""), text).match(/[A-Za-z]{2,}/g) ?? [];
 };
 
