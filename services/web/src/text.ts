@@ -99,13 +99,14 @@ function messageLine({ key, values }: UserMessage): string {
   return filled(language.catalog.messages[key], bytes === undefined ? values : { ...values, bytes: made(sizeLine(Number(bytes))) });
 }
 
-/** By its reason, else by the field that was not accepted, else by the code. A reason without a text is shown as it is. */
+/** By its reason, else by the field that was not accepted, else by the code. A reason without a text is shown as it is, where it says more than the code. */
 function failureLine({ reason, field, code, retryDelayMs }: Failure): string {
   const { reasons, fields, codes } = language.catalog;
   const named = textFor(reasons, reason) ?? textFor(fields, field);
   const general = named ?? textFor(codes, code);
   const line = general ?? t("wrong");
-  const unknown = named ? undefined : (reason ?? (general ? undefined : code));
+  const more = reason?.toLowerCase() === code ? undefined : reason;
+  const unknown = named ? undefined : (more ?? (general ? undefined : code));
   if (unknown) return t("wrong.code", { line: made(line), code: unknown });
   return saysWhenToRetry(reason) ? sentences(line, retryLine(retryDelayMs)) : line;
 }

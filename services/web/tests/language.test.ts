@@ -157,6 +157,7 @@ describe("what fails", () => {
   test("says in general what has no text, and shows the code", async () => {
     expect(lineOf(failure({ reason: "NEW_REASON" }))).toBe("Something went wrong. Please try again. (NEW_REASON)");
     expect(lineOf(failure({ code: "permission_denied", reason: "NEW_REASON" }))).toBe("You are not allowed to do that. (NEW_REASON)");
+    expect(lineOf(failure({ code: "deadline_exceeded", reason: "DEADLINE_EXCEEDED" }))).toBe("Parley took too long to answer.");
     expect(lineOf(failure({ code: "data_loss" }))).toBe("Something went wrong. Please try again. (data_loss)");
     expect(lineOf(failure({ code: "constructor", reason: "toString" }))).toContain("(toString)");
     await language.choose("ar");
