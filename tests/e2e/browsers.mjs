@@ -30,8 +30,8 @@ export async function launch(executablePath, { args = [], camera = smallCamera }
 
 /** A person: a context with camera and microphone, whose page's errors end up in `faults`. `init` runs in it first. */
 export async function person(browser, url, { init, ...options }, faults) {
-  // What moves on the page only to be looked at is drawn by the processor here.
-  const context = await browser.newContext({ permissions: ["camera", "microphone"], reducedMotion: "reduce", ...options });
+  // What moves on the page only to be looked at is drawn by the processor here. The scenarios name what they click in English.
+  const context = await browser.newContext({ permissions: ["camera", "microphone"], reducedMotion: "reduce", locale: "en-US", ...options });
   await context.addInitScript(keepLines);
   if (init) await context.addInitScript(...init);
   const page = await context.newPage();

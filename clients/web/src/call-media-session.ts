@@ -1,6 +1,6 @@
 import type { CallView } from "./call-view.js";
 import { ALL_SEEN } from "./core/slots.js";
-import { deviceLine } from "./core/user-messages.js";
+import { deviceProblems } from "./core/user-messages.js";
 import type { Failure } from "./errors.js";
 import { LocalTracks } from "./local-tracks.js";
 import type { VideoRequest } from "./media-channel.js";
@@ -41,7 +41,7 @@ export class CallMediaSession {
       encryption: connection?.encryption ?? "off",
       unseen: connection?.unseen ?? ALL_SEEN,
       connection: connection?.phase ?? "idle",
-      deviceProblem: deviceLine(local.cameraProblem, local.microphoneProblem),
+      deviceProblem: deviceProblems(local.cameraProblem, local.microphoneProblem),
     };
   }
 

@@ -1,5 +1,6 @@
 import type { CallPhase } from "./core/call-state.js";
 import type { Call } from "./core/model.js";
+import type { DeviceProblems, Told } from "./core/user-messages.js";
 import type { CallMedia, RemoteParticipant } from "./media-connection.js";
 
 /** What the interface shows of the call. */
@@ -29,8 +30,8 @@ export interface CallView {
   readonly encryption: CallMedia["encryption"];
   readonly unseen: CallMedia["unseen"];
   readonly connection: CallMedia["phase"];
-  /** A readable line about what went wrong with the call itself. */
-  readonly problem: string | undefined;
-  /** A readable line about a camera or microphone that is not there. */
-  readonly deviceProblem: string | undefined;
+  /** What went wrong with the call itself. */
+  readonly problem: Told | undefined;
+  /** Which of camera and microphone are not there, and why. */
+  readonly deviceProblem: DeviceProblems | undefined;
 }

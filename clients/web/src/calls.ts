@@ -8,6 +8,7 @@ import type { CallView } from "./call-view.js";
 import type { CallEffect, CallInput, CallPhase } from "./core/call-state.js";
 import { readCall as readInput, stepCall } from "./core/call-state.js";
 import type { Call, CallParticipant } from "./core/model.js";
+import { type Told, type UserMessage, userMessage } from "./core/user-messages.js";
 import { LeftCalls } from "./left-calls.js";
 import type { CallEncryption } from "./encryption/call-encryption.js";
 import type { Failure } from "./errors.js";
@@ -18,8 +19,8 @@ import { readCall } from "./wire.js";
 
 export interface CallsListener {
   onChange(): void;
-  /** A line worth showing although no call window is open. */
-  onNotice(line: string): void;
+  /** Worth showing although no call window is open. */
+  onNotice(notice: UserMessage): void;
   onRing(ringing: boolean): void;
 }
 
@@ -35,7 +36,7 @@ export class Calls {
   private peerUserId = "";
   private group = false;
   private video = false;
-  private problem: string | undefined;
+  private problem: Told | undefined;
   private grant: Grant | undefined;
   private clientCallId = "";
   private dismissal: ReturnType<typeof setTimeout> | undefined;
@@ -219,8 +220,8 @@ export class Calls {
     this.call = call;
     // The user has left already; later copies only complete the record.
     if (this.leftCalls.has(call.id) && input !== "ended") return;
-    if (input === "removed") this.problem = "You were removed from this call.";
-    if (input === "out") this.problem = "The connection was lost for too long.";
+    if (input === "removed") this.problem = userMessage("removed_from_call");
+    if (input === "out") this.problem = userMessage("lost_too_long");
     this.handle(input);
     if (before && this.phase === "active") this.follow(before, call);
   }
@@ -282,7 +283,7 @@ export class Calls {
       ring: () => this.listener.onRing(true),
       stop_ring: () => this.listener.onRing(false),
       notify_elsewhere: () => this.notifyElsewhere(),
-      notify_moved: () => this.listener.onNotice("The call goes on on your other device"),
+      notify_moved: () => this.listener.onNotice(userMessage("call_moved")),
       dismiss_later: () => this.dismissLater(),
     };
     effects[effect]();
@@ -301,7 +302,7 @@ export class Calls {
   }
 
   private failWith(failure: Failure): void {
-    this.problem = failure.line;
+    this.problem = failure;
     this.handle("failed");
   }
 
@@ -356,8 +357,8 @@ export class Calls {
 
   private notifyElsewhere(): void {
     const { call } = this;
-    if (call?.state === "active") this.listener.onNotice("Answered on another device");
-    if (call?.endReason === "declined") this.listener.onNotice("Declined on another device");
+    if (call?.state === "active") this.listener.onNotice(userMessage("answered_elsewhere"));
+    if (call?.endReason === "declined") this.listener.onNotice(userMessage("declined_elsewhere"));
   }
 
   private dismissLater(): void {

@@ -10,6 +10,7 @@ import { Changes } from "./changes.js";
 import { ConversationStore } from "./core/conversation-store.js";
 import type { Limits } from "./core/limits.js";
 import type { Message } from "./core/model.js";
+import { type Told, userMessage } from "./core/user-messages.js";
 import { DeliveryReceipts } from "./delivery-receipts.js";
 import { Downloads } from "./downloads.js";
 import { Drafts } from "./drafts.js";
@@ -33,6 +34,14 @@ import type { Put } from "./object-upload.js";
 import { putByXhr } from "./object-upload.js";
 import { Uploads } from "./uploads.js";
 import { readConversation, readMessage, readOwnState, readPresence } from "./wire.js";
+
+/** Something that is shown for a while. */
+export interface Notice {
+  readonly line: string;
+  /** The facts of it; undefined for a line of the interface's own. */
+  readonly told: Told | undefined;
+  readonly id: number;
+}
 
 export interface ClientOptions {
   readonly userId: string;
@@ -75,7 +84,7 @@ export class ParleyClient {
   /** The state of the event stream. */
   stream: StreamState = { kind: "connecting" };
   /** The last line that no window shows; the interface shows it for a while. */
-  notice: { readonly line: string; readonly id: number } | undefined;
+  notice: Notice | undefined;
   /** Told when it should ring, and when no longer. */
   onRing: (ringing: boolean) => void = () => undefined;
   private readonly api: Api;
@@ -97,7 +106,7 @@ export class ParleyClient {
     this.api = api;
     const changed = (): void => this.changes.notify();
     this.messaging = new Messaging(api, new ConversationStore(this.userId), changed, (group) =>
-      this.showNotice(`You are no longer in “${group.title}”.`),
+      this.showNotice(userMessage("left_group", { group: group.title })),
     );
     this.groups = new Groups(api, this.messaging);
     this.conversationSettings = new ConversationSettings(api, this.messaging);
@@ -113,7 +122,7 @@ export class ParleyClient {
     this.encryption = new CallEncryption(changed);
     this.calls = new Calls(api, this.userId, this.deviceId, media, this.encryption, {
       onChange: changed,
-      onNotice: (line) => this.showNotice(line),
+      onNotice: (notice) => this.showNotice(notice),
       onRing: (ringing) => this.onRing(ringing),
     });
     this.callSettings = new CallSettings(api, changed);
@@ -176,9 +185,10 @@ export class ParleyClient {
     return searchMessages(this.api, query, conversationId, next);
   }
 
-  /** Shows a line for a while. */
-  showNotice(line: string): void {
-    this.notice = { line, id: ++this.notices };
+  /** Shows something for a while: a line of the interface's own, or what the client tells. */
+  showNotice(notice: Told | string): void {
+    const [line, told] = typeof notice === "string" ? [notice, undefined] : [notice.line, notice];
+    this.notice = { line, told, id: ++this.notices };
     this.changes.notify();
   }
 

@@ -1,22 +1,8 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { errorLine } from "./core/user-messages.js";
+import { errorLine, type Failure } from "./core/user-messages.js";
 
-/** What went wrong, in a form that the interface can act on and show. */
-export interface Failure {
-  /** gRPC code in lower case, such as `not_found`. */
-  readonly code: string;
-  /** The `reason` of google.rpc.ErrorInfo, such as `CALL_ENDED`. */
-  readonly reason: string | undefined;
-  /** The field of the request that was not accepted, such as `size_bytes`. */
-  readonly field: string | undefined;
-  /** How long the server asked to wait; 0 when it did not. */
-  readonly retryDelayMs: number;
-  /** The same request may succeed later. */
-  readonly transient: boolean;
-  /** A line for people. */
-  readonly line: string;
-}
+export type { Failure };
 
 /** CANCELED of a server or a proxy: it ended while the request was on its way, as when the edge is started anew. */
 const TRANSIENT = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Aborted, Code.Internal, Code.Unknown, Code.Canceled]);

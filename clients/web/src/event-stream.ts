@@ -9,9 +9,10 @@ export type StreamState =
   | { readonly kind: "connecting" }
   | { readonly kind: "live" }
   /** Lost; a new attempt is timed. */
-  | { readonly kind: "waiting"; readonly line: string }
+  | { readonly kind: "waiting"; readonly line: string; readonly failure: Failure }
   /** Ended for good: replaced by another window, or the login is no longer accepted. */
-  | { readonly kind: "stopped"; readonly reason: "replaced" | "login" | "closed"; readonly line: string };
+  | { readonly kind: "stopped"; readonly reason: "replaced" | "login"; readonly line: string; readonly failure: Failure }
+  | { readonly kind: "stopped"; readonly reason: "closed"; readonly line: string };
 
 /** Before Ready has told the interval of heartbeats. */
 const FIRST_EVENT_TIMEOUT_MS = 15_000;
@@ -86,7 +87,7 @@ export class EventStream {
       const failure = await this.readOnce();
       if (this.stopped) return;
       if (this.isFinal(failure)) return;
-      this.listener.onState({ kind: "waiting", line: failure.line });
+      this.listener.onState({ kind: "waiting", line: failure.line, failure });
       if (!this.impatient) await this.pause(backoffMs(this.attempt++, Math.random(), failure.retryDelayMs));
       this.impatient = false;
     }
@@ -137,15 +138,15 @@ export class EventStream {
 
   private isFinal(failure: Failure): boolean {
     if (failure.reason && FINAL_REASONS.has(failure.reason)) {
-      this.finish({ kind: "stopped", reason: "replaced", line: failure.line });
+      this.finish({ kind: "stopped", reason: "replaced", line: failure.line, failure });
       return true;
     }
     if (failure.reason && SIGNED_OUT_REASONS.has(failure.reason)) {
-      this.finish({ kind: "stopped", reason: "login", line: failure.line });
+      this.finish({ kind: "stopped", reason: "login", line: failure.line, failure });
       return true;
     }
     if (failure.code !== "unauthenticated" || ++this.refusals < MAX_REFUSALS) return false;
-    this.finish({ kind: "stopped", reason: "login", line: failure.line });
+    this.finish({ kind: "stopped", reason: "login", line: failure.line, failure });
     return true;
   }
 

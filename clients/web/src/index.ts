@@ -3,17 +3,32 @@ export type { QuietHours, Ringing } from "./call-settings.js";
 export type { CallView } from "./call-view.js";
 export type { MediaFactory } from "./call-media-session.js";
 export type { CallsListener } from "./calls.js";
-export { type ClientOptions, storedDeviceId, ParleyClient } from "./client.js";
+export { type ClientOptions, type Notice, storedDeviceId, ParleyClient } from "./client.js";
 export { type CallPhase, joined } from "./core/call-state.js";
 export type { ConversationView } from "./core/conversation-store.js";
 export { findEntities, openMention, type Person, type Segment, segments } from "./core/entities.js";
 export { isSameEmoji, qualified } from "./core/emoji.js";
-export { contentTypeOf, displayName, sizeLine } from "./core/files.js";
+export { contentTypeOf, displayName } from "./core/files.js";
 export type { Limits } from "./core/limits.js";
 export { type LinkTarget, targetOf } from "./core/links.js";
 export { truncate, graphemes, isBlank } from "./core/graphemes.js";
 export { excerpt, highlight, type Marked } from "./core/highlight.js";
-export { endLine, groupEndLine } from "./core/user-messages.js";
+export { sizeLine } from "./core/sizes.js";
+export {
+  CODE_LINES,
+  type DeviceProblem,
+  type DeviceProblems,
+  endLine,
+  type Failure,
+  FIELD_LINES,
+  groupEndLine,
+  MESSAGE_LINES,
+  type MessageKey,
+  REASON_LINES,
+  saysWhenToRetry,
+  type Told,
+  type UserMessage,
+} from "./core/user-messages.js";
 export type * from "./core/model.js";
 export { type Folder, folderOf, isMuted } from "./core/own-state.js";
 export { isUserContent, type Receipt, groupReceipt, receiptOf } from "./core/receipts.js";
@@ -22,7 +37,6 @@ export { type Permissions, permissionsOf } from "./core/permissions.js";
 export { allDone, type Upload } from "./core/uploads.js";
 export { VANISH_CHOICES_S } from "./core/vanishing.js";
 export type { AttachmentRef } from "./downloads.js";
-export type { Failure } from "./errors.js";
 export type { StreamState } from "./event-stream.js";
 export { canShareScreen } from "./devices.js";
 export type { VideoRequest } from "./media-channel.js";
@@ -30,6 +44,6 @@ export type { CallMedia, RemoteParticipant } from "./media-connection.js";
 export type { Draft } from "./outbox.js";
 export type { ReportInput } from "./relations.js";
 export type { SearchPage } from "./search.js";
-export { devTokens, type DevUser, devUsers, readToken, type Token, type TokenProvider } from "./tokens.js";
+export { devTokens, type DevUser, devUsers, LoginError, readToken, type Token, type TokenProvider } from "./tokens.js";
 export { type Put, TransferError } from "./object-upload.js";
 export type { PickedFile } from "./uploads.js";

@@ -2,6 +2,7 @@ import type { Api } from "./api.js";
 import { backoffMs } from "./core/backoff.js";
 import type { ConversationStore } from "./core/conversation-store.js";
 import type { Attachment, Entity, Message, Outgoing } from "./core/model.js";
+import { userMessage } from "./core/user-messages.js";
 import type { Failure } from "./errors.js";
 import { readFailure } from "./errors.js";
 import { readMessage, writeText } from "./wire.js";
@@ -82,7 +83,7 @@ export class Outbox {
     const failure = await this.attempt(outgoing);
     if (!failure) return this.changed();
     this.listener.onFailed(outgoing.conversationId, failure);
-    this.update(outgoing, { state: "failed", problem: failure.line, retryable: failure.transient });
+    this.update(outgoing, { state: "failed", problem: failure, retryable: failure.transient });
   }
 
   private async attempt(outgoing: Outgoing): Promise<Failure | undefined> {
@@ -105,13 +106,13 @@ export class Outbox {
           continue;
         }
         if (failure.reason === "ATTACHMENT_NOT_SCANNED" && Date.now() - startedMs < MAX_SCAN_WAIT_MS) {
-          this.update(outgoing, { problem: "The file is being checked. This goes out in a moment." });
+          this.update(outgoing, { problem: userMessage("file_being_checked") });
           attempt = 0;
         }
         // It began before the connection came back, and says nothing of how things are since; nobody would repeat it later.
         if (failure.transient && returns !== this.returns) attempt = 0;
         if (!failure.transient || attempt + 1 >= SEND_ATTEMPTS || failure.retryDelayMs > MAX_WAIT_MS) return failure;
-        if (failure.reason === "SEND_RATE") this.update(outgoing, { problem: "You are sending too fast. This goes out in a moment." });
+        if (failure.reason === "SEND_RATE") this.update(outgoing, { problem: userMessage("sending_too_fast") });
         await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), failure.retryDelayMs)));
       }
     }

@@ -1,3 +1,16 @@
+import { type MessageKey, type UserMessage, userMessage } from "./core/user-messages.js";
+
+/** Why there is no token. */
+export class LoginError extends Error {
+  readonly told: UserMessage;
+
+  constructor(key: MessageKey) {
+    const told = userMessage(key);
+    super(told.line);
+    this.told = told;
+  }
+}
+
 /** A login of the social network, as this client needs it. */
 export interface Token {
   /** The JWT, sent as `authorization: Bearer`. */
@@ -59,10 +72,10 @@ export function renewTimeMs(expiresMs: number, nowMs: number): number {
 /** Reads user and expiry from a JWT, without verifying it (the servers do). Throws on what is no JWT with `sub`. */
 export function readToken(jwt: string): Token {
   const payload = jwt.split(".")[1];
-  if (!payload) throw new Error("This is not a token.");
+  if (!payload) throw new LoginError("no_token");
   const bytes = Uint8Array.from(atob(payload.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
   const claims = JSON.parse(new TextDecoder().decode(bytes)) as { sub?: unknown; exp?: unknown };
-  if (typeof claims.sub !== "string" || claims.sub === "") throw new Error("This token names no user.");
+  if (typeof claims.sub !== "string" || claims.sub === "") throw new LoginError("token_without_user");
   const expiresMs = typeof claims.exp === "number" ? claims.exp * 1000 : Number.POSITIVE_INFINITY;
   return { value: jwt, userId: claims.sub, expiresMs };
 }
@@ -75,8 +88,8 @@ export function devTokens(userId: string, baseUrl = ""): TokenProvider {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ user_id: userId }),
     });
-    if (response.status === 400) throw new Error("A user id is made of letters, digits, dots, dashes and underscores, and not too long.");
-    if (!response.ok) throw new Error("The development login is not available here.");
+    if (response.status === 400) throw new LoginError("bad_user_id");
+    if (!response.ok) throw new LoginError("no_development_login");
     const answer = (await response.json()) as { token: string };
     return readToken(answer.token);
   };

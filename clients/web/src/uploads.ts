@@ -5,6 +5,7 @@ import { strip } from "./core/metadata/index.js";
 import type { Attachment } from "./core/model.js";
 import type { Upload, UploadInput } from "./core/uploads.js";
 import { stepUpload } from "./core/uploads.js";
+import { type UserMessage, userMessage } from "./core/user-messages.js";
 import { cancelRequest, readFailure } from "./errors.js";
 import type { Put } from "./object-upload.js";
 import { TransferError } from "./object-upload.js";
@@ -50,14 +51,14 @@ export class Uploads {
     return this.jobs.filter((job) => job.conversationId === conversationId).map((job) => job.upload);
   }
 
-  /** Starts to upload. Returns a sentence for people when there are too many; those are left out. */
-  add(conversationId: string, files: readonly PickedFile[]): string | undefined {
+  /** Starts to upload. Says so when there are too many; those are left out. */
+  add(conversationId: string, files: readonly PickedFile[]): UserMessage | undefined {
     const { attachments, uploadBytes } = this.limits();
     const left = Math.max(0, attachments - this.of(conversationId).length);
     for (const file of files.slice(0, left)) this.jobs.push(newJob(conversationId, file, uploadBytes));
     this.startWaiting();
     this.changed();
-    return files.length > left ? `At most ${attachments} files go with one message.` : undefined;
+    return files.length > left ? userMessage("too_many_files", { count: attachments }) : undefined;
   }
 
   /** Tries a failed one again, under its first id. */
@@ -125,7 +126,7 @@ export class Uploads {
   private async prepare(job: Job): Promise<Blob | undefined> {
     const stripped = await strip(job.picked, job.upload.contentType);
     if (stripped) this.step(job, { kind: "prepared", sizeBytes: stripped.body.size, notice: stripped.notice });
-    else this.step(job, { kind: "refused", problem: "This file is not what it says it is, so it cannot be sent." });
+    else this.step(job, { kind: "refused", problem: userMessage("file_not_as_named") });
     return stripped?.body;
   }
 
@@ -150,9 +151,8 @@ function ignoreThere(error: unknown): void {
 
 function problemOf(error: unknown): UploadInput {
   if (error instanceof TransferError) {
-    const problem = error.status === 0 ? "The file could not be sent. Check the connection and try again." : "The file was not accepted. Please try again.";
-    return { kind: "failed", problem };
+    return { kind: "failed", problem: userMessage(error.status === 0 ? "file_not_sent" : "file_not_accepted") };
   }
   const failure = readFailure(error);
-  return { kind: failure.code === "invalid_argument" ? "refused" : "failed", problem: failure.line };
+  return { kind: failure.code === "invalid_argument" ? "refused" : "failed", problem: failure };
 }

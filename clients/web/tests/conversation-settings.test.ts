@@ -130,7 +130,7 @@ describe("settings of a conversation", () => {
     const [alice, bob] = await pair();
     world.backend.faults.set("sendMessage", retryIn(reason(new ConnectError("slow down", Code.ResourceExhausted), "SEND_RATE"), 1));
     alice.messaging.send(ROOM, "hello");
-    await until("it says so", () => view(alice)?.outgoing[0]?.problem?.startsWith("You are sending too fast") ?? false);
+    await until("it says so", () => view(alice)?.outgoing[0]?.problem?.line.startsWith("You are sending too fast") ?? false);
     expect(view(alice)?.outgoing[0]?.state).toBe("sending");
     world.backend.faults.clear();
     await until("it went out", () => view(bob)?.messages.length === 1);
@@ -141,7 +141,7 @@ describe("settings of a conversation", () => {
     world.backend.faults.set("sendMessage", retryIn(reason(new ConnectError("slow down", Code.ResourceExhausted), "SEND_RATE"), 120));
     alice.messaging.send(ROOM, "hello");
     await until("it failed", () => view(alice)?.outgoing[0]?.state === "failed");
-    expect(view(alice)?.outgoing[0]?.problem).toBe("You are sending too fast. Please try again in 2 minutes.");
+    expect(view(alice)?.outgoing[0]?.problem?.line).toBe("You are sending too fast. Please try again in 2 minutes.");
   });
 
   test("a group's picture and history setting change for all", async () => {

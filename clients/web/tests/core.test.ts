@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { BACKOFF_CAP_MS, backoffMs } from "../src/core/backoff.js";
-import { deviceLine, endLine, errorLine } from "../src/core/user-messages.js";
+import { deviceLine, endLine, errorLine, userMessage } from "../src/core/user-messages.js";
 import { countsAsUnread } from "../src/core/receipts.js";
 import { readSlotMap, type Slot } from "../src/core/slots.js";
 import { message } from "../src/testing/samples.js";
@@ -90,6 +90,12 @@ describe("lines for people", () => {
     expect(errorLine("failed_precondition", "ALREADY_IN_CALL")).toBe("You are already in a call.");
     expect(errorLine("unavailable", undefined)).toBe("Parley cannot be reached right now.");
     expect(errorLine("data_loss", "WHATEVER")).toBe("Something went wrong. Please try again.");
+    expect(errorLine("data_loss", "constructor")).toBe("Something went wrong. Please try again.");
+  });
+
+  test("what the client tells by itself is a key with values, and an English line of them", () => {
+    expect(userMessage("left_group", { group: "Hike {bytes}" })).toEqual({ key: "left_group", values: { group: "Hike {bytes}" }, line: "You are no longer in “Hike {bytes}”." });
+    expect(userMessage("file_too_large", { bytes: 2048 }).line).toBe("This file is too large. At most 2 kB can be sent.");
   });
 
   test("devices that are not there are named together when they share the reason", () => {

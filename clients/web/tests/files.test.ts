@@ -3,7 +3,9 @@ import { describe, expect, test, vi } from "vitest";
 import { badField, reason } from "../src/testing/details.js";
 import type { ParleyClient, PickedFile, Put } from "../src/index.js";
 import { ParleyClient as Client, TransferError } from "../src/index.js";
-import { contentTypeOf, fileProblem, safeName, sizeLine } from "../src/core/files.js";
+import { contentTypeOf, fileProblem, safeName } from "../src/core/files.js";
+import { sizeLine } from "../src/core/sizes.js";
+import { userMessage } from "../src/core/user-messages.js";
 import { stepUpload, type Upload } from "../src/core/uploads.js";
 import { fakeStorage, until, useWorld } from "./support.js";
 
@@ -13,9 +15,9 @@ const text = (name: string, body = "hello"): PickedFile => ({ name, contentType:
 describe("files before they leave", () => {
   test("what cannot be sent is said in words", () => {
     expect(fileProblem("image/png", 1000, Infinity)).toBeUndefined();
-    expect(fileProblem("image/png", 0, 100)).toBe("This file is empty.");
-    expect(fileProblem("image/png", 101 * 1024 * 1024, 100 * 1024 * 1024)).toContain("too large. At most 100 MB");
-    expect(fileProblem("application/x-msdownload", 10, 100)).toContain("Files of this type cannot be sent");
+    expect(fileProblem("image/png", 0, 100)?.line).toBe("This file is empty.");
+    expect(fileProblem("image/png", 101 * 1024 * 1024, 100 * 1024 * 1024)?.line).toContain("too large. At most 100 MB");
+    expect(fileProblem("application/x-msdownload", 10, 100)?.line).toContain("Files of this type cannot be sent");
   });
 
   test("names and types become what the service takes", () => {
@@ -34,8 +36,9 @@ describe("files before they leave", () => {
     const half = stepUpload(putting, { kind: "progressed", sentBytes: 5 });
     expect(stepUpload(half, { kind: "progressed", sentBytes: 3 }).sentBytes).toBe(5);
     expect(stepUpload(half, { kind: "progressed", sentBytes: 50 }).sentBytes).toBe(10);
-    const failed = stepUpload(half, { kind: "failed", problem: "no" });
-    expect(failed).toMatchObject({ state: "failed", sentBytes: 0, problem: "no" });
+    const problem = userMessage("file_not_sent");
+    const failed = stepUpload(half, { kind: "failed", problem });
+    expect(failed).toMatchObject({ state: "failed", sentBytes: 0, problem });
     expect(stepUpload(failed, { kind: "retry" })).toMatchObject({ state: "announcing", problem: undefined });
     expect(stepUpload({ ...upload, state: "refused" }, { kind: "retry" }).state).toBe("refused");
   });
@@ -96,7 +99,7 @@ describe("files between clients", () => {
     alice.uploads.add(ROOM, [text("notes.txt")]);
     await until("it failed", () => uploads(alice)[0]?.state === "failed");
     const id = uploads(alice)[0]?.id ?? "";
-    expect(uploads(alice)[0]?.problem).toContain("Check the connection");
+    expect(uploads(alice)[0]?.problem?.line).toContain("Check the connection");
     broken = false;
     alice.uploads.retry(id);
     await until("it is there", () => uploads(alice)[0]?.state === "done");
@@ -114,7 +117,7 @@ describe("files between clients", () => {
     world.backend.faults.set("createUpload", badField(reason(new ConnectError("no", Code.InvalidArgument), "FIELD_INVALID"), "size_bytes"));
     alice.uploads.add(ROOM, [text("notes.txt")]);
     await until("it is refused", () => uploads(alice)[0]?.state === "refused");
-    expect(uploads(alice)[0]?.problem).toBe("This file is too large.");
+    expect(uploads(alice)[0]?.problem?.line).toBe("This file is too large.");
     const asked = world.backend.requests["createUpload"];
     alice.uploads.retry(uploads(alice)[0]?.id ?? "");
     expect(world.backend.requests["createUpload"]).toBe(asked);
@@ -127,7 +130,7 @@ describe("files between clients", () => {
     world.backend.faults.set("sendMessage", reason(new ConnectError("wait", Code.FailedPrecondition), "ATTACHMENT_NOT_SCANNED"));
     alice.messaging.send(ROOM, { text: "", attachments: alice.uploads.take(ROOM) });
     const outgoing = () => alice.messaging.store.get(ROOM)?.outgoing[0];
-    await until("it says why it waits", () => outgoing()?.problem?.includes("being checked") ?? false);
+    await until("it says why it waits", () => outgoing()?.problem?.line.includes("being checked") ?? false);
     expect(outgoing()?.state).toBe("sending");
     world.backend.faults.delete("sendMessage");
     await until("it has gone", () => alice.messaging.store.get(ROOM)?.messages.length === 1);
@@ -177,8 +180,8 @@ describe("files between clients", () => {
 
   test("at most ten go with one message, and an unfit one says why at once", async () => {
     const alice = await ready();
-    const line = alice.uploads.add(ROOM, Array.from({ length: 12 }, (_, i) => text(`${i}.txt`)));
-    expect(line).toBe("At most 10 files go with one message.");
+    const told = alice.uploads.add(ROOM, Array.from({ length: 12 }, (_, i) => text(`${i}.txt`)));
+    expect(told).toEqual({ key: "too_many_files", values: { count: 10 }, line: "At most 10 files go with one message." });
     expect(uploads(alice)).toHaveLength(10);
     alice.uploads.add("elsewhere", [{ name: "x.exe", contentType: "application/x-msdownload", body: new Blob(["x"]) }]);
     expect(alice.uploads.of("elsewhere")[0]).toMatchObject({ state: "refused" });

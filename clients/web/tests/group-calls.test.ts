@@ -126,7 +126,7 @@ describe("a group's call", () => {
     const [alice, bob] = await talking();
     await alice.calls.actions.remove("bob");
     await reaches(bob, "ended");
-    expect(bob.calls.view().problem).toBe("You were removed from this call.");
+    expect(bob.calls.view().problem?.line).toBe("You were removed from this call.");
     expect(world.media(bob)[0]?.phase).toBe("closed");
   });
 

@@ -17,11 +17,11 @@ describe("limits", () => {
     await until("they are told", () => alice.limits.textChars === 12);
     world.backend.openDirect("alice", "bob");
     const files = ["a", "b", "c"].map((name) => ({ name: `${name}.txt`, contentType: "text/plain", body: new Blob([name]) }));
-    expect(alice.uploads.add(ROOM, files)).toBe("At most 2 files go with one message.");
+    expect(alice.uploads.add(ROOM, files)?.line).toBe("At most 2 files go with one message.");
     expect(alice.uploads.of(ROOM)).toHaveLength(2);
     alice.uploads.close();
     alice.uploads.add(ROOM, [{ name: "long.txt", contentType: "text/plain", body: new Blob(["too long"]) }]);
-    expect(alice.uploads.of(ROOM)[0]?.problem).toContain("At most 5 bytes");
+    expect(alice.uploads.of(ROOM)[0]?.problem?.line).toContain("At most 5 bytes");
   });
 
   test("do not stand in the way while they are not known", async () => {

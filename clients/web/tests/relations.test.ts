@@ -81,7 +81,7 @@ describe("who may reach whom", () => {
     expect(bob.relations.isBlocked("alice")).toBe(true);
     alice.messaging.send(ROOM, "hello?");
     await until("it is refused", () => alice.messaging.store.get(ROOM)?.outgoing[0]?.state === "failed");
-    expect(alice.messaging.store.get(ROOM)?.outgoing[0]).toMatchObject({ problem: "You cannot write to this person.", retryable: false });
+    expect(alice.messaging.store.get(ROOM)?.outgoing[0]).toMatchObject({ problem: { reason: "NOT_ALLOWED", line: "You cannot write to this person." }, retryable: false });
     expect(alice.messaging.isWriteRefused(ROOM)).toBe(true);
   });
 

@@ -7,13 +7,14 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
 import { ParleyClient, type Put } from "@parley/client";
 import { App } from "../src/app";
+import { language } from "../src/language";
 import { Session } from "../src/session";
 import "../src/styles";
 import { MockBackend } from "@parley/client/testing";
 import { type DrawnParticipant, drawnMedia, paintPicture } from "./media";
 import { seed, seedFiles } from "./seed";
 
-const NAMES = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", dana: "Dana Petrov", farid: "Farid Haddad", gwen: "Gwen Hughes" };
+const NAMES = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", dana: "Dana Petrov", farid: "Farid Haddad", gwen: "Gwen Hughes", layla: "ليلى حداد" };
 const query = new URLSearchParams(location.search);
 const backend = new MockBackend();
 seed(backend);
@@ -88,6 +89,7 @@ const scenes: Record<string, () => void> = {
 };
 scenes[query.get("scene") ?? ""]?.();
 
+await language.open();
 const root = document.getElementById("app");
 if (root) render(<App session={session} />, root);
 void session.open();

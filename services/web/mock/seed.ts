@@ -34,6 +34,7 @@ export function seed(backend: MockBackend): void {
   seedGroup(backend);
   seedRequest(backend);
   seedBook(backend);
+  seedArabic(backend);
   seedBob(backend, backend.openDirect("alice", "bob").conversationId);
   const chidi = backend.openDirect("alice", "chidi").conversationId;
   backend.post(chidi, "chidi", text("The slides are in the shared folder. Could you look at page 4 before tomorrow? I am not sure about the second figure."), { ageMs: 26 * 60 * MINUTE_MS });
@@ -55,6 +56,17 @@ function seedRequest(backend: MockBackend): void {
   backend.relations.set("alice", { messageAudience: Audience.FOLLOWED });
   const { conversationId } = backend.openDirect("farid", "alice");
   backend.post(conversationId, "farid", text("Hello Alice, we met at the concert on Friday. Would you share the photos?"), { ageMs: 3 * 60 * MINUTE_MS });
+}
+
+/** A conversation in a script that runs from right to left, with a line that does not. */
+function seedArabic(backend: MockBackend): void {
+  const { conversationId } = backend.openDirect("alice", "layla");
+  const say = (who: string, what: string, ageMs: number) => backend.post(conversationId, who, text(what), { ageMs });
+  say("layla", "مرحبًا أليس! هل وصلك البرنامج الجديد لحفل الجمعة؟ أظن أن الموعد تغيّر إلى الساعة 7:30 مساءً.", 44 * MINUTE_MS);
+  say("alice", "Not yet, could you send it again?", 41 * MINUTE_MS);
+  say("layla", "بالتأكيد، سأرسله لك على alice@example.com بعد قليل.", 40 * MINUTE_MS);
+  const last = backend.stored(conversationId).conversation.lastSeq;
+  backend.own.set("alice", conversationId, { readSeq: last });
 }
 
 /** An archived conversation whose messages vanish. */

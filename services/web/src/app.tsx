@@ -3,10 +3,12 @@ import { useChanges } from "./hooks";
 import { Login } from "./login";
 import type { Session } from "./session";
 import { Shell } from "./shell";
+import { language } from "./language";
 
 /** The page: the login until someone is there, then their conversations. */
 export function App({ session }: { session: Session }): JSX.Element {
   useChanges(session);
+  useChanges(language);
   const { client } = session.state;
   if (!client) return <Login session={session} />;
   return <Shell key={client.userId} client={client} nameOf={session.nameOf} onLogout={() => session.logout()} />;

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Attachment, Failure, ParleyClient } from "@parley/client";
 import { previews } from "./previews";
+import type { Problem } from "./text";
 
 export interface AttachmentProps {
   readonly client: ParleyClient;
@@ -12,20 +13,20 @@ export interface AttachmentProps {
 /** A picture's address, requested again when it has expired; undefined while it loads, with a line when it cannot be loaded. */
 export function usePicture({ client, conversationId, seq, attachment }: AttachmentProps) {
   const [address, setAddress] = useState(previews.of(attachment.id));
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const renewed = useRef(false);
   const load = (): void => {
     if (seq === undefined) return;
-    setProblem("");
+    setProblem(undefined);
     const ref = { conversationId, seq, attachmentId: attachment.id };
-    client.downloads.url(ref).then(setAddress, (failure: Failure) => setProblem(failure.line));
+    client.downloads.url(ref).then(setAddress, setProblem);
   };
   useEffect(() => {
     if (!address) load();
   }, [attachment.id, seq]);
   /** The picture could not be drawn: its address may have expired. Once only, or a broken file would be requested for ever. */
   const onError = (): void => {
-    if (renewed.current) return setProblem("This picture could not be loaded.");
+    if (renewed.current) return setProblem("picture.broken");
     renewed.current = true;
     client.downloads.forget(attachment.id);
     load();
@@ -48,6 +49,6 @@ export async function saveFile(client: ParleyClient, conversationId: string, seq
     link.rel = "noopener noreferrer";
     link.click();
   } catch (error) {
-    client.showNotice((error as Failure).line);
+    client.showNotice(error as Failure);
   }
 }

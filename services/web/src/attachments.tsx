@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Attachment, ParleyClient } from "@parley/client";
-import { sizeLine } from "@parley/client";
 import { type AttachmentProps, saveFile, usePicture } from "./attachment-loading";
 import { Icon } from "./icons";
 import { isPicture } from "./file-picker";
 import { PictureViewer } from "./picture-viewer";
+import { lineOf, made, sizeLine, t } from "./text";
 
 /** A picture in a bubble is at most this wide and high, in pixels. */
 const MAX_PICTURE_PX = 300;
@@ -50,12 +50,12 @@ function PictureBox({ onView, ...props }: AttachmentProps & { onView: () => void
     return (
       <button type="button" class="picture broken" style={style} onClick={retry}>
         <Icon name="retry" />
-        {problem}
+        {lineOf(problem)}
       </button>
     );
   }
   return (
-    <button type="button" class="picture" style={style} aria-label={`Open the picture ${attachment.fileName}`} onClick={onView}>
+    <button type="button" class="picture" style={style} aria-label={t("picture.open", { name: attachment.fileName })} onClick={onView}>
       {address && <img src={address} alt={attachment.fileName} onError={onError} />}
     </button>
   );
@@ -64,7 +64,8 @@ function PictureBox({ onView, ...props }: AttachmentProps & { onView: () => void
 /** `ZIP, 640 kB`: the end of a long name may not be seen. */
 function kindLine({ fileName, sizeBytes }: Attachment): string {
   const end = fileName.includes(".") ? fileName.split(".").at(-1) : "";
-  return [end?.toUpperCase(), sizeLine(sizeBytes)].filter(Boolean).join(", ");
+  const size = made(sizeLine(sizeBytes));
+  return end ? t("file.kind", { kind: end.toUpperCase(), size }) : size.made;
 }
 
 function FileRow({ client, conversationId, seq, attachment }: AttachmentProps): JSX.Element {
@@ -73,7 +74,7 @@ function FileRow({ client, conversationId, seq, attachment }: AttachmentProps): 
     if (seq !== undefined) void saveFile(client, conversationId, seq, attachment);
   };
   return (
-    <button type="button" class="file-row" disabled={seq === undefined} aria-label={`Download ${fileName}, ${sizeLine(sizeBytes)}`} onClick={download}>
+    <button type="button" class="file-row" disabled={seq === undefined} aria-label={t("file.download", { name: fileName, size: made(sizeLine(sizeBytes)) })} onClick={download}>
       <span class="file-icon">
         <Icon name="file" />
       </span>

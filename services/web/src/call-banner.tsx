@@ -4,6 +4,7 @@ import { joined } from "@parley/client";
 import { Avatar } from "./avatar";
 import { Icon } from "./icons";
 import { listNames, type Viewer } from "./conversation-text";
+import { made, t } from "./text";
 
 interface CallBannerProps {
   readonly client: ParleyClient;
@@ -26,17 +27,16 @@ export function CallBanner({ client, conversation, viewer }: CallBannerProps): J
   const inCall = joined(call).map((p) => p.userId);
   const faces = elsewhere ? [] : inCall.slice(0, MAX_AVATARS);
   return (
-    <section class="call-banner" aria-label="Call in this conversation">
+    <section class="call-banner" aria-label={t("banner.title")}>
       <span class="faces" aria-hidden="true">
         {faces.map((userId) => (
           <Avatar key={userId} userId={userId} name={viewer.nameOf(userId)} size="tiny" />
         ))}
       </span>
       <p class="grow" role="status">
-        <strong>{elsewhere ? "In call on your other device" : call.video ? "Video call" : "Voice call"}</strong>
+        <strong>{elsewhere ? t("banner.elsewhere") : call.video ? t("video.call") : t("voice.call")}</strong>
         <span class="call-banner-who" data-testid="in-call">
-          {call.locked && "Locked · "}
-          {listNames(inCall, viewer)}
+          {call.locked ? t("banner.locked", { names: made(listNames(inCall, viewer)) }) : listNames(inCall, viewer)}
         </span>
       </p>
       <JoinButtons client={client} call={call} elsewhere={elsewhere} removed={own?.state === "removed"} />
@@ -47,9 +47,9 @@ export function CallBanner({ client, conversation, viewer }: CallBannerProps): J
 function JoinButtons({ client, call, elsewhere, removed }: { client: ParleyClient; call: Call; elsewhere: boolean; removed: boolean }): JSX.Element {
   const { calls } = client;
   const enter = (video: boolean) => () => calls.join(call, video);
-  if (removed) return <span class="quiet">You were removed</span>;
+  if (removed) return <span class="quiet">{t("banner.removed")}</span>;
   const shut = calls.busy || (call.locked && !elsewhere);
-  const other = call.video ? "Join without camera" : "Join with camera";
+  const other = call.video ? t("banner.join.voice") : t("banner.join.video");
   return (
     <>
       {!elsewhere && (
@@ -58,7 +58,7 @@ function JoinButtons({ client, call, elsewhere, removed }: { client: ParleyClien
         </button>
       )}
       <button type="button" class="primary go-fill" disabled={shut} onClick={enter(call.video)}>
-        {elsewhere ? "Move here" : "Join"}
+        {elsewhere ? t("banner.move") : t("join")}
       </button>
     </>
   );

@@ -3,6 +3,7 @@ import type { CallView, Failure, ParleyClient } from "@parley/client";
 import { canShareScreen } from "@parley/client";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
+import { t } from "./text";
 
 /** What one does in a call, at its lower edge. */
 export function CallControls({ client, call, small }: { client: ParleyClient; call: CallView; small: boolean }): JSX.Element {
@@ -10,14 +11,15 @@ export function CallControls({ client, call, small }: { client: ParleyClient; ca
   const camera = call.camera !== undefined;
   const sharing = call.screen !== undefined;
   const hand = call.call?.participants.some((p) => p.userId === client.userId && p.handRaiseTimeMs !== undefined) ?? false;
-  const raise = () => void calls.actions.setHand(!hand).catch((failure: Failure) => client.showNotice(failure.line));
+  const raise = () => void calls.actions.setHand(!hand).catch((failure: Failure) => client.showNotice(failure));
+  const leave = call.group ? t("call.leave") : t("call.hang.up");
   return (
-    <div class="controls" role="toolbar" aria-label="Call">
-      <Control icon="mic" struck={call.muted} label={call.muted ? "Unmute" : "Mute"} onClick={() => void calls.setMuted(!call.muted)} />
-      <Control icon="video" struck={!camera} label={camera ? "Turn camera off" : "Turn camera on"} onClick={() => void calls.setCamera(!camera)} />
-      {!small && canShareScreen() && <Control icon="screen" on={sharing} label={sharing ? "Stop sharing your screen" : "Share your screen"} onClick={() => void calls.setScreen(!sharing)} />}
-      {!small && call.group && <Control icon="hand" on={hand} label={hand ? "Lower hand" : "Raise hand"} onClick={raise} />}
-      <button type="button" class="round danger" aria-label={call.group ? "Leave call" : "Hang up"} title={call.group ? "Leave call" : "Hang up"} onClick={() => calls.hangUp()}>
+    <div class="controls" role="toolbar" aria-label={t("call")}>
+      <Control icon="mic" struck={call.muted} label={call.muted ? t("call.unmute") : t("call.mute")} onClick={() => void calls.setMuted(!call.muted)} />
+      <Control icon="video" struck={!camera} label={camera ? t("call.camera.off") : t("call.camera.on")} onClick={() => void calls.setCamera(!camera)} />
+      {!small && canShareScreen() && <Control icon="screen" on={sharing} label={sharing ? t("call.screen.off") : t("call.screen.on")} onClick={() => void calls.setScreen(!sharing)} />}
+      {!small && call.group && <Control icon="hand" on={hand} label={hand ? t("call.hand.down") : t("call.hand.up")} onClick={raise} />}
+      <button type="button" class="round danger" aria-label={leave} title={leave} onClick={() => calls.hangUp()}>
         <Icon name="hangUp" />
       </button>
     </div>

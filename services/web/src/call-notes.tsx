@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import type { CallView, ParleyClient } from "@parley/client";
 import { unseenLines } from "./call-status";
 import { Icon } from "./icons";
+import { deviceLine, t } from "./text";
 
 interface CallNotesProps {
   readonly client: ParleyClient;
@@ -17,13 +18,13 @@ export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNot
       {call.deviceProblem && (
         <p class="note warning" role="alert">
           <Icon name="alert" />
-          {call.deviceProblem}
+          {deviceLine(call.deviceProblem)}
         </p>
       )}
       {call.encryption === "unreadable" && (
         <p class="note warning" role="alert" data-testid="unreadable">
           <Icon name="alert" />
-          What comes cannot be decrypted. Everyone in the call needs the same passphrase.
+          {t("note.unreadable")}
         </p>
       )}
       {unseenLines(call.unseen, nameOf).map((line) => (
@@ -37,16 +38,16 @@ export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNot
         {call.weak && (
           <p class="note" data-testid="weak-network">
             <Icon name="signal" />
-            Your network is weak
+            {t("note.weak")}
           </p>
         )}
       </div>
       {call.screen && (
         <p class="note">
           <Icon name="screen" />
-          You are sharing your screen
+          {t("note.sharing")}
           <button type="button" onClick={() => void client.calls.setScreen(false)}>
-            Stop
+            {t("note.sharing.stop")}
           </button>
         </p>
       )}
@@ -60,12 +61,12 @@ function MutedByAdmin({ client }: { client: ParleyClient }): JSX.Element {
   return (
     <div class="note" role="alert">
       <Icon name="mic" struck />
-      <span>An admin asked you to be quiet. You are muted.</span>
+      <span>{t("note.muted")}</span>
       <button type="button" onClick={() => calls.dismissAdminMute()}>
-        Stay muted
+        {t("note.muted.stay")}
       </button>
       <button type="button" onClick={() => void calls.setMuted(false)}>
-        Unmute now
+        {t("note.muted.end")}
       </button>
     </div>
   );

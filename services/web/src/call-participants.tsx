@@ -7,6 +7,7 @@ import { ConfirmDialog } from "./confirm-dialog";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
 import { MenuItem } from "./message-menu";
+import { type PlainKey, t } from "./text";
 
 interface CallParticipantsProps {
   readonly client: ParleyClient;
@@ -26,30 +27,30 @@ export function CallParticipants(props: CallParticipantsProps): JSX.Element {
   const leads = permissionsOf(conversation, client.userId).moderateCalls;
   const inCall = inOrder(call.participants.filter((p) => p.state === "joined"));
   const others = call.participants.filter((p) => p.state !== "joined");
-  const lock = () => void client.calls.actions.setLocked(!call.locked).catch((failure: Failure) => client.showNotice(failure.line));
+  const lock = () => void client.calls.actions.setLocked(!call.locked).catch((failure: Failure) => client.showNotice(failure));
   const row = (person: CallParticipant) => <PersonRow key={person.userId} {...props} person={person} leads={leads} onRemove={(userId) => setAsked({ kind: "remove", userId })} />;
   return (
-    <aside class="call-people" aria-label="People">
+    <aside class="call-people" aria-label={t("call.people")}>
       <header>
-        <h3 class="grow">In the call · {inCall.length}</h3>
-        <button type="button" class="icon-button" aria-label="Close people" title="Close" onClick={onClose}>
+        <h3 class="grow">{t("call.people.title", { count: inCall.length })}</h3>
+        <button type="button" class="icon-button" aria-label={t("call.people.close")} title={t("close")} onClick={onClose}>
           <Icon name="close" />
         </button>
       </header>
       <div class="call-people-lists">
         <ul>{inCall.map(row)}</ul>
-        {others.length > 0 && <h4>Not in the call</h4>}
+        {others.length > 0 && <h4>{t("call.people.out")}</h4>}
         <ul>{others.map(row)}</ul>
       </div>
       {leads && (
         <footer>
           <button type="button" class="wide-button" aria-pressed={call.locked} onClick={lock}>
             <Icon name="lock" />
-            {call.locked ? "Unlock call" : "Lock call"}
+            {call.locked ? t("call.unlock") : t("call.lock")}
           </button>
           <button type="button" class="wide-button danger" onClick={() => setAsked({ kind: "end" })}>
             <Icon name="hangUp" />
-            End call for all
+            {t("call.end.all")}
           </button>
         </footer>
       )}
@@ -70,49 +71,49 @@ interface PersonRowProps extends CallParticipantsProps {
   readonly onRemove: (userId: string) => void;
 }
 
-const PARTICIPANT_STATES: Partial<Record<CallParticipant["state"], string>> = { ringing: "Ringing…", left: "Left", removed: "Removed" };
+const PARTICIPANT_STATES: Partial<Record<CallParticipant["state"], PlainKey>> = { ringing: "call.person.ringing", left: "call.person.left", removed: "call.person.removed" };
 
 function PersonRow({ client, view, person, nameOf, leads, onRemove }: PersonRowProps): JSX.Element {
   const { userId, state } = person;
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
   const self = userId === client.userId;
   const name = nameOf(userId);
+  const stateKey = PARTICIPANT_STATES[state];
   const remote = view.remotes.find((r) => r.userId === userId);
   const muted = state === "joined" && (self ? view.muted : remote?.audioMid !== undefined && remote.audioMuted);
   const choose = (act: () => void) => () => {
     setAnchor(undefined);
     act();
   };
-  const ask = () => void client.calls.actions.requestMute(userId).catch((failure: Failure) => client.showNotice(failure.line));
+  const ask = () => void client.calls.actions.requestMute(userId).catch((failure: Failure) => client.showNotice(failure));
   return (
     <li class="call-person">
       <Avatar userId={userId} name={name} />
       <span class="grow">
         <span class="call-person-name">
-          {name}
-          {self && " (you)"}
+          {self ? t("name.you", { name }) : <bdi>{name}</bdi>}
         </span>
-        {PARTICIPANT_STATES[state] && <span class="call-person-state">{PARTICIPANT_STATES[state]}</span>}
+        {stateKey && <span class="call-person-state">{t(stateKey)}</span>}
       </span>
       {person.handRaiseTimeMs !== undefined && (
-        <span class="raised" role="img" aria-label="Hand raised" title="Hand raised">
+        <span class="raised" role="img" aria-label={t("call.person.hand")} title={t("call.person.hand")}>
           <Icon name="hand" />
         </span>
       )}
       {muted && (
-        <span role="img" aria-label="Muted" title="Muted">
+        <span role="img" aria-label={t("call.person.muted")} title={t("call.person.muted")}>
           <Icon name="mic" struck />
         </span>
       )}
       {leads && !self && state === "joined" && (
-        <button type="button" class="icon-button" aria-label={`Actions for ${name}`} title="More" aria-haspopup="menu" aria-expanded={anchor !== undefined} onClick={(event) => setAnchor(event.currentTarget)}>
+        <button type="button" class="icon-button" aria-label={t("actions.for", { name })} title={t("more")} aria-haspopup="menu" aria-expanded={anchor !== undefined} onClick={(event) => setAnchor(event.currentTarget)}>
           <Icon name="more" />
         </button>
       )}
       {anchor && (
-        <Menu anchor={anchor} label={`Actions for ${name}`} onClose={() => setAnchor(undefined)}>
-          <MenuItem icon="mic" label="Ask to be quiet" onClick={choose(ask)} />
-          <MenuItem icon="block" label="Remove from call…" danger onClick={choose(() => onRemove(userId))} />
+        <Menu anchor={anchor} label={t("actions.for", { name })} onClose={() => setAnchor(undefined)}>
+          <MenuItem icon="mic" label={t("call.ask.mute")} onClick={choose(ask)} />
+          <MenuItem icon="block" label={t("call.remove")} danger onClick={choose(() => onRemove(userId))} />
         </Menu>
       )}
     </li>
@@ -122,8 +123,8 @@ function PersonRow({ client, view, person, nameOf, leads, onRemove }: PersonRowP
 function Confirmation({ client, asked, nameOf, onDone }: CallParticipantsProps & { asked: MuteRequested; onDone: () => void }): JSX.Element {
   const { actions } = client.calls;
   if (asked.kind === "end") {
-    return <ConfirmDialog title="End the call for all?" body="Everybody's call ends at once." verb="End for all" danger act={() => actions.endForAll()} onClose={onDone} />;
+    return <ConfirmDialog title={t("call.end.ask")} body={t("call.end.hint")} verb={t("call.end.verb")} danger act={() => actions.endForAll()} onClose={onDone} />;
   }
   const name = nameOf(asked.userId);
-  return <ConfirmDialog title={`Remove ${name} from the call?`} body={`${name} cannot come back to this call, but stays in the group.`} verb="Remove" danger act={() => actions.remove(asked.userId)} onClose={onDone} />;
+  return <ConfirmDialog title={t("call.remove.ask", { name })} body={t("call.remove.hint", { name })} verb={t("remove")} danger act={() => actions.remove(asked.userId)} onClose={onDone} />;
 }

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { Avatar } from "./avatar";
 import { Icon } from "./icons";
 import { TrackVideo } from "./track-view";
+import { t } from "./text";
 
 export interface TileProps {
   readonly userId: string;
@@ -24,19 +25,19 @@ export function CallTile({ userId, name, video, screen = false, muted = false, s
   const style = size && { width: `${size.width}px`, height: `${size.height}px` };
   return (
     <li class={classes.filter(Boolean).join(" ")} style={style} data-testid={screen ? "screen-tile" : "tile"} data-user={userId}>
-      {video ? <TrackVideo track={video} class="tile-video" label={screen ? `Screen of ${name}` : `Video of ${name}`} /> : <Avatar userId={userId} name={name} size={small ? "small" : "large"} />}
+      {video ? <TrackVideo track={video} class="tile-video" label={screen ? t("call.screen.of", { name }) : t("call.video.of", { name })} /> : <Avatar userId={userId} name={name} size={small ? "small" : "large"} />}
       {hand && (
-        <span class="tile-hand" title="Hand raised">
+        <span class="tile-hand" title={t("call.person.hand")}>
           <Icon name="hand" />
         </span>
       )}
       <span class="tile-name">
         {muted && <Icon name="mic" struck />}
-        <span class="tile-text">{screen ? `${name}'s screen` : name}</span>
+        <span class="tile-text">{screen ? <span>{t("call.screen.name", { name })}</span> : <bdi>{name}</bdi>}</span>
         <span class="visually-hidden">
-          {muted && ", muted"}
-          {!video && !screen && ", camera off"}
-          {hand && ", hand raised"}
+          {muted && t("tile.muted")}
+          {!video && !screen && t("tile.dark")}
+          {hand && t("tile.hand")}
         </span>
       </span>
     </li>

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import type { ParleyClient } from "@parley/client";
 import { Icon } from "./icons";
+import { t } from "./text";
 
 /** Somebody else calls during a call; answering leaves the running one. */
 export function CallWaiting({ client, nameOf }: { client: ParleyClient; nameOf: (userId: string) => string }): JSX.Element | null {
@@ -10,14 +11,14 @@ export function CallWaiting({ client, nameOf }: { client: ParleyClient; nameOf: 
   const group = call.group ? client.messaging.store.get(call.conversationId)?.conversation.title : undefined;
   const name = nameOf(call.callerId);
   return (
-    <div class="call-waiting note" role="alert" aria-label="Another call">
+    <div class="call-waiting note" role="alert" aria-label={t("waiting.title")}>
       <Icon name={call.video ? "video" : "phone"} />
-      <span>{group ? `${name} is calling “${group}”` : `${name} is calling`}</span>
+      <span>{group ? t("waiting.call.group", { name, group }) : t("waiting.call", { name })}</span>
       <button type="button" onClick={() => calls.declineWaiting()}>
-        Decline
+        {t("call.decline")}
       </button>
       <button type="button" onClick={() => calls.answerWaiting(call.video)}>
-        Leave and answer
+        {t("waiting.answer")}
       </button>
     </div>
   );

@@ -12,6 +12,7 @@ import { useDialogFocus, useEscape, useNow } from "./hooks";
 import { Icon } from "./icons";
 import { titleOf } from "./conversation-text";
 import { TrackAudio, TrackVideo } from "./track-view";
+import { numberLine, t } from "./text";
 
 interface CallWindowProps {
   readonly client: ParleyClient;
@@ -30,24 +31,24 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
   const dialog = useDialogFocus();
   const [people, setPeople] = useState(false);
   const face = conversation && titleOf(conversation, { selfId: client.userId, nameOf });
-  const name = call.group ? (face?.name ?? "Group") : nameOf(call.peerUserId);
+  const name = call.group ? (face?.name ?? t("call.group")) : nameOf(call.peerUserId);
   useEscape(small ? undefined : () => (people ? setPeople(false) : setSmall(true)));
   const ended = call.phase === "ended";
   const listed = people && !small && !ended ? call.call : undefined;
   const crowd = call.group && !ended && call.call !== undefined && joined(call.call).length > 1;
   return (
-    <div class={`call ${small ? "call-small" : "call-full"} ${crowd ? "call-crowd" : ""} ${listed ? "has-people" : ""}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={`Call with ${name}`}>
+    <div class={`call ${small ? "call-small" : "call-full"} ${crowd ? "call-crowd" : ""} ${listed ? "has-people" : ""}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={t("call.with", { name })}>
       {crowd ? <GroupStage {...{ client, call, nameOf, small }} /> : <PairStage call={call} name={name} id={face?.id ?? call.peerUserId} picture={face?.picture ?? ""} />}
       {call.remotes.map(({ audio }) => audio && <TrackAudio key={audio.id} track={audio} />)}
       <Header {...props} name={name} people={people} setPeople={setPeople} />
       {isLost(call) && (
         <p class="lost" aria-hidden="true">
           <span class="spinner" />
-          Reconnecting…
+          {t("reconnecting")}
         </p>
       )}
       {!call.group && <PeerState call={call} name={name} />}
-      {!crowd && call.camera && !ended && <TrackVideo track={call.camera} class="local-video" label="Your camera" />}
+      {!crowd && call.camera && !ended && <TrackVideo track={call.camera} class="local-video" label={t("call.camera.own")} />}
       <CallNotes client={client} call={call} nameOf={nameOf} />
       {!ended && <CallControls client={client} call={call} small={small} />}
       {listed && conversation && <CallParticipants {...{ client, nameOf, conversation }} view={call} call={listed} onClose={() => setPeople(false)} />}
@@ -68,14 +69,14 @@ function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps)
     <header class="call-header">
       <div class="grow">
         <h2>
-          {name}
+          <bdi>{name}</bdi>
           {call.call?.locked && (
-            <span class="sign" role="img" aria-label="Locked" title="Locked: nobody new can join">
+            <span class="sign" role="img" aria-label={t("call.locked")} title={t("call.locked.hint")}>
               <Icon name="lock" />
             </span>
           )}
           {call.encryption !== "off" && (
-            <span class="sign" role="img" aria-label="Encrypted end to end" title="Encrypted end to end">
+            <span class="sign" role="img" aria-label={t("call.encrypted")} title={t("call.encrypted")}>
               <Icon name="shield" />
             </span>
           )}
@@ -85,12 +86,12 @@ function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps)
         </p>
       </div>
       {call.group && !small && call.phase !== "ended" && (
-        <button type="button" class="icon-button counted" aria-label={`People in the call: ${count}`} title="People" aria-expanded={people} onClick={() => setPeople(!people)}>
+        <button type="button" class="icon-button counted" aria-label={t("call.people.count", { count })} title={t("call.people")} aria-expanded={people} onClick={() => setPeople(!people)}>
           <Icon name="people" />
-          <span aria-hidden="true">{count}</span>
+          <span aria-hidden="true">{numberLine(count)}</span>
         </button>
       )}
-      <button type="button" class="icon-button" aria-label={small ? "Enlarge call" : "Make call smaller"} title={small ? "Enlarge" : "Make smaller (Esc)"} onClick={() => setSmall(!small)}>
+      <button type="button" class="icon-button" aria-label={small ? t("call.larger") : t("call.smaller")} title={small ? t("call.larger.short") : t("call.smaller.short")} onClick={() => setSmall(!small)}>
         <Icon name={small ? "grow" : "shrink"} />
       </button>
     </header>
@@ -106,9 +107,9 @@ function PairStage({ call, name, id, picture }: { call: CallView; name: string; 
   return (
     <div class="stage">
       {live && remote.screen ? (
-        <TrackVideo track={remote.screen} class="remote-video screen" label={`Screen of ${name}`} />
+        <TrackVideo track={remote.screen} class="remote-video screen" label={t("call.screen.of", { name })} />
       ) : seen ? (
-        <TrackVideo track={seen} class="remote-video" label={`Video of ${name}`} />
+        <TrackVideo track={seen} class="remote-video" label={t("call.video.of", { name })} />
       ) : (
         <div class="absent">
           <span class={waiting ? "pulse" : ""}>
@@ -125,7 +126,7 @@ function PeerState({ call, name }: { call: CallView; name: string }): JSX.Elemen
   const { remote } = call;
   if (call.phase !== "active" || !remote) return null;
   const dark = call.video && remote.videoMuted && !remote.screen;
-  const line = remote.audioMuted ? `${name} is muted${dark ? " · camera is off" : ""}` : dark && `${name}'s camera is off`;
+  const line = remote.audioMuted ? t(dark ? "call.peer.muted.dark" : "call.peer.muted", { name }) : dark && t("call.peer.dark", { name });
   if (!line) return null;
   return (
     <p class="peer-state" data-testid="peer-state">

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Conversation, Failure, Message, ParleyClient, Person } from "@parley/client";
+import type { Conversation, Message, ParleyClient, Person } from "@parley/client";
 import { allDone, findEntities, isBlank } from "@parley/client";
 import { Icon } from "./icons";
 import { MentionList, useMentions } from "./mentions";
@@ -8,6 +8,7 @@ import { messageLine, type Viewer } from "./conversation-text";
 import type { FilePicker } from "./file-picker";
 import { previews } from "./previews";
 import { UploadList } from "./upload-list";
+import { fieldDirection, lineOf, type Problem, t } from "./text";
 
 /** What the next text is, when it is no plain new message. */
 export interface Task {
@@ -64,8 +65,8 @@ export function Composer(props: ComposerProps): JSX.Element {
     event.preventDefault();
     picking.add(files);
   };
-  const verb = editing ? "Save" : "Send";
-  const lines = [problem, picking.problem, excess > 0 && `Too long by ${excess.toLocaleString()} ${excess === 1 ? "character" : "characters"}.`];
+  const verb = editing ? t("save") : t("composer.send");
+  const lines = [lineOf(problem), lineOf(picking.problem), excess > 0 && t("composer.long", { count: excess })];
   return (
     <form
       class="composer"
@@ -86,16 +87,16 @@ export function Composer(props: ComposerProps): JSX.Element {
           ref={field}
           rows={1}
           value={text}
-          aria-label={`Message to ${name}`}
-          placeholder="Write a message"
-          dir="auto"
+          aria-label={t("composer.to", { name })}
+          placeholder={t("composer.write")}
+          {...fieldDirection(text)}
           onInput={(event) => change(event.currentTarget.value)}
           onKeyDown={onKeyDown}
           onSelect={mentions.look}
           onPaste={onPaste}
           {...mentions.aria}
         />
-        <button type="submit" class="send" aria-label={verb} title={allDone(uploads) ? verb : "Waiting for the files"} disabled={!sendable}>
+        <button type="submit" class="send" aria-label={verb} title={allDone(uploads) ? verb : t("composer.waiting")} disabled={!sendable}>
           <Icon name={editing ? "check" : "send"} />
         </button>
       </div>
@@ -113,7 +114,7 @@ function FileButton({ onFiles }: { onFiles: (files: readonly File[]) => void }):
   };
   return (
     <>
-      <button type="button" class="attach" aria-label="Attach files" title="Attach files" onClick={() => input.current?.click()}>
+      <button type="button" class="attach" aria-label={t("composer.attach")} title={t("composer.attach")} onClick={() => input.current?.click()}>
         <Icon name="clip" />
       </button>
       <input ref={input} type="file" multiple hidden data-testid="files" onChange={onChange} />
@@ -133,11 +134,11 @@ function useWriting(props: ComposerProps) {
   const { drafts } = client;
   const { id } = conversation;
   const [text, setText] = useState(drafts.get(id));
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const edited = task?.kind === "edit" ? task.message : undefined;
   useEffect(() => () => client.presence.stopTyping(id), []);
   useLayoutEffect(() => {
-    setProblem("");
+    setProblem(undefined);
     setText(edited?.content.kind === "text" ? edited.content.text : drafts.get(id));
   }, [edited]);
   const change = (next: string): void => {
@@ -149,7 +150,7 @@ function useWriting(props: ComposerProps) {
   const submit = (): void => {
     const written = text.trim();
     const entities = findEntities(written, peopleOf(props), client.limits.textEntities);
-    if (edited) return void client.messaging.edit(id, edited.seq, written, entities).then(onDone, (failure: Failure) => setProblem(failure.line));
+    if (edited) return void client.messaging.edit(id, edited.seq, written, entities).then(onDone, setProblem);
     for (const upload of client.uploads.of(id)) if (upload.attachment) previews.rename(upload.id, upload.attachment.id);
     client.messaging.send(id, { text: written, entities, replyToSeq: task?.message.seq ?? 0, attachments: client.uploads.take(id) });
     change("");
@@ -160,15 +161,17 @@ function useWriting(props: ComposerProps) {
 
 function TaskLine({ task, viewer, onDone }: { task: Task; viewer: Viewer; onDone: () => void }): JSX.Element {
   const { kind, message } = task;
-  const author = message.senderId === viewer.selfId ? "yourself" : viewer.nameOf(message.senderId);
+  const reply = (): string => (message.senderId === viewer.selfId ? t("composer.reply.self") : t("composer.reply", { name: viewer.nameOf(message.senderId) }));
   return (
     <div class="task">
       <Icon name={kind} />
       <p class="grow">
-        <strong>{kind === "edit" ? "Editing" : `Replying to ${author}`}</strong>
-        <span class="task-text">{messageLine(message, viewer)}</span>
+        <strong>{kind === "edit" ? t("composer.editing") : reply()}</strong>
+        <span class="task-text">
+          <bdi>{messageLine(message, viewer)}</bdi>
+        </span>
       </p>
-      <button type="button" class="icon-button" aria-label={kind === "edit" ? "Stop editing" : "Do not reply"} title="Cancel (Esc)" onClick={onDone}>
+      <button type="button" class="icon-button" aria-label={kind === "edit" ? t("composer.edit.stop") : t("composer.reply.stop")} title={t("cancel.esc")} onClick={onDone}>
         <Icon name="close" />
       </button>
     </div>

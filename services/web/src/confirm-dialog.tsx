@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure } from "@parley/client";
+import { lineOf, type Problem, t } from "./text";
 
 interface ConfirmDialogProps {
   readonly title: string;
@@ -16,7 +17,7 @@ interface ConfirmDialogProps {
 /** Asks before something that cannot be taken back. */
 export function ConfirmDialog({ title, body, verb, danger = false, act, onClose }: ConfirmDialogProps): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const [busy, setBusy] = useState(false);
   useEffect(() => {
     const box = dialog.current;
@@ -29,7 +30,7 @@ export function ConfirmDialog({ title, body, verb, danger = false, act, onClose 
       await act();
       onClose();
     } catch (error) {
-      setProblem((error as Failure).line);
+      setProblem(error as Failure);
       setBusy(false);
     }
   };
@@ -40,11 +41,11 @@ export function ConfirmDialog({ title, body, verb, danger = false, act, onClose 
         {body}
       </p>
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
       <div class="question-buttons">
         <button type="button" class="plain" onClick={onClose}>
-          Cancel
+          {t("cancel")}
         </button>
         <button type="button" class={`primary ${danger ? "danger-fill" : ""}`} disabled={busy} onClick={() => void confirm()}>
           {verb}

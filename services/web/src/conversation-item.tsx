@@ -1,4 +1,4 @@
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Call, ConversationView, ParleyClient } from "@parley/client";
 import { isMuted, isUserContent, joined, receiptOf } from "@parley/client";
@@ -7,8 +7,9 @@ import { ConversationMenu } from "./conversation-menu";
 import { listTime } from "./format";
 import { useLongPress } from "./hooks";
 import { Icon } from "./icons";
-import { titleOf, previewLine, type Viewer, typingLine } from "./conversation-text";
+import { messageLine, previewAuthor, titleOf, type Viewer, typingLine } from "./conversation-text";
 import { Ticks } from "./receipt-ticks";
+import { numberLine, t } from "./text";
 
 interface ItemProps {
   readonly client: ParleyClient;
@@ -37,8 +38,10 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
         <Avatar userId={id} name={name} online={online} picture={picture} />
         <span class="item-body">
           <span class="item-top">
-            <span class="item-name">{name}</span>
-            {online && <span class="visually-hidden">, online</span>}
+            <span class="item-name">
+              <bdi>{name}</bdi>
+            </span>
+            {online && <span class="visually-hidden">{t("item.online")}</span>}
             {timeMs !== undefined && <time class="item-time">{listTime(timeMs, nowMs)}</time>}
           </span>
           <span class="item-bottom">
@@ -48,7 +51,7 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
         </span>
       </button>
       {!request && (
-        <button ref={more} type="button" class="item-more icon-button" aria-label={`Options for ${name}`} title="Options" aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
+        <button ref={more} type="button" class="item-more icon-button" aria-label={t("options.for", { name })} title={t("options")} aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
           <Icon name="more" />
         </button>
       )}
@@ -66,27 +69,27 @@ function Marks({ view, muted, call }: { view: ConversationView; muted: boolean; 
   return (
     <span class="marks">
       {call && (
-        <span class="mark in-call" role="img" aria-label={`Call, ${inCall} in it`}>
+        <span class="mark in-call" role="img" aria-label={t("mark.call", { count: inCall })}>
           <Icon name={call.video ? "video" : "phone"} />
-          {call.group && inCall}
+          {call.group && numberLine(inCall)}
         </span>
       )}
       {muted && (
-        <span class="mark" role="img" aria-label="Muted">
+        <span class="mark" role="img" aria-label={t("mark.muted")}>
           <Icon name="bell" struck />
         </span>
       )}
       {own.pinned && (
-        <span class="mark" role="img" aria-label="Pinned">
+        <span class="mark" role="img" aria-label={t("mark.pinned")}>
           <Icon name="pin" />
         </span>
       )}
       {unread > 0 && (
-        <span class={`badge ${muted ? "muted" : ""}`} role="img" aria-label={`${unread} unread`}>
-          {unread > 99 ? "99+" : unread}
+        <span class={`badge ${muted ? "muted" : ""}`} role="img" aria-label={t("mark.unread", { count: unread })}>
+          {unread > 99 ? t("badge.many", { count: 99 }) : numberLine(unread)}
         </span>
       )}
-      {unread === 0 && own.markedUnread && <span class={`badge dot-badge ${muted ? "muted" : ""}`} role="img" aria-label="Marked as unread" />}
+      {unread === 0 && own.markedUnread && <span class={`badge dot-badge ${muted ? "muted" : ""}`} role="img" aria-label={t("mark.unread.set")} />}
     </span>
   );
 }
@@ -104,25 +107,40 @@ function Preview({ client, view, viewer, current }: PreviewProps): JSX.Element {
   const typing = view.own.request === "pending" ? [] : client.presence.typing(id);
   const pending = view.outgoing.at(-1);
   const newest = view.messages.findLast((m) => m.content.kind !== "expired");
-  if (typing.length > 0) return <span class="item-preview accent">{typingLine(typing, kind, viewer)}</span>;
+  if (typing.length > 0) return <Line class="accent">{typingLine(typing, kind, viewer)}</Line>;
+  if (pending?.state === "failed") return <Line class="danger">{t("preview.unsent")}</Line>;
   if (pending) {
-    const line = pending.state === "failed" ? "Not sent" : `You: ${pending.text || "File"}`;
-    return <span class={`item-preview ${pending.state === "failed" ? "danger" : ""}`}>{line}</span>;
+    return (
+      <span class="item-preview">
+        <span class="by">{t("preview.you")}</span> <bdi>{pending.text || t("preview.file")}</bdi>
+      </span>
+    );
   }
   const draft = current ? "" : client.drafts.get(id);
   if (draft) {
     return (
       <span class="item-preview">
-        <span class="danger">Draft:</span> {draft}
+        <span class="by danger">{t("preview.draft")}</span> <bdi>{draft}</bdi>
       </span>
     );
   }
-  if (!newest) return <span class="item-preview">{view.messages.length > 0 ? "No messages" : "Say hello"}</span>;
+  if (!newest) return <Line>{view.messages.length > 0 ? t("preview.none") : t("preview.new")}</Line>;
+  const author = previewAuthor(newest, kind, viewer);
+  const line = messageLine(newest, viewer);
   const ticks = kind === "direct" && newest.senderId === viewer.selfId && isUserContent(newest.content);
   return (
     <span class={`item-preview ${view.unread > 0 || view.own.markedUnread ? "strong" : ""}`}>
       {ticks && <Ticks receipt={receiptOf(view.conversation, newest.seq, viewer.selfId)} />}
-      {previewLine(newest, kind, viewer)}
+      {author && <span class="by">{author}</span>} {isUserContent(newest.content) ? <bdi>{line}</bdi> : <span>{line}</span>}
+    </span>
+  );
+}
+
+/** A line of the page's own words. */
+function Line({ class: name = "", children }: { class?: string; children: ComponentChildren }): JSX.Element {
+  return (
+    <span class={`item-preview ${name}`}>
+      <span>{children}</span>
     </span>
   );
 }

@@ -4,6 +4,7 @@ import { folderOf } from "@parley/client";
 import { ConversationItem } from "./conversation-item";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
+import { numberLine, type PlainKey, t } from "./text";
 
 interface ConversationListProps {
   readonly client: ParleyClient;
@@ -16,12 +17,8 @@ interface ConversationListProps {
   readonly onOpen: (conversationId: string) => void;
 }
 
-const TITLES: Record<Folder, string> = { inbox: "Conversations", requests: "Message requests", archived: "Archived" };
-const EMPTY: Record<Folder, string> = {
-  inbox: "No conversations yet. Start one with the plus sign.",
-  requests: "No requests. Messages of people who may not write to you right away wait here.",
-  archived: "Nothing is archived.",
-};
+const TITLES: Record<Folder, PlainKey> = { inbox: "conversations", requests: "requests", archived: "archived" };
+const EMPTY: Record<Folder, PlainKey> = { inbox: "inbox.empty", requests: "requests.empty", archived: "archived.empty" };
 
 /** The conversations of one folder; from the inbox the ways to the others. */
 export function ConversationList({ views, folder, setFolder, ...rest }: ConversationListProps): JSX.Element {
@@ -31,18 +28,18 @@ export function ConversationList({ views, folder, setFolder, ...rest }: Conversa
   const archived = inFolder("archived").length;
   const loading = shown.length === 0 && !rest.client.messaging.ready;
   return (
-    <nav aria-label={TITLES[folder]} class="list">
+    <nav aria-label={t(TITLES[folder])} class="list">
       {folder !== "inbox" && (
         <header class="folder-header">
-          <button type="button" class="icon-button" aria-label="Back to all conversations" title="Back" onClick={() => setFolder("inbox")}>
+          <button type="button" class="icon-button" aria-label={t("folders.back")} title={t("back")} onClick={() => setFolder("inbox")}>
             <Icon name="back" />
           </button>
-          <h2>{TITLES[folder]}</h2>
+          <h2>{t(TITLES[folder])}</h2>
         </header>
       )}
-      {folder === "requests" && shown.length > 0 && <p class="folder-hint">Open one to look at it. Nobody learns of it until you accept.</p>}
-      {folder === "inbox" && requests > 0 && <FolderRow icon="inbox" label="Message requests" count={requests} onClick={() => setFolder("requests")} />}
-      {shown.length === 0 && <p class="list-hint">{loading ? "Loading…" : EMPTY[folder]}</p>}
+      {folder === "requests" && shown.length > 0 && <p class="folder-hint">{t("requests.hint")}</p>}
+      {folder === "inbox" && requests > 0 && <FolderRow icon="inbox" label={t("requests")} count={requests} onClick={() => setFolder("requests")} />}
+      {shown.length === 0 && <p class="list-hint">{loading ? t("loading") : t(EMPTY[folder])}</p>}
       <ul>
         {shown.map((view) => (
           <ConversationItem key={view.conversation.id} view={view} {...rest} />
@@ -50,10 +47,10 @@ export function ConversationList({ views, folder, setFolder, ...rest }: Conversa
       </ul>
       {rest.client.messaging.hasMore && (
         <button type="button" class="more-button" onClick={() => void rest.client.messaging.loadMore().catch(() => undefined)}>
-          Show older conversations
+          {t("list.older")}
         </button>
       )}
-      {folder === "inbox" && archived > 0 && <FolderRow icon="archive" label="Archived" count={archived} quiet onClick={() => setFolder("archived")} />}
+      {folder === "inbox" && archived > 0 && <FolderRow icon="archive" label={t("archived")} count={archived} quiet onClick={() => setFolder("archived")} />}
     </nav>
   );
 }
@@ -73,7 +70,7 @@ function FolderRow({ icon, label, count, quiet = false, onClick }: FolderRowProp
         <Icon name={icon} />
       </span>
       <span class="grow">{label}</span>
-      <span class={quiet ? "quiet" : "badge"}>{count}</span>
+      <span class={quiet ? "quiet" : "badge"}>{numberLine(count)}</span>
     </button>
   );
 }

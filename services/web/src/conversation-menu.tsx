@@ -4,6 +4,7 @@ import type { ConversationView, Failure, ParleyClient } from "@parley/client";
 import { isMuted } from "@parley/client";
 import { Menu } from "./menu";
 import { MenuItem } from "./message-menu";
+import { t } from "./text";
 
 const HOUR_MS = 3_600_000;
 
@@ -24,15 +25,15 @@ export function ConversationMenu({ client, view, name, anchor, onClose, onUnread
   const { conversationSettings, messaging } = client;
   const run = (act: () => Promise<void>) => () => {
     onClose();
-    void act().catch((failure: Failure) => client.showNotice(failure.line));
+    void act().catch((failure: Failure) => client.showNotice(failure));
   };
   const { id } = conversation;
   if (page === "mute") {
     return (
-      <Menu key="mute" anchor={anchor} label={`Mute ${name}`} onClose={onClose}>
-        <MenuItem label="For 1 hour" onClick={run(() => conversationSettings.mute(id, HOUR_MS))} />
-        <MenuItem label="For 8 hours" onClick={run(() => conversationSettings.mute(id, 8 * HOUR_MS))} />
-        <MenuItem label="Until I turn it back on" onClick={run(() => conversationSettings.mute(id))} />
+      <Menu key="mute" anchor={anchor} label={t("mute.name", { name })} onClose={onClose}>
+        <MenuItem label={t("mute.hour")} onClick={run(() => conversationSettings.mute(id, HOUR_MS))} />
+        <MenuItem label={t("mute.hours")} onClick={run(() => conversationSettings.mute(id, 8 * HOUR_MS))} />
+        <MenuItem label={t("mute.always")} onClick={run(() => conversationSettings.mute(id))} />
       </Menu>
     );
   }
@@ -43,11 +44,11 @@ export function ConversationMenu({ client, view, name, anchor, onClose, onUnread
     await conversationSettings.markUnread(id, true);
   };
   return (
-    <Menu key="main" anchor={anchor} label={`Options for ${name}`} onClose={onClose}>
-      <MenuItem icon="pin" label={own.pinned ? "Unpin" : "Pin"} onClick={run(() => conversationSettings.pin(id, !own.pinned))} />
-      <MenuItem icon="archive" label={own.archived ? "Move out of archive" : "Archive"} onClick={run(() => conversationSettings.archive(id, !own.archived))} />
-      {muted ? <MenuItem icon="bell" label="Unmute" onClick={run(() => conversationSettings.unmute(id))} /> : <MenuItem icon="bell" label="Mute…" onClick={() => setPage("mute")} />}
-      <MenuItem icon="unread" label={marked ? "Mark as read" : "Mark as unread"} onClick={run(marked ? () => messaging.markRead(id) : markUnread)} />
+    <Menu key="main" anchor={anchor} label={t("options.for", { name })} onClose={onClose}>
+      <MenuItem icon="pin" label={own.pinned ? t("unpin") : t("pin")} onClick={run(() => conversationSettings.pin(id, !own.pinned))} />
+      <MenuItem icon="archive" label={own.archived ? t("unarchive") : t("archive")} onClick={run(() => conversationSettings.archive(id, !own.archived))} />
+      {muted ? <MenuItem icon="bell" label={t("unmute")} onClick={run(() => conversationSettings.unmute(id))} /> : <MenuItem icon="bell" label={t("mute")} onClick={() => setPage("mute")} />}
+      <MenuItem icon="unread" label={marked ? t("mark.read") : t("mark.as.unread")} onClick={run(marked ? () => messaging.markRead(id) : markUnread)} />
     </Menu>
   );
 }

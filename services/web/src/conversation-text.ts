@@ -1,6 +1,7 @@
-import type { Attachment, Conversation, GroupEvent, Message } from "@parley/client";
+import type { Attachment, Conversation, GroupEvent, Message, Role } from "@parley/client";
 import { isUserContent, displayName } from "@parley/client";
 import { callLine, lengthLine, voiceLine } from "./format";
+import { listOf, made, t } from "./text";
 
 /** The user who views the page, and the names of people. */
 export interface Viewer {
@@ -20,42 +21,75 @@ export interface ConversationTitle {
 }
 
 export function titleOf(conversation: Conversation, { selfId, nameOf }: Viewer): ConversationTitle {
-  if (conversation.kind === "group") return { id: conversation.id, name: conversation.title, peer: undefined, picture: conversation.avatarRef };
+  if (conversation.kind === "group") return { id: conversation.id, name: displayName(conversation.title), peer: undefined, picture: conversation.avatarRef };
   const peer = conversation.members.find((m) => m.userId !== selfId)?.userId ?? selfId;
   return { id: peer, name: nameOf(peer), peer, picture: "" };
 }
 
-/** `Alice, Bob and Carol`; oneself is "you". */
-export function listNames(userIds: readonly string[], { selfId, nameOf }: Viewer): string {
-  const names = userIds.map((id) => (id === selfId ? "you" : nameOf(id)));
-  if (names.length < 2) return names[0] ?? "";
-  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+/** `Alice, Bob and Carol`; oneself is `you`, as the sentence needs it. */
+export function listNames(userIds: readonly string[], { selfId, nameOf }: Viewer, you = t("you.among")): string {
+  return listOf(userIds.map((id) => (id === selfId ? made(you) : nameOf(id))));
 }
 
-/** What happened to a group, as the conversation tells it. */
+/** What happened to a group, as the conversation tells it: whole sentences, since grammar differs with who did it to whom. */
 export function groupLine(event: GroupEvent, actorId: string, viewer: Viewer): string {
-  const who = actorId === viewer.selfId ? "You" : viewer.nameOf(actorId);
-  const them = (userId: string): string => listNames([userId], viewer);
+  const own = actorId === viewer.selfId;
+  const who = viewer.nameOf(actorId);
   switch (event.kind) {
     case "created":
-      return `${who} created the group`;
+      return own ? t("event.created.you") : t("event.created", { who });
     case "left":
-      return `${who} left`;
+      return own ? t("event.left.you") : t("event.left", { who });
     case "joined":
-      return `${who} joined by an invite link`;
+      return own ? t("event.joined.you") : t("event.joined", { who });
     case "added":
-      return `${who} added ${listNames(event.userIds, viewer)}`;
+      return addedLine(event.userIds, actorId, viewer);
     case "removed":
-      return `${who} removed ${them(event.userId)}`;
+      return personLine(REMOVED, event.userId, actorId, viewer);
     case "renamed":
-      return `${who} renamed the group to “${event.title}”`;
+      return own ? t("event.renamed.you", { title: event.title }) : t("event.renamed", { who, title: event.title });
     case "role_changed":
-      if (event.role === "member") return `${who} took the admin role from ${them(event.userId)}`;
-      return `${who} made ${them(event.userId)} ${event.role === "owner" ? "the owner" : "an admin"}`;
+      return personLine(ROLE_GIVEN[event.role], event.userId, actorId, viewer);
     case "vanishing_changed":
-      if (event.vanishAfterS === 0) return `${who} turned vanishing messages off`;
-      return `${who} set new messages to vanish after ${lengthLine(event.vanishAfterS)}`;
+      return vanishingLine(event.vanishAfterS, actorId, viewer);
   }
+}
+
+function addedLine(userIds: readonly string[], actorId: string, viewer: Viewer): string {
+  const names = made(listNames(userIds, viewer, t("you.object")));
+  const who = viewer.nameOf(actorId);
+  if (actorId === viewer.selfId) return t("event.added.you", { names });
+  return userIds.length === 1 && userIds[0] === viewer.selfId ? t("event.added.me", { who }) : t("event.added", { who, names });
+}
+
+function vanishingLine(afterS: number, actorId: string, { selfId, nameOf }: Viewer): string {
+  const who = nameOf(actorId);
+  const own = actorId === selfId;
+  if (afterS === 0) return own ? t("event.vanish.off.you") : t("event.vanish.off", { who });
+  const length = made(lengthLine(afterS));
+  return own ? t("event.vanish.you", { length }) : t("event.vanish", { who, length });
+}
+
+/** One sentence for each of: somebody to somebody, the viewer to somebody, somebody to the viewer, and the viewer to themselves. */
+interface PersonLines {
+  readonly other: "event.removed" | "event.member" | "event.admin" | "event.owner";
+  readonly byMe: "event.removed.you" | "event.member.you" | "event.admin.you" | "event.owner.you";
+  readonly toMe: "event.removed.me" | "event.member.me" | "event.admin.me" | "event.owner.me";
+  /** Where it can happen. */
+  readonly self: "event.member.self" | "event.left.you" | "event.admin.self" | "event.owner.self";
+}
+
+const REMOVED: PersonLines = { other: "event.removed", byMe: "event.removed.you", toMe: "event.removed.me", self: "event.left.you" };
+const ROLE_GIVEN: Record<Role, PersonLines> = {
+  member: { other: "event.member", byMe: "event.member.you", toMe: "event.member.me", self: "event.member.self" },
+  admin: { other: "event.admin", byMe: "event.admin.you", toMe: "event.admin.me", self: "event.admin.self" },
+  owner: { other: "event.owner", byMe: "event.owner.you", toMe: "event.owner.me", self: "event.owner.self" },
+};
+
+function personLine(lines: PersonLines, userId: string, actorId: string, { selfId, nameOf }: Viewer): string {
+  const [who, name] = [nameOf(actorId), nameOf(userId)];
+  if (actorId !== selfId) return userId === selfId ? t(lines.toMe, { who }) : t(lines.other, { who, name });
+  return userId === selfId ? t(lines.self) : t(lines.byMe, { name });
 }
 
 /** A message in one line, without its author. */
@@ -70,11 +104,11 @@ export function messageLine({ content, senderId, attachments }: Message, viewer:
     case "system":
       return groupLine(content.event, senderId, viewer);
     case "unsent":
-      return "Message unsent";
+      return t("message.unsent");
     case "expired":
-      return "Message vanished";
+      return t("message.vanished");
     case "unknown":
-      return "Message";
+      return t("message.unknown");
   }
 }
 
@@ -83,30 +117,29 @@ export function attachmentsLine(attachments: readonly Attachment[]): string {
   const [first] = attachments;
   if (!first) return "";
   const pictures = attachments.filter((a) => a.contentType.startsWith("image/")).length;
-  if (pictures === attachments.length) return pictures === 1 ? "Picture" : `${pictures} pictures`;
-  return attachments.length === 1 ? first.fileName : `${attachments.length} files`;
+  if (pictures === attachments.length) return t("message.pictures", { count: pictures });
+  return attachments.length === 1 ? displayName(first.fileName) : t("message.files", { count: attachments.length });
 }
 
-/** A message as one line of the list; in a group with its author. */
-export function previewLine(message: Message, kind: Conversation["kind"], viewer: Viewer): string {
-  const line = messageLine(message, viewer);
-  if (!isUserContent(message.content)) return line;
-  if (message.senderId === viewer.selfId) return `You: ${line}`;
-  return kind === "group" ? `${firstName(viewer.nameOf(message.senderId))}: ${line}` : line;
+/** Before a message in the list: who wrote it, where that is not plain. */
+export function previewAuthor({ content, senderId }: Message, kind: Conversation["kind"], viewer: Viewer): string {
+  if (!isUserContent(content)) return "";
+  if (senderId === viewer.selfId) return t("preview.you");
+  return kind === "group" ? t("preview.by", { name: firstName(viewer.nameOf(senderId)) }) : "";
 }
 
 /** The people who type, for a line below their conversation. */
 export function typingLine(userIds: readonly string[], kind: Conversation["kind"], { nameOf }: Viewer): string {
-  if (kind === "direct") return "typing…";
-  if (userIds.length > 2) return "several people are typing…";
-  return `${userIds.map((id) => firstName(nameOf(id))).join(" and ")} ${userIds.length === 1 ? "is" : "are"} typing…`;
+  if (kind === "direct") return t("typing.here");
+  if (userIds.length > 2) return t("typing.several");
+  return t("typing.names", { count: userIds.length, names: made(listOf(userIds.map((id) => firstName(nameOf(id))))) });
 }
 
 /** The people who reacted, for screen readers and as a tooltip. */
 export function reactionLine(emoji: string, userIds: readonly string[], viewer: Viewer): string {
   const others = userIds.filter((id) => id !== viewer.selfId);
   const ordered = others.length < userIds.length ? [...others, viewer.selfId] : others;
-  return `${emoji} by ${listNames(ordered, viewer)}`;
+  return t("reactions.by", { emoji: made(emoji), names: made(listNames(ordered, viewer)) });
 }
 
 function firstName(name: string): string {

@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
+import { t } from "./text";
 
 interface DropAreaProps {
   readonly class: string;
@@ -35,7 +36,7 @@ export function DropArea({ class: name, label, enabled, onFiles, children }: Dro
       {over && (
         <div class="drop-hint" aria-hidden="true">
           <Icon name="clip" />
-          Drop to send
+          {t("drop.files")}
         </div>
       )}
     </section>

@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Edit, Failure, Message, ParleyClient } from "@parley/client";
+import type { Edit, Message, ParleyClient } from "@parley/client";
 import { dateTime } from "./format";
 import { Modal } from "./modal";
+import { lineOf, type Problem, t } from "./text";
 
 interface EditHistoryProps {
   readonly client: ParleyClient;
@@ -13,22 +14,22 @@ interface EditHistoryProps {
 /** The earlier texts of a message, the newest first. */
 export function EditHistory({ client, message, onClose }: EditHistoryProps): JSX.Element {
   const [edits, setEdits] = useState<readonly Edit[] | undefined>(undefined);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   useEffect(() => {
-    client.messaging.edits(message.conversationId, message.seq).then(setEdits, (failure: Failure) => setProblem(failure.line));
+    client.messaging.edits(message.conversationId, message.seq).then(setEdits, setProblem);
   }, [message.revision]);
   const now = message.content.kind === "text" ? message.content.text : "";
   return (
-    <Modal title="Edit history" onClose={onClose}>
+    <Modal title={t("history.title")} onClose={onClose}>
       <ol class="versions">
-        <Version label="Now" text={now} />
+        <Version label={t("history.now")} text={now} />
         {[...(edits ?? [])].reverse().map((edit) => (
           <Version key={edit.writeTimeMs} label={dateTime(edit.writeTimeMs)} text={edit.text} />
         ))}
       </ol>
-      {!edits && !problem && <p class="quiet">Loading…</p>}
+      {!edits && !problem && <p class="quiet">{t("loading")}</p>}
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </Modal>
   );

@@ -1,23 +1,23 @@
 import { useEffect, useState } from "preact/hooks";
-import type { ParleyClient, PickedFile } from "@parley/client";
+import type { ParleyClient, PickedFile, UserMessage } from "@parley/client";
 import { contentTypeOf } from "@parley/client";
 import { previews } from "./previews";
 
 /** Files for the next message of a conversation. */
 export interface FilePicker {
-  /** A sentence when not all could be taken. */
-  readonly problem: string;
+  /** Set when not all could be taken. */
+  readonly problem: UserMessage | undefined;
   readonly add: (files: readonly File[]) => void;
 }
 
 export function useFilePicker(client: ParleyClient, conversationId: string, enabled: boolean): FilePicker {
-  const [problem, setProblem] = useState("");
-  useEffect(() => setProblem(""), [conversationId]);
+  const [problem, setProblem] = useState<UserMessage | undefined>(undefined);
+  useEffect(() => setProblem(undefined), [conversationId]);
   const add = async (files: readonly File[]): Promise<void> => {
     if (!enabled || files.length === 0) return;
     const picked = await Promise.all(files.map(read));
     const known = new Set(client.uploads.of(conversationId).map((upload) => upload.id));
-    setProblem(client.uploads.add(conversationId, picked) ?? "");
+    setProblem(client.uploads.add(conversationId, picked));
     const fresh = client.uploads.of(conversationId).filter((upload) => !known.has(upload.id));
     fresh.forEach((upload, i) => {
       const file = files[i];

@@ -8,6 +8,7 @@ import { Menu } from "./menu";
 import type { OpenDialog } from "./message-dialogs";
 import { MenuItem } from "./message-menu";
 import type { Viewer } from "./conversation-text";
+import { type PlainKey, t } from "./text";
 
 const RANK: Record<Role, number> = { owner: 0, admin: 1, member: 2 };
 
@@ -48,7 +49,7 @@ function MemberRow({ client, conversation, viewer, nowMs, member, permissions, o
   const choices = self ? [] : choicesFor(member, permissions);
   const choose = (act: Choice["act"]) => () => {
     setAnchor(undefined);
-    void act(client, conversation.id, userId).catch((failure: Failure) => client.showNotice(failure.line));
+    void act(client, conversation.id, userId).catch((failure: Failure) => client.showNotice(failure));
   };
   const ask = (dialog: OpenDialog) => () => {
     setAnchor(undefined);
@@ -60,25 +61,24 @@ function MemberRow({ client, conversation, viewer, nowMs, member, permissions, o
       <Avatar userId={userId} name={name} online={self || presence?.online} />
       <span class="grow">
         <span class="member-name">
-          {name}
-          {self && " (you)"}
+          {self ? t("name.you", { name }) : <bdi>{name}</bdi>}
         </span>
-        <span class="member-presence quiet">{self ? "Online" : presenceLine(presence, nowMs)}</span>
+        <span class="member-presence quiet">{self ? t("online") : presenceLine(presence, nowMs)}</span>
       </span>
-      {role !== "member" && <span class="role">{role === "owner" ? "Owner" : "Admin"}</span>}
+      {role !== "member" && <span class="role">{role === "owner" ? t("role.owner") : t("role.admin")}</span>}
       {!self && (
-        <button type="button" class="icon-button" aria-label={`Actions for ${name}`} title="More" aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
+        <button type="button" class="icon-button" aria-label={t("actions.for", { name })} title={t("more")} aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
           <Icon name="more" />
         </button>
       )}
       {anchor && (
-        <Menu anchor={anchor} label={`Actions for ${name}`} onClose={() => setAnchor(undefined)}>
+        <Menu anchor={anchor} label={t("actions.for", { name })} onClose={() => setAnchor(undefined)}>
           {choices.map(({ label, danger, act }) => (
-            <MenuItem key={label} label={label} danger={danger} onClick={choose(act)} />
+            <MenuItem key={label} label={t(label)} danger={danger} onClick={choose(act)} />
           ))}
-          {blocked && <MenuItem label="Unblock" onClick={choose(() => client.relations.unblock(userId))} />}
-          {!blocked && <MenuItem label="Block…" danger onClick={ask({ kind: "block", userId })} />}
-          <MenuItem label="Report…" danger onClick={ask({ kind: "report", seqs: [], userId })} />
+          {blocked && <MenuItem label={t("unblock")} onClick={choose(() => client.relations.unblock(userId))} />}
+          {!blocked && <MenuItem label={t("block.open")} danger onClick={ask({ kind: "block", userId })} />}
+          <MenuItem label={t("report.open")} danger onClick={ask({ kind: "report", seqs: [], userId })} />
         </Menu>
       )}
     </li>
@@ -86,15 +86,15 @@ function MemberRow({ client, conversation, viewer, nowMs, member, permissions, o
 }
 
 interface Choice {
-  readonly label: string;
+  readonly label: PlainKey;
   readonly danger: boolean;
   readonly act: (client: ParleyClient, conversationId: string, userId: string) => Promise<void>;
 }
 
 function choicesFor({ userId, role }: Member, permissions: Permissions): Choice[] {
-  const give = (label: string, next: Role): Choice => ({ label, danger: false, act: (client, id, user) => client.groups.setRole(id, user, next) });
-  const roles = role === "member" ? [give("Make admin", "admin")] : [give("Take admin role away", "member")];
-  const removal: Choice = { label: "Remove from group", danger: true, act: (client, id, user) => client.groups.remove(id, user) };
-  return [...(permissions.giveRoles ? [...roles, give("Make owner", "owner")] : []), ...(permissions.canRemove(userId) ? [removal] : [])];
+  const give = (label: PlainKey, next: Role): Choice => ({ label, danger: false, act: (client, id, user) => client.groups.setRole(id, user, next) });
+  const roles = role === "member" ? [give("role.make.admin", "admin")] : [give("role.take.admin", "member")];
+  const removal: Choice = { label: "group.remove", danger: true, act: (client, id, user) => client.groups.remove(id, user) };
+  return [...(permissions.giveRoles ? [...roles, give("role.make.owner", "owner")] : []), ...(permissions.canRemove(userId) ? [removal] : [])];
 }
 

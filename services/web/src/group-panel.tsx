@@ -13,6 +13,7 @@ import { InviteLink } from "./invite-link";
 import type { OpenDialog } from "./message-dialogs";
 import type { Viewer } from "./conversation-text";
 import { readIds } from "./user-ids";
+import { fieldDirection, lineOf, made, type Problem, t } from "./text";
 
 interface GroupPanelProps {
   readonly client: ParleyClient;
@@ -30,33 +31,33 @@ type Run = (request: Promise<unknown>) => Promise<void>;
 export function GroupPanel({ client, conversation, viewer, nowMs, onDialog, onClose }: GroupPanelProps): JSX.Element {
   const [leaving, setLeaving] = useState(false);
   const permissions = permissionsOf(conversation, client.userId);
-  const run: Run = (request) => request.then(() => undefined, (failure: Failure) => client.showNotice(failure.line));
+  const run: Run = (request) => request.then(() => undefined, (failure: Failure) => client.showNotice(failure));
   useEscape(leaving ? undefined : onClose);
   return (
-    <aside class="panel" aria-label="Group details">
+    <aside class="panel" aria-label={t("group.details")}>
       <header class="panel-header">
-        <h2 class="grow">Group details</h2>
-        <button type="button" class="icon-button" aria-label="Close group details" title="Close (Esc)" onClick={onClose}>
+        <h2 class="grow">{t("group.details")}</h2>
+        <button type="button" class="icon-button" aria-label={t("group.close")} title={t("close.esc")} onClick={onClose}>
           <Icon name="close" />
         </button>
       </header>
       <div class="panel-body">
         <Title client={client} conversation={conversation} may={permissions.rename} run={run} />
-        <h3>{conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`}</h3>
+        <h3>{t("members.count", { count: conversation.members.length })}</h3>
         <Members {...{ client, conversation, viewer, nowMs, permissions, onDialog }} />
         {permissions.add && <AddPeople client={client} conversationId={conversation.id} />}
         {permissions.invite && <InviteLink client={client} conversationId={conversation.id} run={run} />}
         <GroupSettings {...{ client, conversation, run }} may={permissions.rename} onDialog={onDialog} />
         <button type="button" class="panel-action danger" onClick={() => setLeaving(true)}>
           <Icon name="leave" />
-          Leave group
+          {t("group.leave")}
         </button>
       </div>
       {leaving && (
         <ConfirmDialog
-          title={`Leave “${conversation.title}”?`}
-          body="You will no longer see its messages. Someone who is in it has to add you again."
-          verb="Leave"
+          title={t("group.leave.ask", { title: conversation.title })}
+          body={t("group.leave.hint")}
+          verb={t("leave")}
           danger
           act={() => client.groups.leave(conversation.id)}
           onClose={() => setLeaving(false)}
@@ -82,29 +83,29 @@ function GroupSettings({ client, conversation, may, run, onDialog }: GroupSettin
   const { id, historyOpen, adminsAdd, vanishAfterS } = conversation;
   return (
     <div class="panel-form">
-      <h3>Settings</h3>
+      <h3>{t("settings")}</h3>
       <label class="switch-row">
         <span class="grow">
-          New members see earlier messages
-          <span class="quiet small-print">{historyOpen ? "The whole history is open to them." : "They see what is said from when they join."}</span>
+          {t("group.history")}
+          <span class="quiet small-print">{historyOpen ? t("group.history.on") : t("group.history.off")}</span>
         </span>
         <input type="checkbox" role="switch" checked={historyOpen} disabled={!may} onChange={(event) => void run(client.groups.setHistoryOpen(id, event.currentTarget.checked))} />
       </label>
       <label class="switch-row">
         <span class="grow">
-          Only admins add people
-          <span class="quiet small-print">{adminsAdd ? "Members cannot add anyone." : "Every member can add people."}</span>
+          {t("group.admins")}
+          <span class="quiet small-print">{adminsAdd ? t("group.admins.on") : t("group.admins.off")}</span>
         </span>
         <input type="checkbox" role="switch" checked={adminsAdd} disabled={!may} onChange={(event) => void run(client.groups.setAdminsAdd(id, event.currentTarget.checked))} />
       </label>
       <button type="button" class="panel-action" onClick={() => onDialog({ kind: "vanishing" })}>
         <Icon name="clock" />
-        <span class="grow">Vanishing messages</span>
-        <span class="quiet">{vanishAfterS > 0 ? `After ${lengthLine(vanishAfterS)}` : "Off"}</span>
+        <span class="grow">{t("vanishing")}</span>
+        <span class="quiet">{vanishAfterS > 0 ? t("vanish.after", { length: made(lengthLine(vanishAfterS)) }) : t("off")}</span>
       </button>
       <button type="button" class="panel-action danger" onClick={() => onDialog({ kind: "report", seqs: [] })}>
         <Icon name="flag" />
-        Report group
+        {t("group.report")}
       </button>
     </div>
   );
@@ -129,18 +130,20 @@ function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
       <PicturePicker client={client} conversation={conversation} may={may} />
       {title === undefined ? (
         <div class="panel-name">
-          <strong>{conversation.title}</strong>
+          <strong>
+            <bdi>{conversation.title}</bdi>
+          </strong>
           {may && (
-            <button type="button" class="icon-button" aria-label="Rename group" title="Rename" onClick={() => setTitle(conversation.title)}>
+            <button type="button" class="icon-button" aria-label={t("group.rename")} title={t("rename")} onClick={() => setTitle(conversation.title)}>
               <Icon name="edit" />
             </button>
           )}
         </div>
       ) : (
         <form class="field-row" onSubmit={save}>
-          <input aria-label="Group name" value={title} {...maxLength(client.limits.titleChars)} autocomplete="off" ref={focus} onInput={(event) => setTitle(event.currentTarget.value)} />
+          <input aria-label={t("group.name")} {...fieldDirection(title)} value={title} {...maxLength(client.limits.titleChars)} autocomplete="off" ref={focus} onInput={(event) => setTitle(event.currentTarget.value)} />
           <button type="submit" class="primary" disabled={isBlank(title)}>
-            Save
+            {t("save")}
           </button>
         </form>
       )}
@@ -150,36 +153,37 @@ function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
 
 function AddPeople({ client, conversationId }: { client: ParleyClient; conversationId: string }): JSX.Element {
   const [ids, setIds] = useState("");
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const add = async (event: Event): Promise<void> => {
     event.preventDefault();
     try {
       await client.groups.add(conversationId, readIds(ids));
       setIds("");
-      setProblem("");
+      setProblem(undefined);
     } catch (error) {
-      setProblem((error as Failure).line);
+      setProblem(error as Failure);
     }
   };
   return (
     <form class="panel-form" onSubmit={(event) => void add(event)}>
-      <label for="add-people">Add people</label>
+      <label for="add-people">{t("group.add")}</label>
       <div class="field-row">
         <input
           id="add-people"
           value={ids}
-          placeholder="User ids"
+          {...fieldDirection(ids)}
+          placeholder={t("new.ids")}
           autocomplete="off"
           autocapitalize="none"
           spellcheck={false}
           onInput={(event) => setIds(event.currentTarget.value)}
         />
         <button type="submit" class="primary" disabled={readIds(ids).length === 0}>
-          Add
+          {t("add")}
         </button>
       </div>
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </form>
   );

@@ -6,6 +6,7 @@ import { Icon } from "./icons";
 import { Menu } from "./menu";
 import { MenuItem } from "./message-menu";
 import { PictureSymbol, SYMBOLS, type SymbolName } from "./symbols";
+import { t } from "./text";
 
 const NAMES = Object.keys(SYMBOLS) as SymbolName[];
 
@@ -23,19 +24,19 @@ export function PicturePicker({ client, conversation, may }: PicturePickerProps)
   if (!may) return picture;
   const choose = (reference: string) => () => {
     setAnchor(undefined);
-    void client.groups.setPicture(id, reference).catch((failure: Failure) => client.showNotice(failure.line));
+    void client.groups.setPicture(id, reference).catch((failure: Failure) => client.showNotice(failure));
   };
   return (
     <>
-      <button type="button" class="picture-button" aria-label="Change group picture" title="Change picture" aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
+      <button type="button" class="picture-button" aria-label={t("picture.change")} title={t("picture.change.short")} aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
         {picture}
         <span class="picture-edit">
           <Icon name="edit" />
         </span>
       </button>
       {anchor && (
-        <Menu anchor={anchor} label="Group picture" onClose={() => setAnchor(undefined)}>
-          <div class="menu-emojis grid" role="group" aria-label="Pictures">
+        <Menu anchor={anchor} label={t("picture.group")} onClose={() => setAnchor(undefined)}>
+          <div class="menu-emojis grid" role="group" aria-label={t("picture.choices")}>
             {NAMES.map((name) => (
               <button
                 key={name}
@@ -43,15 +44,15 @@ export function PicturePicker({ client, conversation, may }: PicturePickerProps)
                 role="menuitemradio"
                 tabIndex={-1}
                 aria-checked={symbolReference(name) === avatarRef}
-                aria-label={`${name[0]?.toUpperCase()}${name.slice(1)}`}
-                title={name}
+                aria-label={t(`symbol.${name}`)}
+                title={t(`symbol.${name}`)}
                 onClick={choose(symbolReference(name))}
               >
                 <PictureSymbol name={name} />
               </button>
             ))}
           </div>
-          {avatarRef && <MenuItem icon="undo" label="Remove picture" onClick={choose("")} />}
+          {avatarRef && <MenuItem icon="undo" label={t("picture.remove")} onClick={choose("")} />}
         </Menu>
       )}
     </>

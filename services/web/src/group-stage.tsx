@@ -5,6 +5,7 @@ import { joined } from "@parley/client";
 import { CallTile, type TileProps } from "./call-tile";
 import { useSize } from "./hooks";
 import { tile } from "./tiling";
+import { t } from "./text";
 
 interface GroupStageProps {
   readonly client: ParleyClient;
@@ -39,7 +40,7 @@ export function GroupStage({ client, call, nameOf, small }: GroupStageProps): JS
   return (
     <div class={`group-stage ${screen ? "has-screen" : ""}`} ref={stage}>
       {screen && <ul class="tiles alone">{screen}</ul>}
-      <ul class={screen ? "tiles strip" : "tiles"} style={{ gap: `${GAP_PX}px` }} aria-label="People in the call">
+      <ul class={screen ? "tiles strip" : "tiles"} style={{ gap: `${GAP_PX}px` }} aria-label={t("call.people.in")}>
         {people.map((person) => (
           <CallTile key={person.userId} {...person} size={screen ? STRIP_TILE : tiling} />
         ))}
@@ -56,7 +57,7 @@ function tilesOf(client: ParleyClient, call: CallView, nameOf: (userId: string) 
   const remotes = new Map(call.remotes.map((remote) => [remote.userId, remote]));
   const self: TileProps = {
     userId: client.userId,
-    name: "You",
+    name: t("you"),
     video: call.camera,
     muted: call.muted,
     speaking: call.speakers.includes(client.userId) && !call.muted,

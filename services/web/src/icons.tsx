@@ -53,12 +53,15 @@ const LINES = {
   eye: "M3 12c2.200-4 5.200-6 9-6s6.800 2 9 6c-2.200 4-5.200 6-9 6s-6.800-2-9-6ZM12 9.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5Z",
 } as const;
 
+/** They point along the line, so they turn with the direction of reading. Ticks, clocks and telephones do not. */
+const DIRECTED: ReadonlySet<string> = new Set(["back", "send", "reply", "leave", "shrink", "grow", "missed"] satisfies IconName[]);
+
 export type IconName = keyof typeof PATHS | keyof typeof LINES;
 
 /** A picture beside or in place of a label; the control has the label, so this is hidden from screen readers. */
 export function Icon({ name, struck = false }: { name: IconName; struck?: boolean }): JSX.Element {
   return (
-    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+    <svg class={DIRECTED.has(name) ? "icon directed" : "icon"} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
       {name in LINES ? <path class="lines" d={LINES[name as keyof typeof LINES]} /> : <path fill="currentColor" d={PATHS[name as keyof typeof PATHS]} />}
       {struck && <path class="strike" d="M4 3.500 20.500 20" />}
     </svg>

@@ -4,6 +4,7 @@ import { Avatar } from "./avatar";
 import { useDialogFocus } from "./hooks";
 import { Icon } from "./icons";
 import { titleOf } from "./conversation-text";
+import { t } from "./text";
 
 interface IncomingCallProps {
   readonly client: ParleyClient;
@@ -20,23 +21,31 @@ export function IncomingCall({ client, call, conversation, nameOf }: IncomingCal
   const name = face?.name ?? nameOf(call.peerUserId || caller);
   const dialog = useDialogFocus();
   const dropped = call.phase === "dropped";
-  const kind = call.video ? "video call" : "voice call";
+  const incoming = t(call.video ? "call.incoming.video.from" : "call.incoming.voice.from", { name });
   return (
     <div class="scrim">
-      <div class="incoming" ref={dialog} tabIndex={-1} role="alertdialog" aria-modal="true" aria-label={dropped ? `Call with ${name}` : `Incoming ${kind} from ${name}`}>
+      <div class="incoming" ref={dialog} tabIndex={-1} role="alertdialog" aria-modal="true" aria-label={dropped ? t("call.with", { name }) : incoming}>
         <span class={dropped ? "" : "pulse"}>
           <Avatar userId={face?.id ?? (call.peerUserId || caller)} name={name} size="large" picture={face?.picture ?? ""} />
         </span>
-        <h2>{name}</h2>
-        <p class="quiet">{dropped ? "You are still in this call" : call.group ? `${nameOf(caller)} started a ${kind}` : `Incoming ${kind}…`}</p>
+        <h2>
+          <bdi>{name}</bdi>
+        </h2>
+        <p class="quiet">{dropped ? t("call.still") : eventLine(call, nameOf(caller))}</p>
         <div class="incoming-buttons">
-          <Choice label={dropped ? "Hang up" : "Decline"} tone="danger" icon="hangUp" onClick={() => (dropped ? client.calls.hangUp() : client.calls.decline())} />
-          <Choice label={dropped ? "Return" : call.video ? "Voice only" : "Accept"} tone="go" icon="phone" onClick={() => client.calls.accept(false)} />
-          {call.video && <Choice label={dropped ? "With video" : "Accept"} tone="go" icon="video" onClick={() => client.calls.accept(true)} />}
+          <Choice label={dropped ? t("call.hang.up") : t("call.decline")} tone="danger" icon="hangUp" onClick={() => (dropped ? client.calls.hangUp() : client.calls.decline())} />
+          <Choice label={dropped ? t("call.return") : call.video ? t("call.accept.voice") : t("call.accept")} tone="go" icon="phone" onClick={() => client.calls.accept(false)} />
+          {call.video && <Choice label={dropped ? t("call.return.video") : t("call.accept")} tone="go" icon="video" onClick={() => client.calls.accept(true)} />}
         </div>
       </div>
     </div>
   );
+}
+
+/** What happens: a group learns who began. */
+function eventLine({ video, group }: CallView, name: string): string {
+  if (group) return t(video ? "call.started.video" : "call.started.voice", { name });
+  return video ? t("call.incoming.video") : t("call.incoming.voice");
 }
 
 interface ChoiceProps {

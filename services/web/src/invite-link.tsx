@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { ParleyClient } from "@parley/client";
 import { copyText } from "./clipboard";
 import { Icon } from "./icons";
+import { t } from "./text";
 
 interface InviteLinkProps {
   readonly client: ParleyClient;
@@ -15,32 +16,32 @@ export function InviteLink({ client, conversationId, run }: InviteLinkProps): JS
   const [address, setAddress] = useState("");
   const create = (): Promise<void> => run(client.groups.createInvite(conversationId).then(({ token }) => setAddress(inviteAddress(token))));
   const copy = async (): Promise<void> =>
-    client.showNotice((await copyText(address)) ? "Link copied." : "The browser did not allow copying. Select the link and copy it by hand.");
+    client.showNotice((await copyText(address)) ? t("invite.copied") : t("invite.copy.refused"));
   const revoke = (): Promise<void> =>
     run(
       client.groups.revokeInvites(conversationId).then(() => {
         setAddress("");
-        client.showNotice("Invite links of this group no longer work.");
+        client.showNotice(t("invite.revoked"));
       }),
     );
   return (
     <div class="panel-form">
-      <h3>Invite link</h3>
+      <h3>{t("invite.title")}</h3>
       {address ? (
         <div class="field-row">
-          <input aria-label="Invite link" readOnly value={address} onFocus={(event) => event.currentTarget.select()} />
+          <input aria-label={t("invite.title")} dir="ltr" readOnly value={address} onFocus={(event) => event.currentTarget.select()} />
           <button type="button" class="primary" onClick={() => void copy()}>
-            Copy
+            {t("copy")}
           </button>
         </div>
       ) : (
         <button type="button" class="panel-action" onClick={() => void create()}>
           <Icon name="link" />
-          Create a link
+          {t("invite.create")}
         </button>
       )}
       <button type="button" class="plain small" onClick={() => void revoke()}>
-        Revoke all links
+        {t("invite.revoke")}
       </button>
     </div>
   );

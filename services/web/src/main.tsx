@@ -4,6 +4,7 @@ import { App } from "./app";
 import { Session } from "./session";
 import "./styles";
 import { allowOwnScripts } from "./trusted-types";
+import { language } from "./language";
 
 /** The page's API for an embedding network and for debugging, as `window.parley`. */
 export interface ParleyHandle {
@@ -34,5 +35,8 @@ window.parley = {
 };
 
 const root = document.getElementById("app");
-if (root) render(<App session={session} />, root);
-void session.open();
+// First the language, and with it the direction: nothing is drawn that would have to turn round.
+void language.open().then(() => {
+  if (root) render(<App session={session} />, root);
+  return session.open();
+});

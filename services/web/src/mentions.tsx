@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Person } from "@parley/client";
 import { openMention } from "@parley/client";
 import { Avatar } from "./avatar";
+import { t } from "./text";
 
 /** More would cover the conversation; typing on narrows them down. */
 const MAX_OFFERED = 6;
@@ -74,11 +75,11 @@ export function MentionList({ mentions }: { mentions: Mentions }): JSX.Element |
   const { offered, active, choose } = mentions;
   if (offered.length === 0) return null;
   return (
-    <ul class="mentions" id={LIST_ID} role="listbox" aria-label="People to mention">
+    <ul class="mentions" id={LIST_ID} role="listbox" aria-label={t("mentions.people")}>
       {offered.map((person, i) => (
         <li key={person.userId} id={optionId(person)} role="option" aria-selected={i === active} onMouseDown={(event) => event.preventDefault()} onClick={() => choose(person)}>
           <Avatar userId={person.userId} name={person.name} size="tiny" />
-          <span>{person.name}</span>
+          <bdi>{person.name}</bdi>
           {person.name !== person.userId && <span class="quiet">{person.userId}</span>}
         </li>
       ))}

@@ -1,5 +1,6 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { language } from "./language";
 
 interface MenuProps {
   readonly anchor: HTMLElement;
@@ -56,10 +57,11 @@ export function Menu({ anchor, label, onClose, children }: MenuProps): JSX.Eleme
   );
 }
 
-/** The element that an arrow key leads to from the focused one; round the ends. */
+/** The element that an arrow key leads to from the focused one; round the ends. The arrows to the sides follow the direction of reading. */
 export function moved(elements: readonly HTMLElement[], key: string): HTMLElement | undefined {
   const at = elements.indexOf(document.activeElement as HTMLElement);
-  const steps: Record<string, number> = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: -1 };
+  const onwards = language.isRightToLeft ? -1 : 1;
+  const steps: Record<string, number> = { ArrowDown: at + 1, ArrowRight: at + onwards, ArrowUp: at - 1, ArrowLeft: at - onwards, Home: 0, End: -1 };
   const target = steps[key];
   if (target === undefined || elements.length === 0) return undefined;
   return elements.at(target % elements.length);

@@ -6,6 +6,7 @@ import type { Viewer } from "./conversation-text";
 import { ReadBy } from "./read-by";
 import { ReportDialog } from "./report-dialog";
 import { VanishDialog } from "./vanish-dialog";
+import { t } from "./text";
 
 /** Which window is open over a conversation. */
 export type OpenDialog =
@@ -38,9 +39,9 @@ export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.E
     case "block":
       return (
         <ConfirmDialog
-          title={`Block ${viewer.nameOf(dialog.userId)}?`}
-          body="They can no longer write to you, call you, or see when you are online. They are not told."
-          verb="Block"
+          title={t("block.ask", { name: viewer.nameOf(dialog.userId) })}
+          body={t("block.hint")}
+          verb={t("block")}
           danger
           act={() => client.relations.block(dialog.userId)}
           onClose={onClose}
@@ -49,9 +50,9 @@ export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.E
     case "unsend":
       return (
         <ConfirmDialog
-          title="Unsend this message?"
-          body="It disappears for everyone. That it was there stays visible."
-          verb="Unsend"
+          title={t("unsend.ask")}
+          body={t("unsend.hint")}
+          verb={t("menu.unsend")}
           danger
           act={() => client.messaging.unsend(conversation.id, dialog.message.seq)}
           onClose={onClose}

@@ -6,6 +6,7 @@ import { MessageMenu, type MenuTarget, type MessageActions } from "./message-men
 import { MessageRow } from "./message-row";
 import type { Viewer } from "./conversation-text";
 import { layOut } from "./timeline";
+import { made, t } from "./text";
 
 /** So close to the end (in pixels), the list follows what arrives. */
 const FOLLOW_PX = 120;
@@ -38,10 +39,10 @@ export function MessageList({ client, view, viewer, nowMs, typing, name, actions
   const context = { client, viewer, group, conversationId: view.conversation.id, actions: messageActions };
   return (
     <>
-      <div class="messages" ref={list} onScroll={onScroll} onKeyDown={walk} role="log" aria-label="Messages" tabIndex={0}>
+      <div class="messages" ref={list} onScroll={onScroll} onKeyDown={walk} role="log" aria-label={t("messages")} tabIndex={0}>
         <div class="messages-inner">
-          {view.hasOlder && <p class="older quiet">Loading earlier messages…</p>}
-          {rows.length === 0 && <p class="older quiet">This is the beginning of your conversation with {name}.</p>}
+          {view.hasOlder && <p class="older quiet">{t("messages.older")}</p>}
+          {rows.length === 0 && <p class="older quiet">{t("messages.begin", { name })}</p>}
           {rows.map((row) => (
             <MessageRow key={row.key} row={row} tabStop={row.key === tabStop} {...context} />
           ))}
@@ -61,7 +62,7 @@ function TypingRow({ name }: { name: string | undefined }): JSX.Element {
   return (
     <div class="row other typing-row">
       <div class="bubble typing" data-testid="typing">
-        <span class="visually-hidden">{name ?? "Someone"} is typing…</span>
+        <span class="visually-hidden">{t("typing.name", { name: name ?? made(t("someone")) })}</span>
         <span class="typing-dots" aria-hidden="true">
           <i />
           <i />
@@ -92,11 +93,11 @@ function useJump(client: ParleyClient, view: ConversationView, seq: number | und
       // Loaded messages are drawn in the next frame.
       (there) =>
         requestAnimationFrame(() => {
-          if (!there || !show(seq, before)) client.showNotice("This message is not there any more.");
+          if (!there || !show(seq, before)) client.showNotice(t("thread.gone"));
           onShown();
         }),
       (failure: Failure) => {
-        client.showNotice(failure.line);
+        client.showNotice(failure);
         onShown();
       },
     );

@@ -5,14 +5,15 @@ import { copyText } from "./clipboard";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
+import { type PlainKey, t } from "./text";
 
-export const EMOJIS: readonly { readonly emoji: string; readonly name: string }[] = [
-  { emoji: "👍", name: "Thumbs up" },
-  { emoji: "❤️", name: "Heart" },
-  { emoji: "😂", name: "Laughing" },
-  { emoji: "😮", name: "Surprised" },
-  { emoji: "😢", name: "Sad" },
-  { emoji: "🙏", name: "Thank you" },
+export const EMOJIS: readonly { readonly emoji: string; readonly name: PlainKey }[] = [
+  { emoji: "👍", name: "emoji.thumb" },
+  { emoji: "❤️", name: "emoji.heart" },
+  { emoji: "😂", name: "emoji.laugh" },
+  { emoji: "😮", name: "emoji.surprise" },
+  { emoji: "😢", name: "emoji.sad" },
+  { emoji: "🙏", name: "emoji.thanks" },
 ];
 
 /** The message and element of the open menu. */
@@ -57,19 +58,19 @@ export function MessageMenu({ client, message, target, group, actions }: Message
     close();
     act(message);
   };
-  const copy = async (): Promise<void> => client.showNotice((await copyText(text ?? "")) ? "Copied." : "The browser did not allow copying.");
+  const copy = async (): Promise<void> => client.showNotice((await copyText(text ?? "")) ? t("copied") : t("copy.refused"));
   return (
-    <Menu anchor={target.anchor} label={target.brief ? "React" : "Message actions"} onClose={close}>
+    <Menu anchor={target.anchor} label={target.brief ? t("react") : t("actions.title")} onClose={close}>
       <Reactions message={message} selfId={client.userId} choose={(emoji) => choose((m) => actions.react(m, emoji))()} />
       {!target.brief && (
         <>
-          <MenuItem icon="reply" label="Reply" onClick={choose(actions.reply)} />
-          {text && <MenuItem icon="copy" label="Copy text" onClick={choose(() => void copy())} />}
-          {message.edited && <MenuItem icon="history" label="Edit history" onClick={choose(actions.history)} />}
-          {own && group && said && <MenuItem icon="eye" label="Read by…" onClick={choose(actions.readers)} />}
-          {!own && <MenuItem icon="flag" label="Report" danger onClick={choose(actions.report)} />}
-          {own && text !== undefined && <MenuItem icon="edit" label="Edit" onClick={choose(actions.edit)} />}
-          {own && said && <MenuItem icon="undo" label="Unsend" danger onClick={choose(actions.unsend)} />}
+          <MenuItem icon="reply" label={t("reply")} onClick={choose(actions.reply)} />
+          {text && <MenuItem icon="copy" label={t("menu.copy")} onClick={choose(() => void copy())} />}
+          {message.edited && <MenuItem icon="history" label={t("menu.history")} onClick={choose(actions.history)} />}
+          {own && group && said && <MenuItem icon="eye" label={t("menu.readers")} onClick={choose(actions.readers)} />}
+          {!own && <MenuItem icon="flag" label={t("report")} danger onClick={choose(actions.report)} />}
+          {own && text !== undefined && <MenuItem icon="edit" label={t("menu.edit")} onClick={choose(actions.edit)} />}
+          {own && said && <MenuItem icon="undo" label={t("menu.unsend")} danger onClick={choose(actions.unsend)} />}
         </>
       )}
     </Menu>
@@ -85,9 +86,9 @@ interface ReactionsProps {
 function Reactions({ message, selfId, choose }: ReactionsProps): JSX.Element {
   const mine = message.reactions.filter((r) => r.userIds.includes(selfId)).map((r) => r.emoji);
   return (
-    <div class="menu-emojis" role="group" aria-label="React">
+    <div class="menu-emojis" role="group" aria-label={t("react")}>
       {EMOJIS.map(({ emoji, name }) => (
-        <button key={emoji} type="button" role="menuitemcheckbox" tabIndex={-1} aria-checked={mine.some((put) => isSameEmoji(put, emoji))} aria-label={name} title={name} onClick={() => choose(emoji)}>
+        <button key={emoji} type="button" role="menuitemcheckbox" tabIndex={-1} aria-checked={mine.some((put) => isSameEmoji(put, emoji))} aria-label={t(name)} title={t(name)} onClick={() => choose(emoji)}>
           {emoji}
         </button>
       ))}

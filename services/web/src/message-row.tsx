@@ -12,6 +12,7 @@ import { attachmentsLine, groupLine, messageLine, reactionLine, type Viewer } fr
 import { RichText } from "./rich-text";
 import { Ticks } from "./receipt-ticks";
 import type { BubbleRow, Quote, Row } from "./timeline";
+import { lineOf, made, numberLine, t } from "./text";
 
 interface RowContext {
   readonly client: ParleyClient;
@@ -51,11 +52,11 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
   const classes = ["row", side, row.first && "first", row.last && "last", row.outgoing?.state, faint && "faint", group && "in-group"];
   return (
     <div class={classes.filter(Boolean).join(" ")} id={message && `message-${message.seq}`}>
-      {group && !own && row.first && <p class="sender">{viewer.nameOf(row.senderId)}</p>}
+      {group && !own && row.first && <p class="sender"><bdi>{viewer.nameOf(row.senderId)}</bdi></p>}
       {group && !own && row.last && <Avatar userId={row.senderId} name={viewer.nameOf(row.senderId)} size="tiny" />}
       <div class="bubble-line" ref={body}>
         <div class="bubble" {...(open ? press : {})}>
-          <span class="visually-hidden">{own ? "You: " : ""}</span>
+          <span class="visually-hidden">{own ? t("message.you") : ""}</span>
           {row.quote && <QuoteBox quote={row.quote} viewer={viewer} jump={actions.jump} />}
           <Attachments client={client} conversationId={conversationId} seq={message?.seq} attachments={row.attachments} />
           {row.text && (
@@ -70,7 +71,7 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
       {message && message.reactions.length > 0 && <ReactionChips row={row} viewer={viewer} actions={actions} />}
       {row.outgoing && <Pending outgoing={row.outgoing} client={client} conversationId={conversationId} />}
       {!row.outgoing && row.status && message && (
-        <button type="button" class="status" title="Who has read it" onClick={() => actions.readers(message)}>
+        <button type="button" class="status" title={t("read.show")} onClick={() => actions.readers(message)}>
           {row.status}
         </button>
       )}
@@ -81,12 +82,12 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
 /** When, whether it was changed or vanishes, and how far it got. */
 function Meta({ row, actions }: { row: BubbleRow; actions: MessageActions }): JSX.Element {
   const { message } = row;
-  const vanishes = message?.expireTimeMs && `Vanishes ${dateTime(message.expireTimeMs)}`;
+  const vanishes = message?.expireTimeMs && t("message.vanishes", { time: made(dateTime(message.expireTimeMs)) });
   return (
     <span class="meta">
       {message?.edited && (
-        <button type="button" class="edited" title="Show what it said before" onClick={() => actions.history(message)}>
-          edited
+        <button type="button" class="edited" title={t("message.edited.show")} onClick={() => actions.history(message)}>
+          {t("message.edited")}
         </button>
       )}
       {vanishes && (
@@ -109,15 +110,15 @@ function QuoteBox({ quote, viewer, jump }: { quote: Quote; viewer: Viewer; jump:
   const { message, seq } = quote;
   if (!message) {
     return (
-      <button type="button" class="quote" title="Show this message" onClick={() => jump(seq)}>
-        An earlier message
+      <button type="button" class="quote" title={t("quote.show")} onClick={() => jump(seq)}>
+        {t("quote.earlier")}
       </button>
     );
   }
-  const author = message.senderId === viewer.selfId ? "You" : viewer.nameOf(message.senderId);
+  const author = message.senderId === viewer.selfId ? t("you") : viewer.nameOf(message.senderId);
   return (
-    <button type="button" class="quote" title="Show this message" onClick={() => jump(seq)}>
-      <span class="visually-hidden">Answer to </span>
+    <button type="button" class="quote" title={t("quote.show")} onClick={() => jump(seq)}>
+      <span class="visually-hidden">{t("quote.answer")}</span>
       <strong>{author}</strong>
       <span class="quote-text" dir="auto">
         {messageLine(message, viewer)}
@@ -133,18 +134,18 @@ function Tools({ row, tabStop, actions }: { row: BubbleRow; tabStop: boolean; ac
     actions.openMenu({ seq: message.seq, anchor: event.currentTarget, brief });
   return (
     <span class="tools">
-      <button type="button" class="tool" tabIndex={-1} aria-label="React" title="React" aria-haspopup="menu" onClick={openMenu(true)}>
+      <button type="button" class="tool" tabIndex={-1} aria-label={t("react")} title={t("react")} aria-haspopup="menu" onClick={openMenu(true)}>
         <Icon name="smile" />
       </button>
-      <button type="button" class="tool" tabIndex={-1} aria-label="Reply" title="Reply" onClick={() => actions.reply(message)}>
+      <button type="button" class="tool" tabIndex={-1} aria-label={t("reply")} title={t("reply")} onClick={() => actions.reply(message)}>
         <Icon name="reply" />
       </button>
       <button
         type="button"
         class="tool message-actions"
         tabIndex={tabStop ? 0 : -1}
-        aria-label={`Actions for the message “${truncate(row.text, 60) || attachmentsLine(row.attachments)}”`}
-        title="More"
+        aria-label={t("actions.message", { text: truncate(row.text, 60) || attachmentsLine(row.attachments) })}
+        title={t("more")}
         aria-haspopup="menu"
         onClick={openMenu(false)}
       >
@@ -158,12 +159,12 @@ function ReactionChips({ row, viewer, actions }: { row: BubbleRow; viewer: Viewe
   const { message } = row;
   if (!message) return null;
   return (
-    <p class="chips" role="group" aria-label="Reactions">
+    <p class="chips" role="group" aria-label={t("reactions")}>
       {message.reactions.map(({ emoji, userIds }) => {
         const line = reactionLine(emoji, userIds, viewer);
         return (
           <button key={emoji} type="button" class="chip" aria-pressed={userIds.includes(viewer.selfId)} aria-label={line} title={line} onClick={() => actions.react(message, emoji)}>
-            {emoji} <span>{userIds.length}</span>
+            {emoji} <span>{numberLine(userIds.length)}</span>
           </button>
         );
       })}
@@ -178,16 +179,16 @@ interface PendingProps {
 }
 
 function Pending({ outgoing, client, conversationId }: PendingProps): JSX.Element {
-  if (outgoing.state === "sending") return <p class="status">{outgoing.problem ?? "Sending…"}</p>;
+  if (outgoing.state === "sending") return <p class="status">{lineOf(outgoing.problem) || t("message.sending")}</p>;
   const { clientMessageId } = outgoing;
   return (
     <p class="status failed" role="alert">
-      <span>Not sent. {outgoing.problem}</span>{" "}
+      <span>{t("sentences", { first: made(t("message.failed")), second: made(lineOf(outgoing.problem)) })}</span>{" "}
       <button type="button" onClick={() => client.messaging.retry(conversationId, clientMessageId)}>
-        Try again
+        {t("try.again")}
       </button>{" "}
       <button type="button" onClick={() => client.messaging.discard(conversationId, clientMessageId)}>
-        Delete
+        {t("delete")}
       </button>
     </p>
   );

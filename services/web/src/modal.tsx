@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Icon } from "./icons";
+import { t } from "./text";
 
 interface ModalProps {
   readonly title: string;
@@ -34,7 +35,7 @@ export function Modal({ title, onClose, wide = false, children }: ModalProps): J
           <h2 class="grow" id={titleId}>
             {title}
           </h2>
-          <button type="button" class="icon-button" aria-label="Close" title="Close (Esc)" onClick={onClose}>
+          <button type="button" class="icon-button" aria-label={t("close")} title={t("close.esc")} onClick={onClose}>
             <Icon name="close" />
           </button>
         </header>

@@ -4,6 +4,7 @@ import type { Failure, ParleyClient } from "@parley/client";
 import { isBlank } from "@parley/client";
 import { maxLength } from "./max-length";
 import { readIds } from "./user-ids";
+import { fieldDirection, lineOf, type Problem, t } from "./text";
 
 interface NewConversationProps {
   readonly client: ParleyClient;
@@ -17,7 +18,7 @@ export function NewConversation(props: NewConversationProps): JSX.Element {
     <div class="new-conversation">
       {group ? <NewGroup {...props} /> : <NewDirect {...props} />}
       <button type="button" class="plain small" onClick={() => setGroup(!group)}>
-        {group ? "Message one person" : "New group"}
+        {group ? t("new.person") : t("new.group")}
       </button>
     </div>
   );
@@ -25,15 +26,15 @@ export function NewConversation(props: NewConversationProps): JSX.Element {
 
 /** Opens what a form makes; a failure's line is shown in the form. */
 function useOpening(onOpen: (conversationId: string) => void) {
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const [busy, setBusy] = useState(false);
   const run = async (make: () => Promise<string>): Promise<void> => {
     setBusy(true);
-    setProblem("");
+    setProblem(undefined);
     try {
       onOpen(await make());
     } catch (error) {
-      setProblem((error as Failure).line);
+      setProblem(error as Failure);
       setBusy(false);
     }
   };
@@ -47,20 +48,20 @@ function NewDirect({ client, onOpen }: NewConversationProps): JSX.Element {
     event.preventDefault();
     const peer = userId.trim();
     if (!peer) return;
-    if (peer === client.userId) return setProblem("That is you. Enter someone else's user id.");
+    if (peer === client.userId) return setProblem("new.self");
     void run(() => client.messaging.openDirect(peer));
   };
   return (
     <form onSubmit={submit}>
-      <label for="peer-id">Message someone</label>
+      <label for="peer-id">{t("new.whom")}</label>
       <div class="field-row">
-        <Field id="peer-id" value={userId} placeholder="User id" onChange={setUserId} focused />
+        <Field id="peer-id" value={userId} placeholder={t("new.id")} onChange={setUserId} focused />
         <button type="submit" class="primary" disabled={busy || !userId.trim()}>
-          Start
+          {t("new.start")}
         </button>
       </div>
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </form>
   );
@@ -77,19 +78,19 @@ function NewGroup({ client, onOpen }: NewConversationProps): JSX.Element {
   };
   return (
     <form onSubmit={submit}>
-      <label for="group-title">Group name</label>
+      <label for="group-title">{t("group.name")}</label>
       <div class="field-row">
-        <Field id="group-title" value={title} placeholder="Weekend hike" maxChars={client.limits.titleChars} onChange={setTitle} focused />
+        <Field id="group-title" value={title} placeholder={t("group.name.example")} maxChars={client.limits.titleChars} onChange={setTitle} focused />
       </div>
-      <label for="group-people">People</label>
+      <label for="group-people">{t("group.people")}</label>
       <div class="field-row">
-        <Field id="group-people" value={ids} placeholder="User ids" onChange={setIds} />
+        <Field id="group-people" value={ids} placeholder={t("new.ids")} onChange={setIds} />
         <button type="submit" class="primary" disabled={busy || isBlank(title)}>
-          Create
+          {t("group.create")}
         </button>
       </div>
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </form>
   );
@@ -114,6 +115,7 @@ function Field({ id, value, placeholder, maxChars = Infinity, focused = false, o
       id={id}
       ref={input}
       value={value}
+      {...fieldDirection(value)}
       placeholder={placeholder}
       autocomplete="off"
       autocapitalize="none"

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { type AttachmentProps, saveFile, usePicture } from "./attachment-loading";
 import { Icon } from "./icons";
+import { lineOf, t } from "./text";
 
 interface PictureViewerProps extends AttachmentProps {
   readonly seq: number;
@@ -27,15 +28,15 @@ export function PictureViewer({ onClose, ...props }: PictureViewerProps): JSX.El
         <span class="grow" dir="auto">
           {attachment.fileName}
         </span>
-        <button type="button" class="icon-button" aria-label="Download" title="Download" onClick={() => void saveFile(client, conversationId, seq, attachment)}>
+        <button type="button" class="icon-button" aria-label={t("download")} title={t("download")} onClick={() => void saveFile(client, conversationId, seq, attachment)}>
           <Icon name="download" />
         </button>
-        <button type="button" class="icon-button" aria-label="Close" title="Close (Esc)" onClick={onClose}>
+        <button type="button" class="icon-button" aria-label={t("close")} title={t("close.esc")} onClick={onClose}>
           <Icon name="close" />
         </button>
       </header>
       <div class="viewer-body">
-        {problem ? <p>{problem}</p> : address && <img src={address} alt={attachment.fileName} onError={onError} />}
+        {problem ? <p>{lineOf(problem)}</p> : address && <img src={address} alt={attachment.fileName} onError={onError} />}
       </div>
     </dialog>
   );

@@ -4,6 +4,7 @@ import { groupReceipt } from "@parley/client";
 import { Avatar } from "./avatar";
 import { Modal } from "./modal";
 import type { Viewer } from "./conversation-text";
+import { t } from "./text";
 
 interface ReadByProps {
   readonly client: ParleyClient;
@@ -17,10 +18,10 @@ interface ReadByProps {
 export function ReadBy({ conversation, message, viewer, onClose }: ReadByProps): JSX.Element {
   const { read, delivered } = groupReceipt(conversation, message.seq, viewer.selfId);
   return (
-    <Modal title="Message info" onClose={onClose}>
-      <People title="Read by" userIds={read} viewer={viewer} none="Nobody yet" />
-      <People title="Delivered to" userIds={delivered} viewer={viewer} none={read.length > 0 ? "Nobody else" : "Nobody yet"} />
-      <p class="quiet small-print">People who send no receipts are not shown.</p>
+    <Modal title={t("readers.title")} onClose={onClose}>
+      <People title={t("readers.read")} userIds={read} viewer={viewer} none={t("readers.nobody")} />
+      <People title={t("readers.delivered")} userIds={delivered} viewer={viewer} none={read.length > 0 ? t("readers.nobody.else") : t("readers.nobody")} />
+      <p class="quiet small-print">{t("readers.hint")}</p>
     </Modal>
   );
 }
@@ -41,7 +42,7 @@ function People({ title, userIds, viewer, none }: PeopleProps): JSX.Element {
         {userIds.map((userId) => (
           <li key={userId}>
             <Avatar userId={userId} name={viewer.nameOf(userId)} size="tiny" />
-            {viewer.nameOf(userId)}
+            <bdi>{viewer.nameOf(userId)}</bdi>
           </li>
         ))}
       </ul>

@@ -5,13 +5,14 @@ import { isUserContent } from "@parley/client";
 import { maxLength } from "./max-length";
 import { Modal } from "./modal";
 import { titleOf, type Viewer } from "./conversation-text";
+import { fieldDirection, lineOf, type PlainKey, type Problem, t } from "./text";
 
-const REASONS: readonly { readonly reason: ReportReason; readonly label: string }[] = [
-  { reason: "spam", label: "Spam or fraud" },
-  { reason: "abuse", label: "Harassment or hate" },
-  { reason: "self_harm", label: "Someone may harm themselves" },
-  { reason: "illegal", label: "Something illegal" },
-  { reason: "other", label: "Something else" },
+const REASONS: readonly { readonly reason: ReportReason; readonly label: PlainKey }[] = [
+  { reason: "spam", label: "report.spam" },
+  { reason: "abuse", label: "report.abuse" },
+  { reason: "self_harm", label: "report.harm" },
+  { reason: "illegal", label: "report.illegal" },
+  { reason: "other", label: "report.other" },
 ];
 
 interface ReportDialogProps {
@@ -28,50 +29,50 @@ interface ReportDialogProps {
 export function ReportDialog({ client, conversation, viewer, seqs, userId, onClose }: ReportDialogProps): JSX.Element {
   const [reason, setReason] = useState<ReportReason | undefined>(undefined);
   const [comment, setComment] = useState("");
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const [busy, setBusy] = useState(false);
   const meant = userId ? messagesOf(client, conversation.id, userId) : seqs;
   const name = userId ? viewer.nameOf(userId) : titleOf(conversation, viewer).name;
-  const title = seqs.length > 0 ? "Report this message" : conversation.kind === "group" && !userId ? `Report “${name}”` : `Report ${name}`;
+  const title = seqs.length > 0 ? t("report.message") : t(conversation.kind === "group" && !userId ? "report.group.name" : "report.name", { name });
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    if (!reason) return setProblem("Choose what it is about.");
+    if (!reason) return setProblem("report.choose");
     setBusy(true);
     try {
       await client.relations.report({ conversationId: conversation.id, seqs: meant, reason, comment: comment.trim() });
-      client.showNotice("Thank you. The moderators will look at it.");
+      client.showNotice(t("report.thanks"));
       onClose();
     } catch (error) {
-      setProblem((error as Failure).line);
+      setProblem(error as Failure);
       setBusy(false);
     }
   };
   return (
     <Modal title={title} onClose={onClose}>
       <form class="stacked" onSubmit={(event) => void submit(event)}>
-        <p class="quiet">{seqs.length > 0 ? "The moderators get a copy of the message." : "The moderators get a copy of the newest messages."} Nobody here is told.</p>
+        <p class="quiet">{seqs.length > 0 ? t("report.copy.message") : t("report.copy.newest")}</p>
         <fieldset class="choices">
-          <legend>What is it about?</legend>
+          <legend>{t("report.about")}</legend>
           {REASONS.map(({ reason: value, label }) => (
             <label key={value}>
               <input type="radio" name="reason" value={value} checked={reason === value} onChange={() => setReason(value)} />
-              {label}
+              {t(label)}
             </label>
           ))}
         </fieldset>
         <label class="labelled">
-          <span>Anything to add? (optional)</span>
-          <textarea rows={3} {...maxLength(client.limits.reportCommentChars)} value={comment} dir="auto" onInput={(event) => setComment(event.currentTarget.value)} />
+          <span>{t("report.comment")}</span>
+          <textarea rows={3} {...maxLength(client.limits.reportCommentChars)} value={comment} {...fieldDirection(comment)} onInput={(event) => setComment(event.currentTarget.value)} />
         </label>
         <p class="problem" role="alert">
-          {problem}
+          {lineOf(problem)}
         </p>
         <div class="question-buttons">
           <button type="button" class="plain" onClick={onClose}>
-            Cancel
+            {t("cancel")}
           </button>
           <button type="submit" class="primary danger-fill" disabled={busy}>
-            Report
+            {t("report")}
           </button>
         </div>
       </form>

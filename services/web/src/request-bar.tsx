@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { ConversationView, Failure, ParleyClient } from "@parley/client";
 import { ConfirmDialog } from "./confirm-dialog";
 import type { ConversationTitle } from "./conversation-text";
+import { t } from "./text";
 
 /** Whether one can write in a conversation, and if not, why. */
 export type Permission = "write" | "request" | "blocked" | "refused";
@@ -28,7 +29,7 @@ export function RequestBar({ permission, ...props }: RequestBarProps): JSX.Eleme
   if (permission === "blocked") return <Blocked {...props} />;
   return (
     <div class="request-bar" role="status">
-      <p>You cannot write to {props.face.name} at the moment.</p>
+      <p>{t("refused", { name: props.face.name })}</p>
     </div>
   );
 }
@@ -42,38 +43,38 @@ function Waiting({ client, view, face, onReport, onClose }: BarProps): JSX.Eleme
   const { relations } = client;
   const run = async (act: () => Promise<void>): Promise<void> => {
     setBusy(true);
-    await act().catch((failure: Failure) => client.showNotice(failure.line));
+    await act().catch((failure: Failure) => client.showNotice(failure));
     setBusy(false);
   };
   const putAway = async (block: boolean): Promise<void> => {
     await relations.decline(id, block);
     onClose();
   };
-  const who = kind === "group" ? `You were added to “${face.name}”.` : `${face.name} would like to write to you.`;
+  const who = t(kind === "group" ? "request.group" : "request.from", { name: face.name });
   return (
-    <section class="request-bar" aria-label="Message request">
+    <section class="request-bar" aria-label={t("request.title")}>
       <p>
-        <strong>{who}</strong> Until you accept, nobody learns that you have seen this or whether you are online.
+        <strong>{who}</strong> {t("request.hint")}
       </p>
       <div class="request-buttons">
         <button type="button" class="primary" disabled={busy} onClick={() => void run(() => relations.accept(id))}>
-          Accept
+          {t("request.accept")}
         </button>
         <button type="button" class="secondary" disabled={busy} onClick={() => void run(() => putAway(false))}>
-          Decline
+          {t("request.decline")}
         </button>
         <button type="button" class="plain danger" disabled={busy} onClick={() => setBlocking(true)}>
-          Block
+          {t("block")}
         </button>
         <button type="button" class="plain danger" disabled={busy} onClick={onReport}>
-          Report
+          {t("report")}
         </button>
       </div>
       {blocking && (
         <ConfirmDialog
-          title={kind === "group" ? "Decline, and block who added you?" : `Block ${face.name}?`}
-          body="They can no longer write to you, call you, or see when you are online. They are not told."
-          verb="Block"
+          title={kind === "group" ? t("request.block.group") : t("block.ask", { name: face.name })}
+          body={t("block.hint")}
+          verb={t("block")}
           danger
           act={() => putAway(true)}
           onClose={() => setBlocking(false)}
@@ -86,14 +87,14 @@ function Waiting({ client, view, face, onReport, onClose }: BarProps): JSX.Eleme
 function Blocked({ client, face }: BarProps): JSX.Element {
   const { peer } = face;
   const unblock = (): void => {
-    if (peer) void client.relations.unblock(peer).catch((failure: Failure) => client.showNotice(failure.line));
+    if (peer) void client.relations.unblock(peer).catch((failure: Failure) => client.showNotice(failure));
   };
   return (
     <div class="request-bar" role="status">
-      <p>You blocked {face.name}. Neither of you can write to or call the other.</p>
+      <p>{t("blocked.by.you", { name: face.name })}</p>
       <div class="request-buttons">
         <button type="button" class="secondary" onClick={unblock}>
-          Unblock
+          {t("unblock")}
         </button>
       </div>
     </div>

@@ -8,6 +8,7 @@ import { useFocusOnce } from "./hooks";
 import { Icon } from "./icons";
 import { maxLength } from "./max-length";
 import { titleOf, type Viewer } from "./conversation-text";
+import { fieldDirection, lineOf, type Problem, t } from "./text";
 
 /** So long the keys rest before the service is asked. */
 const REST_MS = 250;
@@ -16,10 +17,10 @@ interface Found {
   readonly messages: readonly Message[];
   readonly nextPageToken: string;
   readonly state: "idle" | "running" | "done";
-  readonly problem: string;
+  readonly problem: Problem;
 }
 
-const NOTHING: Found = { messages: [], nextPageToken: "", state: "idle", problem: "" };
+const NOTHING: Found = { messages: [], nextPageToken: "", state: "idle", problem: undefined };
 
 /** What the service finds for a query, a while after the last key; of two answers the later query's counts. */
 export function useSearch(client: ParleyClient, query: string, conversationId = "") {
@@ -31,8 +32,8 @@ export function useSearch(client: ParleyClient, query: string, conversationId = 
     setFound((before) => ({ ...before, state: "running" }));
     const timer = setTimeout(() => {
       client.search(words, conversationId).then(
-        (page) => stale || setFound({ ...page, state: "done", problem: "" }),
-        (failure: Failure) => stale || setFound({ ...NOTHING, state: "done", problem: failure.line }),
+        (page) => stale || setFound({ ...page, state: "done", problem: undefined }),
+        (failure: Failure) => stale || setFound({ ...NOTHING, state: "done", problem: failure }),
       );
     }, REST_MS);
     return () => {
@@ -43,9 +44,9 @@ export function useSearch(client: ParleyClient, query: string, conversationId = 
   const more = async (): Promise<void> => {
     try {
       const page = await client.search(words, conversationId, found.nextPageToken);
-      setFound({ ...page, messages: [...found.messages, ...page.messages], state: "done", problem: "" });
+      setFound({ ...page, messages: [...found.messages, ...page.messages], state: "done", problem: undefined });
     } catch (error) {
-      setFound({ ...found, problem: (error as Failure).line });
+      setFound({ ...found, problem: error as Failure });
     }
   };
   return { ...found, more };
@@ -77,7 +78,7 @@ export function SearchField({ label, value, maxChars, focused = false, onChange 
         {...maxLength(maxChars)}
         autocomplete="off"
         spellcheck={false}
-        dir="auto"
+        {...fieldDirection(value)}
         ref={field}
         onInput={(event) => onChange(event.currentTarget.value)}
         onKeyDown={onKeyDown}
@@ -99,8 +100,8 @@ interface SearchResultsProps {
 /** Messages that were found, each with its words marked. */
 export function SearchResults({ client, query, conversationId = "", viewer, nowMs, onChoose }: SearchResultsProps): JSX.Element {
   const { messages, nextPageToken, state, problem, more } = useSearch(client, query, conversationId);
-  const line = problem || (state === "done" && messages.length === 0 ? "Nothing was found." : "");
-  const count = state === "done" && !problem ? `${messages.length}${nextPageToken ? " or more" : ""} found` : "";
+  const line = lineOf(problem) || (state === "done" && messages.length === 0 ? t("search.none") : "");
+  const count = state === "done" && !problem ? t(nextPageToken ? "search.count.more" : "search.count", { count: messages.length }) : "";
   return (
     <div class={`results ${state}`} aria-busy={state === "running"}>
       <p class="visually-hidden" role="status">
@@ -114,7 +115,7 @@ export function SearchResults({ client, query, conversationId = "", viewer, nowM
       </ul>
       {nextPageToken && (
         <button type="button" class="plain small" onClick={() => void more()}>
-          Show more
+          {t("search.more")}
         </button>
       )}
     </div>
@@ -130,7 +131,7 @@ interface ResultProps extends Pick<SearchResultsProps, "client" | "query" | "vie
 function Result({ client, message, query, viewer, nowMs, onChoose, brief }: ResultProps): JSX.Element | null {
   const view = client.messaging.store.get(message.conversationId);
   if (!view || message.content.kind !== "text") return null;
-  const author = message.senderId === viewer.selfId ? "You" : viewer.nameOf(message.senderId);
+  const author = message.senderId === viewer.selfId ? t("you") : viewer.nameOf(message.senderId);
   const face = brief ? { id: message.senderId, name: viewer.nameOf(message.senderId), picture: "" } : titleOf(view.conversation, viewer);
   return (
     <li>
@@ -138,11 +139,13 @@ function Result({ client, message, query, viewer, nowMs, onChoose, brief }: Resu
         <Avatar userId={face.id} name={face.name} picture={face.picture} />
         <span class="item-body">
           <span class="item-top">
-            <span class="item-name">{brief ? author : face.name}</span>
+            <span class="item-name">
+              <bdi>{brief ? author : face.name}</bdi>
+            </span>
             <time class="item-time">{listTime(message.sendTimeMs, nowMs)}</time>
           </span>
           <span class="result-text" dir="auto">
-            {!brief && author !== face.name && <span class="quiet">{author}: </span>}
+            {!brief && author !== face.name && <span class="quiet">{t("search.by", { name: author })}</span>}
             {excerpt(highlight(message.content.text, query)).map((part, i) => (part.found ? <mark key={i}>{part.text}</mark> : part.text))}
           </span>
         </span>

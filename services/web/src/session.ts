@@ -1,13 +1,19 @@
 import type { DevUser, MediaFactory, TokenProvider } from "@parley/client";
-import { devTokens, devUsers, storedDeviceId, ParleyClient, readToken, displayName } from "@parley/client";
+import { devTokens, devUsers, displayName, LoginError, ParleyClient, readToken, storedDeviceId } from "@parley/client";
 import { RingTone } from "./ring";
+import type { Problem } from "./text";
+
+/** What somebody else said, in whatever language. */
+export interface Words {
+  readonly words: string;
+}
 
 export interface SessionState {
   readonly client: ParleyClient | undefined;
   /** People that the development issuer offers; empty elsewhere. */
   readonly offered: readonly DevUser[];
-  /** A readable line under the login form. */
-  readonly problem: string | undefined;
+  /** Why the login did not work; in its own words where the embedding page's function said so. */
+  readonly problem: Problem | Words;
   readonly busy: boolean;
 }
 
@@ -69,8 +75,7 @@ export class Session {
       this.set({ client, busy: false });
       return true;
     } catch (error) {
-      const problem = error instanceof TypeError || !(error instanceof Error) ? "Parley cannot be reached right now." : error.message;
-      this.set({ busy: false, problem });
+      this.set({ busy: false, problem: problemOf(error) });
       return false;
     }
   }
@@ -97,4 +102,10 @@ export class Session {
     this.state = { ...this.state, ...change };
     for (const listener of this.listeners) listener();
   }
+}
+
+/** Why there was no token: the library's reasons, no answer at all, or what the embedding page's function said. */
+function problemOf(error: unknown): SessionState["problem"] {
+  if (error instanceof LoginError) return error.told;
+  return error instanceof TypeError || !(error instanceof Error) ? "login.unreachable" : { words: error.message };
 }

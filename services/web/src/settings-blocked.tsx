@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { Failure, ParleyClient } from "@parley/client";
+import type { ParleyClient } from "@parley/client";
 import { Avatar } from "./avatar";
 import { dateTime } from "./format";
+import { lineOf, made, type Problem, t } from "./text";
 
 interface BlockedPeopleProps {
   readonly client: ParleyClient;
@@ -10,32 +11,32 @@ interface BlockedPeopleProps {
 }
 
 export function BlockedPeople({ client, nameOf }: BlockedPeopleProps): JSX.Element {
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const { blocked } = client.relations;
   const unblock = (userId: string): void => {
-    setProblem("");
-    void client.relations.unblock(userId).catch((failure: Failure) => setProblem(failure.line));
+    setProblem(undefined);
+    void client.relations.unblock(userId).catch(setProblem);
   };
   return (
-    <section class="settings-section" aria-label="Blocked people">
-      <h3>Blocked people</h3>
-      {blocked.length === 0 && <p class="quiet">You have blocked nobody.</p>}
+    <section class="settings-section" aria-label={t("blocked.title")}>
+      <h3>{t("blocked.title")}</h3>
+      {blocked.length === 0 && <p class="quiet">{t("blocked.none")}</p>}
       <ul class="blocked">
         {blocked.map(({ userId, blockTimeMs }) => (
           <li key={userId}>
             <Avatar userId={userId} name={nameOf(userId)} />
             <span class="grow">
-              {nameOf(userId)}
-              <span class="quiet small-print">Blocked {dateTime(blockTimeMs)}</span>
+              <bdi>{nameOf(userId)}</bdi>
+              <span class="quiet small-print">{t("blocked.since", { time: made(dateTime(blockTimeMs)) })}</span>
             </span>
-            <button type="button" class="secondary" aria-label={`Unblock ${nameOf(userId)}`} onClick={() => unblock(userId)}>
-              Unblock
+            <button type="button" class="secondary" aria-label={t("unblock.name", { name: nameOf(userId) })} onClick={() => unblock(userId)}>
+              {t("unblock")}
             </button>
           </li>
         ))}
       </ul>
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </section>
   );

@@ -4,6 +4,7 @@ import type { Failure, Job, ParleyClient } from "@parley/client";
 import { dateTime } from "./format";
 import { useFocusOnce } from "./hooks";
 import { Icon } from "./icons";
+import { fieldDirection, lineOf, made, parts, type Problem, t } from "./text";
 
 /** How often the job's state is asked for. Raising it shows the end later; lowering it costs requests, and ends nothing sooner. */
 const ASK_MS = 2000;
@@ -16,8 +17,8 @@ interface DataSettingsProps {
 /** Taking one's data along, and deleting the account. */
 export function DataSettings({ client, onDeleted }: DataSettingsProps): JSX.Element {
   return (
-    <section class="settings-section" aria-label="Your data">
-      <h3>Your data</h3>
+    <section class="settings-section" aria-label={t("data.title")}>
+      <h3>{t("data.title")}</h3>
       <Export client={client} />
       <Deletion client={client} onDeleted={onDeleted} />
     </section>
@@ -26,10 +27,10 @@ export function DataSettings({ client, onDeleted }: DataSettingsProps): JSX.Elem
 
 function Export({ client }: { client: ParleyClient }): JSX.Element {
   const [job, setJob] = useState<Job | undefined>(undefined);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const take = (request: Promise<Job>): void => {
-    setProblem("");
-    request.then(setJob, (failure: Failure) => setProblem(failure.line));
+    setProblem(undefined);
+    request.then(setJob, setProblem);
   };
   useEffect(() => {
     if (!job || job.done) return undefined;
@@ -40,23 +41,23 @@ function Export({ client }: { client: ParleyClient }): JSX.Element {
     <div class="data-row">
       <div class="setting-row">
         <span class="grow">
-          Export my data
-          <span class="quiet small-print">All your conversations, messages and settings, as files.</span>
+          {t("export.title")}
+          <span class="quiet small-print">{t("export.hint")}</span>
         </span>
         {!job && (
           <button type="button" class="secondary" onClick={() => take(client.account.startExport())}>
-            Export
+            {t("export.start")}
           </button>
         )}
         {job && !job.done && (
           <span class="quiet busy-line" role="status">
-            <span class="spinner" aria-hidden="true" /> Preparing…
+            <span class="spinner" aria-hidden="true" /> {t("export.running")}
           </span>
         )}
       </div>
       {job?.done && <Parts job={job} />}
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </div>
   );
@@ -66,18 +67,18 @@ function Parts({ job }: { job: Job }): JSX.Element {
   const { downloadUrls, expireTimeMs } = job;
   return (
     <>
-      <ul class="parts" aria-label="Your export">
+      <ul class="parts" aria-label={t("export.files")}>
         {downloadUrls.map((url, i) => (
           <li key={url}>
             <a href={url} download target="_blank" rel="noopener noreferrer">
               <Icon name="download" />
-              {downloadUrls.length === 1 ? "Download" : `Part ${i + 1} of ${downloadUrls.length}`}
+              {downloadUrls.length === 1 ? t("download") : t("export.part", { part: i + 1, parts: downloadUrls.length })}
             </a>
           </li>
         ))}
       </ul>
       <p class="quiet small-print" role="status">
-        {downloadUrls.length === 0 ? "There is nothing to export." : expireTimeMs && `Ready until ${dateTime(expireTimeMs)}.`}
+        {downloadUrls.length === 0 ? t("export.nothing") : expireTimeMs && t("export.until", { time: made(dateTime(expireTimeMs)) })}
       </p>
     </>
   );
@@ -89,11 +90,11 @@ function Deletion({ client, onDeleted }: DataSettingsProps): JSX.Element {
   return (
     <div class="setting-row">
       <span class="grow">
-        Delete my account
-        <span class="quiet small-print">Your messages are taken back, and you leave all groups. This cannot be undone.</span>
+        {t("deletion.title")}
+        <span class="quiet small-print">{t("deletion.hint")}</span>
       </span>
       <button type="button" class="secondary danger" onClick={() => setAsking(true)}>
-        Delete…
+        {t("deletion.start")}
       </button>
     </div>
   );
@@ -101,7 +102,7 @@ function Deletion({ client, onDeleted }: DataSettingsProps): JSX.Element {
 
 function Confirmation({ client, onDeleted, onCancel }: DataSettingsProps & { onCancel: () => void }): JSX.Element {
   const [typed, setTyped] = useState("");
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const field = useFocusOnce<HTMLInputElement>();
   const sure = typed.trim() === client.userId;
   const submit = async (event: Event): Promise<void> => {
@@ -111,18 +112,19 @@ function Confirmation({ client, onDeleted, onCancel }: DataSettingsProps & { onC
       await client.account.delete();
       onDeleted();
     } catch (error) {
-      setProblem((error as Failure).line);
+      setProblem(error as Failure);
     }
   };
   return (
     <form class="deletion" onSubmit={(event) => void submit(event)}>
       <label for="confirm-deletion">
-        This deletes everything and cannot be undone or stopped. Type <strong>{client.userId}</strong> to confirm.
+        {parts("deletion.confirm", { user: <strong>{client.userId}</strong> })}
       </label>
       <div class="field-row">
         <input
           id="confirm-deletion"
           value={typed}
+          {...fieldDirection(typed)}
           autocomplete="off"
           autocapitalize="none"
           spellcheck={false}
@@ -130,14 +132,14 @@ function Confirmation({ client, onDeleted, onCancel }: DataSettingsProps & { onC
           onInput={(event) => setTyped(event.currentTarget.value)}
         />
         <button type="button" class="plain" onClick={onCancel}>
-          Cancel
+          {t("cancel")}
         </button>
         <button type="submit" class="primary danger-fill" disabled={!sure}>
-          Delete
+          {t("delete")}
         </button>
       </div>
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </form>
   );

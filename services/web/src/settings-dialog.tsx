@@ -6,6 +6,8 @@ import { CallPassphrase } from "./settings-encryption";
 import { DataSettings } from "./settings-data";
 import { PrivacySettings } from "./settings-privacy";
 import { RingSettings } from "./settings-ringing";
+import { LanguageSettings } from "./settings-language";
+import { t } from "./text";
 
 interface SettingsDialogProps {
   readonly client: ParleyClient;
@@ -15,14 +17,15 @@ interface SettingsDialogProps {
   readonly onDeleted: () => void;
 }
 
-/** Privacy, ringing, encryption of calls, blocked people, and the user's data. */
+/** Privacy, ringing, encryption of calls, blocked people, the page's language, and the user's data. */
 export function SettingsDialog({ client, nameOf, onClose, onDeleted }: SettingsDialogProps): JSX.Element {
   return (
-    <Modal title="Settings" wide onClose={onClose}>
+    <Modal title={t("settings")} wide onClose={onClose}>
       <PrivacySettings client={client} />
       <RingSettings client={client} />
       <CallPassphrase client={client} />
       <BlockedPeople client={client} nameOf={nameOf} />
+      <LanguageSettings />
       <DataSettings client={client} onDeleted={onDeleted} />
     </Modal>
   );

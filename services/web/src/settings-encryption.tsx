@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { ParleyClient } from "@parley/client";
+import { t } from "./text";
 
 /** The passphrase that encrypts calls end to end. It stays in this page: a reload forgets it. */
 export function CallPassphrase({ client }: { client: ParleyClient }): JSX.Element {
@@ -11,8 +12,8 @@ export function CallPassphrase({ client }: { client: ParleyClient }): JSX.Elemen
     setText("");
   };
   return (
-    <section class="settings-section" aria-label="Calls">
-      <h3>Calls</h3>
+    <section class="settings-section" aria-label={t("calls")}>
+      <h3>{t("calls")}</h3>
       <form
         class="setting-row"
         onSubmit={(event) => {
@@ -21,17 +22,17 @@ export function CallPassphrase({ client }: { client: ParleyClient }): JSX.Elemen
         }}
       >
         <label class="grow">
-          Call passphrase
+          {t("passphrase")}
           <span class="quiet small-print">{hint(encryption.isSupported, encryption.isOn)}</span>
           <input type="password" autocomplete="off" value={text} disabled={!encryption.isSupported} onInput={(event) => setText(event.currentTarget.value)} />
         </label>
         {encryption.isOn ? (
           <button type="button" class="secondary" onClick={() => save(undefined)}>
-            Turn off
+            {t("passphrase.clear")}
           </button>
         ) : (
           <button type="submit" class="secondary" disabled={!text}>
-            Encrypt calls
+            {t("passphrase.use")}
           </button>
         )}
       </form>
@@ -40,7 +41,7 @@ export function CallPassphrase({ client }: { client: ParleyClient }): JSX.Elemen
 }
 
 function hint(isSupported: boolean, isOn: boolean): string {
-  if (!isSupported) return "This browser cannot encrypt calls end to end.";
-  if (isOn) return "Calls that begin now are encrypted end to end. Everyone in them needs the same passphrase.";
-  return "Agree on a long one with the others, outside of Parley. It never leaves this page.";
+  if (!isSupported) return t("passphrase.none");
+  if (isOn) return t("passphrase.on");
+  return t("passphrase.off");
 }

@@ -1,40 +1,41 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { Audience, Failure, ParleyClient, Settings, SettingsChange } from "@parley/client";
+import type { Audience, ParleyClient, Settings, SettingsChange } from "@parley/client";
 import { AUDIENCES } from "@parley/client";
+import { lineOf, type PlainKey, type Problem, t } from "./text";
 
-const NAMES: Record<Audience, string> = {
-  everyone: "Everyone",
-  followed: "People I follow",
-  verified: "Verified people",
-  contacted: "People I have written to",
-  nobody: "Nobody",
+const NAMES: Record<Audience, PlainKey> = {
+  everyone: "audience.everyone",
+  followed: "audience.followed",
+  verified: "audience.verified",
+  contacted: "audience.contacted",
+  nobody: "audience.nobody",
 };
 
-const QUESTIONS: readonly { readonly key: keyof typeof AUDIENCES; readonly label: string; readonly hint: (audience: Audience) => string }[] = [
+const QUESTIONS: readonly { readonly key: keyof typeof AUDIENCES; readonly label: PlainKey; readonly hint: (audience: Audience) => PlainKey | undefined }[] = [
   {
     key: "messages",
-    label: "Who may message me",
-    hint: (audience) => (audience === "everyone" ? "" : audience === "nobody" ? "Nobody new can write to you. Your conversations go on." : "Messages of others wait in Message requests."),
+    label: "privacy.messages",
+    hint: (audience) => (audience === "everyone" ? undefined : audience === "nobody" ? "privacy.messages.nobody" : "privacy.messages.some"),
   },
-  { key: "presence", label: "Who sees when I am online", hint: (audience) => (audience === "everyone" ? "" : "Those who cannot see you are not shown to you either.") },
-  { key: "calls", label: "Who may call me", hint: () => "" },
+  { key: "presence", label: "privacy.presence", hint: (audience) => (audience === "everyone" ? undefined : "privacy.presence.hint") },
+  { key: "calls", label: "privacy.calls", hint: () => undefined },
 ];
 
 /** Each choice counts at once. */
 export function PrivacySettings({ client }: { client: ParleyClient }): JSX.Element {
   const { settings } = client.relations;
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const change = (next: SettingsChange): void => {
-    setProblem("");
-    void client.relations.update(next).catch((failure: Failure) => setProblem(failure.line));
+    setProblem(undefined);
+    void client.relations.update(next).catch(setProblem);
   };
   return (
-    <section class="settings-section" aria-label="Privacy">
-      <h3>Privacy</h3>
-      {settings ? <Choices settings={settings} change={change} /> : <p class="quiet">Loading…</p>}
+    <section class="settings-section" aria-label={t("privacy")}>
+      <h3>{t("privacy")}</h3>
+      {settings ? <Choices settings={settings} change={change} /> : <p class="quiet">{t("loading")}</p>}
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </section>
   );
@@ -46,13 +47,13 @@ function Choices({ settings, change }: { settings: Settings; change: (next: Sett
       {QUESTIONS.map(({ key, label, hint }) => (
         <label key={key} class="setting-row">
           <span class="grow">
-            {label}
-            <span class="quiet small-print">{hint(settings[key])}</span>
+            {t(label)}
+            <span class="quiet small-print">{lineOf(hint(settings[key]))}</span>
           </span>
           <select value={settings[key]} onChange={(event) => change({ [key]: event.currentTarget.value as Audience })}>
             {AUDIENCES[key].map((audience) => (
               <option key={audience} value={audience}>
-                {NAMES[audience]}
+                {t(NAMES[audience])}
               </option>
             ))}
           </select>
@@ -60,8 +61,8 @@ function Choices({ settings, change }: { settings: Settings; change: (next: Sett
       ))}
       <label class="switch-row">
         <span class="grow">
-          Send receipts
-          <span class="quiet small-print">{settings.sendReceipts ? "Others see what has reached you and what you have read." : "Others learn neither what has reached you nor what you have read."}</span>
+          {t("receipts")}
+          <span class="quiet small-print">{settings.sendReceipts ? t("receipts.on") : t("receipts.off")}</span>
         </span>
         <input type="checkbox" role="switch" checked={settings.sendReceipts} onChange={(event) => change({ sendReceipts: event.currentTarget.checked })} />
       </label>

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Failure, ParleyClient, QuietHours, Ringing } from "@parley/client";
+import type { ParleyClient, QuietHours, Ringing } from "@parley/client";
+import { lineOf, type Problem, t } from "./text";
 
 /** What the switch offers first: eleven at night to seven. */
 const NIGHT: QuietHours = { startMinute: 23 * 60, endMinute: 7 * 60 };
@@ -8,18 +9,18 @@ const NIGHT: QuietHours = { startMinute: 23 * 60, endMinute: 7 * 60 };
 /** When, and during what, calls ring. Each choice counts at once. */
 export function RingSettings({ client }: { client: ParleyClient }): JSX.Element | null {
   const { callSettings } = client;
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const run = (request: Promise<void>): void => {
-    setProblem("");
-    void request.catch((failure: Failure) => setProblem(failure.line));
+    setProblem(undefined);
+    void request.catch(setProblem);
   };
   useEffect(() => run(callSettings.refresh()), []);
   return (
-    <section class="settings-section" aria-label="Ringing">
-      <h3>Ringing</h3>
-      {callSettings.current ? <Choices ringing={callSettings.current} change={(next) => run(callSettings.update(next))} /> : !problem && <p class="quiet">Loading…</p>}
+    <section class="settings-section" aria-label={t("ringing")}>
+      <h3>{t("ringing")}</h3>
+      {callSettings.current ? <Choices ringing={callSettings.current} change={(next) => run(callSettings.update(next))} /> : !problem && <p class="quiet">{t("loading")}</p>}
       <p class="problem" role="alert">
-        {problem}
+        {lineOf(problem)}
       </p>
     </section>
   );
@@ -31,23 +32,23 @@ function Choices({ ringing, change }: { ringing: Ringing; change: (next: Partial
     <>
       <label class="switch-row">
         <span class="grow">
-          Call waiting
-          <span class="quiet small-print">{callWaiting ? "You hear of other calls during a call." : "During a call, others hear that you are busy."}</span>
+          {t("waiting")}
+          <span class="quiet small-print">{callWaiting ? t("waiting.on") : t("waiting.off")}</span>
         </span>
         <input type="checkbox" role="switch" checked={callWaiting} onChange={(event) => change({ callWaiting: event.currentTarget.checked })} />
       </label>
       <label class="switch-row">
         <span class="grow">
-          Quiet hours
-          <span class="quiet small-print">{quietHours ? "Calls do not ring then. They stand in the conversation as missed." : "Calls ring at all hours."}</span>
+          {t("quiet")}
+          <span class="quiet small-print">{quietHours ? t("quiet.on") : t("quiet.off")}</span>
         </span>
         <input type="checkbox" role="switch" checked={quietHours !== undefined} onChange={(event) => change({ quietHours: event.currentTarget.checked ? NIGHT : undefined })} />
       </label>
       {quietHours && (
         <div class="setting-row">
-          <span class="grow">From, to</span>
-          <Time label="Quiet from" minute={quietHours.startMinute} onChange={(startMinute) => change({ quietHours: { ...quietHours, startMinute } })} />
-          <Time label="Quiet to" minute={quietHours.endMinute} onChange={(endMinute) => change({ quietHours: { ...quietHours, endMinute } })} />
+          <span class="grow">{t("quiet.span")}</span>
+          <Time label={t("quiet.from")} minute={quietHours.startMinute} onChange={(startMinute) => change({ quietHours: { ...quietHours, startMinute } })} />
+          <Time label={t("quiet.to")} minute={quietHours.endMinute} onChange={(endMinute) => change({ quietHours: { ...quietHours, endMinute } })} />
         </div>
       )}
     </>

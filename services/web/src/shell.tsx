@@ -16,12 +16,16 @@ import { SearchField, SearchResults } from "./search";
 import { SettingsDialog } from "./settings-dialog";
 import { Notice, StreamLine } from "./status-lines";
 import { type JumpTarget, Thread } from "./thread";
+import { t } from "./text";
 
 interface ShellProps {
   readonly client: ParleyClient;
   readonly nameOf: (userId: string) => string;
   readonly onLogout: () => void;
 }
+
+/** A name, and so the same in every language. */
+const APP = "Parley";
 
 /** The open conversation is part of the address, so that the browser's back button and a reload work. */
 function useOpenConversation(): [string, (id: string) => void] {
@@ -36,9 +40,10 @@ function useOpenConversation(): [string, (id: string) => void] {
 }
 
 function useTitle(unread: number): void {
+  const title = unread > 0 ? t("app.unread", { count: unread }) : APP;
   useEffect(() => {
-    document.title = unread > 0 ? `(${unread}) Parley` : "Parley";
-  }, [unread]);
+    document.title = title;
+  }, [title]);
 }
 
 /** Everything behind the login: the list beside the open conversation (on a phone one of them), and the call. */
@@ -69,7 +74,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   useEscape(composing ? () => setComposing(false) : undefined);
   return (
     <div class={`shell ${current ? "has-open" : ""}`}>
-      <aside class="side" aria-label="Conversations" inert={covered}>
+      <aside class="side" aria-label={t("conversations")} inert={covered}>
         <SideHeader client={client} nameOf={nameOf} onNew={() => setComposing(!composing)} onLogout={onLogout} composing={composing} onSettings={() => setSettings(true)} />
         <StreamLine client={client} />
         {composing && (
@@ -81,7 +86,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
             }}
           />
         )}
-        <SearchField label="Search messages" value={query} maxChars={client.limits.queryChars} onChange={setQuery} />
+        <SearchField label={t("search.messages")} value={query} maxChars={client.limits.queryChars} onChange={setQuery} />
         {query.trim() ? (
           <div class="list">
             <SearchResults client={client} query={query} viewer={{ selfId: client.userId, nameOf }} nowMs={nowMs} onChoose={jumpTo} />
@@ -127,7 +132,7 @@ function Invitation({ client, onOpen }: { client: ParleyClient; onOpen: (id: str
     close();
     onOpen(id);
   };
-  return <ConfirmDialog title="Join the group?" body="You were invited to a group. Its members will see your name and when you are online." verb="Join" act={join} onClose={close} />;
+  return <ConfirmDialog title={t("join.ask")} body={t("join.hint")} verb={t("join")} act={join} onClose={close} />;
 }
 
 interface SideHeaderProps extends ShellProps {
@@ -141,14 +146,16 @@ function SideHeader({ client, nameOf, onNew, onLogout, composing, onSettings }: 
   return (
     <header class="side-header">
       <Avatar userId={client.userId} name={name} online={client.stream.kind === "live"} />
-      <h1 class="grow">{name}</h1>
-      <button type="button" class="icon-button" aria-label="New conversation" aria-expanded={composing} title="New conversation" onClick={onNew}>
+      <h1 class="grow">
+        <bdi>{name}</bdi>
+      </h1>
+      <button type="button" class="icon-button" aria-label={t("new.title")} aria-expanded={composing} title={t("new.title")} onClick={onNew}>
         <Icon name="plus" />
       </button>
-      <button type="button" class="icon-button" aria-label="Settings" title="Settings" aria-haspopup="dialog" onClick={onSettings}>
+      <button type="button" class="icon-button" aria-label={t("settings")} title={t("settings")} aria-haspopup="dialog" onClick={onSettings}>
         <Icon name="sliders" />
       </button>
-      <button type="button" class="icon-button" aria-label="Log out" title="Log out" onClick={onLogout}>
+      <button type="button" class="icon-button" aria-label={t("logout")} title={t("logout")} onClick={onLogout}>
         <Icon name="leave" />
       </button>
     </header>
@@ -159,7 +166,7 @@ function EmptyState({ loading }: { loading: boolean }): JSX.Element {
   return (
     <div class="empty">
       <Icon name="bubble" />
-      <p>{loading ? "Loading…" : "Choose a conversation, or start a new one."}</p>
+      <p>{loading ? t("loading") : t("main.empty")}</p>
     </div>
   );
 }

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ParleyClient } from "@parley/client";
 import { useOnline } from "./hooks";
+import { lineOf, t } from "./text";
 
 const NOTICE_MS = 4000;
 /** A short hiccup is not worth a line. */
@@ -21,10 +22,10 @@ export function StreamLine({ client }: { client: ParleyClient }): JSX.Element | 
   if (stream.kind === "stopped" && stream.reason !== "closed") {
     return (
       <div class="stream-line" role="status">
-        <span>{stream.line}</span>
+        <span>{lineOf(stream.failure)}</span>
         {stream.reason === "replaced" && (
           <button type="button" onClick={() => client.start()}>
-            Use it here
+            {t("stream.elsewhere")}
           </button>
         )}
       </div>
@@ -34,7 +35,7 @@ export function StreamLine({ client }: { client: ParleyClient }): JSX.Element | 
   return (
     <div class="stream-line" role="status">
       <span class="spinner" aria-hidden="true" />
-      <span>{online ? "Reconnecting…" : "You are offline. Waiting for the network…"}</span>
+      <span>{online ? t("reconnecting") : t("offline")}</span>
     </div>
   );
 }
@@ -51,7 +52,7 @@ export function Notice({ client }: { client: ParleyClient }): JSX.Element {
   const shown = notice && notice.id !== gone;
   return (
     <div class="notice-area" role="status">
-      {shown && <p class="notice">{notice.line}</p>}
+      {shown && <p class="notice">{notice.told ? lineOf(notice.told) : notice.line}</p>}
     </div>
   );
 }

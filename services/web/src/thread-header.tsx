@@ -10,6 +10,7 @@ import type { OpenDialog } from "./message-dialogs";
 import { MenuItem } from "./message-menu";
 import { type ConversationTitle, type Viewer, typingLine } from "./conversation-text";
 import type { PanelKind } from "./thread-panel";
+import { made, t } from "./text";
 
 interface ThreadHeaderProps {
   readonly client: ParleyClient;
@@ -34,19 +35,19 @@ export function ThreadHeader(props: ThreadHeaderProps): JSX.Element {
   const toggle = (kind: PanelKind) => () => setPanel(panel === kind ? undefined : kind);
   return (
     <header class="thread-header">
-      <button type="button" class="icon-button back" aria-label="Back to conversations" onClick={onClose}>
+      <button type="button" class="icon-button back" aria-label={t("thread.back")} onClick={onClose}>
         <Icon name="back" />
       </button>
       <Avatar userId={id} name={name} online={presence?.online} picture={picture} />
       <div class="grow">
         <h2>
-          {name} <StatusIcons {...props} />
+          <bdi>{name}</bdi> <StatusIcons {...props} />
         </h2>
-        <PresenceLine {...props} closed={request ? "Wants to write to you" : blocked ? "Blocked" : ""} />
+        <PresenceLine {...props} closed={request ? t("thread.wants") : blocked ? t("thread.blocked") : ""} />
       </div>
       {!request && <CallButtons client={client} conversationId={conversation.id} peer={peer ?? ""} name={name} />}
       {!peer && (
-        <button type="button" class="icon-button accent" aria-label="Group details" title="Group details" aria-expanded={panel === "group"} onClick={toggle("group")}>
+        <button type="button" class="icon-button accent" aria-label={t("group.details")} title={t("group.details")} aria-expanded={panel === "group"} onClick={toggle("group")}>
           <Icon name="people" />
         </button>
       )}
@@ -57,11 +58,11 @@ export function ThreadHeader(props: ThreadHeaderProps): JSX.Element {
 
 /** Muted, and from when on messages vanish. */
 function StatusIcons({ view, conversation, nowMs }: ThreadHeaderProps): JSX.Element {
-  const vanishing = conversation.vanishAfterS > 0 ? `Messages vanish after ${lengthLine(conversation.vanishAfterS)}` : "";
+  const vanishing = conversation.vanishAfterS > 0 ? t("thread.vanish", { length: made(lengthLine(conversation.vanishAfterS)) }) : "";
   return (
     <>
       {isMuted(view.own, nowMs) && (
-        <span class="sign" role="img" aria-label="Muted" title="Muted">
+        <span class="sign" role="img" aria-label={t("mark.muted")} title={t("mark.muted")}>
           <Icon name="bell" struck />
         </span>
       )}
@@ -77,7 +78,7 @@ function StatusIcons({ view, conversation, nowMs }: ThreadHeaderProps): JSX.Elem
 /** `closed`: why the other user's presence is not shown. */
 function PresenceLine({ client, conversation, face, viewer, nowMs, closed }: ThreadHeaderProps & { closed: string }): JSX.Element {
   const typing = closed ? [] : client.presence.typing(conversation.id);
-  const people = conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`;
+  const people = t("members.count", { count: conversation.members.length });
   const quiet = !face.peer ? people : closed || presenceLine(client.presence.of(face.peer), nowMs);
   return (
     <p class={`presence ${typing.length > 0 ? "accent" : "quiet"}`} data-testid="presence">
@@ -96,14 +97,14 @@ function MoreMenu({ client, face, panel, setPanel, onDialog }: ThreadHeaderProps
   };
   const { peer } = face;
   const blocked = peer !== undefined && client.relations.isBlocked(peer);
-  const unblock = (userId: string) => void client.relations.unblock(userId).catch((failure: Failure) => client.showNotice(failure.line));
+  const unblock = (userId: string) => void client.relations.unblock(userId).catch((failure: Failure) => client.showNotice(failure));
   return (
     <>
       <button
         type="button"
         class="icon-button"
-        aria-label="Conversation options"
-        title="More"
+        aria-label={t("thread.options")}
+        title={t("more")}
         aria-haspopup="menu"
         aria-expanded={anchor !== undefined}
         onClick={(event) => setAnchor(anchor ? undefined : event.currentTarget)}
@@ -111,12 +112,12 @@ function MoreMenu({ client, face, panel, setPanel, onDialog }: ThreadHeaderProps
         <Icon name="more" />
       </button>
       {anchor && (
-        <Menu anchor={anchor} label="Conversation options" onClose={close}>
-          <MenuItem icon="search" label="Search in conversation" onClick={choose(() => setPanel(panel === "search" ? undefined : "search"))} />
-          <MenuItem icon="clock" label="Vanishing messages…" onClick={choose(() => onDialog({ kind: "vanishing" }))} />
-          {peer && blocked && <MenuItem icon="block" label="Unblock" onClick={choose(() => unblock(peer))} />}
-          {peer && !blocked && <MenuItem icon="block" label="Block…" danger onClick={choose(() => onDialog({ kind: "block", userId: peer }))} />}
-          <MenuItem icon="flag" label="Report…" danger onClick={choose(() => onDialog({ kind: "report", seqs: [] }))} />
+        <Menu anchor={anchor} label={t("thread.options")} onClose={close}>
+          <MenuItem icon="search" label={t("search.in")} onClick={choose(() => setPanel(panel === "search" ? undefined : "search"))} />
+          <MenuItem icon="clock" label={t("vanishing.open")} onClick={choose(() => onDialog({ kind: "vanishing" }))} />
+          {peer && blocked && <MenuItem icon="block" label={t("unblock")} onClick={choose(() => unblock(peer))} />}
+          {peer && !blocked && <MenuItem icon="block" label={t("block.open")} danger onClick={choose(() => onDialog({ kind: "block", userId: peer }))} />}
+          <MenuItem icon="flag" label={t("report.open")} danger onClick={choose(() => onDialog({ kind: "report", seqs: [] }))} />
         </Menu>
       )}
     </>
@@ -138,10 +139,10 @@ function CallButtons({ client, conversationId, peer, name }: CallButtonsProps): 
   const dial = (video: boolean) => () => client.calls.dial(conversationId, peer, video);
   return (
     <>
-      <button type="button" class="icon-button accent" aria-label={`Voice call with ${name}`} title="Voice call" disabled={busy} onClick={dial(false)}>
+      <button type="button" class="icon-button accent" aria-label={t("voice.call.with", { name })} title={t("voice.call")} disabled={busy} onClick={dial(false)}>
         <Icon name="phone" />
       </button>
-      <button type="button" class="icon-button accent" aria-label={`Video call with ${name}`} title="Video call" disabled={busy} onClick={dial(true)}>
+      <button type="button" class="icon-button accent" aria-label={t("video.call.with", { name })} title={t("video.call")} disabled={busy} onClick={dial(true)}>
         <Icon name="video" />
       </button>
     </>

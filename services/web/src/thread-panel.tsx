@@ -7,6 +7,7 @@ import { Icon } from "./icons";
 import type { OpenDialog } from "./message-dialogs";
 import type { Viewer } from "./conversation-text";
 import { SearchField, SearchResults } from "./search";
+import { t } from "./text";
 
 export type PanelKind = "group" | "search";
 
@@ -36,14 +37,14 @@ function SearchPanel({ client, conversation, viewer, nowMs, onJump, onClose }: O
     if (matchMedia("(max-width: 1000px)").matches) onClose();
   };
   return (
-    <aside class="panel" aria-label="Search in conversation">
+    <aside class="panel" aria-label={t("search.in")}>
       <header class="panel-header">
-        <h2 class="grow">Search</h2>
-        <button type="button" class="icon-button" aria-label="Close search" title="Close (Esc)" onClick={onClose}>
+        <h2 class="grow">{t("search")}</h2>
+        <button type="button" class="icon-button" aria-label={t("search.close")} title={t("close.esc")} onClick={onClose}>
           <Icon name="close" />
         </button>
       </header>
-      <SearchField label="Search in this conversation" value={query} maxChars={client.limits.queryChars} focused onChange={setQuery} />
+      <SearchField label={t("search.in.this")} value={query} maxChars={client.limits.queryChars} focused onChange={setQuery} />
       <div class="list">
         {query.trim() && (
           <SearchResults {...{ client, query, viewer, nowMs }} conversationId={conversation.id} onChoose={(message) => choose(message.seq)} />

@@ -14,6 +14,7 @@ import { StreamLine } from "./status-lines";
 import { ThreadHeader } from "./thread-header";
 import { ThreadPanel, type PanelKind } from "./thread-panel";
 import { useFilePicker } from "./file-picker";
+import { t } from "./text";
 
 /** A message to show, wherever it is in the history. */
 export interface JumpTarget {
@@ -58,7 +59,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
   const common = { client, view, conversation, viewer, nowMs, face, name: face.name };
   return (
     <div class={`thread-frame ${panel ? "has-panel" : ""}`}>
-      <DropArea onFiles={picking.add} enabled={permission === "write"} class="thread" label={`Conversation with ${face.name}`}>
+      <DropArea onFiles={picking.add} enabled={permission === "write"} class="thread" label={t("thread.with", { name: face.name })}>
         <ThreadHeader {...common} {...{ onClose, panel, setPanel }} onDialog={setDialog} />
         <CallBanner {...{ client, conversation, viewer }} />
         <div class="narrow-only">
@@ -80,7 +81,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
 /** Puts one's reaction on, or takes it away when it is there. */
 function react(client: ParleyClient, message: Message, emoji: string): void {
   const mine = message.reactions.some((r) => isSameEmoji(r.emoji, emoji) && r.userIds.includes(client.userId));
-  void client.messaging.react(message.conversationId, message.seq, emoji, !mine).catch((failure: Failure) => client.showNotice(failure.line));
+  void client.messaging.react(message.conversationId, message.seq, emoji, !mine).catch((failure: Failure) => client.showNotice(failure));
 }
 
 /** Marks visible messages as read, unless it is a request, and loads enough to fill the screen. */

@@ -1,6 +1,7 @@
 import type { Attachment, ConversationView, Message, Outgoing, Receipt } from "@parley/client";
 import { isUserContent, receiptOf } from "@parley/client";
 import { dayLabel, voiceLine } from "./format";
+import { t } from "./text";
 
 /** One row of a conversation, top to bottom. */
 export type Row =
@@ -79,8 +80,8 @@ export function layOut(view: ConversationView, selfId: string, nowMs: number): R
 function readStatus({ conversation }: ConversationView, { seq }: Message, selfId: string): string {
   const others = conversation.members.filter((m) => m.userId !== selfId);
   const readers = others.filter((m) => m.readSeq >= seq).length;
-  if (readers === 0) return "Sent";
-  return readers === others.length ? "Read by everyone" : `Read by ${readers}`;
+  if (readers === 0) return t("receipt.sent");
+  return readers === others.length ? t("read.all") : t("read.by", { count: readers });
 }
 
 function quote({ messages }: ConversationView, seq: number): Quote | undefined {
@@ -98,9 +99,9 @@ function bubbleText({ content }: Message): string | undefined {
     case "voice":
       return voiceLine(content.lengthS);
     case "unsent":
-      return "Message unsent";
+      return t("message.unsent");
     case "unknown":
-      return "This message needs a newer version of Parley.";
+      return t("message.newer");
     case "call":
     case "system":
     case "expired":

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import type { ParleyClient, Upload } from "@parley/client";
-import { sizeLine } from "@parley/client";
 import { Icon } from "./icons";
 import { previews } from "./previews";
+import { lineOf, sizeLine, t } from "./text";
 
 interface UploadListProps {
   readonly client: ParleyClient;
@@ -13,7 +13,7 @@ interface UploadListProps {
 export function UploadList({ client, uploads }: UploadListProps): JSX.Element | null {
   if (uploads.length === 0) return null;
   return (
-    <ul class="tray" aria-label="Files to send">
+    <ul class="tray" aria-label={t("files.sending")}>
       {uploads.map((upload) => (
         <UploadItem key={upload.id} client={client} upload={upload} />
       ))}
@@ -33,19 +33,19 @@ function UploadItem({ client, upload }: { client: ParleyClient; upload: Upload }
         </span>
         {problem ? (
           <span class="tray-line danger" role="alert">
-            {problem}
+            {lineOf(problem)}
           </span>
         ) : (
           <Progress upload={upload} />
         )}
-        {notice && !problem && <span class="tray-line quiet">{notice}</span>}
+        {notice && !problem && <span class="tray-line quiet">{lineOf(notice)}</span>}
       </span>
       {state === "failed" && (
-        <button type="button" class="icon-button" aria-label={`Try ${fileName} again`} title="Try again" onClick={() => client.uploads.retry(id)}>
+        <button type="button" class="icon-button" aria-label={t("file.again", { name: fileName })} title={t("try.again")} onClick={() => client.uploads.retry(id)}>
           <Icon name="retry" />
         </button>
       )}
-      <button type="button" class="icon-button" aria-label={state === "done" ? `Remove ${fileName}` : `Cancel ${fileName}`} title="Remove" onClick={() => client.uploads.cancel(id)}>
+      <button type="button" class="icon-button" aria-label={t(state === "done" ? "file.remove" : "file.cancel", { name: fileName })} title={t("remove")} onClick={() => client.uploads.cancel(id)}>
         <Icon name="close" />
       </button>
     </li>
@@ -57,7 +57,7 @@ function Progress({ upload }: { upload: Upload }): JSX.Element {
   if (state === "done") return <span class="tray-line quiet">{sizeLine(sizeBytes)}</span>;
   const part = Math.round((100 * sentBytes) / Math.max(1, sizeBytes));
   return (
-    <span class="tray-bar" role="progressbar" aria-label={`Sending ${fileName}`} aria-valuemin={0} aria-valuemax={100} aria-valuenow={part}>
+    <span class="tray-bar" role="progressbar" aria-label={t("file.sending", { name: fileName })} aria-valuemin={0} aria-valuemax={100} aria-valuenow={part}>
       <span style={{ width: `${part}%` }} />
     </span>
   );

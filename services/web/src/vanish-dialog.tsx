@@ -4,6 +4,7 @@ import type { Conversation, Failure, ParleyClient } from "@parley/client";
 import { permissionsOf, VANISH_CHOICES_S } from "@parley/client";
 import { lengthLine } from "./format";
 import { Modal } from "./modal";
+import { lineOf, made, type Problem, t } from "./text";
 
 interface VanishDialogProps {
   readonly client: ParleyClient;
@@ -14,7 +15,7 @@ interface VanishDialogProps {
 /** From when on new messages vanish. */
 export function VanishDialog({ client, conversation, onClose }: VanishDialogProps): JSX.Element {
   const [afterS, setAfterS] = useState(conversation.vanishAfterS);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>(undefined);
   const may = conversation.kind === "direct" || permissionsOf(conversation, client.userId).rename;
   const choices = VANISH_CHOICES_S.includes(conversation.vanishAfterS) ? VANISH_CHOICES_S : [...VANISH_CHOICES_S, conversation.vanishAfterS];
   const save = async (event: Event): Promise<void> => {
@@ -23,32 +24,32 @@ export function VanishDialog({ client, conversation, onClose }: VanishDialogProp
       if (afterS !== conversation.vanishAfterS) await client.groups.setVanishing(conversation.id, afterS);
       onClose();
     } catch (error) {
-      setProblem((error as Failure).line);
+      setProblem(error as Failure);
     }
   };
   return (
-    <Modal title="Vanishing messages" onClose={onClose}>
+    <Modal title={t("vanishing")} onClose={onClose}>
       <form class="stacked" onSubmit={(event) => void save(event)}>
-        <p class="quiet">New messages vanish for everyone in this conversation some time after they were sent. What is here already stays.</p>
+        <p class="quiet">{t("vanish.hint")}</p>
         <fieldset class="choices" disabled={!may}>
-          <legend class="visually-hidden">New messages vanish after</legend>
+          <legend class="visually-hidden">{t("vanish.legend")}</legend>
           {choices.map((seconds) => (
             <label key={seconds}>
               <input type="radio" name="vanish" checked={afterS === seconds} onChange={() => setAfterS(seconds)} />
-              {seconds === 0 ? "Off" : `After ${lengthLine(seconds)}`}
+              {seconds === 0 ? t("off") : t("vanish.after", { length: made(lengthLine(seconds)) })}
             </label>
           ))}
         </fieldset>
-        {!may && <p class="quiet">Only admins of the group can change this.</p>}
+        {!may && <p class="quiet">{t("vanish.admins")}</p>}
         <p class="problem" role="alert">
-          {problem}
+          {lineOf(problem)}
         </p>
         <div class="question-buttons">
           <button type="button" class="plain" onClick={onClose}>
-            Cancel
+            {t("cancel")}
           </button>
           <button type="submit" class="primary" disabled={!may}>
-            Save
+            {t("save")}
           </button>
         </div>
       </form>

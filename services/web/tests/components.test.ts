@@ -1,7 +1,7 @@
 import { h } from "preact";
 import { renderToString } from "preact-render-to-string";
 import { describe, expect, test } from "vitest";
-import type { CallView, ConversationView, Message, ParleyClient, Upload } from "@parley/client";
+import type { CallView, ConversationView, Message, ParleyClient, Upload, UserMessage } from "@parley/client";
 import { CallBanner } from "../src/call-banner";
 import { CallNotes } from "../src/call-notes";
 import { CallTile } from "../src/call-tile";
@@ -21,6 +21,9 @@ const nameOf = (userId: string): string => ({ bob: "Bob Berger" })[userId] ?? us
 const viewer = { selfId: "alice", nameOf };
 const nothing = (): void => undefined;
 const ACTIONS: MessageActions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, openMenu: nothing, jump: nothing };
+
+/** What the library tells; the page makes its own line of it. */
+const told = (key: UserMessage["key"]): UserMessage => ({ key, values: {}, line: "" });
 
 function view(change: Partial<ConversationView> = {}, messages: Message[] = [message(1, { sendTimeMs: NOON })]): ConversationView {
   return { conversation: conversation(), messages, outgoing: [], hasOlder: false, own: own(), unread: 0, ...change };
@@ -106,8 +109,8 @@ describe("pieces of the page", () => {
     const upload = (change: Partial<Upload>): Upload => ({ ...facts, state: "putting", sentBytes: 50, problem: undefined, attachment: undefined, ...change });
     const tray = (one: Upload) => renderToString(h(UploadList, { client, uploads: [one] }));
     expect(tray(upload({}))).toMatch(/role="progressbar"[^>]*aria-valuenow="25"/);
-    expect(heard(tray(upload({ state: "failed", problem: "The file could not be sent." })))).toContain("The file could not be sent. [Try view.png again]");
-    expect(heard(tray(upload({ state: "refused", problem: "Too large." })))).not.toContain("Try view.png again");
+    expect(heard(tray(upload({ state: "failed", problem: told("file_not_sent") })))).toContain("The file could not be sent. Check the connection and try again. [Try view.png again]");
+    expect(heard(tray(upload({ state: "refused", problem: told("file_empty") })))).not.toContain("Try view.png again");
   });
 
   test("the settings say what each choice means", async () => {

@@ -2,13 +2,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 
 const ROOT = new URL("../src/", import.meta.url);
-const sources = readdirSync(ROOT).filter((name) => /\.tsx?$/.test(name));
+const sources = readdirSync(ROOT, { recursive: true, encoding: "utf8" }).filter((name) => /\.tsx?$/.test(name));
 const textOf = (file: string) => readFileSync(new URL(file, ROOT), "utf8");
 const imports = (file: string) => [...textOf(file).matchAll(/from "([^"]+)"/g)].map((match) => match[1] ?? "");
 
 describe("layers", () => {
   test.each(sources)("%s uses the library by its public face", (file) => {
-    const others = imports(file).filter((path) => !path.startsWith("./"));
+    const others = imports(file).filter((path) => !/^\.\.?\//.test(path));
     expect(others.filter((path) => path !== "@parley/client" && !path.startsWith("preact"))).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import type { ConversationView, Message } from "@parley/client";
 import { isUserContent, qualified } from "@parley/client";
 import { pictureOf, symbolReference } from "../src/avatar";
 import { avatarTone, callLine, dayLabel, duration, initials, lengthLine, presenceLine } from "../src/format";
-import { attachmentsLine, groupLine, previewLine, reactionLine, typingLine } from "../src/conversation-text";
+import { attachmentsLine, groupLine, messageLine, previewAuthor, reactionLine, typingLine } from "../src/conversation-text";
 import { EMOJIS } from "../src/message-menu";
 import { layOut } from "../src/timeline";
 import { conversation, member, message as sample, outgoing, own } from "@parley/client/testing";
@@ -46,7 +46,8 @@ describe("format", () => {
   });
 
   test("a preview is one line and says who wrote", () => {
-    expect(previewLine(message(1, "alice", NOON, { kind: "text", text: "a\n\nb", entities: [] }), "direct", VIEWER)).toBe("You: a b");
+    const said = message(1, "alice", NOON, { kind: "text", text: "a\n\nb", entities: [] });
+    expect([previewAuthor(said, "direct", VIEWER), messageLine(said, VIEWER)]).toEqual(["You:", "a b"]);
   });
 
   test("presence is empty while nothing is known", () => {
@@ -119,19 +120,23 @@ describe("people", () => {
     [{ kind: "vanishing_changed", vanishAfterS: 0 } as const, "alice", "You turned vanishing messages off"],
     [{ kind: "renamed", title: "Hike" } as const, "alice", "You renamed the group to “Hike”"],
     [{ kind: "role_changed", userId: "alice", role: "admin" } as const, "bob", "Bob Berger made you an admin"],
+    [{ kind: "role_changed", userId: "alice", role: "member" } as const, "alice", "You gave the admin role up"],
+    [{ kind: "added", userIds: ["alice"] } as const, "bob", "Bob Berger added you"],
+    [{ kind: "removed", userId: "alice" } as const, "bob", "Bob Berger removed you"],
   ])("a line about the group reads from the reader's side (%#)", (event, actor, expected) => {
     expect(groupLine(event, actor, VIEWER)).toBe(expected);
   });
 
   test("a group's preview says who wrote, and an unsent message shows nothing of itself", () => {
-    expect(previewLine(message(1, "bob", NOON), "group", VIEWER)).toBe("Bob: 1");
-    expect(previewLine(message(1, "bob", NOON), "direct", VIEWER)).toBe("1");
-    expect(previewLine(message(1, "bob", NOON, { kind: "unsent" }), "group", VIEWER)).toBe("Message unsent");
+    expect(previewAuthor(message(1, "bob", NOON), "group", VIEWER)).toBe("Bob:");
+    expect(previewAuthor(message(1, "bob", NOON), "direct", VIEWER)).toBe("");
+    const unsent = message(1, "bob", NOON, { kind: "unsent" });
+    expect([previewAuthor(unsent, "group", VIEWER), messageLine(unsent, VIEWER)]).toEqual(["", "Message unsent"]);
   });
 
   test("a voice message stands with its length, and is its sender's to take back", () => {
     const spoken = { kind: "voice", lengthS: 12.4 } as const;
-    expect(previewLine(message(1, "bob", NOON, spoken), "group", VIEWER)).toBe("Bob: Voice message · 0:12");
+    expect(messageLine(message(1, "bob", NOON, spoken), VIEWER)).toBe("Voice message · 0:12");
     expect(layOut(view([message(1, "bob", NOON, spoken)]), "alice", NOON)).toMatchObject([{ kind: "day" }, { kind: "text", text: "Voice message · 0:12" }]);
     expect(isUserContent(spoken)).toBe(true);
   });

@@ -1,11 +1,12 @@
 import { truncateStart, isBlank } from "./graphemes.js";
 import { isSendable, mediaType } from "./media-types.js";
+import { type UserMessage, userMessage } from "./user-messages.js";
 
-/** A sentence for people about why a file cannot be sent; undefined when it can. */
-export function fileProblem(contentType: string, sizeBytes: number, maxBytes: number): string | undefined {
-  if (sizeBytes === 0) return "This file is empty.";
-  if (sizeBytes > maxBytes) return `This file is too large. At most ${sizeLine(maxBytes)} can be sent.`;
-  if (!isSendable(contentType)) return "Files of this type cannot be sent. Pictures, sounds, videos, PDF, plain text, CSV and ZIP can.";
+/** Why a file cannot be sent, for people; undefined when it can. */
+export function fileProblem(contentType: string, sizeBytes: number, maxBytes: number): UserMessage | undefined {
+  if (sizeBytes === 0) return userMessage("file_empty");
+  if (sizeBytes > maxBytes) return userMessage("file_too_large", { bytes: maxBytes });
+  if (!isSendable(contentType)) return userMessage("file_type");
   return undefined;
 }
 
@@ -31,11 +32,4 @@ export function safeName(name: string): string {
   const units = points.slice(-MAX_NAME).join("").length;
   const kept = points.length > MAX_NAME ? truncateStart(plain, units) : plain;
   return isBlank(kept) ? "file" : kept;
-}
-
-/** `640 kB`, `2.5 MB`. */
-export function sizeLine(bytes: number): string {
-  if (bytes < 1000) return `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
-  const [value, unit] = bytes < 1024 * 1000 ? [bytes / 1024, "kB"] : [bytes / (1024 * 1024), "MB"];
-  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`;
 }

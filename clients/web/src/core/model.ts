@@ -1,4 +1,5 @@
 /** What the client knows, as plain values. Times are milliseconds since 1970 (`…Ms`), lengths seconds (`…S`). */
+import type { Told } from "./user-messages.js";
 
 export type Role = "member" | "admin" | "owner";
 
@@ -137,8 +138,8 @@ export interface Outgoing {
   readonly attachments: readonly Attachment[];
   readonly createTimeMs: number;
   readonly state: "sending" | "failed";
-  /** A readable line; set when failed, or when it waits because the service asked for it. */
-  readonly problem: string | undefined;
+  /** Set when failed, or when it waits because the service asked for it. */
+  readonly problem: Told | undefined;
   /** Whether sending the same again can succeed. */
   readonly retryable: boolean;
 }

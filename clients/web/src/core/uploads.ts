@@ -1,4 +1,5 @@
 import type { Attachment } from "./model.js";
+import type { Told, UserMessage } from "./user-messages.js";
 
 /** A file that is being uploaded. It is shown beside the text until it is sent or removed. */
 export interface Upload {
@@ -12,10 +13,10 @@ export interface Upload {
   readonly state: UploadState;
   /** Bytes that are there. */
   readonly sentBytes: number;
-  /** A sentence for people; set when failed or refused. */
-  readonly problem: string | undefined;
-  /** A sentence for people about metadata that may be left in the file. */
-  readonly notice?: string | undefined;
+  /** Set when failed or refused. */
+  readonly problem: Told | undefined;
+  /** About metadata that may be left in the file. */
+  readonly notice?: UserMessage | undefined;
   /** Set when done: what a message names. */
   readonly attachment: Attachment | undefined;
 }
@@ -24,22 +25,22 @@ export interface Upload {
 export type UploadState = "announcing" | "putting" | "done" | "failed" | "refused";
 
 export type UploadInput =
-  | { readonly kind: "prepared"; readonly sizeBytes: number; readonly notice: string | undefined }
+  | { readonly kind: "prepared"; readonly sizeBytes: number; readonly notice: UserMessage | undefined }
   | { readonly kind: "announced" }
   | { readonly kind: "progressed"; readonly sentBytes: number }
   | { readonly kind: "arrived"; readonly attachment: Attachment }
-  | { readonly kind: "failed" | "refused"; readonly problem: string }
+  | { readonly kind: "failed" | "refused"; readonly problem: Told }
   | { readonly kind: "retry" };
 
 type Step = (upload: Upload, input: never) => Partial<Upload>;
 
-const fail = (_: Upload, { problem }: { problem: string }): Partial<Upload> => ({ state: "failed", problem, sentBytes: 0 });
-const refuse = (_: Upload, { problem }: { problem: string }): Partial<Upload> => ({ state: "refused", problem, sentBytes: 0 });
+const fail = (_: Upload, { problem }: { problem: Told }): Partial<Upload> => ({ state: "failed", problem, sentBytes: 0 });
+const refuse = (_: Upload, { problem }: { problem: Told }): Partial<Upload> => ({ state: "refused", problem, sentBytes: 0 });
 
 /** What each state makes of each input; what is not here changes nothing. */
 const STEPS: Record<UploadState, Partial<Record<UploadInput["kind"], Step>>> = {
   announcing: {
-    prepared: (_: Upload, { sizeBytes, notice }: { sizeBytes: number; notice: string | undefined }) => ({ sizeBytes, notice }),
+    prepared: (_: Upload, { sizeBytes, notice }: { sizeBytes: number; notice: UserMessage | undefined }) => ({ sizeBytes, notice }),
     announced: () => ({ state: "putting" }),
     failed: fail,
     refused: refuse,

@@ -1,9 +1,72 @@
+import { sizeLine } from "./sizes.js";
 import type { EndReason } from "./model.js";
+
+/**
+ * What people are told, as facts, and as a line in English. An interface in another language makes its own line of the facts:
+ * of a failure by reason, field and code, of everything else by key and values.
+ */
+export type Told = Failure | UserMessage;
+
+/** What went wrong, in a form that the interface can act on and show. */
+export interface Failure {
+  /** gRPC code in lower case, such as `not_found`. */
+  readonly code: string;
+  /** The `reason` of google.rpc.ErrorInfo, such as `CALL_ENDED`. */
+  readonly reason: string | undefined;
+  /** The field of the request that was not accepted, such as `size_bytes`. */
+  readonly field: string | undefined;
+  /** How long the server asked to wait; 0 when it did not. */
+  readonly retryDelayMs: number;
+  /** The same request may succeed later. */
+  readonly transient: boolean;
+  /** A line for people. */
+  readonly line: string;
+}
+
+/** What the client itself has to tell. */
+export interface UserMessage {
+  readonly key: MessageKey;
+  /** What the line's places are filled with; `bytes` is a size. */
+  readonly values: Readonly<Record<string, string | number>>;
+  readonly line: string;
+}
+
+export type MessageKey = keyof typeof MESSAGE_LINES;
+
+/** What the client tells by itself; `{name}` is filled in. */
+export const MESSAGE_LINES = {
+  removed_from_call: "You were removed from this call.",
+  lost_too_long: "The connection was lost for too long.",
+  call_moved: "The call goes on on your other device",
+  answered_elsewhere: "Answered on another device",
+  declined_elsewhere: "Declined on another device",
+  left_group: "You are no longer in “{group}”.",
+  sending_too_fast: "You are sending too fast. This goes out in a moment.",
+  file_being_checked: "The file is being checked. This goes out in a moment.",
+  file_empty: "This file is empty.",
+  file_too_large: "This file is too large. At most {bytes} can be sent.",
+  file_type: "Files of this type cannot be sent. Pictures, sounds, videos, PDF, plain text, CSV and ZIP can.",
+  file_not_as_named: "This file is not what it says it is, so it cannot be sent.",
+  file_not_sent: "The file could not be sent. Check the connection and try again.",
+  file_not_accepted: "The file was not accepted. Please try again.",
+  file_says_more: "It may still say who made it, where and when.",
+  too_many_files: "At most {count} files go with one message.",
+  no_token: "This is not a token.",
+  token_without_user: "This token names no user.",
+  bad_user_id: "A user id is made of letters, digits, dots, dashes and underscores, and not too long.",
+  no_development_login: "The development login is not available here.",
+} as const;
+
+export function userMessage(key: MessageKey, values: UserMessage["values"] = {}): UserMessage {
+  const fill = (_: string, name: string): string => (name === "bytes" ? sizeLine(Number(values[name])) : String(values[name] ?? ""));
+  return { key, values, line: MESSAGE_LINES[key].replace(/\{(\w+)\}/g, fill) };
+}
 
 /** Why a camera or microphone is not there. */
 export type DeviceProblem = "refused" | "missing" | "in_use" | "insecure";
 
-const BY_REASON: Record<string, string> = {
+/** By the `reason` of google.rpc.ErrorInfo. */
+export const REASON_LINES = {
   TOKEN_MISSING: "You are not logged in.",
   TOKEN_INVALID: "Your login was not accepted. Please log in again.",
   TOKEN_EXPIRED: "Your login has expired. Please log in again.",
@@ -69,7 +132,8 @@ const BY_REASON: Record<string, string> = {
   MEDIA_UNAVAILABLE: "The call's server cannot be reached right now.",
 };
 
-const BY_CODE: Record<string, string> = {
+/** By gRPC code, where the reason has no line. */
+export const CODE_LINES = {
   invalid_argument: "That was not accepted. Please check what you entered.",
   not_found: "That could not be found.",
   permission_denied: "You are not allowed to do that.",
@@ -80,7 +144,8 @@ const BY_CODE: Record<string, string> = {
   deadline_exceeded: "Parley took too long to answer.",
 };
 
-const BY_FIELD: Record<string, string> = {
+/** By the field of the request that was not accepted. */
+export const FIELD_LINES = {
   size_bytes: "This file is too large.",
   content_type: "Files of this type cannot be sent.",
   file_name: "This file's name cannot be used.",
@@ -99,12 +164,21 @@ export interface ErrorDetails {
 
 /** A line for people. `reason` is google.rpc.ErrorInfo's, `code` the gRPC code in lower case. */
 export function errorLine(code: string, reason: string | undefined, { field, retryDelayMs = 0 }: ErrorDetails = {}): string {
-  const line = (reason && BY_REASON[reason]) ?? (field && BY_FIELD[field]) ?? BY_CODE[code] ?? "Something went wrong. Please try again.";
-  return reason && WAITING.has(reason) ? `${line} ${retryLine(retryDelayMs)}` : line;
+  const line = lineFor(REASON_LINES, reason) ?? lineFor(FIELD_LINES, field) ?? lineFor(CODE_LINES, code) ?? "Something went wrong. Please try again.";
+  return saysWhenToRetry(reason) ? `${line} ${retryLine(retryDelayMs)}` : line;
+}
+
+function lineFor(lines: Readonly<Record<string, string>>, key: string | undefined): string | undefined {
+  return key !== undefined && Object.hasOwn(lines, key) ? lines[key] : undefined;
 }
 
 /** Where the wait is what people want to know. */
 const WAITING = new Set(["CONVERSATION_QUOTA", "REQUEST_QUOTA", "SEND_RATE", "RATE_LIMITED", "REPORT_QUOTA", "TOO_MANY_UPLOADS", "CALL_RATE"]);
+
+/** Whether the line of a failure is followed by when to try again. */
+export function saysWhenToRetry(reason: string | undefined): boolean {
+  return reason !== undefined && WAITING.has(reason);
+}
 
 /** When to try again. */
 export function retryLine(delayMs: number): string {
@@ -114,6 +188,19 @@ export function retryLine(delayMs: number): string {
   if (minutes < 60) return `Please try again in ${minutes === 1 ? "a minute" : `${minutes} minutes`}.`;
   const hours = Math.round(minutes / 60);
   return `Please try again in ${hours === 1 ? "an hour" : `${hours} hours`}.`;
+}
+
+/** What people cannot send, and a line about it. */
+export interface DeviceProblems {
+  readonly camera: DeviceProblem | undefined;
+  readonly microphone: DeviceProblem | undefined;
+  readonly line: string;
+}
+
+/** Undefined when all is there. */
+export function deviceProblems(camera: DeviceProblem | undefined, microphone: DeviceProblem | undefined): DeviceProblems | undefined {
+  const line = deviceLine(camera, microphone);
+  return line === undefined ? undefined : { camera, microphone, line };
 }
 
 /** A line for people about what they cannot send, or undefined when all is there. */

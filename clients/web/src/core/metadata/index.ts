@@ -1,3 +1,4 @@
+import { type UserMessage, userMessage } from "../user-messages.js";
 import { ascii } from "./bytes.js";
 import { stripGif } from "./gif.js";
 import { stripVideo, stripStill } from "./iso-media.js";
@@ -30,8 +31,8 @@ const NOT_STRIPPED = new Set(["video/webm", "video/matroska", "application/pdf",
 
 export interface Stripped {
   readonly body: Blob;
-  /** A sentence for people about what may still be in it. */
-  readonly notice: string | undefined;
+  /** About what may still be in it. */
+  readonly notice: UserMessage | undefined;
 }
 
 /** A file as it leaves this device; undefined when what is in it is not of its type, so that nothing could be taken out. */
@@ -49,6 +50,6 @@ export async function strip(body: Blob, contentType: string): Promise<Stripped |
   }
 }
 
-function noticeOf(contentType: string): string | undefined {
-  return NOT_STRIPPED.has(contentType) ? "It may still say who made it, where and when." : undefined;
+function noticeOf(contentType: string): UserMessage | undefined {
+  return NOT_STRIPPED.has(contentType) ? userMessage("file_says_more") : undefined;
 }
