@@ -39,8 +39,10 @@ COMMIT_INTERVAL_S = 0.5
 # How long a background subscription lets records gather after a batch that was not full. Raising it takes fewer
 # requests and larger batches; lowering it does sooner what the second and later records of a busy time cause.
 GATHER_S = 0.5
-# A member learns at its next heartbeat that the group changes. Raising it makes a change of the group take longer;
-# lowering it costs the broker and the service more small requests while nothing happens.
+# A member learns at its next heartbeat that the group changes, and until all have learned it nobody has the partitions
+# that move. Raising it makes each rollout stop the records of a group for longer (a third of the session, 2 s, would
+# double the wait to save a request each two seconds); lowering it costs the broker and the service more small requests
+# while nothing happens.
 MAX_HEARTBEAT_MS = 1_000
 # How many times later the partitions of a background subscription's dead member move, and how many times longer it
 # rests and leaves uncommitted what it handled. Raising it saves requests; lowering it moves them sooner, and repeats
