@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import uvloop
@@ -17,7 +18,7 @@ async def serve() -> None:
         return request
 
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(say)
+    handler: Any = grpc.unary_unary_rpc_method_handler(say)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

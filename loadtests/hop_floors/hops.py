@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import grpc
@@ -132,7 +133,7 @@ async def _producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
 @asynccontextmanager
 async def _asking(port: int) -> AsyncIterator[Callable[[bytes], Awaitable[object]]]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        say = channel.unary_unary(f"/{echo.SERVICE}/{echo.METHOD}")
+        say: Any = channel.unary_unary(f"/{echo.SERVICE}/{echo.METHOD}")
         async with asyncio.timeout(READY_WITHIN_S):
             await say(b"", wait_for_ready=True)
         yield say

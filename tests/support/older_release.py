@@ -28,7 +28,7 @@ def _older_presence() -> None:
     arrivals: Any = import_module("services.presence.core.arrivals")
 
     def add_router(servicer: Any, server: grpc.aio.Server) -> None:
-        attach = grpc.stream_stream_rpc_method_handler(
+        attach: Any = grpc.stream_stream_rpc_method_handler(
             servicer.Attach,
             request_deserializer=None,
             response_serializer=rpc.api.AttachResponse.SerializeToString,
