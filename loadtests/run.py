@@ -28,6 +28,7 @@ class Scenario:
 _EVENING = "loadtests.evening"
 SCENARIOS = {
     "messages": Scenario("loadtests.messages", "latency at a pace, throughput, a group of 256", 4),
+    "floors": Scenario("loadtests.floors", "what each hop of a message costs with nothing of ours in it", 2),
     "devices": Scenario("loadtests.devices", "10,000 idle devices: memory, and their return after a kill", 8),
     "routing": Scenario("loadtests.routing", "the same traffic over 1 to 8 replicas", 8),
     "call-setup": Scenario("loadtests.calls_setup", "calls until both sides hear each other", 2),

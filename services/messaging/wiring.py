@@ -198,10 +198,10 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     jobs = PostgresJobs(database, relay.wake)
     admission = AccountAdmission(jobs, clock, config.account_check_s)
     policy = account_policy(config)
-    accounts = Accounts(jobs, admission, objects, clock, new_id, policy)
     sources = account_sources(config, service_tokens)
     data = PostgresAccounts(database, relay, new_id)
     runner = JobRunner(jobs, data, group_store, objects, clock, new_id, policy, sources)
+    accounts = Accounts(jobs, admission, objects, clock, new_id, policy, runner.wake)
     # Deleted accounts are kept out by `admission`, which lets them ask how their deletion stands.
     revoked = standings.Accounts(clock, config.server.jwt_max_life_s, refuses_deleted=False)
     sign_outs = SignOuts(

@@ -33,7 +33,7 @@ def decode_delivery(delivery: events_pb2.Delivery, trace: str | None) -> Deliver
         UserId(delivery.user_id),
         delivery.frame,
         delivery.delivery_id,
-        Place(place.sequence, place.number) if delivery.HasField("place") else None,
+        Place(place.sequence, place.number, place.newcomer) if delivery.HasField("place") else None,
         delivery.relations_changed,
         CallActivity(call.call_id, call.version, call.in_call) if delivery.HasField("call_activity") else None,
         delivery.user_deleted,

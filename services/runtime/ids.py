@@ -22,6 +22,11 @@ def new_id(now: datetime) -> uuid.UUID:
     return uuid7(int(now.timestamp() * 1000), secrets.token_bytes(10))
 
 
+def unix_time_of(id_: uuid.UUID) -> float | None:
+    """When a UUIDv7 was made, in Unix seconds; None for an id that is none."""
+    return (id_.int >> 80) / 1000 if id_.version == 7 else None
+
+
 def new_secret() -> str:
     """An unguessable token of 128 bits, safe in addresses."""
     return secrets.token_urlsafe(16)

@@ -50,6 +50,8 @@ class Dependency(Protocol):
 
     Without an essential one the service cannot do its work. The others are waited for at the start, up to WARM_UP_S;
     later their outage shows in `service_ready` alone: while Kafka is away, sends and hang-ups must still be let in.
+
+    One that costs something to ask may have a `ready_interval_s`: for so long it is not asked again after a yes.
     """
 
     name: str
@@ -124,6 +126,8 @@ class App:
         self._tasks = tasks.Board()
         self._readiness = Readiness({part.name: part.essential for part in self._dependencies}, monotonic())
         self._watch: asyncio.Task[None] | None = None
+        # Until when (monotonic) what a dependency said holds.
+        self._good_until: dict[str, float] = {}
 
     async def start(self) -> None:
         """Start all parts. If one fails, those before it are stopped again and the error is raised."""
@@ -158,7 +162,7 @@ class App:
     async def _watch_readiness(self) -> None:
         was_ready: bool | None = None
         while True:
-            answers = await asyncio.gather(*(_is_ready(part) for part in self._dependencies))
+            answers = await asyncio.gather(*(self._ask(part) for part in self._dependencies))
             states = {part.name: answer for part, answer in zip(self._dependencies, answers, strict=True)}
             for name, state in states.items():
                 metrics.READY.labels(name).set(state)
@@ -172,6 +176,14 @@ class App:
                 if self.server:
                     await self.server.set_ready(was_ready)
             await asyncio.sleep(READY_INTERVAL_S if was_ready else UNREADY_INTERVAL_S)
+
+    async def _ask(self, part: Dependency) -> bool:
+        if monotonic() < self._good_until.get(part.name, 0.0):
+            return True
+        answer = await _is_ready(part)
+        if answer:
+            self._good_until[part.name] = monotonic() + getattr(part, "ready_interval_s", 0.0)
+        return answer
 
     async def _stop_parts(self, parts: Sequence[Part]) -> None:
         for part in reversed(parts):

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
 from deploy.embedded.settings import PARTS
 from loadtests.event_routing.replicas import counters, replicas_of
-from parley_client.client import Device, Edge
-from parley_client.conversations import delivery_faults
-from parley_client.stream import EventStream
 from tests.support.direct_hop import LOST
-from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S, eventually
+from tests.support.writing_pair import Pair
 
 pytestmark = pytest.mark.stack
 
@@ -59,57 +54,6 @@ async def record(replicated: RunningStack) -> StackRecord:
     async with replicas_of(replicated.record) as replicas:
         await replicas.until_settled(PATIENCE_S)
     return replicated.record
-
-
-class Pair:
-    """Two people who write to each other, each by the messaging replica that the edge chose."""
-
-    def __init__(self, record: StackRecord) -> None:
-        edge = Edge(record.edge_address, record.issuer_url)
-        self.devices = [Device(edge, f"user-{secrets.token_hex(6)}", f"device-{secrets.token_hex(4)}") for _ in "ab"]
-        self.streams: list[EventStream] = []
-        self.conversation_id = ""
-
-    async def meet(self, cleanup: AsyncExitStack) -> None:
-        for device in self.devices:
-            cleanup.push_async_callback(device.close)
-        one, other = self.devices
-        request = messaging.CreateDirectConversationRequest(peer_user_id=other.user_id)
-        created = await one.messaging.CreateDirectConversation(request)
-        self.conversation_id = created.conversation.conversation_id
-        for device in self.devices:
-            stream = await cleanup.enter_async_context(EventStream(device))
-            await stream.until_current(PATIENCE_S)
-            self.streams.append(stream)
-
-    async def write(self, count: int) -> list[tuple[str, int]]:
-        """Both write at the same time. What was acknowledged."""
-        async with AsyncExitStack() as sending:
-            senders = [
-                await sending.enter_async_context(SteadySender(device, self.conversation_id, secrets.token_hex(4)))
-                for device in self.devices
-            ]
-            for sender in senders:
-                await sender.until_acknowledged(count, PATIENCE_S)
-            for sender in senders:
-                await sender.stop()
-            return [one for sender in senders for one in sender.acknowledged]
-
-    async def until_read(self, acknowledged: list[tuple[str, int]]) -> None:
-        """Waits until both have all of it, and by their streams. Raises AssertionError for what is wrong with it."""
-        wanted = {seq for _, seq in acknowledged}
-        for stream in self.streams:
-            await stream.until(
-                lambda stream=stream: wanted <= self._live(stream),  # type: ignore[misc]
-                PATIENCE_S,
-                "all that was acknowledged",
-                lambda stream=stream: len(self._live(stream)),  # type: ignore[misc]
-            )
-            assert delivery_faults(stream.inbox.conversations.history(self.conversation_id), acknowledged) == []
-
-    def _live(self, stream: EventStream) -> set[int]:
-        """What the stream itself has brought, and not Sync."""
-        return {seq for id_, seq in stream.inbox.message_arrived_s if id_ == self.conversation_id}
 
 
 @pytest.fixture

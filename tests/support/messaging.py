@@ -73,7 +73,10 @@ class FakeStore(MemorySync, MemoryGroups):
         self, conversation_ids: Collection[ConversationId]
     ) -> Mapping[ConversationId, Sequence[Recipient]]:
         return {
-            id_: [Recipient(m.user_id, m.visible_after_seq, m.request) for m in self._conversations[id_].members]
+            id_: [
+                Recipient(m.user_id, m.visible_after_seq, m.joined_at.timestamp(), m.request)
+                for m in self._conversations[id_].members
+            ]
             for id_ in conversation_ids
             if id_ in self._conversations and self._conversations[id_].members
         }

@@ -27,6 +27,8 @@ ENTRIES = {
     "loadtests/evening/generator.py": 1,
     "tests/faults/checker/prove.py": 1,
     "tests/faults/checker/run.py": 1,
+    "loadtests/hop_floors/echo.py": 1,
+    "loadtests/hop_floors/probe.py": 1,
     "loadtests/idle_devices/holder.py": 1,
     "loadtests/message_path/generator.py": 1,
     # Each input of the fuzzer has a loop that begins and ends with it, without gRPC.

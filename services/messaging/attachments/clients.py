@@ -39,6 +39,8 @@ class S3Objects:
     name = "objects"
     # Texts are sent without it.
     essential = False
+    # Raising it tells of an outage later; lowering it asks the store more while nothing happens.
+    ready_interval_s = 10.0
 
     def __init__(self, config: ObjectsConfig, clock: Clock, timeout_s: float = TIMEOUT_S) -> None:
         self._config = config

@@ -9,7 +9,7 @@ from services.messaging.kernel.model import ConversationId, Recipient
 from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
 from services.messaging.wire.contents import kind_in
-from services.messaging.wire.deliveries import deliveries, is_told_at_once
+from services.messaging.wire.deliveries import deliveries, is_newcomer, is_told_at_once
 from services.messaging.wire.events import read_event, withheld_event
 from services.runtime.kafka.bus import Incoming, Outgoing, Publisher, trace_headers
 
@@ -55,10 +55,13 @@ class FanOut:
             members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
             headers = trace_headers(record.trace)
             waiting = {member.user_id for member in members if member.request is RequestState.PENDING}
+            newcomers = {m.user_id for m in members if is_newcomer(event, m.joined_unix_s)}
             receivers = _receivers(event, members, self._request_messages)
-            own = deliveries(event, [user for user in receivers if user not in waiting], headers)
+            let_in = [user for user in receivers if user not in waiting]
+            own = deliveries(event, let_in, headers, newcomers)
             if waiting:
-                own += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
+                asked = [user for user in receivers if user in waiting]
+                own += deliveries(withheld_event(event), asked, headers, newcomers)
             if is_told_at_once(event) and len(own) <= DIRECT_MEMBERS:
                 self._offer(own)
             records_out += own

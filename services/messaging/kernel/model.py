@@ -235,4 +235,5 @@ class Recipient:
 
     user_id: UserId
     visible_after_seq: int
+    joined_unix_s: float
     request: RequestState = RequestState.ACCEPTED

@@ -15,11 +15,16 @@ from services.messaging.kernel.own_state import OwnState
 from services.messaging.wire import topics
 from services.messaging.wire.api import own_state_message
 from services.messaging.wire.values import to_timestamp
+from services.runtime.ids import unix_time_of
 from services.runtime.kafka.bus import Headers, Outgoing
 
 # What is handed to presence directly as well, ahead of the topic: devices bear it in any order relative to all else.
 # Messages wait for each other (their place), and cursors only move forward.
 _AT_ONCE = ("message_sent", "read_cursor_moved")
+# For so long after somebody came into a conversation, what comes directly may not overtake what tells their devices of
+# it. Raising it delays more messages of young conversations after presence has moved; lowering it lets more of them
+# overtake while the topic is behind.
+NEWCOMER_S = 10.0
 
 
 def deliveries_at_once(record: Outgoing) -> Sequence[Outgoing]:
@@ -27,7 +32,9 @@ def deliveries_at_once(record: Outgoing) -> Sequence[Outgoing]:
     if record.topic != topics.EVENTS or record.value is None:
         return ()
     event = events_pb2.ConversationEvent.FromString(record.value)
-    return _deliveries(event, event.direct_user_ids, record.headers) if is_told_at_once(event) else ()
+    if not is_told_at_once(event):
+        return ()
+    return _deliveries(event, event.direct_user_ids, record.headers, _newcomers_of_pair(event))
 
 
 def is_told_at_once(event: events_pb2.ConversationEvent) -> bool:
@@ -44,16 +51,31 @@ def direct_deliveries(record: Outgoing) -> Sequence[Outgoing]:
     if record.topic != topics.EVENTS or record.value is None:
         return ()
     event = events_pb2.ConversationEvent.FromString(record.value)
-    return deliveries(event, event.direct_user_ids, record.headers)
+    return deliveries(event, event.direct_user_ids, record.headers, _newcomers_of_pair(event))
 
 
-def deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], headers: Headers) -> list[Outgoing]:
-    """One delivery for each person; the frame inside is what their devices will read."""
+def is_newcomer(event: events_pb2.ConversationEvent, joined_unix_s: float) -> bool:
+    """Whether somebody who came into the conversation then may not know it yet when this event comes directly."""
+    return event.event_time.seconds - joined_unix_s < NEWCOMER_S
+
+
+def deliveries(
+    event: events_pb2.ConversationEvent, user_ids: Collection[str], headers: Headers, newcomers: Collection[str] = ()
+) -> list[Outgoing]:
+    """One delivery for each person; the frame inside is what their devices will read. `newcomers`: of `is_newcomer`."""
     metrics.DELIVERIES.inc(len(user_ids))
-    return _deliveries(event, user_ids, headers)
+    return _deliveries(event, user_ids, headers, newcomers)
 
 
-def _deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], headers: Headers) -> list[Outgoing]:
+def _newcomers_of_pair(event: events_pb2.ConversationEvent) -> Collection[str]:
+    """Both, while the direct conversation is new. Its id says since when it is there."""
+    began = unix_time_of(UUID(event.conversation_id)) if event.direct_user_ids else None
+    return event.direct_user_ids if began is not None and is_newcomer(event, began) else ()
+
+
+def _deliveries(
+    event: events_pb2.ConversationEvent, user_ids: Collection[str], headers: Headers, newcomers: Collection[str]
+) -> list[Outgoing]:
     if not user_ids:
         return []
     frame = gateway_service.SubscribeResponse(event=_device_event(event)).SerializeToString()
@@ -70,7 +92,7 @@ def _deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], 
                 # Whoever went may not see those whom they met here alone, nor tell them anything, and the other way.
                 relations_changed=user_id in gone,
                 delivery_id=delivery_id,
-                place=_place(event),
+                place=_place(event, newcomer=user_id in newcomers),
             ).SerializeToString(),
             headers,
         )
@@ -78,10 +100,16 @@ def _deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], 
     ]
 
 
-def _place(event: events_pb2.ConversationEvent) -> presence.Place | None:
-    if event.WhichOneof("event") != "message_sent":
-        return None
-    return presence.Place(sequence=event.conversation_id, number=event.message_sent.message.seq)
+def _place(event: events_pb2.ConversationEvent, *, newcomer: bool) -> presence.Place | None:
+    match event.WhichOneof("event"):
+        case "message_sent":
+            number = event.message_sent.message.seq
+            return presence.Place(sequence=event.conversation_id, number=number, newcomer=newcomer)
+        case "conversation_created":
+            # The first message comes right after it.
+            return presence.Place(sequence=event.conversation_id, number=0)
+        case _:
+            return None
 
 
 def own_state_delivery(

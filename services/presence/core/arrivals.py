@@ -110,8 +110,7 @@ class Arrivals:
         sequence = (delivery.user_id, place.sequence)
         if place.number in self._held.get(sequence, ()):
             return []
-        highest = self._highest.get(sequence)
-        if highest is not None and place.number > highest + 1 and self._held_count < self._held_limit:
+        if self._is_ahead(sequence, place) and self._held_count < self._held_limit:
             self._held.setdefault(sequence, {})[place.number] = _Held(delivery, now + HOLD_S)
             self._held_count += 1
             return []
@@ -142,6 +141,14 @@ class Arrivals:
     def next_expiry(self) -> float | None:
         """When `expire` has something to give; None while nothing waits."""
         return min((one.until for held in self._held.values() for one in held.values()), default=None)
+
+    def _is_ahead(self, sequence: _Sequence, place: Place) -> bool:
+        """Whether something that was not passed on yet comes before this place, as far as is known."""
+        highest = self._highest.get(sequence)
+        if highest is not None:
+            return place.number > highest + 1
+        # To a newcomer, the log first brings what makes the sequence known to devices.
+        return place.newcomer or any(number < place.number for number in self._held.get(sequence, ()))
 
     def _pass_on(self, delivery: Delivery) -> Delivery:
         if delivery.delivery_id:

@@ -40,6 +40,8 @@ class Place(NamedTuple):
 
     sequence: str
     number: int
+    # The user came into the sequence just now: devices may not know it yet.
+    newcomer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

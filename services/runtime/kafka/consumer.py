@@ -1,7 +1,7 @@
 """Kafka: consumers that commit after success and park poison records."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -35,12 +35,18 @@ log = structlog.get_logger()
 POISON_ATTEMPTS = 5
 # The time between a consumer's commits. Raising it repeats more after a kill; lowering it costs the broker a commit for
 # each batch.
-COMMIT_INTERVAL_S = 0.2
-# A member learns at its next heartbeat that the group changes. Raising it makes a change of the group take longer;
-# lowering it costs the broker and the service more small requests while nothing happens.
+COMMIT_INTERVAL_S = 0.5
+# How long a background subscription lets records gather after a batch that was not full. Raising it takes fewer
+# requests and larger batches; lowering it does sooner what the second and later records of a busy time cause.
+GATHER_S = 0.5
+# A member learns at its next heartbeat that the group changes, and until all have learned it nobody has the partitions
+# that move. Raising it makes each rollout stop the records of a group for longer (a third of the session, 2 s, would
+# double the wait to save a request each two seconds); lowering it costs the broker and the service more small requests
+# while nothing happens.
 MAX_HEARTBEAT_MS = 1_000
 # How many times later the partitions of a background subscription's dead member move, and how many times longer it
-# rests. Raising it saves requests while nothing happens; lowering it moves them sooner.
+# rests and leaves uncommitted what it handled. Raising it saves requests; lowering it moves them sooner, and repeats
+# less after a kill.
 BACKGROUND_FACTOR = 5
 # How long one call waits for records. They end the wait, so it only says how soon an error of the group is noticed.
 POLL_TIMEOUT_MS = 5_000
@@ -65,8 +71,9 @@ class Subscription:
     group: str | None
     # The most records in a batch. Raising it takes fewer round trips; lowering it repeats less after a failure.
     max_batch: int = 200
-    # Nobody waits for what these records cause. They still come at once from a broker whose fetches wait, but a change
-    # of the group takes seconds, and with other brokers the first record after a pause is later.
+    # Nobody waits for what these records cause. After a pause the first still comes at once from a broker whose fetches
+    # wait; those that follow it gather (GATHER_S). A change of the group takes seconds, and with other brokers the
+    # first record after a pause is later.
     background: bool = False
 
 
@@ -168,7 +175,10 @@ class KafkaConsumer:
         log.info("kafka_consumer_connected", topic=self._subscription.topic)
 
     def _session_ms(self) -> int:
-        return self._config.session_timeout_ms * (BACKGROUND_FACTOR if self._subscription.background else 1)
+        return self._config.session_timeout_ms * self._patience()
+
+    def _patience(self) -> int:
+        return BACKGROUND_FACTOR if self._subscription.background else 1
 
     def _heartbeat_ms(self) -> int:
         session_ms = self._session_ms()
@@ -220,11 +230,18 @@ class KafkaConsumer:
         if not fetched:
             return
         if self._subscription.group is not None and assignments == self._assignments:
-            self._handled |= {partition: _last_offset(records[-1]) + 1 for partition, records in fetched.items()}
-            if self._committing is None or self._committing.done():
-                self._committing = tasks.detached(
-                    self._commit_soon(consumer), name="kafka-commit", why="ends when all is committed"
-                )
+            self._note_handled(consumer, fetched)
+        if self._subscription.background and sum(map(len, fetched.values())) < self._subscription.max_batch:
+            await self._pause(consumer, GATHER_S)
+
+    def _note_handled(
+        self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]
+    ) -> None:
+        self._handled |= {partition: _last_offset(records[-1]) + 1 for partition, records in fetched.items()}
+        if self._committing is None or self._committing.done():
+            self._committing = tasks.detached(
+                self._commit_soon(consumer), name="kafka-commit", why="ends when all is committed"
+            )
 
     def _begin_again(self) -> None:
         """Count nothing that was read before: from here on it is read again, from what the group has committed.
@@ -251,10 +268,13 @@ class KafkaConsumer:
 
     async def _rest(self, consumer: AIOKafkaConsumer) -> None:
         """Ask for nothing for a while: this broker answers a fetch that finds nothing at once."""
+        await self._pause(consumer, self._config.idle_pause_ms * self._patience() / 1000)
+
+    async def _pause(self, consumer: AIOKafkaConsumer, pause_s: float) -> None:
+        """Ask for nothing for so long, also not in advance."""
         paused = consumer.assignment()
         consumer.pause(*paused)
-        pause_ms = self._config.idle_pause_ms * (BACKGROUND_FACTOR if self._subscription.background else 1)
-        await asyncio.sleep(pause_ms / 1000)
+        await asyncio.sleep(pause_s)
         # What the group has taken from us meanwhile cannot be resumed.
         consumer.resume(*(paused & consumer.assignment()))
 
@@ -262,7 +282,7 @@ class KafkaConsumer:
         """Commit, and then what was handled meanwhile, until there is no more: the next batch waits for none of it."""
         while self._handled:
             await self._commit(consumer)
-            await asyncio.sleep(COMMIT_INTERVAL_S)
+            await asyncio.sleep(COMMIT_INTERVAL_S * self._patience())
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         handled, self._handled = self._handled, {}

@@ -162,6 +162,7 @@ class Database:
         """As `transaction`, with a first statement that goes out together with BEGIN: one round trip less.
 
         `first` takes no parameters and its rows are not returned: a lock, a setting. It must hold nothing of a caller.
+        The block may commit with its last statement (`…; COMMIT`), which is another one less.
         """
         async with self.connection() as connection:
             try:
@@ -174,7 +175,8 @@ class Database:
                     # Else the pool would wait for the same once more. It is idempotent on one that is broken.
                     connection.terminate()
                 raise
-            await connection.execute("COMMIT")
+            if connection.is_in_transaction():
+                await connection.execute("COMMIT")
 
     async def _serves_others(self) -> bool:
         try:

@@ -17,6 +17,7 @@ import asyncio
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from typing import cast
@@ -44,9 +45,10 @@ BATCH = 500
 # the direct way missed. Raising it makes fewer transactions, requests to the broker, and batches for all that read the
 # topics; lowering it is sooner there when the direct way fails.
 LEISURE_S = 0.25
-# How often we look for rows that a dead replica left. Raising it makes them wait longer; lowering it makes more idle
-# queries.
+# How often we look for rows that a dead replica left, or that could not be published: at first, and at most while there
+# are none. Raising them makes such rows wait longer; lowering them makes more idle queries.
 SWEEP_INTERVAL_S = 1.0
+IDLE_SWEEP_INTERVAL_S = 5.0
 _LOCK_SPACE = 0x6F7574
 
 # Whatever the limit cuts off, each shard's rows are taken from its oldest on.
@@ -145,6 +147,8 @@ class OutboxRelay:
         # Of all shards, so that what waited is one transaction.
         self._at_leisure = _Lane(LEISURE_S)
         self._tasks: list[asyncio.Task[None]] = []
+        # Rows were left that this replica knows of.
+        self._left = asyncio.Event()
 
     async def start(self) -> None:
         self._tasks = [
@@ -196,7 +200,7 @@ class OutboxRelay:
                 return 0
             records = [_outgoing(row) for row in rows]
             await self._publish([each for record in records for each in (record, *self._expand(record))])
-            await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row in rows])
+            await connection.execute(_delete_statement([row["id"] for row in rows]))
         for topic, count in Counter(row["topic"] for row in rows).items():
             metrics.OUTBOX_PUBLISHED.labels(topic).inc(count)
         return len(rows)
@@ -221,24 +225,37 @@ class OutboxRelay:
             except (StoreUnavailable, BusUnavailable) as error:
                 # The rows stay; the sweep finds them.
                 log.warning("outbox_waiting", shards=shards, error=describe(error))
+                self._left.set()
             except Exception:
                 # A shard that nobody publishes any more would be a silent loss; the sweep tries it again.
                 log.exception("outbox_failed", shards=shards)
+                self._left.set()
 
     async def _sweep(self) -> None:
+        interval_s = SWEEP_INTERVAL_S
         while True:
-            try:
-                async with self._database.connection() as connection:
-                    rows = await connection.fetch("SELECT shard, count(*) AS backlog FROM outbox GROUP BY shard")
-            except StoreUnavailable:
-                rows = []
-            except Exception:
-                log.exception("outbox_sweep_failed")
-                rows = []
-            metrics.OUTBOX_BACKLOG.set(sum(row["backlog"] for row in rows))
-            for row in rows:
-                self._wake_shard(row["shard"])
+            self._left.clear()
+            is_idle = await self._wake_for_backlog()
+            interval_s = min(interval_s * 2, IDLE_SWEEP_INTERVAL_S) if is_idle else SWEEP_INTERVAL_S
             await asyncio.sleep(SWEEP_INTERVAL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval_s - SWEEP_INTERVAL_S):
+                    await self._left.wait()
+
+    async def _wake_for_backlog(self) -> bool:
+        """Have what stands in the outbox published; whether there was nothing, for certain."""
+        try:
+            async with self._database.connection() as connection:
+                rows = await connection.fetch("SELECT shard, count(*) AS backlog FROM outbox GROUP BY shard")
+        except StoreUnavailable:
+            return False
+        except Exception:
+            log.exception("outbox_sweep_failed")
+            return False
+        metrics.OUTBOX_BACKLOG.set(sum(row["backlog"] for row in rows))
+        for row in rows:
+            self._wake_shard(row["shard"])
+        return not rows
 
 
 def _lock_statement(shards: Sequence[int]) -> str:
@@ -246,6 +263,11 @@ def _lock_statement(shards: Sequence[int]) -> str:
     locks = ", ".join(f"pg_advisory_xact_lock({_LOCK_SPACE}, {shard:d})" for shard in sorted(shards))
     # A lost delete only means that the rows are published again.
     return f"SET LOCAL synchronous_commit = off; SELECT {locks}"
+
+
+def _delete_statement(ids: Sequence[int]) -> str:
+    """Deletes rows and commits, in one round trip. Numbers of ours only."""
+    return f"DELETE FROM outbox WHERE id = ANY('{{{','.join(f'{id_:d}' for id_ in ids)}}}'::bigint[]); COMMIT"  # noqa: S608
 
 
 def _outgoing(row: asyncpg.Record) -> Outgoing:

@@ -38,6 +38,7 @@ from services.messaging.wire.events import (
     read_cursor_moved,
     with_recipients,
 )
+from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming, Outgoing, PoisonRecord
 from tests.support.bus import MemoryPublisher
 from tests.support.keyed import call_record, conversation_record
@@ -223,6 +224,35 @@ def test_what_is_handed_over_is_what_the_relay_publishes_under_one_id() -> None:
         delivery = presence.Delivery.FromString(outgoing.value or b"")
         assert delivery.delivery_id == str(UUID(int=4))
         assert (delivery.place.sequence, delivery.place.number) == (str(CONVERSATION), 4)
+
+
+@pytest.mark.parametrize(("age_s", "newcomer"), [(0, True), (9, True), (11, False)])
+def test_a_message_of_a_pair_that_is_new_may_not_overtake_what_tells_of_it(age_s: int, newcomer: bool) -> None:
+    conversation = ConversationId(new_id(NOW))
+    at = NOW + timedelta(seconds=age_s)
+    event = message_sent(Message(MessageId(UUID(int=4)), conversation, 1, ALICE, "k", at, Text("hello")))
+    record = Outgoing("messaging.events.v1", str(conversation).encode(), with_recipients(event, [ALICE, BOB]))
+    for told in (deliveries_at_once(record), direct_deliveries(record)):
+        places = [presence.Delivery.FromString(one.value or b"").place for one in told]
+        assert [(place.number, place.newcomer) for place in places] == [(1, newcomer)] * 2
+
+
+def test_what_tells_of_a_new_conversation_stands_before_its_first_message() -> None:
+    event = conversation_created(open_direct(CONVERSATION, ALICE, BOB, NOW))
+    for told in direct_deliveries(between_two(event)):
+        place = presence.Delivery.FromString(told.value or b"").place
+        assert (place.sequence, place.number) == (str(CONVERSATION), 0)
+
+
+async def test_a_message_to_a_group_may_not_overtake_what_tells_a_newcomer_of_it(world: World) -> None:
+    now = world.clock.now()
+    made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), now - timedelta(days=1))
+    await world.store.create_group(made, "k", ChangeStamp(MessageId(UUID(int=2)), ALICE, now), day_quota(ALICE, 9, now))
+    await world.groups.add_members(ALICE, str(CONVERSATION), [CAROL])
+    publisher = MemoryPublisher()
+    await FanOut(world.store, publisher).handle([incoming(message_sent(replace(message(3), sent_at=now)))])
+    told = [presence.Delivery.FromString(record.value or b"") for record in publisher.records]
+    assert {one.user_id: one.place.newcomer for one in told} == {ALICE: False, BOB: False, CAROL: True}
 
 
 def test_a_cursor_is_handed_over_and_waits_for_nothing() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from services.messaging import metrics
 from services.messaging.accounts.core import AccountPolicy, Claim, JobId, JobKind
+from services.messaging.accounts.service import runner as running_jobs
 from services.messaging.accounts.service.runner import RETRY, JobRunner
 from services.messaging.kernel.model import UserId
 from services.runtime import tasks
@@ -26,13 +27,16 @@ class Jobs:
         self.due = {UserId(person): START for person in people}
         self.finished: list[str] = []
         self.expire_raises: Exception | None = None
+        self.asked = self.asked_for_expired = 0
 
     async def expire(self, now: datetime, limit: int) -> int:
+        self.asked_for_expired += 1
         if self.expire_raises:
             raise self.expire_raises
         return 0
 
     async def claim(self, now: datetime, until: datetime, lease: UUID) -> Claim | None:
+        self.asked += 1
         ready = [one for one, due in self.due.items() if due <= now]
         if not ready:
             return None
@@ -81,6 +85,29 @@ async def test_exports_that_cannot_be_forgotten_do_not_keep_the_jobs_from_being_
     jobs.expire_raises = error
     running = asyncio.create_task(runner(jobs, Data(), ManualClock()).run())
     await until(lambda: jobs.finished == ["good"], what="the job", progress=lambda: jobs.finished)
+    await tasks.stop(running)
+
+
+async def test_a_job_that_is_asked_for_here_begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_jobs, "POLL_S", 3_600.0)
+    jobs = Jobs()
+    work = runner(jobs, Data(), ManualClock())
+    running = asyncio.create_task(work.run())
+    await until(lambda: jobs.asked == 1, what="a look for jobs")
+    jobs.due[UserId("good")] = START
+    work.wake()
+    await until(lambda: jobs.finished == ["good"], what="the job", progress=lambda: jobs.finished)
+    await tasks.stop(running)
+
+
+async def test_old_exports_are_looked_for_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_jobs, "POLL_S", 0.0)
+    jobs, clock = Jobs(), ManualClock()
+    running = asyncio.create_task(runner(jobs, Data(), clock).run())
+    await until(lambda: jobs.asked > 3, what="looks for jobs")
+    assert jobs.asked_for_expired == 1
+    clock.advance(running_jobs.EXPIRE_INTERVAL_S)
+    await until(lambda: jobs.asked_for_expired == 2, what="a second look for old exports")
     await tasks.stop(running)
 
 

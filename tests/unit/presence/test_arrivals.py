@@ -11,9 +11,15 @@ from services.presence.core.model import Delivery, Place
 from tests.unit.presence.routers import ALICE, BOB
 
 
-def message(seq: int, user_id: str = ALICE, conversation: str = "c1") -> Delivery:
+def message(seq: int, user_id: str = ALICE, conversation: str = "c1", *, newcomer: bool = False) -> Delivery:
     """The delivery of a message."""
-    return Delivery(ALICE if user_id == ALICE else BOB, b"frame", f"{conversation}/{seq}", Place(conversation, seq))
+    place = Place(conversation, seq, newcomer)
+    return Delivery(ALICE if user_id == ALICE else BOB, b"frame", f"{conversation}/{seq}", place)
+
+
+# What tells of a conversation comes by the log alone.
+CREATED = Delivery(ALICE, b"frame", place=Place("c1", 0))
+JOINED = Delivery(ALICE, b"frame")
 
 
 def seqs(deliveries: list[Delivery]) -> list[int]:
@@ -70,6 +76,44 @@ def test_the_log_brings_what_the_direct_way_lost_and_frees_what_waits() -> None:
 
 def test_the_first_that_is_known_of_a_conversation_waits_for_nothing() -> None:
     assert seqs(Arrivals().take_direct(message(7), 0.0)) == [7]
+
+
+def test_the_first_message_of_a_new_conversation_waits_for_what_tells_of_it() -> None:
+    arrivals = Arrivals()
+    assert arrivals.take_direct(message(1, newcomer=True), 0.0) == []
+    assert arrivals.take_direct(message(2, newcomer=True), 0.0) == []
+    assert arrivals.take_logged(CREATED) == [CREATED, message(1, newcomer=True), message(2, newcomer=True)]
+    assert arrivals.held == 0
+
+
+def test_the_first_message_waits_for_nothing_once_the_log_has_told_of_the_conversation() -> None:
+    arrivals = Arrivals()
+    arrivals.take_logged(CREATED)
+    assert seqs(arrivals.take_direct(message(1, newcomer=True), 0.0)) == [1]
+
+
+def test_the_first_message_to_who_came_into_a_group_waits_until_the_log_brings_it() -> None:
+    arrivals = Arrivals()
+    assert arrivals.take_direct(message(8, newcomer=True), 0.0) == []
+    # Sent when the newcomer was none any more: it still stands behind what waits.
+    assert arrivals.take_direct(message(9), 0.0) == []
+    assert arrivals.take_logged(JOINED) == [JOINED]
+    assert seqs(arrivals.take_logged(message(8, newcomer=True))) == [8, 9]
+
+
+def test_who_comes_back_into_a_group_is_told_so_before_its_messages() -> None:
+    arrivals = Arrivals()
+    arrivals.take_logged(message(3))
+    assert arrivals.take_direct(message(8, newcomer=True), 0.0) == []
+    assert arrivals.take_logged(JOINED) == [JOINED]
+    assert seqs(arrivals.take_logged(message(8, newcomer=True))) == [8]
+
+
+def test_the_first_message_waits_no_longer_than_others() -> None:
+    arrivals = Arrivals()
+    arrivals.take_direct(message(1, newcomer=True), 0.0)
+    assert seqs(arrivals.expire(HOLD_S)) == [1]
+    assert arrivals.take_logged(CREATED) == [CREATED]
 
 
 def test_conversations_do_not_wait_for_each_other() -> None:
@@ -225,3 +269,50 @@ def test_within_the_time_all_come_in_order_whatever_the_direct_way_reorders_or_l
             life.repeat(seq)
     life.log(11)
     assert life.told == list(range(1, 12))
+
+
+@dataclass
+class NewDevice:
+    """What a device does with a conversation that it does not know yet: whatever it cannot place, it asks Sync for."""
+
+    began: Delivery
+    base: int
+    told: list[Delivery] = field(default_factory=list)
+    syncs: int = 0
+
+    def read(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            knows = self.began in self.told
+            if delivery != self.began and not (knows and delivery.place and delivery.place.number == self.base + 1):
+                self.syncs += 1
+            self.base += delivery != self.began
+            self.told.append(delivery)
+
+
+@given(
+    st.sampled_from((CREATED, JOINED)),
+    st.integers(0, 40),
+    st.permutations(range(1, 9)),
+    st.lists(st.sampled_from(("direct", "repeat", "log")), max_size=40),
+    st.sets(st.integers(1, 8)),
+)
+def test_a_new_conversation_is_told_before_its_messages_however_the_two_ways_are_mixed(
+    began: Delivery, base: int, order: list[int], steps: list[str], lost: set[int]
+) -> None:
+    base = 0 if began == CREATED else base
+    messages = {seq: message(base + seq, newcomer=True) for seq in range(1, 9)}
+    log = [began, *messages.values()]
+    arrivals, device = Arrivals(), NewDevice(began, base)
+    direct = [messages[seq] for seq in order if seq not in lost]
+    came: list[Delivery] = []
+    for step in [*steps, *["log"] * len(log)]:
+        if step == "log" and log:
+            device.read(arrivals.take_logged(log.pop(0)))
+        elif step == "direct" and direct:
+            came.append(direct.pop(0))
+            device.read(arrivals.take_direct(came[-1], 0.0))
+        elif step == "repeat" and came:
+            device.read(arrivals.take_direct(came[0], 0.0))
+    assert device.told == [began, *messages.values()]
+    assert device.syncs == 0
+    assert arrivals.held == 0

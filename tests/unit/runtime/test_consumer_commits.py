@@ -1,4 +1,4 @@
-"""What a consumer commits, when its group changes in the middle of a batch."""
+"""What a consumer commits, when its group changes in the middle of a batch; how long it lets records gather."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
+from services.runtime import tasks
 from services.runtime.config import KafkaConfig
+from services.runtime.kafka import consumer as consuming
 from services.runtime.kafka.bus import Incoming
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from tests.support.bus import MemoryPublisher
@@ -23,6 +25,8 @@ class Client:
 
     def __init__(self) -> None:
         self.committed: list[dict[TopicPartition, int]] = []
+        # What was done with the partitions in between.
+        self.held: list[str] = []
         self.error_future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._fetcher = self
 
@@ -32,6 +36,14 @@ class Client:
 
     def assignment(self) -> frozenset[TopicPartition]:
         return frozenset({PARTITION})
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        assert partitions == (PARTITION,)
+        self.held.append("paused")
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        assert partitions == (PARTITION,)
+        self.held.append("resumed")
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         self.committed.append(offsets)
@@ -55,3 +67,28 @@ async def test_a_batch_counts_for_the_group_that_gave_it_alone(
     if consumer._committing:
         await consumer._committing
     assert client.committed == committed
+
+
+@pytest.mark.parametrize(
+    ("subscription", "held"),
+    [
+        (Subscription("things", "group", background=True), ["paused", "resumed"]),
+        # There is more already.
+        (Subscription("things", "group", background=True, max_batch=1), []),
+        (Subscription("things", "group"), []),
+    ],
+    ids=["in the background", "a full batch", "somebody waits"],
+)
+async def test_records_gather_where_nobody_waits_for_them(
+    subscription: Subscription, held: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handle(_: Sequence[Incoming]) -> None:
+        assert not client.held
+
+    monkeypatch.setattr(consuming, "GATHER_S", 0.0)
+    consumer = KafkaConsumer(CONFIG, subscription, handle, MemoryPublisher())
+    client: Any = Client()
+    consumer._consumer = client
+    await consumer._poll()
+    assert client.held == held
+    await tasks.stop(consumer._committing)

@@ -107,6 +107,7 @@ class Moody(Recorder):
         super().__init__("moody", story)
         self.broken = True
         self.asked = 0
+        self.ready_interval_s = 0.0
 
     async def ready(self) -> bool:
         self.asked += 1
@@ -120,6 +121,25 @@ async def test_a_check_that_raises_is_no_answer_and_is_asked_again() -> None:
     app = App([moody])
     await app.start()
     await until(lambda: moody.asked > 1, what="the next question")
+    await app.stop()
+
+
+async def test_one_that_costs_something_to_ask_is_asked_again_after_its_own_interval_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lifecycle, "READY_INTERVAL_S", 0.0)
+    monkeypatch.setattr(lifecycle, "UNREADY_INTERVAL_S", 0.0)
+    cheap, dear = Moody([]), Moody([])
+    dear.name = "dear"
+    dear.ready_interval_s = 3_600.0
+    app = App([cheap, dear])
+    await app.start()
+    await until(lambda: dear.asked > 2, what="questions until it can be used")
+    cheap.broken = dear.broken = False
+    await until(lambda: REGISTRY.get_sample_value("service_ready", {"dependency": "dear"}) == 1, what="a yes")
+    asked, others = dear.asked, cheap.asked
+    await until(lambda: cheap.asked > others + 2, what="questions of the other")
+    assert dear.asked == asked
     await app.stop()
 
 

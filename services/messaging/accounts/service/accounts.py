@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from services.messaging.accounts.core import AccountPolicy, AccountState, Job, JobId, JobKind
@@ -80,7 +80,9 @@ class Accounts:
         clock: Clock,
         new_id: NewId,
         policy: AccountPolicy,
+        wake_jobs: Callable[[], None] = lambda: None,
     ) -> None:
+        self._wake_jobs = wake_jobs
         self._jobs = jobs
         self._admission = admission
         self._objects = objects
@@ -93,7 +95,9 @@ class Accounts:
         person = checks.check_user_id("user_id", user_id)
         await self._admission.require_not_deleted(person)
         job = self._job(person, JobKind.EXPORT)
-        return await self._jobs.start_export(job, job.created_at - self._policy.reuse)
+        stored = await self._jobs.start_export(job, job.created_at - self._policy.reuse)
+        self._wake_jobs()
+        return stored
 
     async def delete(self, user_id: str, confirmed: str, *, tell_again: bool = False) -> Job:
         """Delete an account for good. Idempotent; with `tell_again` all services hear of it also when it is known:
@@ -104,6 +108,7 @@ class Accounts:
         job = self._job(person, JobKind.DELETION)
         stored = await self._jobs.start_deletion(job, job.created_at + self._policy.start_delay)
         self._admission.note_deletion(person)
+        self._wake_jobs()
         if tell_again and stored.id != job.id:
             await self._jobs.tell_deletion(person, job.created_at)
         return stored

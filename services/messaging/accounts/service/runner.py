@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -48,8 +50,12 @@ log = structlog.get_logger()
 LEASE = timedelta(seconds=60)
 # A job that failed is tried again after this.
 RETRY = timedelta(seconds=30)
-# How often somebody looks for jobs. Raising it begins jobs later; lowering it makes more idle queries.
-POLL_S = 2.0
+# How often somebody looks for jobs beside those that were asked for here: put off, due later, or left by a replica that
+# died. Raising it begins these later; lowering it makes more idle queries.
+POLL_S = 5.0
+# How often exports whose time is over are looked for. Raising it keeps them longer; lowering it makes more idle
+# queries.
+EXPIRE_INTERVAL_S = 60.0
 EXPIRE_BATCH = 20
 # Of one transaction. Raising it locks a conversation for longer; lowering it makes more transactions.
 STEP_ROWS = 100
@@ -86,6 +92,13 @@ class JobRunner:
         self._sources = sources
         self._part_chars = part_chars
         self._step_rows = step_rows
+        self._wanted = asyncio.Event()
+        # When to look for them next, monotonic seconds.
+        self._expire_at = -math.inf
+
+    def wake(self) -> None:
+        """A job was asked for just now."""
+        self._wanted.set()
 
     async def run(self) -> None:
         """Work for ever."""
@@ -99,12 +112,21 @@ class JobRunner:
             except Exception:
                 log.exception("account_jobs_failed")
             if not worked:
-                await asyncio.sleep(POLL_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._wanted.wait()
+                self._wanted.clear()
 
     async def _expire(self) -> None:
-        """Forget exports whose time is over. What fails here must not keep the jobs from being done."""
+        """Forget exports whose time is over, once in a while. What fails here must not keep the jobs from being
+        done."""
+        now_s = self._clock.monotonic()
+        if now_s < self._expire_at:
+            return
+        self._expire_at = now_s + EXPIRE_INTERVAL_S
         try:
-            await self._jobs.expire(self._clock.now(), EXPIRE_BATCH)
+            if await self._jobs.expire(self._clock.now(), EXPIRE_BATCH) == EXPIRE_BATCH:
+                self._expire_at = now_s
         except StoreUnavailable as error:
             log.warning("exports_not_expired", error=describe(error))
         except Exception:

@@ -86,14 +86,17 @@ class PostgresConversations:
             conversations = await connection.fetch(
                 "SELECT c.id, array_agg(m.user_id ORDER BY m.user_id) AS users,"
                 " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after,"
+                " array_agg(extract(epoch FROM m.joined_at)::float8 ORDER BY m.user_id) AS joined,"
                 " array_agg(m.request ORDER BY m.user_id) AS requests"
                 " FROM conversations c JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) GROUP BY c.id",
                 list(conversation_ids),
             )
         return {
             row["id"]: [
-                Recipient(user, after, RequestState(request))
-                for user, after, request in zip(row["users"], row["after"], row["requests"], strict=True)
+                Recipient(user, after, joined_unix_s, RequestState(request))
+                for user, after, joined_unix_s, request in zip(
+                    row["users"], row["after"], row["joined"], row["requests"], strict=True
+                )
             ]
             for row in conversations
         }
