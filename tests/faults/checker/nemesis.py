@@ -69,7 +69,7 @@ def _all(names: Sequence[str]) -> Sequence[str]:
     return [name for name in names if name not in ("issuer", "objects", "web")]
 
 
-SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
+SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu")
 _NETWORK, _LINK_S = Means.NETWORK, networks.LINK_S
 FAULTS: Mapping[str, Kind] = {
     "kill": Kind(_all, processes.kill),

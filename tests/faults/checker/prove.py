@@ -21,7 +21,7 @@ from tests.faults.checker.bugs import BUGS
 from tests.faults.checker.judging import Plan, checked_stack, judge_run, say
 from tests.faults.checker.stacks import CheckedStack
 
-# What a bug leaves behind does not heal. Longer than the deletion of an account takes, which begins after 15 s: what is
+# What a bug leaves behind does not heal. Longer than the deletion of an account takes, which begins after 11 s: what is
 # not deleted yet would count as found.
 SETTLE_S = 30.0
 

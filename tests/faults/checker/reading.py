@@ -12,11 +12,12 @@ from parley.calls.v1 import service_pb2 as calls
 from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 
-from parley_client.client import Device, Edge
+from parley_client.client import Device, Edge, LoginError
 from parley_client.conversations import Entry
 from parley_client.inbox import to_entry, to_info
+from tests.faults.checker.devices import arrivals_of
 from tests.faults.checker.history import Arrival, CallView, Shown, View
-from tests.faults.checker.people import Conversation, Person, arrivals_of
+from tests.faults.checker.people import Conversation, Person
 
 RETRY_S = 1.0
 
@@ -131,10 +132,14 @@ class Reader:
             except grpc.aio.AioRpcError as error:
                 if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED):
                     return None
+            except (LoginError, TimeoutError):
+                # No token: the issuer is busy.
+                pass
             await asyncio.sleep(RETRY_S)
         return None
 
 
 def _shown(entry: Entry) -> Shown:
     call_id = entry.call.call_id if entry.call else ""
-    return Shown(entry.seq, entry.sender_id, entry.client_message_id, entry.kind, entry.text or "", call_id)
+    reactions = tuple(f"{emoji} {user_id}" for emoji, user_ids in entry.reactions for user_id in user_ids)
+    return Shown(entry.seq, entry.sender_id, entry.client_message_id, entry.kind, entry.text or "", call_id, reactions)
