@@ -173,7 +173,8 @@ class Heard:
 
 @dataclass(frozen=True)
 class History:
-    """One run. `directs`: the two people of each direct conversation.
+    """One run. `directs`: the two people of each direct conversation. `vanishing`: the conversations in which all
+    vanishes that is said above a seq, long before the end.
 
     `disbelieved`: ids of webhooks whose signature was wrong. `broker_forgets`: it has nothing any more when it is
     started anew.
@@ -190,6 +191,7 @@ class History:
     disbelieved: tuple[str, ...] = ()
     broker_forgets: bool = False
     directs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    vanishing: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, *actions: Action, outcome: Outcome | None = None) -> Iterator[Operation]:
         """The operations of these kinds, in the order in which they began."""
@@ -244,4 +246,5 @@ class History:
             disbelieved=tuple(data["disbelieved"]),
             broker_forgets=data["broker_forgets"],
             directs={key: (first, second) for key, (first, second) in data["directs"].items()},
+            vanishing=data["vanishing"],
         )

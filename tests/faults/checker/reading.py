@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,11 +24,21 @@ RETRY_S = 1.0
 
 
 class Reader:
-    """Reads through the public API, again and again while the stack comes back, for `patience_s` each time."""
+    """Reads through the public API, again and again while the stack comes back, for `patience_s` each time.
 
-    def __init__(self, edge: Edge, clock: Callable[[], float], patience_s: float) -> None:
+    `wall_clock`: Unix time, by which devices hide what vanishes.
+    """
+
+    def __init__(
+        self,
+        edge: Edge,
+        clock: Callable[[], float],
+        patience_s: float,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._edge = edge
         self._clock = clock
+        self._wall_clock = wall_clock
         self._patience_s = patience_s
 
     async def read(
@@ -52,6 +63,7 @@ class Reader:
 
     def _shown(self, person: Person) -> list[View]:
         """What the devices show that have lived through it all."""
+        now_s = self._wall_clock()
         return [
             View(
                 person.user_id,
@@ -59,7 +71,7 @@ class Reader:
                 history.conversation_id,
                 is_fresh=False,
                 first_seq=history.base + 1,
-                messages=tuple(_shown(entry) for entry in history.shown),
+                messages=tuple(_shown(entry.as_of(now_s)) for entry in history.shown),
                 members=history.members,
                 own_read_seq=history.own_read_seq,
             )

@@ -33,6 +33,8 @@ SETTLE_S = 60.0
 # How long a caller waits for the ring at the other side. Raising it makes fewer calls that nobody takes while a service
 # is away; lowering it makes more of them.
 RING_S = 5.0
+# Raising it makes a run wait for longer at its end; lowering it leaves nobody the time to change what vanishes.
+VANISH_AFTER_S = 3
 LOOK_S = 0.1
 # Groups of the two who write seldom, to another one each time: what a device has missed there no later message points
 # at. Raising it leaves that so in longer runs; lowering it makes a run begin sooner.
@@ -40,7 +42,7 @@ QUIET_GROUPS = 24
 
 
 class Town:
-    """Six people who stay and one who leaves: three pairs, and two groups. Two more talk quietly in many groups.
+    """Six people who stay and one who leaves: four pairs, and two groups. Two more talk quietly in many groups.
 
     `listener` is the network's server, which is told of all towns. `broker_forgets`: see `History`.
     """
@@ -66,6 +68,7 @@ class Town:
         self._talk = Talk(edge, mark, clock)
         self.people = [Person(edge, name, self._recorder, Random(random.random()), clock) for name in names(9, mark)]
         self.directs: dict[str, tuple[str, str]] = {}
+        self.vanishing: dict[str, int] = {}
         self._conversation_of_call: dict[str, Conversation] = {}
 
     @asynccontextmanager
@@ -79,6 +82,8 @@ class Town:
             alice, bob, carol, dave, erin, frank, grace, heidi, ivan = self.people
             for pair in ((alice, bob), (carol, dave), (alice, carol)):
                 await self._begin_direct(*pair)
+            await self._begin_direct(bob, erin)
+            await self._let_vanish(bob)
             await self._begin_group(alice, [bob, carol, dave, erin, frank, grace])
             await self._begin_group(bob, [carol, dave, frank, grace])
             for _ in range(QUIET_GROUPS):
@@ -239,6 +244,7 @@ class Town:
             disbelieved=self._listener.disbelieved,
             broker_forgets=self._broker_forgets,
             directs=self.directs,
+            vanishing=self.vanishing,
         )
 
     # ---- The beginning
@@ -249,6 +255,14 @@ class Town:
         conversation = Conversation(created.conversation_id, [first.user_id, second.user_id])
         self.directs[conversation.conversation_id] = (first.user_id, second.user_id)
         await self._begin(conversation, first, [second])
+
+    async def _let_vanish(self, person: Person) -> None:
+        """What is said from now on in this person's newest conversation does not stay."""
+        conversation_id = person.conversations[-1].conversation_id
+        request = messaging.SetVanishingRequest(conversation_id=conversation_id)
+        request.vanish_after.FromSeconds(VANISH_AFTER_S)
+        answer = await person.device.messaging.SetVanishing(request)
+        self.vanishing[conversation_id] = answer.conversation.last_seq
 
     async def _begin_group(self, admin: Person, others: list[Person]) -> None:
         request = messaging.CreateGroupRequest(

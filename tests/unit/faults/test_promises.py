@@ -276,6 +276,10 @@ def webhook_not_signed(history: History) -> History:
     return replace(history, disbelieved=("hook1",))
 
 
+def vanishing_forgotten(history: History) -> History:
+    return replace(history, vanishing={GROUP: 5})
+
+
 def cursor_of_another(history: History) -> History:
     return in_fresh_views(history, lambda view: replace(view, read_by={**view.read_by, "bob": 10_000}))
 
@@ -379,6 +383,7 @@ BUGS: list[tuple[Callable[[History], History], str]] = [
     (conversation_unknown, "no gaps"),
     (reaction_lost, "reactions hold"),
     (reaction_of_nobody, "reactions hold"),
+    (vanishing_forgotten, "vanished is gone"),
     (webhook_lost, "webhooks tell all"),
     (webhook_of_an_edit_lost, "webhooks tell all"),
     (webhook_of_a_call_lost, "webhooks tell all"),
@@ -420,6 +425,16 @@ def test_what_a_bug_leaves_behind_is_found(town: History, bug: Callable[[History
 
 def test_every_promise_has_a_bug_that_breaks_it() -> None:
     assert {promise for _, promise in BUGS} == set(PROMISES)
+
+
+def test_what_is_gone_and_what_was_said_before_is_no_breach_where_messages_vanish(town: History) -> None:
+    def gone(message: Shown) -> Shown:
+        is_kept = message.seq <= 5 or message.kind == "system"
+        return message if is_kept else replace(message, kind="expired", text="", call_id="", reactions=())
+
+    vanished = in_views(town, lambda view: messages_of(view, gone))
+    assert breaches(replace(town, vanishing={GROUP: 5}))
+    assert "vanished is gone" not in {b.promise for b in breaches(replace(vanished, vanishing={GROUP: 5}))}
 
 
 @pytest.mark.parametrize(

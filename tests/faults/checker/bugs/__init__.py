@@ -42,6 +42,7 @@ BUGS: Mapping[str, Bug] = {
     ),
     "unread counts own": Bug("messaging", ("unread is counted",), messaging.unread_counts_own),
     "edit lost": Bug("messaging", ("changes hold",), messaging.edit_lost),
+    "vanishing forgotten": Bug("messaging", ("vanished is gone",), messaging.vanishing_forgotten),
     "reaction lost": Bug("messaging", ("reactions hold",), messaging.reaction_lost),
     "own cursor not told": Bug("messaging", ("read cursors are told",), messaging.own_cursor_not_told),
     "refused and stored": Bug("messaging", ("refused is not stored",), messaging.refused_and_stored),

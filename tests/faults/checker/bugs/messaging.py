@@ -167,6 +167,18 @@ def reaction_lost() -> None:
     put(store, "write_change", write_change)
 
 
+def vanishing_forgotten() -> None:
+    """A message is stored as if it were to stay."""
+    sequencing = of("services.messaging.messages.core.sequencing")
+
+    honest = sequencing._at
+
+    def at(draft: Any, seq: int, _: Any) -> Any:
+        return honest(draft, seq, None)
+
+    put(sequencing, "_at", at)
+
+
 def own_cursor_not_told() -> None:
     """The other devices of whoever reads hear nothing of it."""
     sql = of("services.messaging.receipts.sql")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.faults.checker.history import History
-from tests.faults.checker.promises import calls, cursors, media, messages, people, reactions, webhooks
+from tests.faults.checker.promises import calls, cursors, media, messages, people, reactions, vanishing, webhooks
 
 Promise = Callable[[History], Iterator[tuple[tuple[str, ...], str]]]
 
@@ -33,6 +33,7 @@ PROMISES: Mapping[str, Promise] = {
     "refused is not stored": messages.refused_is_not_stored,
     "changes hold": messages.changes_hold,
     "refusals are documented": messages.refusals_are_documented,
+    "vanished is gone": vanishing.vanished_is_gone,
     "reactions hold": reactions.reactions_hold,
     "read cursors hold": cursors.read_cursors_hold,
     "read cursors only move forward": cursors.read_cursors_only_move_forward,
