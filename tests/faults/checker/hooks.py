@@ -69,7 +69,8 @@ def read(webhook_id: str, said: Any, at_s: float) -> Hook:
             sender, subject = message.get("senderId", ""), message.get("clientMessageId", "")
             return Hook(webhook_id, type_, data["conversationId"], place, revision, sender, subject, at_s=at_s)
         case "call":
-            return Hook(webhook_id, type_, data["callId"], int(data["callChanged"]["call"]["version"]), at_s=at_s)
+            version = int(data["callChanged"]["call"].get("version", 0))
+            return Hook(webhook_id, type_, data["callId"], version, at_s=at_s)
         case _:
             return Hook(webhook_id, type_, data["userId"], at_s=at_s)
 
