@@ -86,8 +86,7 @@ class Town:
             await self._let_vanish(bob)
             await self._begin_group(alice, [bob, carol, dave, erin, frank, grace])
             await self._begin_group(bob, [carol, dave, frank, grace])
-            for _ in range(QUIET_GROUPS):
-                await self._begin_group(heidi, [ivan])
+            await asyncio.gather(*(self._begin_group(heidi, [ivan]) for _ in range(QUIET_GROUPS)))
             async with self._talk.open():
                 yield
         finally:
@@ -95,12 +94,16 @@ class Town:
                 for live in list(person.live):
                     await person.close(live)
 
-    async def live_on(self, is_over: Callable[[], bool]) -> None:
-        """All do what they do until it is over; nobody is in the middle of anything when it returns."""
+    async def live_on(self, is_over: Callable[[], bool], is_calm: Callable[[], bool]) -> None:
+        """All do what they do until it is over; nobody is in the middle of anything when it returns.
+
+        The two who talk go on until it `is_calm`, since what the last fault does to a call shows only there.
+        """
         *lively, _, _ = self.people
         acts = [person.live_on for person in lively]
-        acts += [self._quarrel, self._come_and_go, self._call, self._end, self._whisper, self._talk.live_on]
+        acts += [self._quarrel, self._come_and_go, self._call, self._end, self._whisper]
         tasks = [asyncio.create_task(act(is_over)) for act in acts]
+        tasks.append(asyncio.create_task(self._talk.live_on(is_calm)))
         await asyncio.gather(*tasks)
 
     # ---- What more than one person takes part in
