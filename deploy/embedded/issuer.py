@@ -27,6 +27,7 @@ import jwt
 from aiohttp import web
 
 from deploy.embedded.keys import KeyRing
+from services.runtime.device_ids import DEVICE_ID_RULE, is_device_id
 
 ISSUER = "https://dev-issuer.parley.invalid"
 AUDIENCE = "parley"
@@ -38,7 +39,6 @@ DEFAULT_TTL_S = 3600
 SHORTEST_TTL_S = -86_400
 LONGEST_TTL_S = 86_400
 LONGEST_BODY_BYTES = 4096
-DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 RING = web.AppKey("ring", KeyRing)
 ADMIN_JWKS = web.AppKey("admin_jwks", dict[str, Any])
@@ -73,8 +73,8 @@ def read_login(body: bytes) -> Login:
     if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not SHORTEST_TTL_S <= ttl_s <= LONGEST_TTL_S:
         raise LoginError(f"ttl_s must be a whole number from {SHORTEST_TTL_S} to {LONGEST_TTL_S}.")
     device_id = fields.get("device_id", "")
-    if not isinstance(device_id, str) or (device_id and not DEVICE_ID.fullmatch(device_id)):
-        raise LoginError("device_id must be 8 to 64 letters, digits, '_' or '-'.")
+    if not isinstance(device_id, str) or (device_id and not is_device_id(device_id)):
+        raise LoginError(f"device_id {DEVICE_ID_RULE}.")
     return Login(user_id, ttl_s, device_id)
 
 

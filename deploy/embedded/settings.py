@@ -62,6 +62,16 @@ class StackSettings:
         if wrong:
             raise SettingsError(f"Replicas of {', '.join(wrong)} are not possible.")
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether the processes speak mutual TLS."""
+        return self.tls == "mutual"
+
+    @property
+    def is_apache(self) -> bool:
+        """Whether the broker is Apache Kafka."""
+        return self.broker == "kafka"
+
     def names(self, part: str) -> list[str]:
         """The names of the part's processes: its own, or numbered ones when there are several."""
         count = self.replicas.get(part, 1)

@@ -6,7 +6,7 @@ https://spec.openapis.org/oas/v3.1.0, and https://protobuf.dev/programming-guide
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from deploy.envoy.descriptors import BYTES, comments
 from deploy.envoy.paths import Operation, operations
 
 Schema = dict[str, Any]
+_Described = tuple[FieldDescriptorProto, Schema]
 _MESSAGES, _ENUMS, _SERVICES = 4, 5, 6
 _FIELDS, _METHODS, _VALUES = 2, 2, 2
 # The event of a stream, which no answer names.
@@ -150,18 +151,10 @@ class _Document:
         return found
 
     def _operation(self, operation: Operation, method: MethodDescriptorProto, about: str) -> Schema:
-        request = self._types[method.input_type]
-        assert isinstance(request.proto, DescriptorProto)
-        in_path: list[tuple[FieldDescriptorProto, Schema]] = []
-        others: list[tuple[FieldDescriptorProto, Schema]] = []
-        for at, field in enumerate(request.proto.field):
-            parts = in_path if field.name in operation.variables else others
-            parts.append((field, self._field(request, at)))
+        in_path, others = self._fields_of(operation, self._types[method.input_type])
         parameters = [_parameter(field, schema, "path") for field, schema in in_path]
-        answer = {"content": {"application/json": {"schema": self._named(method.output_type)}}}
         if method.output_type == BYTES:
             parameters.append(_EVENT_ID)
-            answer = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
         if not operation.has_body:
             parameters += [_parameter(field, schema, "query") for field, schema in others]
         found: Schema = {
@@ -170,22 +163,39 @@ class _Document:
             "summary": about.partition(". ")[0].rstrip(".") + ".",
             "description": about,
             "parameters": parameters,
-            "responses": {
-                "200": {"description": "Done.", **answer},
-                "default": {
-                    "description": "Refused.",
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}},
-                },
-            },
+            "responses": self._responses(method),
         }
         if operation.has_body:
-            # Without what stands in the path, so that it is no other's schema.
-            properties = {field.json_name: schema for field, schema in others}
-            name = self._short(method.input_type)
-            self._described[name] = {"type": "object", "properties": properties}
-            body = {"$ref": f"#/components/schemas/{name}"}
-            found["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+            found["requestBody"] = self._body(method, others)
         return found
+
+    def _fields_of(self, operation: Operation, request: _Type) -> tuple[list[_Described], list[_Described]]:
+        """The fields of a request that stand in the path, and the others."""
+        assert isinstance(request.proto, DescriptorProto)
+        in_path: list[_Described] = []
+        others: list[_Described] = []
+        for at, field in enumerate(request.proto.field):
+            parts = in_path if field.name in operation.variables else others
+            parts.append((field, self._field(request, at)))
+        return in_path, others
+
+    def _responses(self, method: MethodDescriptorProto) -> Schema:
+        answer: Schema = {"content": {"application/json": {"schema": self._named(method.output_type)}}}
+        if method.output_type == BYTES:
+            answer = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+        refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
+        return {
+            "200": {"description": "Done.", **answer},
+            "default": {"description": "Refused.", "content": refused},
+        }
+
+    def _body(self, method: MethodDescriptorProto, fields: Sequence[_Described]) -> Schema:
+        # Without what stands in the path, so that it is no other's schema.
+        properties = {field.json_name: schema for field, schema in fields}
+        name = self._short(method.input_type)
+        self._described[name] = {"type": "object", "properties": properties}
+        body = {"$ref": f"#/components/schemas/{name}"}
+        return {"required": True, "content": {"application/json": {"schema": body}}}
 
     def schemas(self) -> dict[str, Schema]:
         """What the operations name, and what that names."""

@@ -49,6 +49,8 @@ REFUSALS = (
     # A token for another audience.
     Refusal(403, 16, "unauthenticated", "TOKEN_INVALID", shown=401),
     Refusal(404, 5, "not_found", "PATH_UNKNOWN"),
+    # A request that stops before its end.
+    Refusal(408, 4, "deadline_exceeded", "DEADLINE_EXCEEDED"),
     Refusal(413, 8, "resource_exhausted", "REQUEST_TOO_LARGE"),
     Refusal(429, 8, "resource_exhausted", "RATE_LIMITED", retry_s=1),
     Refusal(500, 13, "internal", "INTERNAL"),

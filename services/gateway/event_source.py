@@ -32,13 +32,14 @@ def read_event_id(value: str) -> tuple[str, int]:
 class EventSourceWriter:
     """Writes the frames of one stream as server-sent events. `position` is where the device says that it stands."""
 
-    __slots__ = ("_has_written", "_position", "_token", "_write")
+    __slots__ = ("_has_written", "_is_writing", "_position", "_token", "_write")
 
     def __init__(self, write: Write, position: int) -> None:
         self._write = write
         self._position = position
         self._token = ""
         self._has_written = False
+        self._is_writing = False
 
     @property
     def has_written(self) -> bool:
@@ -52,15 +53,19 @@ class EventSourceWriter:
             await self._send(text)
 
     async def write_end(self, status: status_pb2.Status) -> None:
-        """Why the stream ends."""
+        """Why the stream ends; to a device that does not read, nothing."""
+        if self._is_writing:
+            # That write was cut off. gRPC takes no other behind it, and calls it a fault of ours.
+            return
         delay_s = retry_delay_s(status)
         retry = "" if delay_s is None else f"retry: {round(delay_s * 1000)}\n"
         await self._send(f"event: {END}\n{retry}data: {_json(status)}\n\n".encode())
 
     async def _send(self, data: bytes) -> None:
         content_type = "" if self._has_written else CONTENT_TYPE
-        self._has_written = True
+        self._has_written = self._is_writing = True
         await self._write(api.StreamEventsResponse(content_type=content_type, data=data).SerializeToString())
+        self._is_writing = False
 
     def _text(self, frame: bytes) -> bytes:
         try:

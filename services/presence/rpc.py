@@ -250,6 +250,7 @@ def _sessions(register: messages_pb2.Register) -> list[Session]:
     for session in register.sessions:
         if not is_user_id(session.user_id):
             raise InvalidRequest("register.sessions.user_id", USER_ID_RULE)
+        # The gateway has checked its form; here it is only stored and sent back.
         if not 0 < len(session.device_id) <= MAX_ID_CHARS:
             raise InvalidRequest("register.sessions.device_id", f"must have 1 to {MAX_ID_CHARS} characters")
     return [

@@ -1,6 +1,5 @@
 """CallsService over gRPC: checks the form of requests, translates, and names each refusal."""
 
-import re
 from typing import Protocol
 from uuid import UUID
 
@@ -8,6 +7,8 @@ import grpc
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc, service_pb2_grpc
 from parley.calls.v1 import service_pb2 as api
 
+from services.runtime.client_ids import CLIENT_ID_RULE, is_client_id
+from services.runtime.device_ids import DEVICE_ID_RULE, is_device_id
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
@@ -32,8 +33,6 @@ MAX_OFFER_BYTES = 64 * 1024
 MAX_TOKEN_CHARS = 4096
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 50
-_DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-_CLIENT_ID = re.compile(r"[!-~ ]{1,64}")
 _FAILED = grpc.StatusCode.FAILED_PRECONDITION
 
 ERRORS: ErrorTable = {
@@ -91,8 +90,8 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         self._service = service
 
     async def StartCall(self, request: api.StartCallRequest, context: Context) -> api.StartCallResponse:
-        if not _CLIENT_ID.fullmatch(request.client_call_id):
-            raise InvalidRequest("client_call_id", "is not 1 to 64 printable ASCII characters")
+        if not is_client_id(request.client_call_id):
+            raise InvalidRequest("client_call_id", CLIENT_ID_RULE)
         start = StartRequest(
             caller_id=_me(),
             device_id=_device_id(request.device_id),
@@ -260,16 +259,26 @@ class _Keyed(Protocol):
 
 
 def _request_id(request: _Keyed) -> str:
-    """Empty where there is none."""
-    if request.client_request_id and not _CLIENT_ID.fullmatch(request.client_request_id):
-        raise InvalidRequest("client_request_id", "is not 1 to 64 printable ASCII characters")
-    return request.client_request_id
+    return check_request_id(request.client_request_id)
+
+
+def check_request_id(value: str) -> str:
+    """A client's id of a request; empty where there is none. Raises InvalidRequest."""
+    if value and not is_client_id(value):
+        raise InvalidRequest("client_request_id", CLIENT_ID_RULE)
+    return value
 
 
 def _device_id(value: str) -> DeviceId:
-    if not _DEVICE_ID.fullmatch(value):
-        raise InvalidRequest("device_id", "is not 8 to 64 of [A-Za-z0-9_-]")
-    current_token().require_device(value)
+    device_id = check_device_id(value)
+    current_token().require_device(device_id)
+    return device_id
+
+
+def check_device_id(value: str) -> DeviceId:
+    """A device's id. Raises InvalidRequest."""
+    if not is_device_id(value):
+        raise InvalidRequest("device_id", DEVICE_ID_RULE)
     return DeviceId(value)
 
 

@@ -1,12 +1,12 @@
 """The public events of the topics as webhooks: their types, their order, and their JSON."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from parley.accounts.v1 import events_pb2 as accounts_events
 from parley.calls.v1 import events_pb2 as calls_events
@@ -16,6 +16,7 @@ from parley.messaging.v1 import messages_pb2 as messaging
 from parley.presence.v1 import events_pb2 as presence_events
 
 from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key
+from services.runtime.user_ids import is_user_id
 from services.webhooks.core.model import ConversationKind, Event, OrderKey, WebhookId
 from services.webhooks.ports import Erasure
 
@@ -78,7 +79,13 @@ class News:
     is_vanishing: bool = False
 
     def rendered(self) -> Event:
-        """The event with its bodies."""
+        """The event with its bodies. Raises PoisonRecord."""
+        try:
+            return self._rendered()
+        except (json_format.Error, ValueError, OverflowError) as error:
+            raise PoisonRecord(f"an event that is no JSON: {type(error).__name__}") from error
+
+    def _rendered(self) -> Event:
         body = _body(self.event, self.message)
         bare = type(self.message)()
         bare.CopyFrom(self.message)
@@ -129,12 +136,21 @@ def _read_conversation(record: Incoming) -> News | None:
         conversations=_kind(event, name),
         author_id=said.sender_id if said is not None else None,
         message_id=said.message_id if said is not None else None,
+        reactor_ids=tuple(_reactors(said)) if said is not None else (),
     )
     if said is None:
         return News(header, event)
     is_gone = said.WhichOneof("content") in _GONE
     erasure = Erasure(message_ids=frozenset({said.message_id})) if is_gone else NOTHING
     return News(header, event, erasure, is_vanishing=said.HasField("expire_time"))
+
+
+def _reactors(said: messaging.Message) -> Iterator[str]:
+    for user_id in dict.fromkeys(user_id for reaction in said.reactions for user_id in reaction.user_ids):
+        # As a store takes them.
+        if not is_user_id(user_id):
+            raise PoisonRecord("somebody reacted who is nobody")
+        yield user_id
 
 
 def _kind(event: messaging_events.ConversationEvent, name: str) -> ConversationKind:
@@ -180,7 +196,7 @@ def _read_account(record: Incoming) -> News:
 
 def _of_person(record: Incoming, kind: str, key: str, user_id: str, event: Message) -> Event:
     """States have no id of their own: theirs is made of what they say, so that a repetition has the same."""
-    if not user_id:
+    if not is_user_id(user_id):
         raise PoisonRecord("it names nobody")
     said = (record.value or b"").hex()
     webhook_id = WebhookId(str(uuid5(NAMESPACE_URL, f"{record.topic}/{user_id}/{said}")))
@@ -196,7 +212,7 @@ def _body(event: Event, message: Message) -> bytes:
     said = {
         "type": event.type,
         "timestamp": message.event_time.ToJsonString(),  # type: ignore[attr-defined]
-        "data": MessageToDict(message),
+        "data": json_format.MessageToDict(message),
     }
     return json.dumps(said, separators=(",", ":")).encode()
 

@@ -65,7 +65,7 @@ class AdminServicer(admin_pb2_grpc.WebhookAdminServiceServicer):
         self, request: admin_pb2.ListDeadLettersRequest, context: Context
     ) -> admin_pb2.ListDeadLettersResponse:
         if not 0 <= request.limit <= MOST_LISTED:
-            raise InvalidRequest("limit", f"limit is not within 0 to {MOST_LISTED}")
+            raise InvalidRequest("limit", f"is not 0 to {MOST_LISTED}")
         found = await self._operating.dead_letters(EndpointName(request.endpoint), request.limit or LISTED)
         return admin_pb2.ListDeadLettersResponse(
             dead_letters=[
@@ -86,7 +86,7 @@ class AdminServicer(admin_pb2_grpc.WebhookAdminServiceServicer):
     ) -> admin_pb2.ReplayDeliveriesResponse:
         start, end = _required(request, "start_time"), _required(request, "end_time")
         if not start < end:
-            raise InvalidRequest("end_time", "end_time is not after start_time")
+            raise InvalidRequest("end_time", "is not after start_time")
         count, after = await self._operating.replay(
             EndpointName(request.endpoint), start, end, _after(request.page_token), dead_only=request.dead_letters_only
         )
@@ -100,14 +100,14 @@ def _required(request: admin_pb2.ReplayDeliveriesRequest, field: str) -> datetim
             return time.ToDatetime(UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidRequest(field, f"{field} is not a time")
+    raise InvalidRequest(field, "is not a time")
 
 
 def _after(page_token: str) -> DeliveryId:
     if not page_token:
         return DeliveryId(0)
     if not (page_token.isascii() and page_token.isdigit() and len(page_token) <= 18):
-        raise InvalidRequest("page_token", "page_token is not of an answer of ours")
+        raise InvalidRequest("page_token", "is none of ours")
     return DeliveryId(int(page_token))
 
 

@@ -60,11 +60,21 @@ class _Lane:
     """What this replica does for one endpoint."""
 
     running: set[asyncio.Task[None]] = field(default_factory=set)
-    # Until then (monotonic) it is to be left alone.
+    # The address that asked to be left alone, and until when (monotonic).
+    paused_url: str = ""
     paused_until: float = 0.0
     # Attempts without a success between them.
     failures: int = 0
     is_failing: bool = False
+
+    def pause_s(self, url: str, now: float) -> float:
+        """How long an address is still to be left alone."""
+        return max(0.0, self.paused_until - now) if url == self.paused_url else 0.0
+
+    def pause(self, url: str, until: float) -> None:
+        """An address asks to be left alone."""
+        before = self.paused_until if url == self.paused_url else 0.0
+        self.paused_url, self.paused_until = url, max(before, until)
 
 
 class Sender:
@@ -155,8 +165,7 @@ class Sender:
         if is_disabled or free <= 0 or state.due_in_s is None:
             # A key that ends, or an operator, wakes us.
             return SWEEP_INTERVAL_S
-        pause = lane.paused_until - self._clock.monotonic()
-        if pause > 0:
+        if pause := lane.pause_s(endpoint.url, self._clock.monotonic()):
             return pause
         if state.due_in_s > 0:
             return state.due_in_s
@@ -189,7 +198,7 @@ class Sender:
                 endpoint = by_name(self._endpoints()).get(claim.endpoint)
                 if delivery is None or endpoint is None or self._is_stopping:
                     break
-                if self._clock.monotonic() < lane.paused_until:
+                if lane.pause_s(endpoint.url, self._clock.monotonic()):
                     break
                 is_settled, delivery = await self._attempt(lane, claim, endpoint, delivery)
                 if not is_settled:
@@ -224,18 +233,19 @@ class Sender:
         step = after_failure(answer, delivery.attempts + 1, delivery.waited_s, self._policy, self._chance())
         status = answer.status or 0
         if isinstance(step, GiveUp):
+            following = await self._store.settle(claim, delivery.id, DeliveryState.DEAD, status, self._lease_s)
             metrics.DEAD_LETTERS.labels(endpoint.name).inc()
             log.error("webhook_given_up", endpoint=endpoint.name, webhook_id=delivery.webhook_id)
-            return True, await self._store.settle(claim, delivery.id, DeliveryState.DEAD, status, self._lease_s)
+            return True, following
         await self._store.defer(claim, delivery.id, status, step.delay_s)
         return False, None
 
     async def _note_delivered(self, lane: _Lane, claim: Claim, delivery: Delivery, answer: Answer) -> Delivery | None:
         age_s = (self._clock.now() - delivery.event_time).total_seconds()
-        metrics.DELIVERY_SECONDS.labels(claim.endpoint).observe(max(0.0, age_s))
         following = await self._store.settle(
             claim, delivery.id, DeliveryState.DELIVERED, answer.status or 0, self._lease_s
         )
+        metrics.DELIVERY_SECONDS.labels(claim.endpoint).observe(max(0.0, age_s))
         lane.failures = 0
         if lane.is_failing:
             lane.is_failing = False
@@ -246,7 +256,8 @@ class Sender:
 
     async def _note_failed(self, lane: _Lane, endpoint: Endpoint, answer: Answer) -> None:
         """What a failed attempt says of the endpoint."""
-        lane.paused_until = max(lane.paused_until, self._clock.monotonic() + pause_s(answer))
+        if asked_s := pause_s(answer):
+            lane.pause(endpoint.url, self._clock.monotonic() + asked_s)
         lane.failures += 1
         if outcome(answer) is Outcome.GONE:
             log.error("webhook_endpoint_disabled", endpoint=endpoint.name)

@@ -24,31 +24,39 @@ from services.webhooks.ports import ClaimLost, Erasure
 
 _WAITING, _DEAD = DeliveryState.WAITING.value, DeliveryState.DEAD.value
 
-# The ids are given in the order of the rows. Who had the event before is passed over.
+# Whoever locks several rows that others see locks those of queues first, then deliveries by their ids, so that nobody
+# waits for somebody who waits.
+
+# The ids are given in the order of the rows. Who had the event before is passed over. An array of arrays would be one
+# flat one to unnest, so those who reacted come as a line; ids hold no spaces.
 _ADD = """
 INSERT INTO deliveries
-    (endpoint, webhook_id, order_key, type, event_time, body, body_with_contents, author_id, message_id)
-SELECT endpoint, webhook_id, order_key, type, event_time, body, body_with_contents, author_id, message_id
+    (endpoint, webhook_id, order_key, type, event_time, body, body_with_contents, author_id, message_id, reactor_ids)
+SELECT endpoint, webhook_id, order_key, type, event_time, body, body_with_contents, author_id, message_id,
+    string_to_array(reactors, ' ')
 FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[], $8::text[], $9::text[]
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[], $8::text[], $9::text[],
+    $10::text[]
 ) WITH ORDINALITY AS told
-    (endpoint, webhook_id, order_key, type, event_time, body, body_with_contents, author_id, message_id, position)
+    (endpoint, webhook_id, order_key, type, event_time, body, body_with_contents, author_id, message_id, reactors,
+     position)
 ORDER BY position
 ON CONFLICT (endpoint, webhook_id) DO NOTHING
 RETURNING endpoint, order_key
 """
-# The update changes nothing but locks the row: whoever would take it away waits, and then sees what was added. In one
-# order, so that nobody waits for somebody who waits.
+# The update changes nothing but locks the row: whoever would take it away waits, and then sees what was added.
 _QUEUE = """
 INSERT INTO queues (endpoint, order_key)
 SELECT DISTINCT endpoint, order_key FROM unnest($1::text[], $2::text[]) AS told (endpoint, order_key)
 ORDER BY endpoint, order_key
 ON CONFLICT (endpoint, order_key) DO UPDATE SET due = queues.due
 """
-_ERASE = """
-UPDATE deliveries SET body_with_contents = NULL
-WHERE body_with_contents IS NOT NULL AND (author_id = ANY($1::text[]) OR message_id = ANY($2::text[]))
+_TO_ERASE = """
+SELECT id FROM deliveries WHERE body_with_contents IS NOT NULL
+AND (author_id = ANY($1::text[]) OR reactor_ids && $1::text[] OR message_id = ANY($2::text[]))
+ORDER BY id FOR UPDATE
 """
+_ERASE = "UPDATE deliveries SET body_with_contents = NULL WHERE id = ANY($1::bigint[])"
 _STATES = """
 SELECT name, disabled_url, disable_time, failing_since,
     (SELECT queue_time FROM deliveries WHERE endpoint = name AND state = 0 ORDER BY id LIMIT 1) AS oldest_time,
@@ -130,8 +138,9 @@ WHERE endpoint = $1 AND state = 2 ORDER BY id DESC LIMIT $2
 _SETTLED = """
 SELECT id, order_key FROM deliveries
 WHERE endpoint = $1 AND event_time >= $2 AND event_time < $3 AND id > $4 AND state <> 0 AND (state = 2 OR NOT $5)
-ORDER BY id LIMIT $6 FOR UPDATE
+ORDER BY id LIMIT $6
 """
+_LOCK_SETTLED = "SELECT id FROM deliveries WHERE id = ANY($1::bigint[]) AND state <> 0 ORDER BY id FOR UPDATE"
 _AGAIN = """
 UPDATE deliveries SET state = 0, attempts = 0, last_status = 0, queue_time = clock_timestamp()
 WHERE id = ANY($1::bigint[])
@@ -161,7 +170,8 @@ class PostgresDeliveries:
                 added = await connection.fetch(_ADD, *_columns(deliveries))
                 await _queue(connection, [(row["endpoint"], row["order_key"]) for row in added])
             if erasure:
-                await connection.execute(_ERASE, sorted(erasure.author_ids), sorted(erasure.message_ids))
+                found = await connection.fetch(_TO_ERASE, sorted(erasure.author_ids), sorted(erasure.message_ids))
+                await connection.execute(_ERASE, _ids(found))
 
     async def states(self, endpoints: Sequence[EndpointName]) -> Sequence[EndpointState]:
         """See ports.Store."""
@@ -268,8 +278,8 @@ class PostgresDeliveries:
         """See ports.Operations."""
         async with self._database.transaction() as connection:
             rows = await connection.fetch(_SETTLED, endpoint, start, end, after, dead_only, limit)
-            await connection.execute(_AGAIN, [row["id"] for row in rows])
             await _queue(connection, [(endpoint, row["order_key"]) for row in rows])
+            await connection.execute(_AGAIN, _ids(await connection.fetch(_LOCK_SETTLED, _ids(rows))))
         return len(rows), DeliveryId(rows[-1]["id"]) if len(rows) == limit else None
 
     async def purge(self, keep_s: float, limit: int) -> dict[DeliveryState, int]:
@@ -289,6 +299,10 @@ async def _queue(connection: Connection, keys: Sequence[tuple[str, str]]) -> Non
         await connection.execute(_QUEUE, [endpoint for endpoint, _ in keys], [key for _, key in keys])
 
 
+def _ids(rows: Sequence[asyncpg.Record]) -> list[int]:
+    return [row["id"] for row in rows]
+
+
 def _columns(deliveries: Sequence[NewDelivery]) -> tuple[list[object], ...]:
     table = [
         (
@@ -301,10 +315,11 @@ def _columns(deliveries: Sequence[NewDelivery]) -> tuple[list[object], ...]:
             new.event.body_with_contents if new.has_contents else None,
             new.event.author_id if new.has_contents else None,
             new.event.message_id if new.has_contents else None,
+            " ".join(new.event.reactor_ids) or None if new.has_contents else None,
         )
         for new in deliveries
     ]
-    return tuple([row[column] for row in table] for column in range(9))
+    return tuple([row[column] for row in table] for column in range(10))
 
 
 def _delivery(row: asyncpg.Record) -> Delivery:

@@ -19,8 +19,8 @@ from parley.presence.v1 import service_pb2 as presence
 
 from deploy.certificates import Authority
 from deploy.embedded import probes
+from deploy.embedded.addresses import ADMIN_SERVICES, GRPC_SERVICES
 from deploy.embedded.settings import PARTS
-from deploy.embedded.stack import ADMIN_SERVICES, GRPC_SERVICES
 from loadtests.demo import run
 from loadtests.stacks import edge_of
 from parley_client.client import Device

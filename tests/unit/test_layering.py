@@ -22,7 +22,7 @@ OUTER_LIBRARIES = MEDIA_LIBRARIES | {"grpc", "asyncpg", "aiokafka", "aiohttp", "
 PURE_LIBRARIES = {"emoji", "regex", "idna", "puremagic"}
 OUTER_RUNTIME = {"grpc", "kafka", "postgres"}
 # Rules that all services share, a core's too: they import the standard library only.
-PURE_RUNTIME = {"user_ids", "partitions"}
+PURE_RUNTIME = {"user_ids", "device_ids", "client_ids", "partitions"}
 # The folders of runtime: each uses those after it, and the files beside them, but lifecycle.py, which is above all.
 RUNTIME_FOLDERS = ("delivery", "grpc", "limits", "identity", "postgres", "kafka", "http", "observability")
 # What a service is made of, as files or as folders. A folder that holds one of these is a feature: a part of a large
@@ -288,6 +288,7 @@ def test_a_feature_that_needs_one_that_needs_it_is_found(module: str, line: str)
         ("services.messaging.kernel", "import asyncio"),
         ("services.runtime.user_ids", "import structlog"),
         ("services.runtime.user_ids", "from services.runtime.clock import Clock"),
+        ("services.runtime.device_ids", "import structlog"),
         ("services.messaging.kernel", "from time import monotonic"),
         ("services.messaging.kernel", "import structlog"),
         ("services.messaging.kernel", "from services.runtime.clock import Clock"),

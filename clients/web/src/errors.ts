@@ -36,13 +36,18 @@ function isCancelledHere(thrown: unknown): boolean {
 export function readFailure(thrown: unknown): Failure {
   const error = ConnectError.from(thrown, Code.Unavailable);
   const reason = detailString(error, "google.rpc.ErrorInfo");
-  const code = codeName(error.code);
+  const code = codeName(isUnreached(error) ? Code.Unavailable : error.code);
   const field = violatedField(error);
   const delayMs = retryDelayMs(error);
   const line = errorLine(code, reason, { field, retryDelayMs: delayMs });
   // A precondition that will be met without the client.
   const transient = (TRANSIENT.has(error.code) && !isCancelledHere(thrown)) || reason === "ATTACHMENT_NOT_SCANNED";
   return { code, reason, field, retryDelayMs: delayMs, transient, line };
+}
+
+/** The browser got no answer: `fetch` rejects with a TypeError, which a client of Connect passes on as UNKNOWN. */
+function isUnreached(error: ConnectError): boolean {
+  return error.code === Code.Unknown && error.cause instanceof TypeError;
 }
 
 function codeName(code: Code): string {

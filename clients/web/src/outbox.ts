@@ -34,6 +34,8 @@ export interface OutboxListener {
 /** Sends what this device writes: shown at once, in the order of writing, each once. */
 export class Outbox {
   private readonly queues = new Map<string, Promise<void>>();
+  /** How often the connection came back. */
+  private returns = 0;
 
   constructor(
     private readonly api: Api,
@@ -61,6 +63,7 @@ export class Outbox {
 
   /** After the connection came back. */
   retryFailed(): void {
+    this.returns++;
     for (const o of this.store.outgoing()) if (o.state === "failed" && o.retryable) this.retry(o.conversationId, o.clientMessageId);
   }
 
@@ -88,6 +91,7 @@ export class Outbox {
     const attachmentIds = attachments.map((attachment) => attachment.id);
     const startedMs = Date.now();
     for (let attempt = 0; ; attempt++) {
+      const returns = this.returns;
       try {
         const content = { case: "text", value: writeText(text, sentEntities) } as const;
         const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content, attachmentIds, replyToSeq: BigInt(replyToSeq) });
@@ -104,6 +108,8 @@ export class Outbox {
           this.update(outgoing, { problem: "The file is being checked. This goes out in a moment." });
           attempt = 0;
         }
+        // It began before the connection came back, and says nothing of how things are since; nobody would repeat it later.
+        if (failure.transient && returns !== this.returns) attempt = 0;
         if (!failure.transient || attempt + 1 >= SEND_ATTEMPTS || failure.retryDelayMs > MAX_WAIT_MS) return failure;
         if (failure.reason === "SEND_RATE") this.update(outgoing, { problem: "You are sending too fast. This goes out in a moment." });
         await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), failure.retryDelayMs)));

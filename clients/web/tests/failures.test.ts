@@ -1,5 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MockBackend } from "../src/testing/backend.js";
 import { CallsService, LeaveCallRequestSchema } from "../src/gen/parley/calls/v1/service_pb.js";
@@ -37,6 +38,13 @@ describe("failures", () => {
   test("a network error of the browser is transient and readable", () => {
     const failure = readFailure(new TypeError("Failed to fetch"));
     expect(failure).toMatchObject({ transient: true, line: "Parley cannot be reached right now." });
+  });
+
+  test("a network error that a request of the API meets is the same", async () => {
+    vi.stubGlobal("fetch", () => Promise.reject(new TypeError("Failed to fetch")));
+    const api = createApi(createGrpcWebTransport({ baseUrl: "http://parley.invalid" }));
+    const failure = await api.calls.getCall({ callId: "1" }).then(() => undefined, readFailure);
+    expect(failure).toMatchObject({ code: "unavailable", transient: true, line: "Parley cannot be reached right now." });
   });
 
   test("what a server or a proxy cancelled may be sent again", () => {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.gateway.core.errors import InvalidField
 from services.gateway.core.model import DeviceId, UserId
+from services.runtime.device_ids import DEVICE_ID_RULE, is_device_id
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
 MAX_WATCHED = 1_000
@@ -14,9 +15,8 @@ MAX_POSITION = (1 << 64) - 1
 
 def check_device_id(value: str) -> DeviceId:
     """A device's id. Raises InvalidField."""
-    plain = value.replace("-", "").replace("_", "")
-    if not 8 <= len(value) <= 64 or not plain.isascii() or not (plain.isalnum() or not plain):
-        raise InvalidField("device_id", "must be 8 to 64 of A-Z, a-z, 0-9, '_' and '-'")
+    if not is_device_id(value):
+        raise InvalidField("device_id", DEVICE_ID_RULE)
     return DeviceId(value)
 
 

@@ -11,9 +11,9 @@ from services.messaging.kernel.emojis import qualified
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.links import host_of, names_its_host
 from services.messaging.kernel.model import Attachment, UserId
+from services.runtime.client_ids import CLIENT_ID_RULE, is_client_id
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
-MAX_CLIENT_ID_CHARS = 64
 MAX_TITLE_CHARS = 100
 MAX_AVATAR_REF_CHARS = 512
 MAX_ENTITIES = 50
@@ -34,8 +34,8 @@ def check_text(text: str, limit: int, *, may_be_empty: bool = False) -> str:
 
 def check_client_id(field_name: str, value: str) -> str:
     """A client's idempotency key. Raises InvalidField."""
-    if not 0 < len(value) <= MAX_CLIENT_ID_CHARS or not value.isascii() or not value.isprintable():
-        raise InvalidField(field_name, f"must be 1 to {MAX_CLIENT_ID_CHARS} printable ASCII characters")
+    if not is_client_id(value):
+        raise InvalidField(field_name, CLIENT_ID_RULE)
     return value
 
 

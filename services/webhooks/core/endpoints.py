@@ -29,7 +29,10 @@ _MOST_SECRETS = 5
 
 def parse(data: bytes, known_types: Sequence[str]) -> tuple[Endpoint, ...]:
     """The endpoints. Raises ValueError, which names what is wrong and never quotes a secret."""
-    document = json.loads(data)
+    try:
+        document = json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     rows = document.get("endpoints") if isinstance(document, dict) else None
     if not isinstance(rows, list) or set(document) != {"endpoints"}:
         raise ValueError('it is not {"endpoints": [...]}')
@@ -73,10 +76,11 @@ def _is_name(value: Any) -> bool:
 
 def is_url(value: Any) -> bool:
     """Whether it is an address that can be posted to."""
-    if not isinstance(value, str) or value != value.strip():
+    # Within a line, since urlsplit passes over breaks in silence.
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
         return False
-    parts = urlsplit(value)
     try:
+        parts = urlsplit(value)
         has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return False

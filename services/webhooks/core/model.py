@@ -67,6 +67,8 @@ class Event:
     # Whose words the body with contents holds, and of which message: they are erased with them.
     author_id: str | None = None
     message_id: str | None = None
+    # Who reacted to it: what they chose is erased with them.
+    reactor_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ SEEN_SHARE = 0.7
 PICTURES = 60
 # What eve sends for each picture of the others: a thousand a second beside cameras of thirty pictures.
 PER_PICTURE = 33
-# Of what the neighbours must decode, in this very process: their own loss on a busy machine is not the worker's.
-DECODED_PER_PICTURE = 10
+# Of what the neighbours must decode, in this very process: what they lose themselves on a slow machine is not the
+# worker's loss. Still more than their own pictures, all of them key frames.
+DECODED_PER_PICTURE = 3
 
 
 @dataclass

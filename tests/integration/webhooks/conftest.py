@@ -59,6 +59,7 @@ class Hooks:
     """One database; as many senders as a test starts. All use the endpoints that stand here now."""
 
     store: PostgresDeliveries
+    database: Database
     endpoints: list[Endpoint] = field(default_factory=list)
     senders: list[Sender] = field(default_factory=list)
     receivers: list[Receiver] = field(default_factory=list)
@@ -113,7 +114,7 @@ class Hooks:
 @pytest.fixture
 async def hooks(database_url: str) -> AsyncIterator[Hooks]:
     async with connected(Database(DatabaseConfig(database_url, 12), MIGRATIONS)) as database:
-        made = Hooks(PostgresDeliveries(database))
+        made = Hooks(PostgresDeliveries(database), database)
         yield made
         await made.stop()
 

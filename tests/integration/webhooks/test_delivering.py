@@ -281,6 +281,52 @@ async def test_contents_go_to_who_asked_and_are_erased_with_their_author_and_mes
     assert not any("words" in one.said for one in bare.taken)
 
 
+async def test_what_was_given_up_or_delivered_is_erased_too(hooks: Hooks) -> None:
+    receiver = await hooks.receiver("bots", contents=True)
+    began = datetime.now(UTC)
+    receiver.answer = lambda request: 400 if key_of(request.said) == KEYS[0] else 200
+    await hooks.sender(RetryPolicy(give_up_after_s=0, most_backoff_s=0.01))
+    people: list[tuple[str, tuple[str, ...]]] = [("alice", ()), ("alice", ()), ("bob", ("alice",)), ("bob", ("carol",))]
+    for key, (author, reactors) in zip(KEYS, people, strict=False):
+        said = b'{"key":"%s","words":"walrus"}' % key.encode()
+        await hooks.tell(event(key, 0, author_id=author, reactor_ids=reactors, message_id=key, body_with_contents=said))
+
+    async def are_settled() -> bool:
+        (state,) = await hooks.store.states([NAME])
+        return state.oldest_time is None
+
+    await eventually(are_settled, what="one is given up, and three are delivered")
+    await hooks.tell(erasure=Erasure(author_ids=frozenset({"alice"})))
+    receiver.answer, receiver.taken = (lambda _: 200), []
+    times = (began, datetime.now(UTC) + timedelta(seconds=1))
+    assert await hooks.operating().replay(NAME, *times, DeliveryId(0), dead_only=False) == (4, None)
+    await until(lambda: len(receiver.taken) == 4, what="all four once more")
+    assert [key_of(one.said) for one in receiver.taken if "words" in one.said] == KEYS[3:4]
+
+
+async def test_a_replay_and_an_erasure_of_the_same_rows_do_not_wait_for_each_other(hooks: Hooks) -> None:
+    await hooks.receiver("bots", contents=True)
+    began = datetime.now(UTC)
+    await hooks.tell(event(KEYS[0], 0, author_id="alice", body_with_contents=b"{}"))
+    (claim,) = await hooks.store.claim(NAME, 1, 60.0, ClaimId("one"))
+    delivery = await hooks.store.first(claim)
+    assert delivery
+    await hooks.store.settle(claim, delivery.id, DeliveryState.DELIVERED, 200, 60.0)
+    await hooks.store.release(claim)
+    times = (began, datetime.now(UTC) + timedelta(seconds=1))
+    async with hooks.database.connection() as looking, hooks.database.transaction() as adding:
+        # As `add` does: first the keys, then what is erased.
+        await adding.execute("INSERT INTO queues (endpoint, order_key) VALUES ($1, $2)", NAME, KEYS[0])
+        replaying = asyncio.create_task(hooks.operating().replay(NAME, *times, DeliveryId(0), dead_only=False))
+
+        async def waits() -> bool:
+            return bool(await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+        await eventually(waits, what="the replay waits for the key")
+        await adding.execute("UPDATE deliveries SET body_with_contents = NULL WHERE author_id = 'alice'")
+    assert await replaying == (1, None)
+
+
 async def test_what_was_kept_for_long_enough_goes(hooks: Hooks) -> None:
     receiver = await hooks.receiver("bots")
     await hooks.sender()

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.observability.queries import FOLDER, declared, faults, metrics_of, queries, rules
+from deploy.observability.queries import FOLDER, declared, faults, metrics_of, panels, queries, rules
 
 KNOWN = declared()
 RECORDED = {rule["record"] for rule in rules() if "record" in rule}
+# Services of which no dashboard shows anything of their own, and why.
+UNSEEN = {"web": "it serves files: the edge counts its answers"}
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
 
 
@@ -66,6 +68,13 @@ def test_dashboards_are_all_installed_and_their_names_are_their_files() -> None:
         dashboard = json.loads(path.read_text())
         assert dashboard["uid"] == path.stem
         assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_every_service_is_seen_on_a_dashboard_or_says_why_not() -> None:
+    shown = {metric for panel in panels() for target in panel.targets for metric in metrics_of(target.expr)}
+    files = (FOLDER.parents[1] / "services").glob("*/metrics.py")
+    services = {path.parent.name for path in files}
+    assert {one for one in services if any(metric.startswith(f"{one}_") for metric in shown)} == services - set(UNSEEN)
 
 
 def test_the_autoscalers_metrics_are_those_that_the_adapter_offers() -> None:

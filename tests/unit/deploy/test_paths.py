@@ -169,6 +169,13 @@ def test_the_edges_own_refusals_have_reasons_in_both_forms_of_json() -> None:
     assert limited["details"][1]["retryDelay"] == "1s"
 
 
+def test_a_body_that_stops_in_the_middle_is_refused_in_json_too() -> None:
+    """Envoy's answer to a stream that is idle before its request is whole."""
+    assert "stream_idle_timeout" in manager("kubernetes")
+    (stalled,) = [refusal for refusal in refusals.REFUSALS if refusal.http == 408]
+    assert (stalled.code, stalled.reason) == (4, "DEADLINE_EXCEEDED")
+
+
 def test_a_page_of_an_allowed_origin_may_use_every_method_and_come_back_to_its_events() -> None:
     (host,) = manager("kubernetes")["route_config"]["virtual_hosts"]
     policy = host["typed_per_filter_config"]["envoy.filters.http.cors"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import grpc
@@ -103,6 +104,23 @@ async def test_the_last_event_says_why_and_when_to_come_back(delay_s: float | No
     status = json.loads(end["data"])
     assert status["code"] == grpc.StatusCode.ABORTED.value[0]
     assert status["details"][0]["reason"] == "REPLACED"
+
+
+async def test_behind_a_write_that_was_cut_off_nothing_is_written() -> None:
+    begun = asyncio.Event()
+
+    async def take_one(_: bytes) -> None:
+        # As gRPC does while a message waits for a device that does not read.
+        assert not begun.is_set(), "too many operations"
+        begun.set()
+        await asyncio.Event().wait()
+
+    writer = EventSourceWriter(take_one, 0)
+    writing = asyncio.create_task(writer.write(durable("unread", 1)))
+    await begun.wait()
+    writing.cancel()
+    await asyncio.wait([writing])
+    await writer.write_end(status_pb2.Status(code=8))
 
 
 async def test_a_status_without_details_ends_a_stream_too() -> None:

@@ -49,6 +49,9 @@ def test_a_file_without_endpoints_is_right() -> None:
         {"url": "https://"},
         {"url": "https://example.org:port/"},
         {"url": " https://example.org"},
+        {"url": "https://example.org/\r\nparley: yes"},
+        {"url": "https://exam ple.org/"},
+        {"url": "https://[::1/"},
         {"secrets": []},
         {"secrets": ["whsec_c2hvcnQ="]},
         {"secrets": [SECRET.removeprefix("whsec_")]},
@@ -68,6 +71,11 @@ def test_what_is_wrong_is_named_without_a_secret(changed: dict[str, Any]) -> Non
     with pytest.raises(ValueError, match=next(iter(changed))) as refused:
         parsed({**ROW, **changed})
     assert "c2" not in str(refused.value)
+
+
+def test_a_file_that_is_nested_without_end_is_refused_as_any_other() -> None:
+    with pytest.raises(ValueError, match="nested"):
+        parse(b"[" * 100_000, TYPES)
 
 
 @pytest.mark.parametrize("missing", ["name", "url", "secrets", "events"])

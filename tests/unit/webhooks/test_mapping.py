@@ -131,6 +131,18 @@ def test_a_deleted_person_is_erased() -> None:
     assert not news_of(account_changed()).erasure
 
 
+def test_who_reacted_is_known_so_that_it_can_be_erased() -> None:
+    came = sent()
+    event = messaging_events.ConversationEvent.FromString(came.value or b"")
+    for emoji in ("👍", "❤️"):
+        event.message_sent.message.reactions.add(emoji=emoji, user_ids=["bob", "carol"])
+    news = news_of(replace(came, value=event.SerializeToString()))
+    assert news.rendered().reactor_ids == ("bob", "carol")
+    event.message_sent.message.reactions.add(emoji="👍", user_ids=["two words"])
+    with pytest.raises(PoisonRecord):
+        read(replace(came, value=event.SerializeToString()))
+
+
 def test_a_group_is_known_by_its_kind_or_by_whom_the_event_does_not_name() -> None:
     assert news_of(sent(direct=False)).event.conversations is ConversationKind.GROUP
     event = conversation_event()
@@ -161,6 +173,21 @@ def test_states_of_people_have_an_id_that_a_repetition_has_too() -> None:
         assert first.webhook_id == again.webhook_id
         assert first.webhook_id != other.webhook_id
     assert news_of(presence_changed()).event.webhook_id != news_of(account_changed()).event.webhook_id
+
+
+def test_a_time_within_an_event_that_is_none_is_poison() -> None:
+    came = sent()
+    event = messaging_events.ConversationEvent.FromString(came.value or b"")
+    event.message_sent.message.send_time.seconds = 10**15
+    with pytest.raises(PoisonRecord):
+        news_of(replace(came, value=event.SerializeToString())).rendered()
+
+
+@pytest.mark.parametrize("user_id", ["", "two words", "nul\x00"])
+def test_a_state_of_what_is_no_person_is_poison(user_id: str) -> None:
+    for make in (presence_changed, account_changed):
+        with pytest.raises(PoisonRecord):
+            news_of(make(user_id))
 
 
 def test_tombstones_are_no_news() -> None:

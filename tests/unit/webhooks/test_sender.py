@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -25,6 +25,7 @@ from services.webhooks.core.model import (
     OrderKey,
     WebhookId,
 )
+from services.webhooks.ports import ClaimLost
 from services.webhooks.sender import Sender
 from tests.support.clock import ManualClock
 from tests.support.waiting import until
@@ -38,8 +39,11 @@ class OneKey:
 
     deliveries: list[Delivery]
     down: bool = False
+    # Another sender has the key by now.
+    lost: bool = False
     looks: int = 0
     released: int = 0
+    deferred: int = 0
     claimed: bool = False
     settled: list[DeliveryId] = field(default_factory=list)
 
@@ -65,9 +69,15 @@ class OneKey:
         self, claim: Claim, delivery: DeliveryId, state: DeliveryState, status: int, lease_s: float
     ) -> Delivery | None:
         self._raise_if_down()
+        if self.lost:
+            raise ClaimLost
         self.settled.append(delivery)
         self.deliveries.pop(0)
         return await self.first(claim)
+
+    async def defer(self, claim: Claim, delivery: DeliveryId, status: int, delay_s: float) -> None:
+        self.deferred += 1
+        self.claimed = False
 
     async def release(self, claim: Claim) -> None:
         self.released += 1
@@ -76,15 +86,17 @@ class OneKey:
 
 @dataclass
 class Answers:
-    """An endpoint that takes everything; `hold` keeps it from answering."""
+    """An endpoint that answers all with one status; `hold` keeps it from answering."""
 
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     posted: list[DeliveryId] = field(default_factory=list)
+    status: int = 200
+    retry_after_s: float | None = None
 
     async def post(self, endpoint: Endpoint, delivery: Delivery) -> Answer:
         self.posted.append(delivery.id)
         await self.hold.wait()
-        return Answer(200)
+        return Answer(self.status, self.retry_after_s)
 
 
 def delivery(number: int) -> Delivery:
@@ -140,6 +152,39 @@ async def test_what_is_under_way_at_a_stop_is_heard_and_the_rest_is_given_back(t
     town.answers.hold.set()
     await stopping
     assert (town.store.settled, town.store.released) == ([0], 1)
+
+
+async def test_a_pause_is_of_the_address_that_asked_for_it(town: Town) -> None:
+    town.answers.status, town.answers.retry_after_s = 429, 3_000.0
+    await town.sender.start()
+    await until(lambda: town.store.deferred, what="the endpoint asked for a pause")
+    looks = town.store.looks
+    town.sender.wake()
+    await until(lambda: town.store.looks > looks, what="another look")
+    assert town.answers.posted == [0]
+    town.answers.status = 200
+    town.endpoints[0] = replace(town.endpoints[0], url="http://y/")
+    town.sender.wake()
+    await until(lambda: town.store.settled == [0, 1, 2], what="all, at the new address")
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value(name, {"endpoint": NAME}) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("status", "waited_s", "metric"),
+    [(400, 5.0, "webhooks_dead_letters_total"), (200, 0.0, "webhooks_delivery_seconds_count")],
+)
+async def test_what_another_sender_settles_is_counted_there_alone(
+    town: Town, status: int, waited_s: float, metric: str
+) -> None:
+    town.store.deliveries, town.store.lost = [replace(delivery(0), waited_s=waited_s)], True
+    town.answers.status = status
+    before = counted(metric)
+    await town.sender.start()
+    await until(lambda: town.answers.posted and counted("webhooks_keys_in_flight") == 0, what="the claim is lost")
+    assert counted(metric) == before
 
 
 async def test_an_endpoint_that_was_taken_away_says_nothing_in_the_metrics(town: Town) -> None:

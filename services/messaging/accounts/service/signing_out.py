@@ -1,6 +1,5 @@
 """Signing devices out: their tokens are refused from then on, by every service."""
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -12,8 +11,8 @@ from services.messaging.kernel import checks
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import UserId
 from services.runtime.clock import CLOCK_SKEW_S, Clock
+from services.runtime.device_ids import DEVICE_ID_RULE, is_device_id
 
-_DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 PRUNE_BATCH = 100
 
 # Told of what holds for a person from now on, so that this replica refuses at once.
@@ -62,6 +61,6 @@ def check_devices(device_ids: Sequence[str]) -> tuple[str, ...]:
     """The devices that a request names. Raises InvalidField."""
     if len(device_ids) > core.MAX_SIGNED_OUT_AT_ONCE:
         raise InvalidField("device_ids", f"has more than {core.MAX_SIGNED_OUT_AT_ONCE}")
-    if not all(_DEVICE_ID.fullmatch(device_id) for device_id in device_ids):
-        raise InvalidField("device_ids", "has one that is not 8 to 64 of A-Z, a-z, 0-9, '_' and '-'")
+    if not all(map(is_device_id, device_ids)):
+        raise InvalidField("device_ids", f"each {DEVICE_ID_RULE}")
     return tuple(dict.fromkeys(device_ids))

@@ -1,0 +1,54 @@
+import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createApi } from "../src/api.js";
+import { ConversationStore } from "../src/core/conversation-store.js";
+import { MessagingService } from "../src/gen/parley/messaging/v1/service_pb.js";
+import { Outbox } from "../src/outbox.js";
+
+const ROOM = "alice+bob";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** An outbox whose requests the test answers, in turn. */
+function outbox() {
+  const requests: { fail: () => void; answer: () => void }[] = [];
+  const sendMessage = () =>
+    new Promise<object>((resolve, reject) =>
+      requests.push({ fail: () => reject(new ConnectError("cut off", Code.Unavailable)), answer: () => resolve({}) }),
+    );
+  const api = createApi(createRouterTransport(({ service }) => service(MessagingService, { sendMessage })));
+  const failed: string[] = [];
+  const store = new ConversationStore("alice");
+  const made = new Outbox(api, store, () => undefined, { onSent: () => undefined, onFailed: (_, { line }) => failed.push(line) });
+  /** The request of that number, once it is made. */
+  const request = async (number: number) => {
+    await vi.waitFor(() => expect(requests).toHaveLength(number), { timeout: 10_000 });
+    return requests[number - 1]!;
+  };
+  return { made, requests, request, failed };
+}
+
+async function failTwice({ made, request }: ReturnType<typeof outbox>): Promise<void> {
+  made.send(ROOM, { text: "hello" });
+  for (const number of [1, 2]) (await request(number)).fail();
+}
+
+test("a try that began before the connection came back does not end a message", async () => {
+  const world = outbox();
+  await failTwice(world);
+  const last = await world.request(3);
+  world.made.retryFailed();
+  last.fail();
+  (await world.request(4)).answer();
+  expect(world.failed).toEqual([]);
+});
+
+test("what fails on a connection that stands is shown as failed after a few tries", async () => {
+  const world = outbox();
+  await failTwice(world);
+  (await world.request(3)).fail();
+  await vi.waitFor(() => expect(world.failed).toHaveLength(1), { timeout: 10_000 });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(world.requests).toHaveLength(3);
+});
