@@ -148,7 +148,7 @@ integration-tansu: setup ## The tests of events and of kills once more, on the s
 faults: setup ## Fifteen minutes of faults that a fresh seed draws, and whether every promise was kept
 	@exec python -m tests.faults.checker.run --seconds 900 $(ARGS)
 
-faults-proof: setup ## The checker finds each of the bugs that are put into the services for it (10 min)
+faults-proof: setup ## The checker finds each of the bugs that are put into the services for it (25 min)
 	@exec python -m tests.faults.checker.prove $(ARGS)
 
 soak: setup ## As many people as six towns have, for an hour, or as long as ARGS="--seconds 28800" says

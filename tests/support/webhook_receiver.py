@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
@@ -39,6 +39,8 @@ class Receiver:
     # All that came, and what of it was answered with 200, in order.
     came: list[Request] = field(default_factory=list)
     taken: list[Request] = field(default_factory=list)
+    # The ids of those that were not ours.
+    disbelieved: list[str] = field(default_factory=list)
     _port: int = 0
     _runner: web.AppRunner | None = None
 
@@ -64,8 +66,12 @@ class Receiver:
 
     async def _handle(self, request: web.Request) -> web.Response:
         body = await request.read()
-        # Raises, and so answers 500, for what is not ours.
-        said = Webhook(self.secret).verify(body, dict(request.headers))
+        try:
+            said = Webhook(self.secret).verify(body, dict(request.headers))
+        except WebhookVerificationError:
+            self.disbelieved.append(request.headers.get("webhook-id", ""))
+            # And so answers 500.
+            raise
         signatures = len(request.headers["webhook-signature"].split(" "))
         came = Request(request.headers["webhook-id"], said, signatures)
         self.came.append(came)

@@ -68,6 +68,8 @@ class AccountSync:
         conversations = self._inbox.conversations
         if self._is_new:
             self._wanted |= dict.fromkeys(history.conversation_id for history in conversations)
+        self._wanted |= self._inbox.begun
+        self._inbox.begun.clear()
         # One of which only messages were heard is not named, so that all of it comes.
         self._wanted = {key: None for key in self._wanted if conversations.history(key).info is not None}
         wanted = dict.fromkeys([*conversations.gaps(), *self._wanted, *sorted(self.open)])

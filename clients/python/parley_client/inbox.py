@@ -87,6 +87,9 @@ class Inbox:
         # When the stream, not Sync, first brought a message, by (conversation, seq), and a call in a state.
         self.message_arrived_s: dict[tuple[str, int], float] = {}
         self.call_arrived_s: dict[tuple[str, calls.CallState.ValueType], float] = {}
+        # Conversations that a live event began. Their messages may have come before it, and before an older event that
+        # one had left: Sync must be asked for each by name.
+        self.begun: dict[str, None] = {}
         # How often the stream told the device to sync, and why.
         self.resyncs: list[gateway.ResyncReason.ValueType] = []
         # Streams that began afresh, and streams that went on where one broke.
@@ -169,12 +172,15 @@ class Inbox:
         return self.conversations.add(to_entry(message)) is Arrival.GAP
 
     def _take_conversation(self, conversation: messaging.Conversation) -> bool:
+        is_new = conversation.conversation_id not in self.conversations
         arrival = self.conversations.take_info(to_info(conversation, self.me), self.me)
         if conversation.conversation_id not in self.conversations:
             return False
         self._take_cursors(conversation)
-        # Only its own state, which Sync brings, tells whether a new one waits in Requests.
-        return arrival is Arrival.GAP or conversation.conversation_id not in self.own_states
+        if is_new:
+            # Its own state, too, which tells whether it waits in Requests, only Sync brings.
+            self.begun[conversation.conversation_id] = None
+        return arrival is Arrival.GAP or is_new
 
     def _take_cursors(self, conversation: messaging.Conversation) -> None:
         history = self.conversations.history(conversation.conversation_id)

@@ -193,7 +193,7 @@ class EventStream:
             await self._must_sync.wait()
             self._must_sync.clear()
             told = self._told
-            if told == self._synced and not self.inbox.conversations.has_gap:
+            if told == self._synced and not self.inbox.conversations.has_gap and not self.inbox.begun:
                 # The Sync that ran meanwhile has filled the gap.
                 continue
             try:

@@ -34,6 +34,8 @@ _AGAIN = (
     grpc.StatusCode.UNAUTHENTICATED,
 )
 RPC_TIMEOUT_S = 3.0
+# What is noted in place of a status.
+CLOSED = "the device is closed"
 # Raising it leaves fewer operations of which nobody knows whether they were done; lowering it makes more requests.
 GIVE_UP_S = 20.0
 
@@ -94,7 +96,10 @@ class Recorder:
                 if task is None or task.cancelling():
                     raise
                 # The request, with its device: somebody has put that away meanwhile.
-                return None, Outcome.UNKNOWN, "the device is closed"
+                return None, Outcome.UNKNOWN, CLOSED
+            except grpc.aio.UsageError:
+                # Of a device that was put away before this attempt began; an earlier one may have been done.
+                return None, Outcome.UNKNOWN, CLOSED
             await asyncio.sleep(self._back_off.delay_s(attempt, self._random.random(), min(asked_s, 2.0)))
             attempt += 1
         return None, Outcome.UNKNOWN if may_be_done else Outcome.FAILED, status

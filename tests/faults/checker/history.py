@@ -18,6 +18,8 @@ class Action(StrEnum):
     SEND = "send"
     EDIT = "edit"
     UNSEND = "unsend"
+    REACT = "react"
+    TAKE_REACTION = "take reaction back"
     READ = "read"
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -44,9 +46,9 @@ class Outcome(StrEnum):
 class Operation:
     """One request with all its retries.
 
-    `subject`: a client_message_id, a user id or a call id, whatever the action is about. `text`: what a message or an
-    edit says. `asked_seq`: of READ, up to where. `seq`: the message's, as it was answered. `status`: of the last
-    answer, the gRPC code and the reason.
+    `subject`: a client_message_id, a user id, a call id or an emoji, whatever the action is about. `text`: what a
+    message or an edit says. `asked_seq`: of READ, up to where. `seq`: the message's, as it was answered; of READ, where
+    the cursor stood then. `status`: of the last answer, the gRPC code and the reason.
     """
 
     number: int
@@ -76,7 +78,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Shown:
-    """One message as a device shows it."""
+    """One message as a device shows it. `reactions`: each as emoji and user id, in the order of the API."""
 
     seq: int
     sender: str
@@ -84,6 +86,7 @@ class Shown:
     kind: str
     text: str = ""
     call_id: str = ""
+    reactions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,24 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """A webhook that the network's server has taken. They stand in the order in which they were taken.
+
+    `about`: the conversation of a message, or a call, or a person, whatever has an order of its own. `place`: of a
+    message its seq, of a call its version. `sender` and `subject`: of a message, its client_message_id the latter.
+    """
+
+    webhook_id: str
+    type: str
+    about: str
+    place: int = 0
+    revision: int = 0
+    sender: str = ""
+    subject: str = ""
+    at_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class CallView:
     """A call as one person is told of it when all is quiet. `end`: the reason of its end; empty while it runs."""
 
@@ -152,7 +173,12 @@ class Heard:
 
 @dataclass(frozen=True)
 class History:
-    """One run. `directs`: the two people of each direct conversation."""
+    """One run. `directs`: the two people of each direct conversation. `vanishing`: the conversations in which all
+    vanishes that is said above a seq, long before the end.
+
+    `disbelieved`: ids of webhooks whose signature was wrong. `broker_forgets`: it has nothing any more when it is
+    started anew.
+    """
 
     seed: str
     operations: tuple[Operation, ...] = ()
@@ -161,7 +187,11 @@ class History:
     arrivals: tuple[Arrival, ...] = ()
     calls: tuple[CallView, ...] = ()
     heard: tuple[Heard, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    disbelieved: tuple[str, ...] = ()
+    broker_forgets: bool = False
     directs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    vanishing: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, *actions: Action, outcome: Outcome | None = None) -> Iterator[Operation]:
         """The operations of these kinds, in the order in which they began."""
@@ -198,7 +228,9 @@ class History:
                 View(
                     **{
                         **entry,
-                        "messages": tuple(Shown(**shown) for shown in entry["messages"]),
+                        "messages": tuple(
+                            Shown(**{**shown, "reactions": tuple(shown["reactions"])}) for shown in entry["messages"]
+                        ),
                         "members": tuple(entry["members"]),
                     }
                 )
@@ -210,5 +242,9 @@ class History:
                 Heard(**{**entry, "at_s": tuple(entry["at_s"]), "reconnected_s": tuple(entry["reconnected_s"])})
                 for entry in data["heard"]
             ),
+            hooks=tuple(Hook(**entry) for entry in data["hooks"]),
+            disbelieved=tuple(data["disbelieved"]),
+            broker_forgets=data["broker_forgets"],
             directs={key: (first, second) for key, (first, second) in data["directs"].items()},
+            vanishing=data["vanishing"],
         )

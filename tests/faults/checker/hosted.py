@@ -1,4 +1,5 @@
-"""A service on a host of its own kind: with a clock that can be set, and with one of `bugs.BUGS` in it, if asked.
+"""A service on a host of its own kind: with a clock that can be set, messages that vanish within a run, and with one
+of `bugs.BUGS` in it, if asked.
 
 `python -m tests.faults.checker.hosted messaging` runs `services.messaging` so. In the folder PARLEY_FAULT_FOLDER, a
 file with the name of a process's id says how many seconds ahead its wall clock is, and the file `bug` says which bug
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from services.messaging.vanishing import core
 from services.runtime.clock import SystemClock
 from tests.faults.checker.bugs import BUGS
 
@@ -26,6 +28,8 @@ def main(service: str) -> None:
     """Runs the service as it would run, but for its host."""
     folder = Path(os.environ[FOLDER])
     _set_by(folder / str(os.getpid()))
+    # Else 5 minutes, longer than most runs.
+    core.LEAST_VANISH_AFTER = timedelta(seconds=1)
     if (chosen := folder / BUG).exists() and (bug := BUGS[chosen.read_text()]).service == service:
         bug.seed()
     runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import sys
 import tempfile
 import time
@@ -19,14 +20,19 @@ from deploy.embedded.record import ROOT
 from parley_client.client import Edge
 from tests.faults.checker import disks, hosted, networks
 from tests.faults.checker.history import History
+from tests.faults.checker.hooks import Listener
 from tests.faults.checker.nemesis import FAULTS, Having, Means, Nemesis, draw
 from tests.faults.checker.processes import CONTROL_PLANE
 from tests.faults.checker.promises import Breach
+from tests.faults.checker.promises.people import ACCOUNT_CHECK_S
 from tests.faults.checker.stacks import CheckedStack
 from tests.faults.checker.town import SETTLE_S, Town
 from tests.support.stack import run_stack
 
 FOLDER = ROOT / "build" / "faults"
+# What a process does in the first seconds of its life counts as the fault's. Raising it makes runs longer; lowering it
+# misses what comes later than that.
+CALM_S = 5.0
 REPLICAS = {"messaging": 2, "presence": 2, "gateway": 2}
 
 
@@ -74,11 +80,16 @@ async def judge_run(stack: CheckedStack, plan: Plan) -> list[Judged]:
     record = stack.running.record
     edge = Edge(record.edge_address, record.issuer_url)
     seeds = [plan.seed, *(f"{plan.seed}-{number}" for number in range(2, plan.towns + 1))]
-    towns = [Town(edge, seed, random.Random(chance.random()), clock) for seed in seeds]
+    listener = Listener(f"network-{secrets.token_hex(4)}", random.Random(chance.random()), clock)
+    forgets = not keeps_data(stack)
+    towns = [
+        Town(edge, seed, random.Random(chance.random()), clock, listener, broker_forgets=forgets) for seed in seeds
+    ]
     names = sorted(filter(plan.may_hit, record.pids))
     drawn = draw(random.Random(chance.random()), names, plan.faults, having(stack, names))
     nemesis = Nemesis(stack, drawn, clock)
     async with AsyncExitStack() as open_towns:
+        await open_towns.enter_async_context(listener.open(Path(record.webhooks_file)))
         for town in towns:
             await open_towns.enter_async_context(town.open())
         at("everybody is there")
@@ -87,8 +98,11 @@ async def judge_run(stack: CheckedStack, plan: Plan) -> list[Judged]:
         def is_over() -> bool:
             return clock() > end_s
 
+        def is_calm() -> bool:
+            return nemesis.has_ended and is_over() and clock() > nemesis.last_s + CALM_S
+
         # The last fault may outlast the people: what it kept from a device must come without a later message.
-        await asyncio.gather(nemesis.rage(is_over, at), *(town.live_on(is_over) for town in towns))
+        await asyncio.gather(nemesis.rage(is_over, at), *(town.live_on(is_over, is_calm) for town in towns))
         at("all comes to rest")
         judged = [Judged(*await town.settle(nemesis.faults, at, plan.patience_s)) for town in towns]
     if stack.network is not None and (half_open := stack.network.still_dead()):
@@ -101,12 +115,17 @@ async def judge_run(stack: CheckedStack, plan: Plan) -> list[Judged]:
 
 def having(stack: CheckedStack, names: Sequence[str]) -> Having:
     """What there is here of what faults take, by the processes for which it is there."""
-    keeps_data = (stack.running.folder / "kafka").is_dir()
+    is_kept = keeps_data(stack)
     return {
         Means.NETWORK: names if stack.network is not None else (),
-        Means.DISK: [name for name in stack.disks if name != "broker" or keeps_data],
-        Means.STORAGE: ["broker"] if keeps_data else [],
+        Means.DISK: [name for name in stack.disks if name != "broker" or is_kept],
+        Means.STORAGE: ["broker"] if is_kept else [],
     }
+
+
+def keeps_data(stack: CheckedStack) -> bool:
+    """Whether the broker still has its records when it is started anew."""
+    return (stack.running.folder / "kafka").is_dir()
 
 
 def left_out(faults: Sequence[str]) -> Iterator[str]:
@@ -133,7 +152,12 @@ def checked_stack(broker: str = "", *, is_apart: bool = False) -> Iterator[Check
         folder = Path(name)
         # PostgreSQL, which is another user then, finds its disk there.
         folder.chmod(0o711)
-        env = {hosted.FOLDER: name}
+        env = {
+            hosted.FOLDER: name,
+            "PARLEY_ACCOUNT_CHECK_S": str(ACCOUNT_CHECK_S),
+            # What a killed process was sending waits for so long and 5 s more.
+            "PARLEY_WEBHOOKS_TIMEOUT_S": "5",
+        }
         if broker:
             env["PARLEY_BROKER"] = broker
         if is_apart:
@@ -145,7 +169,7 @@ def checked_stack(broker: str = "", *, is_apart: bool = False) -> Iterator[Check
             "checker",
             replicas=REPLICAS,
             env=env,
-            programs={service: f"{hosted.__name__} {service}" for service in CONTROL_PLANE},
+            programs={service: f"{hosted.__name__} {service}" for service in (*CONTROL_PLANE, "webhooks")},
             part_env={part: disk.env(library) for part, disk in of.items()} if library else {},
         ) as stack:
             yield CheckedStack(stack, folder, networks.Network() if is_apart else None, of)

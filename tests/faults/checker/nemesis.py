@@ -7,6 +7,7 @@ brings it back.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -69,7 +70,7 @@ def _all(names: Sequence[str]) -> Sequence[str]:
     return [name for name in names if name not in ("issuer", "objects", "web")]
 
 
-SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
+SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu")
 _NETWORK, _LINK_S = Means.NETWORK, networks.LINK_S
 FAULTS: Mapping[str, Kind] = {
     "kill": Kind(_all, processes.kill),
@@ -97,12 +98,22 @@ class Nemesis:
 
     def __init__(self, stack: CheckedStack, plan: Iterator[Planned], clock: Callable[[], float]) -> None:
         self.faults: list[Fault] = []
+        self.has_ended = False
         self._stack = stack
         self._plan = plan
         self._clock = clock
 
     async def rage(self, is_over: Callable[[], bool], say: Callable[[str], None]) -> None:
         """Until it is over; the last fault is brought to its end, which may be later."""
+        await self._rage(is_over, say)
+        self.has_ended = True
+
+    @property
+    def last_s(self) -> float:
+        """When the last fault came to its end; below all times when there was none."""
+        return self.faults[-1].ended_s if self.faults else -math.inf
+
+    async def _rage(self, is_over: Callable[[], bool], say: Callable[[str], None]) -> None:
         for planned in self._plan:
             if is_over():
                 return

@@ -45,6 +45,9 @@ def enter(module: str, arguments: Sequence[str]) -> None:
         # In place of this process: its threads would stay outside.
         os.execvp("unshare", ["unshare", "--net", sys.executable, "-m", module, *arguments])
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    # ICE gathers no loopback addresses (RFC 8445, section 5.1.1.1), so calls need another one. It is for documentation
+    # (RFC 5737), and nobody's.
+    subprocess.run(["ip", "address", "add", "192.0.2.1/32", "dev", "lo"], check=True)
 
 
 class Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,21 +13,32 @@ from parley.calls.v1 import service_pb2 as calls
 from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 
-from parley_client.client import Device, Edge
+from parley_client.client import Device, Edge, LoginError
 from parley_client.conversations import Entry
 from parley_client.inbox import to_entry, to_info
+from tests.faults.checker.devices import arrivals_of
 from tests.faults.checker.history import Arrival, CallView, Shown, View
-from tests.faults.checker.people import Conversation, Person, arrivals_of
+from tests.faults.checker.people import Conversation, Person
 
 RETRY_S = 1.0
 
 
 class Reader:
-    """Reads through the public API, again and again while the stack comes back, for `patience_s` each time."""
+    """Reads through the public API, again and again while the stack comes back, for `patience_s` each time.
 
-    def __init__(self, edge: Edge, clock: Callable[[], float], patience_s: float) -> None:
+    `wall_clock`: Unix time, by which devices hide what vanishes.
+    """
+
+    def __init__(
+        self,
+        edge: Edge,
+        clock: Callable[[], float],
+        patience_s: float,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._edge = edge
         self._clock = clock
+        self._wall_clock = wall_clock
         self._patience_s = patience_s
 
     async def read(
@@ -51,6 +63,7 @@ class Reader:
 
     def _shown(self, person: Person) -> list[View]:
         """What the devices show that have lived through it all."""
+        now_s = self._wall_clock()
         return [
             View(
                 person.user_id,
@@ -58,7 +71,7 @@ class Reader:
                 history.conversation_id,
                 is_fresh=False,
                 first_seq=history.base + 1,
-                messages=tuple(_shown(entry) for entry in history.shown),
+                messages=tuple(_shown(entry.as_of(now_s)) for entry in history.shown),
                 members=history.members,
                 own_read_seq=history.own_read_seq,
             )
@@ -131,10 +144,14 @@ class Reader:
             except grpc.aio.AioRpcError as error:
                 if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED):
                     return None
+            except (LoginError, TimeoutError):
+                # No token: the issuer is busy.
+                pass
             await asyncio.sleep(RETRY_S)
         return None
 
 
 def _shown(entry: Entry) -> Shown:
     call_id = entry.call.call_id if entry.call else ""
-    return Shown(entry.seq, entry.sender_id, entry.client_message_id, entry.kind, entry.text or "", call_id)
+    reactions = tuple(f"{emoji} {user_id}" for emoji, user_ids in entry.reactions for user_id in user_ids)
+    return Shown(entry.seq, entry.sender_id, entry.client_message_id, entry.kind, entry.text or "", call_id, reactions)

@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", default=str(random.SystemRandom().randrange(10**9)))
     parser.add_argument("--faults", default=",".join(FAULTS), help="comma-separated; empty for none")
-    parser.add_argument("--towns", type=int, default=1, help="of nine people each (default 1)")
+    parser.add_argument("--towns", type=int, default=1, help="of eleven people each (default 1)")
     parser.add_argument("--broker", default="", choices=("", "kafka", "tansu"))
     parser.add_argument("--judge", type=Path, help="a history to judge again, in place of a run")
     arguments = parser.parse_args()

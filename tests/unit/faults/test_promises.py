@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.checker.history import Action, Arrival, Heard, History, Operation, Outcome, Shown, View
+from tests.faults.checker.history import Action, Arrival, Fault, Heard, History, Hook, Operation, Outcome, Shown, View
 from tests.faults.checker.promises import PROMISES, Breach, breaches
 from tests.faults.checker.shrinking import explain, shrink
 from tests.unit.faults.town import DIRECT, GROUP, lived
@@ -43,11 +43,11 @@ def messages_of(view: View, change: Callable[[Shown], Shown | None]) -> View:
 
 
 def acknowledged(history: History, conversation: str = GROUP, **wanted: object) -> Operation:
-    """A send that was acknowledged, and stands in the end."""
-    standing = {m.client_message_id for view in history.fresh(conversation) for m in view.messages if m.kind == "text"}
+    """A send that was acknowledged, and stands in the end as it was sent."""
+    standing = {(m.client_message_id, m.text) for view in history.fresh(conversation) for m in view.messages}
     for send in history.of(Action.SEND, outcome=Outcome.OK):
         fits = all(getattr(send, name) == value for name, value in wanted.items())
-        if send.conversation == conversation and send.subject in standing and fits:
+        if send.conversation == conversation and (send.subject, send.text) in standing and fits:
             return send
     raise AssertionError("the town has no such message")
 
@@ -55,7 +55,7 @@ def acknowledged(history: History, conversation: str = GROUP, **wanted: object) 
 def asked(history: History, like: Operation, **changes: object) -> History:
     """One more operation, at the end."""
     end_s = max(operation.ended_s for operation in history.operations)
-    last = replace(like, number=len(history.operations), began_s=end_s + 1.0, ended_s=end_s + 1.1)
+    last = replace(like, number=len(history.operations), began_s=end_s + 2.0, ended_s=end_s + 2.1)
     return history.with_operations((*history.operations, replace(last, **changes)))  # type: ignore[arg-type]
 
 
@@ -161,6 +161,125 @@ def cursor_went_back(history: History) -> History:
     )
 
 
+def read_answered_with_less(history: History) -> History:
+    """A late MarkRead is answered as if there had been none before."""
+    read = next(history.of(Action.READ, outcome=Outcome.OK))
+    return asked(history, read, seq=0, asked_seq=0, device=f"{read.person}-laptop")
+
+
+def cursor_not_told(history: History) -> History:
+    return in_views(
+        history,
+        lambda view: (
+            replace(view, own_read_seq=view.own_read_seq - 1)
+            if view.device == "bob-phone" and view.own_read_seq
+            else view
+        ),
+    )
+
+
+def conversation_unknown(history: History) -> History:
+    """One device was never told of it."""
+    kept = (view for view in history.views if (view.device, view.conversation) != ("alice-phone", DIRECT))
+    return replace(history, views=tuple(kept))
+
+
+def reaction_once_put(history: History) -> Operation:
+    """A reaction that was put with acknowledgement, and is not changed any more."""
+
+    def place(change: Operation) -> tuple[str, int, str]:
+        return change.conversation, change.seq, change.person
+
+    changes = list(history.of(Action.REACT, Action.TAKE_REACTION))
+    standing = {(v.conversation, m.seq) for v in history.fresh() for m in v.messages if m.kind == "text"}
+    for change in history.of(Action.REACT, outcome=Outcome.OK):
+        is_only_one = [other for other in changes if place(other) == place(change)] == [change]
+        if is_only_one and change.person != "dave" and (change.conversation, change.seq) in standing:
+            return change
+    raise AssertionError("the town has no such reaction")
+
+
+def reaction_lost(history: History) -> History:
+    put = reaction_once_put(history)
+    mark = f"! {put.person}"
+
+    def without(message: Shown) -> Shown:
+        return replace(message, reactions=tuple(one for one in message.reactions if one != mark))
+
+    return in_views(history, lambda view: messages_of(view, lambda m: without(m) if m.seq == put.seq else m))
+
+
+def reaction_of_nobody(history: History) -> History:
+    send = acknowledged(history)
+    return in_views(
+        history,
+        lambda view: messages_of(
+            view,
+            lambda m: replace(m, reactions=(*m.reactions, "? bob")) if m.client_message_id == send.subject else m,
+        ),
+    )
+
+
+def webhook_lost(history: History) -> History:
+    send = acknowledged(history)
+    told = (h for h in history.hooks if (h.type, h.about, h.place) != ("message.sent", GROUP, send.seq))
+    return replace(history, hooks=tuple(told))
+
+
+def webhook_of_an_edit_lost(history: History) -> History:
+    edit = next(history.of(Action.EDIT, outcome=Outcome.OK))
+    changed = ("message.changed", edit.conversation, edit.seq)
+    return replace(history, hooks=tuple(h for h in history.hooks if (h.type, h.about, h.place) != changed))
+
+
+def webhook_of_a_call_lost(history: History) -> History:
+    start = next(history.of(Action.START_CALL, outcome=Outcome.OK))
+    ended = ("call.ended", start.subject)
+    return replace(history, hooks=tuple(h for h in history.hooks if (h.type, h.about) != ended))
+
+
+def webhook_of_a_deletion_lost(history: History) -> History:
+    send = acknowledged(history)
+    return asked(history, send, action=Action.DELETE_ACCOUNT, conversation="", subject="", text="", seq=0)
+
+
+def webhooks_reordered(history: History) -> History:
+    """The newest first."""
+    return replace(history, hooks=tuple(reversed(history.hooks)))
+
+
+def webhook_of_a_change_came_first(history: History) -> History:
+    send = acknowledged(history)
+    early = Hook("early", "message.changed", GROUP, send.seq, 1)
+    return replace(history, hooks=(early, *history.hooks))
+
+
+def webhook_of_nothing(history: History) -> History:
+    nothing = Hook("nothing", "message.sent", GROUP, 5000, sender="alice", subject="m5000")
+    return replace(history, hooks=(*history.hooks, nothing))
+
+
+def webhook_of_another(history: History) -> History:
+    send = acknowledged(history)
+    return replace(
+        history,
+        hooks=tuple(replace(h, sender="mallory") if h.subject == send.subject else h for h in history.hooks),
+    )
+
+
+def webhook_with_two_contents(history: History) -> History:
+    first = history.hooks[0]
+    return replace(history, hooks=(*history.hooks, replace(first, place=first.place + 1)))
+
+
+def webhook_not_signed(history: History) -> History:
+    return replace(history, disbelieved=("hook1",))
+
+
+def vanishing_forgotten(history: History) -> History:
+    return replace(history, vanishing={GROUP: 5})
+
+
 def cursor_of_another(history: History) -> History:
     return in_fresh_views(history, lambda view: replace(view, read_by={**view.read_by, "bob": 10_000}))
 
@@ -259,6 +378,22 @@ BUGS: list[tuple[Callable[[History], History], str]] = [
     (unsending_lost, "changes hold"),
     (cursor_went_back, "read cursors hold"),
     (cursor_of_another, "read cursors hold"),
+    (read_answered_with_less, "read cursors only move forward"),
+    (cursor_not_told, "read cursors are told"),
+    (conversation_unknown, "no gaps"),
+    (reaction_lost, "reactions hold"),
+    (reaction_of_nobody, "reactions hold"),
+    (vanishing_forgotten, "vanished is gone"),
+    (webhook_lost, "webhooks tell all"),
+    (webhook_of_an_edit_lost, "webhooks tell all"),
+    (webhook_of_a_call_lost, "webhooks tell all"),
+    (webhook_of_a_deletion_lost, "webhooks tell all"),
+    (webhooks_reordered, "webhooks keep the order"),
+    (webhook_of_a_change_came_first, "webhooks keep the order"),
+    (webhook_of_nothing, "webhooks tell no more"),
+    (webhook_of_another, "webhooks tell no more"),
+    (webhook_with_two_contents, "webhooks tell no more"),
+    (webhook_not_signed, "webhooks tell no more"),
     (counted_twice, "unread is counted"),
     (block_seen_late, "nothing after a block"),
     (stale_member, "nothing after a removal"),
@@ -290,6 +425,34 @@ def test_what_a_bug_leaves_behind_is_found(town: History, bug: Callable[[History
 
 def test_every_promise_has_a_bug_that_breaks_it() -> None:
     assert {promise for _, promise in BUGS} == set(PROMISES)
+
+
+def test_what_is_gone_and_what_was_said_before_is_no_breach_where_messages_vanish(town: History) -> None:
+    def gone(message: Shown) -> Shown:
+        is_kept = message.seq <= 5 or message.kind == "system"
+        return message if is_kept else replace(message, kind="expired", text="", call_id="", reactions=())
+
+    vanished = in_views(town, lambda view: messages_of(view, gone))
+    assert breaches(replace(town, vanishing={GROUP: 5}))
+    assert "vanished is gone" not in {b.promise for b in breaches(replace(vanished, vanishing={GROUP: 5}))}
+
+
+@pytest.mark.parametrize(
+    ("fault", "forgets"),
+    [(Fault("lose the data", "broker", 1e3, 2e3), False), (Fault("kill", "broker", 1e3, 2e3), True)],
+)
+def test_what_the_broker_lost_webhooks_need_not_tell(town: History, fault: Fault, *, forgets: bool) -> None:
+    nothing = replace(town, hooks=(), faults=(*town.faults, fault), broker_forgets=forgets)
+    assert "webhooks tell all" not in {breach.promise for breach in breaches(nothing)}
+    # What is asked later must be told.
+    send = acknowledged(town)
+    later = asked(nothing, send, began_s=3e3, ended_s=3e3 + 1)
+    assert "webhooks tell all" in {breach.promise for breach in breaches(later)}
+
+
+def test_a_broker_that_keeps_its_data_excuses_no_webhook(town: History) -> None:
+    nothing = replace(town, hooks=(), faults=(*town.faults, Fault("kill", "broker", 1e3, 2e3)))
+    assert "webhooks tell all" in {breach.promise for breach in breaches(nothing)}
 
 
 @pytest.mark.parametrize(("bug", "promise"), BUGS, ids=[bug.__name__ for bug, _ in BUGS])

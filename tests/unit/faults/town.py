@@ -13,6 +13,7 @@ from tests.faults.checker.history import (
     Fault,
     Heard,
     History,
+    Hook,
     Operation,
     Outcome,
     Shown,
@@ -42,6 +43,8 @@ class Town:
         self._messages: dict[str, list[Shown]] = {DIRECT: [], GROUP: []}
         # Where each person's copy ends who has left: nobody comes back here.
         self._read: dict[tuple[str, str], int] = {}
+        self._reactions: dict[tuple[str, int], list[str]] = {}
+        self._hooks: list[Hook] = []
         self._blocked = False
         self._deleted: set[str] = set()
 
@@ -50,6 +53,7 @@ class Town:
         acts = (
             *(self._send,) * 8,
             *(self._read_up,) * 3,
+            *(self._react,) * 2,
             *(self._edit, self._unsend, self._block, self._remove, self._call, self._delete),
         )
         for _ in range(steps):
@@ -71,6 +75,7 @@ class Town:
             calls=tuple(self._calls),
             faults=FAULTS,
             heard=HEARD,
+            hooks=tuple(self._hooks),
             directs={DIRECT: ("alice", "bob")},
         )
 
@@ -133,6 +138,7 @@ class Town:
 
     def _store(self, conversation: str, message: Shown) -> None:
         self._messages[conversation].append(message)
+        self._tell("message.sent", conversation, message.seq, sender=message.sender, subject=message.client_message_id)
         for person in self.members[conversation]:
             if self._random.random() < 0.8:
                 arrival = Arrival(person, f"{person}-phone", conversation, message.seq, self._now_s + 0.005)
@@ -152,13 +158,13 @@ class Town:
             conversation, message = own
             text = f"edit {len(self._operations)}"
             if self._ask(message.sender, Action.EDIT, conversation, text=text, seq=message.seq):
-                self._messages[conversation][message.seq - 1] = replace(message, text=text)
+                self._change(conversation, replace(message, text=text))
 
     def _unsend(self) -> None:
         if own := self._own():
             conversation, message = own
             if self._ask(message.sender, Action.UNSEND, conversation, seq=message.seq):
-                self._messages[conversation][message.seq - 1] = replace(message, kind="unsent", text="")
+                self._change(conversation, replace(message, kind="unsent", text="", reactions=()))
 
     def _read_up(self) -> None:
         person = self._random.choice(PEOPLE)
@@ -166,8 +172,30 @@ class Town:
         if person in self._deleted or person not in self.members[conversation] or not self._messages[conversation]:
             return
         seq = self._random.randint(1, len(self._messages[conversation]))
-        if self._ask(person, Action.READ, conversation, asked_seq=seq):
-            self._read[conversation, person] = max(seq, self._read.get((conversation, person), 0))
+        moved = max(seq, self._read.get((conversation, person), 0))
+        if self._ask(person, Action.READ, conversation, asked_seq=seq, answered_seq=moved):
+            self._read[conversation, person] = moved
+
+    def _react(self) -> None:
+        person, own = self._random.choice(PEOPLE), self._own()
+        if own is None or person in self._deleted or person not in self.members[own[0]]:
+            return
+        conversation, message = own
+        action = self._random.choice((Action.REACT, Action.REACT, Action.TAKE_REACTION))
+        if self._ask(person, action, conversation, seq=message.seq, subject="!"):
+            others = tuple(reaction for reaction in message.reactions if reaction != f"! {person}")
+            reactions = (*others, f"! {person}") if action is Action.REACT else others
+            self._change(conversation, replace(message, reactions=reactions))
+
+    def _change(self, conversation: str, message: Shown) -> None:
+        self._messages[conversation][message.seq - 1] = message
+        self._tell("message.changed", conversation, message.seq, revision=len(self._hooks))
+
+    def _tell(self, kind: str, about: str, place: int = 0, **values: Any) -> None:
+        """The network is told; now and then once more, which may come late."""
+        self._hooks.append(Hook(f"hook{len(self._hooks)}", kind, about, place, at_s=self._now_s, **values))
+        if self._random.random() < 0.1:
+            self._hooks.append(replace(self._random.choice(self._hooks[-5:]), at_s=self._now_s))
 
     def _block(self) -> None:
         if "alice" in self._deleted or "bob" in self._deleted:
@@ -192,14 +220,16 @@ class Town:
             self._ask("bob", Action.ACCEPT_CALL, DIRECT, subject=call_id)
             self._ask("bob", Action.ACCEPT_CALL, DIRECT, refused=True, subject=call_id)
             self._calls += [CallView(person, call_id, DIRECT, "HUNG_UP") for person in ("alice", "bob")]
-            seq = len(self._messages[DIRECT]) + 1
-            self._messages[DIRECT].append(Shown(seq, "alice", "", "call", call_id=call_id))
+            for version, kind in enumerate(("call.ringing", "call.active", "call.ended"), 1):
+                self._tell(kind, call_id, version)
+            self._store(DIRECT, Shown(len(self._messages[DIRECT]) + 1, "alice", "", "call", call_id=call_id))
 
     def _delete(self) -> None:
         if self._random.random() < 0.9 or "dave" in self._deleted:
             return
         if self._ask("dave", Action.DELETE_ACCOUNT, ""):
             self._deleted.add("dave")
+            self._tell("account.changed", "dave")
             if "dave" in self.members[GROUP]:
                 self.members[GROUP].remove("dave")
             self._messages[GROUP] = [

@@ -89,6 +89,25 @@ def test_a_live_conversation_is_named_by_the_first_sync_which_may_say_that_it_is
     assert "a" not in inbox.conversations
 
 
+def test_who_is_let_in_again_asks_for_what_came_before_the_news_of_it() -> None:
+    """Messages come directly, and news of members by a slower way: both may be old when they come."""
+    inbox = Inbox("alice")
+    account = AccountSync(inbox)
+    listed(account, "a")
+    account.request()
+    account.take(answer(delta("a", 1, 2), token="t1"))
+    inbox.apply(gateway.DeviceEvent(message=messages("a", 3)[0]), 0.0)
+    removed = messaging.Conversation(conversation_id="a", revision=1, members=[messaging.Member(user_id="bob")])
+    inbox.apply(gateway.DeviceEvent(conversation=removed), 0.0)
+    let_in = conversation("a", last_seq=2, revision=2)
+    let_in.members[0].visible_after_seq = 2
+    assert inbox.apply(gateway.DeviceEvent(conversation=let_in), 0.0)
+    assert named(account) == {"a": (2, 2)}
+    account.take(answer(delta("a", 3, revision=2), token="t2"))
+    assert [entry.seq for entry in inbox.conversations.history("a").shown] == [3]
+    assert named(account) == {}
+
+
 def test_no_more_than_a_thousand_are_named_at_once() -> None:
     account = AccountSync(Inbox("alice"))
     listed(account, *(f"c{number}" for number in range(1_200)))

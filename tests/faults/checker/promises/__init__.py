@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.faults.checker.history import History
-from tests.faults.checker.promises import calls, cursors, media, messages, people
+from tests.faults.checker.promises import calls, cursors, media, messages, people, reactions, vanishing, webhooks
 
 Promise = Callable[[History], Iterator[tuple[tuple[str, ...], str]]]
 
@@ -33,7 +33,11 @@ PROMISES: Mapping[str, Promise] = {
     "refused is not stored": messages.refused_is_not_stored,
     "changes hold": messages.changes_hold,
     "refusals are documented": messages.refusals_are_documented,
+    "vanished is gone": vanishing.vanished_is_gone,
+    "reactions hold": reactions.reactions_hold,
     "read cursors hold": cursors.read_cursors_hold,
+    "read cursors only move forward": cursors.read_cursors_only_move_forward,
+    "read cursors are told": cursors.read_cursors_are_told,
     "unread is counted": cursors.unread_is_counted,
     "nothing after a block": people.nothing_after_a_block,
     "nothing after a removal": people.nothing_after_a_removal,
@@ -42,6 +46,9 @@ PROMISES: Mapping[str, Promise] = {
     "a call is recorded once": calls.a_call_is_recorded_once,
     "one device takes a call": calls.one_device_takes_a_call,
     "media goes on": media.media_goes_on,
+    "webhooks tell all": webhooks.webhooks_tell_all,
+    "webhooks keep the order": webhooks.webhooks_keep_the_order,
+    "webhooks tell no more": webhooks.webhooks_tell_no_more,
 }
 
 

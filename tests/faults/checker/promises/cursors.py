@@ -5,9 +5,42 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.faults.checker.history import Action, History, Outcome
+from tests.faults.checker.history import Action, History, Operation, Outcome
 
 COUNTED = ("text", "voice", "call")
+
+
+def read_cursors_only_move_forward(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What MarkRead answers is never below what was acknowledged before it was asked, on whatever device."""
+    reads: dict[tuple[str, str], list[Operation]] = defaultdict(list)
+    for read in history.of(Action.READ, outcome=Outcome.OK):
+        reads[read.conversation, read.person].append(read)
+    for key, asked in reads.items():
+        ended = sorted(asked, key=lambda read: read.ended_s)
+        before = 0
+        at = 0
+        for read in sorted(asked, key=lambda read: read.began_s):
+            while ended[at].ended_s < read.began_s:
+                before = max(before, ended[at].asked_seq)
+                at += 1
+            if read.seq < max(before, read.asked_seq):
+                yield (
+                    (*key, str(read.number)),
+                    f"{read.person} had read up to {max(before, read.asked_seq)} with acknowledgement; {read.device} "
+                    f"was told {read.seq} then",
+                )
+
+
+def read_cursors_are_told(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
+    """All devices of a person show one's own cursor where it stands."""
+    stored = {(view.person, view.conversation): view.own_read_seq for view in history.fresh()}
+    for view in history.views:
+        seq = stored.get((view.person, view.conversation), view.own_read_seq)
+        if view.own_read_seq != seq:
+            yield (
+                (view.conversation, view.device),
+                f"{view.person} has read {view.conversation} up to {seq}; {view.device} shows {view.own_read_seq}",
+            )
 
 
 def read_cursors_hold(history: History) -> Iterator[tuple[tuple[str, ...], str]]:

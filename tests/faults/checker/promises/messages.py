@@ -47,7 +47,7 @@ def one_seq_for_one_client_id(history: History) -> Iterator[tuple[tuple[str, ...
 
 
 def no_gaps(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Seqs have no gaps, and every device of those who are in a conversation has it up to the same end."""
+    """Seqs have no gaps, and every device of those who are in a conversation knows it, and up to the same end."""
     ends: dict[str, int] = defaultdict(int)
     for view in history.fresh():
         ends[view.conversation] = max(ends[view.conversation], view.last_seq)
@@ -60,6 +60,14 @@ def no_gaps(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
                     (view.conversation, view.device, str(seq)),
                     f"{view.device} has no seq {seq} of {view.conversation}, which goes to {end}",
                 )
+    known = {(view.device, view.conversation) for view in history.views}
+    devices = {(view.person, view.device) for view in history.views}
+    # One that knows nothing at all has no view.
+    devices |= {(operation.person, operation.device) for operation in history.operations}
+    for view in history.fresh():
+        for person, device in devices:
+            if person == view.person and (device, view.conversation) not in known:
+                yield (view.conversation, device), f"{device} does not know {view.conversation}"
 
 
 def one_order(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
