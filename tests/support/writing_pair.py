@@ -48,10 +48,12 @@ class Pair:
                 await sending.enter_async_context(SteadySender(device, self.conversation_id, secrets.token_hex(4)))
                 for device in self.devices
             ]
-            yield senders
-            for sender in senders:
-                await sender.stop()
-                acknowledged += sender.acknowledged
+            try:
+                yield senders
+            finally:
+                for sender in senders:
+                    await sender.stop()
+                    acknowledged += sender.acknowledged
 
     async def write(self, count: int) -> Acknowledged:
         """Both write so many at least, at the same time. What was acknowledged."""
