@@ -660,6 +660,8 @@ export const ar: Catalog = {
     OBJECTS_UNAVAILABLE: "لا يمكن الوصول إلى الملفات حاليًا.",
     JOB_NOT_FOUND: "لم يعد هذا التصدير موجودًا. ابدأ تصديرًا جديدًا.",
     ACCOUNT_DELETED: "حُذف هذا الحساب.",
+    CONVERSATION_FROZEN: "لا يمكن لأحد الكتابة هنا حاليًا.",
+    ACCOUNT_RESTRICTED: "لا يمكنك الكتابة حاليًا.",
     OVERLOADED: "الضغط على Parley كبير الآن. حاول مرة أخرى بعد لحظات.",
     STORE_UNAVAILABLE: "لا يمكن الوصول إلى Parley حاليًا.",
     SHUTTING_DOWN: "لا يمكن الوصول إلى Parley حاليًا.",

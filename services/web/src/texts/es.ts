@@ -552,6 +552,8 @@ export const es: Catalog = {
     OBJECTS_UNAVAILABLE: "Ahora mismo no se puede acceder a los archivos.",
     JOB_NOT_FOUND: "Esta exportación ya no está. Empieza una nueva.",
     ACCOUNT_DELETED: "Esta cuenta se ha eliminado.",
+    CONVERSATION_FROZEN: "Por ahora nadie puede escribir aquí.",
+    ACCOUNT_RESTRICTED: "Por ahora no puedes escribir.",
     OVERLOADED: "Parley está muy ocupado. Inténtalo de nuevo en un momento.",
     STORE_UNAVAILABLE: "Ahora mismo no se puede conectar con Parley.",
     SHUTTING_DOWN: "Ahora mismo no se puede conectar con Parley.",
