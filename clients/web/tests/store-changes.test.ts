@@ -72,6 +72,14 @@ describe("changes of a conversation", () => {
     expect(cursor()?.revision).toBe(0);
   });
 
+  test("a removal that is told after a later return changes nothing, and takes nothing away", () => {
+    store.applyDelta({ conversation: group({ revision: 6 }), messages: [], changed: [], revision: 6 });
+    const before = store.get(ROOM);
+    expect(store.applyConversation(group({ revision: 5, members: [member("bob")] }))).toBe("known");
+    expect(store.get(ROOM)).toEqual(before);
+    expect(store.applyConversation(group({ revision: 6 }))).toBe("known");
+  });
+
   test("a conversation without me is forgotten, and late news of it does not bring it back", () => {
     expect(store.applyConversation(group({ revision: 1, members: [member("bob")] }))).toBe("left");
     expect(store.get(ROOM)).toBeUndefined();

@@ -59,8 +59,11 @@ export class ConversationStore {
   /** Takes a conversation from the event stream or from an answer. One that this user is not in (any more) is forgotten. */
   applyConversation(next: Conversation): ApplyResult {
     if (next.revision <= (this.left.get(next.id) ?? -1)) return "known";
-    if (!next.members.some((m) => m.userId === this.selfId)) return this.leave(next);
     const entry = this.entries.get(next.id);
+    if (!next.members.some((m) => m.userId === this.selfId)) {
+      // Older than what Sync told meanwhile: this user has come back since.
+      return entry && next.revision < entry.conversation.revision ? "known" : this.leave(next);
+    }
     if (!entry) {
       this.left.delete(next.id);
       this.entries.set(next.id, { conversation: next, messages: [], outgoing: [], revision: next.revision, own: DEFAULT_OWN_STATE, countedSeq: 0 });
