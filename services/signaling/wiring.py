@@ -165,7 +165,7 @@ def _account_consumers(
 ) -> list[KafkaConsumer]:
     """What each replica must know, and what one of them does."""
     known = Subscription(ACCOUNTS_TOPIC, group=None)
-    done_once = Subscription(ACCOUNTS_TOPIC, ACCOUNTS_GROUP)
+    done_once = Subscription(ACCOUNTS_TOPIC, ACCOUNTS_GROUP, background=True)
     return [
         KafkaConsumer(config.kafka, known, AccountsFeed(accounts).handle, publisher),
         KafkaConsumer(config.kafka, done_once, AccountsConsumer(lifecycle).handle, publisher),
