@@ -23,6 +23,7 @@ from services.runtime.kafka.bus import (
     Publisher,
     TransientFailure,
 )
+from services.runtime.kafka.groups import KafkaGroup
 from services.runtime.kafka.rebalancing import Listener, Rebalanced
 from services.runtime.kafka.records import Unreadable, incoming
 from services.runtime.kafka.suspicion import Suspicion
@@ -185,7 +186,7 @@ class KafkaConsumer:
         return session_ms // 3 if self._subscription.background else min(session_ms // 6, MAX_HEARTBEAT_MS)
 
     async def _close(self) -> None:
-        self._connected = False
+        is_member, self._connected = self._connected, False
         self._resting = False
         consumer, self._consumer = self._consumer, None
         await tasks.stop(self._committing)
@@ -195,11 +196,20 @@ class KafkaConsumer:
                 # What was handled shall be committed also when the consumer is stopped.
                 async with asyncio.timeout(2):
                     await self._commit(consumer)
-            try:
-                async with asyncio.timeout(5):
-                    await consumer.stop()
-            except (TimeoutError, KafkaError, OSError):
-                await _abandon(consumer)
+            if is_member or self._subscription.group is None:
+                await _stop(consumer)
+            else:
+                await self._stop_joining(consumer, self._subscription.group)
+
+    async def _stop_joining(self, consumer: AIOKafkaConsumer, group: str) -> None:
+        """Stop one that its group has not taken in yet: the client would wait until all others have noticed, which in
+        a background group takes seconds, and what it says to the broker meanwhile waits behind that."""
+        member_id = _member_id(consumer)
+        await _abandon(consumer)
+        if member_id:
+            # Else the group would give it partitions, and miss it only after the session.
+            with suppress(BusUnavailable):
+                await KafkaGroup(self._config, group).expel(member_id)
 
     async def _poll(self) -> None:
         consumer = self._consumer
@@ -385,6 +395,19 @@ def _last_offset(record: ConsumerRecord) -> int:
     return record.value.last_offset if isinstance(record.value, Unreadable) else int(record.offset)
 
 
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    try:
+        async with asyncio.timeout(5):
+            await consumer.stop()
+    except (TimeoutError, KafkaError, OSError):
+        await _abandon(consumer)
+
+
+def _member_id(consumer: AIOKafkaConsumer) -> str:
+    """Empty where the coordinator has not given it one."""
+    return str(getattr(consumer._coordinator, "member_id", ""))
+
+
 async def _abandon(consumer: AIOKafkaConsumer) -> None:
     """End what is left of a client that could not take leave of its group in time. It has no public way to do so."""
     for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
@@ -393,6 +416,8 @@ async def _abandon(consumer: AIOKafkaConsumer) -> None:
         with suppress(TimeoutError, KafkaError, OSError):
             async with asyncio.timeout(1):
                 await close()
+    # Else it complains that nobody closed it.
+    consumer._closed = True
 
 
 def _within(record: Incoming, span: tracing.Span | None) -> Incoming:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
 
 from services.runtime.config import KafkaConfig
@@ -16,7 +17,7 @@ from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.groups import KafkaGroup
 from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.bus import MemoryPublisher
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 TOPIC = "delivery.v1"
 PARTITIONS = 16
@@ -150,3 +151,36 @@ async def test_a_consumer_that_rests_while_nothing_comes_reads_on_when_something
             key = f"{name}-{number}".encode()
             await publisher.publish([Outgoing(TOPIC, key, b"")])
             await until(lambda key=key: key in member.keys, within_s=60, what=f"the record {number}")
+
+
+async def members_of(broker: str, group: str) -> int:
+    """How many members the coordinator counts, those who are only joining too."""
+    client = AIOKafkaAdminClient(bootstrap_servers=broker)
+    await client.start()
+    try:
+        (response,) = await client.describe_consumer_groups([group])
+        ((_, _, _, _, _, members, *_),) = response.groups
+        return len(members)
+    finally:
+        await client.close()
+
+
+async def test_who_stops_while_the_group_takes_it_in_is_gone_from_it(
+    config: KafkaConfig, broker: str, name: str
+) -> None:
+    # The first learns of the second at its next heartbeat, and until then nobody is taken in.
+    patient = Subscription(TOPIC, name, background=True)
+    first, second = (KafkaConsumer(config, patient, Member().handle, MemoryPublisher()) for _ in range(2))
+    await first.start()
+    try:
+        await eventually(first.ready)
+        await second.start()
+
+        async def are_two() -> bool:
+            return await members_of(broker, name) == 2
+
+        await eventually(are_two)
+        await second.stop()
+        assert await members_of(broker, name) == 1
+    finally:
+        await first.stop()
