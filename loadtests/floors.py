@@ -4,7 +4,6 @@ build/reports/floors.json; docs/benchmarks/messages.md has what we spend beside 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT, StackRecord
+from loadtests.generating import GeneratorError, figures_of
 from loadtests.hop_floors.probe import Job
 from loadtests.scenario import run as run_scenario
 from loadtests.scenario import write_report
@@ -23,10 +23,6 @@ LOGS = ROOT / ".parley" / "floors-logs"
 PARTS = frozenset({"postgres", "broker"})
 
 
-class ProbeError(Exception):
-    """The probe's process ended without figures."""
-
-
 def job_of(record: StackRecord, paced_s: float, full_s: float) -> Job:
     """All hops against the stores of this stack."""
     pids = {part: record.pids[part] for part in PARTS}
@@ -34,22 +30,8 @@ def job_of(record: StackRecord, paced_s: float, full_s: float) -> Job:
 
 
 async def probe(job: Job) -> dict[str, Any]:
-    """The figures of all hops, measured in a process of its own. Raises ProbeError."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "loadtests.hop_floors.probe"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-    )
-    try:
-        out, _ = await process.communicate(job.to_json().encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode != 0:
-        raise ProbeError(f"the probe ended with status {process.returncode}")
-    figures: dict[str, Any] = json.loads(out)
-    return figures
+    """The figures of all hops, measured in a process of its own. Raises GeneratorError."""
+    return await figures_of("loadtests.hop_floors.probe", job.to_json())
 
 
 def table(hops: dict[str, Any]) -> str:
@@ -83,7 +65,7 @@ async def main() -> int:
     try:
         async with own_stack(LOGS, parts=PARTS) as record:
             hops = await probe(job_of(record, arguments.paced_s, arguments.full_s))
-    except (StackError, ProbeError) as error:
+    except (StackError, GeneratorError) as error:
         say(str(error))
         return 1
     report = write_report(arguments.report, "floors", {"hops": hops})

@@ -4,7 +4,6 @@ lost, doubled or reordered. The report is build/reports/messages.json."""
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 
 from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT, StackRecord
+from loadtests.generating import GeneratorError, figures_of
 from loadtests.message_path.figures import SUMMED, summarize
 from loadtests.message_path.generator import Job
 from loadtests.message_path.parts import Plan
@@ -25,8 +25,7 @@ LOGS = ROOT / ".parley" / "load-messages-logs"
 QUICK = replace(Plan(), paced_s=4.0, full_s=3.0, group_messages=8, baseline_s=1.5)
 
 
-class GeneratorError(Exception):
-    """The generator's process ended without figures."""
+GENERATOR = "loadtests.message_path.generator"
 
 
 def job_of(record: StackRecord, plan: Plan) -> Job:
@@ -38,28 +37,10 @@ async def run_rounds(record: StackRecord, plan: Plan, rounds: int) -> list[dict[
     """Each round in a process of its own, with users of its own. Raises GeneratorError."""
     done = []
     for number in range(1, rounds + 1):
-        figures = await _generate(job_of(record, replace(plan, seed=number)))
+        figures = await figures_of(GENERATOR, job_of(record, replace(plan, seed=number)).to_json())
         say(f"round {number}: {_in_short(figures)}")
         done.append(figures)
     return done
-
-
-async def _generate(job: Job) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "loadtests.message_path.generator"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-    )
-    try:
-        out, _ = await process.communicate(job.to_json().encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode != 0:
-        raise GeneratorError(f"the generator ended with status {process.returncode}")
-    figures: dict[str, Any] = json.loads(out)
-    return figures
 
 
 def _in_short(figures: dict[str, Any]) -> str:
