@@ -51,7 +51,7 @@ async def admit_person(
     person = await known.tokens.verify(bearer_token(metadata))
     audited.by(person.user_id, person.roles)
     if not roles.may_call(person.roles, service, method):
-        raise CallerNotAllowed(f"{method} takes the role {roles.ROLES[service][method].role}")
+        raise CallerNotAllowed(f"{method} takes the role {roles.ROLES[service][method].takes}")
     set_current_admin(person)
 
 
@@ -67,5 +67,5 @@ def admit_server(
     known.limits.charge(server, service, method)
     audited.by(server.subject, server.scopes)
     if not scopes.may_call(server.scopes, service, method):
-        raise CallerNotAllowed(f"{method} takes the scope {scopes.SCOPES[service][method].scope}")
+        raise CallerNotAllowed(f"{method} takes the scope {scopes.SCOPES[service][method].takes}")
     set_current_server(server)

@@ -4,27 +4,10 @@ A server is a program of the network's back office (server_keys.py). What has no
 have tables of their own, roles.py and callers.py.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from google.protobuf import descriptor_pool
-
-
-@dataclass(frozen=True)
-class Rule:
-    """The scope that a method takes. One that `changes` something runs only when its audit row was written."""
-
-    scope: str
-    changes: bool
-
-
-def _reads(scope: str) -> Rule:
-    return Rule(scope, changes=False)
-
-
-def _changes(scope: str) -> Rule:
-    return Rule(scope, changes=True)
-
+from services.runtime.identity import method_rules
+from services.runtime.identity.method_rules import Table, changes, reads
 
 MESSAGES_SEND = "messages:send"
 MESSAGES_READ = "messages:read"
@@ -34,40 +17,33 @@ MODERATION_WRITE = "moderation:write"
 ALL = frozenset({MESSAGES_SEND, MESSAGES_READ, CONVERSATIONS_WRITE, MODERATION_WRITE})
 
 # gRPC service → method → rule. Only services of Access.SERVER stand here.
-SCOPES: Mapping[str, Mapping[str, Rule]] = {
+SCOPES: Table = {
     "parley.messaging.v1.ServerMessagingService": {
-        "SendMessage": _changes(MESSAGES_SEND),
-        "CreateConversation": _changes(CONVERSATIONS_WRITE),
-        "AddMembers": _changes(CONVERSATIONS_WRITE),
-        "RemoveMembers": _changes(CONVERSATIONS_WRITE),
-        "GetConversation": _reads(MESSAGES_READ),
-        "ListMessages": _reads(MESSAGES_READ),
-        "TakeDownMessage": _changes(MODERATION_WRITE),
-        "FreezeConversation": _changes(MODERATION_WRITE),
-        "UnfreezeConversation": _changes(MODERATION_WRITE),
-        "RestrictAccount": _changes(MODERATION_WRITE),
-        "LiftRestriction": _changes(MODERATION_WRITE),
+        "SendMessage": changes(MESSAGES_SEND),
+        "CreateConversation": changes(CONVERSATIONS_WRITE),
+        "AddMembers": changes(CONVERSATIONS_WRITE),
+        "RemoveMembers": changes(CONVERSATIONS_WRITE),
+        "GetConversation": reads(MESSAGES_READ),
+        "ListMessages": reads(MESSAGES_READ),
+        "TakeDownMessage": changes(MODERATION_WRITE),
+        "FreezeConversation": changes(MODERATION_WRITE),
+        "UnfreezeConversation": changes(MODERATION_WRITE),
+        "RestrictAccount": changes(MODERATION_WRITE),
+        "LiftRestriction": changes(MODERATION_WRITE),
     },
 }
 
 
-def may_call(scopes: Collection[str], service: str, method: str) -> bool:
+def may_call(scopes: Iterable[str], service: str, method: str) -> bool:
     """Whether one of the scopes has the method of the gRPC service (full name)."""
-    rule = SCOPES.get(service, {}).get(method)
-    return rule is not None and rule.scope in scopes
+    return method_rules.may_call(SCOPES, scopes, service, method)
 
 
 def is_change(service: str, method: str) -> bool:
     """Whether the method changes something; what has no row is taken for one that does."""
-    rule = SCOPES.get(service, {}).get(method)
-    return rule is None or rule.changes
+    return method_rules.is_change(SCOPES, service, method)
 
 
 def require_rows(services: Iterable[str]) -> None:
     """Raises RuntimeError for a service (full name) of which a method has no row, a row no method, or one streams."""
-    for name in services:
-        methods = descriptor_pool.Default().FindServiceByName(name).methods
-        if {method.name for method in methods} != set(SCOPES.get(name, {})):
-            raise RuntimeError(f"the table of scopes does not fit {name}")
-        if any(method.client_streaming or method.server_streaming for method in methods):
-            raise RuntimeError(f"{name} has a stream, of which there would be no audit record")
+    method_rules.require_rows(SCOPES, "scopes", services)

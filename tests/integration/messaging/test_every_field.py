@@ -28,7 +28,7 @@ INTERNAL = {"MembershipService", "ModerationService", "AccountAdminService"}
 MODERATION = {
     method
     for method, rule in scopes.SCOPES["parley.messaging.v1.ServerMessagingService"].items()
-    if rule.scope == scopes.MODERATION_WRITE
+    if rule.takes == scopes.MODERATION_WRITE
 }
 # Of the moment, whatever is asked.
 OF_THE_MOMENT = ("sync_time", "sync_token")

@@ -168,7 +168,7 @@ async def test_the_port_opens_for_servers_alone_and_has_nothing_for_people_then(
     await server.start()
     try:
         for method in METHODS:
-            scope = scopes.SCOPES[method.containing_service.full_name][method.name].scope
+            scope = scopes.SCOPES[method.containing_service.full_name][method.name].takes
             assert await outcome(server.admin_port, method, token_of(KEYS[scope], method)) == IN
         for service, _ in OF_PEOPLE.values():
             for method in service.methods:
@@ -193,7 +193,7 @@ async def test_a_key_that_is_taken_away_opens_nothing_any_more(tmp_path: Path) -
     server = built(signed.written(tmp_path, *KEYS.values()), people=False)
     await server.start()
     method = METHODS[0]
-    scope = scopes.SCOPES[method.containing_service.full_name][method.name].scope
+    scope = scopes.SCOPES[method.containing_service.full_name][method.name].takes
     try:
         assert await outcome(server.admin_port, method, token_of(KEYS[scope], method)) == IN
         signed.written(tmp_path, NONE)
@@ -205,7 +205,7 @@ async def test_a_key_that_is_taken_away_opens_nothing_any_more(tmp_path: Path) -
 
 async def test_each_call_is_recorded_with_the_server_and_its_scopes(server: RpcServer) -> None:
     method = METHODS[0]
-    scope = scopes.SCOPES[method.containing_service.full_name][method.name].scope
+    scope = scopes.SCOPES[method.containing_service.full_name][method.name].takes
     with capture_logs() as lines:
         await outcome(server.admin_port, method, token_of(KEYS[scope], method))
         await outcome(server.admin_port, method, token_of(NONE, method))

@@ -200,15 +200,15 @@ def test_a_server_makes_the_calls_of_its_key_a_minute_and_no_more() -> None:
 
 def test_no_scope_is_without_a_method_and_no_service_in_two_tables() -> None:
     rules = [rule for rows in scopes.SCOPES.values() for rule in rows.values()]
-    assert {rule.scope for rule in rules} == scopes.ALL
+    assert {rule.takes for rule in rules} == scopes.ALL
     assert not set(scopes.SCOPES) & (set(roles.ROLES) | set(callers.CALLERS))
 
 
 def test_a_method_is_had_by_its_own_scope_alone() -> None:
     for service, rows in scopes.SCOPES.items():
         for method, rule in rows.items():
-            assert scopes.may_call([rule.scope], service, method)
-            assert not scopes.may_call(scopes.ALL - {rule.scope}, service, method)
+            assert scopes.may_call([rule.takes], service, method)
+            assert not scopes.may_call(scopes.ALL - {rule.takes}, service, method)
             assert not scopes.may_call(scopes.ALL, service, method + "s")
     assert scopes.is_change(MESSAGING, "Unknown")
 
