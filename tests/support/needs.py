@@ -62,6 +62,7 @@ OF_FOLDERS = {
     "tests/faults": ("stack",),
     "tests/integration/messaging": ("backing",),
     "tests/integration/presence": ("backing",),
+    "tests/integration/replicated": ("stack",),
     "tests/integration/webhooks": ("backing",),
     "tests/integration/sfu": ("compiled",),
     "tests/integration/signaling": ("backing",),

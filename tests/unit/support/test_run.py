@@ -47,7 +47,7 @@ def test_what_is_marked_compiled_runs_on_the_compiled_media_path_alone() -> None
 
 def test_parts_of_a_lane_run_in_turn_and_lanes_side_by_side() -> None:
     names = [[[part.name for part in lane] for lane in stage] for stage in stages(PARTS)]
-    assert names[1] == [["shared-stack"], ["calls"], ["single-services", "media"]]
+    assert names[1] == [["shared-stack"], ["calls", "replicated"], ["single-services", "media"]]
 
 
 def test_the_plan_shows_each_part_with_a_command_that_can_be_typed() -> None:

@@ -18,8 +18,6 @@ from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S, eventually
 from tests.support.writing_pair import Acknowledged, Pair
 
-pytestmark = pytest.mark.stack
-
 MESSAGES = 10
 PRESENCE = ("presence-1", "presence-2")
 MESSAGING = ("messaging-1", "messaging-2")

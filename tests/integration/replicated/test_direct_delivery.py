@@ -16,8 +16,6 @@ from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S, eventually
 from tests.support.writing_pair import Pair
 
-pytestmark = pytest.mark.stack
-
 MESSAGES = 30
 
 

@@ -35,8 +35,6 @@ from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S, eventually
 
-pytestmark = pytest.mark.stack
-
 PRESENCE = ("presence-1", "presence-2", "presence-3")
 
 
