@@ -1,7 +1,6 @@
 """CallsService over gRPC: checks the form of requests, translates, and names each refusal."""
 
 from typing import Protocol
-from uuid import UUID
 
 import grpc
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc, service_pb2_grpc
@@ -13,6 +12,7 @@ from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
+from services.runtime.ids import parse_id
 from services.runtime.observability import tracing
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
 from services.signaling.core import errors
@@ -248,10 +248,10 @@ def _call_id(value: str) -> CallId:
 
 
 def _uuid(field: str, value: str) -> str:
-    try:
-        return str(UUID(value))
-    except ValueError as error:
-        raise InvalidRequest(field, "is not a UUID") from error
+    parsed = parse_id(value)
+    if parsed is None:
+        raise InvalidRequest(field, "is not a UUID")
+    return str(parsed)
 
 
 class _Keyed(Protocol):

@@ -12,6 +12,7 @@ from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.links import host_of, names_its_host
 from services.messaging.kernel.model import Attachment, UserId
 from services.runtime.client_ids import CLIENT_ID_RULE, is_client_id
+from services.runtime.ids import parse_id
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
 MAX_TITLE_CHARS = 100
@@ -48,11 +49,8 @@ def check_user_id(field_name: str, value: str) -> UserId:
 
 def check_uuid(field_name: str, value: str) -> UUID:
     """An id of ours. Raises InvalidField unless it is a UUID in the usual form of 36 characters."""
-    try:
-        parsed = UUID(value)
-    except ValueError:
-        parsed = None
-    if parsed is None or len(value) != 36:
+    parsed = parse_id(value)
+    if parsed is None:
         raise InvalidField(field_name, "must be a UUID")
     return parsed
 

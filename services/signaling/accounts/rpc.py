@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from uuid import UUID
 
 from google.protobuf.json_format import MessageToDict
 from parley.accounts.v1 import service_pb2 as api
@@ -11,6 +10,7 @@ from parley.accounts.v1 import service_pb2_grpc
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
+from services.runtime.ids import parse_id
 from services.runtime.user_ids import is_user_id
 from services.signaling.accounts.ports import AccountStore, OwnCall
 from services.signaling.core.model import CallId, UserId
@@ -54,10 +54,10 @@ class AccountDataServicer(service_pb2_grpc.AccountDataServiceServicer):
 def _page(token: str) -> CallId | None:
     if not token:
         return None
-    try:
-        return CallId(str(UUID(token)))
-    except ValueError as error:
-        raise InvalidRequest("page_token", "is none of ours") from error
+    call_id = parse_id(token)
+    if call_id is None:
+        raise InvalidRequest("page_token", "is none of ours")
+    return CallId(str(call_id))
 
 
 def _plain(own: OwnCall, user_id: UserId) -> dict[str, Any]:
