@@ -64,6 +64,8 @@ class TcpPort:
         self._server: asyncio.Server | None = None
         self._checks: asyncio.Task[None] | None = None
         self._connections: set[_Connection] = set()
+        # Set while there is a connection to check.
+        self._occupied = asyncio.Event()
 
     @property
     def port(self) -> int:
@@ -92,7 +94,7 @@ class TcpPort:
         self._socket.close()
 
     def _connect(self) -> asyncio.Protocol:
-        return _Connection(self._target(), self._limits, self._metrics, self._enter, self._connections.discard)
+        return _Connection(self._target(), self._limits, self._metrics, self._enter, self._leave)
 
     def _enter(self, connection: "_Connection") -> bool:
         if len(self._connections) >= self._limits.connections:
@@ -103,11 +105,18 @@ class TcpPort:
         if sum(not other.is_proven for other in alike) >= self._limits.unproven_per_address:
             return False
         self._connections.add(connection)
+        self._occupied.set()
         return True
+
+    def _leave(self, connection: "_Connection") -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._occupied.clear()
 
     async def _check(self) -> None:
         now = asyncio.get_running_loop().time
         while True:
+            await self._occupied.wait()
             await asyncio.sleep(_CHECK_INTERVAL_S)
             for connection in list(self._connections):
                 connection.check(now())
