@@ -4,7 +4,8 @@ them. Needs kubectl, and no cluster.
 1. Kubernetes' own schemas, strictly, of the oldest and the newest version that is supported.
 2. The operators' objects by their fields (fields.py), and all objects among each other (semantics.py,
    settings.py, stores.py, tls.py).
-3. Envoy takes the edge's configuration as rendered from the overlay's values.
+3. Whether the one node of dev has room for it (capacity.py).
+4. Envoy takes the edge's configuration as rendered from the overlay's values.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import yaml
 
 from deploy.envoy import validate as edge
 from deploy.envoy import values
-from deploy.k8s import fields, semantics, settings, stores, tls
+from deploy.k8s import capacity, fields, semantics, settings, stores, tls
 from deploy.k8s.objects import FOLDER, Object, find, parse, title
 
 OLDEST, NEWEST = "1.31", "1.37"
@@ -31,6 +32,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "production": ("production",),
     "production-mutual-tls": ("production", "mutual-tls"),
 }
+# The variants of one node, and what room it has.
+ROOMS = {"dev": capacity.SMALL_NODE}
 BUILD = Path("build") / "k8s"
 _EDGE_FILES = ("_CERTIFICATE_FILE", "_KEY_FILE", "_CA_FILE")
 
@@ -67,8 +70,18 @@ def findings(objects: list[Object]) -> Iterator[str]:
     """All that is wrong with the rendered objects."""
     yield from schema_faults(objects)
     yield from fields.misfits(objects)
-    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES, *stores.RULES, *tls.RULES):
+    rules = (*semantics.RULES, semantics.pinned, *capacity.RULES, *settings.RULES, *stores.RULES, *tls.RULES)
+    for rule in rules:
         yield from rule(objects)
+
+
+def findings_of(variant: str, objects: list[Object]) -> Iterator[str]:
+    """All that is wrong with the rendered objects, and with what this variant is for."""
+    yield from findings(objects)
+    if "production" in VARIANTS[variant]:
+        yield from settings.for_development(objects)
+    if variant in ROOMS:
+        yield from capacity.on_one_node(objects, ROOMS[variant])
 
 
 def schema_faults(objects: list[Object]) -> Iterator[str]:
@@ -112,7 +125,7 @@ def main() -> int:
             sys.stderr.write(f"{variant}: {error.stderr}\n")
             status = 1
             continue
-        found = [*findings(objects), *(settings.for_development(objects) if "production" in VARIANTS[variant] else ())]
+        found = list(findings_of(variant, objects))
         sys.stderr.writelines(f"{variant}: {line}\n" for line in found)
         sys.stdout.write(
             f"{variant}: {len(objects)} objects, {len(found)} findings (Kubernetes {OLDEST} and {NEWEST})\n"
