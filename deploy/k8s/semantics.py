@@ -81,7 +81,7 @@ def ports(objects: list[Object]) -> Iterator[str]:
     for item in of_kind(objects, "Service", "NetworkPolicy"):
         for target in _target_ports(item):
             for pod in _selected(found, item):
-                if target not in pod.port_names() and target not in pod.port_names().values():
+                if not _has_port(pod, target):
                     yield f"{title(item)}: {pod.name} has no port {target}"
     for monitor in of_kind(objects, "PodMonitor"):
         for endpoint in monitor["spec"]["podMetricsEndpoints"]:
@@ -116,12 +116,23 @@ def _probe_ports(pod: Pod) -> Iterator[str]:
                 yield f"{pod.name}: {name} asks port {port}, which {container['name']} does not have"
 
 
-def _target_ports(item: Object) -> Iterator[int | str]:
+def _has_port(pod: Pod, target: int | str | range) -> bool:
+    ports = pod.port_names()
+    if isinstance(target, range):
+        return any(port in target for port in ports.values())
+    return target in ports or target in ports.values()
+
+
+def _target_ports(item: Object) -> Iterator[int | str | range]:
     """The ports of the pods that an object speaks of. One policy is for all who have metrics, whoever that is."""
     if item["kind"] == "Service":
         yield from (port.get("targetPort", port["port"]) for port in item["spec"]["ports"])
     for rule in item["spec"].get("ingress", []):
-        yield from (port["port"] for port in rule.get("ports", []) if port["port"] != "metrics")
+        for port in rule.get("ports", []):
+            if "endPort" in port:
+                yield range(port["port"], port["endPort"] + 1)
+            elif port["port"] != "metrics":
+                yield port["port"]
 
 
 def references(objects: list[Object]) -> Iterator[str]:

@@ -167,6 +167,9 @@ DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "a policy names a port of another pod": lambda o: get(o, "NetworkPolicy", "web")["spec"]["ingress"][0]["ports"][
         0
     ].update(port="https"),
+    "a policy opens ports beside those of the pod": lambda o: get(o, "NetworkPolicy", "sfu", "parley-media")["spec"][
+        "ingress"
+    ][0]["ports"][0].update(port=7802, endPort=7803),
     "a policy speaks of pods that are not there": lambda o: get(o, "NetworkPolicy", "presence")["spec"]["ingress"][0][
         "from"
     ][0]["podSelector"]["matchLabels"].update({"app.kubernetes.io/name": "gate"}),
