@@ -182,6 +182,10 @@ k8s-check: gen/.stamp ## Render and check the Kubernetes manifests, the alerts a
 	python -m pytest -q tests/unit/deploy
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m deploy.observability.check
 
+.PHONY: helm
+helm: gen/.stamp ## Make the Helm chart from the manifests, into build/helm/parley; needs kubectl, and no cluster
+	python -m deploy.helm
+
 .PHONY: drill-backup drill-broker-lost drill-region-lost
 drill-backup: gen/.stamp ## PostgreSQL destroyed and restored from a base backup and WAL; one JSON line (20 s)
 	python -m loadtests.drills backup
