@@ -176,11 +176,19 @@ format: setup ## Bring Python and Markdown into the form that lint wants
 docs: gen/.stamp ## Build the documentation into build/site; for its search: python -m http.server -d build/site
 	python -m deploy.docs build/site
 
+.PHONY: manifests
+# CRDS: a file of `kubectl get crd -o yaml`, for what the operators of that cluster say.
+manifests: gen/.stamp
+	python -m deploy.k8s.check $(if $(CRDS),--crds $(CRDS))
+
 .PHONY: k8s-check
-k8s-check: gen/.stamp ## Render and check the Kubernetes manifests, the alerts and their tests; no cluster is needed
-	python -m deploy.k8s.check
+k8s-check: manifests ## Render and check the Kubernetes manifests, the alerts and their tests; no cluster is needed
 	python -m pytest -q tests/unit/deploy
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m deploy.observability.check
+
+.PHONY: helm
+helm: gen/.stamp ## Make the Helm chart from the manifests, into build/helm/parley; needs kubectl, and no cluster
+	python -m deploy.helm
 
 .PHONY: drill-backup drill-broker-lost drill-region-lost
 drill-backup: gen/.stamp ## PostgreSQL destroyed and restored from a base backup and WAL; one JSON line (20 s)

@@ -1,14 +1,17 @@
-"""`python -m deploy.k8s.check` (make k8s-check): renders every overlay, and production with each component, and checks
-them. Needs kubectl, and no cluster.
+"""`python -m deploy.k8s.check [--crds PATH]` (make k8s-check): renders every overlay, and production with each
+component, and checks them. Needs kubectl, and no cluster.
 
 1. Kubernetes' own schemas, strictly, of the oldest and the newest version that is supported.
 2. The operators' objects by their fields (fields.py), and all objects among each other (semantics.py,
    settings.py, stores.py, tls.py).
-3. Envoy takes the edge's configuration as rendered from the overlay's values.
+3. Whether the one node of dev has room for it (capacity.py).
+4. With definitions of a cluster (crds.py): what its operators' schemas say.
+5. Envoy takes the edge's configuration as rendered from the overlay's values.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -21,7 +24,7 @@ import yaml
 
 from deploy.envoy import validate as edge
 from deploy.envoy import values
-from deploy.k8s import fields, semantics, settings, stores, tls
+from deploy.k8s import capacity, crds, fields, semantics, settings, stores, tls
 from deploy.k8s.objects import FOLDER, Object, find, parse, title
 
 OLDEST, NEWEST = "1.31", "1.37"
@@ -31,6 +34,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "production": ("production",),
     "production-mutual-tls": ("production", "mutual-tls"),
 }
+# The variants of one node, and what room it has.
+ROOMS = {"dev": capacity.SMALL_NODE}
 BUILD = Path("build") / "k8s"
 _EDGE_FILES = ("_CERTIFICATE_FILE", "_KEY_FILE", "_CA_FILE")
 
@@ -67,8 +72,18 @@ def findings(objects: list[Object]) -> Iterator[str]:
     """All that is wrong with the rendered objects."""
     yield from schema_faults(objects)
     yield from fields.misfits(objects)
-    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES, *stores.RULES, *tls.RULES):
+    rules = (*semantics.RULES, semantics.pinned, *capacity.RULES, *settings.RULES, *stores.RULES, *tls.RULES)
+    for rule in rules:
         yield from rule(objects)
+
+
+def findings_of(variant: str, objects: list[Object]) -> Iterator[str]:
+    """All that is wrong with the rendered objects, and with what this variant is for."""
+    yield from findings(objects)
+    if "production" in VARIANTS[variant]:
+        yield from settings.for_development(objects)
+    if variant in ROOMS:
+        yield from capacity.on_one_node(objects, ROOMS[variant])
 
 
 def schema_faults(objects: list[Object]) -> Iterator[str]:
@@ -99,8 +114,12 @@ def edge_is_accepted(variant: str, objects: list[Object]) -> bool:
     return edge.accepts(f"k8s-{variant}", values.from_env(env))
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Returns 0 when nothing was found."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.k8s.check")
+    parser.add_argument("--crds", type=Path, help="a file or folder of CustomResourceDefinitions")
+    given = parser.parse_args(arguments).crds
+    schemas = crds.load(given) if given else None
     if shutil.which("kubectl") is None:
         sys.stderr.write("There is no kubectl here: one since 1.27 renders the overlays, without a cluster.\n")
         return 1
@@ -112,7 +131,7 @@ def main() -> int:
             sys.stderr.write(f"{variant}: {error.stderr}\n")
             status = 1
             continue
-        found = [*findings(objects), *(settings.for_development(objects) if "production" in VARIANTS[variant] else ())]
+        found = [*findings_of(variant, objects), *(crds.misfits(objects, schemas) if schemas is not None else ())]
         sys.stderr.writelines(f"{variant}: {line}\n" for line in found)
         sys.stdout.write(
             f"{variant}: {len(objects)} objects, {len(found)} findings (Kubernetes {OLDEST} and {NEWEST})\n"
@@ -123,4 +142,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

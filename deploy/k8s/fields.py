@@ -1,8 +1,8 @@
 """The fields of the operators' objects that the manifests use: Kubernetes' own schemas do not know them.
 
-Written by hand from memory, not compared with the operators' own schemas. A field that stands here may still be
-misused; one that does not is
-a misspelling, or new, and then it belongs in here. `...` takes anything below; a list of one holds objects.
+For a check that needs nothing: crds.py holds the same objects against the operators' own schemas, where somebody has
+them. A field that stands here may still be misused; one that does not is a misspelling, or new, and then it belongs in
+here. `...` takes anything below; a list of one holds objects.
 """
 
 from __future__ import annotations

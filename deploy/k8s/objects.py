@@ -40,8 +40,15 @@ class Pod:
 
 def load_base() -> list[Object]:
     """The base as its files stand: it patches nothing, so that it can be read without Kustomize."""
-    kustomization = yaml.safe_load((FOLDER / "base" / "kustomization.yaml").read_text())
-    return [item for name in kustomization["resources"] for item in parse((FOLDER / "base" / name).read_text())]
+    return _load(FOLDER / "base")
+
+
+def _load(folder: Path) -> list[Object]:
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    found: list[Object] = []
+    for path in (folder / name for name in kustomization["resources"]):
+        found += _load(path) if path.is_dir() else parse(path.read_text())
+    return found
 
 
 def parse(text: str) -> list[Object]:

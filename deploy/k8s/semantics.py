@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 
 from deploy.k8s.objects import (
@@ -25,19 +24,6 @@ from deploy.k8s.objects import (
 from deploy.k8s.secrets import COPIES, SECRETS
 
 DOCKERFILES = Path(__file__).parent.parent / "docker"
-_QUANTITY = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>m|k|M|G|T|Ki|Mi|Gi|Ti)?")
-_UNITS = {
-    "": Decimal(1),
-    "m": Decimal("0.001"),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-}
 # Labels that operators put on pods that are not in the manifests.
 OPERATORS_LABELS = ("cnpg.io/cluster", "strimzi.io/cluster")
 # What makes Secrets, under which name, with which keys: cert-manager, Strimzi, CloudNativePG.
@@ -48,6 +34,9 @@ MAKERS = {
     "Cluster": ("{}-ca", ("ca.crt", "ca.key")),
 }
 HOST_PORTS = {("parley-media", "sfu", 7800), ("parley-media", "sfu", 7801)}
+# Kubernetes' default is one second, and who starts on a busy node answers later than that. Raising it: a pod that hangs
+# is found later. Lowering it: one that is only busy is restarted.
+PROBE_WITHIN_S = 3
 
 Rule = Callable[[list[Object]], Iterator[str]]
 
@@ -92,7 +81,7 @@ def ports(objects: list[Object]) -> Iterator[str]:
     for item in of_kind(objects, "Service", "NetworkPolicy"):
         for target in _target_ports(item):
             for pod in _selected(found, item):
-                if target not in pod.port_names() and target not in pod.port_names().values():
+                if not _has_port(pod, target):
                     yield f"{title(item)}: {pod.name} has no port {target}"
     for monitor in of_kind(objects, "PodMonitor"):
         for endpoint in monitor["spec"]["podMetricsEndpoints"]:
@@ -127,12 +116,23 @@ def _probe_ports(pod: Pod) -> Iterator[str]:
                 yield f"{pod.name}: {name} asks port {port}, which {container['name']} does not have"
 
 
-def _target_ports(item: Object) -> Iterator[int | str]:
+def _has_port(pod: Pod, target: int | str | range) -> bool:
+    ports = pod.port_names()
+    if isinstance(target, range):
+        return any(port in target for port in ports.values())
+    return target in ports or target in ports.values()
+
+
+def _target_ports(item: Object) -> Iterator[int | str | range]:
     """The ports of the pods that an object speaks of. One policy is for all who have metrics, whoever that is."""
     if item["kind"] == "Service":
         yield from (port.get("targetPort", port["port"]) for port in item["spec"]["ports"])
     for rule in item["spec"].get("ingress", []):
-        yield from (port["port"] for port in rule.get("ports", []) if port["port"] != "metrics")
+        for port in rule.get("ports", []):
+            if "endPort" in port:
+                yield range(port["port"], port["endPort"] + 1)
+            elif port["port"] != "metrics":
+                yield port["port"]
 
 
 def references(objects: list[Object]) -> Iterator[str]:
@@ -167,32 +167,6 @@ def _missing(objects: list[Object], pod: Pod) -> Iterator[str]:
         yield from (f"{container['name']}: {problem}" for problem in problems)
 
 
-def quantities(objects: list[Object]) -> Iterator[str]:
-    """Requests and a memory limit everywhere, in Kubernetes' own units, and no request above its limit."""
-    for pod in pods(objects):
-        for container in pod.containers:
-            resources = container.get("resources", {})
-            requests, limits = resources.get("requests", {}), resources.get("limits", {})
-            where = f"{pod.name}: {container['name']}"
-            if not {"cpu", "memory"} <= requests.keys() or "memory" not in limits:
-                yield f"{where} lacks a request or a limit of memory"
-            bad = [text for text in (*requests.values(), *limits.values()) if quantity(str(text)) is None]
-            yield from (f"{where}: {text!r} is no quantity" for text in bad)
-            if bad:
-                continue
-            for name in requests.keys() & limits.keys():
-                if (quantity(str(requests[name])) or 0) > (quantity(str(limits[name])) or 0):
-                    yield f"{where} asks for more {name} than its limit"
-
-
-def quantity(text: str) -> Decimal | None:
-    """The value of a Kubernetes quantity; None when it is none."""
-    found = _QUANTITY.fullmatch(text)
-    if found is None:
-        return None
-    return Decimal(found["number"]) * _UNITS[found["unit"] or ""]
-
-
 def security(objects: list[Object]) -> Iterator[str]:
     """Pod Security "restricted" and a read-only root; the exceptions are HOST_PORTS. No pod has an API token."""
     for pod in pods(objects):
@@ -224,15 +198,33 @@ def _container_security(pod: Pod, container: Object) -> Iterator[str]:
             yield f"{where} takes port {port['hostPort']} of the node"
 
 
+def pod_security_of_namespaces(objects: list[Object]) -> Iterator[str]:
+    """A namespace neither refuses what its pods need nor warns of it: what warns at every apply is read by nobody."""
+    with_ports = {
+        pod.namespace
+        for pod in pods(objects)
+        if any("hostPort" in p for c in pod.containers for p in c.get("ports", []))
+    }
+    for item in of_kind(objects, "Namespace"):
+        labels = item["metadata"].get("labels", {})
+        for mode in ("enforce", "warn", "audit"):
+            level = labels.get(f"pod-security.kubernetes.io/{mode}", "privileged")
+            if level != "privileged" and item["metadata"]["name"] in with_ports:
+                yield f"{title(item)}: {mode} {level} is against ports of the node, which its pods take"
+
+
 def liveness(objects: list[Object]) -> Iterator[str]:
-    """Everything that serves has probes, and being alive depends on no store."""
+    """Everything that serves has probes with time to answer them, and being alive depends on no store."""
     for pod in pods(objects):
         if pod.owner["kind"] == "Job":
             continue
         for container in pod.spec["containers"]:
             found = dict(probes(container))
-            if not {"livenessProbe", "readinessProbe"} <= found.keys():
-                yield f"{pod.name}: {container['name']} lacks a probe"
+            for name in {"livenessProbe", "readinessProbe", "startupProbe"} - found.keys():
+                yield f"{pod.name}: {container['name']} lacks a {name}"
+            for name, probe in found.items():
+                if probe.get("timeoutSeconds", 1) < PROBE_WITHIN_S:
+                    yield f"{pod.name}: {container['name']} has less than {PROBE_WITHIN_S} s for its {name}"
             for name, service in (("livenessProbe", "liveness"), ("readinessProbe", "readiness")):
                 asked = found.get(name, {}).get("grpc", {}).get("service", service)
                 if asked != service:
@@ -240,7 +232,11 @@ def liveness(objects: list[Object]) -> Iterator[str]:
 
 
 def disruption(objects: list[Object]) -> Iterator[str]:
-    """Whatever has more than one replica has a budget, and a budget that lets nodes be drained."""
+    """Whatever has more than one replica has a budget that lets nodes be drained, in whatever state its pods are.
+
+    Without AlwaysAllow a pod that is not ready is kept as soon as the budget is used up: two of three that crash block
+    every drain.
+    """
     found = pods(objects)
     for pod in found:
         if pod.owner["kind"] == "Job" or pod.owner["spec"].get("replicas") == 1:
@@ -249,6 +245,9 @@ def disruption(objects: list[Object]) -> Iterator[str]:
         if len(budgets) != 1:
             yield f"{pod.name} has {len(budgets)} disruption budgets"
         yield from (f"{title(b)} allows none" for b in budgets if b["spec"].get("maxUnavailable") in (0, "0%"))
+    for budget in of_kind(objects, "PodDisruptionBudget"):
+        if budget["spec"].get("unhealthyPodEvictionPolicy") != "AlwaysAllow":
+            yield f"{title(budget)} keeps pods that are not ready"
 
 
 def images(objects: list[Object]) -> Iterator[str]:
@@ -316,8 +315,8 @@ RULES: tuple[Rule, ...] = (
     ports,
     scrapes,
     references,
-    quantities,
     security,
+    pod_security_of_namespaces,
     liveness,
     disruption,
     images,

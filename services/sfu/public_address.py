@@ -6,8 +6,9 @@ writes it to a file that PARLEY_SFU_PUBLIC_IP_FILE names. The server must be out
 
 import socket
 import sys
-from collections.abc import Sequence
-from time import monotonic
+from collections.abc import Callable, Sequence
+from time import monotonic, sleep
+from typing import Any
 
 from aioice import stun
 
@@ -18,25 +19,40 @@ DEADLINE_S = 20.0
 # more often than needed.
 ASK_AGAIN_S = 0.5
 
+LookUp = Callable[..., Sequence[tuple[Any, ...]]]
 
-def ask(host: str, port: int, deadline_s: float = DEADLINE_S) -> str:
-    """Our address, as the server sees it. Raises TimeoutError, or OSError when the name is not known."""
-    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-    family, kind, _, _, server = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+
+def ask(host: str, port: int, deadline_s: float = DEADLINE_S, look_up: LookUp = socket.getaddrinfo) -> str:
+    """Our address, as the server sees it. Raises TimeoutError, or the OSError that remained at the end.
+
+    A name that is not known is looked up again, and a refusal asked again: a pod runs before its network policies do.
+    """
     ends = monotonic() + deadline_s
+    while True:
+        try:
+            family, kind, _, _, server = look_up(host, port, type=socket.SOCK_DGRAM)[0]
+            return _ask_at(server, family, kind, ends)
+        except OSError:
+            if monotonic() + ASK_AGAIN_S > ends:
+                raise
+        sleep(ASK_AGAIN_S)
+
+
+def _ask_at(server: Any, family: int, kind: int, ends: float) -> str:
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     with socket.socket(family, kind) as sock:
         sock.settimeout(ASK_AGAIN_S)
         # Only what comes from the server is received then.
         sock.connect(server)
         while monotonic() < ends:
+            sock.send(bytes(request))
             try:
-                sock.send(bytes(request))
                 found = _mapped(sock.recv(2048), request.transaction_id)
-            except (TimeoutError, ConnectionRefusedError):
+            except TimeoutError:
                 continue
             if found:
                 return found
-    raise TimeoutError(f"{host}:{port} did not answer within {deadline_s} s")
+    raise TimeoutError(f"{server} did not answer in time")
 
 
 def _mapped(datagram: bytes, transaction_id: bytes) -> str | None:

@@ -28,6 +28,7 @@ class Program:
     variable: str
     called: tuple[str, ...]
     brought_by: str
+    how: str = "installs Debian's where it may"
 
     def find(self) -> str | None:
         """Where it is."""
@@ -37,7 +38,7 @@ class Program:
     @property
     def missing(self) -> str:
         """The reason why a test is left out."""
-        return f"{LEFT_OUT}no {self.name} here; {self.brought_by} installs Debian's where it may"
+        return f"{LEFT_OUT}no {self.name} here; {self.brought_by} {self.how}"
 
 
 # By the marker. The names that each may have are those of the scripts.
@@ -48,6 +49,8 @@ PROGRAMS = {
     "firefox": Program("Firefox", "PARLEY_FIREFOX", ("firefox-esr", "firefox"), ".ci/firefox"),
     "nftables": Program("nftables", "PARLEY_NFTABLES", ("nft", "/usr/sbin/nft"), ".ci/nftables"),
     "coturn": Program("coturn", "PARLEY_COTURN", ("turnserver",), ".ci/coturn"),
+    "kubectl": Program("kubectl", "PARLEY_KUBECTL", ("kubectl",), ".ci/kubectl", "says which"),
+    "helm": Program("Helm", "PARLEY_HELM", ("helm",), ".ci/helm", "builds it where there is Go"),
 }
 MARKERS = {
     **{marker: f"needs {program.name}; skipped where there is none" for marker, program in PROGRAMS.items()},

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from deploy.embedded.issuer import ISSUER
-from deploy.k8s import fields, semantics, settings, stores, tls, topics
+from deploy.k8s import capacity, fields, semantics, settings, stores, tls, topics
 from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
 from services.ops.core import STAGES
@@ -25,7 +25,8 @@ BASE = load_base()
 
 
 def findings(objects: list[Object]) -> Iterator[str]:
-    for rule in (*semantics.RULES, *settings.RULES, *stores.RULES, *tls.RULES, fields.misfits):
+    rules = (*semantics.RULES, *capacity.RULES, *settings.RULES, *stores.RULES, *tls.RULES, fields.misfits)
+    for rule in rules:
         yield from rule(objects)
 
 
@@ -151,9 +152,24 @@ DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "a probe asks a port that is not there": lambda o: container(o)["livenessProbe"]["grpc"].update(port=7009),
     "liveness depends on the stores": lambda o: container(o)["livenessProbe"]["grpc"].update(service="readiness"),
     "a probe is missing": lambda o: container(o, "web").pop("readinessProbe"),
+    "a start is not waited for": lambda o: container(o, "web").pop("startupProbe"),
+    "a start has a second to answer": lambda o: container(o)["startupProbe"].pop("timeoutSeconds"),
+    "liveness has a second to answer": lambda o: container(o)["livenessProbe"].update(timeoutSeconds=1),
+    "a namespace warns at every apply": lambda o: get(o, "Namespace", "parley-media", "")["metadata"]["labels"].update(
+        {"pod-security.kubernetes.io/warn": "restricted"}
+    ),
+    "a namespace refuses its own pods": lambda o: get(o, "Namespace", "parley-media", "")["metadata"]["labels"].update(
+        {"pod-security.kubernetes.io/enforce": "baseline"}
+    ),
+    "pods that crash block a drain": lambda o: get(o, "PodDisruptionBudget", "gateway")["spec"].pop(
+        "unhealthyPodEvictionPolicy"
+    ),
     "a policy names a port of another pod": lambda o: get(o, "NetworkPolicy", "web")["spec"]["ingress"][0]["ports"][
         0
     ].update(port="https"),
+    "a policy opens ports beside those of the pod": lambda o: get(o, "NetworkPolicy", "sfu", "parley-media")["spec"][
+        "ingress"
+    ][0]["ports"][0].update(port=7802, endPort=7803),
     "a policy speaks of pods that are not there": lambda o: get(o, "NetworkPolicy", "presence")["spec"]["ingress"][0][
         "from"
     ][0]["podSelector"]["matchLabels"].update({"app.kubernetes.io/name": "gate"}),
@@ -248,14 +264,14 @@ def test_an_image_without_a_version_is_found_and_one_with_a_digest_is_not() -> N
     ("text", "value"), [("1", 1), ("500m", 0.5), ("1Ki", 1024), ("1.5Gi", 1.5 * 2**30), ("1k", 1000)]
 )
 def test_quantities_are_read_as_kubernetes_reads_them(text: str, value: float) -> None:
-    found = semantics.quantity(text)
+    found = capacity.quantity(text)
     assert found is not None
     assert float(found) == value
 
 
 @pytest.mark.parametrize("text", ["64MiB", "1 Gi", "", "-1", "1KB"])
 def test_what_is_no_quantity_is_none(text: str) -> None:
-    assert semantics.quantity(text) is None
+    assert capacity.quantity(text) is None
 
 
 def test_the_topics_in_kubernetes_are_the_declared_ones() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,12 @@ def test_each_alert_has_a_severity_and_a_runbook_that_says_what_to_do(alert: str
     for heading in ("## How to tell", "## What to do", "## How to know that it is over"):
         assert heading in text
     assert ALERTS[alert]["labels"]["severity"] in ("page", "ticket")
+
+
+def test_whoever_is_on_call_finds_every_alert_that_pages_on_one_page_and_no_other() -> None:
+    page = (FOLDER.parents[1] / "docs" / "operations" / "on-call.md").read_text()
+    listed = re.findall(r"^\| (Parley\w+) \|", page, re.MULTILINE)
+    assert sorted(listed) == sorted(name for name, alert in ALERTS.items() if alert["labels"]["severity"] == "page")
 
 
 def test_there_is_no_runbook_without_an_alert() -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aioice import stun
@@ -69,6 +70,29 @@ def test_a_lost_request_and_strange_answers_are_passed_over() -> None:
 
 def test_a_server_that_does_not_answer_is_an_error() -> None:
     with server() as port, pytest.raises(TimeoutError):
+        ask("127.0.0.1", port, deadline_s=0.1)
+
+
+def test_a_name_that_nobody_knows_yet_is_looked_up_again() -> None:
+    """The policy that lets the pod ask for names comes after the pod."""
+    asked: list[str] = []
+
+    def look_up(host: str, port: int, **how: Any) -> Any:
+        asked.append(host)
+        if len(asked) == 1:
+            raise socket.gaierror(socket.EAI_AGAIN, "no name server is reached")
+        return socket.getaddrinfo("127.0.0.1", port, **how)
+
+    with server(seen_as("203.0.113.7")) as port:
+        assert ask("stun.example.com", port, look_up=look_up) == "203.0.113.7"
+    assert asked == ["stun.example.com"] * 2
+
+
+def test_one_that_is_refused_is_told_so_at_the_end() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
         ask("127.0.0.1", port, deadline_s=0.1)
 
 
