@@ -150,6 +150,32 @@ async def test_a_tab_sends_only_the_layers_that_somebody_takes(browser: chromium
     await sends(ann, "f")
 
 
+async def audio_packets(page: chromium.Page) -> int:
+    report: Report = await page.evaluate("report()")
+    return int(report["outbound"]["audio"]["packets"])
+
+
+async def test_a_tab_that_is_silent_sends_a_fraction_of_the_packets(worker: RunningWorker) -> None:
+    async def join(user: str, offer: str) -> str:
+        answer = await worker.join(offer, user)
+        assert ";usedtx=1" in answer
+        return answer.replace(";usedtx=1", "") if user == "old" else answer
+
+    async with opened(join) as browser:
+        pages = [await browser.open(user, "video/VP8") for user in ("old", "new")]
+        for page in pages:
+            await sees(page, width=320)
+            await page.evaluate("silence()")
+        await sees(pages[0], width=320)
+        # Both over the same time: until so many pictures have come, however long that takes here.
+        before = [await audio_packets(page) for page in pages]
+        for _ in range(3):
+            await sees(pages[0], width=320)
+        old, new = [await audio_packets(page) - count for page, count in zip(pages, before, strict=True)]
+        assert old > 100
+        assert 0 < new < old / 5, "by more than 80 %"
+
+
 def without_udp(answer: str) -> str:
     """As for a network that lets no UDP out: the candidates over TCP alone are left."""
     return re.sub(r"a=candidate:\S+ 1 udp .*\r\n", "", answer)
