@@ -8,7 +8,7 @@ from parley.sfu.v1 import channel_pb2
 
 from services.sfu.core.ids import ParticipantKey, UserId
 from services.sfu.core.selection.video_requests import MAX_VIDEO_REQUESTS, VideoRequest, VideoRequests
-from services.sfu.core.session.participants import ReceiveQuality, SlotEntry, UnseenVideo
+from services.sfu.core.session.participants import LayerState, ReceiveQuality, SlotEntry, UnseenVideo
 from services.sfu.core.session.quality import Quality
 
 _SOURCES = {
@@ -56,6 +56,13 @@ def encode_slot_map(
 def _unseen(video: UnseenVideo) -> channel_pb2.UnseenVideo:
     key, source, name = video
     return channel_pb2.UnseenVideo(user_id=key.user_id, device_id=key.device_id, source=_SOURCES[source], format=name)
+
+
+def encode_wanted_layers(states: Iterable[LayerState]) -> bytes:
+    """Which layers of its own the receiver should send."""
+    layers = [channel_pb2.Layer(mid=state.mid, rid=state.rid, wanted=state.is_wanted) for state in states]
+    message = channel_pb2.ChannelMessage(wanted_layers=channel_pb2.WantedLayers(layers=layers))
+    return message.SerializeToString()
 
 
 def encode_speakers(speakers: Iterable[ParticipantKey]) -> bytes:
@@ -112,4 +119,6 @@ def _read_requests(asked: channel_pb2.SetVideoSlots) -> VideoRequests:
         )
         for request in asked.requests[:MAX_VIDEO_REQUESTS]
     ]
+    if asked.hidden:
+        return VideoRequests(tuple(requests), 0)
     return VideoRequests(tuple(requests), asked.max_streams if asked.max_streams > 0 else None)

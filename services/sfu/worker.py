@@ -103,7 +103,7 @@ class MediaWorker:
     def open_resources(self) -> int:
         """Participants, calls, connections, addresses and closing tasks that are held: 0 when nobody is there."""
         transports = len(self._connections.by_number) + len(self._connections.book) + len(self._effects.closing)
-        transports += len(self._effects.maps_due) + len(self._unapplied)
+        transports += len(self._effects.maps_due) + len(self._effects.layers_due) + len(self._unapplied)
         return len(self._router) + self._router.call_count + transports
 
     async def start(self) -> None:
@@ -136,7 +136,7 @@ class MediaWorker:
         self._effects.carry_out(self._router.tick(now))
         self._ingress.count()
         self._egress.count()
-        self._effects.send_slot_maps()
+        self._effects.send_states()
         if now >= self._proofs_due:
             self._proofs_due = now + PROOF_INTERVAL_S
             for connection in self._connections.by_number.values():
@@ -210,7 +210,7 @@ class MediaWorker:
         self._egress.release(connection)
         if connection.sctp_port is not None:
             connection.channel = connection.dtls.open_channel(
-                on_open=lambda: self._effects.maps_due.add(number),
+                on_open=lambda: self._effects.announce(number),
                 on_message=lambda message: self._handle_message(number, message),
                 on_refused=lambda reason: self._metrics.dropped(f"channel_{reason}"),
                 now=self._clock.monotonic,

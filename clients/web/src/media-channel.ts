@@ -2,6 +2,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { ChannelMessageSchema, ScreenState, type UnseenVideo, VideoSource } from "./gen/parley/sfu/v1/channel_pb.js";
 import type { ReceiveQuality } from "./core/receive-quality.js";
 import type { Slot, Unseen, UnseenPicture } from "./core/slots.js";
+import type { LayerState } from "./sent-layers.js";
 
 /** Messages of the SFU on the data channel. */
 export interface ChannelListener {
@@ -11,6 +12,8 @@ export interface ChannelListener {
   onSpeakers(userIds: string[]): void;
   /** Whether one of this participant's own legs is poor. */
   onQuality(weak: boolean): void;
+  /** Which layers of this device's own camera anybody takes. */
+  onWantedLayers(layers: readonly LayerState[]): void;
 }
 
 /** A picture that this device wants to show. */
@@ -89,6 +92,8 @@ function read(data: ArrayBuffer, listener: ChannelListener): void {
       return listener.onSpeakers(message.value.speakers.map(({ userId }) => userId));
     case "connectionQuality":
       return listener.onQuality(message.value.weak);
+    case "wantedLayers":
+      return listener.onWantedLayers(message.value.layers.map(({ mid, rid, wanted }) => ({ mid, rid, wanted })));
     default:
       return undefined;
   }

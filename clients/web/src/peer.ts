@@ -1,8 +1,9 @@
 import type { FrameCryptor } from "./encryption/call-encryption.js";
 import { type ChannelListener, MediaChannel } from "./media-channel.js";
 import { ReceiveQualityReporter } from "./receive-quality-reporter.js";
+import { SentLayers } from "./sent-layers.js";
 
-export interface PeerListener extends ChannelListener {
+export interface PeerListener extends Omit<ChannelListener, "onWantedLayers"> {
   onConnection(state: RTCPeerConnectionState): void;
   /** Packets began or ceased to arrive on a receive slot. */
   onMedia(): void;
@@ -52,7 +53,9 @@ export class Peer {
     for (let i = 0; i < slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
     cryptor?.attach(connection, (readable) => listener.onReadable(readable));
-    this.channel = new MediaChannel(connection.createDataChannel("parley", { negotiated: true, id: 0 }), listener);
+    const sent = new SentLayers(connection);
+    const channel = connection.createDataChannel("parley", { negotiated: true, id: 0 });
+    this.channel = new MediaChannel(channel, { ...listener, onWantedLayers: (layers) => void sent.follow(layers) });
     this.reports = new ReceiveQualityReporter(connection, (seen) => this.channel.report(seen));
     for (const { receiver } of connection.getTransceivers()) {
       receiver.track.onunmute = () => listener.onMedia();

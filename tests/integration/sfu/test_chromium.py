@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from parley.sfu.v1 import channel_pb2
 
 from loadtests.sfu_media import chromium
 from tests.integration.sfu.conftest import RunningWorker
@@ -91,6 +92,88 @@ async def test_two_tabs_see_the_top_layer_of_each_other(worker: RunningWorker, b
         report = await sees_and_hears(page, width=1280)
         assert report["state"] == "connected"
         assert report["messages"] > 0
+
+
+def active(report: Report) -> str:
+    """The layers that are encoded now, of three."""
+    return "".join(rid for rid in "qhf" if report["outbound"].get(rid, {}).get("active"))
+
+
+def decoded(report: Report, width: int) -> int:
+    """How many pictures came on the slots that show one of this width now."""
+    return sum(line["framesDecoded"] for line in report["inbound"].values() if line.get("width") == width)
+
+
+async def see(page: chromium.Page, *, height: int = 0, hidden: bool = False) -> None:
+    """Ask for ann's camera at this height, or for nothing."""
+    request = channel_pb2.VideoRequest(user_id="ann", max_height=height, pinned=True)
+    asked = channel_pb2.SetVideoSlots(requests=[request], hidden=hidden)
+    message = channel_pb2.ChannelMessage(set_video_slots=asked).SerializeToString()
+    await page.evaluate(f"say({list(message)})")
+
+
+async def sends(page: chromium.Page, layers: str) -> Report:
+    """The report once it sends these layers and no others."""
+    return await report_when(page, f"sends {layers!r}", lambda report: active(report) == layers, active)
+
+
+async def sees(page: chromium.Page, width: int) -> None:
+    """Return once pictures of this width are decoded, and go on being so."""
+    before = decoded(await page.evaluate("report()"), width)
+    await report_when(
+        page,
+        f"pictures {width} wide",
+        lambda report: decoded(report, width) >= before + MOVING,
+        lambda report: [(line.get("width"), line.get("framesDecoded")) for line in report["inbound"].values()],
+    )
+
+
+async def test_a_tab_sends_only_the_layers_that_somebody_takes(browser: chromium.Browser) -> None:
+    ann = await browser.open("ann", follows=True)
+    # Nobody is there to see her.
+    await sends(ann, "")
+    # The others' pictures are small ones.
+    bob = await browser.open("bob", "video/VP8")
+    await sees(bob, width=1280)
+    await sends(ann, "f")
+    await sees(bob, width=1280)
+    cid = await browser.open("cid", "video/VP8")
+    await see(cid, height=360)
+    await sees(cid, width=640)
+    await sees(bob, width=1280)
+    await sends(ann, "hf")
+    for page in (bob, cid):
+        await see(page, hidden=True)
+    await sends(ann, "")
+    await see(bob)
+    await sees(bob, width=1280)
+    await sends(ann, "f")
+
+
+async def audio_packets(page: chromium.Page) -> int:
+    report: Report = await page.evaluate("report()")
+    return int(report["outbound"]["audio"]["packets"])
+
+
+async def test_a_tab_that_is_silent_sends_a_fraction_of_the_packets(worker: RunningWorker) -> None:
+    async def join(user: str, offer: str) -> str:
+        answer = await worker.join(offer, user)
+        assert ";usedtx=1" in answer
+        return answer.replace(";usedtx=1", "") if user == "old" else answer
+
+    async with opened(join) as browser:
+        pages = [await browser.open(user, "video/VP8") for user in ("old", "new")]
+        for page in pages:
+            await sees(page, width=320)
+            await page.evaluate("silence()")
+        await sees(pages[0], width=320)
+        # Both over the same time: until so many pictures have come, however long that takes here.
+        before = [await audio_packets(page) for page in pages]
+        for _ in range(3):
+            await sees(pages[0], width=320)
+        old, new = [await audio_packets(page) - count for page, count in zip(pages, before, strict=True)]
+        assert old > 100
+        assert 0 < new < old / 5, "by more than 80 %"
 
 
 def without_udp(answer: str) -> str:

@@ -1,8 +1,8 @@
 """The answer's own rules; what browsers want of it is in test_sdp.py."""
 
 from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer, is_served
-from services.sfu.core.wire.sdp import Fingerprint
-from tests.unit.sfu.builders import FINGERPRINT, offer
+from services.sfu.core.wire.sdp import Fingerprint, Offer, parse_offer
+from tests.unit.sfu.builders import FINGERPRINT, offer, offer_text
 
 TRANSPORT = LocalTransport("ufrag", "password", Fingerprint("sha-256", FINGERPRINT), [Candidate(("192.0.2.1", 7800))])
 
@@ -34,6 +34,27 @@ def test_a_slot_names_the_ssrcs_that_it_is_sent_on() -> None:
 def test_slots_of_lines_in_both_directions_share_a_stream() -> None:
     streams = [line.split()[0] for line in answer(direction="sendrecv") if line.startswith("a=msid:")]
     assert streams == ["a=msid:both-1", "a=msid:both-1", "a=msid:slot-2", "a=msid:slot-3"]
+
+
+def opus(offered: Offer) -> list[str]:
+    """What the answer to an offer says of Opus, line by line."""
+    ssrcs = {line.mid: SlotSsrcs(20, 21) for line in offered.media if line.client_receives}
+    lines = build_answer(offered, TRANSPORT, ssrcs, 1).split("\r\n")
+    return [line.removeprefix("a=fmtp:111 ") for line in lines if line.startswith("a=fmtp:111 ")]
+
+
+def test_voice_is_to_leave_its_silence_out() -> None:
+    common = "minptime=10;useinbandfec=1"
+    assert opus(offer()) == [f"{common};usedtx=1", common]
+    assert opus(offer(direction="sendrecv")) == [f"{common};usedtx=1", common]
+
+
+def test_sound_in_stereo_is_taken_as_such_with_its_pauses() -> None:
+    common = "minptime=10;useinbandfec=1"
+    text = offer_text().replace(common, f"{common};sprop-stereo=1", 1)
+    assert opus(parse_offer(text)) == [f"{common};stereo=1", common]
+    # That a client can play stereo says nothing of what it sends.
+    assert opus(parse_offer(offer_text().replace(common, f"{common};stereo=1"))) == [f"{common};usedtx=1", common]
 
 
 def test_only_the_workers_address_is_named() -> None:

@@ -3,8 +3,9 @@
 import pytest
 from parley.sfu.v1 import channel_pb2
 
-from services.sfu.channel import MuteState, decode_message, encode_slot_map
-from services.sfu.core.session.participants import UnseenVideo
+from services.sfu.channel import MuteState, decode_message, encode_slot_map, encode_wanted_layers
+from services.sfu.core.selection.video_requests import VideoRequests
+from services.sfu.core.session.participants import LayerState, UnseenVideo
 from tests.unit.sfu.builders import key
 
 
@@ -32,3 +33,16 @@ def test_both_sides_of_a_picture_that_cannot_be_decoded_are_in_the_map() -> None
     assert (first.user_id, first.device_id, first.format) == ("ann", "phone", "h264/high/1")
     assert first.source == channel_pb2.VIDEO_SOURCE_CAMERA
     assert (second.user_id, second.source) == ("bob", channel_pb2.VIDEO_SOURCE_SCREEN)
+
+
+def test_a_publisher_is_told_of_each_of_its_layers_whether_anybody_takes_it() -> None:
+    states = [LayerState("1", "q", True), LayerState("1", "f", False), LayerState("5", "", True)]
+    told = channel_pb2.ChannelMessage.FromString(encode_wanted_layers(states)).wanted_layers
+    assert [(layer.mid, layer.rid, layer.wanted) for layer in told.layers] == states
+
+
+def test_a_client_that_shows_nothing_gets_no_video() -> None:
+    asked = channel_pb2.SetVideoSlots(requests=[channel_pb2.VideoRequest(user_id="ann")], max_streams=2, hidden=True)
+    said = decode_message(channel_pb2.ChannelMessage(set_video_slots=asked).SerializeToString())
+    assert isinstance(said, VideoRequests)
+    assert said.max_streams == 0

@@ -17,6 +17,11 @@ def test_silent_layers_and_those_that_never_came_are_left_out() -> None:
     assert list_choices([Layer(None, (), 0)], 0, 10.0) == []
 
 
+def test_a_paused_layer_is_to_have_with_what_it_took_last() -> None:
+    layers = [flowing(1e5, 180), Layer(None, (5e5,), 360, may_come=True), Layer(None, (2e6,), 720, may_come=True)]
+    assert [(option.layer, option.rate_bps) for option in list_choices(layers, 300, 10.0)] == [(0, 1e5), (1, 5e5)]
+
+
 def test_nothing_beyond_the_height_that_is_asked_for() -> None:
     layers = [flowing(1e5, 180), flowing(5e5, 360), flowing(2e6, 720)]
     assert [option.layer for option in list_choices(layers, 300, 10.0)] == [0, 1]

@@ -1,8 +1,10 @@
 """What a participant sends: a publication for each of its own m-lines, of one stream or several simulcast layers."""
 
+from collections.abc import Set
 from typing import Final, Literal
 
 from services.sfu.core.congestion.stats import MAX_JUMP, RESTARTED, RateMeter, ReceptionStats
+from services.sfu.core.forwarding.layer_demand import LayerDemand
 from services.sfu.core.forwarding.nack import GapTracker, RetransmissionRing
 from services.sfu.core.forwarding.rids import order_rids
 from services.sfu.core.forwarding.speech_level import SpeechLevel
@@ -72,6 +74,8 @@ class InboundStream:
         self.subscribers = Subscribers()
         self.rates = [RateMeter()]
         self._temporal_bytes = [0]
+        # By temporal layer, from when all of it came last; what it will take again after a pause.
+        self.known_bps: tuple[float, ...] = ()
         self.height = 0
         self.bytes = self.repaired = 0
         self.last_packet_at: float | None = None
@@ -195,6 +199,7 @@ class Publication:
         self.ordered_rids = order_rids(line.rids) or (NO_RID,)
         self.listed_rids = line.rids or (NO_RID,)
         self.layers: dict[str, InboundStream] = {}
+        self.demand = LayerDemand()
         # The payload types of media by those of their repairs.
         self.repair_types = {
             codec.rtx_payload_type: codec.payload_type
@@ -238,6 +243,9 @@ class Publication:
         """
         if self.declared_on is False:
             return False
+        if self.layers and self.demand.paused and all(self.demand.may_come(rid, now) for rid in self.layers):
+            # Nothing comes because nobody takes it.
+            return True
         last_at = self.last_media_at
         if last_at is None:
             # A screen is on from its first packet; a camera is waited for.
@@ -297,6 +305,16 @@ class Publication:
         """The layers that have come so far, from the lowest; of a video those in the codec that it is sent in now."""
         streams = [self.layers[rid] for rid in self.ordered_rids if rid in self.layers]
         return streams if self.kind == "audio" else [stream for stream in streams if stream.format == self.format]
+
+    def update_demand(self, flowing: Set[str], now: float) -> bool:
+        """Follow what receivers take of its layers, of which `flowing` come now; whether the publisher is to be told.
+
+        A screen is never paused: it takes little, and while its picture stands still there is no frame to begin with.
+        """
+        if self.kind == "audio" or self.is_screen:
+            return False
+        taken = {rid for rid, stream in self.layers.items() if stream.subscribers.are_there}
+        return self.demand.update(taken, flowing, now)
 
     def want_key_frame(self, stream: InboundStream) -> None:
         """Remember that a receiver needs a key frame of this stream."""

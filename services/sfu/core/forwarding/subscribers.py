@@ -137,6 +137,11 @@ class Subscribers:
         # Those of all packet formats; follows what comes and goes.
         self.groups: Collection[CopyGroup] = self._groups.values()
 
+    @property
+    def are_there(self) -> bool:
+        """Whether a slot takes the stream, or waits for it."""
+        return bool(self._groups or self.ungrouped or self.waiting)
+
     def group(self, packet_format: PacketFormat) -> CopyGroup:
         """That of a packet format, made at its first use."""
         group = self._groups.get(packet_format)

@@ -11,11 +11,15 @@ from services.sfu.core.wire.codecs import ALL_TEMPORAL
 
 
 class Layer(NamedTuple):
-    """A simulcast layer: last arrival (None before the first), rates by temporal layer (bit/s), height (0: unknown)."""
+    """A simulcast layer: last arrival (None before the first), rates by temporal layer (bit/s), height (0: unknown).
+
+    `may_come`: it is paused or on its way, so that it comes when somebody wants it.
+    """
 
     last_packet_at: float | None
     temporal_bps: tuple[float, ...]
     height: int
+    may_come: bool = False
 
 
 class LayerChoice(NamedTuple):
@@ -58,7 +62,8 @@ class LayerChoices:
         if found is None:
             streams = publication.streams_upwards()
             layers = [_layer_of(stream, now) for stream in streams]
-            if len(layers) > 1:
+            if len(layers) > 1 and not any(layer.may_come and not is_flowing(layer, now) for layer in layers):
+                # Those that are paused would seem to be the highest.
                 _order(publication, streams, layers, now)
                 streams = publication.streams_upwards()
                 layers = [_layer_of(stream, now) for stream in streams]
@@ -72,8 +77,16 @@ class LayerChoices:
 
 
 def _layer_of(stream: InboundStream, now: float) -> Layer:
-    stream.rate_bps(now)
-    return Layer(stream.last_packet_at, tuple(meter.rate_bps for meter in stream.rates), stream.height)
+    publication, rid = stream.publication, stream.rid
+    bps = stream.rate_bps(now)
+    rates = tuple(meter.rate_bps for meter in stream.rates)
+    if not publication.demand.is_settled(rid, now):
+        # Of the second in which it was paused, or came again, only a part was measured.
+        rates = rates if bps > sum(stream.known_bps) else stream.known_bps
+    elif bps:
+        stream.known_bps = rates
+    may_come = publication.declared_on is not False and publication.demand.may_come(rid, now)
+    return Layer(stream.last_packet_at, rates, stream.height, may_come)
 
 
 def _order(publication: Publication, streams: Sequence[InboundStream], layers: Sequence[Layer], now: float) -> None:
@@ -107,13 +120,13 @@ def is_flowing(layer: Layer, now: float) -> bool:
 def list_choices(layers: Sequence[Layer], max_height: int, now: float) -> list[LayerChoice]:
     """What can be sent, from the poorest, of rising rates. `max_height` is what is asked for, 0 for no limit.
 
-    Layers that do not flow are left out, and those beyond the first that is as high as asked for. The lowest layer may
-    go without its upper temporal layers; higher ones give up no more than half of their frames, because below that the
-    next lower layer looks better.
+    Layers that neither flow nor would come are left out, and those beyond the first that is as high as asked for. The
+    lowest layer may go without its upper temporal layers; higher ones give up no more than half of their frames,
+    because below that the next lower layer looks better.
     """
     choices: list[LayerChoice] = []
     for index, layer in enumerate(layers):
-        if not is_flowing(layer, now):
+        if not is_flowing(layer, now) and not layer.may_come:
             continue
         rates = layer.temporal_bps
         if not any(rates):

@@ -8,6 +8,9 @@ LAYER_INTERVAL_S: Final = 0.25
 # An estimate that falls below this share of what was allocated takes effect at once. Raising it selects anew for small
 # falls; lowering it lets a queue grow until the next selection.
 SUDDEN_DROP: Final = 0.9
+# Between two looks at which layers nobody takes; one that is wanted is asked for at once. Raising it pauses them later;
+# lowering it costs work for each video.
+DEMAND_INTERVAL_S: Final = 0.5
 # How long the list of the layers that there are holds. Raising it follows publishers later; lowering it costs work for
 # each receiver.
 CHOICES_LIFE_S: Final = 0.1

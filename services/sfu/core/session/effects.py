@@ -57,6 +57,13 @@ class SendSlotMap:
 
 
 @dataclass(frozen=True, slots=True)
+class SendWantedLayers:
+    """Tell the participant over its data channel which layers of its own video anybody takes."""
+
+    publisher: ParticipantNumber
+
+
+@dataclass(frozen=True, slots=True)
 class SendSpeakers:
     """Tell the participant over its data channel who speaks now, the loudest first."""
 
@@ -80,4 +87,6 @@ class Disconnect:
     reason: LeaveReason
 
 
-Effect = SendMedia | SendRepair | SendRtcp | SendSlotMap | SendSpeakers | AnnounceConnected | Disconnect
+Effect = (
+    SendMedia | SendRepair | SendRtcp | SendSlotMap | SendWantedLayers | SendSpeakers | AnnounceConnected | Disconnect
+)

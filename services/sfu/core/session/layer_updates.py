@@ -6,9 +6,14 @@ from typing import Final
 from services.sfu.core.forwarding.publications import Publication
 from services.sfu.core.selection.layer_selection import select_layers
 from services.sfu.core.selection.layers import LayerChoices
-from services.sfu.core.selection.tunables import LAYER_INTERVAL_S, SUDDEN_DROP
+from services.sfu.core.selection.tunables import (
+    DEMAND_INTERVAL_S,
+    LAYER_INTERVAL_S,
+    SILENT_LAYER_S,
+    SUDDEN_DROP,
+)
 from services.sfu.core.session import feedback
-from services.sfu.core.session.effects import Effect, SendRepair, SendSlotMap
+from services.sfu.core.session.effects import Effect, SendRepair, SendSlotMap, SendWantedLayers
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.registry import Registry
 
@@ -26,7 +31,7 @@ class LayerUpdates:
         self._registry = registry
         self._choices = LayerChoices()
         self._probing: set[Participant] = set()
-        self._key_frames_due = self._feedback_timeouts_due = 0.0
+        self._key_frames_due = self._feedback_timeouts_due = self._demand_due = 0.0
 
     def select(self, receivers: Iterable[Participant], now: float) -> list[Effect]:
         """Select what the paths of these receivers bear, and ask for the key frames that are missing."""
@@ -37,7 +42,23 @@ class LayerUpdates:
                 self._probing.add(receiver)
             else:
                 self._probing.discard(receiver)
-        return [effect for publication in wanting for effect in self.request_key_frame(publication, now)]
+        effects: list[Effect] = []
+        for publication in wanting:
+            effects += self._update_demand(publication, now)
+            effects += self.request_key_frame(publication, now)
+        return effects
+
+    def _update_demand(self, publication: Publication, now: float) -> list[Effect]:
+        """Follow what receivers take of a publication's layers; what its publisher is to be told."""
+        flowing = {
+            rid
+            for rid, stream in publication.layers.items()
+            if stream.last_packet_at is not None and now - stream.last_packet_at < SILENT_LAYER_S
+        }
+        if not publication.update_demand(flowing, now):
+            return []
+        publisher = self._registry.find(publication.publisher)
+        return [] if publisher is None else [SendWantedLayers(publisher.number)]
 
     def select_for_remapped(self, effects: Iterable[Effect], now: float) -> list[Effect]:
         """Select for receivers whose slot map changed: a person who is new on a slot is heard and seen at once."""
@@ -74,6 +95,11 @@ class LayerUpdates:
             for participant in participants:
                 for publication in participant.publications:
                     effects += self.request_key_frame(publication, now)
+        if now >= self._demand_due:
+            self._demand_due = now + DEMAND_INTERVAL_S
+            for participant in participants:
+                for publication in participant.publications:
+                    effects += self._update_demand(publication, now)
         return effects
 
     def tick_probes(self, now: float) -> list[Effect]:

@@ -49,6 +49,14 @@ class SlotEntry:
     source: VideoSource | None = None
 
 
+class LayerState(NamedTuple):
+    """Whether anybody takes a layer of an own video; `rid` is empty where the video has no layers."""
+
+    mid: str
+    rid: str
+    is_wanted: bool
+
+
 class UnseenVideo(NamedTuple):
     """A video that is on, and that one participant cannot decode: `key` is its publisher, or, for the publisher, the
     participant that cannot."""
@@ -188,6 +196,15 @@ class Participant:
     def slot_map(self) -> list[SlotEntry]:
         """Who is on which slot, in the order in which these are filled."""
         return [_entry(slot) for slot in self.slots]
+
+    def layer_states(self) -> list[LayerState]:
+        """Of all layers that may be paused."""
+        return [
+            LayerState(publication.mid, rid, rid not in publication.demand.paused)
+            for publication in self.publications
+            if publication.source == "camera"
+            for rid in publication.listed_rids
+        ]
 
 
 def _entry(slot: ReceiveSlot) -> SlotEntry:

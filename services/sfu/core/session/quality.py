@@ -21,6 +21,11 @@ JITTER_WAIT = 2.0
 # too late.
 WEAK_MOS = 3.6
 
+# Voice of fewer packets in an interval is judged as if it were so many: in silence a client with DTX sends 2.5 of them
+# a second, and nobody hears that one is lost. Raising it judges short calls too well; lowering it makes a poor network
+# of a lost packet of silence.
+LEAST_VOICE_PACKETS = 50
+
 # What takes most of a leg's MOS.
 Cause = Literal["loss", "delay"]
 
@@ -162,7 +167,7 @@ def _remote_mos(participant: Participant) -> float:
 
 def _leg(before: _LegTotals, after: _LegTotals, rtt_s: float | None) -> Leg:
     packets, loss = _since(before.all, after.all)
-    heard, audio_loss = _since(before.audio, after.audio)
+    heard, audio_loss = _since(before.audio, after.audio, LEAST_VOICE_PACKETS)
     judged = (audio_loss, after.audio.jitter_s) if heard else (loss, after.all.jitter_s)
     delay_s = (rtt_s or 0.0) / 2 + JITTER_WAIT * judged[1]
     return Leg(
@@ -176,8 +181,9 @@ def _leg(before: _LegTotals, after: _LegTotals, rtt_s: float | None) -> Leg:
     )
 
 
-def _since(before: _Totals, after: _Totals) -> tuple[int, float]:
-    """(packets, loss). A stream that was put out falls out of the totals: never report less than nothing."""
+def _since(before: _Totals, after: _Totals, least: int = 0) -> tuple[int, float]:
+    """(packets, loss of them, or of `least` where there were fewer). A stream that was put out falls out of the totals:
+    never report less than nothing."""
     expected = max(after.expected - before.expected, 0)
     lost = min(max(after.lost - before.lost, 0), expected)
-    return max(after.packets - before.packets, 0), lost / expected if expected else 0.0
+    return max(after.packets - before.packets, 0), lost / max(expected, least) if expected else 0.0

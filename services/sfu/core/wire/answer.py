@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.sfu.core.ids import Address
+from services.sfu.core.wire.codec_formats import read_parameters
 from services.sfu.core.wire.media_line import (
     ENCODINGS,
     LEVEL_URI,
@@ -164,13 +165,23 @@ def _codec(line: MediaLine, codec: CodecLine) -> list[str]:
     number = codec.payload_type
     encoding = next(name for name, known in ENCODINGS[line.media_kind].items() if known == codec.codec)
     lines = [f"a=rtpmap:{number} {_SPELLINGS.get(codec.codec, codec.codec.upper())}{encoding[encoding.index('/') :]}"]
-    fmtp = "minptime=10;useinbandfec=1" if codec.codec == "opus" else codec.fmtp
+    fmtp = _opus(line, codec) if codec.codec == "opus" else codec.fmtp
     if fmtp:
         lines.append(f"a=fmtp:{number} {fmtp}")
     lines += [f"a=rtcp-fb:{number} {name}" for name in codec.feedback if _is_taken(line, name)]
     if codec.rtx_payload_type is not None:
         lines += [f"a=rtpmap:{codec.rtx_payload_type} rtx/90000", f"a=fmtp:{codec.rtx_payload_type} apt={number}"]
     return lines
+
+
+def _opus(line: MediaLine, codec: CodecLine) -> str:
+    """What the SFU takes (RFC 7587 section 6.1): of voice no packets of silence. Who sends in stereo sends more than
+    voice, where a pause is part of it."""
+    common = "minptime=10;useinbandfec=1"
+    if not line.client_sends:
+        return common
+    is_stereo = read_parameters(codec.fmtp).get("sprop-stereo") == "1"
+    return f"{common};stereo=1" if is_stereo else f"{common};usedtx=1"
 
 
 def _is_taken(line: MediaLine, feedback: str) -> bool:
