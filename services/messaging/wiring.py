@@ -38,6 +38,13 @@ from services.messaging.conversations.sql.store import PostgresConversations, Po
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.groups.sql.store import PostgresGroups
+from services.messaging.hooks.clients import GrpcHook, HttpHook
+from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
+from services.messaging.hooks.core.verdicts import Surface
+from services.messaging.hooks.service.asking import Asking
+from services.messaging.hooks.service.judging import Judging
+from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
 from services.messaging.kernel.model import UserId
 from services.messaging.messages.consumer import CallRecords
@@ -162,6 +169,27 @@ def scanning(
     return scanner, ScanWorker(uploads, objects, scanner, clock, timedelta(seconds=config.scanner.timeout_s))
 
 
+def message_hook(config: Config, clock: Clock, tokens: ServiceTokens) -> GrpcHook | HttpHook | None:
+    """The hook that is configured. Without one nobody judges what people write, which is said."""
+    hook = config.hook
+    scheme, _, address = hook.url.partition("://")
+    if not hook.url:
+        log.info("messages_are_not_judged", because="PARLEY_HOOK_URL is not set")
+        return None
+    if scheme in ("grpc", "grpcs"):
+        return GrpcHook(address, tokens, secure=scheme == "grpcs")
+    return HttpHook(hook.url, hook.secrets, clock)
+
+
+def judging_by(hook: GrpcHook | HttpHook, config: Config, held: PostgresHeld, clock: Clock) -> Judging:
+    """What asks the hook."""
+    found = config.hook
+    asking = Asking(hook, clock, found.timeout_ms / 1000, found.at_once, config.text_limit)
+    surfaces = {Surface.REQUEST: found.requests, Surface.DIRECT: found.direct, Surface.GROUP: found.groups}
+    policy = HookPolicy({surface: WithoutAnswer(value) for surface, value in surfaces.items()}, found.servers)
+    return Judging(asking, held, policy, clock, new_id)
+
+
 def build(config: Config, own_clock: Clock | None = None) -> App:
     """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
     database = Database(config.database, MIGRATIONS)
@@ -213,14 +241,20 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     rates = SendRates(config.send_rate_per_s, config.send_burst, may_write=admission.require_may_write)
     conversations = Conversations(conversation_store, clock, new_id, conversation_limits(config))
+    keeping = KeepingPolicy(waiting=timedelta(days=config.hook.held_days))
+    held = PostgresHeld(database, keeping.waiting)
+    hook = message_hook(config, clock, service_tokens)
+    judging = judging_by(hook, config, held, clock) if hook else None
+    if hook:
+        outward.append(hook)
     messages = Messages(
-        *(message_store, conversation_store, sends, rates, clock, new_id, message_limits(config), attachments)
+        *(message_store, conversation_store, sends, rates, clock, new_id, message_limits(config), attachments, judging)
     )
     sync = Sync(PostgresSync(database), clock)
     search = Search(search_store, conversation_store, clock)
     groups = Groups(
         *(group_store, conversation_store, PostgresInvites(database), relation_store, request_store),
-        *(rates, clock, new_id, new_secret, group_limits(config)),
+        *(rates, clock, new_id, new_secret, group_limits(config), judging),
     )
     fan_out = KafkaConsumer(
         config.kafka,
@@ -238,7 +272,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     account_feed = KafkaConsumer(config.kafka, account_states, standings.AccountsFeed(revoked).handle, publisher)
     back_office = BackOffice(
         *(conversations, messages, groups, conversation_store, message_store),
-        *(PostgresModeration(database), admission, clock),
+        *(PostgresModeration(database), admission, Reviews(held, messages, clock), clock),
     )
     trail = PostgresTrail(database)
     server = RpcServer(
@@ -270,6 +304,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 Worker("objects-collector", collector.run),
                 Worker("account-jobs", runner.run),
                 Worker("revocations", Pruner(sign_outs).run),
+                # What was held stays so when the hook is taken away.
+                Worker("held-messages", Keeper(held, clock, keeping).run),
             ),
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],

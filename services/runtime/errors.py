@@ -17,7 +17,8 @@ class Refusal:
     """What a caller is told. `reason` is stable and documented in the protos; clients switch on it.
 
     An exception with a `field` attribute also gives a google.rpc.BadRequest naming the field, and one with
-    `retry_delay_s` overrides the delay here. One with `error_info` (a mapping of strings) gives it as ErrorInfo.metadata.
+    `retry_delay_s` overrides the delay here.
+    One with `error_info` (a mapping of strings) gives it as ErrorInfo.metadata.
     """
 
     code: grpc.StatusCode
