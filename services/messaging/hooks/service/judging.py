@@ -81,8 +81,8 @@ class Judging:
         return _as_text(await self._judged(question))
 
     async def title(self, conversation: Conversation | None, user_id: UserId, title: str, *, by_server: bool) -> str:
-        """What is to be stored of a title; without a conversation, of a group that is not there yet. What would wait for
-        a review is refused."""
+        """What is to be stored of a title; without a conversation, of a group that is not there yet. What would be held
+        is refused."""
         surface = _surface_of(conversation, user_id) if conversation else Surface.GROUP
         question = replace(
             self._question(Writing.GROUP_TITLE, surface, user_id, Text(title)),
