@@ -58,6 +58,9 @@ class ScannerConfig:
     # For one file. Raising it lets larger files be scanned in time; lowering it holds a place for less long when the
     # scanner is stuck.
     timeout_s: int
+    # A file with the SHA-256 of files that nobody may send or fetch, in hex, one a line; `#` begins a remark. Read
+    # again when it is replaced. Empty: there is no such list.
+    hashes_file: str
 
     @classmethod
     def read(cls, env: EnvReader) -> "ScannerConfig":
@@ -65,7 +68,12 @@ class ScannerConfig:
         if url and not url.startswith(("http://", "https://")):
             env.problem("PARLEY_SCANNER_URL is not http:// or https://")
         secrets = env.keys("PARLEY_SCANNER_SECRET") if url else ()
-        return cls(url, secrets, env.integer("PARLEY_SCANNER_TIMEOUT_S", 30, low=1, high=600))
+        return cls(
+            url=url,
+            secrets=secrets,
+            timeout_s=env.integer("PARLEY_SCANNER_TIMEOUT_S", 30, low=1, high=600),
+            hashes_file=env.text("PARLEY_SCANNER_HASHES_FILE", ""),
+        )
 
 
 @dataclass(frozen=True)

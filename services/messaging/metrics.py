@@ -17,6 +17,9 @@ SCANS = Counter(
     "Times that the scanner was asked about a file, by its verdict (clean, refused, failed).",
     ["result"],
 )
+HASHES_MATCHED = Counter(
+    "messaging_hashes_matched", "Files that somebody wanted to send or fetch and that are on the list of hashes."
+)
 ACCOUNT_JOBS = Counter(
     "messaging_account_jobs", "Exports and deletions that ended, or failed and wait.", ["kind", "result"]
 )

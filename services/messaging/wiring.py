@@ -22,7 +22,9 @@ from services.messaging.accounts.sql.store import (
 )
 from services.messaging.attachments import rpc as attachments_rpc
 from services.messaging.attachments.clients import S3Objects
+from services.messaging.attachments.core.hash_lists import read_hashes
 from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.ports import Hashes
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
@@ -89,6 +91,7 @@ from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from services.runtime.postgres.store_clock import StoreClock
+from services.runtime.watched import Watched
 
 log = structlog.get_logger()
 
@@ -158,15 +161,26 @@ def admit_accounts(admission: AccountAdmission) -> Admit:
     return admit
 
 
+def file_hashes(config: Config) -> Hashes | None:
+    """The list of hashes that is configured. Raises ConfigError for one that cannot be read."""
+    path = config.scanner.hashes_file
+    return Watched("hashes", [path], lambda read: read_hashes(read[0])).get if path else None
+
+
 def scanning(
-    config: Config, uploads: PostgresAttachments, objects: S3Objects, clock: Clock
-) -> tuple[WebhookScanner, ScanWorker] | tuple[None, None]:
-    """The scanner that is configured, and the work of asking it. Without one files are not scanned, which is said."""
-    if not config.scanner.url:
+    config: Config, uploads: PostgresAttachments, objects: S3Objects, clock: Clock, hashes: Hashes | None
+) -> tuple[WebhookScanner | None, ScanWorker | None]:
+    """The scanner that is configured, and the work of asking it and of looking into the list of hashes. Without a
+    scanner files are not scanned, which is said."""
+    scanner = None
+    if config.scanner.url:
+        scanner = WebhookScanner(config.scanner.url, config.scanner.secrets, clock, config.scanner.timeout_s)
+    else:
         log.info("files_are_not_scanned", because="PARLEY_SCANNER_URL is not set")
+    if scanner is None and hashes is None:
         return None, None
-    scanner = WebhookScanner(config.scanner.url, config.scanner.secrets, clock, config.scanner.timeout_s)
-    return scanner, ScanWorker(uploads, objects, scanner, clock, timedelta(seconds=config.scanner.timeout_s))
+    timeout = timedelta(seconds=config.scanner.timeout_s)
+    return scanner, ScanWorker(uploads, objects, scanner, clock, timeout, hashes)
 
 
 def message_hook(config: Config, clock: Clock, tokens: ServiceTokens) -> GrpcHook | HttpHook | None:
@@ -214,13 +228,17 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     reports = Reports(*(conversation_store, message_store, PostgresReports(database)), clock, new_id, relation_limits)
     objects = S3Objects(config.objects, clock)
     uploads = PostgresAttachments(database)
-    scanner, scans = scanning(config, uploads, objects, clock)
+    hashes = file_hashes(config)
+    scanner, scans = scanning(config, uploads, objects, clock, hashes)
     outward: list[Part] = [database, publisher, direct, relay, objects]
-    if scanner and scans:
-        outward += [scanner, Worker("scans", scans.run)]
+    if scanner:
+        outward.append(scanner)
+    if scans:
+        outward.append(Worker("scans", scans.run))
     attachments = Attachments(
         *(uploads, conversation_store, message_store, objects, clock, new_id, upload_policy(config)),
         wake_scans=scans.wake if scans else None,
+        hashes=hashes,
     )
     collector = Collector(uploads, objects, clock)
     jobs = PostgresJobs(database, relay.wake)

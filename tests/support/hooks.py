@@ -7,7 +7,7 @@ import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import grpc
 from aiohttp import web
@@ -25,6 +25,8 @@ from services.messaging.kernel.model import ConversationKind, DraftKey
 from tests.support.messaging import FakeStore
 
 SECRET = b"k" * 32
+# How long files of what is held stay.
+KEPT = timedelta(days=14)
 # What a hook answers to a request; it may take its time.
 Judge = Callable[[api.CheckMessageRequest], Awaitable[api.CheckMessageResponse]]
 
@@ -82,6 +84,8 @@ class MemoryHeld:
             return False
         if before is None or before.state is not HeldState.RELEASING:
             self._held[held.key] = held
+            self._decided_at.pop(held.id, None)
+            self._keep_until(held, held.held_at + KEPT)
         return True
 
     async def list_waiting(self, after: HeldId | None, limit: int) -> Sequence[Held]:
@@ -96,6 +100,8 @@ class MemoryHeld:
         if after in (HeldState.RELEASED, HeldState.REFUSED):
             self._decided_at.setdefault(held_id, now)
             kept = replace(kept, content=Expired(), attachments=(), reply_to_seq=0)
+        if after is HeldState.REFUSED:
+            self._keep_until(held, now)
         self._held[held.key] = kept
         return replace(held, state=after)
 
@@ -116,6 +122,12 @@ class MemoryHeld:
     async def queue(self) -> Queue:
         waiting = self._waiting()
         return Queue(len(waiting), min((each.held_at for each in waiting), default=None))
+
+    def _keep_until(self, held: Held, until: datetime) -> None:
+        uploads = self._store.unused_uploads
+        for each in held.attachments:
+            if each.id in uploads:
+                uploads[each.id] = replace(uploads[each.id], unused_until=until)
 
     def _waiting(self) -> list[Held]:
         waiting = [each for each in self._held.values() if each.id not in self._decided_at]
