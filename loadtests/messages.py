@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT, StackRecord
 from loadtests.generating import GeneratorError, figures_of
+from loadtests.message_path.echo_hook import EchoHookError, echo_hook
 from loadtests.message_path.figures import SUMMED, summarize
 from loadtests.message_path.generator import Job
 from loadtests.message_path.parts import Plan
@@ -65,19 +68,36 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--running-stack", action="store_true", help="use that of a running `make run`, if there is one"
     )
+    parser.add_argument(
+        "--hook",
+        choices=["echo"],
+        help="have a hook judge each message, which lets all pass; compare with a run without (never with --running-stack)",
+    )
     parser.add_argument("--report", type=Path, default=REPORT, help="where the JSON report goes")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.hook and arguments.running_stack:
+        parser.error("--hook needs a stack of its own")
+    return arguments
+
+
+@asynccontextmanager
+async def _stack(arguments: argparse.Namespace) -> AsyncIterator[StackRecord]:
+    async with AsyncExitStack() as parts:
+        if arguments.running_stack:
+            yield await parts.enter_async_context(find_stack(own=False, say=say))
+            return
+        env = await parts.enter_async_context(echo_hook()) if arguments.hook else {}
+        yield await parts.enter_async_context(own_stack(LOGS, env=env))
 
 
 async def main() -> int:
     """Starts a stack, runs the rounds, writes the report. Returns the exit status."""
     arguments = _arguments()
     plan, rounds = (QUICK, 1) if arguments.quick else (Plan(), max(arguments.rounds, 1))
-    stack = find_stack(own=False, say=say) if arguments.running_stack else own_stack(LOGS)
     try:
-        async with stack as record:
+        async with _stack(arguments) as record:
             report = write_report(arguments.report, await run_rounds(record, plan, rounds))
-    except (StackError, GeneratorError) as error:
+    except (StackError, GeneratorError, EchoHookError) as error:
         say(str(error))
         return 1
     print(json.dumps({name: value for name, value in report.items() if name != "rounds"}), flush=True)

@@ -244,6 +244,7 @@ class _Asked(Mapping[str, str]):
         self.names: set[str] = set()
         self.values_given = {"PARLEY_TURN_URLS": "turn:x:1", "PARLEY_PUSH_WEBHOOK_URL": "https://x"}
         self.values_given["PARLEY_SCANNER_URL"] = "https://x"
+        self.values_given["PARLEY_HOOK_URL"] = "https://x"
 
     def __getitem__(self, name: str) -> str:
         self.names.add(name)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.messaging.attachments.core.uploads import DEFAULT_TYPES
+from services.messaging.hooks.core.policy import WITHOUT_ANSWER
 from services.messaging.kernel.request import REQUEST_MESSAGES
 from services.runtime.config import DatabaseConfig, KafkaConfig, ProcessConfig, ServerConfig
-from services.runtime.env import EnvReader
+from services.runtime.env import EnvReader, is_address
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class ScannerConfig:
     # For one file. Raising it lets larger files be scanned in time; lowering it holds a place for less long when the
     # scanner is stuck.
     timeout_s: int
+    # A file with the SHA-256 of files that nobody may send or fetch, in hex, one a line; `#` begins a remark. Read
+    # again when it is replaced. Empty: there is no such list.
+    hashes_file: str
 
     @classmethod
     def read(cls, env: EnvReader) -> "ScannerConfig":
@@ -64,7 +68,64 @@ class ScannerConfig:
         if url and not url.startswith(("http://", "https://")):
             env.problem("PARLEY_SCANNER_URL is not http:// or https://")
         secrets = env.keys("PARLEY_SCANNER_SECRET") if url else ()
-        return cls(url, secrets, env.integer("PARLEY_SCANNER_TIMEOUT_S", 30, low=1, high=600))
+        return cls(
+            url=url,
+            secrets=secrets,
+            timeout_s=env.integer("PARLEY_SCANNER_TIMEOUT_S", 30, low=1, high=600),
+            hashes_file=env.text("PARLEY_SCANNER_HASHES_FILE", ""),
+        )
+
+
+@dataclass(frozen=True)
+class HookConfig:
+    """Who judges what people write before it is stored; no address means nobody."""
+
+    # Who judges what people write before it is stored: `grpc://host:port`, `grpcs://host:port` (TLS), or an http or
+    # https address. Empty: nobody does.
+    url: str
+    # Signs the questions over HTTP. Several while the secret is changed: the hook takes the one that it knows.
+    secrets: tuple[bytes, ...]
+    # From the moment that somebody writes to the answer. Raising it makes senders wait longer for a slow hook; lowering
+    # it takes a slow one for none.
+    timeout_ms: int
+    # Questions of one replica at once. Raising it puts more on the hook; lowering it makes senders wait for a turn, and
+    # those who wait for longer than the time for an answer are not judged.
+    at_once: int
+    # What becomes of strangers' messages without an answer: `open` passes them, `closed` refuses them for now, `off`
+    # asks nothing at all. A stranger is who writes where nobody else has let the conversation in.
+    requests: str
+    # The same of other direct conversations.
+    direct: str
+    # The same of groups, and of their titles.
+    groups: str
+    # Whether the hook is asked about what servers of the back office send, too.
+    servers: bool
+    # How long what the hook held waits for a review; then it is forgotten. Raising it keeps it for longer where nobody
+    # looks; lowering it drops what reviewers come to late.
+    held_days: int
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "HookConfig":
+        url = env.text("PARLEY_HOOK_URL", "")
+        if url and not _is_hook(url):
+            env.problem("PARLEY_HOOK_URL is not grpc://host:port, grpcs://host:port, http:// or https://")
+        is_http = url.startswith(("http://", "https://"))
+        return cls(
+            url=url,
+            secrets=env.keys("PARLEY_HOOK_SECRET") if is_http else (),
+            timeout_ms=env.integer("PARLEY_HOOK_TIMEOUT_MS", 1_000, low=10, high=10_000),
+            at_once=env.integer("PARLEY_HOOK_AT_ONCE", 64, low=1, high=10_000),
+            requests=env.choice("PARLEY_HOOK_REQUESTS", "closed", WITHOUT_ANSWER),
+            direct=env.choice("PARLEY_HOOK_DIRECT", "open", WITHOUT_ANSWER),
+            groups=env.choice("PARLEY_HOOK_GROUPS", "open", WITHOUT_ANSWER),
+            servers=env.boolean("PARLEY_HOOK_SERVERS", True),
+            held_days=env.integer("PARLEY_HOOK_HELD_DAYS", 14, low=1, high=1_000),
+        )
+
+
+def _is_hook(url: str) -> bool:
+    scheme, _, rest = url.partition("://")
+    return is_address(rest) if scheme in ("grpc", "grpcs") else scheme in ("http", "https") and bool(rest)
 
 
 @dataclass(frozen=True)
@@ -116,6 +177,7 @@ class Config:
     reports_per_day: int
     objects: ObjectsConfig
     scanner: ScannerConfig
+    hook: HookConfig
     # The largest file; one PUT takes 5 GiB at most. Raising it costs storage and longer transfers; lowering it refuses
     # videos.
     upload_bytes: int
@@ -173,6 +235,7 @@ class Config:
             reports_per_day=reader.integer("PARLEY_REPORTS_PER_DAY", 50, low=1, high=100_000),
             objects=ObjectsConfig.read(reader),
             scanner=ScannerConfig.read(reader),
+            hook=HookConfig.read(reader),
             upload_bytes=reader.integer("PARLEY_UPLOAD_BYTES", 100 * 1024 * 1024, low=1, high=5 * 1024**3),
             upload_types=reader.words("PARLEY_UPLOAD_TYPES", DEFAULT_TYPES),
             attachments=reader.integer("PARLEY_ATTACHMENTS", 10, low=1, high=100),

@@ -5,6 +5,7 @@ from parley.messaging.v1 import service_pb2_grpc
 
 from services.messaging.accounts import rpc as accounts
 from services.messaging.attachments import rpc as attachments
+from services.messaging.back_office import rpc as back_office
 from services.messaging.conversations.rpc import ConversationsRpcs
 from services.messaging.conversations.service import Conversations
 from services.messaging.groups import rpc as groups
@@ -36,12 +37,16 @@ ERRORS: ErrorTable = {
     errors.NotAllowed: Refusal(_CODE.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.RequestPending: Refusal(_CODE.FAILED_PRECONDITION, "REQUEST_PENDING"),
     errors.RequestPendingLimit: Refusal(_CODE.FAILED_PRECONDITION, "REQUEST_PENDING_LIMIT"),
+    errors.MessageHeld: Refusal(_CODE.FAILED_PRECONDITION, "MESSAGE_HELD"),
+    errors.MessageRefused: Refusal(_CODE.FAILED_PRECONDITION, "MESSAGE_REFUSED"),
+    errors.HookUnavailable: Refusal(_CODE.UNAVAILABLE, "HOOK_UNAVAILABLE", retry_delay_s=2.0),
     **messages.ERRORS,
     **sync.ERRORS,
     **groups.ERRORS,
     **relations.ERRORS,
     **attachments.ERRORS,
     **accounts.ERRORS,
+    **back_office.ERRORS,
 }
 
 

@@ -22,7 +22,9 @@ from services.messaging.accounts.sql.store import (
 )
 from services.messaging.attachments import rpc as attachments_rpc
 from services.messaging.attachments.clients import S3Objects
+from services.messaging.attachments.core.hash_lists import read_hashes
 from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.ports import Hashes
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
@@ -38,6 +40,13 @@ from services.messaging.conversations.sql.store import PostgresConversations, Po
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.groups.sql.store import PostgresGroups
+from services.messaging.hooks.clients import GrpcHook, HttpHook
+from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
+from services.messaging.hooks.core.verdicts import Surface
+from services.messaging.hooks.service.asking import Asking
+from services.messaging.hooks.service.judging import Judging
+from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
 from services.messaging.kernel.model import UserId
 from services.messaging.messages.consumer import CallRecords
@@ -82,6 +91,7 @@ from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from services.runtime.postgres.store_clock import StoreClock
+from services.runtime.watched import Watched
 
 log = structlog.get_logger()
 
@@ -151,15 +161,47 @@ def admit_accounts(admission: AccountAdmission) -> Admit:
     return admit
 
 
+def file_hashes(config: Config) -> Hashes | None:
+    """The list of hashes that is configured. Raises ConfigError for one that cannot be read."""
+    path = config.scanner.hashes_file
+    return Watched("hashes", [path], lambda read: read_hashes(read[0])).get if path else None
+
+
 def scanning(
-    config: Config, uploads: PostgresAttachments, objects: S3Objects, clock: Clock
-) -> tuple[WebhookScanner, ScanWorker] | tuple[None, None]:
-    """The scanner that is configured, and the work of asking it. Without one files are not scanned, which is said."""
-    if not config.scanner.url:
+    config: Config, uploads: PostgresAttachments, objects: S3Objects, clock: Clock, hashes: Hashes | None
+) -> tuple[WebhookScanner | None, ScanWorker | None]:
+    """The scanner that is configured, and the work of asking it and of looking into the list of hashes. Without a
+    scanner files are not scanned, which is said."""
+    scanner = None
+    if config.scanner.url:
+        scanner = WebhookScanner(config.scanner.url, config.scanner.secrets, clock, config.scanner.timeout_s)
+    else:
         log.info("files_are_not_scanned", because="PARLEY_SCANNER_URL is not set")
+    if scanner is None and hashes is None:
         return None, None
-    scanner = WebhookScanner(config.scanner.url, config.scanner.secrets, clock, config.scanner.timeout_s)
-    return scanner, ScanWorker(uploads, objects, scanner, clock, timedelta(seconds=config.scanner.timeout_s))
+    timeout = timedelta(seconds=config.scanner.timeout_s)
+    return scanner, ScanWorker(uploads, objects, scanner, clock, timeout, hashes)
+
+
+def message_hook(config: Config, clock: Clock, tokens: ServiceTokens) -> GrpcHook | HttpHook | None:
+    """The hook that is configured. Without one nobody judges what people write, which is said."""
+    hook = config.hook
+    scheme, _, address = hook.url.partition("://")
+    if not hook.url:
+        log.info("messages_are_not_judged", because="PARLEY_HOOK_URL is not set")
+        return None
+    if scheme in ("grpc", "grpcs"):
+        return GrpcHook(address, tokens, secure=scheme == "grpcs")
+    return HttpHook(hook.url, hook.secrets, clock)
+
+
+def judging_by(hook: GrpcHook | HttpHook, config: Config, held: PostgresHeld, clock: Clock) -> Judging:
+    """What asks the hook."""
+    found = config.hook
+    asking = Asking(hook, clock, found.timeout_ms / 1000, found.at_once, config.text_limit)
+    surfaces = {Surface.REQUEST: found.requests, Surface.DIRECT: found.direct, Surface.GROUP: found.groups}
+    policy = HookPolicy({surface: WithoutAnswer(value) for surface, value in surfaces.items()}, found.servers)
+    return Judging(asking, held, policy, clock, new_id)
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:
@@ -186,13 +228,17 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     reports = Reports(*(conversation_store, message_store, PostgresReports(database)), clock, new_id, relation_limits)
     objects = S3Objects(config.objects, clock)
     uploads = PostgresAttachments(database)
-    scanner, scans = scanning(config, uploads, objects, clock)
+    hashes = file_hashes(config)
+    scanner, scans = scanning(config, uploads, objects, clock, hashes)
     outward: list[Part] = [database, publisher, direct, relay, objects]
-    if scanner and scans:
-        outward += [scanner, Worker("scans", scans.run)]
+    if scanner:
+        outward.append(scanner)
+    if scans:
+        outward.append(Worker("scans", scans.run))
     attachments = Attachments(
         *(uploads, conversation_store, message_store, objects, clock, new_id, upload_policy(config)),
         wake_scans=scans.wake if scans else None,
+        hashes=hashes,
     )
     collector = Collector(uploads, objects, clock)
     jobs = PostgresJobs(database, relay.wake)
@@ -213,14 +259,20 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     rates = SendRates(config.send_rate_per_s, config.send_burst, may_write=admission.require_may_write)
     conversations = Conversations(conversation_store, clock, new_id, conversation_limits(config))
+    keeping = KeepingPolicy(waiting=timedelta(days=config.hook.held_days))
+    held = PostgresHeld(database, keeping.waiting)
+    hook = message_hook(config, clock, service_tokens)
+    judging = judging_by(hook, config, held, clock) if hook else None
+    if hook:
+        outward.append(hook)
     messages = Messages(
-        *(message_store, conversation_store, sends, rates, clock, new_id, message_limits(config), attachments)
+        *(message_store, conversation_store, sends, rates, clock, new_id, message_limits(config), attachments, judging)
     )
     sync = Sync(PostgresSync(database), clock)
     search = Search(search_store, conversation_store, clock)
     groups = Groups(
         *(group_store, conversation_store, PostgresInvites(database), relation_store, request_store),
-        *(rates, clock, new_id, new_secret, group_limits(config)),
+        *(rates, clock, new_id, new_secret, group_limits(config), judging),
     )
     fan_out = KafkaConsumer(
         config.kafka,
@@ -238,7 +290,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     account_feed = KafkaConsumer(config.kafka, account_states, standings.AccountsFeed(revoked).handle, publisher)
     back_office = BackOffice(
         *(conversations, messages, groups, conversation_store, message_store),
-        *(PostgresModeration(database), admission, clock),
+        *(PostgresModeration(database), admission, Reviews(held, messages, clock), clock),
     )
     trail = PostgresTrail(database)
     server = RpcServer(
@@ -270,6 +322,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 Worker("objects-collector", collector.run),
                 Worker("account-jobs", runner.run),
                 Worker("revocations", Pruner(sign_outs).run),
+                # What was held stays so when the hook is taken away.
+                Worker("held-messages", Keeper(held, clock, keeping).run),
             ),
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],

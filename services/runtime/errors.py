@@ -18,6 +18,7 @@ class Refusal:
 
     An exception with a `field` attribute also gives a google.rpc.BadRequest naming the field, and one with
     `retry_delay_s` overrides the delay here.
+    One with `error_info` (a mapping of strings) gives it as ErrorInfo.metadata.
     """
 
     code: grpc.StatusCode
@@ -126,7 +127,11 @@ def status_details(refusal: Refusal, error: BaseException) -> status_pb2.Status:
     """The google.rpc.Status for a refusal: ErrorInfo, and BadRequest or RetryInfo where they apply."""
     message = str(error) or refusal.reason
     reason = getattr(error, "reason", None) if isinstance(error, Unauthenticated) else None
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason or refusal.reason, domain=DOMAIN)]
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(
+            reason=reason or refusal.reason, domain=DOMAIN, metadata=getattr(error, "error_info", {})
+        )
+    ]
     field = getattr(error, "field", None)
     if isinstance(field, str):
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)

@@ -50,6 +50,12 @@ class MemoryObjects:
     def sign_read(self, key: str, ttl: timedelta) -> str:
         return f"memory://read/{key}"
 
+    async def digest_of(self, key: str, timeout: timedelta) -> bytes:
+        self._reach()
+        if key not in self.held:
+            raise ObjectsUnavailable("there is none")
+        return sha256(self.held[key]).digest()
+
     async def look_at(self, key: str) -> Stored | None:
         self._reach()
         data = self.held.get(key)
@@ -121,10 +127,14 @@ class FakeAttachments:
     async def postpone_scan(self, attachment_id: AttachmentId, until: datetime) -> None:
         self._scan_due[attachment_id] = until
 
-    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState) -> None:
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState, digest: bytes = b"") -> None:
         upload = self._store.unused_uploads.get(attachment_id)
         if upload and upload.scan is ScanState.WAITING and upload.etag == etag:
-            self._store.unused_uploads[attachment_id] = replace(upload, scan=verdict)
+            self._store.unused_uploads[attachment_id] = replace(upload, scan=verdict, digest=digest)
+
+    async def find_digest(self, attachment_id: AttachmentId) -> bytes:
+        every = {**self._store.unused_uploads, **self._store.attached_uploads}
+        return every[attachment_id].digest if attachment_id in every else b""
 
     async def is_sent(self, key: DraftKey) -> bool:
         messages = await self._store.list_messages(key.conversation_id, 0, None, 1_000_000)

@@ -5,6 +5,7 @@ from typing import Protocol
 from services.messaging.conversations.ports import ConversationStore
 from services.messaging.conversations.service import ConversationLimits, Conversations
 from services.messaging.groups.ports import GroupStore
+from services.messaging.hooks.service.judging import Judging
 from services.messaging.messages.ports import MessageStore, Uploads
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, Messages
@@ -40,8 +41,11 @@ class Cases:
         limits: MessageLimits | None = None,
         uploads: Uploads | None = None,
         conversation_limits: ConversationLimits | None = None,
+        judging: Judging | None = None,
     ) -> None:
         self.conversations = Conversations(store, clock, new_id, conversation_limits or ConversationLimits())
-        self.messages = Messages(store, store, sends, rates, clock, new_id, limits or MessageLimits(), uploads)
+        self.messages = Messages(
+            *(store, store, sends, rates, clock, new_id, limits or MessageLimits(), uploads, judging)
+        )
         self.sync = Sync(store, clock)
         self.search = Search(store, store, clock)

@@ -38,6 +38,7 @@ BESIDE = {
     "rpc": {"mapping", "wire"},
     "consumer": {"mapping", "wire"},
     "publisher": {"mapping", "wire"},
+    "clients": {"mapping", "wire"},
     "sql": {"sql", "mapping", "wire"},
     "mapping": {"wire"},
     "wire": {"wire"},

@@ -193,6 +193,23 @@ class ServerClient:
         request = server_pb2.TakeDownMessageRequest(conversation_id=conversation_id, seq=seq, reason=reason)
         return (await self.messaging.TakeDownMessage(request)).message
 
+    async def list_held_messages(
+        self, *, page_size: int = 0, page_token: str = ""
+    ) -> tuple[Sequence[server_pb2.HeldMessage], str]:
+        """What waits for a review, the oldest first, and the token of the next page."""
+        request = server_pb2.ListHeldMessagesRequest(page_size=page_size, page_token=page_token)
+        answer = await self.messaging.ListHeldMessages(request)
+        return answer.held_messages, answer.next_page_token
+
+    async def release_held_message(self, held_id: str, reason: str) -> messages_pb2.Message:
+        """Let it pass: it is sent now. Idempotent."""
+        request = server_pb2.ReleaseHeldMessageRequest(held_id=held_id, reason=reason)
+        return (await self.messaging.ReleaseHeldMessage(request)).message
+
+    async def refuse_held_message(self, held_id: str, reason: str) -> None:
+        """Do not let it pass: what it says is deleted. Idempotent."""
+        await self.messaging.RefuseHeldMessage(server_pb2.RefuseHeldMessageRequest(held_id=held_id, reason=reason))
+
     async def freeze_conversation(self, conversation_id: str, reason: str) -> None:
         """Let nobody say anything in a conversation. Idempotent."""
         request = server_pb2.FreezeConversationRequest(conversation_id=conversation_id, reason=reason)

@@ -1,6 +1,6 @@
 """What attachments need of the world."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -32,6 +32,9 @@ class ObjectStore(Protocol):
 
     async def size_of(self, key: str) -> int | None:
         """The object's size in bytes; None when there is none."""
+
+    async def digest_of(self, key: str, timeout: timedelta) -> bytes:
+        """The SHA-256 of all of the object's bytes. Raises ObjectsUnavailable also where there is none."""
 
     async def look_at(self, key: str) -> Stored | None:
         """The object's size, tag and first bytes (file_types.HEAD_BYTES); None when there is none.
@@ -72,8 +75,12 @@ class AttachmentStore(Protocol):
     async def postpone_scan(self, attachment_id: AttachmentId, until: datetime) -> None:
         """The scanner gave no verdict: ask again then."""
 
-    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState) -> None:
-        """Keep the scanner's verdict on the object with this tag, unless there is one already. Idempotent."""
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState, digest: bytes = b"") -> None:
+        """Keep the verdict on the object with this tag, and its digest if it was taken, unless there is one already.
+        Idempotent."""
+
+    async def find_digest(self, attachment_id: AttachmentId) -> bytes:
+        """Of a file, also one in a message; empty for one that was never taken."""
 
     async def is_sent(self, key: DraftKey) -> bool:
         """Whether a message of this key is stored."""
@@ -96,3 +103,7 @@ class Scanner(Protocol):
 
     async def scan(self, upload: Upload, url: str) -> ScanState | None:
         """CLEAN or REFUSED, of the bytes at this address; None when there was no verdict, whatever the cause."""
+
+
+# The digests of files that nobody may send or fetch, as they are known now.
+Hashes = Callable[[], Collection[bytes]]

@@ -1,7 +1,7 @@
 """The scanner of the deployment, as a signed webhook that answers with its verdict.
 
-POST {"attachment_id", "file_name", "content_type", "size_bytes", "etag", "url"}; the answer is 200 and
-{"verdict": "clean"} or {"verdict": "refused"}. Everything else is no verdict.
+POST {"attachment_id", "file_name", "content_type", "size_bytes", "etag", "url"}, and "sha256" (hex) where it is known;
+the answer is 200 and {"verdict": "clean"} or {"verdict": "refused"}. Everything else is no verdict.
 """
 
 import json
@@ -69,6 +69,8 @@ def _body(upload: Upload, url: str) -> bytes:
         "etag": upload.etag,
         "url": url,
     }
+    if upload.digest:
+        request["sha256"] = upload.digest.hex()
     return json.dumps(request, separators=(",", ":")).encode()
 
 

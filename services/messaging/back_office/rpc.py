@@ -1,18 +1,28 @@
 """ServerMessagingService over gRPC."""
 
+import grpc
 from parley.messaging.v1 import server_pb2 as api
 from parley.messaging.v1 import server_pb2_grpc, service_pb2
 
+from services.messaging.back_office.mapping import held_message
 from services.messaging.back_office.service import BackOffice
 from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel import errors
 from services.messaging.kernel.content import Text
 from services.messaging.messages.service.messages import SendRequest, TextRequest
 from services.messaging.wire.api import conversation_message, message_message
 from services.messaging.wire.requests import add_audience, instant, said
-from services.runtime.errors import InvalidRequest
+from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.server_keys import current_server
+
+_CODE = grpc.StatusCode
+
+ERRORS: ErrorTable = {
+    errors.HeldNotFound: Refusal(_CODE.NOT_FOUND, "HELD_NOT_FOUND"),
+    errors.HeldDecided: Refusal(_CODE.FAILED_PRECONDITION, "HELD_DECIDED"),
+}
 
 
 def api_of(back_office: BackOffice) -> Api:
@@ -91,6 +101,26 @@ class ServerMessagingServicer(server_pb2_grpc.ServerMessagingServiceServicer):
     ) -> api.TakeDownMessageResponse:
         message = await self._back_office.take_down_message(request.conversation_id, request.seq, request.reason)
         return api.TakeDownMessageResponse(message=message_message(message))
+
+    async def ListHeldMessages(
+        self, request: api.ListHeldMessagesRequest, context: Context
+    ) -> api.ListHeldMessagesResponse:
+        found, following = await self._back_office.list_held(request.page_size, request.page_token)
+        return api.ListHeldMessagesResponse(
+            held_messages=[held_message(held) for held in found], next_page_token=following
+        )
+
+    async def ReleaseHeldMessage(
+        self, request: api.ReleaseHeldMessageRequest, context: Context
+    ) -> api.ReleaseHeldMessageResponse:
+        message = await self._back_office.release_held(request.held_id, request.reason)
+        return api.ReleaseHeldMessageResponse(message=message_message(message))
+
+    async def RefuseHeldMessage(
+        self, request: api.RefuseHeldMessageRequest, context: Context
+    ) -> api.RefuseHeldMessageResponse:
+        await self._back_office.refuse_held(request.held_id, request.reason)
+        return api.RefuseHeldMessageResponse()
 
     async def FreezeConversation(
         self, request: api.FreezeConversationRequest, context: Context

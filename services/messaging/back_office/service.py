@@ -1,12 +1,15 @@
 """What servers do, as use-cases: mostly what an account could do by itself, by the code that does it for users."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.messaging.back_office.core import check_reason, check_removed, check_until
 from services.messaging.back_office.ports import Admission, ModerationStore
 from services.messaging.conversations.service import Conversations
 from services.messaging.groups.service import GroupRequest, Groups
+from services.messaging.hooks.core.holding import Held
+from services.messaging.hooks.service.reviewing import Reviews
 from services.messaging.kernel import checks
 from services.messaging.kernel.errors import ConversationNotFound, MessageNotFound
 from services.messaging.kernel.expiry import as_of
@@ -37,6 +40,7 @@ class BackOffice:
         message_store: MessageStore,
         moderation: ModerationStore,
         admission: Admission,
+        reviews: Reviews,
         clock: Clock,
     ) -> None:
         self._conversations = conversations
@@ -46,6 +50,7 @@ class BackOffice:
         self._message_store = message_store
         self._moderation = moderation
         self._admission = admission
+        self._reviews = reviews
         self._clock = clock
 
     async def send(
@@ -54,8 +59,8 @@ class BackOffice:
         """Errors and idempotency as Messages.send_text and send have them."""
         account = await self._account(server, as_user)
         if isinstance(request, TextRequest):
-            return await self._messages.send_text(account, conversation_id, request)
-        return await self._messages.send(account, conversation_id, request)
+            return await self._messages.send_text(account, conversation_id, replace(request, by_server=True))
+        return await self._messages.send(account, conversation_id, replace(request, by_server=True))
 
     async def open_direct(self, server: Server, as_user: str, peer: str) -> Conversation:
         """Errors and idempotency as Conversations.open_direct has them."""
@@ -63,7 +68,8 @@ class BackOffice:
 
     async def create_group(self, server: Server, as_user: str, request: GroupRequest) -> Conversation:
         """Errors and idempotency as Groups.create_group has them."""
-        return await self._groups.create_group(await self._account(server, as_user), request)
+        account = await self._account(server, as_user)
+        return await self._groups.create_group(account, replace(request, by_server=True))
 
     async def add_members(
         self, server: Server, as_user: str, conversation_id: str, user_ids: Sequence[str], client_request_id: str
@@ -125,6 +131,20 @@ class BackOffice:
             return changes.take_down(as_of(message, now))
 
         return as_of(await self._message_store.change_message(target, seq, decide, now), now)
+
+    async def list_held(self, page_size: int, page_token: str) -> tuple[Sequence[Held], str]:
+        """What waits for a review, the oldest first, and the token of the next page."""
+        return await self._reviews.list_held(page_size, page_token)
+
+    async def release_held(self, held_id: str, reason: str) -> Message:
+        """Let it pass. Idempotent. Errors as Reviews.release has them."""
+        check_reason(reason)
+        return await self._reviews.release(held_id)
+
+    async def refuse_held(self, held_id: str, reason: str) -> None:
+        """Do not let it pass. Idempotent. Errors as Reviews.refuse has them."""
+        check_reason(reason)
+        await self._reviews.refuse(held_id)
 
     async def freeze_conversation(self, conversation_id: str, reason: str, *, frozen: bool) -> None:
         """Let nobody say anything in a conversation, or let people again. Idempotent. Errors: ConversationNotFound."""

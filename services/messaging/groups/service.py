@@ -10,6 +10,7 @@ from services.messaging.groups.core import changes, permissions
 from services.messaging.groups.core.changes import Ban, ChangeStamp, GroupChange, Settings
 from services.messaging.groups.core.permissions import GroupAction
 from services.messaging.groups.ports import DecideGroup, GroupStore, Invite, InviteStore
+from services.messaging.hooks.service.judging import Judging
 from services.messaging.kernel import checks, paging
 from services.messaging.kernel.errors import (
     InvalidField,
@@ -46,6 +47,8 @@ class GroupRequest:
     history_open: bool
     # None for members.
     add_audience: AddAudience | None = None
+    # A server of the back office makes it as this person.
+    by_server: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Groups:
         new_id: NewId,
         new_secret: NewSecret,
         limits: GroupLimits,
+        judging: Judging | None = None,
     ) -> None:
         self._store = store
         self._conversations = conversations
@@ -88,11 +92,13 @@ class Groups:
         self._new_id = new_id
         self._new_secret = new_secret
         self._limits = limits
+        # Without it nobody judges titles.
+        self._judging = judging
 
     async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
         """A new group of the caller's, with those who can be added. Idempotent by client_conversation_id.
 
-        Errors: InvalidField, ConversationQuota, RequestQuota, SendRate.
+        Errors: InvalidField, ConversationQuota, RequestQuota, SendRate; with a hook MessageRefused, HookUnavailable.
         """
         client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
         key = f"{user_id} {client_id}"
@@ -103,6 +109,9 @@ class Groups:
                 *(request.history_open, request.add_audience),
             )
             self._rates.take(user_id, self._clock.monotonic())
+            if self._judging:
+                judged = await self._judging.title(None, user_id, settings.title or "", by_server=request.by_server)
+                settings = replace(settings, title=judged)
         except MessagingError as refusal:
             created = await self._created_before(user_id, key)
             if created is None:
@@ -116,10 +125,12 @@ class Groups:
         return _as_known_to(user_id, await self._store.create_group(change, key, stamp, quota))
 
     async def update_group(self, user_id: UserId, conversation_id: str, settings: Settings) -> Conversation:
-        """Change what is set."""
+        """Change what is set. With a hook also MessageRefused, HookUnavailable."""
         title = settings.title if settings.title is None else checks.check_title(settings.title)
         checks.check_avatar_ref(settings.avatar_ref or "")
         wanted = replace(settings, title=title)
+        if self._judging and title is not None:
+            wanted = replace(wanted, title=await self._judged_title(self._judging, user_id, conversation_id, wanted))
         return await self._change(
             user_id, conversation_id, self._written_by(user_id, lambda group: changes.update(group, user_id, wanted))
         )
@@ -229,6 +240,17 @@ class Groups:
         )
         await self._requests.accept(invite.conversation_id, user_id, now)
         return _as_known_to(user_id, group)
+
+    async def _judged_title(
+        self, judging: Judging, user_id: UserId, conversation_id: str, wanted: Settings
+    ) -> str | None:
+        """What the hook makes of a new title. It is asked of nothing that is refused, or stands, anyway."""
+        group = await readable(self._conversations, user_id, conversation_id)
+        title = wanted.title
+        if title is None or changes.update(group, user_id, wanted) is None or title == group.title:
+            return title
+        self._rates.require_may_write(user_id)
+        return await judging.title(group, user_id, title, by_server=False)
 
     async def _created_before(self, user_id: UserId, key: str) -> Conversation | None:
         """The group of a request that is refused, if it is the retry of one that was taken."""

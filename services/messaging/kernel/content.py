@@ -86,6 +86,8 @@ Entity = Mention | Link
 class Text(Content):
     text: str
     entities: tuple[Entity, ...] = ()
+    # The network put stars in place of something in it.
+    masked: bool = False
 
 
 def _weigh_text(content: Text) -> int:
@@ -99,7 +101,7 @@ TEXT = ContentKind(
     can_be_unsent=True,
     text=lambda content: content.text,
     # Without links and mentions. An account that is deleted stays mentioned: these are another's words.
-    withhold=lambda content: Text(content.text),
+    withhold=lambda content: Text(content.text, masked=content.masked),
     weight=_weigh_text,
 )
 

@@ -151,6 +151,39 @@ class AccountRestricted(MessagingError):
         super().__init__(f"this account may write again from {until:%Y-%m-%d %H:%M:%S} UTC on")
 
 
+class MessageHeld(MessagingError):
+    """What was written is kept, and waits for a person of the network to let it pass."""
+
+    def __init__(self) -> None:
+        super().__init__("this waits for a review; it is sent when it passes")
+
+
+class MessageRefused(MessagingError):
+    """The network does not take what was written. `word`: its own word for why; may be empty."""
+
+    def __init__(self, word: str = "") -> None:
+        super().__init__("this was not accepted here")
+        self.error_info = {"hook_reason": word} if word else {}
+
+
+class HookUnavailable(MessagingError):
+    """The network was to judge what was written, and did not answer; the same request may succeed later."""
+
+    def __init__(self) -> None:
+        super().__init__("this cannot be checked right now")
+
+
+class HeldNotFound(MessagingError):
+    """There is no such held message, or no more."""
+
+    def __init__(self) -> None:
+        super().__init__("no such held message")
+
+
+class HeldDecided(MessagingError):
+    """It was decided otherwise on a held message."""
+
+
 class JobNotFound(MessagingError):
     """There is no such job, or it is somebody else's."""
 

@@ -61,12 +61,13 @@ class ContentForm(Generic[ContentT, WireT]):
 
 def text_message(text: Text) -> messages_pb2.TextContent:
     """The API's form of a text."""
-    return messages_pb2.TextContent(text=text.text, entities=[_entity_message(entity) for entity in text.entities])
+    entities = [_entity_message(entity) for entity in text.entities]
+    return messages_pb2.TextContent(text=text.text, entities=entities, masked=text.masked)
 
 
 def read_text(content: messages_pb2.TextContent) -> Text:
     """A text of a request or an event; entities of kinds that this version does not know are left out."""
-    return Text(content.text, _entities_of(content))
+    return Text(content.text, _entities_of(content), content.masked)
 
 
 def _entities_of(content: messages_pb2.TextContent) -> tuple[Entity, ...]:

@@ -106,19 +106,21 @@ def to_text(body: str, entities: bytes | None) -> Text:
     if not entities:
         return Text(body)
     found: list[Entity] = []
-    for entity in stored.TextEntities.FromString(entities).entities:
+    beside = stored.TextEntities.FromString(entities)
+    for entity in beside.entities:
         if entity.WhichOneof("entity") == "mention_user_id":
             found.append(Mention(entity.offset, entity.length, UserId(entity.mention_user_id)))
         elif entity.WhichOneof("entity") == "link_url":
             found.append(Link(entity.offset, entity.length, entity.link_url))
-    return Text(body, tuple(found))
+    return Text(body, tuple(found), beside.masked)
 
 
 def entity_bytes(text: Text) -> bytes | None:
-    """The column of a text's entities."""
-    if not text.entities:
+    """The column of a text's entities, and of whether it is masked."""
+    if not text.entities and not text.masked:
         return None
-    return stored.TextEntities(entities=[_stored_entity(entity) for entity in text.entities]).SerializeToString()
+    entities = [_stored_entity(entity) for entity in text.entities]
+    return stored.TextEntities(entities=entities, masked=text.masked).SerializeToString()
 
 
 def _stored_entity(entity: Entity) -> stored.TextEntity:

@@ -18,7 +18,7 @@ log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_l
 AUDITED = frozenset(roles.ROLES) | frozenset(scopes.SCOPES)
 # Fields of a request that name whom it is about, and as whom. All others may hold what people wrote.
 _TARGETS = (
-    *("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint"),
+    *("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint", "held_id"),
     *("as_user_id", "peer_user_id", "conversation_id", "seq"),
 )
 # The request of a user that a server's holds.

@@ -1,6 +1,7 @@
 """The stores that hold the contract: the fake and PostgreSQL's."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +9,8 @@ from services.messaging.attachments.ports import AttachmentStore
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.groups.ports import InviteStore
 from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.hooks.ports import HeldStore
+from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.ports import ReportStore
@@ -23,6 +26,7 @@ from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.hooks import MemoryHeld
 from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_news import MemoryNews, News, PostgresNews
@@ -93,6 +97,12 @@ def reports(truth: MemoryStore | Database) -> ReportStore:
 def uploads(truth: MemoryStore | Database) -> AttachmentStore:
     """Beside the messages of `store`."""
     return FakeAttachments(truth) if isinstance(truth, MemoryStore) else PostgresAttachments(truth)
+
+
+@pytest.fixture
+def held(truth: MemoryStore | Database) -> HeldStore:
+    """Beside the messages of `store`."""
+    return MemoryHeld(truth) if isinstance(truth, MemoryStore) else PostgresHeld(truth, timedelta(days=14))
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.conversations.service import ConversationLimits
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.hooks.service.reviewing import Reviews
+from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import UserId
 from services.messaging.messages.service.group_commit import GroupCommit
@@ -117,7 +119,8 @@ class Town:
             "ServerMessagingService": ServerMessagingServicer(
                 BackOffice(
                     *(cases.conversations, cases.messages, groups, store, store),
-                    *(PostgresModeration(self.database), admission, clock),
+                    *(PostgresModeration(self.database), admission),
+                    *(Reviews(PostgresHeld(self.database, timedelta(days=1)), cases.messages, clock), clock),
                 )
             ),
         }

@@ -3,6 +3,7 @@ and what the embedded server refuses, asked as any client asks."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
@@ -29,6 +30,14 @@ async def objects(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         return
     async with object_server(tmp_path) as served:
         yield served
+
+
+async def test_the_digest_is_of_all_of_an_object(objects: ObjectStore) -> None:
+    data = bytes(range(256)) * 4096
+    await objects.put("uploads/large", data, "text/plain")
+    assert await objects.digest_of("uploads/large", TTL) == sha256(data).digest()
+    with pytest.raises(ObjectsUnavailable):
+        await objects.digest_of("uploads/none", TTL)
 
 
 class Late:

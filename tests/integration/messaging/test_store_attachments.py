@@ -192,7 +192,9 @@ async def test_a_file_is_scanned_once_as_the_object_that_was_seen(
     assert await claimed() == [("one", 3)]
     await uploads.end_scan(file.id, "two", ScanState.CLEAN)
     assert await scan() is ScanState.WAITING
-    await uploads.end_scan(file.id, "one", ScanState.REFUSED)
+    assert await uploads.find_digest(file.id) == b""
+    await uploads.end_scan(file.id, "one", ScanState.REFUSED, b"d" * 32)
+    assert await uploads.find_digest(file.id) == b"d" * 32
     await uploads.end_scan(file.id, "one", ScanState.CLEAN)
     assert await scan() is ScanState.REFUSED
     clock.advance(3600)

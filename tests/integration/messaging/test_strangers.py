@@ -100,6 +100,7 @@ ACCOUNTS: dict[str, Case] = {
 MODERATION = (
     *("TakeDownMessage", "FreezeConversation", "UnfreezeConversation"),
     *("RestrictAccount", "LiftRestriction"),
+    *("ListHeldMessages", "ReleaseHeldMessage", "RefuseHeldMessage"),
 )
 # By a server that may act as the stranger, and as nobody else.
 BACK_OFFICE: dict[str, Case] = {

@@ -11,6 +11,7 @@ from services.messaging.accounts.service.accounts import AccountAdmission
 from services.messaging.back_office.service import BackOffice
 from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
+from services.messaging.hooks.service.reviewing import Reviews
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
 from services.messaging.kernel.errors import (
     AccountDeleted,
@@ -28,6 +29,7 @@ from services.runtime.errors import CallerNotAllowed
 from services.runtime.identity import scopes
 from services.runtime.identity.server_keys import Server
 from tests.support.accounts import FakeJobs
+from tests.support.hooks import MemoryHeld
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, said, send
 
 BOT = UserId("bot")
@@ -60,7 +62,8 @@ class Office:
         self.invite = ""
         self.cases = BackOffice(
             *(world.conversations, world.messages, world.groups, world.store, world.store),
-            *(Moderation(world, jobs), self.admission, world.clock),
+            *(Moderation(world, jobs), self.admission),
+            *(Reviews(MemoryHeld(world.store), world.messages, world.clock), world.clock),
         )
         # Of another replica.
         self.elsewhere = AccountAdmission(jobs, world.clock, CHECK_S)
@@ -153,6 +156,7 @@ AS_ACCOUNT: dict[str, Ask] = {
 
 # Of moderation: as no account.
 AS_NOBODY = {"take_down_message", "freeze_conversation", "restrict_account", "lift_restriction"}
+AS_NOBODY |= {"list_held", "release_held", "refuse_held"}
 
 
 def test_each_use_case_is_asked_as_an_account_or_as_nobody() -> None:

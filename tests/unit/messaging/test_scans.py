@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from services.messaging.attachments.core.hash_lists import read_hashes
 from services.messaging.attachments.core.uploads import (
     ScanState,
     Upload,
@@ -18,17 +19,18 @@ from services.messaging.attachments.core.uploads import (
     object_key,
     scan_retry_delay,
 )
+from services.messaging.attachments.ports import Hashes
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.scanning import ScanWorker
-from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused
+from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused, ConversationNotFound
 from services.messaging.messages.service.messages import MessageLimits
 from services.runtime.ids import new_id
 from tests.support.attachments import announced
 from tests.support.clock import ManualClock
-from tests.support.file_samples import OTHERS, archive
+from tests.support.file_samples import OTHERS, archive, png
 from tests.support.messaging_cases import Cases
-from tests.support.messaging_world import ALICE, World
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World
 from tests.unit.messaging.test_attachments import PNG, send_with, uploaded
 
 TIMEOUT = timedelta(seconds=30)
@@ -49,13 +51,15 @@ class FakeScanner:
 class Scanned:
     """A world of messaging, with a scanner from now on."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, hashes: Hashes | None = None, *, has_scanner: bool = True) -> None:
         self.world = world
         self.scanner = FakeScanner()
-        self.scans = ScanWorker(world.uploads, world.objects, self.scanner, world.clock, TIMEOUT)
+        asked = self.scanner if has_scanner else None
+        self.scans = ScanWorker(world.uploads, world.objects, asked, world.clock, TIMEOUT, hashes)
         world.attachments = Attachments(
             *(world.uploads, world.store, world.store, world.objects, world.clock, new_id, UploadPolicy()),
             wake_scans=self.scans.wake,
+            hashes=hashes,
         )
         cases = Cases(*(world.store, world.sends, world.rates, world.clock, new_id, MessageLimits(), world.attachments))
         world.messages = cases.messages
@@ -172,6 +176,88 @@ async def test_who_dies_while_scanning_leaves_the_file_to_another(scanned: Scann
     assert (await send_with(world, conversation, upload)).seq == 1
 
 
+# Lists of hashes.
+
+
+def listed(world: World, upload: Upload) -> bytes:
+    return hashlib.sha256(world.objects.held[object_key(upload.attachment.id)]).digest()
+
+
+async def test_a_file_on_the_list_is_never_sent_and_the_scanner_is_not_asked(world: World) -> None:
+    hashes: set[bytes] = set()
+    scanned = Scanned(world, lambda: hashes)
+    conversation = await world.conversation()
+    upload, other = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
+    world.objects.receive(other, png(other.attachment.size_bytes)[:-1] + b"x")
+    hashes.add(listed(world, upload))
+    for each in (upload, other):
+        with pytest.raises(AttachmentNotScanned):
+            await send_with(world, conversation, each, key=str(each.attachment.id))
+    await scanned.scans.scan_due()
+    with pytest.raises(AttachmentRefused):
+        await send_with(world, conversation, upload)
+    assert (await send_with(world, conversation, other)).attachments == (other.attachment,)
+    ((asked, _),) = scanned.scanner.asked
+    assert (asked.attachment.id, asked.digest) == (other.attachment.id, listed(world, other))
+
+
+async def test_a_file_that_comes_onto_the_list_later_is_fetched_no_more(world: World) -> None:
+    hashes: set[bytes] = set()
+    scanned = Scanned(world, lambda: hashes)
+    conversation, upload = await world.conversation(), await uploaded(world)
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, conversation, upload)
+    await scanned.scans.scan_due()
+    sent = await send_with(world, conversation, upload)
+    place = (conversation, sent.seq, str(upload.attachment.id))
+    await world.attachments.get_download(BOB, *place)
+    hashes.add(listed(world, upload))
+    for user in (ALICE, BOB):
+        with pytest.raises(AttachmentRefused):
+            await world.attachments.get_download(user, *place)
+    # Who may not know of it is told nothing of it.
+    with pytest.raises(ConversationNotFound):
+        await world.attachments.get_download(MALLORY, *place)
+
+
+async def test_with_a_list_alone_what_is_not_on_it_is_sent(world: World) -> None:
+    hashes: set[bytes] = set()
+    scanned = Scanned(world, lambda: hashes, has_scanner=False)
+    conversation, upload = await world.conversation(), await uploaded(world)
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, conversation, upload)
+    await scanned.scans.scan_due()
+    assert (await send_with(world, conversation, upload)).seq == 1
+
+
+async def test_a_file_whose_bytes_cannot_be_read_waits(world: World) -> None:
+    scanned = Scanned(world, lambda: set())
+    conversation, upload = await world.conversation(), await uploaded(world)
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, conversation, upload)
+    world.objects.away = True
+    assert await scanned.scans.scan_due() == 1
+    world.objects.away = False
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, conversation, upload)
+    world.clock.advance(scan_retry_delay(1).total_seconds())
+    assert await scanned.scans.scan_due() == 1
+    assert (await send_with(world, conversation, upload)).seq == 1
+
+
+def test_a_list_has_a_digest_a_line_and_remarks() -> None:
+    one, two = hashlib.sha256(b"1"), hashlib.sha256(b"2")
+    text = f"# known\n\n{one.hexdigest()}\r\n  {two.hexdigest().upper()}  a.jpg\n{one.hexdigest()} # again"
+    assert read_hashes(text.encode()) == {one.digest(), two.digest()}
+    assert read_hashes(b"") == frozenset()
+
+
+@pytest.mark.parametrize("line", [b"abc", b"00" * 31, b"00" * 33, b"zz" * 32, "ä".encode(), b"\xff" * 64])
+def test_a_line_that_is_no_digest_makes_the_list_faulty(line: bytes) -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        read_hashes(b"# one\n" + line + b"\n")
+
+
 SECRETS = (b"n" * 32, b"o" * 32)
 
 
@@ -213,7 +299,9 @@ async def test_the_scanner_is_told_what_it_needs_under_a_signature(
 ) -> None:
     upload = replace(announced(ManualClock().now(), ALICE), etag="tag")
     assert await webhook.scan(upload, "http://store/x") is ScanState.CLEAN
-    ((headers, body),) = answering.seen
+    await webhook.scan(replace(upload, digest=b"\x01" * 32), "http://store/x")
+    (headers, body), (_, with_digest) = answering.seen
+    assert json.loads(with_digest) == json.loads(body) | {"sha256": "01" * 32}
     assert json.loads(body) == {
         "attachment_id": str(upload.attachment.id),
         "file_name": "a.png",

@@ -108,6 +108,8 @@ class Upload:
     etag: str = ""
     # How often the scanner was asked and gave no verdict.
     scan_attempts: int = 0
+    # SHA-256 of its bytes; empty where it was not taken.
+    digest: bytes = b""
 
 
 @dataclass(frozen=True)

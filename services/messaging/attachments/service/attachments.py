@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.messaging import metrics
+from services.messaging.attachments.core.hash_lists import is_listed
 from services.messaging.attachments.core.uploads import (
     ScanState,
     Upload,
@@ -15,11 +17,12 @@ from services.messaging.attachments.core.uploads import (
     content_disposition,
     object_key,
 )
-from services.messaging.attachments.ports import AttachmentStore, ObjectStore, SignedPut
+from services.messaging.attachments.ports import AttachmentStore, Hashes, ObjectStore, SignedPut
 from services.messaging.kernel import checks
 from services.messaging.kernel.access import find_visible
 from services.messaging.kernel.errors import (
     AttachmentNotFound,
+    AttachmentRefused,
     InvalidField,
     MessageNotFound,
     NotAllowed,
@@ -64,6 +67,7 @@ class Attachments:
         new_id: NewId,
         policy: UploadPolicy,
         wake_scans: Callable[[], None] | None = None,
+        hashes: Hashes | None = None,
     ) -> None:
         self._store = store
         self._conversations = conversations
@@ -74,6 +78,8 @@ class Attachments:
         self._policy = policy
         # Without it there is no scanner, and files are sent as soon as they are what they say.
         self._wake_scans = wake_scans
+        # Of files that nobody may have. Without it there is no such list.
+        self._hashes = hashes
 
     async def create_upload(self, user_id: UserId, request: UploadRequest) -> tuple[Upload, SignedPut]:
         """Announce a file; where to put it. Idempotent by client_upload_id. Errors: InvalidField, TooManyUploads."""
@@ -106,7 +112,8 @@ class Attachments:
         self, user_id: UserId, conversation_id: str, seq: int, attachment_id: str
     ) -> tuple[str, datetime]:
         """Where an attachment can be fetched, and until when. Errors: InvalidField, ConversationNotFound,
-        NotAllowed for who has not let the conversation in, AttachmentNotFound."""
+        NotAllowed for who has not let the conversation in, AttachmentNotFound, AttachmentRefused for what nobody may
+        have."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         wanted = checks.check_uuid("attachment_id", attachment_id)
         checks.check_seq("seq", seq)
@@ -122,6 +129,10 @@ class Attachments:
         attachment = next((each for each in message.attachments if each.id == wanted), None)
         if attachment is None:
             raise AttachmentNotFound
+        if self._hashes is not None and is_listed(await self._store.find_digest(attachment.id), self._hashes()):
+            # It was sent before it was on the list.
+            metrics.HASHES_MATCHED.inc()
+            raise AttachmentRefused(f"{attachment.file_name[:100]} is a file that nobody may have here")
         ttl = self._policy.get_ttl
         url = self._objects.sign_get(
             object_key(attachment.id),

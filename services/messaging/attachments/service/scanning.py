@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
 from services.messaging import metrics
-from services.messaging.attachments.core.uploads import Upload, object_key, scan_retry_delay
-from services.messaging.attachments.ports import AttachmentStore, ObjectStore, Scanner
+from services.messaging.attachments.core.hash_lists import is_listed
+from services.messaging.attachments.core.uploads import ScanState, Upload, object_key, scan_retry_delay
+from services.messaging.attachments.ports import AttachmentStore, Hashes, ObjectStore, Scanner
+from services.messaging.kernel.errors import ObjectsUnavailable
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
 from services.runtime.observability.failures import describe
@@ -29,13 +32,22 @@ class ScanWorker:
     """The work between `await_scans` and a verdict. Without a verdict a file goes on waiting, and is not sent."""
 
     def __init__(
-        self, store: AttachmentStore, objects: ObjectStore, scanner: Scanner, clock: Clock, timeout: timedelta
+        self,
+        store: AttachmentStore,
+        objects: ObjectStore,
+        scanner: Scanner | None,
+        clock: Clock,
+        timeout: timedelta,
+        hashes: Hashes | None = None,
     ) -> None:
+        """`timeout` is the scanner's, and as much again the digest's. Without a scanner what is on no list is clean."""
         self._store = store
         self._objects = objects
         self._scanner = scanner
         self._clock = clock
-        self._claim = timeout + CLAIM_SLACK
+        self._timeout = timeout
+        self._claim = 2 * timeout + CLAIM_SLACK
+        self._hashes = hashes
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -64,10 +76,30 @@ class ScanWorker:
 
     async def _scan(self, upload: Upload) -> None:
         attachment_id = upload.attachment.id
-        url = self._objects.sign_read(object_key(attachment_id), self._claim)
-        verdict = await self._scanner.scan(upload, url)
+        digested = await self._digested(upload)
+        verdict = await self._verdict(digested) if digested else None
         metrics.SCANS.labels(verdict.value if verdict else "failed").inc()
-        if verdict is None:
+        if digested is None or verdict is None:
             await self._store.postpone_scan(attachment_id, self._clock.now() + scan_retry_delay(upload.scan_attempts))
         else:
-            await self._store.end_scan(attachment_id, upload.etag, verdict)
+            await self._store.end_scan(attachment_id, upload.etag, verdict, digested.digest)
+
+    async def _digested(self, upload: Upload) -> Upload | None:
+        """The upload with the digest of its bytes, where there is a list of digests. None: they cannot be read now."""
+        if self._hashes is None:
+            return upload
+        key = object_key(upload.attachment.id)
+        try:
+            return replace(upload, digest=await self._objects.digest_of(key, self._timeout))
+        except ObjectsUnavailable as error:
+            log.warning("digest_not_taken", attachment_id=str(upload.attachment.id), error=describe(error))
+            return None
+
+    async def _verdict(self, upload: Upload) -> ScanState | None:
+        if self._hashes is not None and is_listed(upload.digest, self._hashes()):
+            # The scanner has no say in this.
+            metrics.HASHES_MATCHED.inc()
+            return ScanState.REFUSED
+        if self._scanner is None:
+            return ScanState.CLEAN
+        return await self._scanner.scan(upload, self._objects.sign_read(object_key(upload.attachment.id), self._claim))

@@ -1,6 +1,7 @@
 """Statements about the attachments of messages, within the transactions of messages."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
 from services.messaging.kernel.model import AttachmentId, ConversationId, Draft, Message
@@ -35,6 +36,14 @@ async def attach(connection: Connection, messages: Sequence[Message]) -> None:
         [message.seq for message in messages],
         [attachment_bytes(message.attachments) for message in messages],
     )
+
+
+async def keep_until(connection: Connection, ids: Sequence[AttachmentId], until: datetime) -> None:
+    """How long files that are in no message wait for one: what is held for a review keeps them, and lets them go."""
+    if ids:
+        await connection.execute(
+            "UPDATE attachments SET unused_until = $2 WHERE id = ANY($1) AND conversation_id IS NULL", list(ids), until
+        )
 
 
 async def release_attachments(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:

@@ -120,14 +120,19 @@ class PostgresAttachments:
         async with self._database.connection() as connection:
             await connection.execute("UPDATE attachments SET scan_due_at = $2 WHERE id = $1", attachment_id, until)
 
-    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState) -> None:
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: ScanState, digest: bytes = b"") -> None:
         async with self._database.connection() as connection:
             await connection.execute(
-                "UPDATE attachments SET scan = $3 WHERE id = $1 AND etag = $2 AND scan = 'waiting'",
+                "UPDATE attachments SET scan = $3, digest = $4 WHERE id = $1 AND etag = $2 AND scan = 'waiting'",
                 attachment_id,
                 etag,
                 verdict.value,
+                digest or None,
             )
+
+    async def find_digest(self, attachment_id: AttachmentId) -> bytes:
+        async with self._database.connection() as connection:
+            return await connection.fetchval("SELECT digest FROM attachments WHERE id = $1", attachment_id) or b""
 
     async def is_sent(self, key: DraftKey) -> bool:
         async with self._database.connection() as connection:
@@ -183,4 +188,5 @@ def _upload(row: asyncpg.Record) -> Upload:
         ScanState(row["scan"]),
         row["etag"],
         row["scan_attempts"],
+        row["digest"] or b"",
     )

@@ -1,10 +1,13 @@
 """Messages, as use-cases: sending, changing and reading them."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import timedelta
 
 from services.messaging import metrics
 from services.messaging.conversations.service import readable
+from services.messaging.hooks.core.holding import Held
+from services.messaging.hooks.service.judging import Judging, Written
 from services.messaging.kernel import checks, model
 from services.messaging.kernel.access import find_visible, is_unaccepted_by, require_open
 from services.messaging.kernel.content import CallRecord, Content, Mention, Text, kind_of, withheld
@@ -37,42 +40,19 @@ from services.messaging.messages.core.changes import ChangePolicy, MessageChange
 from services.messaging.messages.ports import MessageStore, Uploads
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits as MessageLimits
+from services.messaging.messages.service.requests import SendRequest as SendRequest
+from services.messaging.messages.service.requests import TextRequest as TextRequest
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 from services.runtime.observability import tracing
 
+# Of an edit that waited for its review: it was in time when it was written.
+_ANY_TIME = ChangePolicy(edit_window=timedelta.max, max_edits=1_000_000)
 # Decides on a message that the caller may see.
 DecideVisible = Callable[[Message], MessageChange | None]
 # What a person says in a conversation, checked. Raises MessagingError.
 CheckSaid = Callable[[ConversationId], Awaitable[Content]]
-
-
-@dataclass(frozen=True)
-class TextRequest:
-    """A text as its sender wants it."""
-
-    client_message_id: str
-    text: Text
-    reply_to_seq: int = 0
-    attachment_ids: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class SendRequest:
-    """What a person says, of a kind whose row checks it."""
-
-    client_message_id: str
-    content: Content
-    reply_to_seq: int = 0
-    attachment_ids: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class MessageLimits:
-    """What is configured. The service sets all of it from config.py; the defaults are for tests."""
-
-    text_chars: int = 10_000
-    changes: ChangePolicy = field(default_factory=ChangePolicy)
 
 
 class Messages:
@@ -88,6 +68,7 @@ class Messages:
         new_id: NewId,
         limits: MessageLimits,
         uploads: Uploads | None = None,
+        judging: Judging | None = None,
     ) -> None:
         self._store = store
         self._conversations = conversations
@@ -98,11 +79,14 @@ class Messages:
         self._limits = limits
         # Without it messages take no files.
         self._uploads = uploads
+        # Without it nobody judges what people write.
+        self._judging = judging
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
         """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAllowed,
         RequestPending, RequestPendingLimit, ConversationFrozen, AccountRestricted, Overloaded, SendRate, and with
-        attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable.
+        attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable; with a hook MessageHeld,
+        MessageRefused, HookUnavailable.
 
         The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
         """
@@ -128,11 +112,14 @@ class Messages:
 
     async def edit_message(self, user_id: UserId, conversation_id: str, seq: int, text: Text) -> Message:
         """Replace one's own text. Errors: InvalidField, ConversationNotFound, MessageNotFound, NotTheSender,
-        NotAllowed, NotEditable, EditTooLate, TooManyEdits, SendRate."""
+        NotAllowed, NotEditable, EditTooLate, TooManyEdits, SendRate; with a hook MessageHeld, MessageRefused,
+        HookUnavailable."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         try:
             checked = await self._checked_text(user_id, target, text)
             self._rates.take(user_id, self._clock.monotonic())
+            if self._judging:
+                checked = await self._judged_edit(self._judging, user_id, target, seq, checked)
         except MessagingError as refusal:
             return await self._done_before(user_id, refusal, self._standing_text(user_id, target, seq, text))
         now, policy = self._clock.now(), self._limits.changes
@@ -143,6 +130,31 @@ class Messages:
             lambda message: changes.edit(message, user_id, checked, now, policy),
             is_said=True,
         )
+
+    async def send_reviewed(self, held: Held) -> Message:
+        """See the hooks' ports.Sending."""
+        key = held.key
+        return await self._send(
+            *(key.conversation_id, key.sender_id, key.client_message_id, held.content, held.reply_to_seq),
+            held.attachments,
+        )
+
+    async def edit_reviewed(self, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text) -> Message:
+        """See the hooks' ports.Sending."""
+        now = self._clock.now()
+        return await self._change_message(
+            *(user_id, str(conversation_id), seq),
+            lambda message: changes.edit(message, user_id, text, now, _ANY_TIME),
+            is_said=True,
+        )
+
+    async def find_sent(self, held: Held) -> Message | None:
+        """See the hooks' ports.Sending."""
+        if held.seq:
+            message = await self._store.find_message(held.key.conversation_id, held.seq)
+        else:
+            message = await self._store.find_sent(held.key)
+        return message and as_of(message, self._clock.now())
 
     async def unsend_message(self, user_id: UserId, conversation_id: str, seq: int) -> Message:
         """Take one's own message back. Idempotent. Errors: InvalidField, ConversationNotFound, MessageNotFound,
@@ -233,6 +245,9 @@ class Messages:
             self._rates.take(user_id, self._clock.monotonic())
             attachments = await self._take(key, request.attachment_ids)
             checks.check_files(content, attachments)
+            if self._judging:
+                written = Written(key, content, attachments, reply_to, request.by_server)
+                content = await self._judging.message(written)
         except MessagingError as refusal:
             return await self._done_before(user_id, refusal, self._store.find_sent(key))
         return await self._send(target, user_id, client_id, content, reply_to, attachments)
@@ -279,6 +294,19 @@ class Messages:
             return change
 
         return as_of(await self._store.change_message(target, seq, decide_for_caller, now), now)
+
+    async def _judged_edit(
+        self, judging: Judging, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text
+    ) -> Text:
+        """What the hook makes of a new text. It is asked of nothing that is refused, or stands, anyway."""
+        conversation = await readable(self._conversations, user_id, str(conversation_id))
+        found = await self._store.find_message(conversation_id, checks.check_seq("seq", seq))
+        now = self._clock.now()
+        message = as_of(find_visible(conversation, user_id, found), now)
+        if changes.edit(message, user_id, text, now, self._limits.changes) is None:
+            return text
+        require_open(conversation, user_id)
+        return await judging.edit(conversation, user_id, seq, text)
 
     async def _done_before(
         self, user_id: UserId, refusal: MessagingError, look: Coroutine[object, object, Message | None]

@@ -1,0 +1,1 @@
+"""Asking the hook, and keeping what it holds."""

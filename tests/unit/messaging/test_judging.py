@@ -1,0 +1,467 @@
+"""What people write is judged before it is stored, by whatever way it comes; what is held waits for a review."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from services.messaging.groups.core.changes import Settings
+from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
+from services.messaging.hooks.core.holding import MOST_HELD, HeldId
+from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
+from services.messaging.hooks.core.verdicts import (
+    Allow,
+    Hold,
+    Mask,
+    Question,
+    Refuse,
+    Replace,
+    Surface,
+    Verdict,
+    Writing,
+)
+from services.messaging.hooks.ports import NoAnswer, Problem
+from services.messaging.hooks.service.asking import Asking
+from services.messaging.hooks.service.judging import Judging
+from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
+from services.messaging.kernel.errors import (
+    ConversationFrozen,
+    ConversationNotFound,
+    EditTooLate,
+    HeldDecided,
+    HeldNotFound,
+    HookUnavailable,
+    InvalidField,
+    MessageHeld,
+    MessageNotFound,
+    MessageRefused,
+    NotAllowed,
+    NotEditable,
+    NotTheSender,
+    RoleTooLow,
+)
+from services.messaging.kernel.model import ConversationId, Message, UserId
+from services.messaging.kernel.request import RequestState
+from services.messaging.messages.service.messages import MessageLimits, TextRequest
+from services.runtime.ids import new_id, new_secret
+from tests.support.hooks import FakeHook, MemoryHeld
+from tests.support.messaging_cases import Cases
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
+from tests.unit.messaging.test_attachments import send_with, uploaded
+
+CHARS = 40
+
+
+class Judged:
+    """A world of messaging with a hook, from now on."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.hook = world, FakeHook()
+        self.held = MemoryHeld(world.store)
+        self.use(HookPolicy())
+
+    def use(self, policy: HookPolicy) -> None:
+        world = self.world
+        asking = Asking(self.hook, world.clock, 1.0, 8, CHARS)
+        judging = Judging(asking, self.held, policy, world.clock, new_id)
+        limits = MessageLimits(text_chars=CHARS)
+        cases = Cases(
+            *(world.store, world.sends, world.rates, world.clock, new_id, limits, world.attachments), judging=judging
+        )
+        world.messages = cases.messages
+        world.groups = Groups(
+            *(world.store, world.store, world.store, world.store.relations, world.store.relations, world.rates),
+            *(world.clock, new_id, new_secret, GroupLimits(), judging),
+        )
+        self.reviews = Reviews(self.held, world.messages, world.clock)
+
+    def answer(self, verdict: Verdict | NoAnswer) -> None:
+        self.hook.says = lambda _: verdict
+
+    async def edit(self, conversation: str, seq: int, words: str, user: UserId = ALICE) -> Message:
+        return await self.world.messages.edit_message(user, conversation, seq, Text(words))
+
+    async def texts(self, conversation: str, user: UserId = BOB) -> list[object]:
+        messages, _ = await self.world.messages.list_messages(user, conversation, 0, 50)
+        return [message.content for message in reversed(messages)]
+
+    async def waiting(self) -> list[HeldId]:
+        found, _ = await self.reviews.list_held(0, "")
+        return [each.id for each in found]
+
+
+@pytest.fixture
+def judged(world: World) -> Judged:
+    return Judged(world)
+
+
+async def accepted(world: World) -> str:
+    """A conversation that both let in."""
+    conversation = await world.conversation()
+    await send(world, ALICE, conversation, "first", "first")
+    await send(world, BOB, conversation, "second", "second")
+    return conversation
+
+
+async def test_the_hook_is_told_what_is_written_by_whom_and_where(judged: Judged) -> None:
+    conversation = await accepted(judged.world)
+    judged.hook.asked.clear()
+    request = TextRequest("k", Text("hello"), reply_to_seq=1, by_server=True)
+    await judged.world.messages.send_text(ALICE, conversation, request)
+    (asked,) = judged.hook.asked
+    assert asked == Question(
+        *(asked.check_id, Writing.MESSAGE, Surface.DIRECT, ALICE, Text("hello"), judged.world.clock.now()),
+        *(ConversationId(asked.conversation_id or new_id(judged.world.clock.now())), "k"),
+        reply_to_seq=1,
+        peer_id=BOB,
+        by_server=True,
+    )
+    assert str(asked.conversation_id) == conversation
+
+
+@pytest.mark.parametrize(
+    ("verdict", "stored"),
+    [
+        (Allow(), Text("you pig")),
+        (Replace(Text("you dear")), Text("you dear")),
+        (Mask([(4, 3)]), Text("you ***", masked=True)),
+        (Mask(), Text("***", masked=True)),
+    ],
+)
+async def test_a_message_and_an_edit_are_stored_as_the_hook_has_them(
+    judged: Judged, verdict: Verdict, stored: Text
+) -> None:
+    conversation = await accepted(judged.world)
+    judged.answer(verdict)
+    assert (await send(judged.world, ALICE, conversation, "k", "you pig")).content == stored
+    edited = await judged.edit(conversation, 1, "you pig")
+    assert edited.content == stored
+    assert await judged.texts(conversation) == [stored, Text("second"), stored]
+    assert [asked.writing for asked in judged.hook.asked[-2:]] == [Writing.MESSAGE, Writing.EDIT]
+
+
+async def test_what_is_refused_is_stored_nowhere_and_the_word_for_it_is_told(judged: Judged) -> None:
+    conversation = await accepted(judged.world)
+    judged.answer(Refuse("HATE"))
+    with pytest.raises(MessageRefused) as refused:
+        await send(judged.world, ALICE, conversation, "k", "you pig")
+    assert refused.value.error_info == {"hook_reason": "HATE"}
+    with pytest.raises(MessageRefused):
+        await judged.edit(conversation, 1, "you pig")
+    assert await judged.texts(conversation) == [Text("first"), Text("second")]
+    # Nothing stands of it: the same request may pass another time.
+    judged.answer(Allow())
+    assert (await send(judged.world, ALICE, conversation, "k", "you pig")).seq == 3
+
+
+async def test_the_retry_of_what_was_stored_has_the_first_result_whatever_the_hook_says_by_now(judged: Judged) -> None:
+    conversation = await accepted(judged.world)
+    sent = await send(judged.world, ALICE, conversation, "k", "hello")
+    for verdict in (Refuse(), Hold(), Mask(), NoAnswer(Problem.TIMEOUT)):
+        judged.answer(verdict)
+        assert await send(judged.world, ALICE, conversation, "k", "hello") == sent
+    assert await judged.waiting() == []
+
+
+async def test_a_caption_and_its_files_are_judged_together(judged: Judged) -> None:
+    conversation = await accepted(judged.world)
+    upload = await uploaded(judged.world)
+    sent = await send_with(judged.world, conversation, upload)
+    assert judged.hook.asked[-1].attachments == sent.attachments == (upload.attachment,)
+
+
+async def test_what_parley_writes_down_by_itself_is_not_judged(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.hook.asked.clear()
+    record = CallRecord(new_id(world.clock.now()), False, CallOutcome.MISSED, timedelta(0), (ALICE,))
+    target = ConversationId((await world.conversations.get_conversation(ALICE, conversation)).id)
+    await world.messages.record_call(target, ALICE, record)
+    await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
+    await world.messages.unsend_message(ALICE, conversation, 1)
+    assert judged.hook.asked == []
+
+
+# Without an answer.
+
+
+async def test_without_an_answer_strangers_wait_and_others_pass(judged: Judged) -> None:
+    world = judged.world
+    known = await accepted(world)
+    strange = await stranger(world)
+    judged.answer(NoAnswer(Problem.TIMEOUT))
+    assert (await send(world, ALICE, known, "k", "hello")).content == Text("hello")
+    with pytest.raises(HookUnavailable):
+        await send(world, MALLORY, strange, "k", "hello")
+    assert judged.hook.asked[-1].surface is Surface.REQUEST
+
+
+async def test_what_is_configured_for_a_surface_holds_there(judged: Judged) -> None:
+    world = judged.world
+    known, strange = await accepted(world), await stranger(world)
+    unasked, closed = WithoutAnswer.UNASKED, WithoutAnswer.CLOSED
+    judged.use(HookPolicy({Surface.REQUEST: unasked, Surface.DIRECT: closed, Surface.GROUP: closed}, servers=False))
+    judged.answer(NoAnswer(Problem.FAILED))
+    judged.hook.asked.clear()
+    assert (await send(world, MALLORY, strange, "k", "hello")).seq == 1
+    with pytest.raises(HookUnavailable):
+        await send(world, ALICE, known, "k", "hello")
+    with pytest.raises(HookUnavailable):
+        await judged.edit(known, 1, "other")
+    assert [asked.surface for asked in judged.hook.asked] == [Surface.DIRECT] * 2
+    # Servers are not asked about.
+    assert (await world.messages.send_text(ALICE, known, TextRequest("s", Text("hi"), by_server=True))).seq == 3
+
+
+async def stranger(world: World) -> str:
+    """Mallory's conversation with Bob, who did not let it in."""
+    conversation = await world.conversations.open_direct(MALLORY, BOB)
+    world.store.set_request(conversation.id, BOB, RequestState.PENDING, world.clock.now())
+    return str(conversation.id)
+
+
+# Who may not write is not judged, and not let in by it.
+
+
+async def test_the_hook_is_not_asked_for_who_may_not_write(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.hook.asked.clear()
+    with pytest.raises(ConversationNotFound):
+        await send(world, MALLORY, conversation, "k", "hello")
+    with pytest.raises(ConversationNotFound):
+        await judged.edit(conversation, 1, "mine", MALLORY)
+    with pytest.raises(NotTheSender):
+        await judged.edit(conversation, 1, "mine", BOB)
+    with pytest.raises(MessageNotFound):
+        await judged.edit(conversation, 99, "mine")
+    found = await world.conversations.get_conversation(ALICE, conversation)
+    world.store.set_blocked(found.id, True)
+    with pytest.raises(NotAllowed):
+        await send(world, ALICE, conversation, "k", "hello")
+    await world.store.set_frozen(found.id, frozen=True)
+    with pytest.raises(ConversationFrozen):
+        await send(world, ALICE, conversation, "k", "hello")
+    assert judged.hook.asked == []
+
+
+async def test_an_edit_that_changes_nothing_or_comes_too_late_is_not_judged(judged: Judged) -> None:
+    conversation = await accepted(judged.world)
+    judged.hook.asked.clear()
+    judged.answer(Refuse())
+    assert (await judged.edit(conversation, 1, "first")).content == Text("first")
+    judged.world.clock.advance(3600)
+    with pytest.raises(EditTooLate):
+        await judged.edit(conversation, 1, "other")
+    assert judged.hook.asked == []
+
+
+# Titles.
+
+
+async def test_titles_are_judged_when_a_group_is_made_and_renamed(judged: Judged) -> None:
+    world = judged.world
+    judged.answer(Replace(Text("Nice")))
+    made = await world.groups.create_group(ALICE, GroupRequest("k", "Rude", [BOB], "", False))
+    assert made.title == "Nice"
+    judged.answer(Mask([(0, 2)]))
+    renamed = await world.groups.update_group(ALICE, str(made.id), Settings(title="Rude"))
+    assert renamed.title == "**de"
+    for verdict in (Refuse(), Hold()):
+        judged.answer(verdict)
+        with pytest.raises(MessageRefused):
+            await world.groups.update_group(ALICE, str(made.id), Settings(title="Ruder"))
+        with pytest.raises(MessageRefused):
+            await world.groups.create_group(ALICE, GroupRequest("k2", "Rude", [], "", False))
+        # A group that is there already is given whatever the hook says.
+        again = await world.groups.create_group(ALICE, GroupRequest("k", "Rude", [BOB], "", False))
+        assert again.id == made.id
+    assert {asked.writing for asked in judged.hook.asked} == {Writing.GROUP_TITLE}
+    assert await judged.waiting() == []
+
+
+async def test_a_title_is_judged_only_when_it_changes_by_who_may_change_it(judged: Judged) -> None:
+    world = judged.world
+    made = await world.groups.create_group(ALICE, GroupRequest("k", "Trip", [BOB], "", False))
+    judged.hook.asked.clear()
+    judged.answer(Refuse())
+    await world.groups.update_group(ALICE, str(made.id), Settings(title="Trip", history_open=True))
+    with pytest.raises(RoleTooLow):
+        await world.groups.update_group(BOB, str(made.id), Settings(title="Mine"))
+    with pytest.raises(ConversationNotFound):
+        await world.groups.update_group(MALLORY, str(made.id), Settings(title="Mine"))
+    assert judged.hook.asked == []
+
+
+# What is held.
+
+
+async def test_what_is_held_is_seen_by_nobody_until_it_is_released(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold("SPAM"))
+    for _ in range(2):
+        with pytest.raises(MessageHeld):
+            await send(world, ALICE, conversation, "k", "buy this")
+    # It was judged once: what it is held for is not changed by a hook that thinks otherwise by now.
+    judged.answer(Allow())
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k", "buy this")
+    assert await judged.texts(conversation) == [Text("first"), Text("second")]
+    await send(world, ALICE, conversation, "later", "later")
+    ((held,), _) = await judged.reviews.list_held(0, "")
+    assert (held.content, held.word, held.key.sender_id) == (Text("buy this"), "SPAM", ALICE)
+    released = await judged.reviews.release(str(held.id))
+    assert (released.seq, released.content, released.client_message_id) == (4, Text("buy this"), "k")
+    assert await judged.reviews.release(str(held.id)) == released
+    assert await send(world, ALICE, conversation, "k", "buy this") == released
+    with pytest.raises(HeldDecided):
+        await judged.reviews.refuse(str(held.id))
+    assert await judged.waiting() == []
+
+
+async def test_what_a_reviewer_refuses_is_gone_and_its_sender_is_told(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k", "buy this")
+    (held_id,) = await judged.waiting()
+    for _ in range(2):
+        await judged.reviews.refuse(str(held_id))
+    judged.answer(Allow())
+    with pytest.raises(MessageRefused):
+        await send(world, ALICE, conversation, "k", "buy this")
+    with pytest.raises(HeldDecided):
+        await judged.reviews.release(str(held_id))
+    assert await judged.texts(conversation) == [Text("first"), Text("second")]
+
+
+async def test_a_held_edit_leaves_the_text_as_it_was_and_the_last_one_counts(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    for words in ("buy this", "buy that"):
+        with pytest.raises(MessageHeld):
+            await judged.edit(conversation, 1, words)
+    assert await judged.texts(conversation) == [Text("first"), Text("second")]
+    ((held,), _) = await judged.reviews.list_held(0, "")
+    assert (held.seq, held.content) == (1, Text("buy that"))
+    # It was in time when it was written.
+    world.clock.advance(86_400)
+    released = await judged.reviews.release(str(held.id))
+    assert (released.content, released.edit_count) == (Text("buy that"), 1)
+    assert await judged.reviews.release(str(held.id)) == released
+    assert [edit.text for edit in await world.messages.list_edits(BOB, conversation, 1)] == [Text("first")]
+
+
+async def test_what_its_sender_may_no_longer_send_goes_on_waiting(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k", "buy this")
+    (held_id,) = await judged.waiting()
+    target = (await world.conversations.get_conversation(ALICE, conversation)).id
+    await world.store.set_frozen(target, frozen=True)
+    with pytest.raises(ConversationFrozen):
+        await judged.reviews.release(str(held_id))
+    assert await judged.waiting() == [held_id]
+    await world.store.set_frozen(target, frozen=False)
+    assert (await judged.reviews.release(str(held_id))).seq == 3
+
+
+async def test_an_edit_of_what_is_gone_cannot_be_released_and_can_be_refused(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    with pytest.raises(MessageHeld):
+        await judged.edit(conversation, 1, "buy this")
+    await world.messages.unsend_message(ALICE, conversation, 1)
+    (held_id,) = await judged.waiting()
+    with pytest.raises(NotEditable):
+        await judged.reviews.release(str(held_id))
+    await judged.reviews.refuse(str(held_id))
+    assert (await judged.texts(conversation))[0] == Unsent()
+
+
+async def test_two_reviewers_at_once_send_it_once(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k", "buy this")
+    (held_id,) = await judged.waiting()
+    both = await asyncio.gather(*(judged.reviews.release(str(held_id)) for _ in range(2)))
+    assert both[0] == both[1]
+    assert len(await judged.texts(conversation)) == 3
+
+
+async def test_one_sender_fills_no_more_of_the_queue_than_may_be(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    for number in range(MOST_HELD):
+        with pytest.raises(MessageHeld):
+            await send(world, ALICE, conversation, f"k{number}", "buy this")
+    with pytest.raises(MessageRefused):
+        await send(world, ALICE, conversation, "more", "buy this")
+    # Those of others are held, and what waits already does.
+    with pytest.raises(MessageHeld):
+        await send(world, BOB, conversation, "k", "buy this")
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k0", "buy this")
+    assert len(await judged.waiting()) == 50
+
+
+async def test_the_queue_is_read_in_pages_the_oldest_first(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    for number in range(5):
+        world.clock.advance(1)
+        with pytest.raises(MessageHeld):
+            await send(world, ALICE, conversation, f"k{number}", str(number))
+    first, token = await judged.reviews.list_held(3, "")
+    rest, end = await judged.reviews.list_held(3, token)
+    assert [each.content for each in (*first, *rest)] == [Text(str(number)) for number in range(5)]
+    assert end == ""
+    with pytest.raises(InvalidField):
+        await judged.reviews.list_held(3, "x")
+
+
+async def test_what_nobody_reviews_is_forgotten_and_what_was_decided_on_later_too(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    for key in ("old", "refused"):
+        with pytest.raises(MessageHeld):
+            await send(world, ALICE, conversation, key, "buy this")
+    old, refused = await judged.waiting()
+    await judged.reviews.refuse(str(refused))
+    policy = KeepingPolicy()
+    keeper = Keeper(judged.held, world.clock, policy)
+    world.clock.advance(policy.waiting.total_seconds() + 1)
+    await keeper.keep()
+    with pytest.raises(HeldNotFound):
+        await judged.reviews.release(str(old))
+    with pytest.raises(MessageRefused):
+        await send(world, ALICE, conversation, "refused", "buy this")
+    world.clock.advance(policy.decided.total_seconds())
+    await keeper.keep()
+    judged.answer(Allow())
+    assert (await send(world, ALICE, conversation, "refused", "buy this")).seq == 3
+
+
+async def test_a_mask_stays_on_a_message_until_it_is_edited(judged: Judged) -> None:
+    conversation = await accepted(judged.world)
+    judged.answer(Mask())
+    sent = await send(judged.world, ALICE, conversation, "k", "you pig")
+    assert sent.content == Text("***", masked=True)
+    judged.answer(Allow())
+    # What a sender says of it is not looked at.
+    forged = TextRequest("k2", replace(Text("stars"), masked=True))
+    assert (await judged.world.messages.send_text(ALICE, conversation, forged)).content == Text("stars")
+    assert (await judged.edit(conversation, sent.seq, "you dear")).content == Text("you dear")
