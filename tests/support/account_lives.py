@@ -19,11 +19,12 @@ from services.presence.sql import PostgresStates
 from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
+from services.runtime.quiet_hours import QuietHours
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
-from services.signaling.core.call_settings import CallSettings, QuietHours
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
 from services.signaling.moves import CallMoves
