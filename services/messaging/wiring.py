@@ -46,6 +46,8 @@ from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, Messages
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.messages.sql.store import PostgresMessages
+from services.messaging.notices import rpc as notices_rpc
+from services.messaging.notices.sql import PostgresFacts
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
@@ -248,6 +250,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts, sign_outs),
+            notices_rpc.api_of(PostgresFacts(database)),
             back_office_rpc.api_of(back_office),
         ],
         rpc.ERRORS,

@@ -37,6 +37,7 @@ class Notify:
     """Show this, in place of what the thread shows. `notice` holds no more than this device may be told."""
 
     key: ThreadKey
+    version: int
     notice: Notice
     badge: int
     # Until when the provider keeps it.
@@ -48,6 +49,7 @@ class TakeBack:
     """Show nothing of the thread any more."""
 
     key: ThreadKey
+    version: int
     badge: int
     # Of a ringing call: as soon as it can be.
     is_urgent: bool = False
@@ -81,11 +83,12 @@ def effect(thread: Thread, shown: Shown, token: Token, settings: Settings, badge
         # A device that was woken for a call must show one (APNs, VoIP): there is no way to take that back.
         if not shown.is_up or token.provider is Provider.APNS_VOIP:
             return None
-        return TakeBack(thread.key, badge, is_urgent=is_call(thread.key))
+        return TakeBack(thread.key, thread.version, badge, is_urgent=is_call(thread.key))
     if notice.expire_time is not None and now >= notice.expire_time:
         return None
     return Notify(
         thread.key,
+        thread.version,
         _as_wanted(notice, settings, now),
         badge,
         notice.expire_time or now + timedelta(seconds=KEEP_S),

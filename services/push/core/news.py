@@ -114,3 +114,11 @@ class RingEnded:
 # What is about one thread.
 ThreadNews = MessageSent | MessageChanged | OwnStateChanged | ConversationLeft | CallRang | RingEnded
 News = ThreadNews | RelationsChanged
+
+
+@dataclass(frozen=True)
+class Told:
+    """News of one person."""
+
+    user_id: UserId
+    news: News
