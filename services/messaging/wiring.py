@@ -139,7 +139,11 @@ def account_policy(config: Config) -> AccountPolicy:
 
 def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
     """The other services that hold something of people."""
-    others = (("signaling", config.signaling_address), ("presence", ",".join(config.presence_addresses)))
+    others = (
+        ("signaling", config.signaling_address),
+        ("presence", ",".join(config.presence_addresses)),
+        ("push", config.push_address),
+    )
     return [GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address]
 
 

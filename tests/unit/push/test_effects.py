@@ -87,7 +87,7 @@ def test_a_voip_token_is_told_of_rings_alone_and_then_instead_of_the_other() -> 
 def test_the_end_of_a_ring_is_not_sent_by_voip_which_would_have_to_show_a_call() -> None:
     ended = replace(CALL, notice=None, version=2)
     assert effect(ended, Shown(1, is_up=True), token(Provider.APNS_VOIP), Settings(), 0, NOW) is None
-    assert effect(ended, Shown(1, is_up=True), FCM, Settings(), 0, NOW) == TakeBack(CALL.key, 0, is_urgent=True)
+    assert effect(ended, Shown(1, is_up=True), FCM, Settings(), 0, NOW) == TakeBack(CALL.key, 2, 0, is_urgent=True)
 
 
 def test_a_notice_waits_while_the_person_is_at_a_device_and_nothing_else_does() -> None:
