@@ -53,13 +53,11 @@ def providers_of(path: str) -> Callable[[], Providers]:
 
 
 def provider_senders(
-    config: Config, providers: Callable[[], Providers], clock: Clock
+    timeout_s: float, ca_file: str, providers: Callable[[], Providers], clock: Clock
 ) -> tuple[dict[Provider, ProviderSender], list[HttpClient]]:
     """The senders, and the parts by which they reach out: each provider has connections of its own."""
     names = ("apns", "fcm", "web-push", "network")
-    apns_http, fcm_http, web_http, network_http = clients = [
-        HttpClient(name, config.timeout_s, config.ca_file) for name in names
-    ]
+    apns_http, fcm_http, web_http, network_http = clients = [HttpClient(name, timeout_s, ca_file) for name in names]
     # One for both of Apple's: they share a provider token.
     apns = ApnsSender(lambda: providers().apns, apns_http, clock)
     return {
@@ -83,7 +81,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
 
     threads, tokens, queue = PostgresThreads(database), PostgresTokens(database), PostgresQueue(database)
     facts = GrpcFacts(config.messaging_address, service_tokens, Peer.of(config.server.tls, "messaging"))
-    senders, clients = provider_senders(config, providers, clock)
+    senders, clients = provider_senders(config.timeout_s, config.ca_file, providers, clock)
     sender = Sender(
         *(queue, senders, served, clock, config.timeout_s, config.retry_s, config.parallel),
         new_claim=lambda: uuid4().hex,

@@ -63,6 +63,7 @@ OF_FOLDERS = {
     "tests/integration/messaging": ("backing",),
     "tests/integration/presence": ("backing",),
     "tests/integration/webhooks": ("backing",),
+    "tests/integration/push": ("backing",),
     "tests/integration/sfu": ("compiled",),
     "tests/integration/signaling": ("backing",),
 }

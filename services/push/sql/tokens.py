@@ -54,11 +54,14 @@ _ERASE = (
 )
 _EXPORT = {
     "notification_settings": """
-        SELECT level, previews, quiet_hours, is_attended FROM people WHERE user_id = $1
+        SELECT user_id, level, previews, quiet_hours, is_attended FROM people WHERE user_id = $1
     """,
-    "notification_level": "SELECT conversation_id, level FROM conversation_levels WHERE user_id = $1 ORDER BY 1",
+    "notification_level": """
+        SELECT user_id, conversation_id, level FROM conversation_levels WHERE user_id = $1 ORDER BY conversation_id
+    """,
     "notification_device": """
-        SELECT device_id, provider, app, register_time FROM tokens WHERE user_id = $1 ORDER BY device_id, provider
+        SELECT user_id, device_id, provider, app, register_time FROM tokens WHERE user_id = $1
+        ORDER BY device_id, provider
     """,
 }
 
