@@ -97,7 +97,10 @@ PARTS = (
     WebPart(1, "a", "web-units", (".",)),
     # Three lanes on two cores: each of them waits a good part of its time.
     Part(2, "a", "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py", "tests/e2e")),
-    Part(2, "b", "calls", tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "runtime"))),
+    Part(
+        *(2, "b", "calls"),
+        tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "runtime")),
+    ),
     Part(2, "b", "replicated", (f"{INTEGRATION}/replicated",)),
     Part(2, "c", "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
     Part(2, "c", "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True),

@@ -19,7 +19,7 @@ from services.runtime.env import ConfigError
 
 _RUNTIME = "services.runtime.config"
 # What each service starts with.
-SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu", "web", "ops")
+SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu", "web", "ops")
 _KINDS = {
     "text": "text",
     "integer": "whole number",

@@ -74,6 +74,8 @@ class Environments:
                 return self._signaling()
             case "webhooks":
                 return self._webhooks()
+            case "push":
+                return self._push()
             case "sfu":
                 return self._sfu(name)
             case _:
@@ -87,6 +89,7 @@ class Environments:
             "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
             # Exports hold what they know of a person; a stack without one of them has no such part.
             "PARLEY_SIGNALING_ADDRESS": self._running("signaling"),
+            "PARLEY_PUSH_ADDRESS": self._running("push"),
             # What is for devices is handed to it directly, too.
             "PARLEY_PRESENCE_ADDRESSES": self._running("presence"),
             **self.objects_key(),
@@ -118,6 +121,13 @@ class Environments:
         return {
             **self._database("parley_webhooks"),
             "PARLEY_WEBHOOKS_ENDPOINTS_FILE": str(self._files.webhooks),
+        }
+
+    def _push(self) -> dict[str, str]:
+        return {
+            **self._database("parley_push"),
+            "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+            "PARLEY_PUSH_PROVIDERS_FILE": str(self._files.push_providers),
         }
 
     def _sfu(self, name: str) -> dict[str, str]:

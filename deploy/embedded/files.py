@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import identities, server_keys
+from deploy import identities, push_keys, server_keys
 from deploy.certificates import Authority
 from deploy.embedded.addresses import GRPC_SERVICES
 
@@ -29,6 +31,8 @@ class Files:
     tls: Path
     # The endpoints of webhooks.
     webhooks: Path
+    # The providers of notices to sleeping devices, with their keys.
+    push_providers: Path
 
     @classmethod
     def within(cls, folder: Path) -> Files:
@@ -45,6 +49,7 @@ class Files:
             server_keys=folder / "server-keys",
             tls=folder / "tls",
             webhooks=folder / "webhooks.json",
+            push_providers=folder / "push-providers.json",
         )
 
     def write(self, *, is_tls: bool) -> None:
@@ -56,11 +61,13 @@ class Files:
             authority = Authority(self.tls)
             for name in (*GRPC_SERVICES, "edge", "ops"):
                 authority.issue_to(name)
-        self._keep_webhooks()
+        # Those of whoever runs the stack: they stay.
+        _keep(self.webhooks, lambda: {"endpoints": []})
+        _keep(self.push_providers, lambda: push_keys.web_push_of("mailto:operator@parley.invalid"))
 
-    def _keep_webhooks(self) -> None:
-        """The endpoints are those of whoever runs the stack: they stay."""
-        if not self.webhooks.exists():
-            descriptor = os.open(self.webhooks, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write('{"endpoints": []}\n')
+
+def _keep(path: Path, make: Callable[[], object]) -> None:
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(json.dumps(make()) + "\n")

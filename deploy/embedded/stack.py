@@ -78,6 +78,7 @@ class Stack:
             tls_folder=str(files.tls) if self._settings.is_tls else "",
             health_addresses=at.health,
             webhooks_file=str(files.webhooks),
+            push_providers_file=str(files.push_providers),
             server_keys_folder=str(files.server_keys),
         )
 

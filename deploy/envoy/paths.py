@@ -100,6 +100,13 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "GetCallSettings": "GET /v1/call-settings",
         "UpdateCallSettings": "PUT /v1/call-settings",
     },
+    "parley.notifications.v1.NotificationsService": {
+        "RegisterToken": "PUT /v1/devices/{device_id}/push-token",
+        "RemoveToken": "DELETE /v1/devices/{device_id}/push-token",
+        "GetSettings": "GET /v1/notification-settings",
+        "UpdateSettings": "PUT /v1/notification-settings",
+        "SetConversationLevel": f"PUT {_CONVERSATION}/notification-level",
+    },
 }
 
 # Not over plain HTTP, and why.

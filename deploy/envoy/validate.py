@@ -29,6 +29,7 @@ def variants(certificate: Path, key: Path) -> dict[str, EdgeValues]:
         jwt_issuer="https://dev-issuer.parley.invalid",
         dev_login=True,
         health_interval_s=1,
+        push="127.0.0.1:7006",
     )
     kubernetes = EdgeValues(
         gateway="gateway.parley.svc.cluster.local:7000",
@@ -46,6 +47,7 @@ def variants(certificate: Path, key: Path) -> dict[str, EdgeValues]:
         cors_origin_regex=r"^https://([a-z]+\.)?example\.com$",
         trusted_proxies=1,
         metrics_port=9100,
+        push="push.parley.svc.cluster.local:7000",
     )
     return {"embedded": embedded, "kubernetes": kubernetes}
 

@@ -93,6 +93,8 @@ class EdgeValues:
     max_heap_bytes: int = 1_073_741_824
     # Shorter notices a dead service sooner; each replica is asked that often by each edge.
     health_interval_s: int = 5
+    # Push, `host:port`, separated by commas. Empty: nothing is sent to sleeping devices, and its RPCs are not there.
+    push: str = ""
 
 
 def from_env(env: Mapping[str, str]) -> EdgeValues:
@@ -123,6 +125,7 @@ def template_values(values: EdgeValues) -> dict[str, str]:
     texts = {field.name.upper(): _text(getattr(values, field.name)) for field in fields(values)}
     for service in ("gateway", "messaging", "signaling", "web"):
         texts[f"{service.upper()}_ENDPOINTS"] = _endpoints(getattr(values, service))
+    texts["PUSH_ENDPOINTS"] = _endpoints(values.push) if values.push else "[]"
     return {
         **texts,
         # One value for the edge and the services.
@@ -130,6 +133,7 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         "ISSUER_ENDPOINTS": _endpoints(f"{issuer.hostname}:{port}"),
         "ISSUER_HOST": issuer.hostname or "",
         "ISSUER_TLS": _text(issuer.scheme == "https"),
+        "PUSH_SERVED": _text(bool(values.push)),
         "METRICS": _text(values.metrics_port > 0),
         "TLS": _text(bool(values.tls_certificate_file)),
         "UPSTREAM_TLS": _text(bool(values.upstream_certificate_file)),
@@ -139,7 +143,7 @@ def template_values(values: EdgeValues) -> dict[str, str]:
 def _problems(values: EdgeValues) -> list[str]:
     problems = [
         f"{name} must be host:port[,host:port...], not {getattr(values, name)!r}"
-        for name in ("gateway", "messaging", "signaling", "web")
+        for name in ("gateway", "messaging", "signaling", "web", *(["push"] if values.push else []))
         if not all(_ENDPOINT.fullmatch(endpoint) for endpoint in getattr(values, name).split(","))
     ]
     issuer = urlsplit(values.jwks_url)

@@ -6,12 +6,13 @@ For dev, `python -m deploy.k8s.secrets | kubectl apply -f -` makes random ones.
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 import sys
 
 import yaml
 
-from deploy import identities, server_keys
+from deploy import identities, push_keys, server_keys
 from services.runtime.identity.callers import IDENTITIES
 
 _KEY = "parley-key-"
@@ -28,10 +29,13 @@ SECRETS: dict[tuple[str, str], tuple[str, ...]] = {
     ("parley", "parley-postgres-presence"): ("username", "password"),
     ("parley", "parley-postgres-signaling"): ("username", "password"),
     ("parley", "parley-postgres-webhooks"): ("username", "password"),
+    ("parley", "parley-postgres-push"): ("username", "password"),
     # What each server of the back office may do, with its public key (deploy/server_keys.py); none has one at first.
     ("parley", "parley-server-keys"): ("public.json",),
     # Who is told by webhooks, with their secrets.
     ("parley", "parley-webhooks"): ("endpoints.json",),
+    # By which providers sleeping devices are told, with their keys.
+    ("parley", "parley-push"): ("providers.json",),
     ("parley", "parley-turn"): ("secret",),
     ("parley-media", "parley-turn"): ("secret",),
 }
@@ -69,6 +73,8 @@ def _value(name: str, key: str) -> str:
         return "parley_" + name.removeprefix(_POSTGRES)
     if key == "endpoints.json":
         return '{"endpoints": []}'
+    if key == "providers.json":
+        return json.dumps(push_keys.web_push_of("mailto:operator@parley.invalid"))
     if key == "password":
         # It becomes part of a URL.
         return secrets.token_hex(24)

@@ -204,6 +204,8 @@ class Config:
     account_check_s: float
     # Signaling, which is asked for exports of a person's data. Empty: exports hold nothing of it.
     signaling_address: str
+    # Push, which is asked for exports of a person's data. Empty: exports hold nothing of it.
+    push_address: str
     # Every presence replica, to which messages are handed directly, and which are asked for exports of a person's data.
     # A name with many addresses is all of them. Empty: messages come to devices by Kafka alone, and exports hold
     # nothing of it.
@@ -246,6 +248,7 @@ class Config:
             export_kept_s=reader.integer("PARLEY_EXPORT_KEPT_S", 604_800, low=60, high=10_000_000),
             account_check_s=reader.number("PARLEY_ACCOUNT_CHECK_S", 5, low=0, high=3600),
             signaling_address=",".join(reader.addresses("PARLEY_SIGNALING_ADDRESS", "")),
+            push_address=",".join(reader.addresses("PARLEY_PUSH_ADDRESS", "")),
             presence_addresses=reader.addresses("PARLEY_PRESENCE_ADDRESSES", ""),
         )
         reader.finish()

@@ -55,6 +55,8 @@ from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, Messages
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.messages.sql.store import PostgresMessages
+from services.messaging.notices import rpc as notices_rpc
+from services.messaging.notices.sql import PostgresFacts
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
@@ -147,7 +149,11 @@ def account_policy(config: Config) -> AccountPolicy:
 
 def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
     """The other services that hold something of people."""
-    others = (("signaling", config.signaling_address), ("presence", ",".join(config.presence_addresses)))
+    others = (
+        ("signaling", config.signaling_address),
+        ("presence", ",".join(config.presence_addresses)),
+        ("push", config.push_address),
+    )
     return [GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address]
 
 
@@ -300,6 +306,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts, sign_outs),
+            notices_rpc.api_of(PostgresFacts(database)),
             back_office_rpc.api_of(back_office),
         ],
         rpc.ERRORS,

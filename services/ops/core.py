@@ -108,6 +108,10 @@ STAGES = (
     ("calls.events.v1", "webhooks-calls"),
     ("presence.events.v1", "webhooks-presence"),
     ("accounts.events.v1", "webhooks-accounts"),
+    ("delivery.v1", "push-delivery"),
+    ("calls.events.v1", "push-calls"),
+    ("presence.events.v1", "push-presence"),
+    ("accounts.events.v1", "push-accounts"),
 )
 DEAD_LETTER_SUFFIX = ".dlq"
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import messages_pb2
 
-from services.signaling.core.call_settings import CallSettings, QuietHours
+from services.runtime.quiet_hours import QuietHours
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.grants import Grant
 from services.signaling.core.model import RUNG, Call, CallState, EndReason, Leg, LegState, MoveReason
 from services.signaling.core.quality import DirectionTotals, UserQuality

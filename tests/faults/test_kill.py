@@ -18,7 +18,7 @@ from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S
 
-SERVICES = ["messaging", "presence", "gateway", "signaling", "webhooks", "sfu", "web"]
+SERVICES = ["messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu", "web"]
 # What the services stand on. The broker comes back with nothing of what it held.
 FOUNDATIONS = ["postgres", "broker", "edge", "issuer"]
 SENT_BEFORE = 10

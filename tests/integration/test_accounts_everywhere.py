@@ -19,6 +19,9 @@ from services.presence.accounts.consumer import AccountsConsumer as PresenceCons
 from services.presence.accounts.rpc import AccountDataServicer as PresenceData
 from services.presence.publisher import KafkaFeed
 from services.presence.sql import PostgresStates
+from services.push.consumer import AccountsConsumer as PushConsumer
+from services.push.rpc import AccountDataServicer as PushData
+from services.push.service import AccountLifecycle as PushLifecycle
 from services.runtime.config import DatabaseConfig
 from services.runtime.grpc.guard import Context
 from services.runtime.kafka.bus import Incoming
@@ -32,7 +35,16 @@ from services.webhooks.consumer import GROUPS, EventsConsumer
 from services.webhooks.core.model import Endpoint, EndpointName
 from services.webhooks.service import Intake
 from services.webhooks.sql import PostgresDeliveries
-from tests.support.account_lives import DEVICE, SERVICES, WORDS, CallTown, live_in_messaging, live_in_presence, told
+from tests.support.account_lives import (
+    DEVICE,
+    SERVICES,
+    WORDS,
+    CallTown,
+    live_in_messaging,
+    live_in_presence,
+    live_in_push,
+    told,
+)
 from tests.support.account_town import Town
 from tests.support.bus import MemoryPublisher
 from tests.support.canaries import columns, where
@@ -54,10 +66,12 @@ NOT_PERSONAL = {
     ("signaling", "schema_migrations"): "names of files",
     ("presence", "schema_migrations"): "names of files",
     ("webhooks", "schema_migrations"): "names of files",
+    ("push", "schema_migrations"): "names of files",
     ("messaging", "admin_audit"): "what people who run Parley did, kept against them: rows are never taken away",
     ("signaling", "admin_audit"): "the same",
     ("presence", "admin_audit"): "the same",
     ("webhooks", "admin_audit"): "the same",
+    ("push", "admin_audit"): "the same",
     ("webhooks", "endpoints"): "names of the operators' endpoints",
     ("messaging", "outbox"): "goes with the broker's acknowledgement",
     ("signaling", "outbox"): "goes with the broker's acknowledgement",
@@ -102,6 +116,9 @@ EXPORT_LINES = {
     ("signaling", "call_keys"): "call_key",
     ("signaling", "call_settings"): "call_settings",
     ("presence", "user_states"): "presence",
+    ("push", "people"): "notification_settings",
+    ("push", "conversation_levels"): "notification_level",
+    ("push", "tokens"): "notification_device",
 }
 NOT_EXPORTED = {
     ("messaging", "invites"): "hashes of tokens, and who made them",
@@ -113,6 +130,9 @@ NOT_EXPORTED = {
     ("signaling", "active_legs"): "made from participants",
     ("webhooks", "deliveries"): "copies of what the others tell themselves, for some days",
     ("webhooks", "queues"): "the same",
+    ("push", "threads"): "made from messages, until they are read",
+    ("push", "deliveries"): "made from threads",
+    ("push", "reactors"): "made from reactions",
 }
 
 
@@ -144,6 +164,7 @@ class Everywhere:
     sources: list[Source]
     hooks: EventsConsumer
     heard: list[Incoming]
+    lifecycle: PushLifecycle
 
     async def hear(self, records: Sequence[Incoming] | None = None) -> None:
         """The other services hear what messaging has told, or these records."""
@@ -151,6 +172,7 @@ class Everywhere:
         told_now = await told(self.databases["messaging"]) if records is None else records
         self.heard += told_now
         await AccountsConsumer(self.calls.lifecycle).handle(told_now)
+        await PushConsumer(self.lifecycle).handle(told_now)
         await PresenceConsumer(self.states, KafkaFeed(self.publisher), self.town.clock).handle(told_now)
 
     async def carry(self) -> None:
@@ -207,15 +229,17 @@ async def everywhere(postgres: str) -> AsyncIterator[Everywhere]:
         states, publisher = await live_in_presence(databases["presence"]), MemoryPublisher()
         await live_in_messaging(town)
         await calls.live()
+        push = await live_in_push(databases["push"])
         sources = [
             Source("signaling", AccountDataServicer(calls.accounts)),
             Source("presence", PresenceData(states)),
+            Source("push", PushData(push)),
         ]
         town.sources += sources
         endpoint = Endpoint(EndpointName("all"), "http://x/", ("whsec_",), ("*",), contents=True)
         intake = Intake(PostgresDeliveries(databases["webhooks"]), lambda: [endpoint], lambda: None)
         hooks = EventsConsumer(intake, lambda: [endpoint])
-        made = Everywhere(databases, town, calls, states, publisher, sources, hooks, [])
+        made = Everywhere(databases, town, calls, states, publisher, sources, hooks, [], PushLifecycle(push, push))
         await made.carry()
         yield made
 
@@ -247,6 +271,7 @@ async def test_a_deletion_leaves_nothing_in_any_column_but_what_is_named(everywh
     assert await everywhere.found(WORDS) >= {
         ("messaging", "messages", "content"),
         ("webhooks", "deliveries", "body_with_contents"),
+        ("push", "threads", "body"),
     }
     assert before >= {("signaling", one.table, one.column) for one in CALL_COLUMNS if one.exported}
     await everywhere.delete()
@@ -296,7 +321,7 @@ async def test_every_table_is_in_the_export_or_says_why_not(everywhere: Everywhe
     lines = await everywhere.export()
     own = {line["type"] for line in lines if ALICE in json.dumps(line) or DEVICE in json.dumps(line)}
     assert set(EXPORT_LINES.values()) <= own
-    assert {line["source"] for line in lines if line["type"] == "source"} == {"signaling", "presence"}
+    assert {line["source"] for line in lines if line["type"] == "source"} == {"signaling", "presence", "push"}
     told_calls = [line["call"] for line in lines if line["type"] == "call"]
     assert len(told_calls) == 3
     assert all({row["device_id"] for row in call["media"]} == {DEVICE} for call in told_calls)
@@ -319,7 +344,7 @@ async def test_an_export_of_many_calls_comes_in_pages_and_has_each_once(everywhe
     assert ids <= set(told_ids)
 
 
-@pytest.mark.parametrize("name", ["signaling", "presence"])
+@pytest.mark.parametrize("name", ["signaling", "presence", "push"])
 async def test_an_export_waits_for_a_service_that_is_away_and_is_never_finished_without_it(
     everywhere: Everywhere, name: str
 ) -> None:

@@ -16,14 +16,26 @@ from services.presence.core.model import UserId as PresenceUser
 from services.presence.core.states import OngoingCall, PresenceStatus, UserState
 from services.presence.ports import StateRow
 from services.presence.sql import PostgresStates
+from services.push.core.model import ConversationId as NoticeConversation
+from services.push.core.model import DeviceId as PushDevice
+from services.push.core.model import Facts, Level, Provider, Token, TokenId
+from services.push.core.model import MessageId as NoticeMessage
+from services.push.core.model import UserId as PushUser
+from services.push.core.news import MessageChanged, MessageSent, Told
+from services.push.ports import Question
+from services.push.service import Notices
+from services.push.sql.threads import PostgresThreads
+from services.push.sql.tokens import PostgresTokens
+from services.runtime.clock import SystemClock
 from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
+from services.runtime.quiet_hours import QuietHours
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
-from services.signaling.core.call_settings import CallSettings, QuietHours
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
 from services.signaling.moves import CallMoves
@@ -176,3 +188,27 @@ async def live_in_presence(database: Database, users: Sequence[str] = ("alice", 
     state = UserState(PresenceStatus.ONLINE, in_call=True)
     await states.save([StateRow(PresenceUser(user), 1.0, 2, state, call) for user in users])
     return states
+
+
+async def live_in_push(database: Database) -> PostgresTokens:
+    """Both have a device that is told; each said something to the other, and reacted. Nothing has been sent."""
+    tokens, threads = PostgresTokens(database), PostgresThreads(database)
+    conversation, now = NoticeConversation(str(UUID(int=3))), datetime(2026, 1, 1, tzinfo=UTC)
+    for owner, device in ((ALICE, DEVICE), (BOB, "device-of-bob")):
+        user = PushUser(owner)
+        token = Token(TokenId(str(uuid4())), user, PushDevice(device), Provider.FCM, f"token of {owner}")
+        await tokens.register(token, 20, now)
+        await tokens.set_level(user, conversation, Level.ALL, 1_000)
+    notices = Notices(threads, NothingInTheWay(), SystemClock(), lambda: None)
+    for owner, other in ((ALICE, BOB), (BOB, ALICE)):
+        said = MessageSent(conversation, NoticeMessage("1"), 1, PushUser(other), now, f"{WORDS} of {other}")
+        own = MessageChanged(conversation, NoticeMessage("2"), 2, PushUser(owner), now, reactors=(PushUser(other),))
+        await notices.take([Told(PushUser(owner), said), Told(PushUser(owner), own)])
+    return tokens
+
+
+class NothingInTheWay:
+    """See push's ports.FactSource."""
+
+    async def facts(self, questions: Sequence[Question]) -> Sequence[Facts]:
+        return [Facts()] * len(questions)

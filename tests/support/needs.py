@@ -67,6 +67,7 @@ OF_FOLDERS = {
     "tests/integration/presence": ("backing",),
     "tests/integration/replicated": ("stack",),
     "tests/integration/webhooks": ("backing",),
+    "tests/integration/push": ("backing",),
     "tests/integration/sfu": ("compiled",),
     "tests/integration/signaling": ("backing",),
 }

@@ -17,6 +17,7 @@ from parley.messaging.v1.accounts_pb2_grpc import AccountServiceStub
 from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceStub
 from parley.messaging.v1.relations_pb2_grpc import RelationsServiceStub
 from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
+from parley.notifications.v1.service_pb2_grpc import NotificationsServiceStub
 from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceAsyncStub
     from parley.messaging.v1.relations_pb2_grpc import RelationsServiceAsyncStub
     from parley.messaging.v1.service_pb2_grpc import MessagingServiceAsyncStub
+    from parley.notifications.v1.service_pb2_grpc import NotificationsServiceAsyncStub
     from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
 
 # A unary call without a deadline of its own gets this one.
@@ -134,6 +136,7 @@ class Device:
         self.presence: PresenceServiceAsyncStub = PresenceServiceStub(self._channel)
         self.gateway: GatewayServiceAsyncStub = GatewayServiceStub(self._channel)
         self.calls: CallsServiceAsyncStub = CallsServiceStub(self._channel)
+        self.notifications: NotificationsServiceAsyncStub = NotificationsServiceStub(self._channel)
 
     async def close(self) -> None:
         """Ends all calls and streams of the device."""

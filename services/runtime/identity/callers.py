@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from google.protobuf import descriptor_pool
 
 GATEWAY, MESSAGING, SIGNALING = frozenset({"gateway"}), frozenset({"messaging"}), frozenset({"signaling"})
+PUSH = frozenset({"push"})
 
 # gRPC service → method → callers. Only services of Access.SERVICE stand here.
 CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
@@ -16,6 +17,7 @@ CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "FilterContacts": GATEWAY,
         "GetCallees": SIGNALING,
     },
+    "parley.messaging.v1.NoticeFactsService": {"GetNoticeFacts": PUSH},
     # Of whoever holds something of people: what an export takes along.
     "parley.accounts.v1.AccountDataService": {"ReadAccount": MESSAGING},
     "parley.presence.v1.RouterService": {"Attach": GATEWAY, "Deliver": MESSAGING | SIGNALING},

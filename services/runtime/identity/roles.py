@@ -35,6 +35,10 @@ ROLES: Table = {
         "ListDeadLetters": reads(OPERATOR),
         "ReplayDeliveries": changes(OPERATOR),
     },
+    "parley.notifications.v1.NotificationsAdminService": {
+        "ListDeadLetters": reads(OPERATOR),
+        "ReplayDeadLetters": changes(OPERATOR),
+    },
     "parley.calls.v1.CallOperationsService": {
         "MoveCall": changes(OPERATOR),
         "LocateCall": reads(OPERATOR),

@@ -129,6 +129,13 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "GetCallSettings": _LOOK,
         "UpdateCallSettings": _WRITE,
     },
+    "parley.notifications.v1.NotificationsService": {
+        "RegisterToken": _WRITE,
+        "RemoveToken": _WRITE,
+        "GetSettings": _LOOK,
+        "UpdateSettings": _WRITE,
+        "SetConversationLevel": _WRITE,
+    },
 }
 
 # By `service/method`.

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
-from services.signaling.core.call_settings import CallSettings, QuietHours
+from services.runtime.quiet_hours import QuietHours
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.model import (
     Call,
     CallId,

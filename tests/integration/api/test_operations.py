@@ -19,6 +19,7 @@ SERVES = {
         "parley.messaging.v1.MessagingService",
         "parley.messaging.v1.RelationsService",
         "parley.messaging.v1.MembershipService",
+        "parley.messaging.v1.NoticeFactsService",
         "parley.messaging.v1.AttachmentsService",
         "parley.messaging.v1.AccountService",
     },
@@ -30,6 +31,7 @@ SERVES = {
     "signaling": {"parley.calls.v1.CallsService", "parley.accounts.v1.AccountDataService"},
     # For operators alone.
     "webhooks": set(),
+    "push": {"parley.notifications.v1.NotificationsService", "parley.accounts.v1.AccountDataService"},
     "sfu-1": {"parley.sfu.v1.SfuService"},
 }
 SERVING = health_pb2.HealthCheckResponse.SERVING

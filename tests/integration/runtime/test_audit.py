@@ -36,7 +36,7 @@ from tests.support.waiting import eventually, until
 
 ACCOUNTS, MODERATION = "parley.messaging.v1.AccountAdminService", "parley.messaging.v1.ModerationService"
 MIGRATIONS = Path("services")
-WITH_DATABASE = ("messaging", "presence", "signaling", "webhooks")
+WITH_DATABASE = ("messaging", "presence", "signaling", "webhooks", "push")
 
 
 class Office(accounts_pb2_grpc.AccountAdminServiceServicer):
@@ -114,6 +114,7 @@ def test_all_services_of_people_and_of_the_back_office_are_audited() -> None:
         MODERATION,
         "parley.presence.v1.PresenceAdminService",
         "parley.webhooks.v1.WebhookAdminService",
+        "parley.notifications.v1.NotificationsAdminService",
         "parley.gateway.v1.GatewayAdminService",
         "parley.calls.v1.CallOperationsService",
         "parley.messaging.v1.ServerMessagingService",

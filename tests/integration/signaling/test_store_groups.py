@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.signaling.core.call_settings import CallSettings, QuietHours
+from services.runtime.quiet_hours import QuietHours
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.calls import CallAttempt, refuse_as_busy, ring
 from services.signaling.core.errors import UserBusy, VersionConflict
 from services.signaling.core.inputs import (

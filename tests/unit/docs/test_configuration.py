@@ -47,4 +47,4 @@ def test_what_is_filled_elsewhere_is_described_there() -> None:
 
 def test_the_common_tables_name_the_services_that_read_them() -> None:
     row = next(line for line in configuration.page().splitlines() if line.startswith("| `PARLEY_DATABASE_POOL_SIZE`"))
-    assert row.endswith("| messaging, presence, signaling, webhooks |")
+    assert row.endswith("| messaging, presence, signaling, webhooks, push |")

@@ -34,7 +34,7 @@ def test_a_replay_says_what_it_did() -> None:
 
 def test_the_stages_are_all_groups_that_the_services_have() -> None:
     found = set()
-    for service in ("messaging", "presence", "gateway", "signaling", "webhooks", "sfu"):
+    for service in ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu"):
         text = "".join(path.read_text() for path in (SERVICES / service).glob("*.py"))
         # Each group is written out once: in a subscription, or as a constant beside its consumer.
         found |= set(re.findall(r'Subscription\([\w.]+, "([\w-]+)"', text))

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.signaling.core.call_settings import CallSettings, QuietHours
+from services.runtime.quiet_hours import QuietHours
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.errors import CallRate, NotInCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallState, ConversationId, EndReason, LegState, UserId

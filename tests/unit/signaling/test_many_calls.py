@@ -14,7 +14,8 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.signaling.core.call_settings import CallSettings, QuietHours
+from services.runtime.quiet_hours import QuietHours
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.errors import CallsError
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import (

@@ -1,0 +1,86 @@
+"""What push reads: what devices are told, whom calls ring, who is at a device, and what becomes of accounts."""
+
+from collections.abc import Sequence
+
+from services.push.core.model import UserId
+from services.push.core.news import Told
+from services.push.mapping import (
+    ACCOUNTS_TOPIC,
+    CALLS_TOPIC,
+    DELIVERY_TOPIC,
+    PRESENCE_TOPIC,
+    read_call,
+    read_delivery,
+    read_presence,
+)
+from services.push.ports import FactsUnavailable
+from services.push.service import AccountLifecycle, Notices
+from services.runtime.identity.accounts import decode
+from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure
+from services.runtime.observability.failures import describe
+
+DELIVERY_GROUP = "push-delivery"
+CALLS_GROUP = "push-calls"
+PRESENCE_GROUP = "push-presence"
+ACCOUNTS_GROUP = "push-accounts"
+# By topic, the group that reads it.
+GROUPS = {
+    DELIVERY_TOPIC: DELIVERY_GROUP,
+    CALLS_TOPIC: CALLS_GROUP,
+    PRESENCE_TOPIC: PRESENCE_GROUP,
+    ACCOUNTS_TOPIC: ACCOUNTS_GROUP,
+}
+# Of these a late one hurts less.
+BACKGROUND = frozenset({PRESENCE_TOPIC, ACCOUNTS_TOPIC})
+
+
+class NewsConsumer:
+    """delivery.v1 and calls.events.v1. The offset is committed after what follows is written down. Idempotent.
+
+    Errors: PoisonRecord, TransientFailure, StoreUnavailable."""
+
+    def __init__(self, notices: Notices) -> None:
+        self._notices = notices
+
+    async def handle_deliveries(self, records: Sequence[Incoming]) -> None:
+        await self._take([told for record in records for told in read_delivery(record)])
+
+    async def handle_calls(self, records: Sequence[Incoming]) -> None:
+        await self._take([told for record in records for told in read_call(record)])
+
+    async def _take(self, told: Sequence[Told]) -> None:
+        try:
+            await self._notices.take(told)
+        except FactsUnavailable as error:
+            raise TransientFailure(str(error)) from error
+
+
+class PresenceConsumer:
+    """presence.events.v1. Idempotent. Errors: PoisonRecord, StoreUnavailable."""
+
+    def __init__(self, notices: Notices) -> None:
+        self._notices = notices
+
+    async def handle(self, records: Sequence[Incoming]) -> None:
+        await self._notices.note_attended(dict(found for record in records if (found := read_presence(record))))
+
+
+class AccountsConsumer:
+    """accounts.events.v1. Idempotent. Errors: PoisonRecord, StoreUnavailable."""
+
+    def __init__(self, lifecycle: AccountLifecycle) -> None:
+        self._lifecycle = lifecycle
+
+    async def handle(self, records: Sequence[Incoming]) -> None:
+        for record in records:
+            try:
+                user_id, standing = decode(record)
+            except ValueError as error:
+                raise PoisonRecord(describe(error)) from error
+            if standing and standing.deleted:
+                await self._lifecycle.delete(UserId(user_id))
+            elif standing and standing.newest:
+                known = standing
+                await self._lifecycle.sign_out(
+                    UserId(user_id), lambda time, device, of=known: of.is_revoked(time, device, device)
+                )
