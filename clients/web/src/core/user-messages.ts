@@ -84,6 +84,7 @@ export const REASON_LINES = {
   TOO_MANY_EDITS: "This message has been edited too often to be edited again.",
   TOO_MANY_MEMBERS: "The group is full.",
   TOO_MANY_REACTIONS: "This message has no room for another reaction.",
+  TOO_MANY_PINS: "This conversation has as many pinned messages as it may. Unpin one first.",
   CONVERSATION_FROZEN: "Nobody can write here for now.",
   ACCOUNT_RESTRICTED: "You cannot write for now.",
   NOT_ALLOWED: "You cannot write to this person.",
