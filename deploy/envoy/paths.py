@@ -48,6 +48,7 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "MarkRead": f"PUT {_CONVERSATION}/read",
         "MarkDelivered": "POST /v1/delivered",
         "SetVanishing": f"PUT {_CONVERSATION}/vanishing",
+        "SetMessagePinned": f"PUT {_MESSAGE}/pinned",
         "UpdateOwnState": f"PATCH {_CONVERSATION}/own-state",
     },
     "parley.messaging.v1.RelationsService": {

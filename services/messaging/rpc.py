@@ -13,6 +13,8 @@ from services.messaging.groups.service import Groups
 from services.messaging.kernel import errors
 from services.messaging.messages import rpc as messages
 from services.messaging.messages.service.messages import Messages
+from services.messaging.pins import rpc as pins
+from services.messaging.pins.service import Pins
 from services.messaging.receipts.rpc import ReceiptsRpcs
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations import rpc as relations
@@ -47,6 +49,7 @@ ERRORS: ErrorTable = {
     **attachments.ERRORS,
     **accounts.ERRORS,
     **back_office.ERRORS,
+    **pins.ERRORS,
 }
 
 
@@ -58,6 +61,7 @@ class MessagingServicer(
     groups.GroupsRpcs,
     ReceiptsRpcs,
     VanishingRpcs,
+    pins.PinsRpcs,
 ):
     """Every method is a feature's."""
 
@@ -70,6 +74,7 @@ class MessagingServicer(
         groups: Groups,
         receipts: Receipts,
         vanishing: Vanishing,
+        pins: Pins,
     ) -> None:
         self._conversations = conversations
         self._messages = messages
@@ -78,6 +83,7 @@ class MessagingServicer(
         self._groups = groups
         self._receipts = receipts
         self._vanishing = vanishing
+        self._pins = pins
 
 
 def api(servicer: MessagingServicer) -> Api:

@@ -57,6 +57,8 @@ from services.messaging.messages.service.rates import SendRates
 from services.messaging.messages.sql.store import PostgresMessages
 from services.messaging.notices import rpc as notices_rpc
 from services.messaging.notices.sql import PostgresFacts
+from services.messaging.pins.service import Pins
+from services.messaging.pins.sql import PostgresPins
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
@@ -280,6 +282,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         *(group_store, conversation_store, PostgresInvites(database), relation_store, request_store),
         *(rates, clock, new_id, new_secret, group_limits(config), judging),
     )
+    pins = Pins(PostgresPins(database, relay, new_id), rates, clock, new_id)
     fan_out = KafkaConsumer(
         config.kafka,
         Subscription(topics.EVENTS, "messaging-fanout"),
@@ -302,7 +305,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     server = RpcServer(
         config.server,
         [
-            rpc.api(rpc.MessagingServicer(conversations, messages, sync, search, groups, receipts, vanishing)),
+            rpc.api(rpc.MessagingServicer(conversations, messages, sync, search, groups, receipts, vanishing, pins)),
             *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts, sign_outs),

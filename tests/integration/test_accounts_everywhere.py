@@ -60,6 +60,7 @@ TIME = datetime(2026, 1, 1, tzinfo=UTC)
 # Tables in which nobody's life leaves anything: no person is in them, by their columns or by what is in these.
 NOT_PERSONAL = {
     ("messaging", "sync_epoch"): "one number",
+    ("messaging", "pins"): "numbers of messages; who pinned them is in the conversation",
     ("messaging", "doomed_objects"): "names of objects, which are random",
     ("messaging", "export_parts"): "the same; they go with the export",
     ("messaging", "schema_migrations"): "names of files",

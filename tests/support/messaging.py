@@ -154,6 +154,7 @@ class FakeStore(MemorySync, MemoryGroups):
             self._indexed.discard((conversation_id, seq))
         if kind_of(after.content).is_gone:
             self._edits.pop((conversation_id, seq), None)
+            self._unpin(conversation_id, seq)
             self._release(before)
         self.events.append(message_changed(after.id, after, now))
         return after

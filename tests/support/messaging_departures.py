@@ -68,6 +68,10 @@ def react(conversation: str, emoji: str) -> Callable[[Town], Awaitable[object]]:
     )
 
 
+def pin(conversation: str, seq: int) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.pins.set_pinned(BOB, getattr(town, conversation), seq, pinned=True)
+
+
 def unsend(conversation: str, seq: int) -> Callable[[Town], Awaitable[object]]:
     return lambda town: town.world.messages.unsend_message(BOB, getattr(town, conversation), seq)
 
@@ -145,6 +149,8 @@ ACTIONS: dict[str, Callable[[Town], Awaitable[object]]] = {
     "give the role again": lambda town: town.world.groups.set_role(BOB, town.own, ALICE, Role.ADMIN),
     "set vanishing again": lambda town: town.world.vanishing.set_vanishing(BOB, town.own, HOUR),
     "set vanishing again in the pair": lambda town: town.world.vanishing.set_vanishing(BOB, town.pair, HOUR),
+    "pin again": pin("group", HERS["group"]),
+    "pin again in the pair": pin("pair", HERS["pair"]),
     "report again": report("k"),
     "announce a file again": lambda town: town.world.attachments.create_upload(BOB, UPLOAD),
     "open the pair again": lambda town: town.world.conversations.open_direct(BOB, CAROL),
@@ -167,6 +173,8 @@ ACTIONS: dict[str, Callable[[Town], Awaitable[object]]] = {
     "deliver": lambda town: town.world.receipts.mark_delivered(BOB, [(town.group, 5)]),
     "set vanishing": lambda town: town.world.vanishing.set_vanishing(BOB, town.group, 2 * HOUR),
     "set vanishing in the pair": lambda town: town.world.vanishing.set_vanishing(BOB, town.pair, 2 * HOUR),
+    "pin": pin("group", MINE["group"]),
+    "pin in the pair": pin("pair", MINE["pair"]),
     "look at the history": export_parts,
     "ring in the group": lambda town: ring(town, "group"),
     "ring in the pair": lambda town: ring(town, "pair"),
@@ -302,7 +310,7 @@ RULES = {
     "B": ("NotAllowed", "a block refuses what is new in the pair, either way"),
     "C": ("NotAllowed", "nobody writes to a deleted account: the pair is closed"),
     "M": ("InvalidField", "who is out cannot be mentioned"),
-    "E": ("NotEditable", "nothing of what a deleted account wrote is left to react to"),
+    "E": ("NotEditable", "nothing of what a deleted account wrote is left to react to or to pin"),
     "P": ("RoleTooLow", "his role allows it no more"),
     "H": ("MemberNotFound", "who is out gets no role"),
     "T": ("carol", "both let the conversation in, and nothing stands between them"),
@@ -329,6 +337,8 @@ CELLS = {
     "give the role again": "SSSSSXXP",
     "set vanishing again": "SSSSSXXS",
     "set vanishing again in the pair": "SSSSSSSS",
+    "pin again": "SSSSEXXS",
+    "pin again in the pair": "SSSSCSSS",
     "report again": "KKKKKKKK",
     "announce a file again": "KKKKKKKK",
     "open the pair again": "SSBBCSSS",
@@ -351,6 +361,8 @@ CELLS = {
     "deliver": "GGGGGLLG",
     "set vanishing": "GGGGGXXP",
     "set vanishing in the pair": "GGBBCGGG",
+    "pin": "GGGGGXXP",
+    "pin in the pair": "GGBBCGGG",
     "look at the history": "GGGGGXXG",
     "ring in the group": "UUUUUXXT",
     "ring in the pair": "TTUUUTTT",

@@ -12,6 +12,7 @@ from services.messaging.kernel.model import (
     UserId,
 )
 from services.messaging.kernel.quotas import DayQuota
+from services.messaging.pins.ports import DecidePin
 from services.messaging.wire.events import conversation_changed
 from tests.support.messaging_state import MemoryState, pending_requests
 from tests.support.relations import FakeRelations
@@ -60,6 +61,19 @@ class MemoryGroups(MemoryState):
         self._write_bans(before, change.after, stamp)
         told = change.after if change.system is None else replace(change.after, last_seq=change.after.last_seq + 1)
         self.events.append(conversation_changed(stamp.message_id, told, change.removed, stamp.now))
+        return self._write_system_message(change, stamp)
+
+    async def change_pins(
+        self, conversation_id: ConversationId, seq: int, decide: DecidePin, stamp: ChangeStamp
+    ) -> Conversation:
+        """See services.messaging.pins.ports.PinStore."""
+        before = self._require(conversation_id)
+        change = decide(before, await self.find_message(conversation_id, seq))
+        if change is None:
+            return before
+        self._conversations[conversation_id] = change.after
+        told = change.after if change.system is None else replace(change.after, last_seq=change.after.last_seq + 1)
+        self.events.append(conversation_changed(stamp.message_id, told, (), stamp.now))
         return self._write_system_message(change, stamp)
 
     async def find_group(self, creation_key: str) -> Conversation | None:

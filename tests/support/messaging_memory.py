@@ -110,6 +110,7 @@ class MemoryStore(FakeStore):
         key = (message.conversation_id, message.seq)
         self._edits.pop(key, None)
         self._indexed.discard(key)
+        self._unpin(*key)
 
     def _tell(
         self,

@@ -136,6 +136,12 @@ class MemoryState:
         for attachment in message.attachments if message else ():
             self.queue_delete(self.attached_uploads.pop(attachment.id))
 
+    def _unpin(self, conversation_id: ConversationId, seq: int) -> None:
+        """A pin ends with its message."""
+        conversation = self._conversations[conversation_id]
+        left = tuple(pin for pin in conversation.pins if pin.seq != seq)
+        self._conversations[conversation_id] = replace(conversation, pins=left)
+
     def _require(self, conversation_id: ConversationId) -> Conversation:
         if conversation_id not in self._conversations:
             raise ConversationNotFound

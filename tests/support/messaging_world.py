@@ -12,6 +12,7 @@ from services.messaging.kernel.model import ConversationKind, Message, UserId
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, Messages, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.pins.service import Pins
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations, Reports
@@ -39,6 +40,7 @@ class People(Protocol):
     groups: Groups
     receipts: Receipts
     vanishing: Vanishing
+    pins: Pins
     relations: Relations
     reports: Reports
     attachments: Attachments
@@ -73,6 +75,7 @@ class World:
         )
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, new_id)
+        self.pins = Pins(self.store, self.rates, self.clock, new_id)
         self.relations = Relations(
             *(self.store, self.store.relations, self.store.relations, self.clock, RelationLimits())
         )

@@ -54,6 +54,8 @@ class Entry:
 
 # What counts as unread, and vanishes.
 COUNTED = ("text", "voice", "call")
+# What is left of a message that was taken back, or whose time was over.
+GONE = ("unsent", "expired")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class ConversationInfo:
     # One's own: what was said up to it is not to be seen, or is deleted by now.
     visible_after_seq: int = 0
     vanish_after_s: int = 0
+    # Seqs of the messages that all members keep in view, the latest pinned first. Ask `History.pinned`.
+    pinned: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,21 @@ class History:
             self.members = tuple(user_id for user_id, _ in info.roles)
             self.hide_through(info.visible_after_seq)
 
+    def pinned(self, now_s: float) -> tuple[int, ...]:
+        """Seqs of the pinned messages that one may see and that stand, the latest pinned first. Those that are not on
+        this device are among them."""
+        if self.info is None:
+            return ()
+        entries = ((seq, self.entry(seq)) for seq in self.info.pinned if seq > self.info.visible_after_seq)
+        return tuple(seq for seq, entry in entries if entry is None or entry.as_of(now_s).kind in COUNTED)
+
+    def end_pin(self, entry: Entry) -> None:
+        """Takes a pin away whose message is gone. The revision keeps an older word of the conversation from bringing it
+        back."""
+        if self.info and entry.seq in self.info.pinned and entry.kind in GONE:
+            left = tuple(seq for seq in self.info.pinned if seq != entry.seq)
+            self.info = replace(self.info, pinned=left, revision=max(self.info.revision, entry.revision))
+
     def move_cursors(self, user_id: str, read_seq: int, delivered_seq: int) -> None:
         """What others read and got only moves forward; a late event changes nothing. What was read was delivered."""
         self.read_seq[user_id] = max(read_seq, self.read_seq.get(user_id, 0))
@@ -275,6 +294,7 @@ class Conversations:
         """Takes one live message, new or changed."""
         history = self.begin(entry.conversation_id)
         arrival = history.add(entry)
+        history.end_pin(entry)
         history.hear_revision(entry.revision)
         return Arrival.GAP if history.needs_sync else arrival
 

@@ -59,6 +59,7 @@ def to_info(conversation: messaging.Conversation, me: str) -> ConversationInfo:
         roles=tuple((member.user_id, int(member.role)) for member in conversation.members),
         visible_after_seq=max(own.visible_after_seq if own else 0, conversation.history_start_seq),
         vanish_after_s=conversation.vanish_after.seconds,
+        pinned=tuple(pin.seq for pin in conversation.pinned_messages),
     )
 
 

@@ -50,6 +50,11 @@ export class Groups {
     await this.changed(this.api.messaging.setVanishing({ conversationId, vanishAfter }));
   }
 
+  /** Keeps a message in view for all members, or no longer, in any kind of conversation. */
+  async pin(conversationId: string, seq: number, pinned: boolean): Promise<void> {
+    await this.changed(this.api.messaging.setMessagePinned({ conversationId, seq: BigInt(seq), pinned }));
+  }
+
   async add(conversationId: string, userIds: readonly string[]): Promise<void> {
     const clientRequestId = crypto.randomUUID();
     await this.changed(this.api.messaging.addMembers({ conversationId, userIds: [...userIds], clientRequestId }));

@@ -33,6 +33,7 @@ export type * from "./core/model.js";
 export { type Folder, folderOf, isMuted } from "./core/own-state.js";
 export { isUserContent, type Receipt, groupReceipt, receiptOf } from "./core/receipts.js";
 export * from "./core/relations.js";
+export { type ShownPin, shownPins } from "./core/pins.js";
 export { type Permissions, permissionsOf } from "./core/permissions.js";
 export { allDone, type Upload } from "./core/uploads.js";
 export { VANISH_CHOICES_S } from "./core/vanishing.js";

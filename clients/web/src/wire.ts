@@ -89,6 +89,7 @@ export function readConversation(wire: WireConversation): model.Conversation {
     adminsAdd: wire.addAudience === AddAudience.ADMINS,
     vanishAfterS: seconds(wire.vanishAfter),
     historyStartSeq: Number(wire.historyStartSeq),
+    pinned: wire.pinnedMessages.map(({ seq, pinTime }) => ({ seq: Number(seq), pinTimeMs: millis(pinTime) ?? 0 })),
   };
 }
 
@@ -183,6 +184,8 @@ function readSystemContent(event: SystemContent["event"]): model.Content {
       return { kind: "system", event: { kind: "role_changed", userId: event.value.userId, role: readRole(event.value.role) } };
     case "vanishingChanged":
       return { kind: "system", event: { kind: "vanishing_changed", vanishAfterS: seconds(event.value.vanishAfter) } };
+    case "messagePinned":
+      return { kind: "system", event: { kind: "pinned", seq: Number(event.value.seq) } };
     default:
       return { kind: "unknown" };
   }

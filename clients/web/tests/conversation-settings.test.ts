@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { reason, retryIn } from "../src/testing/details.js";
 import type { ParleyClient } from "../src/index.js";
-import { receiptOf } from "../src/index.js";
+import { receiptOf, shownPins } from "../src/index.js";
 import { Drafts } from "../src/drafts.js";
 import { fakeStorage, until, useWorld } from "./support.js";
 
@@ -93,6 +93,24 @@ describe("settings of a conversation", () => {
     await vi.advanceTimersByTimeAsync(2000);
     expect([alice, bob].map((client) => view(client)?.messages.at(-1)?.content.kind)).toEqual(["expired", "expired"]);
     expect(view(bob)?.messages[0]?.content).toEqual({ kind: "system", event: { kind: "vanishing_changed", vanishAfterS: 300 } });
+  });
+
+  test("what one pins is in view of the other, the latest first, until it is taken away or unsent", async () => {
+    const [alice, bob] = await pair();
+    const pins = (client: ParleyClient) => {
+      const held = view(client);
+      return held && shownPins(held.conversation, held.messages, client.userId).map(({ seq, message }) => [seq, message?.seq]);
+    };
+    for (const words of ["one", "two", "three"]) world.backend.post(ROOM, "alice", text(words));
+    for (const seq of [3, 1, 2]) await alice.groups.pin(ROOM, seq, true);
+    await alice.groups.pin(ROOM, 3, true);
+    await until("bob sees them", () => pins(bob)?.length === 3 && view(bob)?.messages.length === 6);
+    expect(pins(bob)).toEqual([[2, 2], [1, 1], [3, 3]]);
+    expect(view(bob)?.messages.at(-1)?.content).toEqual({ kind: "system", event: { kind: "pinned", seq: 2 } });
+    await bob.groups.pin(ROOM, 1, false);
+    await alice.messaging.unsend(ROOM, 3);
+    await until("both know", () => pins(alice)?.length === 1 && pins(bob)?.length === 1);
+    expect(pins(bob)).toEqual([[2, 2]]);
   });
 
   test("search finds words in all conversations or in one, in pages", async () => {

@@ -104,5 +104,7 @@ describe("groups and changes between clients", () => {
     expect(["owner", "admin", "alice", "unknown"].map((id) => closed(id).add)).toEqual([true, true, false, false]);
     expect(["bob", "owner", "admin"].map((id) => rights("admin").canRemove(id))).toEqual([true, false, false]);
     expect(["admin", "owner"].map((id) => rights("owner").canRemove(id))).toEqual([true, false]);
+    expect(["owner", "admin", "alice", "unknown"].map((id) => rights(id).pin)).toEqual([true, true, false, false]);
+    expect(["alice", "unknown"].map((id) => permissionsOf(conversation(), id).pin)).toEqual([true, false]);
   });
 });

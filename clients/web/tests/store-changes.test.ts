@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { ConversationStore } from "../src/core/conversation-store.js";
 import type { Conversation, Message } from "../src/core/model.js";
+import { shownPins } from "../src/core/pins.js";
 import { conversation, member, message, ROOM } from "../src/testing/samples.js";
 
 const group = (change: Partial<Conversation> = {}): Conversation => conversation({ kind: "group", title: "Hike", ...change });
@@ -70,6 +71,29 @@ describe("changes of a conversation", () => {
     expect(store.applyConversation(group({ revision: 2, title: "Two" }))).toBe("gap");
     expect(store.get(ROOM)?.conversation.title).toBe("Two");
     expect(cursor()?.revision).toBe(0);
+  });
+
+  test("a pin ends with its message, also where that is not loaded, and an older copy does not bring it back", () => {
+    const pins = () => shownPins(store.get(ROOM)!.conversation, store.get(ROOM)!.messages, "alice").map(({ seq }) => seq);
+    const pinned = [3, 9, 1].map((seq) => ({ seq, pinTimeMs: 0 }));
+    store.applyConversation(group({ revision: 1, pinned }));
+    expect(pins()).toEqual([3, 9, 1]);
+    store.applyDelta({ conversation: group({ revision: 1, lastSeq: 19, pinned }), messages: [message(19)], changed: [], revision: 1 });
+    store.applyMessage(message(9, { revision: 2, content: { kind: "expired" } }));
+    store.applyConversation(group({ revision: 1, pinned }));
+    expect(pins()).toEqual([3, 1]);
+    store.applyConversation(group({ revision: 3, pinned: pinned.slice(0, 1) }));
+    expect(pins()).toEqual([3]);
+    // Where it is loaded, what is known of it decides.
+    store.applyMessage(message(20, { expireTimeMs: 50 }));
+    store.applyConversation(group({ revision: 4, pinned: [{ seq: 20, pinTimeMs: 0 }] }));
+    store.expire(50);
+    expect(pins()).toEqual([]);
+  });
+
+  test("pins of what was said before this user came are not shown", () => {
+    const members = [member("alice", { visibleAfterSeq: 2 }), member("bob")];
+    expect(shownPins(group({ members, pinned: [{ seq: 2, pinTimeMs: 0 }, { seq: 3, pinTimeMs: 0 }] }), [], "alice")).toEqual([{ seq: 3, message: undefined }]);
   });
 
   test("a removal that is told after a later return changes nothing, and takes nothing away", () => {

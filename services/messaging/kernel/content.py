@@ -197,17 +197,20 @@ class SystemKind(Enum):
     RENAMED = "renamed"
     ROLE_CHANGED = "role_changed"
     VANISHING_CHANGED = "vanishing_changed"
+    PINNED = "pinned"
 
 
 @dataclass(frozen=True)
 class SystemContent(Content):
-    """A system message about the group; the sender of the message is who did it."""
+    """A system message about the conversation; the sender of the message is who did it."""
 
     kind: SystemKind
     user_ids: tuple[UserId, ...] = ()
     title: str = ""
     role: Role | None = None
     vanish_after: timedelta = timedelta(0)
+    # Of the message that was pinned.
+    seq: int = 0
 
 
 # A group's history keeps who came and went, also when an account is deleted.

@@ -88,6 +88,10 @@ class TooManyReactions(MessagingError):
     """The message has no room for another reaction."""
 
 
+class TooManyPins(MessagingError):
+    """The conversation has as many pinned messages as it may."""
+
+
 class NotTheSender(MessagingError):
     """Only who sent a message may edit or unsend it."""
 

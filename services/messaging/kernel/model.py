@@ -50,6 +50,14 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """A message that all members keep in view."""
+
+    seq: int
+    pinned_at: datetime
+
+
+@dataclass(frozen=True)
 class Conversation:
     """Members are ordered by user id. `revision` counts changes other than new messages and read cursors.
 
@@ -73,6 +81,8 @@ class Conversation:
     add_audience: AddAudience = AddAudience.MEMBERS
     # Moderation lets nobody say anything in it.
     frozen: bool = False
+    # The latest pinned first.
+    pins: tuple[Pin, ...] = ()
     # Of a group: who was removed and may not come in again. Read under the lock only, for what is decided there.
     banned: frozenset[UserId] = field(default=frozenset(), compare=False)
 

@@ -13,6 +13,7 @@ MAX_DELTA_BYTES = 512 * 1024
 _MESSAGE_BYTES = 256
 _CONVERSATION_BYTES = 1024
 _MEMBER_BYTES = 48
+_PIN_BYTES = 24
 _ATTACHMENT_BYTES = 128
 
 
@@ -31,7 +32,8 @@ def weigh_delta(delta: Delta) -> int:
 
 def weigh_conversation(conversation: Conversation) -> int:
     """Bytes."""
-    return _CONVERSATION_BYTES + sum(_MEMBER_BYTES + len(member.user_id) for member in conversation.members)
+    members = sum(_MEMBER_BYTES + len(member.user_id) for member in conversation.members)
+    return _CONVERSATION_BYTES + members + _PIN_BYTES * len(conversation.pins)
 
 
 def fitting(weights: Iterable[int], max_bytes: int) -> int:

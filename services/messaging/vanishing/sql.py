@@ -97,7 +97,8 @@ class PostgresSweepStore:
                 return 0
             gone = [(conversation_id, row["seq"]) for row in first if row["seq"] <= last]
             await delete_messages(connection, gone)
-            after = replace(before, history_start_seq=last, revision=before.revision + 1)
+            kept = tuple(pin for pin in before.pins if pin.seq > last)
+            after = replace(before, history_start_seq=last, revision=before.revision + 1, pins=kept)
             await write_history_start(connection, after)
             event = conversation_changed(self._new_id(now), after, (), now)
             await outbox.append_many(connection, [to_outbox(conversation_id, event, direct_recipients(before))])

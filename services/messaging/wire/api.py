@@ -63,6 +63,9 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
         add_audience=_ADD_AUDIENCES[conversation.add_audience]
         if is_shown_group
         else messages_pb2.ADD_AUDIENCE_UNSPECIFIED,
+        pinned_messages=[
+            messages_pb2.PinnedMessage(seq=pin.seq, pin_time=to_timestamp(pin.pinned_at)) for pin in conversation.pins
+        ],
     )
 
 

@@ -148,6 +148,8 @@ def _system_message(system: SystemContent) -> messages_pb2.SystemContent:
         case SystemKind.VANISHING_CHANGED:
             changed = messages_pb2.VanishingChanged(vanish_after=to_duration(system.vanish_after))
             return messages_pb2.SystemContent(vanishing_changed=changed)
+        case SystemKind.PINNED:
+            return messages_pb2.SystemContent(message_pinned=messages_pb2.MessagePinned(seq=system.seq))
 
 
 def _to_system(encoded: messages_pb2.SystemContent) -> SystemContent:
@@ -168,6 +170,8 @@ def _to_system(encoded: messages_pb2.SystemContent) -> SystemContent:
         case "vanishing_changed":
             length: timedelta = encoded.vanishing_changed.vanish_after.ToTimedelta()
             return SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=length)
+        case "message_pinned":
+            return SystemContent(SystemKind.PINNED, seq=encoded.message_pinned.seq)
         case _:
             return SystemContent(SystemKind.CREATED)
 

@@ -186,6 +186,8 @@ def _stored_system(system: SystemContent) -> bytes:
             found.role_changed.CopyFrom(stored.RoleChanged(user_id=user_id, role=_ROLES[system.role or Role.MEMBER]))
         case SystemKind.VANISHING_CHANGED:
             found.vanishing_changed.CopyFrom(stored.VanishingChanged(vanish_after=to_duration(system.vanish_after)))
+        case SystemKind.PINNED:
+            found.message_pinned.CopyFrom(stored.MessagePinned(seq=system.seq))
     return found.SerializeToString()
 
 
@@ -208,6 +210,8 @@ def _to_system(data: bytes) -> SystemContent:
         case "vanishing_changed":
             length: timedelta = line.vanishing_changed.vanish_after.ToTimedelta()
             return SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=length)
+        case "message_pinned":
+            return SystemContent(SystemKind.PINNED, seq=line.message_pinned.seq)
         case _:
             return SystemContent(SystemKind.CREATED)
 

@@ -74,6 +74,7 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "MarkRead": _RECEIPT,
         "MarkDelivered": Cost(0.25, "cursors", 0.05),
         "SetVanishing": _WRITE,
+        "SetMessagePinned": _WRITE,
         "UpdateOwnState": _LOOK,
     },
     "parley.messaging.v1.RelationsService": {

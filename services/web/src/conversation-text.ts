@@ -31,7 +31,7 @@ export function listNames(userIds: readonly string[], { selfId, nameOf }: Viewer
   return listOf(userIds.map((id) => (id === selfId ? made(you) : nameOf(id))));
 }
 
-/** What happened to a group, as the conversation tells it: whole sentences, since grammar differs with who did it to whom. */
+/** What happened to a conversation, as it tells it: whole sentences, since grammar differs with who did it to whom. */
 export function groupLine(event: GroupEvent, actorId: string, viewer: Viewer): string {
   const own = actorId === viewer.selfId;
   const who = viewer.nameOf(actorId);
@@ -52,6 +52,8 @@ export function groupLine(event: GroupEvent, actorId: string, viewer: Viewer): s
       return personLine(ROLE_GIVEN[event.role], event.userId, actorId, viewer);
     case "vanishing_changed":
       return vanishingLine(event.vanishAfterS, actorId, viewer);
+    case "pinned":
+      return own ? t("event.pinned.you") : t("event.pinned", { who });
   }
 }
 

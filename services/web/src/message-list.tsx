@@ -49,7 +49,7 @@ export function MessageList({ client, view, viewer, nowMs, typing, name, actions
           {typing.length > 0 && <TypingRow name={group ? undefined : name} />}
         </div>
       </div>
-      {target && chosen && <MessageMenu client={client} message={chosen} target={target} group={group} actions={messageActions} />}
+      {target && chosen && <MessageMenu client={client} message={chosen} target={target} conversation={view.conversation} actions={messageActions} />}
     </>
   );
 }

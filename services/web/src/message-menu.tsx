@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
-import type { Message, ParleyClient } from "@parley/client";
-import { isUserContent, isSameEmoji } from "@parley/client";
+import type { Conversation, Message, ParleyClient } from "@parley/client";
+import { isUserContent, isSameEmoji, permissionsOf } from "@parley/client";
 import { copyText } from "./clipboard";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
@@ -34,6 +34,8 @@ export interface MessageActions {
   readonly readers: (message: Message) => void;
   readonly report: (message: Message) => void;
   readonly react: (message: Message, emoji: string) => void;
+  /** Keeps it in view for all members, or no longer. */
+  readonly pin: (message: Message, pinned: boolean) => void;
   readonly openMenu: (target: MenuTarget | undefined) => void;
   /** Shows a message that another one answers. */
   readonly jump: (seq: number) => void;
@@ -43,13 +45,15 @@ interface MessageMenuProps {
   readonly client: ParleyClient;
   readonly message: Message;
   readonly target: MenuTarget;
-  readonly group: boolean;
+  readonly conversation: Conversation;
   readonly actions: MessageActions;
 }
 
 /** Reactions, and the actions for the message. */
-export function MessageMenu({ client, message, target, group, actions }: MessageMenuProps): JSX.Element {
+export function MessageMenu({ client, message, target, conversation, actions }: MessageMenuProps): JSX.Element {
   const { content } = message;
+  const group = conversation.kind === "group";
+  const pinned = conversation.pinned.some(({ seq }) => seq === message.seq);
   const close = (): void => actions.openMenu(undefined);
   const own = message.senderId === client.userId;
   const said = isUserContent(content);
@@ -66,6 +70,9 @@ export function MessageMenu({ client, message, target, group, actions }: Message
         <>
           <MenuItem icon="reply" label={t("reply")} onClick={choose(actions.reply)} />
           {text && <MenuItem icon="copy" label={t("menu.copy")} onClick={choose(() => void copy())} />}
+          {said && permissionsOf(conversation, client.userId).pin && (
+            <MenuItem icon="pin" label={pinned ? t("menu.unpin") : t("menu.pin")} onClick={choose((m) => actions.pin(m, !pinned))} />
+          )}
           {message.edited && <MenuItem icon="history" label={t("menu.history")} onClick={choose(actions.history)} />}
           {own && group && said && <MenuItem icon="eye" label={t("menu.readers")} onClick={choose(actions.readers)} />}
           {!own && <MenuItem icon="flag" label={t("report")} danger onClick={choose(actions.report)} />}

@@ -4,6 +4,7 @@ import "./style/login.css";
 import "./style/conversations.css";
 import "./style/folders.css";
 import "./style/thread.css";
+import "./style/pins.css";
 import "./style/messages.css";
 import "./style/composer.css";
 import "./style/group.css";

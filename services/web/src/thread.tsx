@@ -9,6 +9,7 @@ import { useAttention } from "./hooks";
 import { MessageDialogs, type OpenDialog } from "./message-dialogs";
 import { MessageList } from "./message-list";
 import { titleOf } from "./conversation-text";
+import { PinBar } from "./pin-bar";
 import { RequestBar, usePermission } from "./request-bar";
 import { StreamLine } from "./status-lines";
 import { ThreadHeader } from "./thread-header";
@@ -54,6 +55,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
     readers: (message: Message) => setDialog({ kind: "readers", message }),
     report: (message: Message) => setDialog({ kind: "report", seqs: [message.seq] }),
     react: (message: Message, emoji: string) => react(client, message, emoji),
+    pin: (message: Message, pinned: boolean) => pin(client, message, pinned),
     jump: (seq: number) => setTarget({ conversationId: conversation.id, seq }),
   };
   const common = { client, view, conversation, viewer, nowMs, face, name: face.name };
@@ -61,6 +63,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
     <div class={`thread-frame ${panel ? "has-panel" : ""}`}>
       <DropArea onFiles={picking.add} enabled={permission === "write"} class="thread" label={t("thread.with", { name: face.name })}>
         <ThreadHeader {...common} {...{ onClose, panel, setPanel }} onDialog={setDialog} />
+        <PinBar {...{ view, viewer }} jump={actions.jump} />
         <CallBanner {...{ client, conversation, viewer }} />
         <div class="narrow-only">
           <StreamLine client={client} />
@@ -82,6 +85,10 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
 function react(client: ParleyClient, message: Message, emoji: string): void {
   const mine = message.reactions.some((r) => isSameEmoji(r.emoji, emoji) && r.userIds.includes(client.userId));
   void client.messaging.react(message.conversationId, message.seq, emoji, !mine).catch((failure: Failure) => client.showNotice(failure));
+}
+
+function pin(client: ParleyClient, { conversationId, seq }: Message, pinned: boolean): void {
+  void client.groups.pin(conversationId, seq, pinned).catch((failure: Failure) => client.showNotice(failure));
 }
 
 /** Marks visible messages as read, unless it is a request, and loads enough to fill the screen. */

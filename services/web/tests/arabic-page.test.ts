@@ -12,6 +12,7 @@ import { Icon } from "../src/icons";
 import { language } from "../src/language";
 import { Login } from "../src/login";
 import { MessageRow } from "../src/message-row";
+import { PinBar } from "../src/pin-bar";
 import { RequestBar } from "../src/request-bar";
 import { Session } from "../src/session";
 import { LanguageSettings } from "../src/settings-language";
@@ -25,7 +26,7 @@ const NAME = "ليلى";
 const nameOf = (): string => NAME;
 const viewer = { selfId: "alice", nameOf };
 const nothing = (): void => undefined;
-const actions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, openMenu: nothing, jump: nothing };
+const actions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, pin: nothing, openMenu: nothing, jump: nothing };
 
 /** Everything that is read or heard of a piece of the page. */
 function words(html: string): string {
@@ -67,6 +68,7 @@ describe("the page in Arabic", () => {
       renderToString(h(LanguageSettings, {})),
       renderToString(h(CallTile, { userId: "bob", name: NAME, video: undefined, muted: true, hand: true })),
       renderToString(h(CallBanner, { client, conversation: group, viewer })),
+      renderToString(h(PinBar, { view: { ...views[0]!, conversation: conversation({ pinned: [{ seq: 8, pinTimeMs: 2 }, { seq: 9, pinTimeMs: 1 }] }) }, viewer, jump: nothing })),
     ];
     for (const piece of pieces) expect(latin(words(piece))).toEqual([]);
   });
@@ -83,6 +85,7 @@ describe("the page in Arabic", () => {
       message(4, { senderId: "bob", sendTimeMs: NOON, content: { kind: "voice", lengthS: 12 } }),
       message(5, { senderId: "bob", sendTimeMs: NOON, content: { kind: "call", callId: "x", video: true, outcome: "missed", lengthS: 0 } }),
       message(6, { senderId: "bob", sendTimeMs: NOON, content: { kind: "system", event: { kind: "vanishing_changed", vanishAfterS: 7200 } } }),
+      message(8, { senderId: "bob", sendTimeMs: NOON, content: { kind: "system", event: { kind: "pinned", seq: 1 } } }),
       said(7, "alice", NAME, { replyToSeq: 1, reactions: [{ emoji: "👍", userIds: ["alice", "bob"] }] }),
     ];
     const view = { conversation: conversation({ kind: "group", members }), messages, outgoing: [], hasOlder: false, own: own(), unread: 0 };

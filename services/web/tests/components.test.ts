@@ -9,6 +9,7 @@ import { ConversationItem } from "../src/conversation-item";
 import { ConversationList } from "../src/conversation-list";
 import type { MessageActions } from "../src/message-menu";
 import { MessageRow } from "../src/message-row";
+import { PinBar } from "../src/pin-bar";
 import { RequestBar } from "../src/request-bar";
 import { PrivacySettings } from "../src/settings-privacy";
 import { layOut } from "../src/timeline";
@@ -20,7 +21,7 @@ const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const nameOf = (userId: string): string => ({ bob: "Bob Berger" })[userId] ?? userId;
 const viewer = { selfId: "alice", nameOf };
 const nothing = (): void => undefined;
-const ACTIONS: MessageActions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, openMenu: nothing, jump: nothing };
+const ACTIONS: MessageActions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, pin: nothing, openMenu: nothing, jump: nothing };
 
 /** What the library tells; the page makes its own line of it. */
 const told = (key: UserMessage["key"]): UserMessage => ({ key, values: {}, line: "" });
@@ -95,6 +96,17 @@ describe("pieces of the page", () => {
     const sent = message(1, { senderId: "alice", sendTimeMs: NOON, expireTimeMs: NOON + 300_000, attachments: [file, picture] });
     const shown = bubble(client, view({ conversation: conversation({ members }) }, [sent]));
     for (const words of ["[Delivered]", "[Vanishes May 15, 2026", "[Download notes.txt, 2 kB]", "[Open the picture view.png]"]) expect(shown).toContain(words);
+  });
+
+  test("the latest pinned message stands above the conversation, and which of how many it is", () => {
+    const bar = (pinned: readonly number[]) => {
+      const shown = view({ conversation: conversation({ pinned: pinned.map((seq, i) => ({ seq, pinTimeMs: 9 - i })) }) }, [message(1), message(2, { content: { kind: "unsent" } })]);
+      return heard(renderToString(h(PinBar, { view: shown, viewer, jump: nothing })));
+    };
+    expect(bar([1])).toBe("[Pinned messages] 1");
+    expect(bar([2, 1, 7])).toBe("[Pinned messages] 1 1 of 2");
+    expect(bar([7])).toBe("[Pinned messages] An earlier message");
+    expect([bar([]), bar([2])]).toEqual(["", ""]);
   });
 
   test("a picture that could hold a program is a file", async () => {

@@ -118,6 +118,8 @@ describe("people", () => {
     [{ kind: "removed", userId: "bob" } as const, "alice", "You removed Bob Berger"],
     [{ kind: "vanishing_changed", vanishAfterS: 3600 } as const, "bob", "Bob Berger set new messages to vanish after an hour"],
     [{ kind: "vanishing_changed", vanishAfterS: 0 } as const, "alice", "You turned vanishing messages off"],
+    [{ kind: "pinned", seq: 3 } as const, "bob", "Bob Berger pinned a message"],
+    [{ kind: "pinned", seq: 3 } as const, "alice", "You pinned a message"],
     [{ kind: "renamed", title: "Hike" } as const, "alice", "You renamed the group to “Hike”"],
     [{ kind: "role_changed", userId: "alice", role: "admin" } as const, "bob", "Bob Berger made you an admin"],
     [{ kind: "role_changed", userId: "alice", role: "member" } as const, "alice", "You gave the admin role up"],

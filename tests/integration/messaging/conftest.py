@@ -11,6 +11,8 @@ from services.messaging.groups.ports import InviteStore
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.hooks.ports import HeldStore
 from services.messaging.hooks.sql import PostgresHeld
+from services.messaging.pins.ports import PinStore
+from services.messaging.pins.sql import PostgresPins
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.ports import ReportStore
@@ -66,6 +68,13 @@ def receipts(truth: MemoryStore | Database) -> ReceiptStore:
     if isinstance(truth, MemoryStore):
         return truth
     return PostgresReceipts(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def pins(truth: MemoryStore | Database) -> PinStore:
+    if isinstance(truth, MemoryStore):
+        return truth
+    return PostgresPins(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
 
 
 @pytest.fixture

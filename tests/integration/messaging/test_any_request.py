@@ -34,6 +34,8 @@ from services.messaging.kernel.model import UserId
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.pins.service import Pins
+from services.messaging.pins.sql import PostgresPins
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.core.reports import Reason, ReportRequest
@@ -106,9 +108,10 @@ class Town:
         self.reports = reports = Reports(store, store, PostgresReports(self.database), clock, new_id, limits)
         receipts = Receipts(PostgresReceipts(self.database, relay, new_id), clock)
         vanishing = Vanishing(store, clock, new_id)
+        pins = Pins(PostgresPins(self.database, relay, new_id), rates, clock, new_id)
         self.servicers = {
             "MessagingService": MessagingServicer(
-                *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing)
+                *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing, pins)
             ),
             "MembershipService": MembershipServicer(relations),
             "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),

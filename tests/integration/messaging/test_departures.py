@@ -31,6 +31,8 @@ from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.pins.service import Pins
+from services.messaging.pins.sql import PostgresPins
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.service import RelationLimits, Relations, Reports
@@ -79,6 +81,7 @@ class Replica:
         )
         self.receipts = Receipts(PostgresReceipts(database, relay, new_id), clock)
         self.vanishing = Vanishing(self.store, clock, new_id)
+        self.pins = Pins(PostgresPins(database, relay, new_id), rates, clock, new_id)
         self.sweeps = PostgresSweepStore(database, relay, new_id)
         self.sweeper = Sweeper(self.sweeps, clock, SweepPolicy())
         self.relations = Relations(self.store, relations, relations, clock, RelationLimits())

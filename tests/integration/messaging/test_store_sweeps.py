@@ -10,6 +10,8 @@ from services.messaging.kernel.errors import MessageNotFound
 from services.messaging.kernel.model import Conversation, Cursor, Message
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
+from services.messaging.pins.core import pin
+from services.messaging.pins.ports import PinStore
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.search.core import query_of
 from services.messaging.vanishing.core import set_vanishing
@@ -21,7 +23,7 @@ from tests.support.messaging_news import News
 from tests.support.messaging_store import ALICE, BOB, fail, fill, founded, opened, own, reacted, stamp, text
 
 FIVE_MINUTES = timedelta(minutes=5)
-CONTENT_TABLES = ("message_edits", "reactions", "message_words")
+CONTENT_TABLES = ("message_edits", "reactions", "message_words", "pins")
 
 
 async def vanishing_conversation(store: Store, clock: ManualClock, count: int) -> Conversation:
@@ -225,10 +227,14 @@ async def test_the_walk_finds_each_conversation_with_old_messages(
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 async def test_no_table_keeps_anything_of_what_is_gone(
-    truth: Database, store: Store, sweeps: SweepStore, clock: ManualClock
+    truth: Database, store: Store, sweeps: SweepStore, pins: PinStore, clock: ManualClock
 ) -> None:
     conversation = await vanishing_conversation(store, clock, 2)
     for seq in (2, 3):
+        now = clock.now()
+        await pins.change_pins(
+            conversation.id, seq, lambda found, message, now=now: pin(found, message, ALICE, now), stamp(clock)
+        )
         await edited(store, clock, conversation, seq)
         await reacted(store, clock, conversation, seq, BOB, "👍")
     await store.index_words([(conversation.id, 2), (conversation.id, 3)])
@@ -242,4 +248,4 @@ async def test_no_table_keeps_anything_of_what_is_gone(
         said = await connection.fetchval(
             "SELECT count(*) FROM messages WHERE body <> '' OR entities IS NOT NULL OR call IS NOT NULL"
         )
-    assert (left, said) == ([0, 0, 0], 0)
+    assert (left, said) == ([0, 0, 0, 0], 0)

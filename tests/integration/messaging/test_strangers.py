@@ -68,6 +68,7 @@ MESSAGING: dict[str, Case] = {
         ANSWERED,
     ),
     "SetVanishing": about(NO_CONVERSATION, vanish_after={"seconds": 300}),
+    "SetMessagePinned": about(NO_CONVERSATION, seq=2, pinned=True),
     "UpdateOwnState": about(NO_CONVERSATION, pinned=True),
 }
 RELATIONS: dict[str, Case] = {

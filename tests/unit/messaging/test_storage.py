@@ -69,6 +69,7 @@ SAMPLES: list[tuple[str, Content]] = [
     ("line", SystemContent(SystemKind.RENAMED, title="Trip \u2603")),
     *(("line", SystemContent(SystemKind.ROLE_CHANGED, PEOPLE[:1], role=role)) for role in Role),
     ("line", SystemContent(SystemKind.VANISHING_CHANGED, vanish_after=timedelta(days=7))),
+    ("line", SystemContent(SystemKind.PINNED, seq=7)),
 ]
 
 

@@ -214,3 +214,30 @@ def test_a_change_that_came_live_outlasts_an_older_answer_of_sync(is_known: bool
     expected = "changed" if is_changed_later else "of Sync"
     assert [shown.text for shown in history.shown] == ["text 1", expected, "text 3"]
     assert not history.conflicts
+
+
+def test_a_pin_of_what_one_may_not_see_or_of_what_is_gone_is_not_shown() -> None:
+    conversations = Conversations()
+    info = ConversationInfo("c1", revision=4, roles=(("me", 1),), visible_after_seq=1, pinned=(3, 9, 1, 2))
+    shown = (replace(entry(2), expires_at_s=50.0), entry(3), entry(4))
+    conversations.add_delta(Delta(info, shown, revision=4, last_seq=4))
+    history = conversations.history("c1")
+    # 9 is not on this device.
+    assert history.pinned(49.0) == (3, 9, 2)
+    assert history.pinned(50.0) == (3, 9)
+    conversations.add(replace(entry(3), kind="unsent", text=None, revision=5))
+    assert history.pinned(49.0) == (9, 2)
+
+
+def test_a_late_word_of_the_conversation_brings_no_pin_back() -> None:
+    conversations = Conversations()
+    info = ConversationInfo("c1", revision=4, roles=(("me", 1),), pinned=(1,))
+    conversations.take_info(info, "me")
+    history = conversations.history("c1")
+    history.begin_at(9)
+    # Below what this device has.
+    conversations.add(replace(entry(1), kind="expired", text=None, revision=5))
+    conversations.take_info(info, "me")
+    assert history.pinned(0.0) == ()
+    conversations.take_info(replace(info, revision=6, pinned=(2,)), "me")
+    assert history.pinned(0.0) == (2,)

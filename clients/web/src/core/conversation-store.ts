@@ -1,6 +1,7 @@
 import { activityMs, advanceRevision, replaceCopies, type CursorMove, type StoredConversation, mergeCursors } from "./stored-conversation.js";
 import type { Conversation, Member, Message, Outgoing, OwnState } from "./model.js";
 import { DEFAULT_OWN_STATE } from "./own-state.js";
+import { withoutPinOf } from "./pins.js";
 import { countsAsUnread } from "./receipts.js";
 import { nextExpiryMs, withoutExpired } from "./vanishing.js";
 
@@ -83,6 +84,7 @@ export class ConversationStore {
     const isNew = message.seq === high + 1;
     if (isNew) this.append(entry, [message]);
     else replaceCopies(entry, [message]);
+    entry.conversation = withoutPinOf(entry.conversation, message);
     if (!advanceRevision(entry, message.revision)) return "gap";
     return isNew ? "added" : "known";
   }

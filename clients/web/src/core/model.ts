@@ -34,6 +34,13 @@ export interface Conversation {
   readonly vanishAfterS: number;
   /** Messages up to and including this seq are gone by the retention policy; 0 when none are. */
   readonly historyStartSeq: number;
+  /** What all members keep in view, the latest pinned first. `shownPins` leaves out what this user may not see, or is gone. */
+  readonly pinned: readonly PinnedMessage[];
+}
+
+export interface PinnedMessage {
+  readonly seq: number;
+  readonly pinTimeMs: number;
 }
 
 /** Whether a conversation is a request: `none` (accepted), `pending` in Requests, or `declined`. */
@@ -62,7 +69,7 @@ export type Entity = { readonly offset: number; readonly length: number } & (
   | { readonly kind: "link"; readonly url: string }
 );
 
-/** What happened to a group; the message's sender did it. */
+/** What happened to a conversation; the message's sender did it. */
 export type GroupEvent =
   | { readonly kind: "created" | "left" | "joined" }
   | { readonly kind: "added"; readonly userIds: readonly string[] }
@@ -70,7 +77,8 @@ export type GroupEvent =
   | { readonly kind: "renamed"; readonly title: string }
   | { readonly kind: "role_changed"; readonly userId: string; readonly role: Role }
   /** 0 when messages stay from now on. */
-  | { readonly kind: "vanishing_changed"; readonly vanishAfterS: number };
+  | { readonly kind: "vanishing_changed"; readonly vanishAfterS: number }
+  | { readonly kind: "pinned"; readonly seq: number };
 
 export type Content =
   | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[] }

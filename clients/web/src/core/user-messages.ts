@@ -84,6 +84,7 @@ export const REASON_LINES = {
   TOO_MANY_EDITS: "This message has been edited too often to be edited again.",
   TOO_MANY_MEMBERS: "The group is full.",
   TOO_MANY_REACTIONS: "This message has no room for another reaction.",
+  TOO_MANY_PINS: "This conversation has as many pinned messages as it may. Unpin one first.",
   CONVERSATION_FROZEN: "Nobody can write here for now.",
   MESSAGE_HELD: "This is being reviewed. It is sent when it passes.",
   MESSAGE_REFUSED: "This was not accepted. It goes against the rules here.",

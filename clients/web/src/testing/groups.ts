@@ -9,6 +9,7 @@ import {
   MemberRole,
   MemberSchema,
   type Message,
+  PinnedMessageSchema,
   type Reaction,
   ReactionSchema,
   type SystemContent,
@@ -63,6 +64,15 @@ function groupMethods(backend: MockBackend, userId: string) {
       const after = vanishAfter ?? create(DurationSchema);
       const conversation = backend.change(stored, { vanishAfter: after });
       line(stored, { case: "vanishingChanged", value: { $typeName: "parley.messaging.v1.VanishingChanged", vanishAfter: after } });
+      return { conversation };
+    },
+    setMessagePinned: ({ conversationId, seq, pinned }: InGroup & { seq: bigint; pinned: boolean }) => {
+      const stored = backend.stored(conversationId);
+      const others = stored.conversation.pinnedMessages.filter((pin) => pin.seq !== seq);
+      if (pinned && others.length < stored.conversation.pinnedMessages.length) return { conversation: stored.conversation };
+      const pin = create(PinnedMessageSchema, { seq, pinTime: timestampFromMs(backend.now()) });
+      const conversation = backend.change(stored, { pinnedMessages: pinned ? [pin, ...others] : others });
+      if (pinned) line(stored, { case: "messagePinned", value: { $typeName: "parley.messaging.v1.MessagePinned", seq } });
       return { conversation };
     },
     addMembers: ({ conversationId, userIds }: InGroup & { userIds: string[] }) => {

@@ -8,7 +8,7 @@ export function member(userId: string, change: Partial<Member> = {}): Member {
   return { userId, readSeq: 0, deliveredSeq: 0, role: "member", visibleAfterSeq: 0, ...change };
 }
 
-const NO_SETTINGS = { avatarRef: "", historyOpen: false, adminsAdd: false, vanishAfterS: 0, historyStartSeq: 0 };
+const NO_SETTINGS = { avatarRef: "", historyOpen: false, adminsAdd: false, vanishAfterS: 0, historyStartSeq: 0, pinned: [] };
 
 export function own(change: Partial<OwnState> = {}): OwnState {
   return { ...DEFAULT_OWN_STATE, ...change };

@@ -14,6 +14,7 @@ from services.messaging.kernel.model import (
     ConversationId,
     ConversationKind,
     Member,
+    Pin,
     Role,
     UserId,
 )
@@ -43,11 +44,22 @@ WHERE EXISTS (
 """
 
 
+_HEADS = """
+SELECT c.*, pinned.seqs AS pinned_seqs, pinned.times AS pinned_times FROM conversations c
+CROSS JOIN LATERAL (
+    SELECT array_agg(p.seq ORDER BY p.pinned_at DESC, p.seq DESC) AS seqs,
+        array_agg(p.pinned_at ORDER BY p.pinned_at DESC, p.seq DESC) AS times
+    FROM pins p WHERE p.conversation_id = c.id
+) AS pinned
+WHERE c.id = ANY($1)
+"""
+
+
 async def load_conversations(
     connection: Connection, ids: Collection[ConversationId]
 ) -> dict[ConversationId, Conversation]:
     """The conversations that exist, with their members, also without any."""
-    heads = await connection.fetch("SELECT * FROM conversations WHERE id = ANY($1)", list(ids))
+    heads = await connection.fetch(_HEADS, list(ids))
     members = await connection.fetch(
         "SELECT * FROM members WHERE conversation_id = ANY($1) ORDER BY conversation_id, user_id", list(ids)
     )
@@ -168,6 +180,8 @@ def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversat
         blocked=row["blocked"],
         add_audience=AddAudience(row["add_audience"]),
         frozen=row["frozen"],
+        # Without any, both are null.
+        pins=tuple(map(Pin, row["pinned_seqs"] or (), row["pinned_times"] or ())),
     )
 
 

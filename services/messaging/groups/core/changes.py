@@ -243,7 +243,7 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
 def redacted_group(group: Conversation) -> Conversation:
     """What a former member gets of a group: its id and kind, and nothing of what became of it."""
     bare = replace(group, members=(), title="", avatar_ref="", history_open=False, vanish_after=timedelta(0))
-    return replace(bare, last_seq=0, revision=0, history_start_seq=0, add_audience=AddAudience.MEMBERS)
+    return replace(bare, last_seq=0, revision=0, history_start_seq=0, add_audience=AddAudience.MEMBERS, pins=())
 
 
 def _enter(group: Conversation, new_members: Sequence[Member], limit: int, kind: SystemKind) -> GroupChange | None:

@@ -17,6 +17,7 @@ class GroupAction(Enum):
     SET_ROLE = "give roles"
     SET_VANISHING = "set when messages vanish"
     LIFT_BAN = "see and lift bans"
+    PIN = "pin messages"
 
 
 RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
@@ -31,13 +32,17 @@ LEAST_ROLE = {
     GroupAction.SET_ROLE: Role.OWNER,
     GroupAction.SET_VANISHING: Role.ADMIN,
     GroupAction.LIFT_BAN: Role.ADMIN,
+    GroupAction.PIN: Role.ADMIN,
 }
 _ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[GroupAction.ADD], AddAudience.ADMINS: Role.ADMIN}
 
 
 # What nobody does while moderation has frozen the group: what says something or brings people in. People still go.
 HALTED = frozenset(
-    {GroupAction.ADD, GroupAction.UPDATE, GroupAction.INVITE, GroupAction.SET_ROLE, GroupAction.SET_VANISHING}
+    {
+        *(GroupAction.ADD, GroupAction.UPDATE, GroupAction.INVITE, GroupAction.SET_ROLE),
+        *(GroupAction.SET_VANISHING, GroupAction.PIN),
+    }
 )
 
 

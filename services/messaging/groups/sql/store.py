@@ -42,7 +42,7 @@ class PostgresGroups:
             if not await insert_conversation(connection, change.after, pair_key=None, creation_key=creation_key):
                 return await load_by_key(connection, "creation_key", creation_key) or change.after
             await count_new_conversation(connection, quota, pending_requests(change.after.members))
-            after, events = await _write_system_message(connection, change, stamp)
+            after, events = await write_system_message(connection, change, stamp)
             await announce_created(connection, after, events, stamp.now)
         self._relay.wake(str(after.id))
         return after
@@ -69,7 +69,7 @@ class PostgresGroups:
             if quota is not None:
                 await count_requests(connection, quota, pending_requests(new_members))
             await announce_requests(connection, change.after.id, new_members, stamp.now)
-            after, events = await _write_system_message(connection, change, stamp)
+            after, events = await write_system_message(connection, change, stamp)
             changed = conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
             await append_events(connection, after.id, [changed, *events], direct_recipients(before))
         self._relay.wake(str(conversation_id))
@@ -80,7 +80,7 @@ class PostgresGroups:
             return await load_by_key(connection, "creation_key", creation_key)
 
 
-async def _write_system_message(
+async def write_system_message(
     connection: Connection, change: GroupChange, stamp: ChangeStamp
 ) -> tuple[Conversation, list[bytes]]:
     """Insert the system message of a change; the conversation with its new counter, and the message's event."""

@@ -9,8 +9,8 @@ from services.messaging.kernel.content import EXPIRED
 from services.messaging.kernel.model import ConversationId, Message
 from services.runtime.postgres.database import Connection
 
-# What hangs on a message and is content of it, by (conversation_id, seq).
-_HANGING = ("message_edits", "reactions", "message_words")
+# What hangs on a message and goes with its content, by (conversation_id, seq).
+_HANGING = ("message_edits", "reactions", "message_words", "pins")
 
 _BLANK = """
 UPDATE messages SET body = '', entities = NULL, call = NULL, content = NULL, attachments = NULL,

@@ -180,6 +180,8 @@ export const en = {
     "message.vanishes": "Vanishes {time}",
     "message.sending": "Sending…",
     "message.failed": "Not sent.",
+    pins: "Pinned messages",
+    "pins.place": "{place} of {all}",
     "quote.show": "Show this message",
     "quote.earlier": "An earlier message",
     "quote.answer": "Answer to ",
@@ -189,6 +191,8 @@ export const en = {
     "reactions.by": "{emoji} by {names}",
     "actions.message": "Actions for the message “{text}”",
     "actions.title": "Message actions",
+    "menu.pin": "Pin for everyone",
+    "menu.unpin": "Unpin for everyone",
     "menu.copy": "Copy text",
     "menu.history": "Edit history",
     "menu.readers": "Read by…",
@@ -260,6 +264,8 @@ export const en = {
     "event.vanish.off.you": "You turned vanishing messages off",
     "event.vanish": "{who} set new messages to vanish after {length}",
     "event.vanish.you": "You set new messages to vanish after {length}",
+    "event.pinned": "{who} pinned a message",
+    "event.pinned.you": "You pinned a message",
 
     // Writing
     "composer.to": "Message to {name}",

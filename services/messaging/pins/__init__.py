@@ -1,0 +1,1 @@
+"""Messages that all members of a conversation keep in view."""
