@@ -108,7 +108,8 @@ class ManagedProcess:
         if process.returncode is None and grace_s > 0:
             process.send_signal(self.spec.stop_signal)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), grace_s)
+                async with asyncio.timeout(grace_s):
+                    await process.wait()
         self._kill_group()
         await self.wait()
 

@@ -56,7 +56,8 @@ async def echo_hook() -> AsyncIterator[dict[str, str]]:
     )
     assert process.stdout
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), _STARTED_WITHIN_S)
+        async with asyncio.timeout(_STARTED_WITHIN_S):
+            line = await process.stdout.readline()
         if not line.strip().isdigit():
             raise EchoHookError("the hook did not start")
         closed = {f"PARLEY_HOOK_{surface}": "closed" for surface in ("REQUESTS", "DIRECT", "GROUPS")}

@@ -55,7 +55,8 @@ class Page:
         self._answers[number] = asyncio.get_running_loop().create_future()
         params = {"expression": expression, "awaitPromise": True, "returnByValue": True}
         await self._socket.send_json({"id": number, "method": "Runtime.evaluate", "params": params})
-        answer = await asyncio.wait_for(self._answers[number], _ANSWER_S)
+        async with asyncio.timeout(_ANSWER_S):
+            answer = await self._answers[number]
         if "exceptionDetails" in answer["result"]:
             raise AssertionError(json.dumps(answer["result"]["exceptionDetails"])[:2000])
         return answer["result"]["result"].get("value")

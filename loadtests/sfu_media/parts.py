@@ -158,7 +158,8 @@ class Bench:
             began = time.monotonic()
             peer = await self.join("join-0")
             peers.append(peer)
-            await asyncio.wait_for(peer.media_came.wait(), 30)
+            async with asyncio.timeout(30):
+                await peer.media_came.wait()
             assert peer.first_media_s is not None
             times.append((peer.first_media_s - began) * 1000)
         before = self._worker.memory_kib()

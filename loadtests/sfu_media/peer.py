@@ -116,7 +116,8 @@ class Peer:
             on_closed=lambda: None,
             role="client",
         )
-        await asyncio.wait_for(self._up.wait(), 30)
+        async with asyncio.timeout(30):
+            await self._up.wait()
         self._channel = self._dtls.open_channel(lambda: None, lambda _: None, lambda _: None, time.monotonic)
         await self._channel.start(5000)
 

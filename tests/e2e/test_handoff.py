@@ -29,7 +29,8 @@ def facts(stack: RunningStack) -> Facts:
 
     def tell_to_move(name: str) -> None:
         if name == "operator":
-            assert move_call(stack.record) == 1
+            # On a slow machine a worker may have been silent for so long that its calls were moved before.
+            assert move_call(stack.record) >= 1
         else:
             # As a rolling update does.
             stack.kill(locate_call(stack.record), signal.SIGTERM)

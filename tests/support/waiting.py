@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from parley_client.waiting import Progress, StallTimer, no_progress
 
@@ -10,6 +11,8 @@ from parley_client.waiting import Progress, StallTimer, no_progress
 # the count goes on; one without a count ends after this time. Raising it: what hangs is found later. Lowering it: a
 # machine that others use too looks like one that hangs. tests/e2e/waiting.mjs has the same for scenarios in browsers.
 PATIENCE_S = 90.0
+
+T = TypeVar("T")
 
 
 class _Wait:
@@ -27,6 +30,16 @@ class _Wait:
         if stalled_s > self._patience_s:
             seen = value if self._timer.seen is None else self._timer.seen
             raise AssertionError(f"{self._what}: nothing moved for {stalled_s:.1f} s; last seen: {seen!r}")
+
+
+async def within(awaited: Awaitable[T], seconds: float = PATIENCE_S) -> T:
+    """What it gives. Raises TimeoutError.
+
+    Not `asyncio.wait_for`: in Python 3.11 that swallows a cancellation which comes together with the result, so that a
+    task which reads again and again cannot be ended.
+    """
+    async with asyncio.timeout(seconds):
+        return await awaited
 
 
 async def until(

@@ -25,7 +25,7 @@ from openapi_spec_validator import validate
 from deploy.embedded.record import ROOT, StackRecord
 from tests.integration.api.conftest import World, new_user, open_direct, send
 from tests.integration.api.test_streams import admin, devices_of, subscribe
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, within
 
 # A fixture that this module asks for too.
 __all__ = ["admin"]
@@ -43,7 +43,7 @@ async def run(*command: str, said: str = "", where: Path = ROOT) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(said.encode()), PATIENCE_S)
+    out, err = await within(process.communicate(said.encode()), PATIENCE_S)
     assert process.returncode == 0, f"{command[0]}: {err.decode()[-2000:]}{out.decode()[-500:]}"
     return out.decode()
 
@@ -76,7 +76,7 @@ class Events:
         fields: dict[str, str] = {}
         assert self._process.stdout
         while True:
-            line = (await asyncio.wait_for(self._process.stdout.readline(), PATIENCE_S)).decode()
+            line = (await within(self._process.stdout.readline(), PATIENCE_S)).decode()
             assert line, "the stream has ended"
             if line.startswith(":"):
                 self.comments += 1
@@ -229,7 +229,7 @@ async def test_a_client_that_reads_no_events_is_cut_off_with_bounded_memory(
     asked = f"GET /v1/events?device_id={bob.device_id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer "
     reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
     writer.write(f"{asked}{await bob.tokens.token()}\r\n\r\n".encode())
-    await asyncio.wait_for(reader.readuntil(b"event: ready"), PATIENCE_S)
+    await within(reader.readuntil(b"event: ready"), PATIENCE_S)
     queued = 0
     for _ in range(400):
         await asyncio.gather(*(send(alice, conversation_id, "\N{GRINNING FACE}" * 9_000) for _ in range(4)))

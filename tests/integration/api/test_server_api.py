@@ -23,7 +23,7 @@ from deploy.embedded.record import ROOT, StackRecord
 from parley_client.server import ServerClient
 from services.runtime.identity import scopes
 from tests.integration.api.conftest import World, new_user, refused, send
-from tests.support.waiting import PATIENCE_S, eventually
+from tests.support.waiting import PATIENCE_S, eventually, within
 
 DENIED, NOT_FOUND = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND
 FAILED = grpc.StatusCode.FAILED_PRECONDITION
@@ -205,6 +205,6 @@ async def test_the_example_welcomes_a_user_once(world: World, record: StackRecor
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "welcome.py", alice.user_id), cwd=tmp_path, stdout=asyncio.subprocess.PIPE
         )
-        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        out, _ = await within(process.communicate(), PATIENCE_S)
         assert process.returncode == 0
         assert out.decode() == f"{alice.user_id} has message 1 of welcome-bot\n"

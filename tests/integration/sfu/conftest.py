@@ -147,14 +147,16 @@ class Tone(AudioStreamTrack):
 class Picture(VideoStreamTrack):
     """Small frames of one grey, so that a test can tell whose they are."""
 
-    def __init__(self, grey: int) -> None:
+    def __init__(self, grey: int, every: int) -> None:
         super().__init__()
         self._grey = grey
+        self._every = every
         # How many were given to be sent.
         self.given = 0
 
     async def recv(self) -> VideoFrame:
-        pts, time_base = await self.next_timestamp()
+        for _ in range(self._every):
+            pts, time_base = await self.next_timestamp()
         self.given += 1
         frame = VideoFrame.from_ndarray(np.full((96, 128, 3), self._grey, dtype=np.uint8), format="rgb24")
         frame.pts, frame.time_base = pts, time_base
@@ -178,6 +180,8 @@ class Client:
 
     user: str
     grey: int = 128
+    # Of 30 pictures a second it sends one of so many.
+    every: int = 1
     device: str = "d1"
     slots: int = 2
     sends: str = "audio video"
@@ -190,7 +194,7 @@ class Client:
         # Under "balanced" aiortc leaves a kind's second and later transceivers on a transport that it then stops.
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._tasks: list[asyncio.Task[None]] = []
-        self.picture = Picture(self.grey)
+        self.picture = Picture(self.grey, self.every)
         if "audio" in self.sends:
             self.pc.addTransceiver(Tone(), direction=self.direction)
         if "video" in self.sends:

@@ -22,7 +22,7 @@ from services.runtime.grpc.channels import connect
 from services.runtime.identity.auth import ServiceTokens
 from tests.integration.sfu.conftest import Client, environment, join_token
 from tests.support.identities import tokens_of
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import PATIENCE_S, until, within
 
 
 def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -162,7 +162,7 @@ async def test_a_pod_replaces_a_worker_that_died_and_the_other_goes_on(pod: Runn
 
     children = children_of(pod.process.pid)
     pod.process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(pod.process.wait(), PATIENCE_S) == 0
+    assert await within(pod.process.wait(), PATIENCE_S) == 0
     assert not any(map(runs, children))
     await until(lambda: pod.gone(1), what="the other left in order")
     await asyncio.gather(*(client.close() for client in clients))

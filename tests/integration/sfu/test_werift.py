@@ -19,7 +19,7 @@ from aiortc.codecs.vpx import Vp8Encoder
 from av import AudioFrame, VideoFrame
 
 from tests.integration.sfu.conftest import Client, RunningWorker
-from tests.support.waiting import until
+from tests.support.waiting import until, within
 
 PATIENCE_S = 40.0
 GREY = 60
@@ -60,7 +60,7 @@ class Peer:
         self._stdin.write(json.dumps(message).encode() + b"\n")
 
     async def read(self) -> dict[str, Any]:
-        line = await asyncio.wait_for(self._stdout.readline(), PATIENCE_S)
+        line = await within(self._stdout.readline(), PATIENCE_S)
         told: dict[str, Any] = json.loads(line)
         return told
 

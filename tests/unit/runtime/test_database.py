@@ -15,7 +15,7 @@ from services.runtime.postgres import database as database_module
 from services.runtime.postgres.database import Database, FaultyMigration
 from services.runtime.postgres.refusals import PASSING
 from tests.support.db import error_of
-from tests.support.waiting import until
+from tests.support.waiting import until, within
 
 CONFIG = DatabaseConfig("postgresql://nowhere/x", 2)
 
@@ -76,7 +76,7 @@ async def test_a_start_that_is_refused_for_now_is_tried_again(
     monkeypatch.setattr(database_module.asyncpg, "create_pool", create_pool)
     database = Database(CONFIG, migrations)
     await database.start()
-    await asyncio.wait_for(database.wait_connected(), 20)
+    await within(database.wait_connected(), 20)
     assert not refusals
     # No attempt leaves its connection behind.
     assert [pool.terminated for pool in pools] == [1] * (len(pools) - 1) + [0]
@@ -90,7 +90,7 @@ async def test_a_faulty_migration_ends_the_process(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(database_module.asyncpg, "create_pool", create_pool)
     app = App([Database(CONFIG, migrations)])
     await app.start()
-    assert isinstance(await asyncio.wait_for(app.failed(), 20), FaultyMigration)
+    assert isinstance(await within(app.failed(), 20), FaultyMigration)
     await app.stop()
 
 

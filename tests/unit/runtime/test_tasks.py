@@ -8,7 +8,7 @@ from services.runtime import tasks
 from services.runtime.lifecycle import App, Worker
 from services.runtime.observability import metrics
 from services.runtime.tasks import MOST_FAILURES, Board, Fatal
-from tests.support.waiting import until
+from tests.support.waiting import until, within
 
 
 class Panic(BaseException):
@@ -80,7 +80,7 @@ async def test_a_needed_task_that_fails_is_told_of_until_it_has_settled(board: B
 async def test_a_needed_task_that_fails_again_and_again_ends_the_process(board: Board) -> None:
     bugs = [ValueError(str(number)) for number in range(MOST_FAILURES)]
     task = tasks.keep("needed", Faulty(*map(raising, bugs)).run, needed=True)
-    assert await asyncio.wait_for(board.fatal(), 10) is bugs[-1]
+    assert await within(board.fatal(), 10) is bugs[-1]
     with pytest.raises(Fatal):
         await task
 
@@ -88,7 +88,7 @@ async def test_a_needed_task_that_fails_again_and_again_ends_the_process(board: 
 async def test_a_fatal_failure_ends_the_process_at_once(board: Board) -> None:
     faulty = Faulty(raising(Fatal("changed since")))
     task = tasks.retry("any", faulty.run)
-    assert str(await asyncio.wait_for(board.fatal(), 10)) == "changed since"
+    assert str(await within(board.fatal(), 10)) == "changed since"
     with pytest.raises(Fatal):
         await task
     assert faulty.tries == 1
@@ -96,7 +96,7 @@ async def test_a_fatal_failure_ends_the_process_at_once(board: Board) -> None:
 
 async def test_a_task_that_has_done_what_it_had_to_is_not_begun_again(board: Board) -> None:
     faulty = Faulty(raising(OSError("away")), returning)
-    await asyncio.wait_for(tasks.retry("once", faulty.run), 10)
+    await within(tasks.retry("once", faulty.run), 10)
     assert (faulty.tries, board.failing()) == (2, [])
 
 
