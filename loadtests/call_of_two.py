@@ -1,5 +1,5 @@
-"""A call of two in Chromium: what its publisher sends and costs, old and new in turn; how soon a picture comes back; how
-far sound and picture are apart. The report is build/reports/call_of_two.json.
+"""A call of two in Chromium: what its publisher sends and costs, old and new in turn, how soon a picture comes
+back, and how far its sound is from it. The report is build/reports/call_of_two.json.
 """
 
 from __future__ import annotations
