@@ -83,7 +83,7 @@ kafka: .parley/kafka/.stamp ## Bring Apache Kafka from Maven, where there is Jav
 
 # ---- Run
 
-.PHONY: run demo load-messages load-routing load-devices load-calls-setup bench-idle bench-sfu bench-impaired
+.PHONY: run demo load-messages load-routing load-devices load-calls-setup bench-idle bench-sfu bench-impaired bench-two
 .PHONY: load-evening load-herd load-hot-group load-celebrity load-slow-consumers load-flood load-all
 run: setup-run ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
@@ -123,6 +123,9 @@ bench-sfu: gen/.stamp build/native.stamp ## The SFU under load: fan-out, voice c
 
 bench-impaired: gen/.stamp build/native.stamp ## Two browsers in a call over bad networks; report in build/reports/impaired.json
 	@exec python -m loadtests.impaired $(ARGS)
+
+bench-two: gen/.stamp build/native.stamp ## A call of two in Chromium: what is sent, how soon a paused picture is back, lip sync; report in build/reports/call_of_two.json
+	@exec python -m loadtests.call_of_two $(ARGS)
 
 # ---- Check
 

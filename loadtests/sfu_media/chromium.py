@@ -91,6 +91,11 @@ class Browser:
         self._fps = fps
         self._pages: list[Page] = []
 
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return self._process.pid
+
     async def start(self) -> None:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._process = await asyncio.create_subprocess_exec(

@@ -17,6 +17,7 @@ from services.runtime.kafka.bus import REASON_HEADER, Outgoing
 from services.runtime.kafka.dead_letters import HEADER_PREFIX, PART_HEADER
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.kafka.records import Unreadable, incoming, time_of
+from services.runtime.partitions import partition_of
 
 ACCOUNTS = "accounts.events.v1"
 # For one record that the broker has; it answers at once unless it is about to be deleted.
@@ -88,6 +89,20 @@ class Broker:
                     user_id, standing = _account(record)
                     found[user_id] = standing is not None and standing.deleted
         return sorted(user_id for user_id, is_deleted in found.items() if is_deleted)
+
+    async def keyed(self, topics: Sequence[str], key: str) -> list[tuple[str, bytes]]:
+        """All records of a key that the topics still have: (topic, value), each topic in its order."""
+        found = []
+        async with self._reader() as reader, self._admin() as admin:
+            for topic in topics:
+                numbers = await _partitions(admin, topic)
+                partition = TopicPartition(topic, numbers[partition_of(key, len(numbers))])
+                end = (await reader.end_offsets([partition]))[partition]
+                begin = (await reader.beginning_offsets([partition]))[partition]
+                async for record in _records(reader, partition, begin, end):
+                    if record.key == key.encode() and isinstance(record.value, bytes):
+                        found.append((topic, record.value))
+        return found
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:

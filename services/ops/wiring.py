@@ -15,6 +15,8 @@ from services.ops.broker import Broker
 from services.ops.clients import CallOperations, Deletions, Fleet, Refused, WebhookOperations
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
+from services.ops.mapping import CALL_TOPICS, moments_of
+from services.ops.timeline import timeline
 from services.runtime.clock import SystemClock
 from services.runtime.env import ConfigError
 from services.runtime.errors import BusUnavailable
@@ -33,6 +35,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "lag": ("kafka",),
     "dead-letters": ("kafka",),
     "replay": ("kafka",),
+    "timeline": ("kafka",),
     "delete-again": ("kafka", "messaging"),
     "webhooks": ("webhooks",),
     "webhook-dead-letters": ("webhooks",),
@@ -119,6 +122,9 @@ async def _ask_broker(broker: Broker, options: argparse.Namespace) -> tuple[list
                 return core.lag(await broker.stages(SystemClock().now())), True
             case "dead-letters":
                 return core.letters(await broker.letters(options.topic, options.limit)), True
+            case "timeline":
+                moments = moments_of(options.call, await broker.keyed(CALL_TOPICS, options.call))
+                return timeline(moments, every=options.every), bool(moments)
             case _:
                 letter = await broker.replay(options.topic, options.offset)
                 return core.replayed(options.topic, options.offset, letter), letter is not None
@@ -197,6 +203,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     for command in (dead, replay):
         command.add_argument("topic", choices=topics, metavar="TOPIC", help=", ".join(topics))
     replay.add_argument("offset", type=int, metavar="OFFSET", help="as `dead-letters` shows it")
+    story = add_command("timeline", "What the record has of a call: who came and went, moves, layers, loss, freezes.")
+    story.add_argument("call", metavar="CALL", help="the call's id")
+    story.add_argument("--every", action="store_true", help="every measurement, not only those that say something new")
     add_command("delete-again", "After a database was restored: delete whoever was deleted since, in all services.")
     add_command("webhooks", "The endpoints of webhooks: whether they take what they are sent, and what waits.")
     given_up = add_command("webhook-dead-letters", "Deliveries to an endpoint that were given up, the newest.")

@@ -20,7 +20,7 @@ from services.runtime.observability.failures import describe
 from services.sfu.config import Node
 from services.sfu.core.ids import ParticipantKey, WorkerId
 from services.sfu.core.session.effects import LeaveReason
-from services.sfu.core.session.quality import Leg, Quality
+from services.sfu.core.session.quality import Leg, Quality, ReceivedVideo
 from services.sfu.metrics import EVENTS_DROPPED
 
 log = structlog.get_logger()
@@ -104,6 +104,8 @@ class KafkaEvents:
             downlink_estimate_bps=int(quality.estimate_bps),
             frozen_ratio=quality.receive.frozen_ratio,
             concealed_ratio=quality.receive.concealed_ratio,
+            videos=map(_video, quality.videos),
+            paused_rids=quality.paused_rids,
         )
         self._put("quality", Outgoing(QUALITY_TOPIC, key.call_id.encode(), report.SerializeToString()))
 
@@ -235,6 +237,18 @@ def _to_timestamp(time: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(time)
     return stamp
+
+
+def _video(video: ReceivedVideo) -> sfu_events.ReceivedVideo:
+    return sfu_events.ReceivedVideo(
+        user_id=video.publisher.user_id,
+        device_id=video.publisher.device_id,
+        screen=video.is_screen,
+        forwarded=video.rid is not None,
+        rid=video.rid or "",
+        height=video.height,
+        switching=video.is_switching,
+    )
 
 
 def _leg(leg: Leg) -> sfu_events.LegQuality:

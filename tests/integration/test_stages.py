@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.ops.broker import Broker
 from services.ops.core import Stage
+from services.ops.mapping import CALL_TOPICS
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import HandleBatch, Incoming, Outgoing, PoisonRecord
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
@@ -86,3 +87,14 @@ async def test_a_poison_record_is_parked_shown_and_replayed_and_blocks_nobody(
 
 async def test_a_dead_letter_that_is_not_there_is_not_replayed(kafka: KafkaConfig) -> None:
     assert await Broker(kafka).replay("graph.events.v1", 10_000) is None
+
+
+async def test_what_the_record_has_of_a_call_is_found_under_its_key_in_every_topic(
+    kafka: KafkaConfig, publisher: KafkaPublisher
+) -> None:
+    call, other = f"call-{secrets.token_hex(6)}", f"call-{secrets.token_hex(6)}"
+    records = [(topic, key, f"{topic} of {key}".encode()) for topic in CALL_TOPICS for key in (call, other)]
+    for topic, key, value in records:
+        await publisher.publish([Outgoing(topic, key.encode(), value)])
+    found = await Broker(kafka).keyed(CALL_TOPICS, call)
+    assert found == [(topic, value) for topic, key, value in records if key == call]

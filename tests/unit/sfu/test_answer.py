@@ -1,6 +1,6 @@
 """The answer's own rules; what browsers want of it is in test_sdp.py."""
 
-from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer, is_served
+from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer, is_served, name_streams
 from services.sfu.core.wire.sdp import Fingerprint, Offer, parse_offer
 from tests.unit.sfu.builders import FINGERPRINT, offer, offer_text
 
@@ -31,9 +31,15 @@ def test_a_slot_names_the_ssrcs_that_it_is_sent_on() -> None:
     assert "a=ssrc:20 cname:parley" in lines
 
 
+def test_the_first_slots_of_each_kind_share_a_stream_and_the_second_ones_another() -> None:
+    lines = offer(slots=2).media
+    names = name_streams(lines)
+    assert names["2"] == names["3"] != names["a20"] == names["v20"]
+
+
 def test_slots_of_lines_in_both_directions_share_a_stream() -> None:
     streams = [line.split()[0] for line in answer(direction="sendrecv") if line.startswith("a=msid:")]
-    assert streams == ["a=msid:both-1", "a=msid:both-1", "a=msid:slot-2", "a=msid:slot-3"]
+    assert streams == ["a=msid:both-1", "a=msid:both-1", "a=msid:slot-1", "a=msid:slot-1"]
 
 
 def opus(offered: Offer) -> list[str]:

@@ -10,7 +10,7 @@ from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
 from services.sfu.core.wire.transport_cc import parse_feedback
-from tests.unit.sfu.builders import join, make_router, rtp, video
+from tests.unit.sfu.builders import join, make_router, rtp, video, vp8
 from tests.unit.sfu.publishing import LAYERS, send_layers
 
 LOUD, QUIET = b"\x8a", b"\x78"
@@ -234,3 +234,31 @@ def test_who_says_that_it_is_muted_does_not_speak_whatever_comes(router: Router)
     assert talk.seen_by("ann") == ["cid"]
     told = [e.speakers for e in talk.effects if isinstance(e, SendSpeakers) and e.receiver == talk["ann"].number]
     assert [[key.user_id for key in speakers] for speakers in told][-1] == ["cid"]
+
+
+def pairs_of(member: Participant) -> dict[str, str]:
+    """Whose camera is in the stream of whose sound."""
+    return {
+        slot.publication.publisher.user_id: partner.publication.publisher.user_id
+        for slot, partner in member.partners.items()
+        if slot.kind == "audio" and slot.publication is not None and partner.publication is not None
+    }
+
+
+def test_sound_and_camera_of_a_person_are_in_one_stream(router: Router) -> None:
+    talk = Talk(router, "ann", "bob", "cid", "dan", slots=3)
+    assert pairs_of(talk["ann"]) == {name: name for name in ("bob", "cid", "dan")}
+    router.remove(talk["bob"].key, talk.now)
+    talk.members["eve"] = join(router, "eve", talk.now, slots=3)
+    talk.speak("eve")
+    assert pairs_of(talk["ann"]) == {name: name for name in ("cid", "dan", "eve")}
+
+
+def test_a_screen_leaves_the_stream_of_a_persons_sound_to_the_camera(router: Router) -> None:
+    ann = join(router, "ann", slots=2)
+    bob = join(router, "bob", screen=True)
+    router.handle_mute(bob, False, False, 1.0, True)
+    router.handle_rtp(bob, rtp(77, 1, vp8(1, key_frame=True), pt=96, mid=b"5"), 1.0)
+    shown = {slot.publication.source: slot for slot in ann.slots if slot.publication is not None}
+    assert set(shown) == {None, "camera", "screen"}
+    assert ann.partners[shown[None]] is shown["camera"]

@@ -13,7 +13,7 @@ from services.sfu.config import Node
 from services.sfu.core.ids import WorkerId
 from services.sfu.core.session.effects import LeaveReason
 from services.sfu.core.session.participants import ReceiveQuality
-from services.sfu.core.session.quality import Leg, Quality
+from services.sfu.core.session.quality import Leg, Quality, ReceivedVideo
 from services.sfu.publisher import MAX_QUEUE, Announcer, KafkaEvents
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
@@ -27,6 +27,8 @@ QUALITY = Quality(
     remote_mos=4.2,
     estimate_bps=800_000.0,
     receive=ReceiveQuality(0.25, 0.5),
+    videos=(ReceivedVideo(key("bob"), True, "", 720, False), ReceivedVideo(key("cid"), False, None, 0, True)),
+    paused_rids=("q", "f"),
 )
 
 
@@ -53,6 +55,11 @@ async def test_events_of_a_call_come_in_order_under_its_key() -> None:
     assert (last.user_id, last.worker_id) == ("ann", "w1")
     assert last.reason == calls_events.MEDIA_DISCONNECT_REASON_CONSENT_EXPIRED
     report = sfu_events.QualityReport.FromString(publisher.records[1].value or b"")
+    assert [(video.user_id, video.screen, video.forwarded, video.switching) for video in report.videos] == [
+        ("bob", True, True, False),
+        ("cid", False, False, True),
+    ]
+    assert list(report.paused_rids) == ["q", "f"]
     assert (report.uplink.jitter_ms, report.uplink.rtt_ms, report.downlink.rtt_ms) == (20.0, 50.0, 0.0)
 
 

@@ -1,11 +1,13 @@
 import pytest
 
+from services.sfu.core.forwarding.layer_demand import HOLD_S
 from services.sfu.core.session.effects import SendMedia
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.quality import Quality, QualityMeter, cause_of, mos_of
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire.rtcp import ReportBlock, build_receiver_report
 from tests.unit.sfu.builders import copies, join, make_router, rtp
+from tests.unit.sfu.publishing import send_layers
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,18 @@ def test_who_sends_and_receives_nothing_has_no_score() -> None:
     quality = call.quality(call.bob)
     assert (quality.uplink.mos, quality.downlink.mos, quality.remote_mos) == (0.0, 0.0, 0.0)
     assert not quality.is_weak
+
+
+def test_a_report_says_which_layers_come_and_which_nobody_takes() -> None:
+    router = make_router()
+    ann, bob = join(router, "ann", simulcast=True), join(router, "bob", transport_cc=False)
+    now = send_layers(router, ann, 1.0, 1.0)
+    ann.publications[1].demand.update(set(), {"f"}, now)
+    ann.publications[1].demand.update(set(), {"f"}, now + HOLD_S)
+    theirs = QualityMeter(1.0).take(bob, now)
+    slot = bob.slots[1]
+    assert slot.source is not None
+    (seen,) = theirs.videos
+    assert (seen.publisher, seen.is_screen, seen.rid, seen.is_switching) == (ann.key, False, slot.source.rid, False)
+    assert theirs.paused_rids == ()
+    assert QualityMeter(1.0).take(ann, now).paused_rids == ("f",)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import CallId
 from services.sfu.core.session.effects import AnnounceConnected, Disconnect, LeaveReason, SendSlotMap
-from services.sfu.core.session.participants import MAX_SSRCS, MAX_STREAMS
+from services.sfu.core.session.participants import MAX_SSRCS, MAX_STREAMS, Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
 from services.sfu.core.wire.rtp import parse_header
@@ -82,11 +82,18 @@ def test_highest_flowing_layer_is_sent_and_a_silent_one_is_left(router: Router) 
     assert slot.source is ann.streams[H]
 
 
+def report_from(router: Router, publisher: Participant, ssrc: int) -> None:
+    """A sender report: without one there is none to receivers."""
+    report = rtcp.build_sender_report(rtcp.SenderReport(ssrc, 5 << 32, 0, 1, 1))
+    router.handle_rtcp(publisher, report, 1.0)
+
+
 def test_reports_say_what_came_and_open_the_uplink(router: Router) -> None:
     ann, bob = join(router, "ann", transport_cc=False), join(router, "bob")
     router.tick(0.5)
     for number in (1, 2, 4):
         sent(router.handle_rtp(ann, video(Q, number, number, key_frame=True), 1.0))
+    report_from(router, ann, Q)
     effects = router.tick(1.6)
     block = next(r for r in reports(effects, ann) if isinstance(r, rtcp.ReportBlock))
     assert (block.ssrc, block.fraction_lost, block.packets_lost) == (Q, 64, 1)
@@ -98,6 +105,7 @@ def test_reports_say_what_came_and_open_the_uplink(router: Router) -> None:
 def test_round_trip_comes_from_the_receivers_report(router: Router) -> None:
     ann, bob = join(router, "ann"), join(router, "bob")
     router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
+    report_from(router, ann, 7)
     sender = next(r for r in reports(router.tick(2.0), bob) if isinstance(r, rtcp.SenderReport))
     block = rtcp.ReportBlock(sender.ssrc, 26, 3, 1, 480, sender.ntp >> 16 & 0xFFFFFFFF, 65536 // 10)
     router.handle_rtcp(bob, rtcp.build_receiver_report(1, [block]), 2.15)

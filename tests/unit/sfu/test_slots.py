@@ -2,7 +2,8 @@
 
 from services.sfu.core.congestion.downlink import DownlinkPath
 from services.sfu.core.forwarding.publications import InboundStream, Publication
-from services.sfu.core.forwarding.slots import RESEND_INTERVAL_S, Numbering, ReceiveSlot
+from services.sfu.core.forwarding.sender_clock import RtpClock
+from services.sfu.core.forwarding.slots import FIRST_REPORT_S, RESEND_INTERVAL_S, Numbering, ReceiveSlot
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.wire.rtcp import ReportBlock
 from services.sfu.core.wire.rtp import MediaPacket, parse_header
@@ -61,11 +62,26 @@ def test_the_first_report_says_nothing_and_the_next_what_was_lost_since() -> Non
     assert (slot.downlink.packets_lost, slot.downlink.jitter_s) == (3, 0.01)
 
 
-def test_a_sender_report_follows_the_last_packet() -> None:
+def test_a_sender_report_follows_the_clock_of_the_publisher() -> None:
+    slot, stream = on_camera()
+    forward(stream, 1)
+    stream.clock = RtpClock(5 << 32, 3000)
+    stream.publication.clock.note_report(5 << 32, 100 << 32)
+    # At 100 s that of its first packet, which goes out under the slot's own.
+    first = slot.sender_report(100 << 32, 1.1)
+    later = slot.sender_report(102 << 32, 3.1)
+    assert first is not None
+    assert later is not None
+    assert (first.ntp, first.rtp_timestamp, first.packet_count) == (100 << 32, 9001, 1)
+    assert (later.ntp, later.rtp_timestamp) == (102 << 32, 9001 + 180_000)
+
+
+def test_a_sender_report_follows_the_last_packet_of_a_publisher_that_does_not_report() -> None:
     slot, stream = on_camera()
     assert slot.sender_report(1, 1.0) is None
     forward(stream, 1)
-    before, after = slot.sender_report(1, 1.0), slot.sender_report(2, 1.5)
+    assert slot.sender_report(1, 0.9 + FIRST_REPORT_S) is None
+    before, after = slot.sender_report(1, 1.0 + FIRST_REPORT_S), slot.sender_report(2, 1.5 + FIRST_REPORT_S)
     assert before is not None
     assert after is not None
     assert (after.packet_count, after.rtp_timestamp - before.rtp_timestamp) == (1, 45_000)

@@ -7,6 +7,7 @@ from services.sfu.core.congestion.stats import MAX_JUMP, RESTARTED, RateMeter, R
 from services.sfu.core.forwarding.layer_demand import LayerDemand
 from services.sfu.core.forwarding.nack import GapTracker, RetransmissionRing
 from services.sfu.core.forwarding.rids import order_rids
+from services.sfu.core.forwarding.sender_clock import PublisherClock, RtpClock
 from services.sfu.core.forwarding.speech_level import SpeechLevel
 from services.sfu.core.forwarding.subscribers import Subscriber, Subscribers
 from services.sfu.core.ids import Kind, ParticipantKey
@@ -79,6 +80,8 @@ class InboundStream:
         self.height = 0
         self.bytes = self.repaired = 0
         self.last_packet_at: float | None = None
+        # Of the last sender report, in the publisher's own time.
+        self.clock: RtpClock | None = None
 
     def receive(self, datagram: bytes, header: RtpHeader, now: float) -> tuple[MediaPacket | None, bool]:
         """Count and keep a packet. Gives its canonical form, None for one that came before; False when a gap before it
@@ -199,6 +202,8 @@ class Publication:
         self.ordered_rids = order_rids(line.rids) or (NO_RID,)
         self.listed_rids = line.rids or (NO_RID,)
         self.layers: dict[str, InboundStream] = {}
+        # Shared by all publications of the participant.
+        self.clock = PublisherClock()
         self.demand = LayerDemand()
         # The payload types of media by those of their repairs.
         self.repair_types = {

@@ -18,8 +18,9 @@ from services.sfu.core.forwarding.key_frame_backoff import KeyFrameBackoff
 from services.sfu.core.forwarding.offsets import Offsets
 from services.sfu.core.forwarding.packet_formats import packet_format_of
 from services.sfu.core.forwarding.publications import CLOCK_RATES, InboundStream, Publication
+from services.sfu.core.forwarding.sender_clock import RtpClock, timestamp_difference
 from services.sfu.core.forwarding.subscribers import CopyGroup, Numbers, Subscriber, WriteBuffer, fill
-from services.sfu.core.ids import Kind, ParticipantNumber
+from services.sfu.core.ids import Kind, ParticipantKey, ParticipantNumber
 from services.sfu.core.wire.codecs import ALL_TEMPORAL
 from services.sfu.core.wire.media_line import MediaLine
 from services.sfu.core.wire.rtcp import ReportBlock, SenderReport
@@ -32,6 +33,12 @@ _ORIGINAL: Final = Struct("!H")
 RESEND_INTERVAL_S: Final = 0.025
 # Retransmissions a second and slot. Raising it helps on bad paths; lowering it bounds what needless requests cost.
 MAX_RESENDS_PER_S: Final = 400
+# A publisher that has not reported for this long on what it sends does not report at all. Raising it tells round trips
+# to its receivers later; lowering it ties sound and picture by their arrival before the publisher says how.
+FIRST_REPORT_S: Final = 6.0
+# A publisher's clocks count between two of its streams while they are no further than this from the times of arrival.
+# Raising it believes reports of before a restart; lowering it lets a slow path shift the picture against the sound.
+MAX_SHIFT_S: Final = 1.0
 # Where the element for bandwidth estimation is, in a copy.
 _STAMP: Final = slice(16, 20)
 # Stamps kept for repairs without an SSRC of their own; at least as many as the ring of a publisher has packets.
@@ -67,6 +74,8 @@ class ReceiveSlot(Subscriber):
         super().__init__(receiver)
         self.kind: Kind = line.media_kind
         self.mid = line.mid
+        # The client sends on the line too.
+        self.is_shared = line.client_sends
         self.ssrc, self.repair_ssrc = numbering.ssrc, numbering.repair_ssrc
         self.path = path
         self.publication: Publication | None = None
@@ -88,6 +97,9 @@ class ReceiveSlot(Subscriber):
         self._offsets = Offsets(numbering.sequence_number, numbering.timestamp)
         self._next_repair = numbering.repair_sequence_number
         self._last_sent_at: float | None = None
+        self._switched_at = 0.0
+        # Whose the source was that is left, and what of the slot's own timestamps stood for which moment.
+        self._left: tuple[ParticipantKey, RtpClock] | None = None
         self._reported: int | None = None
         # Numbers without a packet at the last report: lost on the publisher's way up, which is no fault of this path.
         self._unsent = 0
@@ -174,13 +186,24 @@ class ReceiveSlot(Subscriber):
             return
         self._leave()
         self._await(None)
-        elapsed_s = 0.0 if self._last_sent_at is None else now - self._last_sent_at
-        self._offsets.switch(packet, max(int(elapsed_s * CLOCK_RATES[self.kind]), 1))
+        self._offsets.switch(packet, self._step_to(packet, stream, now))
         self._offsets.advance(packet)
-        self._last_sent_at = now
+        self._last_sent_at = self._switched_at = now
         self._resent.clear()
         self._source = stream
         stream.subscribers.ungrouped[self] = None
+
+    def _step_to(self, packet: MediaPacket, stream: InboundStream, now: float) -> int:
+        """By how much its timestamp is after the last one: by the publisher's own clocks, where that goes on in another
+        stream, else by the times of arrival."""
+        rate = CLOCK_RATES[self.kind]
+        elapsed = 0 if self._last_sent_at is None else int((now - self._last_sent_at) * rate)
+        if self._left is not None and stream.clock is not None and self._left[0] == stream.publication.publisher:
+            captured = stream.publication.clock.to_worker(stream.clock).ntp_at(packet.timestamp, rate)
+            step = timestamp_difference(self._offsets.last_timestamp, self._left[1].timestamp_at(captured, rate))
+            if abs(step - elapsed) <= MAX_SHIFT_S * rate:
+                elapsed = step
+        return max(elapsed, 1)
 
     def join_group(self) -> bool:
         """See Subscriber."""
@@ -207,9 +230,19 @@ class ReceiveSlot(Subscriber):
     def _leave(self) -> None:
         """Take no more from the source."""
         self._part()
-        if self._source is not None:
-            del self._source.subscribers.ungrouped[self]
+        source = self._source
+        if source is not None:
+            clock = self._clock(source)
+            self._left = None if clock is None else (source.publication.publisher, clock)
+            del source.subscribers.ungrouped[self]
             self._source = None
+
+    def _clock(self, source: InboundStream) -> RtpClock | None:
+        """Of the slot's own timestamps in the worker's time; None while the source's publisher has not reported."""
+        if source.clock is None:
+            return None
+        ntp, timestamp = source.publication.clock.to_worker(source.clock)
+        return RtpClock(ntp, (timestamp + self._offsets.timestamp) & 0xFFFFFFFF)
 
     def _catch_up(self) -> None:
         """Let the numbers follow what the group has sent."""
@@ -300,10 +333,20 @@ class ReceiveSlot(Subscriber):
         return (expected, lost) if numbers < 1 << 15 else (0, 0)
 
     def sender_report(self, ntp: int, now: float) -> SenderReport | None:
-        """The SR for this slot: `ntp` is the NTP time at `now`. None before the first packet."""
+        """The SR for this slot, by its publisher's clocks: `ntp` is the NTP time at `now`.
+
+        None before the first packet, and until its publisher has reported: times of arrival would tie what it sends by
+        how long each was on its way. Of one that does not report they are all that there is.
+        """
         self._catch_up()
         if self._last_sent_at is None:
             return None
-        elapsed = int((now - self._last_sent_at) * CLOCK_RATES[self.kind])
-        timestamp = (self._offsets.last_timestamp + elapsed) & 0xFFFFFFFF
+        rate = CLOCK_RATES[self.kind]
+        clock = self._clock(self._source) if self._source is not None else self._left[1] if self._left else None
+        if clock is not None:
+            timestamp = clock.timestamp_at(ntp, rate)
+        elif now - self._switched_at < FIRST_REPORT_S:
+            return None
+        else:
+            timestamp = (self._offsets.last_timestamp + int((now - self._last_sent_at) * rate)) & 0xFFFFFFFF
         return SenderReport(self.ssrc, ntp, timestamp, self.packets, self.bytes - HEADER_SIZE * self.packets)

@@ -1,7 +1,7 @@
 """One call: its participants, its speakers, and which publications are on which receive slots."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -178,7 +178,7 @@ def _assign_receiver(receiver: Participant, sources: _Sources) -> bool:
     heard = [slot for slot in receiver.slots if slot.kind == "audio"]
     # Any audio slot takes any audio: RED can always be sent as the Opus within.
     audio = [p for p in sources.audio[: len(heard) + len(receiver.publications)] if p.publisher != receiver.key]
-    changed = _assign(heard, audio[: len(heard)])
+    changed = _assign(heard, audio[: len(heard)], receiver.partners)
     return _assign_video(receiver, sources) or changed
 
 
@@ -200,7 +200,7 @@ def _assign_video(receiver: Participant, sources: _Sources) -> bool:
     videos = [sources.videos[index] for index in indices]
     held_now = [index for index, (publication, _) in enumerate(videos) if publication in shown]
     choices = choose_videos([candidate for _, candidate in videos], held_now, receiver.video_requests, len(seen))
-    changed = _assign(seen, [videos[choice.candidate][0] for choice in choices])
+    changed = _assign(seen, [videos[choice.candidate][0] for choice in choices], receiver.partners)
     for choice in choices:
         for slot in seen:
             if slot.publication is videos[choice.candidate][0]:
@@ -213,7 +213,9 @@ def _is_fit(slot: ReceiveSlot, publication: Publication) -> bool:
     return publication.format in slot.formats or (publication.kind == "audio" and slot.kind == "audio")
 
 
-def _assign(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool:
+def _assign(
+    slots: Sequence[ReceiveSlot], chosen: Sequence[Publication], partners: Mapping[ReceiveSlot, ReceiveSlot]
+) -> bool:
     """Put the chosen on the slots; one that is on a slot stays there."""
     changed = False
     for slot in slots:
@@ -224,12 +226,29 @@ def _assign(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool
     for publication in chosen:
         if any(slot.publication is publication for slot in slots):
             continue
-        free = next((slot for slot in slots if slot.publication is None and _is_fit(slot, publication)), None)
+        free = min(
+            (slot for slot in slots if slot.publication is None and _is_fit(slot, publication)),
+            key=lambda slot: (slot.is_shared, _mismatch(publication, partners.get(slot))),
+            default=None,
+        )
         if free is not None:
             free.assign(publication)
             publication.slots.append(free)
             changed = True
     return changed
+
+
+def _mismatch(publication: Publication, partner: ReceiveSlot | None) -> int:
+    """How ill a slot suits a publication by what is on its partner, with which it is played together: 0 suits best.
+
+    A person's sound belongs to its camera; a screen has none, and leaves the slots with a partner to others.
+    """
+    if publication.is_screen:
+        return 0 if partner is None else 1
+    if partner is None or partner.publication is None:
+        return 1
+    other = partner.publication
+    return 0 if other.publisher == publication.publisher and not other.is_screen else 2
 
 
 def _free(slot: ReceiveSlot) -> None:

@@ -4,11 +4,13 @@ from typing import Final
 
 from services.sfu.core.congestion.stats import round_trip_s
 from services.sfu.core.forwarding.publications import InboundStream
+from services.sfu.core.forwarding.sender_clock import RtpClock
 from services.sfu.core.session.effects import Effect, SendRepair, SendRtcp
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.wire import rtcp
 from services.sfu.core.wire.rtp import HEADER_SIZE
 
+# All sender reports are in the worker's NTP time, so that all streams may be played together (RFC 3550 section 6.5.1).
 CNAME: Final = b"parley"
 _MAX_REPORT_BLOCKS: Final = 31
 # Reports are cut into packets of this size. Raising it makes fragments on narrow paths; lowering it makes more packets.
@@ -21,7 +23,7 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
         case rtcp.TransportFeedback():
             participant.path.handle_feedback(report.fci, now, report.most)
         case rtcp.SenderReport():
-            _handle_sender_report(participant, report, now)
+            _handle_sender_report(participant, report, now, ntp)
         case rtcp.ReportBlock():
             _handle_block(participant, report, now, ntp)
         case rtcp.Nack():
@@ -36,9 +38,13 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
     return []
 
 
-def _handle_sender_report(participant: Participant, report: rtcp.SenderReport, now: float) -> None:
+def _handle_sender_report(participant: Participant, report: rtcp.SenderReport, now: float, ntp: int) -> None:
     stream = participant.streams.get(report.ssrc)
     if stream is not None:
+        if report.ntp:
+            # 0 is that of a sender without a clock.
+            stream.clock = RtpClock(report.ntp, report.rtp_timestamp)
+            stream.publication.clock.note_report(report.ntp, ntp)
         stream.stats.add_sender_report(report.ntp, now)
         stream.publication.reported_at = now
 

@@ -24,6 +24,7 @@ from services.sfu.core.session.budgets import (
     Budget,
 )
 from services.sfu.core.session.lifecycle import State
+from services.sfu.core.wire.answer import name_streams
 from services.sfu.core.wire.codec_formats import Format
 from services.sfu.core.wire.rtp import RtpHeader, unwrap_repair
 from services.sfu.core.wire.sdp import Offer
@@ -100,6 +101,7 @@ class Participant:
         self.feedback_ssrc = next(ssrcs)
         self.slots = [ReceiveSlot(number, line, _numbering(ssrcs, random), self.path) for line in slots]
         self.path.streams = self.slots
+        self.partners = _partners(offer, self.slots)
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.slots}
         self.decodable = list_decodable_formats(offer)
         # Others' videos that this client cannot decode, and who cannot decode its own.
@@ -220,8 +222,19 @@ def _publications(offer: Offer, key: ParticipantKey, now: float) -> list[Publica
     for line in offer.media:
         if line.client_sends:
             is_screen = line.kind == "video" and any(publication.kind == "video" for publication in found)
-            found.append(Publication(line, key, is_screen, now))
+            publication = Publication(line, key, is_screen, now)
+            if found:
+                publication.clock = found[0].clock
+            found.append(publication)
     return found
+
+
+def _partners(offer: Offer, slots: Sequence[ReceiveSlot]) -> dict[ReceiveSlot, ReceiveSlot]:
+    """The slot that shares its stream with another one, of the other kind."""
+    names = name_streams(offer.media)
+    return {
+        slot: other for slot in slots for other in slots if slot is not other and names[slot.mid] == names[other.mid]
+    }
 
 
 def _uplink(publications: Sequence[Publication]) -> UplinkPath:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from services.sfu.core.forwarding.publications import InboundStream
 from services.sfu.core.forwarding.slots import ReceiveSlot
+from services.sfu.core.ids import ParticipantKey
 from services.sfu.core.session.participants import Participant, ReceiveQuality
 
 BASE_R = 93.2
@@ -47,11 +48,22 @@ class Leg:
     cause: Cause = "loss"
 
 
+class ReceivedVideo(NamedTuple):
+    """What is on a video slot. `rid` is None while nothing is forwarded; `height` 0 when not known."""
+
+    publisher: ParticipantKey
+    is_screen: bool
+    rid: str | None
+    height: int
+    is_switching: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
     """Uplink: from the client to the SFU. Downlink: from the SFU to the client.
 
-    `remote_mos` is the worst uplink of those whom the participant receives, 0 when it receives nobody.
+    `remote_mos` is the worst uplink of those whom the participant receives, 0 when it receives nobody. `videos` and
+    `paused_rids`, the layers of its own camera that nobody takes, are those at the end of the interval.
     """
 
     interval_s: float
@@ -60,6 +72,8 @@ class Quality:
     remote_mos: float
     estimate_bps: float
     receive: ReceiveQuality
+    videos: tuple[ReceivedVideo, ...] = ()
+    paused_rids: tuple[str, ...] = ()
 
     @property
     def is_weak(self) -> bool:
@@ -125,11 +139,25 @@ class QualityMeter:
             remote_mos=_remote_mos(participant),
             estimate_bps=participant.path.estimate_bps(now) if participant.path.estimator.has_feedback else 0.0,
             receive=participant.receive_quality,
+            videos=tuple(_received(slot) for slot in participant.slots if slot.kind == "video" and slot.publication),
+            paused_rids=tuple(state.rid for state in participant.layer_states() if not state.is_wanted),
         )
         for publication in participant.publications:
             publication.uplink_mos = quality.uplink.mos
         self._at, self._uplink, self._downlink = now, uplink, downlink
         return quality
+
+
+def _received(slot: ReceiveSlot) -> ReceivedVideo:
+    publication, source = slot.publication, slot.source
+    assert publication is not None
+    return ReceivedVideo(
+        publication.publisher,
+        publication.is_screen,
+        None if source is None else source.rid,
+        0 if source is None else source.height,
+        slot.wanted is not None,
+    )
 
 
 def _of_streams(streams: Iterable[InboundStream]) -> _Totals:

@@ -63,7 +63,7 @@ class LocalTransport:
 def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[str, SlotSsrcs], session_id: int) -> str:
     """The SDP answer; `slot_ssrcs` gives the SSRCs of each receive slot by its MID."""
     served = [line for line in offer.media if is_served(line)]
-    streams = _name_streams(served)
+    streams = name_streams(served)
     lines = [
         "v=0",
         f"o=- {session_id} 1 IN IP4 0.0.0.0",
@@ -91,21 +91,20 @@ def is_served(line: MediaLine) -> bool:
     return line.port != 0 and (bool(line.codecs) or line.sctp_port is not None)
 
 
-def _name_streams(lines: Sequence[MediaLine]) -> dict[str, str]:
+def name_streams(lines: Sequence[MediaLine]) -> dict[str, str]:
     """The stream (a=msid) of each slot by its MID.
 
-    Each has one of its own: the slots of one user change, and players must not tie the wrong ones together. But the
-    first sendrecv line of each kind are in one, and so are the second ones: simple clients play the stream that the
-    last of their tracks is in, and would lose the others.
+    The first slots of each kind are in one, the second ones in another, and so on, for lines that only receive and for
+    sendrecv ones apart. Players play what is in one stream together, and a person's sound and picture get slots of one
+    (calls.py); simple clients play the stream that the last of their tracks is in, and would lose the others.
     """
     names: dict[str, str] = {}
-    pairs = {"audio": 0, "video": 0}
+    counts: dict[str, int] = {}
     for line in lines:
-        if line.client_receives and line.client_sends:
-            pairs[line.media_kind] += 1
-            names[line.mid] = f"both-{pairs[line.media_kind]}"
-        elif line.client_receives:
-            names[line.mid] = f"slot-{line.mid}"
+        if line.client_receives:
+            sort = "both" if line.client_sends else "slot"
+            number = counts[sort + line.media_kind] = counts.get(sort + line.media_kind, 0) + 1
+            names[line.mid] = f"{sort}-{number}"
     return names
 
 
