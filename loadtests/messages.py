@@ -71,7 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--hook",
         choices=["echo"],
-        help="have a hook judge each message, which lets all pass; compare with a run without (never with --running-stack)",
+        help="have a hook judge each message, which lets all pass; compare with a run without",
     )
     parser.add_argument("--report", type=Path, default=REPORT, help="where the JSON report goes")
     arguments = parser.parse_args()

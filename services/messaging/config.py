@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.messaging.attachments.core.uploads import DEFAULT_TYPES
-from services.messaging.hooks.core.policy import WITHOUT_ANSWER
 from services.messaging.kernel.request import REQUEST_MESSAGES
 from services.runtime.config import DatabaseConfig, KafkaConfig, ProcessConfig, ServerConfig
 from services.runtime.env import EnvReader, is_address
@@ -115,9 +114,9 @@ class HookConfig:
             secrets=env.keys("PARLEY_HOOK_SECRET") if is_http else (),
             timeout_ms=env.integer("PARLEY_HOOK_TIMEOUT_MS", 1_000, low=10, high=10_000),
             at_once=env.integer("PARLEY_HOOK_AT_ONCE", 64, low=1, high=10_000),
-            requests=env.choice("PARLEY_HOOK_REQUESTS", "closed", WITHOUT_ANSWER),
-            direct=env.choice("PARLEY_HOOK_DIRECT", "open", WITHOUT_ANSWER),
-            groups=env.choice("PARLEY_HOOK_GROUPS", "open", WITHOUT_ANSWER),
+            requests=env.choice("PARLEY_HOOK_REQUESTS", "closed", ("open", "closed", "off")),
+            direct=env.choice("PARLEY_HOOK_DIRECT", "open", ("open", "closed", "off")),
+            groups=env.choice("PARLEY_HOOK_GROUPS", "open", ("open", "closed", "off")),
             servers=env.boolean("PARLEY_HOOK_SERVERS", True),
             held_days=env.integer("PARLEY_HOOK_HELD_DAYS", 14, low=1, high=1_000),
         )

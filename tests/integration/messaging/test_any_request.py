@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
@@ -27,10 +28,11 @@ from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.conversations.service import ConversationLimits
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.hooks.core.holding import Held, HeldId
 from services.messaging.hooks.service.reviewing import Reviews
 from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.content import Text
-from services.messaging.kernel.model import UserId
+from services.messaging.kernel.model import ConversationId, DraftKey, UserId
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
@@ -142,6 +144,11 @@ class Town:
         picture = TextRequest("picture", Text(""), attachment_ids=[sent])
         await self.messages.send_text(ALICE, conversation, picture)
         job = await self.accounts.start_export(ALICE)
+        held = Held(
+            *(HeldId(new_id(SystemClock().now())), DraftKey(ConversationId(UUID(conversation)), ALICE, "held")),
+            *(Text("buy this"), SystemClock().now()),
+        )
+        await PostgresHeld(self.database, timedelta(days=1)).hold(held, 10)
         self.known = {
             "attachment_id": [sent, waiting],
             "attachment_ids": [sent, waiting],
@@ -149,6 +156,7 @@ class Town:
             "file_name": ["a.png", "é"],
             "content_type": ["image/png", "text/plain"],
             "job_id": [str(job.id)],
+            "held_id": [str(held.id)],
             "device_ids": ["phone-0001", "tablet-0001"],
             "confirm_user_id": ["mallory"],
             "conversation_id": [conversation, direct],

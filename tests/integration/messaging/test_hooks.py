@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import grpc
 import pytest
 from parley.hooks.v1 import service_pb2 as api
 from parley.messaging.v1.messages_pb2 import TextContent
 
+from deploy.embedded.record import ROOT
 from services.messaging.hooks.clients import AUDIENCE, MOST_ANSWER_BYTES, GrpcHook, HttpHook
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
-from services.messaging.hooks.core.verdicts import Surface
+from services.messaging.hooks.core.verdicts import Allow, Hold, Mask, Refuse, Surface, Verdict
 from services.messaging.hooks.ports import MessageHook, NoAnswer, Problem
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
@@ -47,6 +53,7 @@ CLOCK = SystemClock()
 CLOSED = dict.fromkeys(Surface, WithoutAnswer.CLOSED)
 OPEN = dict.fromkeys(Surface, WithoutAnswer.OPEN)
 TEXT_CHARS = 200
+GUIDE = ROOT / "docs" / "operations" / "moderation.md"
 
 Said = Callable[[api.CheckMessageRequest], Awaitable[api.CheckMessageResponse]]
 
@@ -345,3 +352,37 @@ async def test_a_hook_that_is_reached_and_is_no_help_gives_no_answer(fault: Faul
             with pytest.raises(NoAnswer):
                 await hook.ask(question(), 0.3)
         assert server.most_taken < 32 * 1024 * 1024
+
+
+async def test_the_example_of_the_operators_guide_judges(tmp_path: Path) -> None:
+    code = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)[0]
+    (tmp_path / "hook.py").write_text(code)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(sys.executable, "hook.py", str(port), cwd=tmp_path)
+    url = f"http://127.0.0.1:{port}/judge"
+    try:
+        async with (
+            started(HttpHook(url, [b"a secret of thirty-two bytes ..."], CLOCK)) as hook,
+            started(HttpHook(url, [SECRET], CLOCK)) as stranger,
+        ):
+
+            async def verdict(words: str) -> Verdict | None:
+                try:
+                    return await hook.ask(replace(question(), content=Text(words)), PATIENCE_S)
+                except NoAnswer as error:
+                    if error.problem is Problem.UNREACHABLE:
+                        return None
+                    raise
+
+            await eventually(lambda: verdict("hello"), what="the example")
+            assert await verdict("hello") == Allow()
+            assert await verdict("you pig") == Mask([(4, 3)])
+            assert await verdict("a casino") == Refuse("GAMBLING")
+            assert await verdict("a lottery") == Hold("GAMBLING")
+            with pytest.raises(NoAnswer):
+                await stranger.ask(question(), PATIENCE_S)
+    finally:
+        process.kill()
+        await process.wait()

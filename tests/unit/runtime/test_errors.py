@@ -39,3 +39,11 @@ def test_an_outage_says_when_to_try_again() -> None:
     retry = error_details_pb2.RetryInfo()
     assert status.details[1].Unpack(retry)
     assert retry.retry_delay.ToTimedelta().total_seconds() == 1.0
+
+
+def test_what_an_error_says_beside_its_reason_goes_along() -> None:
+    error = Derived("no")
+    error.error_info = {"hook_reason": "SPAM"}  # type: ignore[attr-defined]
+    info = error_details_pb2.ErrorInfo()
+    assert status_details(Refusal(grpc.StatusCode.NOT_FOUND, "BASE"), error).details[0].Unpack(info)
+    assert dict(info.metadata) == {"hook_reason": "SPAM"}

@@ -18,9 +18,6 @@ class WithoutAnswer(Enum):
     UNASKED = "off"
 
 
-WITHOUT_ANSWER = tuple(each.value for each in WithoutAnswer)
-
-
 @dataclass(frozen=True)
 class HookPolicy:
     """What is configured. The defaults are those of config.py."""

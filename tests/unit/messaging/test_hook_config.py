@@ -1,0 +1,80 @@
+"""Which hook is configured, and what is wrong with a configuration."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from services.messaging.config import Config
+from services.messaging.hooks.clients import GrpcHook, HttpHook
+from services.messaging.wiring import file_hashes, message_hook
+from services.runtime.env import ConfigError
+from tests.support.clock import ManualClock
+from tests.support.identities import tokens_of
+from tests.unit.messaging.test_client_limits import ENV
+
+KEY = base64.b64encode(b"k" * 32).decode()
+
+
+def hook_of(**changed: str) -> GrpcHook | HttpHook | None:
+    return message_hook(Config.from_env({**ENV, **changed}), ManualClock(), tokens_of("messaging"))
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("grpc://hook.example:9000", GrpcHook),
+        ("grpcs://hook.example:443", GrpcHook),
+        ("http://hook.example/judge", HttpHook),
+        ("https://hook.example/judge", HttpHook),
+    ],
+)
+def test_the_scheme_says_how_the_hook_is_asked(url: str, kind: type) -> None:
+    assert isinstance(hook_of(PARLEY_HOOK_URL=url, PARLEY_HOOK_SECRET=KEY), kind)
+
+
+def test_without_an_address_nobody_is_asked() -> None:
+    assert hook_of() is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"PARLEY_HOOK_URL": "hook.example"},
+        {"PARLEY_HOOK_URL": "grpc://hook.example"},
+        {"PARLEY_HOOK_URL": "grpc://hook.example/path"},
+        {"PARLEY_HOOK_URL": "http://"},
+        {"PARLEY_HOOK_URL": "ftp://hook.example"},
+        {"PARLEY_HOOK_URL": "https://hook.example"},
+        {"PARLEY_HOOK_URL": "https://hook.example", "PARLEY_HOOK_SECRET": "short"},
+        {"PARLEY_HOOK_DIRECT": "maybe"},
+        {"PARLEY_HOOK_TIMEOUT_MS": "0"},
+        {"PARLEY_HOOK_SERVERS": "some"},
+    ],
+)
+def test_a_configuration_that_makes_no_hook_ends_the_start(changed: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config.from_env({**ENV, **changed})
+    assert all(problem.startswith("PARLEY_HOOK_") for problem in refused.value.problems)
+    assert all(KEY not in problem for problem in refused.value.problems)
+
+
+def test_a_list_of_hashes_is_read_again_when_it_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "hashes.txt"
+    path.write_text("# none\n")
+    hashes = file_hashes(Config.from_env({**ENV, "PARLEY_SCANNER_HASHES_FILE": str(path)}))
+    assert hashes is not None
+    assert hashes() == frozenset()
+    path.write_text("00" * 32)
+    assert hashes() == {bytes(32)}
+    # A faulty one is said, and the one before goes on to serve.
+    path.write_text("no digest")
+    assert hashes() == {bytes(32)}
+
+
+def test_a_list_of_hashes_that_cannot_be_read_ends_the_start(tmp_path: Path) -> None:
+    config = Config.from_env({**ENV, "PARLEY_SCANNER_HASHES_FILE": str(tmp_path / "none")})
+    with pytest.raises(ConfigError):
+        file_hashes(config)
