@@ -42,7 +42,7 @@ def stamp(time: datetime = NOW) -> Timestamp:
 
 
 def record(key: str, value: bytes | None, topic: str = "delivery.v1") -> Incoming:
-    return Incoming(topic, 0, 0, key.encode(), value)
+    return Incoming(topic, 0, 0, key.encode(), value, NOW, None)
 
 
 def delivery(event: gateway.DeviceEvent | None = None, **fields: Any) -> Incoming:
