@@ -104,8 +104,8 @@ PATHS: Mapping[str, Mapping[str, str]] = {
     "parley.notifications.v1.NotificationsService": {
         "RegisterToken": "PUT /v1/devices/{device_id}/push-token",
         "RemoveToken": "DELETE /v1/devices/{device_id}/push-token",
-        "GetSettings": "GET /v1/notification-settings",
-        "UpdateSettings": "PUT /v1/notification-settings",
+        "GetNotificationSettings": "GET /v1/notification-settings",
+        "UpdateNotificationSettings": "PUT /v1/notification-settings",
         "SetConversationLevel": f"PUT {_CONVERSATION}/notification-level",
     },
 }

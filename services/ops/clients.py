@@ -13,6 +13,9 @@ from parley.gateway.v1 import admin_pb2 as gateway_api
 from parley.gateway.v1 import admin_pb2_grpc as gateway_grpc
 from parley.messaging.v1 import accounts_pb2 as accounts_api
 from parley.messaging.v1 import accounts_pb2_grpc as accounts_grpc
+from parley.notifications.v1 import admin_pb2 as push_admin
+from parley.notifications.v1 import admin_pb2_grpc as push_grpc
+from parley.notifications.v1 import service_pb2 as push_api
 from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 from parley.webhooks.v1 import admin_pb2 as webhooks_api
@@ -23,6 +26,7 @@ from services.ops.core import (
     Device,
     Endpoint,
     Gateway,
+    GivenUpNotice,
     GivenUpWebhook,
     Replica,
     Unreachable,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 3.0
 # Moving a worker's calls takes some milliseconds each.
 DRAIN_TIMEOUT_S = 60.0
+_PROVIDER = "PROVIDER_"
 T = TypeVar("T")
 
 
@@ -226,6 +231,47 @@ class WebhookOperations:
                 if not page.next_page_token:
                     return count
                 request.page_token = page.next_page_token
+
+
+class NoticeOperations:
+    """Push's dead letters, of one provider or of all (empty). Every method raises Refused."""
+
+    def __init__(self, push: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
+        self._addresses = ",".join(push.values())
+        self._tokens = tokens
+        self._peer = peer
+
+    async def dead_letters(self, provider: str, limit: int) -> list[GivenUpNotice]:
+        """The newest that were given up."""
+        request = push_admin.ListDeadLettersRequest(provider=_provider(provider), limit=limit)
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
+            stub = push_grpc.NotificationsAdminServiceStub(channel)
+            found = await _answered(stub.ListDeadLetters(request, timeout=TIMEOUT_S))
+        return [
+            GivenUpNotice(
+                push_api.Provider.Name(one.provider).removeprefix(_PROVIDER).lower(),
+                one.user_id,
+                one.device_id,
+                one.give_up_time.ToDatetime(UTC),
+                one.attempts,
+                one.last_status,
+            )
+            for one in found.dead_letters
+        ]
+
+    async def replay(self, provider: str) -> int:
+        """Have all of them sent again: how many."""
+        request = push_admin.ReplayDeadLettersRequest(provider=_provider(provider))
+        count = 0
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
+            stub = push_grpc.NotificationsAdminServiceStub(channel)
+            while page := (await _answered(stub.ReplayDeadLetters(request, timeout=DRAIN_TIMEOUT_S))).replayed:
+                count += page
+        return count
+
+
+def _provider(name: str) -> "push_api.Provider.ValueType":
+    return push_api.Provider.Value(_PROVIDER + name.upper()) if name else push_api.PROVIDER_UNSPECIFIED
 
 
 def _time(endpoint: webhooks_api.Endpoint, name: str) -> datetime | None:

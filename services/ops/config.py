@@ -32,6 +32,8 @@ class Config:
     messaging: Mapping[str, str] = field(default_factory=dict)
     # Webhooks at its admin port; any replica will do.
     webhooks: Mapping[str, str] = field(default_factory=dict)
+    # Push at its admin port; any replica will do.
+    push: Mapping[str, str] = field(default_factory=dict)
     # Where services speak mutual TLS.
     tls: TlsConfig = CLEAR_TEXT
 
@@ -51,6 +53,7 @@ class Config:
             kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
             messaging=addresses("messaging", "PARLEY_MESSAGING_ADDRESS"),
             webhooks=addresses("webhooks", "PARLEY_WEBHOOKS_ADDRESSES"),
+            push=addresses("push", "PARLEY_PUSH_ADDRESSES"),
             tls=TlsConfig.read(reader),
         )
         reader.finish()
@@ -79,6 +82,7 @@ class Config:
             kafka=KafkaConfig.read(reader),
             messaging={name: address for name, address in addresses.items() if name.startswith("messaging")},
             webhooks={name: address for name, address in addresses.items() if name.startswith("webhooks")},
+            push={name: address for name, address in addresses.items() if name.startswith("push")},
             tls=TlsConfig.in_folder(Path(tls_folder) / "ops") if tls_folder else CLEAR_TEXT,
         )
         reader.finish()

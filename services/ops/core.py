@@ -79,6 +79,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class GivenUpNotice:
+    """A notice to a sleeping device that was given up, without its contents."""
+
+    provider: str
+    user_id: str
+    device_id: str
+    time: datetime
+    attempts: int
+    last_status: int
+
+
+@dataclass(frozen=True)
 class GivenUpWebhook:
     """A delivery that was given up, without its contents."""
 
@@ -114,6 +126,8 @@ STAGES = (
     ("accounts.events.v1", "push-accounts"),
 )
 DEAD_LETTER_SUFFIX = ".dlq"
+# By which notices are sent to sleeping devices.
+PROVIDERS = ("apns", "apns_voip", "fcm", "web_push", "network")
 
 
 @dataclass(frozen=True)
@@ -331,3 +345,19 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
     ]
+
+
+def given_up_notices(found: Sequence[GivenUpNotice]) -> list[str]:
+    """Notices that were given up, one a line."""
+    rows = [
+        (
+            one.time.isoformat(timespec="seconds"),
+            one.provider,
+            one.user_id,
+            one.device_id,
+            str(one.attempts),
+            str(one.last_status or "no answer"),
+        )
+        for one in found
+    ]
+    return _table(("GIVEN_UP", "PROVIDER", "USER", "DEVICE", "ATTEMPTS", "LAST"), rows) if rows else ["none"]

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from services.ops import core
 from services.ops.broker import Broker
-from services.ops.clients import CallOperations, Deletions, Fleet, Refused, WebhookOperations
+from services.ops.clients import CallOperations, Deletions, Fleet, NoticeOperations, Refused, WebhookOperations
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.ops.mapping import CALL_TOPICS, moments_of
@@ -41,6 +41,8 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "webhook-dead-letters": ("webhooks",),
     "replay-webhooks": ("webhooks",),
     "enable-webhook": ("webhooks",),
+    "notice-dead-letters": ("push",),
+    "replay-notices": ("push",),
 }
 # The role that a command takes, where it is not that of an operator: people who run services cannot delete people.
 ROLE: Mapping[str, str] = {"delete-again": PRIVACY}
@@ -83,6 +85,9 @@ async def _run(config: Config, tokens: Credentials | None, options: argparse.Nam
     if "webhooks" in ASKED[options.command]:
         webhooks = WebhookOperations(config.webhooks, tokens, Peer.of(config.tls, "webhooks"))
         return await _look_after_webhooks(webhooks, options), True
+    if "push" in ASKED[options.command]:
+        notices = NoticeOperations(config.push, tokens, Peer.of(config.tls, "push"))
+        return await _look_after_notices(notices, options), True
     lines = await _show(Fleet(config.presence, config.gateways, tokens, config.tls), options)
     return lines, not any("does not answer" in line for line in lines)
 
@@ -159,6 +164,12 @@ async def _look_after_webhooks(webhooks: WebhookOperations, options: argparse.Na
             return [f"{count} deliveries to {options.endpoint} wait again"]
 
 
+async def _look_after_notices(notices: NoticeOperations, options: argparse.Namespace) -> list[str]:
+    if options.command == "notice-dead-letters":
+        return core.given_up_notices(await notices.dead_letters(options.provider, options.limit))
+    return [f"{await notices.replay(options.provider)} notices are sent again"]
+
+
 def _instant(text: str) -> datetime:
     """A time of the command line: with its offset, or else in UTC. Raises ValueError."""
     time = datetime.fromisoformat(text)
@@ -217,4 +228,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     enable = add_command("enable-webhook", "Send to an endpoint again that said it is gone (410).")
     for command in (given_up, again, enable):
         command.add_argument("endpoint", metavar="ENDPOINT", help="its name")
+    unsent = add_command("notice-dead-letters", "Notices to sleeping devices that were given up, the newest.")
+    unsent.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    resend = add_command("replay-notices", "Send notices that were given up once more, with what is still unread.")
+    for command in (unsent, resend):
+        command.add_argument("--provider", choices=core.PROVIDERS, default="", help="only of this one")
     return parser.parse_args(arguments)

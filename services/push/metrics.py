@@ -19,7 +19,7 @@ DELIVERY_SECONDS = Histogram(
 )
 DEAD_LETTERS = Counter("push_dead_letters", "Notices that were given up.", ["provider"])
 TOKENS_GONE = Counter("push_tokens_gone", "Tokens that a provider does not know any more.", ["provider"])
-OVERDUE = Gauge(
-    "push_overdue_seconds", "How long the first that is due has been; the same at all replicas.", ["provider"]
+OLDEST_WAITING = Gauge(
+    "push_oldest_waiting_seconds", "How long the oldest notice waits; the same at all replicas.", ["provider"]
 )
 IN_FLIGHT = Gauge("push_in_flight", "Requests of this replica that have no answer yet.", ["provider"])

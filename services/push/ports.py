@@ -126,11 +126,21 @@ class DeadLetter:
     last_status: int
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """What waits for a provider."""
+
+    # Until the next is due, from now.
+    due_in_s: float
+    # How long the oldest has waited.
+    oldest_s: float
+
+
 class Queue(Protocol):
     """What is due. Every method raises StoreUnavailable."""
 
-    async def due_in_s(self, providers: Collection[Provider]) -> Mapping[Provider, float]:
-        """Until the next of each provider is due, from now; those of which nothing waits are left out."""
+    async def backlogs(self, providers: Collection[Provider]) -> Mapping[Provider, Backlog]:
+        """What waits for each provider; those of which nothing does are left out."""
 
     async def claim(self, provider: Provider, limit: int, lease_s: float, claim: str) -> Sequence[Claimed]:
         """Take what is due, the longest due first. From then on each device may show its notice."""

@@ -105,10 +105,12 @@ class NotificationsServicer(service_pb2_grpc.NotificationsServiceServicer):
         await self._devices.remove(_me(), _device_id(request.device_id), provider)
         return api.RemoveTokenResponse()
 
-    async def GetSettings(self, request: api.GetSettingsRequest, context: Context) -> api.GetSettingsResponse:
+    async def GetNotificationSettings(
+        self, request: api.GetNotificationSettingsRequest, context: Context
+    ) -> api.GetNotificationSettingsResponse:
         settings = await self._devices.settings(_me())
         web_push = self._providers().web_push
-        return api.GetSettingsResponse(
+        return api.GetNotificationSettingsResponse(
             settings=settings_message(settings),
             conversation_levels=[
                 api.ConversationLevel(conversation_id=conversation_id, level=LEVELS[level])
@@ -118,9 +120,11 @@ class NotificationsServicer(service_pb2_grpc.NotificationsServiceServicer):
             web_push_public_key=web_push.public_key if web_push else b"",
         )
 
-    async def UpdateSettings(self, request: api.UpdateSettingsRequest, context: Context) -> api.UpdateSettingsResponse:
+    async def UpdateNotificationSettings(
+        self, request: api.UpdateNotificationSettingsRequest, context: Context
+    ) -> api.UpdateNotificationSettingsResponse:
         settings = await self._devices.update_settings(_me(), _settings(request.settings))
-        return api.UpdateSettingsResponse(settings=settings_message(settings))
+        return api.UpdateNotificationSettingsResponse(settings=settings_message(settings))
 
     async def SetConversationLevel(
         self, request: api.SetConversationLevelRequest, context: Context
@@ -214,13 +218,13 @@ class AccountDataServicer(accounts_grpc.AccountDataServiceServicer):
         return accounts_api.ReadAccountResponse(lines=lines)
 
 
-def settings_message(settings: Settings) -> api.Settings:
+def settings_message(settings: Settings) -> api.NotificationSettings:
     """The API's form."""
     hours = settings.quiet_hours
-    return api.Settings(
+    return api.NotificationSettings(
         level=LEVELS[settings.level],
         previews_off=not settings.previews,
-        quiet_hours=api.QuietHours(
+        quiet_hours=api.NotificationQuietHours(
             start_minute=hours.start_minute,
             end_minute=hours.end_minute,
             time_zone=hours.time_zone,
@@ -231,7 +235,7 @@ def settings_message(settings: Settings) -> api.Settings:
     )
 
 
-def _settings(message: api.Settings) -> Settings:
+def _settings(message: api.NotificationSettings) -> Settings:
     return Settings(
         _level(message.level) if message.level else Level.ALL,
         previews=not message.previews_off,
@@ -239,7 +243,7 @@ def _settings(message: api.Settings) -> Settings:
     )
 
 
-def _quiet_hours(message: api.QuietHours) -> QuietHours:
+def _quiet_hours(message: api.NotificationQuietHours) -> QuietHours:
     weekdays = tuple(sorted(set(message.weekdays)))
     hours = QuietHours(message.start_minute, message.end_minute, message.time_zone, weekdays)
     if fault := find_fault(hours):

@@ -108,13 +108,13 @@ class Sender:
         served = [provider for provider in self._senders if provider in self._served()]
         if not served:
             return SWEEP_INTERVAL_S
-        due = await self._queue.due_in_s(served)
+        backlogs = await self._queue.backlogs(served)
         wait_s = SWEEP_INTERVAL_S
         for provider in served:
-            due_in_s = due.get(provider)
-            metrics.OVERDUE.labels(provider.value).set(max(0.0, -due_in_s) if due_in_s is not None else 0.0)
-            if due_in_s is not None:
-                wait_s = min(wait_s, await self._serve(provider, due_in_s))
+            backlog = backlogs.get(provider)
+            metrics.OLDEST_WAITING.labels(provider.value).set(max(0.0, backlog.oldest_s) if backlog else 0.0)
+            if backlog:
+                wait_s = min(wait_s, await self._serve(provider, backlog.due_in_s))
         return wait_s
 
     async def _serve(self, provider: Provider, due_in_s: float) -> float:

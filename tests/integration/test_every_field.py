@@ -15,6 +15,7 @@ from services.signaling.core.errors import CallEnded, CallNotAllowed
 from services.signaling.core.inputs import SetHand
 from services.signaling.core.model import Call, UserId
 from tests.integration.messaging import test_every_field as of_messaging
+from tests.integration.push import test_strangers as of_push
 from tests.support.client_rpcs import client_rpcs
 from tests.support.filled_requests import Values, filled_requests
 from tests.support.strangers import Findings, Questions, Told, ask_both, named_fields, request_of, told
@@ -251,7 +252,7 @@ def test_every_rpc_that_users_call_is_asked() -> None:
     internal = of_messaging.INTERNAL
     messaging = {service.full_name for name, service in of_messaging.SERVICES.items() if name not in internal}
     messaging -= set(SCOPES)
-    assert {name.partition("/")[0] for name in client_rpcs()} == messaging | set(SERVICES)
+    assert {name.partition("/")[0] for name in client_rpcs()} == messaging | set(SERVICES) | {of_push.SERVICE.full_name}
 
 
 def test_the_test_knows_of_all_that_requests_name() -> None:

@@ -102,5 +102,6 @@ CREATE TABLE deliveries (
 );
 
 CREATE INDEX deliveries_due ON deliveries (provider, due) WHERE due IS NOT NULL;
+CREATE INDEX deliveries_waiting ON deliveries (provider, queue_time) WHERE due IS NOT NULL;
 CREATE INDEX deliveries_of_thread ON deliveries (user_id, key);
 CREATE INDEX deliveries_dead ON deliveries (give_up_time) WHERE give_up_time IS NOT NULL;

@@ -5,13 +5,20 @@ from uuid import UUID
 
 from services.push.core.effects import Shown
 from services.push.core.model import DeviceId, Person, Provider, Token, UserId
-from services.push.ports import Claimed, DeadLetter
+from services.push.ports import Backlog, Claimed, DeadLetter
 from services.push.sql.rows import THREAD_COLUMNS, to_settings, to_thread, to_token
 from services.runtime.postgres.database import Database
 
-_DUE_IN = """
-SELECT provider, extract(epoch FROM min(due) - clock_timestamp())::float8 AS due_in_s FROM deliveries
-WHERE due IS NOT NULL AND provider = ANY($1::text[]) GROUP BY provider
+_BACKLOGS = """
+SELECT asked.provider, extract(epoch FROM first.due - clock_timestamp())::float8 AS due_in_s,
+    extract(epoch FROM clock_timestamp() - oldest.queue_time)::float8 AS oldest_s
+FROM unnest($1::text[]) AS asked (provider)
+CROSS JOIN LATERAL (
+    SELECT due FROM deliveries WHERE provider = asked.provider AND due IS NOT NULL ORDER BY due LIMIT 1
+) AS first
+CROSS JOIN LATERAL (
+    SELECT queue_time FROM deliveries WHERE provider = asked.provider AND due IS NOT NULL ORDER BY queue_time LIMIT 1
+) AS oldest
 """
 _COLUMNS = ", ".join(f"t.{column.strip()}" for column in THREAD_COLUMNS.split(","))
 # From here on each device may show its notice, whatever becomes of us.
@@ -101,10 +108,10 @@ class PostgresQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def due_in_s(self, providers: Collection[Provider]) -> Mapping[Provider, float]:
+    async def backlogs(self, providers: Collection[Provider]) -> Mapping[Provider, Backlog]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_DUE_IN, [provider.value for provider in providers])
-        return {Provider(row["provider"]): row["due_in_s"] for row in rows}
+            rows = await connection.fetch(_BACKLOGS, [provider.value for provider in providers])
+        return {Provider(row["provider"]): Backlog(row["due_in_s"], row["oldest_s"]) for row in rows}
 
     async def claim(self, provider: Provider, limit: int, lease_s: float, claim: str) -> Sequence[Claimed]:
         async with self._database.connection() as connection:

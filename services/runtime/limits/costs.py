@@ -133,8 +133,8 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
     "parley.notifications.v1.NotificationsService": {
         "RegisterToken": _WRITE,
         "RemoveToken": _WRITE,
-        "GetSettings": _LOOK,
-        "UpdateSettings": _WRITE,
+        "GetNotificationSettings": _LOOK,
+        "UpdateNotificationSettings": _WRITE,
         "SetConversationLevel": _WRITE,
     },
 }

@@ -80,25 +80,29 @@ async def test_a_device_that_sleeps_is_told_once_and_the_notice_goes_when_it_was
 
 async def test_settings_and_what_a_browser_needs(world: World) -> None:
     device = world.device()
-    found = await device.notifications.GetSettings(api.GetSettingsRequest())
-    assert found.settings == api.Settings(level=api.LEVEL_ALL)
+    found = await device.notifications.GetNotificationSettings(api.GetNotificationSettingsRequest())
+    assert found.settings == api.NotificationSettings(level=api.LEVEL_ALL)
     assert api.PROVIDER_WEB_PUSH in found.providers
     ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), found.web_push_public_key)
-    hours = api.QuietHours(start_minute=1_320, end_minute=420, time_zone="Europe/Berlin", weekdays=[5, 6])
-    chosen = api.Settings(level=api.LEVEL_MENTIONS, previews_off=True, quiet_hours=hours)
-    answer = await device.notifications.UpdateSettings(api.UpdateSettingsRequest(settings=chosen))
+    hours = api.NotificationQuietHours(start_minute=1_320, end_minute=420, time_zone="Europe/Berlin", weekdays=[5, 6])
+    chosen = api.NotificationSettings(level=api.LEVEL_MENTIONS, previews_off=True, quiet_hours=hours)
+    answer = await device.notifications.UpdateNotificationSettings(
+        api.UpdateNotificationSettingsRequest(settings=chosen)
+    )
     assert answer.settings == chosen
     _, _, conversation_id = await world.pair()
     level = api.SetConversationLevelRequest(conversation_id=conversation_id, level=api.LEVEL_NONE)
     await device.notifications.SetConversationLevel(level)
-    found = await device.notifications.GetSettings(api.GetSettingsRequest())
+    found = await device.notifications.GetNotificationSettings(api.GetNotificationSettingsRequest())
     assert found.settings == chosen
     assert [(one.conversation_id, one.level) for one in found.conversation_levels] == [
         (conversation_id, api.LEVEL_NONE)
     ]
     level.level = api.LEVEL_UNSPECIFIED
     await device.notifications.SetConversationLevel(level)
-    assert not (await device.notifications.GetSettings(api.GetSettingsRequest())).conversation_levels
+    assert not (
+        await device.notifications.GetNotificationSettings(api.GetNotificationSettingsRequest())
+    ).conversation_levels
 
 
 async def test_a_browser_subscribes(world: World) -> None:
@@ -157,9 +161,9 @@ async def test_a_provider_that_is_not_served_here(world: World) -> None:
 
 
 async def test_quiet_hours_that_have_no_meaning(world: World) -> None:
-    hours = api.QuietHours(start_minute=1, end_minute=2, time_zone="Nowhere/Else")
+    hours = api.NotificationQuietHours(start_minute=1, end_minute=2, time_zone="Nowhere/Else")
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as refusal:
-        await world.device().notifications.UpdateSettings(
-            api.UpdateSettingsRequest(settings=api.Settings(quiet_hours=hours))
+        await world.device().notifications.UpdateNotificationSettings(
+            api.UpdateNotificationSettingsRequest(settings=api.NotificationSettings(quiet_hours=hours))
         )
     assert refusal.fields == ("settings.quiet_hours.time_zone",)

@@ -126,7 +126,7 @@ async def test_a_level_decides_what_is_told(push: Push) -> None:
 
 def account_state(user_id: str, standing: Standing, *, is_deleted: bool = False) -> Incoming:
     value = encode(user_id, standing, 1.0, 1.0 if is_deleted else None)
-    return Incoming("accounts.events.v1", 0, 0, user_id.encode(), value)
+    return Incoming("accounts.events.v1", 0, 0, user_id.encode(), value, datetime.now(UTC), None)
 
 
 def accounts_of(push: Push) -> AccountsConsumer:
@@ -166,7 +166,7 @@ async def test_a_device_that_was_signed_out_is_told_no_more(push: Push) -> None:
 
 async def test_an_account_state_that_cannot_be_read_is_parked(push: Push) -> None:
     with pytest.raises(PoisonRecord):
-        await accounts_of(push).handle([Incoming("accounts.events.v1", 0, 0, b"me", b"\xff")])
+        await accounts_of(push).handle([Incoming("accounts.events.v1", 0, 0, b"me", b"\xff", datetime.now(UTC), None)])
 
 
 async def test_an_export_has_settings_and_devices_and_no_tokens(push: Push) -> None:

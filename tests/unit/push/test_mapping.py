@@ -42,7 +42,7 @@ def stamp(time: datetime = NOW) -> Timestamp:
 
 
 def record(key: str, value: bytes | None, topic: str = "delivery.v1") -> Incoming:
-    return Incoming(topic, 0, 0, key.encode(), value)
+    return Incoming(topic, 0, 0, key.encode(), value, NOW, None)
 
 
 def delivery(event: gateway.DeviceEvent | None = None, **fields: Any) -> Incoming:
@@ -101,7 +101,7 @@ def test_of_records_of_calls_those_that_were_missed_are_news(outcome: Any, *, is
 
 
 def test_what_nobody_said_is_no_news() -> None:
-    system = messaging.SystemContent(left=messaging.MemberLeft())
+    system = messaging.SystemContent(member_left=messaging.MemberLeft())
     assert news_of(message(system=system)) is None
     assert news_of(gateway.DeviceEvent(typing=gateway.Typing(conversation_id=CONVERSATION, user_id=BOB))) is None
     assert list(read_delivery(record(ME, None))) == []
