@@ -7,6 +7,8 @@ from services.messaging.accounts import rpc as accounts
 from services.messaging.attachments import rpc as attachments
 from services.messaging.conversations.rpc import ConversationsRpcs
 from services.messaging.conversations.service import Conversations
+from services.messaging.forwarding import rpc as forwarding
+from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups import rpc as groups
 from services.messaging.groups.service import Groups
 from services.messaging.kernel import errors
@@ -45,6 +47,7 @@ ERRORS: ErrorTable = {
     **attachments.ERRORS,
     **accounts.ERRORS,
     **pins.ERRORS,
+    **forwarding.ERRORS,
 }
 
 
@@ -57,6 +60,7 @@ class MessagingServicer(
     ReceiptsRpcs,
     VanishingRpcs,
     pins.PinsRpcs,
+    forwarding.ForwardingRpcs,
 ):
     """Every method is a feature's."""
 
@@ -70,6 +74,7 @@ class MessagingServicer(
         receipts: Receipts,
         vanishing: Vanishing,
         pins: Pins,
+        forwarding: Forwarding,
     ) -> None:
         self._conversations = conversations
         self._messages = messages
@@ -79,6 +84,8 @@ class MessagingServicer(
         self._receipts = receipts
         self._vanishing = vanishing
         self._pins = pins
+        self._forwarding = forwarding
+        self._refusals = ERRORS
 
 
 def api(servicer: MessagingServicer) -> Api:

@@ -19,6 +19,7 @@ import type { StreamState } from "./event-stream.js";
 import { EventStream } from "./event-stream.js";
 import { Expiry } from "./expiry.js";
 import { hangUpOnUnload } from "./hangup-on-unload.js";
+import { Forwarding } from "./forwarding.js";
 import { Groups } from "./groups.js";
 import { ConversationSettings } from "./conversation-settings.js";
 import { MediaConnection } from "./media-connection.js";
@@ -70,6 +71,7 @@ export class ParleyClient {
   readonly deviceId: string;
   readonly messaging: Messaging;
   readonly groups: Groups;
+  readonly forwarding: Forwarding;
   readonly conversationSettings: ConversationSettings;
   readonly relations: Relations;
   readonly uploads: Uploads;
@@ -109,6 +111,7 @@ export class ParleyClient {
       this.showNotice(userMessage("left_group", { group: group.title })),
     );
     this.groups = new Groups(api, this.messaging);
+    this.forwarding = new Forwarding(api, this.messaging);
     this.conversationSettings = new ConversationSettings(api, this.messaging);
     this.relations = new Relations(api, changed, this.messaging);
     this.uploads = new Uploads(api, options.put ?? putByXhr, changed, () => this.limits);

@@ -38,6 +38,7 @@ export { type Permissions, permissionsOf } from "./core/permissions.js";
 export { allDone, type Upload } from "./core/uploads.js";
 export { VANISH_CHOICES_S } from "./core/vanishing.js";
 export type { AttachmentRef } from "./downloads.js";
+export { MAX_FORWARD_TARGETS } from "./forwarding.js";
 export type { StreamState } from "./event-stream.js";
 export { canShareScreen } from "./devices.js";
 export type { VideoRequest } from "./media-channel.js";

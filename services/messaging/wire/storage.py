@@ -282,6 +282,7 @@ def to_attachments(data: bytes) -> tuple[Attachment, ...]:
             each.width,
             each.height,
             each.length.ToTimedelta(),
+            AttachmentId(UUID(each.object_id)) if each.object_id else None,
         )
         for each in stored.Attachments.FromString(data).attachments
     )
@@ -296,4 +297,5 @@ def _stored_attachment(attachment: Attachment) -> stored.Attachment:
         width=attachment.width,
         height=attachment.height,
         length=to_duration(attachment.length) if attachment.length else None,
+        object_id=str(attachment.object_id) if attachment.object_id else "",
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from services.messaging import metrics
-from services.messaging.attachments.core.uploads import Upload, object_key, scan_retry_delay
+from services.messaging.attachments.core.uploads import Upload, object_key_of, scan_retry_delay
 from services.messaging.attachments.ports import AttachmentStore, ObjectStore, Scanner
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
@@ -64,7 +64,7 @@ class ScanWorker:
 
     async def _scan(self, upload: Upload) -> None:
         attachment_id = upload.attachment.id
-        url = self._objects.sign_read(object_key(attachment_id), self._claim)
+        url = self._objects.sign_read(object_key_of(upload.attachment), self._claim)
         verdict = await self._scanner.scan(upload, url)
         metrics.SCANS.labels(verdict.value if verdict else "failed").inc()
         if verdict is None:
