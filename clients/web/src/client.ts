@@ -27,7 +27,7 @@ import { Messaging } from "./messaging.js";
 import { RetryingTask } from "./retrying-task.js";
 import { PresenceTracker } from "./presence.js";
 import { Relations } from "./relations.js";
-import type { SearchPage } from "./search.js";
+import type { SearchFilters, SearchPage } from "./search.js";
 import { searchMessages } from "./search.js";
 import type { TokenProvider } from "./tokens.js";
 import { TokenCache } from "./tokens.js";
@@ -183,9 +183,9 @@ export class ParleyClient {
     if (callId && token) hangUpOnUnload(this.baseUrl, token.value, callId, this.deviceId);
   }
 
-  /** Finds texts in all conversations or in one, in pages. Rejects with a Failure. */
-  search(query: string, conversationId?: string, next?: string): Promise<SearchPage> {
-    return searchMessages(this.api, query, conversationId, next);
+  /** Finds texts in all conversations or in one, in pages; the next page wants the same filters. Rejects with a Failure. */
+  search(query: string, conversationId?: string, next?: string, filters?: SearchFilters): Promise<SearchPage> {
+    return searchMessages(this.api, query, conversationId, next, filters);
   }
 
   /** Shows something for a while: a line of the interface's own, or what the client tells. */

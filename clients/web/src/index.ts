@@ -45,7 +45,7 @@ export type { VideoRequest } from "./media-channel.js";
 export type { CallMedia, RemoteParticipant } from "./media-connection.js";
 export type { Draft } from "./outbox.js";
 export type { ReportInput } from "./relations.js";
-export type { SearchPage } from "./search.js";
+export type { SearchFilters, SearchPage } from "./search.js";
 export { devTokens, type DevUser, devUsers, LoginError, readToken, type Token, type TokenProvider } from "./tokens.js";
 export { type Put, TransferError } from "./object-upload.js";
 export type { PickedFile } from "./uploads.js";

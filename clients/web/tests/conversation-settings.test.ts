@@ -140,6 +140,12 @@ describe("settings of a conversation", () => {
     expect(first.messages).toHaveLength(20);
     expect((await alice.search("rid", undefined, first.nextPageToken)).messages).toHaveLength(6);
     expect((await alice.search("ridge", "alice+carol")).messages.map((m) => m.conversationId)).toEqual(["alice+carol"]);
+    const halfway = 12;
+    const sentMs = view(alice)?.messages[halfway]?.sendTimeMs ?? 0;
+    expect((await alice.search("ridge", "", "", { fromUserId: "carol" })).messages.map((m) => m.senderId)).toEqual(["carol"]);
+    expect((await alice.search("ridge", "", "", { has: ["link"] })).messages).toEqual([]);
+    expect((await alice.search("ridge", "", "", { beforeMs: 1 })).messages).toEqual([]);
+    expect((await alice.search("ridge", ROOM, "", { sinceMs: sentMs, fromUserId: "bob" })).messages.length).toBeGreaterThan(0);
     await expect(alice.search("!")).rejects.toMatchObject({ code: "invalid_argument" });
   });
 

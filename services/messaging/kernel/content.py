@@ -272,6 +272,11 @@ def text_of(content: Content) -> str:
     return kind.text(content) if kind.text else ""
 
 
+def has_links(content: Content) -> bool:
+    """Whether a part of it leads to an address."""
+    return isinstance(content, Text) and any(isinstance(entity, Link) for entity in content.entities)
+
+
 def withheld(content: ContentT) -> ContentT:
     """What is shown of it where the conversation was not let in."""
     kind = kind_of(content)
