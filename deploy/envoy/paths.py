@@ -39,6 +39,7 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "ListConversations": "GET /v1/conversations",
         "SendMessage": f"POST {_CONVERSATION}/messages",
         "EditMessage": f"PATCH {_MESSAGE}",
+        "ForwardMessage": f"POST {_MESSAGE}/forward",
         "ListEdits": f"GET {_MESSAGE}/edits",
         "UnsendMessage": f"DELETE {_MESSAGE}",
         "SetReaction": f"PUT {_MESSAGE}/reactions",

@@ -8,6 +8,8 @@ from services.messaging.attachments import rpc as attachments
 from services.messaging.back_office import rpc as back_office
 from services.messaging.conversations.rpc import ConversationsRpcs
 from services.messaging.conversations.service import Conversations
+from services.messaging.forwarding import rpc as forwarding
+from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups import rpc as groups
 from services.messaging.groups.service import Groups
 from services.messaging.kernel import errors
@@ -50,6 +52,7 @@ ERRORS: ErrorTable = {
     **accounts.ERRORS,
     **back_office.ERRORS,
     **pins.ERRORS,
+    **forwarding.ERRORS,
 }
 
 
@@ -62,6 +65,7 @@ class MessagingServicer(
     ReceiptsRpcs,
     VanishingRpcs,
     pins.PinsRpcs,
+    forwarding.ForwardingRpcs,
 ):
     """Every method is a feature's."""
 
@@ -75,6 +79,7 @@ class MessagingServicer(
         receipts: Receipts,
         vanishing: Vanishing,
         pins: Pins,
+        forwarding: Forwarding,
     ) -> None:
         self._conversations = conversations
         self._messages = messages
@@ -84,6 +89,8 @@ class MessagingServicer(
         self._receipts = receipts
         self._vanishing = vanishing
         self._pins = pins
+        self._forwarding = forwarding
+        self._refusals = ERRORS
 
 
 def api(servicer: MessagingServicer) -> Api:

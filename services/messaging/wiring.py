@@ -37,6 +37,7 @@ from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits, Conversations
 from services.messaging.conversations.sql.store import PostgresConversations, PostgresRequests
+from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.groups.sql.store import PostgresGroups
@@ -283,6 +284,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         *(rates, clock, new_id, new_secret, group_limits(config), judging),
     )
     pins = Pins(PostgresPins(database, relay, new_id), rates, clock, new_id)
+    forwarding = Forwarding(messages, conversation_store, message_store, attachments, clock)
     fan_out = KafkaConsumer(
         config.kafka,
         Subscription(topics.EVENTS, "messaging-fanout"),
@@ -305,7 +307,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     server = RpcServer(
         config.server,
         [
-            rpc.api(rpc.MessagingServicer(conversations, messages, sync, search, groups, receipts, vanishing, pins)),
+            rpc.api(
+                rpc.MessagingServicer(
+                    *(conversations, messages, sync, search, groups, receipts, vanishing, pins, forwarding)
+                )
+            ),
             *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts, sign_outs),

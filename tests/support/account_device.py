@@ -73,7 +73,9 @@ class AccountDevice:
     async def _call(self, method: str, request: Any) -> bytes:
         # Features that the device does not use.
         nothing: Any = None
-        servicer = MessagingServicer(nothing, nothing, self.server, nothing, nothing, nothing, nothing, nothing)
+        servicer = MessagingServicer(
+            nothing, nothing, self.server, nothing, nothing, nothing, nothing, nothing, nothing
+        )
         set_current_token(UserToken(Caller(self.user_id), math.inf))
         answer = await getattr(servicer, method)(type(request).FromString(request.SerializeToString()), nothing)
         wire: bytes = answer.SerializeToString()

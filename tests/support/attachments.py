@@ -14,16 +14,18 @@ from deploy.embedded.signatures import Key
 from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.core.file_types import HEAD_BYTES
 from services.messaging.attachments.core.uploads import (
+    FileCopy,
     PendingDelete,
     ScanState,
     Stored,
     Upload,
     object_key,
+    object_key_of,
 )
 from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
-from services.messaging.kernel.errors import ObjectsUnavailable, TooManyUploads
-from services.messaging.kernel.model import Attachment, AttachmentId, DraftKey, UserId
+from services.messaging.kernel.errors import AttachmentNotFound, ObjectsUnavailable, TooManyUploads
+from services.messaging.kernel.model import Attachment, AttachmentId, ConversationId, DraftKey, UserId
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.ids import new_id
 from tests.support.file_samples import png
@@ -101,6 +103,43 @@ class FakeAttachments:
             self._store.unused_uploads[upload.attachment.id] = upload
         return upload
 
+    async def put_copies(
+        self,
+        owner_id: UserId,
+        place: tuple[ConversationId, int],
+        copies: Sequence[FileCopy],
+        now: datetime,
+        unused_until: datetime,
+        most_waiting: int,
+    ) -> Sequence[Upload]:
+        message = await self._store.find_message(*place)
+        held = {attachment.id for attachment in message.attachments} if message else set()
+        if not held.issuperset(copy.source_id for copy in copies):
+            raise AttachmentNotFound
+        client_ids = {copy.client_upload_id for copy in copies}
+        waiting = [u for u in self._store.unused_uploads.values() if u.owner_id == owner_id]
+        if len([u for u in waiting if u.client_upload_id not in client_ids]) + len(copies) > most_waiting:
+            raise TooManyUploads
+        return [await self._copied(owner_id, copy, now, unused_until) for copy in copies]
+
+    async def _copied(self, owner_id: UserId, copy: FileCopy, now: datetime, unused_until: datetime) -> Upload:
+        known = await self.find_announced(owner_id, copy.client_upload_id)
+        if known:
+            return known
+        source = self._store.attached_uploads[copy.source_id]
+        object_id = source.attachment.object_id or source.attachment.id
+        upload = replace(
+            source,
+            attachment=replace(source.attachment, id=copy.id, object_id=object_id),
+            owner_id=owner_id,
+            client_upload_id=copy.client_upload_id,
+            created_at=now,
+            unused_until=unused_until,
+            scan_attempts=0,
+        )
+        self._store.unused_uploads[copy.id] = upload
+        return upload
+
     async def find_announced(self, owner_id: UserId, client_upload_id: str) -> Upload | None:
         every = {**self._store.unused_uploads, **self._store.attached_uploads}.values()
         return next((u for u in every if _key(u) == (owner_id, client_upload_id)), None)
@@ -148,6 +187,9 @@ class FakeAttachments:
         return len(late)
 
     async def claim_deletes(self, now: datetime, until: datetime, limit: int) -> Sequence[PendingDelete]:
+        every = {**self._store.unused_uploads, **self._store.attached_uploads}.values()
+        for key in {object_key_of(upload.attachment) for upload in every}:
+            self._store.pending_deletes.pop(key, None)
         due = [d for d in self._store.pending_deletes.values() if self._due.get(d.object_key, now) <= now][:limit]
         self._due.update({each.object_key: until for each in due})
         return due

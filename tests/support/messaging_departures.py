@@ -72,6 +72,16 @@ def pin(conversation: str, seq: int) -> Callable[[Town], Awaitable[object]]:
     return lambda town: town.world.pins.set_pinned(BOB, getattr(town, conversation), seq, pinned=True)
 
 
+def forward(source: str, seq: int, target: str, key: str) -> Callable[[Town], Awaitable[object]]:
+    async def act(town: Town) -> object:
+        (result,) = await town.world.forwarding.forward(BOB, getattr(town, source), seq, [(getattr(town, target), key)])
+        if isinstance(result, MessagingError):
+            raise result
+        return result
+
+    return act
+
+
 def unsend(conversation: str, seq: int) -> Callable[[Town], Awaitable[object]]:
     return lambda town: town.world.messages.unsend_message(BOB, getattr(town, conversation), seq)
 
@@ -151,6 +161,8 @@ ACTIONS: dict[str, Callable[[Town], Awaitable[object]]] = {
     "set vanishing again in the pair": lambda town: town.world.vanishing.set_vanishing(BOB, town.pair, HOUR),
     "pin again": pin("group", HERS["group"]),
     "pin again in the pair": pin("pair", HERS["pair"]),
+    "forward again": forward("group", HERS["group"], "group", "fwd"),
+    "forward again into the pair": forward("group", HERS["group"], "pair", "fwd"),
     "report again": report("k"),
     "announce a file again": lambda town: town.world.attachments.create_upload(BOB, UPLOAD),
     "open the pair again": lambda town: town.world.conversations.open_direct(BOB, CAROL),
@@ -173,6 +185,8 @@ ACTIONS: dict[str, Callable[[Town], Awaitable[object]]] = {
     "deliver": lambda town: town.world.receipts.mark_delivered(BOB, [(town.group, 5)]),
     "set vanishing": lambda town: town.world.vanishing.set_vanishing(BOB, town.group, 2 * HOUR),
     "set vanishing in the pair": lambda town: town.world.vanishing.set_vanishing(BOB, town.pair, 2 * HOUR),
+    "forward": forward("group", HERS["group"], "group", "new-fwd"),
+    "forward into the pair": forward("pair", MINE["pair"], "pair", "new-fwd"),
     "pin": pin("group", MINE["group"]),
     "pin in the pair": pin("pair", MINE["pair"]),
     "look at the history": export_parts,
@@ -311,6 +325,7 @@ RULES = {
     "C": ("NotAllowed", "nobody writes to a deleted account: the pair is closed"),
     "M": ("InvalidField", "who is out cannot be mentioned"),
     "E": ("NotEditable", "nothing of what a deleted account wrote is left to react to or to pin"),
+    "F": ("NotForwardable", "nothing of what a deleted account wrote is left to forward"),
     "P": ("RoleTooLow", "his role allows it no more"),
     "H": ("MemberNotFound", "who is out gets no role"),
     "T": ("carol", "both let the conversation in, and nothing stands between them"),
@@ -339,6 +354,8 @@ CELLS = {
     "set vanishing again in the pair": "SSSSSSSS",
     "pin again": "SSSSEXXS",
     "pin again in the pair": "SSSSCSSS",
+    "forward again": "KKKKKOOK",
+    "forward again into the pair": "KKKKKKKK",
     "report again": "KKKKKKKK",
     "announce a file again": "KKKKKKKK",
     "open the pair again": "SSBBCSSS",
@@ -361,6 +378,8 @@ CELLS = {
     "deliver": "GGGGGLLG",
     "set vanishing": "GGGGGXXP",
     "set vanishing in the pair": "GGBBCGGG",
+    "forward": "GGGGFXXG",
+    "forward into the pair": "GGBBCGGG",
     "pin": "GGGGGXXP",
     "pin in the pair": "GGBBCGGG",
     "look at the history": "GGGGGXXG",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging.attachments.core.uploads import PendingDelete, Upload, object_key
+from services.messaging.attachments.core.uploads import PendingDelete, Upload, object_key_of
 from services.messaging.groups.core.changes import Ban
 from services.messaging.groups.ports import Invite
 from services.messaging.kernel.content import kind_of
@@ -107,8 +107,10 @@ class MemoryState:
 
     def queue_delete(self, upload: Upload) -> None:
         """The object of a forgotten upload is to be deleted."""
-        key = object_key(upload.attachment.id)
-        self.pending_deletes[key] = PendingDelete(key, upload.put_until)
+        key = object_key_of(upload.attachment)
+        before = self.pending_deletes.get(key)
+        put_until = max(upload.put_until, before.put_until) if before else upload.put_until
+        self.pending_deletes[key] = PendingDelete(key, put_until)
 
     def _written(self, conversation: Conversation, user_id: UserId) -> int:
         """How much a person wrote; what the retention deleted counts too."""

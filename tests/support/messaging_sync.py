@@ -16,7 +16,7 @@ from services.messaging.kernel.model import (
     UserId,
 )
 from services.messaging.kernel.request import RequestState
-from services.messaging.search.core import matches, words_of
+from services.messaging.search.core import NO_FILTERS, Filters, matches, passes, words_of
 from services.messaging.sync.core.account import (
     AccountPage,
     Mark,
@@ -131,7 +131,13 @@ class MemorySync(MemoryState):
         return 0
 
     async def search(
-        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+        self,
+        user_id: UserId,
+        query: str,
+        within: ConversationId | None,
+        below: MessageId | None,
+        limit: int,
+        filters: Filters = NO_FILTERS,
     ) -> Sequence[Message]:
         found = [
             message
@@ -142,6 +148,7 @@ class MemorySync(MemoryState):
             and message.seq > self._visible_after(id_, user_id)
             and (below is None or message.id < below)
             and matches(words_of(text_of(message.content)), query)
+            and passes(message, filters)
         ]
         return sorted(found, key=lambda message: message.id, reverse=True)[:limit]
 

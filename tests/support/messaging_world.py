@@ -6,6 +6,7 @@ from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
 from services.messaging.conversations.service import Conversations
+from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import ConversationKind, Message, UserId
@@ -41,6 +42,7 @@ class People(Protocol):
     receipts: Receipts
     vanishing: Vanishing
     pins: Pins
+    forwarding: Forwarding
     relations: Relations
     reports: Reports
     attachments: Attachments
@@ -69,6 +71,7 @@ class World:
         )
         self.conversations, self.messages = cases.conversations, cases.messages
         self.sync, self.search = cases.sync, cases.search
+        self.forwarding = Forwarding(self.messages, self.store, self.store, self.attachments, self.clock)
         self.groups = Groups(
             *(self.store, self.store, self.store, self.store.relations, self.store.relations, self.rates, self.clock),
             *(new_id, new_secret, GroupLimits()),

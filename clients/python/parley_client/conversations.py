@@ -39,6 +39,8 @@ class Entry:
     reactions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     # Ids, in order.
     attachments: tuple[str, ...] = ()
+    # A copy of another message.
+    forwarded: bool = False
     # When it vanishes, Unix time; None when it stays.
     expires_at_s: float | None = None
 
@@ -47,9 +49,8 @@ class Entry:
         is_over = self.expires_at_s is not None and self.expires_at_s <= now_s
         if not is_over or self.kind not in COUNTED:
             return self
-        return replace(
-            self, kind="expired", text=None, call=None, edit_count=0, reply_to_seq=0, reactions=(), attachments=()
-        )
+        bare = replace(self, edit_count=0, reply_to_seq=0, reactions=(), attachments=(), forwarded=False)
+        return replace(bare, kind="expired", text=None, call=None)
 
 
 # What counts as unread, and vanishes.

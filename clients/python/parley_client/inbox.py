@@ -44,6 +44,7 @@ def to_entry(message: messaging.Message) -> Entry:
         reactions=tuple((reaction.emoji, tuple(reaction.user_ids)) for reaction in message.reactions),
         expires_at_s=message.expire_time.ToMicroseconds() / 1e6 if message.HasField("expire_time") else None,
         attachments=tuple(attachment.attachment_id for attachment in message.attachments),
+        forwarded=message.forwarded,
     )
 
 

@@ -19,6 +19,7 @@ import type { StreamState } from "./event-stream.js";
 import { EventStream } from "./event-stream.js";
 import { Expiry } from "./expiry.js";
 import { hangUpOnUnload } from "./hangup-on-unload.js";
+import { Forwarding } from "./forwarding.js";
 import { Groups } from "./groups.js";
 import { ConversationSettings } from "./conversation-settings.js";
 import { MediaConnection } from "./media-connection.js";
@@ -26,7 +27,7 @@ import { Messaging } from "./messaging.js";
 import { RetryingTask } from "./retrying-task.js";
 import { PresenceTracker } from "./presence.js";
 import { Relations } from "./relations.js";
-import type { SearchPage } from "./search.js";
+import type { SearchFilters, SearchPage } from "./search.js";
 import { searchMessages } from "./search.js";
 import type { TokenProvider } from "./tokens.js";
 import { TokenCache } from "./tokens.js";
@@ -70,6 +71,7 @@ export class ParleyClient {
   readonly deviceId: string;
   readonly messaging: Messaging;
   readonly groups: Groups;
+  readonly forwarding: Forwarding;
   readonly conversationSettings: ConversationSettings;
   readonly relations: Relations;
   readonly uploads: Uploads;
@@ -109,6 +111,7 @@ export class ParleyClient {
       this.showNotice(userMessage("left_group", { group: group.title })),
     );
     this.groups = new Groups(api, this.messaging);
+    this.forwarding = new Forwarding(api, this.messaging);
     this.conversationSettings = new ConversationSettings(api, this.messaging);
     this.relations = new Relations(api, changed, this.messaging);
     this.uploads = new Uploads(api, options.put ?? putByXhr, changed, () => this.limits);
@@ -180,9 +183,9 @@ export class ParleyClient {
     if (callId && token) hangUpOnUnload(this.baseUrl, token.value, callId, this.deviceId);
   }
 
-  /** Finds texts in all conversations or in one, in pages. Rejects with a Failure. */
-  search(query: string, conversationId?: string, next?: string): Promise<SearchPage> {
-    return searchMessages(this.api, query, conversationId, next);
+  /** Finds texts in all conversations or in one, in pages; the next page wants the same filters. Rejects with a Failure. */
+  search(query: string, conversationId?: string, next?: string, filters?: SearchFilters): Promise<SearchPage> {
+    return searchMessages(this.api, query, conversationId, next, filters);
   }
 
   /** Shows something for a while: a line of the interface's own, or what the client tells. */

@@ -31,6 +31,12 @@ export function readFailure(thrown: unknown): Failure {
   return { code, reason, field, retryDelayMs: delayMs, transient, line };
 }
 
+/** What is refused within an answer: its reason, and how long to wait. */
+export function failureFor(reason: string, retryDelayMs: number): Failure {
+  const line = errorLine("unknown", reason, { retryDelayMs });
+  return { code: "unknown", reason, field: undefined, retryDelayMs, transient: retryDelayMs > 0, line };
+}
+
 /** The browser got no answer: `fetch` rejects with a TypeError, which a client of Connect passes on as UNKNOWN. */
 function isUnreached(error: ConnectError): boolean {
   return error.code === Code.Unknown && error.cause instanceof TypeError;

@@ -1,6 +1,8 @@
 import type { Api } from "./api.js";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Message } from "./core/model.js";
 import { orFailure } from "./errors.js";
+import { SearchHas } from "./gen/parley/messaging/v1/service_pb.js";
 import { readMessage } from "./wire.js";
 
 export interface SearchPage {
@@ -10,8 +12,27 @@ export interface SearchPage {
   readonly nextPageToken: string;
 }
 
+/** What a search narrows down to; all of it must be so. */
+export interface SearchFilters {
+  readonly fromUserId?: string;
+  /** Beside the words. */
+  readonly has?: readonly ("file" | "picture" | "video" | "link")[];
+  /** Sent then or later. */
+  readonly sinceMs?: number;
+  /** Sent before. */
+  readonly beforeMs?: number;
+}
+
+const HAS = { file: SearchHas.FILE, picture: SearchHas.PICTURE, video: SearchHas.VIDEO, link: SearchHas.LINK };
+
 /** Finds texts in all of the user's conversations, or in one. Rejects with a Failure, also for a query without words. */
-export async function searchMessages(api: Api, query: string, conversationId = "", next = ""): Promise<SearchPage> {
-  const page = await orFailure(api.messaging.searchMessages({ query, conversationId, pageToken: next }));
+export async function searchMessages(api: Api, query: string, conversationId = "", next = "", filters: SearchFilters = {}): Promise<SearchPage> {
+  const { fromUserId = "", has = [], sinceMs, beforeMs } = filters;
+  const times = {
+    ...(sinceMs === undefined ? {} : { sinceTime: timestampFromMs(sinceMs) }),
+    ...(beforeMs === undefined ? {} : { beforeTime: timestampFromMs(beforeMs) }),
+  };
+  const request = { query, conversationId, pageToken: next, fromUserId, has: has.map((kind) => HAS[kind]), ...times };
+  const page = await orFailure(api.messaging.searchMessages(request));
   return { messages: page.messages.map(readMessage), nextPageToken: page.nextPageToken };
 }

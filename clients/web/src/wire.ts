@@ -67,7 +67,7 @@ const REQUESTS: Partial<Record<RequestState, model.RequestState>> = {
 
 export const millis = (time: Timestamp | undefined): number | undefined => time && timestampMs(time);
 
-const seconds = (length: Duration | undefined): number => Number(length?.seconds ?? 0n) + (length?.nanos ?? 0) / 1e9;
+export const seconds = (length: Duration | undefined): number => Number(length?.seconds ?? 0n) + (length?.nanos ?? 0) / 1e9;
 
 export function readConversation(wire: WireConversation): model.Conversation {
   return {
@@ -130,6 +130,7 @@ export function readMessage(wire: WireMessage): model.Message {
     reactions: gatherReactions(wire.reactions),
     attachments: wire.attachments.map(readAttachment),
     edited: wire.editCount > 0,
+    forwarded: wire.forwarded,
     expireTimeMs: millis(wire.expireTime),
     revision: Number(wire.revision),
   };

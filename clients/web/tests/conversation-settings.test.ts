@@ -113,6 +113,24 @@ describe("settings of a conversation", () => {
     expect(pins(bob)).toEqual([[2, 2]]);
   });
 
+  test("a message is forwarded once into each conversation, and what is refused is told for each", async () => {
+    world.backend.openDirect("alice", "carol");
+    world.backend.openDirect("alice", "dave");
+    const [alice] = await pair();
+    await until("all are there", () => alice.messaging.store.list().length === 3);
+    world.backend.post(ROOM, "bob", text("pass it on"));
+    await alice.relations.block("dave");
+    const targets = new Map([["alice+carol", "f1"], ["alice+dave", "f2"], [ROOM, "f3"]]);
+    for (let tries = 0; tries < 2; tries++) {
+      const refused = await alice.forwarding.forward(ROOM, 1, targets);
+      expect([...refused].map(([id, failure]) => [id, failure.reason, failure.line])).toEqual([["alice+dave", "NOT_ALLOWED", "You cannot write to this person."]]);
+    }
+    const carols = alice.messaging.store.get("alice+carol")?.messages;
+    expect(carols?.map((m) => [m.senderId, m.forwarded, m.content])).toEqual([["alice", true, { kind: "text", text: "pass it on", entities: [] }]]);
+    expect(view(alice)?.messages.map((m) => m.forwarded)).toEqual([false, true]);
+    await expect(alice.forwarding.forward(ROOM, 99, targets)).rejects.toMatchObject({ code: "not_found" });
+  });
+
   test("search finds words in all conversations or in one, in pages", async () => {
     world.backend.openDirect("alice", "carol");
     const [alice] = await pair();
@@ -122,6 +140,12 @@ describe("settings of a conversation", () => {
     expect(first.messages).toHaveLength(20);
     expect((await alice.search("rid", undefined, first.nextPageToken)).messages).toHaveLength(6);
     expect((await alice.search("ridge", "alice+carol")).messages.map((m) => m.conversationId)).toEqual(["alice+carol"]);
+    const halfway = 12;
+    const sentMs = view(alice)?.messages[halfway]?.sendTimeMs ?? 0;
+    expect((await alice.search("ridge", "", "", { fromUserId: "carol" })).messages.map((m) => m.senderId)).toEqual(["carol"]);
+    expect((await alice.search("ridge", "", "", { has: ["link"] })).messages).toEqual([]);
+    expect((await alice.search("ridge", "", "", { beforeMs: 1 })).messages).toEqual([]);
+    expect((await alice.search("ridge", ROOM, "", { sinceMs: sentMs, fromUserId: "bob" })).messages.length).toBeGreaterThan(0);
     await expect(alice.search("!")).rejects.toMatchObject({ code: "invalid_argument" });
   });
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.attachments.core.uploads import PendingDelete, ScanState, Stored, Upload
-from services.messaging.kernel.model import AttachmentId, DraftKey, UserId
+from services.messaging.attachments.core.uploads import FileCopy, PendingDelete, ScanState, Stored, Upload
+from services.messaging.kernel.model import AttachmentId, ConversationId, DraftKey, UserId
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,21 @@ class AttachmentStore(Protocol):
         """Store an upload; of one that its owner has under this client id, the times alone are moved on and what was
         announced stays. Idempotent. Errors: TooManyUploads."""
 
+    async def put_copies(
+        self,
+        owner_id: UserId,
+        place: tuple[ConversationId, int],
+        copies: Sequence[FileCopy],
+        now: datetime,
+        unused_until: datetime,
+        most_waiting: int,
+    ) -> Sequence[Upload]:
+        """Uploads that have the bytes of files of the message at this place, and what the scanner said of them; those
+        that stand under their client id stay. In any order. The bytes live as long as one of the files that have them.
+
+        Errors: AttachmentNotFound when the message holds one of the files no more, TooManyUploads.
+        """
+
     async def find_announced(self, owner_id: UserId, client_upload_id: str) -> Upload | None:
         """What was announced under this key, in a message or not."""
 
@@ -89,7 +104,8 @@ class AttachmentStore(Protocol):
         """Forget uploads that waited too long for their message, and queue their objects for deletion; how many."""
 
     async def claim_deletes(self, now: datetime, until: datetime, limit: int) -> Sequence[PendingDelete]:
-        """Some objects that are due, for the caller alone; they are due again at `until`, should the caller die."""
+        """Some objects that are due, for the caller alone; due again at `until`, should the caller die. Those that a
+        file has (still), and those of what was reported, are forgotten instead."""
 
     async def postpone_deletes(self, until: Mapping[str, datetime]) -> None:
         """Make claimed objects due again at these times."""

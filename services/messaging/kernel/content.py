@@ -5,7 +5,7 @@ what is shown in Requests, the size of answers, and the erasing of accounts. How
 wire/contents.py, and in wire/storage.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
@@ -56,6 +56,9 @@ class ContentKind(Generic[ContentT]):
     files: Callable[[ContentT], Sequence[AttachmentId]] | None = None
     # How their media types begin.
     file_type: str = ""
+    # As it goes on into another conversation, with the ids of its files' copies there: nothing that tells whose it was,
+    # or where it stood. None: it cannot be forwarded.
+    forward: Callable[[ContentT, Mapping[AttachmentId, AttachmentId]], ContentT] | None = None
 
 
 # Texts.
@@ -94,6 +97,11 @@ def _weigh_text(content: Text) -> int:
     return len(content.text.encode()) + sum(PART_BYTES + len(str(each)) for each in content.entities)
 
 
+def _forward_text(content: Text, _: Mapping[AttachmentId, AttachmentId]) -> Text:
+    # Whom it mentions may not be in the other conversation.
+    return replace(content, entities=tuple(each for each in content.entities if isinstance(each, Link)))
+
+
 TEXT = ContentKind(
     "text",
     Text,
@@ -103,6 +111,7 @@ TEXT = ContentKind(
     # Without links and mentions. An account that is deleted stays mentioned: these are another's words.
     withhold=lambda content: Text(content.text, masked=content.masked),
     weight=_weigh_text,
+    forward=_forward_text,
 )
 
 
@@ -144,6 +153,9 @@ VOICE = ContentKind(
     check=_check_voice,
     files=lambda content: [content.attachment_id] if content.attachment_id else [],
     file_type="audio/",
+    forward=lambda content, copies: replace(
+        content, attachment_id=copies[content.attachment_id] if content.attachment_id else None
+    ),
 )
 
 
@@ -248,10 +260,23 @@ def kind_of(content: Content) -> ContentKind[Any]:
     return KINDS[type(content)]
 
 
+def forwarded(content: ContentT, copies: Mapping[AttachmentId, AttachmentId]) -> ContentT:
+    """As it goes on into another conversation. Raises ValueError for a kind that cannot be forwarded."""
+    kind: ContentKind[ContentT] = kind_of(content)
+    if kind.forward is None:
+        raise ValueError(f"a message of kind {kind.name} cannot be forwarded")
+    return kind.forward(content, copies)
+
+
 def text_of(content: Content) -> str:
     """What the search finds of it; empty for none."""
     kind = kind_of(content)
     return kind.text(content) if kind.text else ""
+
+
+def has_links(content: Content) -> bool:
+    """Whether a part of it leads to an address."""
+    return isinstance(content, Text) and any(isinstance(entity, Link) for entity in content.entities)
 
 
 def withheld(content: ContentT) -> ContentT:

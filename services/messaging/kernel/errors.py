@@ -100,6 +100,10 @@ class NotEditable(MessagingError):
     """Messages of this kind cannot be changed so: call records, system messages, unsent messages."""
 
 
+class NotForwardable(MessagingError):
+    """Messages of this kind go into no other conversation: call records, system messages, what is gone."""
+
+
 class EditTooLate(MessagingError):
     """The time for edits is over."""
 

@@ -123,6 +123,8 @@ class Attachment:
     width: int = 0
     height: int = 0
     length: timedelta = timedelta(0)
+    # Of a forwarded file: the upload whose bytes it has. None: they are its own.
+    object_id: AttachmentId | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ class Message:
     # From then on nobody is shown what it said; None when it stays.
     expires_at: datetime | None = None
     attachments: tuple[Attachment, ...] = ()
+    # A copy of another message; it does not say of which.
+    forwarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ class Draft:
     attachments: tuple[Attachment, ...] = ()
     # The W3C trace of the send, which is committed and published together with others.
     trace: str = ""
+    forwarded: bool = False
 
     @property
     def key(self) -> "DraftKey":

@@ -6,12 +6,17 @@ No language is assumed. Words are letters and digits of any script with the mark
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
 
 import regex
 
 from services.messaging.kernel import folding
+from services.messaging.kernel.content import has_links
 from services.messaging.kernel.emojis import split_emojis, without_tone
 from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.ids import NOBODY, UserId
+from services.messaging.kernel.model import Message
 
 # Of the tokenization by `words_of`: raised with every change of it, so that older rows are indexed again.
 INDEX_VERSION = 2
@@ -32,6 +37,46 @@ _PART = r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]*"
 # `folding` leaves one hyphen and one apostrophe of all their kinds.
 _COMPOUND = regex.compile(rf"{_PART}(?:[-']{_PART})*")
 _JOINERS = regex.compile("[-']")
+
+
+class Has(Enum):
+    """What a message holds beside its words."""
+
+    FILE = "file"
+    PICTURE = "picture"
+    VIDEO = "video"
+    LINK = "link"
+
+
+# How the media types of files begin.
+FILE_TYPES = {Has.FILE: "", Has.PICTURE: "image/", Has.VIDEO: "video/"}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What narrows a search down; all of it must be so. `since` belongs to it, `before` does not."""
+
+    sender: UserId = NOBODY
+    has: frozenset[Has] = frozenset()
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+NO_FILTERS = Filters()
+
+
+def passes(message: Message, filters: Filters) -> bool:
+    """Whether a message is so, as it is shown to who searches."""
+    types = [file.content_type for file in message.attachments]
+    holds = {has for has, begin in FILE_TYPES.items() if any(kind.startswith(begin) for kind in types)}
+    if has_links(message.content):
+        holds.add(Has.LINK)
+    return (
+        filters.sender in (NOBODY, message.sender_id)
+        and filters.has <= holds
+        and (filters.since is None or message.sent_at >= filters.since)
+        and (filters.before is None or message.sent_at < filters.before)
+    )
 
 
 @dataclass(frozen=True)

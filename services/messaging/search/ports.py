@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
+from services.messaging.search.core import NO_FILTERS, Filters
 
 
 class SearchStore(Protocol):
@@ -16,6 +17,13 @@ class SearchStore(Protocol):
         """Index anew some of what an older release indexed; how many there were, at most `limit`."""
 
     async def search(
-        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+        self,
+        user_id: UserId,
+        query: str,
+        within: ConversationId | None,
+        below: MessageId | None,
+        limit: int,
+        filters: Filters = NO_FILTERS,
     ) -> Sequence[Message]:
-        """Texts that the user may see and that match the query of core.query_of, newest first."""
+        """Texts that the user may see and that match the query of core.query_of, newest first: all that pass the
+        filters, and perhaps others that hold something like it."""

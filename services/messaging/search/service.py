@@ -14,6 +14,7 @@ from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.weighing import MAX_ANSWER_BYTES, fitting, weigh_message
 from services.messaging.kernel.withholding import shown
 from services.messaging.search import core
+from services.messaging.search.core import NO_FILTERS, Filters
 from services.messaging.search.ports import SearchStore
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
@@ -37,19 +38,27 @@ class Search:
         self._clock = clock
 
     async def search(
-        self, user_id: UserId, query: str, conversation_id: str, page_size: int, page_token: str
+        self,
+        user_id: UserId,
+        query: str,
+        conversation_id: str,
+        page_size: int,
+        page_token: str,
+        filters: Filters = NO_FILTERS,
     ) -> tuple[Sequence[Message], str]:
         """A page of texts, newest first, and the token of the next. Errors: InvalidField, ConversationNotFound."""
         limit = checks.check_range("page_size", page_size, 20, 50)
         words = core.query_of(query)
+        if filters.sender:
+            checks.check_user_id("from_user_id", filters.sender)
         below = MessageId(checks.check_uuid("page_token", page_token)) if page_token else None
         conversation = await readable(self._conversations, user_id, conversation_id) if conversation_id else None
         within = conversation.id if conversation else None
-        found = await self._store.search(user_id, words, within, below, limit + 1)
+        found = await self._store.search(user_id, words, within, below, limit + 1, filters)
         page = found[: fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)]
         is_withheld = conversation is not None and is_unaccepted_by(conversation, user_id)
         visible = shown(page, self._clock.now(), is_withheld=is_withheld)
-        texts = [message for message in visible if text_of(message.content)]
+        texts = [message for message in visible if text_of(message.content) and core.passes(message, filters)]
         return texts, str(page[-1].id) if len(found) > len(page) else ""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:

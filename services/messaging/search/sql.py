@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
 from services.messaging.messages.sql.messages import to_messages
-from services.messaging.search.core import INDEX_VERSION, words_of
+from services.messaging.search.core import FILE_TYPES, INDEX_VERSION, NO_FILTERS, Filters, Has, words_of
 from services.runtime.postgres.database import Connection, Database
 
 
@@ -24,10 +24,16 @@ class PostgresSearch:
             return await _index_old(connection, limit)
 
     async def search(
-        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+        self,
+        user_id: UserId,
+        query: str,
+        within: ConversationId | None,
+        below: MessageId | None,
+        limit: int,
+        filters: Filters = NO_FILTERS,
     ) -> Sequence[Message]:
         async with self._database.connection() as connection:
-            return await _search(connection, user_id, query, within, below, limit)
+            return await _search(connection, user_id, query, within, below, limit, filters)
 
 
 async def _index_words(connection: Connection, keys: Sequence[tuple[ConversationId, int]]) -> None:
@@ -71,7 +77,13 @@ async def _index_old(connection: Connection, limit: int) -> int:
 
 
 async def _search(
-    connection: Connection, user_id: UserId, query: str, within: ConversationId | None, below: UUID | None, limit: int
+    connection: Connection,
+    user_id: UserId,
+    query: str,
+    within: ConversationId | None,
+    below: UUID | None,
+    limit: int,
+    filters: Filters,
 ) -> list[Message]:
     """The newest texts with these words that the user may see, below a message id."""
     found = await connection.fetch(
@@ -82,11 +94,24 @@ async def _search(
         # In all conversations: those that one let in.
         " AND (w.conversation_id = $3 OR ($3::uuid IS NULL AND me.request = ''))"
         " AND ($4::uuid IS NULL OR w.message_id < $4)"
+        " AND ($6 = '' OR m.sender_id = $6)"
+        " AND ($7::timestamptz IS NULL OR m.sent_at >= $7) AND ($8::timestamptz IS NULL OR m.sent_at < $8)"
+        # What the protobufs hold: the types of files, the addresses of links. A name may hold the like of these, so
+        # the service looks once more.
+        " AND NOT EXISTS (SELECT FROM unnest($9::text[]) AS kind (begin)"
+        " WHERE position(convert_to(kind.begin, 'UTF8') IN coalesce(m.attachments, ''::bytea)) = 0)"
+        " AND (NOT $10::boolean OR m.attachments IS NOT NULL) AND (NOT $11::boolean OR m.entities IS NOT NULL)"
         " ORDER BY w.message_id DESC LIMIT $5",
         user_id,
         query,
         within,
         below,
         limit,
+        filters.sender,
+        filters.since,
+        filters.before,
+        [FILE_TYPES[has] for has in filters.has if has in FILE_TYPES],
+        not filters.has.isdisjoint(FILE_TYPES),
+        Has.LINK in filters.has,
     )
     return await to_messages(connection, found)

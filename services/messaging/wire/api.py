@@ -87,6 +87,7 @@ def message_message(message: Message) -> messages_pb2.Message:
         ],
         expire_time=to_timestamp(message.expires_at) if message.expires_at else None,
         attachments=[attachment_message(attachment) for attachment in message.attachments],
+        forwarded=message.forwarded,
     )
     put_content(encoded, message.content)
     return encoded

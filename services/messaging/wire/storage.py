@@ -284,6 +284,7 @@ def to_attachments(data: bytes) -> tuple[Attachment, ...]:
             each.width,
             each.height,
             each.length.ToTimedelta(),
+            AttachmentId(UUID(each.object_id)) if each.object_id else None,
         )
         for each in stored.Attachments.FromString(data).attachments
     )
@@ -298,4 +299,5 @@ def _stored_attachment(attachment: Attachment) -> stored.Attachment:
         width=attachment.width,
         height=attachment.height,
         length=to_duration(attachment.length) if attachment.length else None,
+        object_id=str(attachment.object_id) if attachment.object_id else "",
     )

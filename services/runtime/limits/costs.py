@@ -63,6 +63,8 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         # A device that logs in pages through all of a large account.
         "ListConversations": _LOOK,
         "SendMessage": _SEND,
+        # The message is looked for; each copy is a send, and has files to look at.
+        "ForwardMessage": Cost(2, "targets", 1),
         "EditMessage": _WRITE,
         "ListEdits": _LOOK,
         "UnsendMessage": _WRITE,

@@ -18,6 +18,7 @@ const PATHS = {
   more: "M6 10.300a1.700 1.700 0 1 1 0 3.400 1.700 1.700 0 0 1 0-3.400Zm6 0a1.700 1.700 0 1 1 0 3.400 1.700 1.700 0 0 1 0-3.400Zm6 0a1.700 1.700 0 1 1 0 3.400 1.700 1.700 0 0 1 0-3.400Z",
   smile: "M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18Zm0 1.800a7.200 7.200 0 1 0 0 14.400 7.200 7.200 0 0 0 0-14.400Zm-3 4a1.200 1.200 0 1 1 0 2.400 1.200 1.200 0 0 1 0-2.400Zm6 0a1.200 1.200 0 1 1 0 2.400 1.200 1.200 0 0 1 0-2.400Zm-6.600 5a.9.9 0 0 1 1.300.2 2.900 2.900 0 0 0 4.600 0 .9.9 0 1 1 1.500 1.100 4.700 4.700 0 0 1-7.600 0 .9.9 0 0 1 .2-1.300Z",
   reply: "M10.700 6.300a1 1 0 0 1 0 1.400L8.400 10H14a6 6 0 0 1 6 6v1.500a1 1 0 1 1-2 0V16a4 4 0 0 0-4-4H8.400l2.300 2.300a1 1 0 0 1-1.400 1.400l-4-4a1 1 0 0 1 0-1.400l4-4a1 1 0 0 1 1.400 0Z",
+  forward: "M13.300 6.300a1 1 0 0 0 0 1.400L15.600 10H10a6 6 0 0 0-6 6v1.500a1 1 0 1 0 2 0V16a4 4 0 0 1 4-4h5.600l-2.300 2.300a1 1 0 0 0 1.400 1.400l4-4a1 1 0 0 0 0-1.400l-4-4a1 1 0 0 0-1.400 0Z",
   copy: "M9.500 3.500h8A2.500 2.500 0 0 1 20 6v8a2.500 2.500 0 0 1-2.500 2.500H17V9a4 4 0 0 0-4-4H7.100a2.500 2.500 0 0 1 2.400-1.500Zm-3 3.500H13a2 2 0 0 1 2 2v9.500a2 2 0 0 1-2 2H6.500a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2Z",
   edit: "M15.600 4.600a2 2 0 0 1 2.800 0l1 1a2 2 0 0 1 0 2.800l-10 10a1.500 1.500 0 0 1-.7.4l-3.400.9a.8.8 0 0 1-1-1l.9-3.400c.1-.3.200-.5.4-.7l10-10Z",
   undo: "M6 7.500h12l-.8 11.100a2 2 0 0 1-2 1.900H8.800a2 2 0 0 1-2-1.900L6 7.500ZM10 3.500h4a1 1 0 0 1 1 1h3.500a1 1 0 1 1 0 2h-13a1 1 0 0 1 0-2H9a1 1 0 0 1 1-1Z",
@@ -54,7 +55,7 @@ const LINES = {
 } as const;
 
 /** They point along the line, so they turn with the direction of reading. Ticks, clocks and telephones do not. */
-const DIRECTED: ReadonlySet<string> = new Set(["back", "send", "reply", "leave", "shrink", "grow", "missed"] satisfies IconName[]);
+const DIRECTED: ReadonlySet<string> = new Set(["back", "send", "reply", "forward", "leave", "shrink", "grow", "missed"] satisfies IconName[]);
 
 export type IconName = keyof typeof PATHS | keyof typeof LINES;
 

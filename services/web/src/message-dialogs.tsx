@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import type { Conversation, Message, ParleyClient } from "@parley/client";
 import { ConfirmDialog } from "./confirm-dialog";
 import { EditHistory } from "./edit-history";
+import { ForwardDialog } from "./forward-dialog";
 import type { Viewer } from "./conversation-text";
 import { ReadBy } from "./read-by";
 import { ReportDialog } from "./report-dialog";
@@ -10,7 +11,7 @@ import { t } from "./text";
 
 /** Which window is open over a conversation. */
 export type OpenDialog =
-  | { readonly kind: "unsend" | "history" | "readers"; readonly message: Message }
+  | { readonly kind: "unsend" | "history" | "readers" | "forward"; readonly message: Message }
   /** Without messages it is about the conversation as a whole; with a person, about what that one wrote. */
   | { readonly kind: "report"; readonly seqs: readonly number[]; readonly userId?: string }
   | { readonly kind: "block"; readonly userId: string }
@@ -30,6 +31,8 @@ export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.E
   switch (dialog.kind) {
     case "history":
       return <EditHistory message={dialog.message} {...props} />;
+    case "forward":
+      return <ForwardDialog message={dialog.message} {...props} />;
     case "readers":
       return <ReadBy message={dialog.message} {...props} />;
     case "report":

@@ -28,6 +28,8 @@ export interface MessageActions {
   readonly reply: (message: Message) => void;
   readonly edit: (message: Message) => void;
   readonly unsend: (message: Message) => void;
+  /** Chooses where a copy of it goes. */
+  readonly forward: (message: Message) => void;
   /** Shows the texts that it had before. */
   readonly history: (message: Message) => void;
   /** Shows who has received and read it. */
@@ -69,6 +71,7 @@ export function MessageMenu({ client, message, target, conversation, actions }: 
       {!target.brief && (
         <>
           <MenuItem icon="reply" label={t("reply")} onClick={choose(actions.reply)} />
+          {said && <MenuItem icon="forward" label={t("menu.forward")} onClick={choose(actions.forward)} />}
           {text && <MenuItem icon="copy" label={t("menu.copy")} onClick={choose(() => void copy())} />}
           {said && permissionsOf(conversation, client.userId).pin && (
             <MenuItem icon="pin" label={pinned ? t("menu.unpin") : t("menu.pin")} onClick={choose((m) => actions.pin(m, !pinned))} />
@@ -76,7 +79,7 @@ export function MessageMenu({ client, message, target, conversation, actions }: 
           {message.edited && <MenuItem icon="history" label={t("menu.history")} onClick={choose(actions.history)} />}
           {own && group && said && <MenuItem icon="eye" label={t("menu.readers")} onClick={choose(actions.readers)} />}
           {!own && <MenuItem icon="flag" label={t("report")} danger onClick={choose(actions.report)} />}
-          {own && text !== undefined && <MenuItem icon="edit" label={t("menu.edit")} onClick={choose(actions.edit)} />}
+          {own && text !== undefined && !message.forwarded && <MenuItem icon="edit" label={t("menu.edit")} onClick={choose(actions.edit)} />}
           {own && said && <MenuItem icon="undo" label={t("menu.unsend")} danger onClick={choose(actions.unsend)} />}
         </>
       )}

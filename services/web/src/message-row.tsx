@@ -57,6 +57,11 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
       <div class="bubble-line" ref={body}>
         <div class="bubble" {...(open ? press : {})}>
           <span class="visually-hidden">{own ? t("message.you") : ""}</span>
+          {message?.forwarded && (
+            <span class="forwarded">
+              <Icon name="forward" /> {t("message.forwarded")}
+            </span>
+          )}
           {row.quote && <QuoteBox quote={row.quote} viewer={viewer} jump={actions.jump} />}
           <Attachments client={client} conversationId={conversationId} seq={message?.seq} attachments={row.attachments} />
           {row.text && (

@@ -5,6 +5,7 @@ import "./style/conversations.css";
 import "./style/folders.css";
 import "./style/thread.css";
 import "./style/pins.css";
+import "./style/forward.css";
 import "./style/messages.css";
 import "./style/composer.css";
 import "./style/group.css";

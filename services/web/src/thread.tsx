@@ -51,6 +51,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
     reply: (message: Message) => setTask({ kind: "reply", message }),
     edit: (message: Message) => setTask({ kind: "edit", message }),
     unsend: (message: Message) => setDialog({ kind: "unsend", message }),
+    forward: (message: Message) => setDialog({ kind: "forward", message }),
     history: (message: Message) => setDialog({ kind: "history", message }),
     readers: (message: Message) => setDialog({ kind: "readers", message }),
     report: (message: Message) => setDialog({ kind: "report", seqs: [message.seq] }),

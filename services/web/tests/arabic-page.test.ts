@@ -8,6 +8,7 @@ import { CallNotes } from "../src/call-notes";
 import { CallTile } from "../src/call-tile";
 import { ConversationItem } from "../src/conversation-item";
 import { ConversationList } from "../src/conversation-list";
+import { ForwardDialog } from "../src/forward-dialog";
 import { Icon } from "../src/icons";
 import { language } from "../src/language";
 import { Login } from "../src/login";
@@ -26,7 +27,7 @@ const NAME = "ليلى";
 const nameOf = (): string => NAME;
 const viewer = { selfId: "alice", nameOf };
 const nothing = (): void => undefined;
-const actions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, pin: nothing, openMenu: nothing, jump: nothing };
+const actions = { reply: nothing, edit: nothing, unsend: nothing, forward: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, pin: nothing, openMenu: nothing, jump: nothing };
 
 /** Everything that is read or heard of a piece of the page. */
 function words(html: string): string {
@@ -66,6 +67,7 @@ describe("the page in Arabic", () => {
       bar("refused"),
       renderToString(h(PrivacySettings, { client })),
       renderToString(h(LanguageSettings, {})),
+      renderToString(h(ForwardDialog, { client, message: message(1), viewer, onClose: nothing })),
       renderToString(h(CallTile, { userId: "bob", name: NAME, video: undefined, muted: true, hand: true })),
       renderToString(h(CallBanner, { client, conversation: group, viewer })),
       renderToString(h(PinBar, { view: { ...views[0]!, conversation: conversation({ pinned: [{ seq: 8, pinTimeMs: 2 }, { seq: 9, pinTimeMs: 1 }] }) }, viewer, jump: nothing })),
@@ -86,7 +88,7 @@ describe("the page in Arabic", () => {
       message(5, { senderId: "bob", sendTimeMs: NOON, content: { kind: "call", callId: "x", video: true, outcome: "missed", lengthS: 0 } }),
       message(6, { senderId: "bob", sendTimeMs: NOON, content: { kind: "system", event: { kind: "vanishing_changed", vanishAfterS: 7200 } } }),
       message(8, { senderId: "bob", sendTimeMs: NOON, content: { kind: "system", event: { kind: "pinned", seq: 1 } } }),
-      said(7, "alice", NAME, { replyToSeq: 1, reactions: [{ emoji: "👍", userIds: ["alice", "bob"] }] }),
+      said(7, "alice", NAME, { replyToSeq: 1, forwarded: true, reactions: [{ emoji: "👍", userIds: ["alice", "bob"] }] }),
     ];
     const view = { conversation: conversation({ kind: "group", members }), messages, outgoing: [], hasOlder: false, own: own(), unread: 0 };
     for (const row of layOut(view, "alice", NOON)) expect(latin(words(renderToString(h(MessageRow, { row, tabStop: true, client, viewer, group: true, conversationId: ROOM, actions }))))).toEqual([]);

@@ -7,6 +7,7 @@ import { CallNotes } from "../src/call-notes";
 import { CallTile } from "../src/call-tile";
 import { ConversationItem } from "../src/conversation-item";
 import { ConversationList } from "../src/conversation-list";
+import { ForwardDialog } from "../src/forward-dialog";
 import type { MessageActions } from "../src/message-menu";
 import { MessageRow } from "../src/message-row";
 import { PinBar } from "../src/pin-bar";
@@ -21,7 +22,7 @@ const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const nameOf = (userId: string): string => ({ bob: "Bob Berger" })[userId] ?? userId;
 const viewer = { selfId: "alice", nameOf };
 const nothing = (): void => undefined;
-const ACTIONS: MessageActions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, pin: nothing, openMenu: nothing, jump: nothing };
+const ACTIONS: MessageActions = { reply: nothing, edit: nothing, unsend: nothing, forward: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, pin: nothing, openMenu: nothing, jump: nothing };
 
 /** What the library tells; the page makes its own line of it. */
 const told = (key: UserMessage["key"]): UserMessage => ({ key, values: {}, line: "" });
@@ -107,6 +108,16 @@ describe("pieces of the page", () => {
     expect(bar([2, 1, 7])).toBe("[Pinned messages] 1 1 of 2");
     expect(bar([7])).toBe("[Pinned messages] An earlier message");
     expect([bar([]), bar([2])]).toEqual(["", ""]);
+  });
+
+  test("a copy of another message says so, and where it may go is chosen by name", async () => {
+    const client = await ready();
+    expect(bubble(client, view({}, [message(1, { sendTimeMs: NOON, forwarded: true })]))).toContain("Forwarded 1");
+    expect(bubble(client, view({}, [message(1, { sendTimeMs: NOON })]))).not.toContain("Forwarded");
+    world.backend.openDirect("alice", "bob");
+    await until("it is there", () => client.messaging.store.list().length === 1);
+    const dialog = heard(renderToString(h(ForwardDialog, { client, message: message(1), viewer, onClose: nothing })));
+    for (const words of ["Forward to", "[Find a conversation]", "Bob Berger", "Cancel Forward"]) expect(dialog).toContain(words);
   });
 
   test("a picture that could hold a program is a file", async () => {

@@ -56,7 +56,7 @@ async def _run(service: str, name: str, request: Message) -> None:
     servicers: dict[str, Callable[[], Any]] = {
         "MessagingService": lambda: MessagingServicer(
             *(world.conversations, world.messages, world.sync, world.search),
-            *(world.groups, world.receipts, world.vanishing, world.pins),
+            *(world.groups, world.receipts, world.vanishing, world.pins, world.forwarding),
         ),
         "RelationsService": lambda: RelationsServicer(world.relations, world.reports, relations_pb2.Limits()),
         "AttachmentsService": lambda: AttachmentsServicer(world.attachments),

@@ -26,6 +26,7 @@ from services.messaging.back_office.rpc import ServerMessagingServicer
 from services.messaging.back_office.service import BackOffice
 from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.conversations.service import ConversationLimits
+from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.hooks.core.holding import Held, HeldId
@@ -113,7 +114,8 @@ class Town:
         pins = Pins(PostgresPins(self.database, relay, new_id), rates, clock, new_id)
         self.servicers = {
             "MessagingService": MessagingServicer(
-                *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing, pins)
+                *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing, pins),
+                Forwarding(cases.messages, store, store, self.attachments, clock),
             ),
             "MembershipService": MembershipServicer(relations),
             "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),

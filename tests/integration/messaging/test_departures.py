@@ -23,6 +23,7 @@ from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
 from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.kernel.content import Expired, Text
@@ -74,6 +75,7 @@ class Replica:
         cases = Cases(self.store, self.sends, rates, clock, new_id, limits, self.attachments)
         self.conversations, self.messages = cases.conversations, cases.messages
         self.sync, self.search = cases.sync, cases.search
+        self.forwarding = Forwarding(self.messages, self.store, self.store, self.attachments, clock)
         relations = PostgresRelations(database, relay.wake)
         self.groups = Groups(
             *(self.store, self.store, PostgresInvites(database), relations, relations),

@@ -1,17 +1,19 @@
 """The contract of the store of uploads, held by the fake and PostgreSQL, together with the messages that take them."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.core.uploads import ScanState, object_key
+from services.messaging.attachments.core.uploads import FileCopy, ScanState, Upload, object_key
 from services.messaging.attachments.ports import AttachmentStore
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import AttachmentNotFound, TooManyUploads
 from services.messaging.kernel.model import (
     Attachment,
+    AttachmentId,
     Conversation,
     Draft,
     Message,
@@ -33,7 +35,7 @@ from tests.support.clock import ManualClock
 from tests.support.db import connected
 from tests.support.messaging_cases import Store
 from tests.support.messaging_postgres import PostgresStore
-from tests.support.messaging_store import ALICE, BOB, fail, opened, text
+from tests.support.messaging_store import ALICE, BOB, CAROL, fail, opened, text
 
 DAY = timedelta(days=1)
 
@@ -119,6 +121,127 @@ async def test_unsending_forgets_the_files_and_queues_their_objects_for_deletion
     assert (pending.object_key, pending.put_until) == (object_key(upload.attachment.id), upload.put_until)
 
 
+async def shared(
+    uploads: AttachmentStore, clock: ManualClock, message: Message, owner: UserId, key: str, most: int = 10
+) -> Upload:
+    """A further upload with the bytes of the message's one file."""
+    copy = FileCopy(message.attachments[0].id, AttachmentId(new_id(clock.now())), key)
+    place = (message.conversation_id, message.seq)
+    (upload,) = await uploads.put_copies(owner, place, [copy], clock.now(), clock.now() + DAY, most)
+    return upload
+
+
+async def unsent(store: Store, clock: ManualClock, message: Message) -> None:
+    await store.change_message(
+        message.conversation_id,
+        message.seq,
+        lambda _, found: changes.unsend(found or fail(message), message.sender_id),
+        clock.now(),
+    )
+
+
+async def claimed_keys(uploads: AttachmentStore, clock: ManualClock) -> list[str]:
+    return [each.object_key for each in await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10)]
+
+
+async def test_a_copy_is_an_upload_of_its_own_with_the_bytes_of_the_first(
+    store: Store, uploads: AttachmentStore, clock: ManualClock
+) -> None:
+    conversation, other = await opened(store, clock), await opened(store, clock, BOB, CAROL)
+    upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
+    message = await sent(store, draft(clock, conversation, "k", upload.attachment))
+    clock.advance(60)
+    copy = await shared(uploads, clock, message, BOB, "\x1fc")
+    file = replace(upload.attachment, id=copy.attachment.id, object_id=upload.attachment.id)
+    assert copy == replace(
+        upload,
+        attachment=file,
+        owner_id=BOB,
+        client_upload_id="\x1fc",
+        created_at=clock.now(),
+        unused_until=clock.now() + DAY,
+    )
+    # Again it is the same one.
+    assert (await shared(uploads, clock, message, BOB, "\x1fc")).attachment == file
+    assert await uploads.find_uploads(BOB, [file.id]) == [copy]
+    forwarded = await sent(store, draft(clock, other, "f", file, sender=BOB))
+    assert (forwarded.attachments, await store.find_message(other.id, 1)) == ((file,), forwarded)
+    # A copy of the copy has the first one's bytes.
+    assert (await shared(uploads, clock, forwarded, CAROL, "\x1fd")).attachment.object_id == upload.attachment.id
+
+
+async def test_an_object_is_deleted_with_the_last_file_that_has_it(
+    store: Store, uploads: AttachmentStore, clock: ManualClock
+) -> None:
+    conversation, other = await opened(store, clock), await opened(store, clock, BOB, CAROL)
+    upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
+    message = await sent(store, draft(clock, conversation, "k", upload.attachment))
+    copy = await shared(uploads, clock, message, BOB, "\x1fc")
+    await shared(uploads, clock, message, BOB, "\x1funused")
+    forwarded = await sent(store, draft(clock, other, "f", copy.attachment, sender=BOB))
+    await unsent(store, clock, message)
+    assert await claimed_keys(uploads, clock) == []
+    await unsent(store, clock, forwarded)
+    assert await claimed_keys(uploads, clock) == []
+    clock.advance(86_400)
+    assert await uploads.queue_unused(clock.now(), 10) == 1
+    (pending,) = await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10)
+    assert (pending.object_key, pending.put_until) == (object_key(upload.attachment.id), upload.put_until)
+
+
+async def test_no_copy_is_made_of_a_file_that_the_message_has_let_go_of_nor_beyond_what_may_wait(
+    store: Store, uploads: AttachmentStore, clock: ManualClock
+) -> None:
+    conversation = await opened(store, clock)
+    upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
+    message = await sent(store, draft(clock, conversation, "k", upload.attachment))
+    await shared(uploads, clock, message, BOB, "\x1f1", most=1)
+    with pytest.raises(TooManyUploads):
+        await shared(uploads, clock, message, BOB, "\x1f2", most=1)
+    await shared(uploads, clock, message, BOB, "\x1f1", most=1)
+    await unsent(store, clock, message)
+    with pytest.raises(AttachmentNotFound):
+        await shared(uploads, clock, message, BOB, "\x1f3")
+
+
+async def test_whatever_happens_at_once_no_copy_loses_its_bytes_and_no_bytes_stay(
+    store: Store, uploads: AttachmentStore, clock: ManualClock
+) -> None:
+    """Files are shared, let go of and collected at once, in every order that comes."""
+    conversation, other = await opened(store, clock), await opened(store, clock, BOB, CAROL)
+    kept: set[str] = set()
+    gone: list[str] = []
+
+    async def collect() -> None:
+        for _ in range(4):
+            gone.extend(await claimed_keys(uploads, clock))
+            await asyncio.sleep(0)
+
+    async def pass_on(message: Message, number: int) -> None:
+        try:
+            copy = await shared(uploads, clock, message, BOB, f"\x1f{number}", most=100)
+        except AttachmentNotFound:
+            return
+        forwarded = await sent(store, draft(clock, other, f"f{number}", copy.attachment, sender=BOB))
+        if number % 2:
+            await unsent(store, clock, forwarded)
+        else:
+            kept.add(object_key(message.attachments[0].id))
+
+    messages = []
+    for number in range(12):
+        upload = await uploads.put_upload(announced(clock.now(), ALICE, f"u{number}"), 100)
+        messages.append(await sent(store, draft(clock, conversation, f"k{number}", upload.attachment)))
+    jobs = [pass_on(message, number) for number, message in enumerate(messages)]
+    jobs += [unsent(store, clock, message) for message in messages]
+    await asyncio.gather(*jobs, *(collect() for _ in range(3)))
+    # What dead collectors had claimed is due again.
+    clock.advance(2 * 86_400)
+    gone += await claimed_keys(uploads, clock)
+    every = {object_key(message.attachments[0].id) for message in messages}
+    assert set(gone) == every - kept
+
+
 async def test_what_was_reported_keeps_its_files_for_the_moderators(database_url: str, clock: ManualClock) -> None:
     async with connected(Database(DatabaseConfig(database_url, pool_size=2), MIGRATIONS)) as database:
         store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
@@ -134,6 +257,28 @@ async def test_what_was_reported_keeps_its_files_for_the_moderators(database_url
             conversation.id, message.seq, lambda _, found: changes.unsend(found or fail(message), ALICE), clock.now()
         )
         assert await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10) == []
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT count(*) FROM doomed_objects") == 0
+
+
+async def test_what_was_reported_in_one_conversation_keeps_its_bytes_when_all_others_let_go(
+    database_url: str, clock: ManualClock
+) -> None:
+    async with connected(Database(DatabaseConfig(database_url, pool_size=2), MIGRATIONS)) as database:
+        store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+        uploads = PostgresAttachments(database)
+        conversation, other = await opened(store, clock), await opened(store, clock, BOB, CAROL)
+        upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
+        message = await sent(store, draft(clock, conversation, "k", upload.attachment))
+        copy = await shared(uploads, clock, message, BOB, "\x1fc")
+        forwarded = await sent(store, draft(clock, other, "f", copy.attachment, sender=BOB))
+        report = Report(
+            *(new_id(clock.now()), CAROL, "r", other.id, Reason.ABUSE, "", clock.now(), (copy_of(forwarded),))
+        )
+        await PostgresReports(database).file(report, day_quota(CAROL, 5, clock.now()))
+        for each in (forwarded, message):
+            await unsent(store, clock, each)
+            assert await claimed_keys(uploads, clock) == []
 
 
 async def test_an_object_to_delete_is_one_collectors_until_it_dies_or_puts_it_off(

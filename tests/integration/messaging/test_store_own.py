@@ -1,10 +1,14 @@
 """The contract of messaging's store, held by the fake and PostgreSQL: what each person keeps, and search."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from services.messaging.kernel.content import Text
+from services.messaging.attachments.core.uploads import Upload
+from services.messaging.attachments.ports import AttachmentStore
+from services.messaging.kernel.content import Link, Mention, Text
 from services.messaging.kernel.model import (
     Conversation,
     Draft,
@@ -16,11 +20,12 @@ from services.messaging.kernel.own_state import OwnChange, OwnState
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
 from services.messaging.receipts.ports import ReceiptStore
-from services.messaging.search.core import INDEX_VERSION, query_of
+from services.messaging.search.core import INDEX_VERSION, Filters, Has, passes, query_of
 from services.messaging.search.service import Reindexer
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
+from tests.support.attachments import announced
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.messaging_cases import Store
@@ -59,6 +64,10 @@ async def test_unread_counts_what_others_wrote_and_still_stands(
     assert (await own(store, clock, ALICE, conversation)).unread == 1
     await added(store, clock, conversation, CAROL)
     assert (await own(store, clock, CAROL, conversation)).unread == 0
+
+
+def named(upload: Upload, name: str, content_type: str) -> Upload:
+    return replace(upload, attachment=replace(upload.attachment, file_name=name, content_type=content_type))
 
 
 async def said(store: Store, clock: ManualClock, conversation: Conversation, *texts: str) -> None:
@@ -106,6 +115,47 @@ async def test_the_newest_come_first_in_pages(store: Store, clock: ManualClock) 
     first = await store.search(BOB, query_of("fish"), None, None, 3)
     rest = await store.search(BOB, query_of("fish"), conversation.id, first[-1].id, 3)
     assert [message.seq for message in (*first, *rest)] == [5, 4, 3, 2]
+
+
+async def test_a_search_is_narrowed_down_by_who_when_and_what_beside_the_words(
+    store: Store, uploads: AttachmentStore, clock: ManualClock
+) -> None:
+    conversation = await founded(store, clock)
+    link = Text("fish at a.example", (Link(8, 9, "https://a.example/"),))
+    mention = Text("fish @bob", (Mention(5, 4, BOB),))
+    files = [
+        (await uploads.put_upload(named(announced(clock.now(), ALICE, name), name, content_type), 10)).attachment
+        for name, content_type in (("a.png", "image/png"), ("b.pdf", "application/pdf"), ("c.mp4", "video/mp4"))
+    ]
+    said_with = [(link, ()), (mention, ()), *((Text("fish"), (file,)) for file in files)]
+    times = []
+    for number, (content, attachments) in enumerate(said_with):
+        clock.advance(1)
+        times.append(clock.now())
+        sender = BOB if number == 1 else ALICE
+        one = Draft(
+            *(MessageId(new_id(clock.now())), conversation.id, sender, f"s{number}", clock.now(), content),
+            attachments=attachments,
+        )
+        (message,) = await store.append([one])
+        assert isinstance(message, Message)
+        await store.index_words([(conversation.id, message.seq)])
+
+    async def narrowed(*has: Has, **others: Any) -> list[int]:
+        filters = Filters(has=frozenset(has), **others)
+        found = await store.search(BOB, query_of("fish"), None, None, 10, filters)
+        return [message.seq for message in found if passes(message, filters)]
+
+    assert await narrowed() == [6, 5, 4, 3, 2]
+    assert await narrowed(Has.LINK) == [2]
+    assert await narrowed(Has.FILE) == [6, 5, 4]
+    assert await narrowed(Has.PICTURE) == [4]
+    assert await narrowed(Has.VIDEO, Has.FILE) == [6]
+    assert await narrowed(Has.PICTURE, Has.LINK) == []
+    assert await narrowed(sender=BOB) == [3]
+    assert await narrowed(sender=CAROL) == []
+    assert await narrowed(since=times[1], before=times[3]) == [4, 3]
+    assert await narrowed(Has.FILE, sender=ALICE, before=times[3]) == [4]
 
 
 async def test_nobody_finds_what_one_may_not_see(store: Store, clock: ManualClock) -> None:

@@ -55,6 +55,14 @@ MESSAGING: dict[str, Case] = {
     "GetConversation": about(NO_CONVERSATION),
     "ListConversations": anything(ANSWERED),
     "SendMessage": about(NO_CONVERSATION, client_message_id="k", text=messages_pb2.TextContent(text="hello")),
+    "ForwardMessage": (
+        lambda conversation: {
+            "conversation_id": conversation,
+            "seq": 2,
+            "targets": [service_pb2.ForwardTarget(conversation_id=conversation, client_message_id="k")],
+        },
+        NO_CONVERSATION,
+    ),
     "EditMessage": about(NO_CONVERSATION, seq=2, text=messages_pb2.TextContent(text="mine")),
     "ListEdits": about(NO_CONVERSATION, seq=2),
     "UnsendMessage": about(NO_CONVERSATION, seq=2),

@@ -17,11 +17,13 @@ from services.messaging.kernel.content import (
     Content,
     Expired,
     Link,
+    Mention,
     SystemContent,
     SystemKind,
     Text,
     Unsent,
     Voice,
+    forwarded,
     kind_of,
     text_of,
     withheld,
@@ -76,6 +78,7 @@ _LEAVES_TOMBSTONES = {
 }
 _TELLS_OF_GROUPS = {
     ("vanishing/core.py", "set_vanishing", "SystemContent"),
+    ("pins/core.py", "pin", "SystemContent"),
     ("groups/core/changes.py", "GroupChange", "SystemContent"),
     ("groups/core/changes.py", "create_group", "SystemContent"),
     ("groups/core/changes.py", "remove_member", "SystemContent"),
@@ -238,3 +241,28 @@ def test_whom_others_content_names_goes_out_of_it_or_is_kept_for_a_reason() -> N
         left = without(content, PEOPLE[3])
         is_named = PEOPLE[3].encode() in FORMS[kind_of(left).name].to_wire(left).SerializeToString()
         assert is_named is (cls is SystemContent), "a group's own history names who came; nothing else does"
+
+
+@pytest.mark.parametrize("cls", KINDS)
+def test_what_is_forwarded_is_of_the_same_kind_and_names_neither_people_nor_the_files_of_before(
+    cls: type[Content],
+) -> None:
+    content = SAMPLES[cls]
+    kind = kind_of(content)
+    assert (kind.forward is not None) is kind.can_be_unsent, "what a person wrote or spoke, and nothing else"
+    if kind.forward is None:
+        with pytest.raises(ValueError, match="cannot be forwarded"):
+            forwarded(content, {})
+        return
+    files = list(kind.files(content)) if kind.files else []
+    copies = {id_: AttachmentId(UUID(int=id_.int + 1)) for id_ in files}
+    copy = forwarded(content, copies)
+    assert type(copy) is cls
+    assert (list(kind.files(copy)) if kind.files else []) == list(copies.values())
+    assert kind.check is None or kind.check(copy) == copy
+    assert text_of(copy) == text_of(content)
+
+
+def test_a_forwarded_text_mentions_nobody() -> None:
+    words = Text("@bob x.example", (Mention(0, 4, PEOPLE[0]), Link(5, 9, "https://x.example/")))
+    assert forwarded(words, {}) == Text("@bob x.example", (Link(5, 9, "https://x.example/"),))

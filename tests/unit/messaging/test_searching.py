@@ -1,13 +1,30 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.messaging.kernel.content import Link, Mention, Text
 from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.model import (
+    Attachment,
+    AttachmentId,
+    ConversationId,
+    Message,
+    MessageId,
+    UserId,
+)
+from services.messaging.kernel.withholding import withhold
 from services.messaging.search.core import (
     MAX_QUERY_CHARS,
     MAX_WORD_CHARS,
     MAX_WORDS,
+    Filters,
+    Has,
     matches,
+    passes,
     query_of,
     words_of,
 )
@@ -80,3 +97,35 @@ def test_an_emoji_is_a_word_without_and_with_its_tone() -> None:
     assert query_of("❤️ o") == "'o':* & '❤'"
     # Not (yet) one of Unicode's: its parts are.
     assert words_of("👩\u200d👩") == ["👩"]
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PNG = Attachment(AttachmentId(UUID(int=1)), "video.png", "image/png", 10)
+PDF = Attachment(AttachmentId(UUID(int=2)), "a.pdf", "application/pdf", 10)
+PLAIN = Message(
+    *(MessageId(UUID(int=1)), ConversationId(UUID(int=2)), 1, UserId("httpfan"), "k", NOW),
+    Text("fish @httpfan", (Mention(5, 8, UserId("httpfan")),)),
+)
+LINKED = replace(PLAIN, content=Text("a.example", (Link(0, 9, "https://a.example/"),)), attachments=(PDF, PNG))
+
+
+@pytest.mark.parametrize(
+    ("message", "filters", "expected"),
+    [
+        (PLAIN, Filters(), True),
+        (PLAIN, Filters(has=frozenset({Has.LINK})), False),
+        (PLAIN, Filters(has=frozenset({Has.FILE})), False),
+        (LINKED, Filters(has=frozenset({Has.LINK, Has.FILE, Has.PICTURE})), True),
+        (LINKED, Filters(has=frozenset({Has.VIDEO})), False),
+        # In Requests nothing is found by what is not shown.
+        (withhold(LINKED), Filters(has=frozenset({Has.LINK})), False),
+        (withhold(LINKED), Filters(has=frozenset({Has.PICTURE})), False),
+        (PLAIN, Filters(sender=UserId("httpfan")), True),
+        (PLAIN, Filters(sender=UserId("http")), False),
+        (PLAIN, Filters(since=NOW, before=NOW + timedelta(microseconds=1)), True),
+        (PLAIN, Filters(since=NOW + timedelta(microseconds=1)), False),
+        (PLAIN, Filters(before=NOW), False),
+    ],
+)
+def test_a_message_passes_only_what_it_is(message: Message, filters: Filters, expected: bool) -> None:
+    assert passes(message, filters) is expected

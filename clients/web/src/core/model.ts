@@ -130,6 +130,8 @@ export interface Message {
   readonly reactions: readonly Reaction[];
   readonly attachments: readonly Attachment[];
   readonly edited: boolean;
+  /** A copy of another message; it does not say of which. Nobody edits it. */
+  readonly forwarded: boolean;
   /** When it vanishes; undefined when it stays. */
   readonly expireTimeMs: number | undefined;
   /** The conversation's revision of its last change, 0 when there was none; of two copies the higher is newer. */

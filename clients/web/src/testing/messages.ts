@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { ConversationKind, type Cursor, type Message, MessageSchema, RequestState } from "../gen/parley/messaging/v1/messages_pb.js";
 import { ConversationFolder, type SendMessageRequest } from "../gen/parley/messaging/v1/service_pb.js";
 import { type MockBackend, memberIds, type MockConversation } from "./backend.js";
@@ -69,6 +70,12 @@ export function messagesOf(backend: MockBackend, userId: string) {
       backend.append(stored, message, false);
       return { message };
     },
+    forwardMessage: ({ conversationId, seq, targets }: { conversationId: string; seq: bigint; targets: { conversationId: string; clientMessageId: string }[] }) => {
+      backend.count("forwardMessage");
+      const source = backend.stored(conversationId).messages[Number(seq) - 1];
+      if (!source) throw new ConnectError("no such message", Code.NotFound);
+      return { results: targets.map((target) => forwarded(backend, userId, source, target)) };
+    },
     markRead: ({ conversationId, seq }: { conversationId: string; seq: bigint }) => {
       backend.count("markRead");
       const stored = backend.stored(conversationId);
@@ -82,6 +89,31 @@ export function messagesOf(backend: MockBackend, userId: string) {
       return {};
     },
   };
+}
+
+/** A copy in one of the conversations, or why there is none. */
+function forwarded(backend: MockBackend, userId: string, { content, attachments }: Message, target: { conversationId: string; clientMessageId: string }) {
+  const stored = backend.stored(target.conversationId);
+  const known = stored.messages.find((m) => m.senderId === userId && m.clientMessageId === target.clientMessageId);
+  if (known) return { result: { case: "message" as const, value: known } };
+  try {
+    for (const other of memberIds(stored)) if (stored.conversation.kind === ConversationKind.DIRECT) backend.relations.check(userId, other);
+  } catch {
+    return { result: { case: "refusal" as const, value: { reason: "NOT_ALLOWED" } } };
+  }
+  const message = create(MessageSchema, {
+    ...target,
+    messageId: backend.id("m"),
+    seq: BigInt(stored.messages.length + 1),
+    senderId: userId,
+    sendTime: timestampFromMs(backend.now()),
+    content,
+    attachments,
+    forwarded: true,
+    ...expiryOf(backend, stored),
+  });
+  backend.append(stored, message, false);
+  return { result: { case: "message" as const, value: message } };
 }
 
 /** What others may know of a member's reading; nothing while the member sends no receipts or has not let the conversation in. */

@@ -33,6 +33,7 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
     reactions: [],
     attachments: [],
     edited: false,
+    forwarded: false,
     expireTimeMs: undefined,
     revision: 0,
     ...change,

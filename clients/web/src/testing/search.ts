@@ -1,5 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Message } from "../gen/parley/messaging/v1/messages_pb.js";
+import { SearchHas } from "../gen/parley/messaging/v1/service_pb.js";
 import { fold } from "../core/highlight.js";
 import type { MockBackend } from "./backend.js";
 
@@ -8,24 +10,43 @@ interface SearchRequest {
   readonly conversationId: string;
   readonly pageSize: number;
   readonly pageToken: string;
+  readonly fromUserId: string;
+  readonly has: readonly SearchHas[];
+  readonly sinceTime?: Timestamp | undefined;
+  readonly beforeTime?: Timestamp | undefined;
 }
 
 const wordsOf = (text: string): string[] => fold(text).match(/[\p{L}\p{N}_]+/gu) ?? [];
 
 export function searchOf(backend: MockBackend, userId: string) {
   return {
-    searchMessages: ({ query, conversationId, pageSize, pageToken }: SearchRequest) => {
+    searchMessages: (request: SearchRequest) => {
+      const { query, conversationId, pageSize, pageToken } = request;
       backend.count("searchMessages");
       const words = wordsOf(query);
       if (words.length === 0) throw new ConnectError("no words", Code.InvalidArgument);
       const conversations = backend.conversationsOf(userId).filter((stored) => !conversationId || stored.conversation.conversationId === conversationId);
-      const found = conversations.flatMap((stored) => stored.messages.filter((m) => matches(m, words)));
+      const found = conversations.flatMap((stored) => stored.messages.filter((m) => matches(m, words) && passes(m, request)));
       found.sort((a, b) => Number((b.sendTime?.seconds ?? 0n) - (a.sendTime?.seconds ?? 0n)));
       const start = Number(pageToken || 0);
       const end = start + (pageSize || 20);
       return { messages: found.slice(start, end), nextPageToken: end < found.length ? `${end}` : "" };
     },
   };
+}
+
+function passes(message: Message, { fromUserId, has, sinceTime, beforeTime }: SearchRequest): boolean {
+  const sentMs = message.sendTime ? timestampMs(message.sendTime) : 0;
+  if (fromUserId && message.senderId !== fromUserId) return false;
+  if (sinceTime && sentMs < timestampMs(sinceTime)) return false;
+  if (beforeTime && sentMs >= timestampMs(beforeTime)) return false;
+  return has.every((kind) => holds(message, kind));
+}
+
+function holds({ content, attachments }: Message, kind: SearchHas): boolean {
+  if (kind === SearchHas.LINK) return content.case === "text" && content.value.entities.some(({ entity }) => entity.case === "linkUrl");
+  const begin = kind === SearchHas.PICTURE ? "image/" : kind === SearchHas.VIDEO ? "video/" : "";
+  return attachments.some(({ contentType }) => contentType.startsWith(begin));
 }
 
 /** All words, the last as the beginning of one. */

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from services.messaging.accounts.core import PersonalColumn
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
+from services.messaging.attachments.sql.dooming import DOOM_AGAIN
 from services.messaging.kernel.content import EXPIRED, without
 from services.messaging.kernel.model import (
     Conversation,
@@ -135,8 +136,9 @@ async def delete_rows(connection: Connection, personal: PersonalColumn, user_id:
     delete = f"DELETE FROM {personal.table} WHERE ctid = ANY(ARRAY({some}))"  # noqa: S608
     if personal.table == "attachments":
         delete = (
-            f"WITH gone AS ({delete} RETURNING id, put_until), queued AS (INSERT INTO doomed_objects (object_key,"  # noqa: S608
-            f" put_until) SELECT '{UPLOADS_PREFIX}' || id, put_until FROM gone ON CONFLICT DO NOTHING)"
+            f"WITH gone AS ({delete} RETURNING coalesce(object_id, id) AS object, put_until), queued AS ("  # noqa: S608
+            f"INSERT INTO doomed_objects (object_key, put_until) SELECT '{UPLOADS_PREFIX}' || object, max(put_until)"
+            f" FROM gone GROUP BY object ORDER BY object {DOOM_AGAIN})"
             " SELECT count(*) FROM gone"
         )
         return int(await connection.fetchval(delete, user_id, limit))

@@ -4,7 +4,9 @@ import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from hashlib import sha256
 from urllib.parse import quote
+from uuid import UUID
 
 from services.messaging.attachments.core.file_types import is_of_type
 from services.messaging.kernel.characters import check_storable, is_blank
@@ -16,7 +18,7 @@ from services.messaging.kernel.errors import (
 )
 from services.messaging.kernel.file_names import MAX_FILE_NAME_CHARS, safe_file_name
 from services.messaging.kernel.media_types import media_type
-from services.messaging.kernel.model import Attachment, AttachmentId, UserId
+from services.messaging.kernel.model import Attachment, AttachmentId, DraftKey, UserId
 
 UPLOADS_PREFIX = "uploads/"
 MAX_PIXELS_A_SIDE = 100_000
@@ -121,8 +123,33 @@ class PendingDelete:
 
 
 def object_key(attachment_id: AttachmentId) -> str:
-    """The name of an attachment's object in the bucket."""
+    """The name of an upload's object in the bucket."""
     return f"{UPLOADS_PREFIX}{attachment_id}"
+
+
+def upload_id(key: str) -> AttachmentId | None:
+    """The upload whose object has this name; None for objects that are no upload's."""
+    return AttachmentId(UUID(key.removeprefix(UPLOADS_PREFIX))) if key.startswith(UPLOADS_PREFIX) else None
+
+
+def object_key_of(attachment: Attachment) -> str:
+    """The name of the object that has an attachment's bytes: of a forwarded file, that of the first upload."""
+    return object_key(attachment.object_id or attachment.id)
+
+
+@dataclass(frozen=True)
+class FileCopy:
+    """A further upload that is to have the bytes of a file that a message holds."""
+
+    source_id: AttachmentId
+    id: AttachmentId
+    client_upload_id: str
+
+
+def copy_key(key: DraftKey, source_id: AttachmentId) -> str:
+    """The client_upload_id of a file's copy in the message of this key: outside of what clients may choose."""
+    named = f"{key.conversation_id} {key.client_message_id} {source_id}"
+    return f"\x1fforward/{sha256(named.encode()).hexdigest()[:32]}"
 
 
 def check_attachment(attachment: Attachment, policy: UploadPolicy) -> Attachment:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from services.messaging import metrics
 from services.messaging.attachments.core.hash_lists import is_listed
 from services.messaging.attachments.core.uploads import (
+    FileCopy,
     ScanState,
     Upload,
     UploadPolicy,
@@ -15,7 +16,9 @@ from services.messaging.attachments.core.uploads import (
     check_scanned,
     check_stored,
     content_disposition,
+    copy_key,
     object_key,
+    object_key_of,
 )
 from services.messaging.attachments.ports import AttachmentStore, Hashes, ObjectStore, SignedPut
 from services.messaging.kernel import checks
@@ -32,6 +35,7 @@ from services.messaging.kernel.model import (
     AttachmentId,
     ConversationId,
     DraftKey,
+    Message,
     UserId,
     require_member,
 )
@@ -135,7 +139,7 @@ class Attachments:
             raise AttachmentRefused(f"{attachment.file_name[:100]} is a file that nobody may have here")
         ttl = self._policy.get_ttl
         url = self._objects.sign_get(
-            object_key(attachment.id),
+            object_key_of(attachment),
             ttl,
             content_type=attachment.content_type,
             disposition=content_disposition(attachment),
@@ -159,8 +163,21 @@ class Attachments:
         await self._check(uploads)
         return tuple(upload.attachment for upload in uploads)
 
+    async def share(self, key: DraftKey, message: Message) -> tuple[Attachment, ...]:
+        """See the forwarding's ports.Copies."""
+        now, policy = self._clock.now(), self._policy
+        copies = [
+            FileCopy(file.id, AttachmentId(self._new_id(now)), copy_key(key, file.id)) for file in message.attachments
+        ]
+        uploads = await self._store.put_copies(
+            *(key.sender_id, (message.conversation_id, message.seq), copies),
+            *(now, now + policy.unused_ttl, policy.waiting),
+        )
+        by_key = {upload.client_upload_id: upload.attachment for upload in uploads}
+        return tuple(by_key[copy.client_upload_id] for copy in copies)
+
     async def _check(self, uploads: Sequence[Upload]) -> None:
-        looks = (self._objects.look_at(object_key(upload.attachment.id)) for upload in uploads)
+        looks = (self._objects.look_at(object_key_of(upload.attachment)) for upload in uploads)
         seen = list(zip(uploads, await asyncio.gather(*looks), strict=True))
         for upload, stored in seen:
             check_stored(upload, stored)

@@ -9,7 +9,7 @@ import structlog
 
 from services.messaging import metrics
 from services.messaging.attachments.core.hash_lists import is_listed
-from services.messaging.attachments.core.uploads import ScanState, Upload, object_key, scan_retry_delay
+from services.messaging.attachments.core.uploads import ScanState, Upload, object_key_of, scan_retry_delay
 from services.messaging.attachments.ports import AttachmentStore, Hashes, ObjectStore, Scanner
 from services.messaging.kernel.errors import ObjectsUnavailable
 from services.runtime.clock import Clock
@@ -88,7 +88,7 @@ class ScanWorker:
         """The upload with the digest of its bytes, where there is a list of digests. None: they cannot be read now."""
         if self._hashes is None:
             return upload
-        key = object_key(upload.attachment.id)
+        key = object_key_of(upload.attachment)
         try:
             return replace(upload, digest=await self._objects.digest_of(key, self._timeout))
         except ObjectsUnavailable as error:
@@ -102,4 +102,4 @@ class ScanWorker:
             return ScanState.REFUSED
         if self._scanner is None:
             return ScanState.CLEAN
-        return await self._scanner.scan(upload, self._objects.sign_read(object_key(upload.attachment.id), self._claim))
+        return await self._scanner.scan(upload, self._objects.sign_read(object_key_of(upload.attachment), self._claim))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
+from services.messaging.attachments.sql.dooming import DOOM_AGAIN
 from services.messaging.kernel.model import AttachmentId, ConversationId, Draft, Message
 from services.messaging.wire.storage import attachment_bytes
 from services.runtime.postgres.database import Connection
@@ -49,16 +50,14 @@ async def keep_until(connection: Connection, ids: Sequence[AttachmentId], until:
 async def release_attachments(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:
     """Forget the attachments of the messages at these places, whose content goes, and queue their objects for deletion.
 
-    The objects of what was reported stay: they are evidence, and the moderators' to delete.
+    Those that another file has, and those of what was reported, stay: see the store's claim_deletes.
     """
     await connection.execute(
-        "WITH gone AS (DELETE FROM attachments a USING unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"
+        "WITH gone AS (DELETE FROM attachments a USING unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"  # noqa: S608
         " WHERE a.conversation_id = k.conversation_id AND a.seq = k.seq"
-        " RETURNING a.id, a.conversation_id, a.seq, a.put_until)"
-        " INSERT INTO doomed_objects (object_key, put_until) SELECT $3 || id, put_until FROM gone"
-        " WHERE NOT EXISTS (SELECT FROM report_messages r JOIN reports ON reports.id = r.report_id"
-        " WHERE reports.conversation_id = gone.conversation_id AND gone.id::text = ANY(r.attachment_ids))"
-        " ON CONFLICT DO NOTHING",
+        " RETURNING coalesce(a.object_id, a.id) AS object, a.put_until)"
+        " INSERT INTO doomed_objects (object_key, put_until) SELECT $3 || object, max(put_until) FROM gone"
+        f" GROUP BY object ORDER BY object {DOOM_AGAIN}",
         [conversation_id for conversation_id, _ in places],
         [seq for _, seq in places],
         UPLOADS_PREFIX,

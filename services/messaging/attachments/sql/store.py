@@ -5,9 +5,17 @@ from datetime import datetime
 
 import asyncpg
 
-from services.messaging.attachments.core.uploads import UPLOADS_PREFIX, PendingDelete, ScanState, Upload
-from services.messaging.kernel.errors import TooManyUploads
-from services.messaging.kernel.model import Attachment, AttachmentId, DraftKey, UserId
+from services.messaging.attachments.core.uploads import (
+    UPLOADS_PREFIX,
+    FileCopy,
+    PendingDelete,
+    ScanState,
+    Upload,
+    upload_id,
+)
+from services.messaging.attachments.sql.dooming import DOOM_AGAIN
+from services.messaging.kernel.errors import AttachmentNotFound, TooManyUploads
+from services.messaging.kernel.model import Attachment, AttachmentId, ConversationId, DraftKey, UserId
 from services.runtime.postgres.database import Database
 
 _INSERT = """
@@ -25,17 +33,21 @@ ON CONFLICT (owner_id, client_upload_id) DO UPDATE SET
 RETURNING *
 """
 
-_QUEUE_UNUSED = """
+_QUEUE_UNUSED = f"""
 WITH late AS (
     SELECT id FROM attachments WHERE conversation_id IS NULL AND unused_until <= $1
     ORDER BY unused_until LIMIT $2 FOR UPDATE SKIP LOCKED
 ),
-gone AS (DELETE FROM attachments a USING late WHERE a.id = late.id RETURNING a.id, a.put_until),
+gone AS (
+    DELETE FROM attachments a USING late WHERE a.id = late.id
+    RETURNING coalesce(a.object_id, a.id) AS object, a.put_until
+),
 queued AS (
-    INSERT INTO doomed_objects (object_key, put_until) SELECT $3 || id, put_until FROM gone ON CONFLICT DO NOTHING
+    INSERT INTO doomed_objects (object_key, put_until)
+    SELECT $3 || object, max(put_until) FROM gone GROUP BY object ORDER BY object {DOOM_AGAIN}
 )
 SELECT count(*) FROM gone
-"""
+"""  # noqa: S608
 
 _CLAIM_DELETES = """
 UPDATE doomed_objects SET due_at = $2
@@ -43,6 +55,31 @@ WHERE object_key IN (
     SELECT object_key FROM doomed_objects WHERE due_at <= $1 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 RETURNING object_key, put_until
+"""
+
+# Of the objects $1 that the caller has claimed, those that a file has, and those of what was reported: they are
+# evidence, and the moderators' to delete. A statement after the claim: its snapshot is newer than the locks, so that it
+# sees who let go before, and whoever lets go from then on waits.
+_STILL_HELD = """
+DELETE FROM doomed_objects d USING unnest($1::text[], $2::uuid[]) AS k (object_key, id)
+WHERE d.object_key = k.object_key AND (
+    EXISTS (SELECT FROM attachments a WHERE a.id = k.id)
+    OR EXISTS (SELECT FROM attachments a WHERE a.object_id = k.id)
+    OR EXISTS (SELECT FROM report_messages r WHERE r.attachment_ids @> ARRAY[k.id::text])
+)
+RETURNING d.object_key
+"""
+
+_COPY = """
+INSERT INTO attachments (id, owner_id, client_upload_id, file_name, content_type, size_bytes, width, height, length,
+    created_at, put_until, unused_until, scan, etag, object_id)
+SELECT k.id, $1, k.client_upload_id, a.file_name, a.content_type, a.size_bytes, a.width, a.height, a.length,
+    $5, a.put_until, $6, a.scan, a.etag, coalesce(a.object_id, a.id)
+FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS k (source_id, id, client_upload_id)
+JOIN attachments a ON a.id = k.source_id
+ON CONFLICT (owner_id, client_upload_id) DO UPDATE SET
+    unused_until = greatest(attachments.unused_until, excluded.unused_until)
+RETURNING *
 """
 
 _CLAIM_SCANS = """
@@ -83,6 +120,39 @@ class PostgresAttachments:
         if row is None:
             raise TooManyUploads(f"{most_waiting} files wait to be sent already")
         return _upload(row)
+
+    async def put_copies(
+        self,
+        owner_id: UserId,
+        place: tuple[ConversationId, int],
+        copies: Sequence[FileCopy],
+        now: datetime,
+        unused_until: datetime,
+        most_waiting: int,
+    ) -> Sequence[Upload]:
+        source_ids = [copy.source_id for copy in copies]
+        client_ids = [copy.client_upload_id for copy in copies]
+        async with self._database.transaction() as connection:
+            # The message lets go of none of them before the copies stand, so that the collector finds those.
+            held = await connection.fetch(
+                "SELECT id FROM attachments WHERE id = ANY($1) AND conversation_id = $2 AND seq = $3"
+                " ORDER BY id FOR SHARE",
+                source_ids,
+                *place,
+            )
+            if len(held) < len(copies):
+                raise AttachmentNotFound
+            waiting = await connection.fetchval(
+                "SELECT count(*) FROM (SELECT FROM attachments WHERE owner_id = $1 AND conversation_id IS NULL"
+                " AND client_upload_id <> ALL($2) LIMIT $3) AS waiting",
+                *(owner_id, client_ids, most_waiting),
+            )
+            if waiting + len(copies) > most_waiting:
+                raise TooManyUploads(f"{most_waiting} files wait to be sent already")
+            rows = await connection.fetch(
+                _COPY, owner_id, source_ids, [copy.id for copy in copies], client_ids, now, unused_until
+            )
+        return [_upload(row) for row in rows]
 
     async def find_announced(self, owner_id: UserId, client_upload_id: str) -> Upload | None:
         async with self._database.connection() as connection:
@@ -151,7 +221,10 @@ class PostgresAttachments:
     async def claim_deletes(self, now: datetime, until: datetime, limit: int) -> Sequence[PendingDelete]:
         async with self._database.transaction() as connection:
             found = await connection.fetch(_CLAIM_DELETES, now, until, limit)
-        return [PendingDelete(row["object_key"], row["put_until"]) for row in found]
+            uploads = {row["object_key"]: id_ for row in found if (id_ := upload_id(row["object_key"]))}
+            held = await connection.fetch(_STILL_HELD, list(uploads.keys()), list(uploads.values())) if uploads else []
+        kept = {row["object_key"] for row in held}
+        return [PendingDelete(row["object_key"], row["put_until"]) for row in found if row["object_key"] not in kept]
 
     async def postpone_deletes(self, until: Mapping[str, datetime]) -> None:
         async with self._database.connection() as connection:
@@ -177,6 +250,7 @@ def _upload(row: asyncpg.Record) -> Upload:
         row["width"],
         row["height"],
         row["length"],
+        row["object_id"],
     )
     return Upload(
         attachment,

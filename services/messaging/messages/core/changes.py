@@ -49,8 +49,8 @@ class MessageChange:
 def edit(message: Message, user: UserId, text: Text, now: datetime, policy: ChangePolicy) -> MessageChange | None:
     """Replace the text; the former one is kept. None when it is the same already."""
     _require_sender(message, user)
-    if not isinstance(message.content, Text):
-        raise NotEditable("only texts can be edited")
+    if not isinstance(message.content, Text) or message.forwarded:
+        raise NotEditable("only texts that one wrote can be edited")
     if message.content == text:
         return None
     if now - message.sent_at > policy.edit_window:
@@ -140,7 +140,7 @@ def gather_reactions(put: Iterable[tuple[str, UserId]]) -> tuple[Reaction, ...]:
 
 def _emptied(message: Message) -> MessageChange:
     bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
-    return MessageChange(replace(bare, content=Unsent()))
+    return MessageChange(replace(bare, content=Unsent(), forwarded=False))
 
 
 def _find_reaction(message: Message, emoji: str) -> Reaction | None:

@@ -164,4 +164,5 @@ def _at(draft: Draft, seq: int, vanish_after: timedelta | None) -> Message:
         reply_to_seq=draft.reply_to_seq,
         expires_at=draft.sent_at + vanish_after if vanish_after else None,
         attachments=draft.attachments,
+        forwarded=draft.forwarded,
     )

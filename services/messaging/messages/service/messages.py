@@ -106,6 +106,20 @@ class Messages:
 
         return await self._say(user_id, conversation_id, request, checked)
 
+    async def send_copy(
+        self, user_id: UserId, target: ConversationId, client_message_id: str, copy: SendRequest | MessagingError
+    ) -> Message:
+        """Store what the person forwards, which was checked when it was sent first. Idempotent and with errors as for
+        send_text; where there is no copy to be made, and none was made before, raises why."""
+
+        async def checked(_: ConversationId) -> Content:
+            if isinstance(copy, MessagingError):
+                raise copy
+            return copy.content
+
+        request = SendRequest(client_message_id, Content()) if isinstance(copy, MessagingError) else copy
+        return await self._say(user_id, str(target), request, checked, forwarded=True)
+
     async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
         """Put an ended call into its conversation. Idempotent by the call's id. Errors as for send_text."""
         return await self._send(conversation_id, caller, model.CALL_KEY_PREFIX + str(record.call_id), record, 0)
@@ -234,7 +248,13 @@ class Messages:
         return checked
 
     async def _say(
-        self, user_id: UserId, conversation_id: str, request: TextRequest | SendRequest, check: CheckSaid
+        self,
+        user_id: UserId,
+        conversation_id: str,
+        request: TextRequest | SendRequest,
+        check: CheckSaid,
+        *,
+        forwarded: bool = False,
     ) -> Message:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         client_id = checks.check_client_id("client_message_id", request.client_message_id)
@@ -250,7 +270,7 @@ class Messages:
                 content = await self._judging.message(written)
         except MessagingError as refusal:
             return await self._done_before(user_id, refusal, self._store.find_sent(key))
-        return await self._send(target, user_id, client_id, content, reply_to, attachments)
+        return await self._send(target, user_id, client_id, content, reply_to, attachments, forwarded=forwarded)
 
     async def _send(
         self,
@@ -260,12 +280,15 @@ class Messages:
         content: Content,
         reply_to_seq: int,
         attachments: tuple[Attachment, ...] = (),
+        *,
+        forwarded: bool = False,
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
         trace = tracing.current_header() or ""
         draft = Draft(
-            message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments, trace
+            *(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments, trace),
+            forwarded,
         )
         message = await self._sends.submit(draft)
         if message.id == message_id:

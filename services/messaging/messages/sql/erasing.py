@@ -14,7 +14,7 @@ _HANGING = ("message_edits", "reactions", "message_words", "pins")
 
 _BLANK = """
 UPDATE messages SET body = '', entities = NULL, call = NULL, content = NULL, attachments = NULL,
-    edited_at = NULL, edit_count = 0, reply_to_seq = 0
+    edited_at = NULL, edit_count = 0, reply_to_seq = 0, forwarded = false
 FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
 WHERE conversation_id = k.id AND seq = k.number
 """

@@ -116,16 +116,16 @@ async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) ->
 _INSERT_MESSAGES = f"""
 WITH row AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bigint[], $14::timestamptz[]) AS r
-        (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line, content,
-        reply_to_seq, expires_at)
+        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bigint[], $14::timestamptz[],
+        $15::boolean[]) AS r (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities,
+        call, line, content, reply_to_seq, expires_at, forwarded)
 ),
 top AS (
     SELECT conversation_id AS id, min(seq) - 1 AS before, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1
 ),
 held AS (
     SELECT c.id FROM top JOIN conversations c USING (id)
-    LEFT JOIN unnest($15::uuid[], $16::bigint[]) AS known (id, facts) USING (id)
+    LEFT JOIN unnest($16::uuid[], $17::bigint[]) AS known (id, facts) USING (id)
     WHERE known.facts IS NULL OR (c.last_seq = top.before AND c.facts = known.facts)
     FOR UPDATE OF c SKIP LOCKED
 ),
@@ -136,12 +136,12 @@ counted AS (
 ),
 stored AS (
     INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
-        line, content, reply_to_seq, expires_at)
+        line, content, reply_to_seq, expires_at, forwarded)
     SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
-        content, reply_to_seq, expires_at
+        content, reply_to_seq, expires_at, forwarded
     FROM row WHERE conversation_id IN (SELECT id FROM counted)
 ),
-queued AS ({outbox.insertion(17, "key IN (SELECT id::text FROM counted)")})
+queued AS ({outbox.insertion(18, "key IN (SELECT id::text FROM counted)")})
 SELECT id FROM counted
 """  # noqa: S608
 
@@ -169,6 +169,7 @@ async def insert_messages(
         *zip(*(to_columns(message.content) for message in messages), strict=True),
         [message.reply_to_seq for message in messages],
         [message.expires_at for message in messages],
+        [message.forwarded for message in messages],
         list(known_versions.keys()),
         list(known_versions.values()),
         *outbox.columns(events, traces),
@@ -308,4 +309,5 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         expires_at=row["expires_at"],
         # A release that does not know a kind leaves its files where it takes the rest away.
         attachments=to_attachments(row["attachments"]) if row["attachments"] and kind_of(content).is_said else (),
+        forwarded=row["forwarded"],
     )

@@ -87,7 +87,8 @@ def check_request(request: ReportRequest) -> tuple[Reason, tuple[int, ...]]:
 
 def copy_of(message: Message) -> ReportedMessage:
     """The copy of a message."""
-    attachment_ids = tuple(str(attachment.id) for attachment in message.attachments)
+    # Those of the objects: the bytes of a forwarded file stand under the name of the first upload.
+    attachment_ids = tuple(str(attachment.object_id or attachment.id) for attachment in message.attachments)
     return ReportedMessage(message.seq, message.sender_id, message.sent_at, text_of(message.content), attachment_ids)
 
 

@@ -1,0 +1,1 @@
+"""Copies of messages in other conversations."""
