@@ -202,7 +202,7 @@ async def main() -> int:
                 await two.seen()
                 await asyncio.sleep(SETTLE_S)
                 skews = await two.skews_ms(arguments.seconds)
-                row = {"median": round(statistics.median(skews)), "worst": round(max(skews, key=abs))}
+                row = {"median": round(statistics.median(skews)), "worst": round(max(map(abs, skews)))}
                 figures["skew_ms"][way] = row
                 print(f"{way} late: {json.dumps(row)}", file=sys.stderr, flush=True)
     print(json.dumps(write_report(arguments.report, "call_of_two", figures)), flush=True)
