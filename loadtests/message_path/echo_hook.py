@@ -21,6 +21,8 @@ _MODULE = "loadtests.message_path.echo_hook"
 # It says its port as soon as it serves. Raising it waits longer for one that cannot start.
 _STARTED_WITHIN_S = 30.0
 
+Context = grpc.aio.ServicerContext[api.CheckMessageRequest, api.CheckMessageResponse]
+
 
 class EchoHookError(Exception):
     """The hook did not start."""
@@ -32,7 +34,7 @@ class EchoHook(service_pb2_grpc.MessageHookServiceServicer):
     async def CheckMessage(  # noqa: N802 - the proto's name
         self,
         request: api.CheckMessageRequest,  # noqa: ARG002 - it lets all pass
-        context: grpc.aio.ServicerContext,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
     ) -> api.CheckMessageResponse:
         return api.CheckMessageResponse(allow=api.Allow())
 

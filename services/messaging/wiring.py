@@ -281,7 +281,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     search = Search(search_store, conversation_store, clock)
     groups = Groups(
         *(group_store, conversation_store, PostgresInvites(database), relation_store, request_store),
-        *(rates, clock, new_id, new_secret, group_limits(config), judging),
+        *(rates, clock, new_id, new_secret, group_limits(config)),
+        judging=judging,
     )
     pins = Pins(PostgresPins(database, relay, new_id), rates, clock, new_id)
     forwarding = Forwarding(messages, conversation_store, message_store, attachments, clock)

@@ -31,6 +31,9 @@ KEPT = timedelta(days=14)
 Judge = Callable[[api.CheckMessageRequest], Awaitable[api.CheckMessageResponse]]
 
 
+Context = grpc.aio.ServicerContext[api.CheckMessageRequest, api.CheckMessageResponse]
+
+
 class FakeHook:
     """See hooks.ports.MessageHook. Says what `says` does; an event in `waits` is waited for first."""
 
@@ -72,7 +75,7 @@ class MemoryHeld:
             found.frozen,
             found.is_unaccepted_by_others(key.sender_id),
             others[0] if others and found.kind is ConversationKind.DIRECT else None,
-            held and held.state,
+            held.state if held else None,
         )
 
     async def hold(self, held: Held, most: int) -> bool:
@@ -147,9 +150,7 @@ class HookServicer(service_pb2_grpc.MessageHookServiceServicer):
         self.asked: list[api.CheckMessageRequest] = []
         self.tokens: list[str] = []
 
-    async def CheckMessage(
-        self, request: api.CheckMessageRequest, context: grpc.aio.ServicerContext
-    ) -> api.CheckMessageResponse:
+    async def CheckMessage(self, request: api.CheckMessageRequest, context: Context) -> api.CheckMessageResponse:
         self.asked.append(request)
         self.tokens += [str(value) for key, value in context.invocation_metadata() or () if key == "authorization"]
         return await self.judge(request)

@@ -128,6 +128,7 @@ class PostgresHeld:
             row = await connection.fetchrow(
                 "SELECT count(*) AS count, min(held_at) AS oldest FROM held_messages WHERE decided_at IS NULL"
             )
+        assert row is not None
         return Queue(row["count"], row["oldest"])
 
 

@@ -62,10 +62,26 @@ _EDITS = {
 # Its checks know the configuration, and look up the members.
 _SENDS_TEXTS = {
     ("kernel/checks.py", "check_entities", "Text"),
-    ("messages/service/messages.py", "TextRequest", "Text"),
+    ("messages/service/requests.py", "TextRequest", "Text"),
     ("messages/service/messages.py", "Messages._checked_text", "Text"),
     ("messages/rpc.py", "MessagesRpcs.SendMessage", "Text"),
     ("back_office/rpc.py", "_send_request", "Text"),
+}
+# A verdict that changes something changes a text; titles are judged as texts, and edits are of texts.
+_JUDGES_TEXTS = {
+    ("hooks/core/verdicts.py", "Replace", "Text"),
+    ("hooks/core/verdicts.py", "_replaced", "Text"),
+    ("hooks/core/verdicts.py", "content_after", "Text"),
+    ("hooks/core/verdicts.py", "masked", "Text"),
+    ("hooks/mapping.py", "question_message", "Text"),
+    ("hooks/mapping.py", "verdict_of", "Text"),
+    ("hooks/ports.py", "Sending.edit_reviewed", "Text"),
+    ("hooks/service/judging.py", "Judging.edit", "Text"),
+    ("hooks/service/judging.py", "Judging.title", "Text"),
+    ("hooks/service/judging.py", "_as_text", "Text"),
+    ("hooks/service/reviewing.py", "Reviews._send", "Text"),
+    ("messages/service/messages.py", "Messages._judged_edit", "Text"),
+    ("messages/service/messages.py", "Messages.edit_reviewed", "Text"),
 }
 _RECORDS_CALLS = {
     ("messages/consumer.py", "CallRecords._record", "CallRecord"),
@@ -88,7 +104,7 @@ _TELLS_OF_GROUPS = {
     ("groups/core/changes.py", "_enter", "SystemContent"),
     ("groups/core/changes.py", "_without", "SystemContent"),
 }
-ALLOWED = _EDITS | _SENDS_TEXTS | _RECORDS_CALLS | _LEAVES_TOMBSTONES | _TELLS_OF_GROUPS
+ALLOWED = _EDITS | _SENDS_TEXTS | _JUDGES_TEXTS | _RECORDS_CALLS | _LEAVES_TOMBSTONES | _TELLS_OF_GROUPS
 
 
 def spelled(source: str) -> Iterator[tuple[str, str]]:
