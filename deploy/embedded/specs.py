@@ -20,7 +20,6 @@ from services.runtime.config import TlsConfig
 
 # How long the edge may refuse tokens of a key that the issuer has just made.
 JWKS_CACHE_S = 5
-HEALTH_INTERVAL_S = 1
 # Logs at once, though they go through a pipe.
 _PYTHON_ENV = {"PYTHONUNBUFFERED": "1"}
 
@@ -123,7 +122,6 @@ class Specs:
             dev_login=True,
             # Pages of a development server (vite) on this machine.
             cors_origin_regex=r"^http://(localhost|127\.0\.0\.1)(:[0-9]+)?$",
-            health_interval_s=HEALTH_INTERVAL_S,
             # Everybody is at one address here, load generators too.
             address_rate_per_s=EdgeValues.rate_limit_per_s,
             address_rate_burst=EdgeValues.rate_limit_burst,
