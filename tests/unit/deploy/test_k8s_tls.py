@@ -18,7 +18,9 @@ from services.runtime.env import EnvReader
 COMPONENT = FOLDER / "components" / "mutual-tls"
 # By whom the services are called, and who calls them.
 WORKLOADS = {
-    **dict.fromkeys(("messaging", "presence", "gateway", "signaling", "webhooks", "push", "edge"), ("Deployment", "parley")),
+    **dict.fromkeys(
+        ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "edge"), ("Deployment", "parley")
+    ),
     "sfu": ("StatefulSet", "parley-media"),
 }
 
