@@ -261,7 +261,9 @@ def asked_by(service: str) -> set[str]:
     """The names of all variables that a service reads when it starts."""
     config = importlib.import_module(f"services.{service}.config")
     asked = _Asked()
-    needed = (("presence", "gateway", "signaling", "webhooks", "push", "messaging", "kafka"),) if service == "ops" else ()
+    needed = (
+        (("presence", "gateway", "signaling", "webhooks", "push", "messaging", "kafka"),) if service == "ops" else ()
+    )
     # It is asked for everything all the same.
     with suppress(ConfigError):
         config.Config.from_env(asked, *needed)

@@ -1,8 +1,9 @@
 """What push reads: what devices are told, whom calls ring, who is at a device, and what becomes of accounts."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from services.push.core.model import UserId
+from services.push.core.model import DeviceId, UserId
 from services.push.core.news import Told
 from services.push.mapping import (
     ACCOUNTS_TOPIC,
@@ -15,7 +16,7 @@ from services.push.mapping import (
 )
 from services.push.ports import FactsUnavailable
 from services.push.service import AccountLifecycle, Notices
-from services.runtime.identity.accounts import decode
+from services.runtime.identity.accounts import Standing, decode
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure
 from services.runtime.observability.failures import describe
 
@@ -80,7 +81,8 @@ class AccountsConsumer:
             if standing and standing.deleted:
                 await self._lifecycle.delete(UserId(user_id))
             elif standing and standing.newest:
-                known = standing
-                await self._lifecycle.sign_out(
-                    UserId(user_id), lambda time, device, of=known: of.is_revoked(time, device, device)
-                )
+                await self._lifecycle.sign_out(UserId(user_id), partial(_is_revoked, standing))
+
+
+def _is_revoked(standing: Standing, registered: float, device_id: DeviceId) -> bool:
+    return standing.is_revoked(registered, device_id, device_id)

@@ -151,6 +151,10 @@ class Push:
         """Nothing waits to be sent."""
         return not await self.rows("SELECT 1 FROM deliveries WHERE due IS NOT NULL")
 
+    async def is_unclaimed(self) -> bool:
+        """Nothing is being sent."""
+        return not await self.rows("SELECT 1 FROM deliveries WHERE claim IS NOT NULL")
+
     async def stop(self) -> None:
         for provider in (self.apns, self.fcm, self.web, self.network):
             provider.open.set()

@@ -92,8 +92,10 @@ async def test_a_provider_that_is_down_delays_itself_alone_and_then_shows_the_ne
         seq = await push.say(f"number {number}")
         await until(lambda seq=seq: push.apns.screen(well).get(KEY, {}).get("seq") == seq, what="the one that is well")
     assert push.fcm.arrivals == []
-    push.fcm.is_down = False
     await push.say("at last")
+    # What was claimed before it has failed.
+    await eventually(push.is_unclaimed, what="no attempt of before")
+    push.fcm.is_down = False
     await until(lambda: push.fcm.screen(down), what="the one that was down")
     assert [one["text"] for one in push.fcm.of(down)] == ["at last"]
 
