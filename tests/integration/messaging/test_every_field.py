@@ -61,7 +61,7 @@ def values_of(town: Town, user: str, conversation: str, own_file: str) -> Values
     users = ["bob", "alice", STRANGER, REMOVED, "nobody", ""]
     return {
         "conversation_id": [conversation],
-        **dict.fromkeys(("user_id", "mention_user_id", "peer_user_id"), users),
+        **dict.fromkeys(("user_id", "mention_user_id", "peer_user_id", "from_user_id"), users),
         "as_user_id": [user, "alice", "nobody", ""],
         "user_ids": users,
         "attachment_ids": [own_file, *town.known["attachment_id"], NOWHERE, "x"],
