@@ -1,9 +1,10 @@
 /** The client library's public face. */
+export type { Api } from "./api.js";
 export type { QuietHours, Ringing } from "./call-settings.js";
 export type { CallView } from "./call-view.js";
 export type { MediaFactory } from "./call-media-session.js";
 export type { CallsListener } from "./calls.js";
-export { type ClientOptions, type Notice, storedDeviceId, ParleyClient } from "./client.js";
+export { type ClientOptions, type Notice, isKnownHere, storedDeviceId, ParleyClient } from "./client.js";
 export { type CallPhase, joined } from "./core/call-state.js";
 export type { ConversationView } from "./core/conversation-store.js";
 export { findEntities, openMention, type Person, type Segment, segments } from "./core/entities.js";
@@ -36,12 +37,16 @@ export * from "./core/relations.js";
 export { type Permissions, permissionsOf } from "./core/permissions.js";
 export { allDone, type Upload } from "./core/uploads.js";
 export { VANISH_CHOICES_S } from "./core/vanishing.js";
+export { type Claim, type DeviceStore, type KeptChange, MemoryDeviceStore } from "./device-store.js";
+export { IndexedDbStore } from "./indexed-db-store.js";
+export type { Kept, KeptConversation, KeptPerson } from "./core/kept.js";
 export type { AttachmentRef } from "./downloads.js";
 export type { StreamState } from "./event-stream.js";
 export { canShareScreen } from "./devices.js";
 export type { VideoRequest } from "./media-channel.js";
 export type { CallMedia, RemoteParticipant } from "./media-connection.js";
 export type { Draft } from "./outbox.js";
+export type { People, PeopleResolver, Profile } from "./people.js";
 export type { ReportInput } from "./relations.js";
 export type { SearchPage } from "./search.js";
 export { devTokens, type DevUser, devUsers, LoginError, readToken, type Token, type TokenProvider } from "./tokens.js";
