@@ -9,6 +9,7 @@ export class Account {
   constructor(
     private readonly api: Api,
     private readonly userId: string,
+    private readonly onDeleted: () => void,
   ) {}
 
   /** Starts an export, or gives the one that runs or was made within the last day. */
@@ -21,9 +22,11 @@ export class Account {
     return read(this.api.account.getJob({ jobId }));
   }
 
-  /** Deletes everything of this account. It cannot be stopped or taken back. */
-  delete(): Promise<Job> {
-    return read(this.api.account.deleteAccount({ confirmUserId: this.userId }));
+  /** Deletes everything of this account, on this device at once. It cannot be stopped or taken back. */
+  async delete(): Promise<Job> {
+    const job = await read(this.api.account.deleteAccount({ confirmUserId: this.userId }));
+    this.onDeleted();
+    return job;
   }
 }
 

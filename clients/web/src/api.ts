@@ -1,14 +1,15 @@
-import type { Client, Interceptor, Transport } from "@connectrpc/connect";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { CallsService } from "./gen/parley/calls/v1/service_pb.js";
-import { GatewayService } from "./gen/parley/gateway/v1/service_pb.js";
-import { AccountService } from "./gen/parley/messaging/v1/accounts_pb.js";
-import { AttachmentsService } from "./gen/parley/messaging/v1/attachments_pb.js";
-import { RelationsService } from "./gen/parley/messaging/v1/relations_pb.js";
-import { MessagingService } from "./gen/parley/messaging/v1/service_pb.js";
-import { PresenceService } from "./gen/parley/presence/v1/service_pb.js";
+import type { Client } from "@connectrpc/connect";
+import type { CallsService } from "./gen/parley/calls/v1/service_pb.js";
+import type { GatewayService } from "./gen/parley/gateway/v1/service_pb.js";
+import type { AccountService } from "./gen/parley/messaging/v1/accounts_pb.js";
+import type { AttachmentsService } from "./gen/parley/messaging/v1/attachments_pb.js";
+import type { RelationsService } from "./gen/parley/messaging/v1/relations_pb.js";
+import type { MessagingService } from "./gen/parley/messaging/v1/service_pb.js";
+import type { PresenceService } from "./gen/parley/presence/v1/service_pb.js";
 import { readFailure } from "./errors.js";
+import { GrpcWeb, type Interceptor, type RequestOptions } from "./grpc-web.js";
+import type { Message } from "./codec.js";
+import { methodsOf, type ServiceMethod, type ServiceName } from "./services.js";
 import type { TokenCache } from "./tokens.js";
 
 /** Unary calls that take longer have failed. Raising it keeps people waiting; lowering it fails slow mobile networks. */
@@ -25,27 +26,25 @@ export interface Api {
   readonly calls: Client<typeof CallsService>;
 }
 
-/** The services over any transport: gRPC-Web in a page, an in-memory router in tests. */
-export function createApi(transport: Transport): Api {
+/** The services over gRPC-Web, with the bearer token on every request. */
+export function createWebApi(baseUrl: string, tokens: TokenCache): Api {
+  const web = new GrpcWeb(baseUrl, UNARY_TIMEOUT_MS, authorize(tokens));
+  // The tables have the methods; protoc-gen-es has their types.
+  const client = <S>(service: ServiceName): S => clientOf(service, web) as S;
   return {
-    messaging: createClient(MessagingService, transport),
-    relations: createClient(RelationsService, transport),
-    attachments: createClient(AttachmentsService, transport),
-    account: createClient(AccountService, transport),
-    presence: createClient(PresenceService, transport),
-    gateway: createClient(GatewayService, transport),
-    calls: createClient(CallsService, transport),
+    messaging: client("parley.messaging.v1.MessagingService"),
+    relations: client("parley.messaging.v1.RelationsService"),
+    attachments: client("parley.messaging.v1.AttachmentsService"),
+    account: client("parley.messaging.v1.AccountService"),
+    presence: client("parley.presence.v1.PresenceService"),
+    gateway: client("parley.gateway.v1.GatewayService"),
+    calls: client("parley.calls.v1.CallsService"),
   };
 }
 
-/** gRPC-Web in binary framing, with the bearer token on every request. */
-export function createWebTransport(baseUrl: string, tokens: TokenCache): Transport {
-  return createGrpcWebTransport({
-    baseUrl,
-    useBinaryFormat: true,
-    defaultTimeoutMs: UNARY_TIMEOUT_MS,
-    interceptors: [authorize(tokens)],
-  });
+function clientOf(service: ServiceName, web: GrpcWeb): unknown {
+  const ask = (method: ServiceMethod) => (message: Message, options?: RequestOptions) => (method.isStream ? web.stream(method, message, options) : web.unary(method, message, options));
+  return Object.fromEntries(methodsOf(service).map((method) => [method.localName, ask(method)]));
 }
 
 /**

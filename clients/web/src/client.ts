@@ -1,8 +1,7 @@
-import type { Transport } from "@connectrpc/connect";
 import type { DeviceEvent } from "./gen/parley/gateway/v1/messages_pb.js";
 import { Account } from "./account.js";
 import type { Api } from "./api.js";
-import { createApi, createWebTransport } from "./api.js";
+import { createWebApi } from "./api.js";
 import { CallSettings } from "./call-settings.js";
 import type { MediaFactory } from "./call-media-session.js";
 import { Calls } from "./calls.js";
@@ -13,6 +12,8 @@ import type { Message } from "./core/model.js";
 import { type Told, userMessage } from "./core/user-messages.js";
 import { DeliveryReceipts } from "./delivery-receipts.js";
 import { Downloads } from "./downloads.js";
+import type { DeviceStore } from "./device-store.js";
+import { MemoryDeviceStore } from "./device-store.js";
 import { Drafts } from "./drafts.js";
 import { CallEncryption } from "./encryption/call-encryption.js";
 import type { StreamState } from "./event-stream.js";
@@ -21,10 +22,13 @@ import { Expiry } from "./expiry.js";
 import { hangUpOnUnload } from "./hangup-on-unload.js";
 import { Forwarding } from "./forwarding.js";
 import { Groups } from "./groups.js";
+import { LazyMedia, loadMedia } from "./lazy-media.js";
 import { ConversationSettings } from "./conversation-settings.js";
-import { MediaConnection } from "./media-connection.js";
+import { IndexedDbStore } from "./indexed-db-store.js";
+import { Keeper } from "./keeper.js";
 import { Messaging } from "./messaging.js";
 import { RetryingTask } from "./retrying-task.js";
+import { People, type PeopleResolver } from "./people.js";
 import { PresenceTracker } from "./presence.js";
 import { Relations } from "./relations.js";
 import type { SearchFilters, SearchPage } from "./search.js";
@@ -35,6 +39,8 @@ import type { Put } from "./object-upload.js";
 import { putByXhr } from "./object-upload.js";
 import { Uploads } from "./uploads.js";
 import { readConversation, readMessage, readOwnState, readPresence } from "./wire.js";
+
+const WIPING_REASONS = new Set(["TOKEN_REVOKED", "ACCOUNT_DELETED"]);
 
 /** Something that is shown for a while. */
 export interface Notice {
@@ -51,12 +57,19 @@ export interface ClientOptions {
   readonly tokens: TokenProvider;
   /** Where Envoy listens; empty for the page's own origin. */
   readonly baseUrl?: string;
-  /** In place of gRPC-Web: an in-memory router in tests. */
-  readonly transport?: Transport;
+  /** In place of gRPC-Web: a backend in memory in tests. */
+  readonly api?: Api;
   /** In place of WebRTC: for tests and the mock. */
   readonly media?: MediaFactory;
   /** In place of XMLHttpRequest, for the bytes of files. */
   readonly put?: Put;
+  /** Names and pictures of people, from the network that has them; ids are shown without it. */
+  readonly people?: PeopleResolver;
+  /**
+   * What is kept over a reload: conversations, messages, and those that wait to be sent. IndexedDB without it;
+   * `new MemoryDeviceStore()` leaves nothing behind.
+   */
+  readonly store?: DeviceStore;
   /** In place of localStorage. */
   readonly storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">;
 }
@@ -78,6 +91,7 @@ export class ParleyClient {
   readonly downloads: Downloads;
   readonly account: Account;
   readonly drafts: Drafts;
+  readonly people: People;
   readonly presence: PresenceTracker;
   readonly calls: Calls;
   readonly callSettings: CallSettings;
@@ -96,6 +110,9 @@ export class ParleyClient {
   private readonly changes = new Changes();
   private readonly deliveryReceipts: DeliveryReceipts;
   private readonly expiry: Expiry;
+  private readonly keeper: Keeper;
+  /** Rises with each start and stop, so that a start that waits for the store is void after a stop. */
+  private run = 0;
   private readonly catchUp = new RetryingTask(() => this.fetchMissed());
   private notices = 0;
 
@@ -104,7 +121,7 @@ export class ParleyClient {
     this.deviceId = options.deviceId;
     this.baseUrl = options.baseUrl ?? location.origin;
     this.tokens = new TokenCache(options.tokens);
-    const api: Api = createApi(options.transport ?? createWebTransport(this.baseUrl, this.tokens));
+    const api: Api = options.api ?? createWebApi(this.baseUrl, this.tokens);
     this.api = api;
     const changed = (): void => this.changes.notify();
     this.messaging = new Messaging(api, new ConversationStore(this.userId), changed, (group) =>
@@ -116,17 +133,22 @@ export class ParleyClient {
     this.relations = new Relations(api, changed, this.messaging);
     this.uploads = new Uploads(api, options.put ?? putByXhr, changed, () => this.limits);
     this.downloads = new Downloads(api);
-    this.account = new Account(api, this.userId);
+    this.account = new Account(api, this.userId, () => void this.wipe());
+    this.people = new People(options.people, changed);
+    this.keeper = new Keeper(options.store ?? defaultStore(this.userId), this.messaging.store, this.messaging, this.people, changed);
     this.drafts = new Drafts(this.userId, options.storage);
     this.deliveryReceipts = new DeliveryReceipts(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
     this.expiry = new Expiry(this.messaging.store, changed);
     this.presence = new PresenceTracker(api, this.deviceId, changed);
-    const media: MediaFactory = options.media ?? ((signaling, listener) => new MediaConnection(signaling, listener));
+    const media: MediaFactory = options.media ?? ((signaling, listener) => new LazyMedia(loadMedia, signaling, listener));
     this.encryption = new CallEncryption(changed);
     this.calls = new Calls(api, this.userId, this.deviceId, media, this.encryption, {
       onChange: changed,
       onNotice: (notice) => this.showNotice(notice),
-      onRing: (ringing) => this.onRing(ringing),
+      onRing: (ringing) => {
+        if (ringing) this.prepareCalls();
+        this.onRing(ringing);
+      },
     });
     this.callSettings = new CallSettings(api, changed);
     this.events = new EventStream(api, this.deviceId, {
@@ -142,13 +164,19 @@ export class ParleyClient {
     return this.relations.limits;
   }
 
-  /** Opens the event stream; the rest follows from its Ready. Also takes the stream back from another window. */
-  start(): void {
-    this.events.start();
+  /**
+   * Shows what this device kept, and opens the event stream; the rest follows from its Ready. Also takes the stream back
+   * from another window. Resolves when what was kept is there; never rejects.
+   */
+  async start(): Promise<void> {
+    const run = ++this.run;
+    await this.keeper.restore();
+    if (run === this.run) this.events.start();
   }
 
   /** Ends the stream and hangs up. The client can be started again. */
   stop(): void {
+    this.run++;
     this.calls.hangUp();
     this.calls.close();
     this.presence.close();
@@ -157,6 +185,16 @@ export class ParleyClient {
     this.expiry.close();
     this.catchUp.cancel();
     this.events.stop();
+    void this.keeper.close();
+  }
+
+  /**
+   * For a logout: stops, and forgets what this browser keeps of this user, drafts and messages that were not sent among
+   * them. A new login needs a new client.
+   */
+  async wipe(): Promise<void> {
+    this.stop();
+    await this.forget();
   }
 
   /** Calls back after each burst of changes. Returns the function that ends the subscription. */
@@ -183,6 +221,12 @@ export class ParleyClient {
     if (callId && token) hangUpOnUnload(this.baseUrl, token.value, callId, this.deviceId);
   }
 
+  /** Loads the code of calls ahead, which the first call loads otherwise: it then begins a little sooner. */
+  prepareCalls(): void {
+    // A call that needs it tries again by itself.
+    void loadMedia().catch(() => undefined);
+  }
+
   /** Finds texts in all conversations or in one, in pages; the next page wants the same filters. Rejects with a Failure. */
   search(query: string, conversationId?: string, next?: string, filters?: SearchFilters): Promise<SearchPage> {
     return searchMessages(this.api, query, conversationId, next, filters);
@@ -201,6 +245,9 @@ export class ParleyClient {
       this.presence.forget();
     }
     this.stream = state;
+    if (state.kind === "live") this.keeper.claim();
+    // Signed out from elsewhere, or the account is gone: what was kept here is nobody's any more.
+    if (state.kind === "stopped" && state.reason === "login" && WIPING_REASONS.has(state.failure.reason ?? "")) void this.forget();
     this.changes.notify();
   }
 
@@ -236,6 +283,11 @@ export class ParleyClient {
     }
   }
 
+  private async forget(): Promise<void> {
+    this.drafts.wipe();
+    await this.keeper.wipe();
+  }
+
   private receiveRelations(): void {
     this.messaging.clearWriteRefusals();
     void this.relations.refresh().catch(() => undefined);
@@ -257,15 +309,27 @@ export class ParleyClient {
   /** What follows from changes. */
   private followUp(): void {
     this.expiry.update();
+    this.keeper.update();
     if (this.stream.kind !== "live" || !this.messaging.ready) return;
     void this.presence.watch(this.messaging.store.peers());
     this.deliveryReceipts.report(this.messaging.store.list());
   }
 }
 
+function defaultStore(userId: string): DeviceStore {
+  return typeof indexedDB === "undefined" ? new MemoryDeviceStore() : new IndexedDbStore(userId);
+}
+
+/** Whether this browser has been a device of this user before, so that it may have kept something. */
+export function isKnownHere(userId: string, storage: Pick<Storage, "getItem"> = localStorage): boolean {
+  return storage.getItem(deviceKey(userId)) !== null;
+}
+
+const deviceKey = (userId: string): string => `parley.device.${userId}`;
+
 /** This browser's device id for a user, made on first use and kept in `storage`. */
 export function storedDeviceId(userId: string, storage: Storage = localStorage): string {
-  const key = `parley.device.${userId}`;
+  const key = deviceKey(userId);
   const kept = storage.getItem(key);
   if (kept) return kept;
   const made = crypto.randomUUID();

@@ -2,9 +2,8 @@ import type { Api } from "./api.js";
 import type { OwnState } from "./core/model.js";
 import { MUTE_FOREVER_MS } from "./core/own-state.js";
 import { orFailure } from "./errors.js";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { OwnState as WireOwnState } from "./gen/parley/messaging/v1/messages_pb.js";
-import { readOwnState } from "./wire.js";
+import { readOwnState, writeTime } from "./wire.js";
 
 interface Conversations {
   receiveOwnState(conversationId: string, own: OwnState): void;
@@ -39,7 +38,7 @@ export class ConversationSettings {
   }
 
   private muteUntil(conversationId: string, endMs: number): Promise<void> {
-    return this.kept(conversationId, this.api.messaging.updateOwnState({ conversationId, muteEndTime: timestampFromMs(endMs) }));
+    return this.kept(conversationId, this.api.messaging.updateOwnState({ conversationId, muteEndTime: writeTime(endMs) }));
   }
 
   private async kept(conversationId: string, request: Promise<{ ownState?: WireOwnState | undefined }>): Promise<void> {

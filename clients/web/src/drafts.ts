@@ -19,6 +19,14 @@ export class Drafts {
     }
   }
 
+  /** Takes all of this user's drafts away. */
+  wipe(): void {
+    const start = this.key("");
+    // A dot in the rest: another user's, whose id begins as this one's.
+    const own = Object.keys(this.storage).filter((key) => key.startsWith(start) && !key.slice(start.length).includes("."));
+    for (const key of own) this.storage.removeItem(key);
+  }
+
   private key(conversationId: string): string {
     return `parley.draft.${this.userId}.${conversationId}`;
   }

@@ -1,26 +1,30 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { errorLine, type Failure } from "./core/user-messages.js";
+import { Code, codeName, RpcError, toRpcError } from "./rpc-error.js";
 
 export type { Failure };
 
 /** CANCELED of a server or a proxy: it ended while the request was on its way, as when the edge is started anew. */
-const TRANSIENT = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Aborted, Code.Internal, Code.Unknown, Code.Canceled]);
+const TRANSIENT: ReadonlySet<number> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Aborted, Code.Internal, Code.Unknown, Code.Canceled]);
 /** Marks CANCELED of our own. */
 const CANCELLED_HERE = Symbol("given up");
 
 /** Ends a request that this page wants no more: its failure is not transient, so that nobody repeats it. */
 export function cancelRequest(abort: AbortController | undefined): void {
-  abort?.abort(new ConnectError("given up", Code.Canceled, undefined, undefined, CANCELLED_HERE));
+  abort?.abort(new RpcError("given up", Code.Canceled, [], CANCELLED_HERE));
 }
 
 function isCancelledHere(thrown: unknown): boolean {
-  return thrown instanceof Error && (thrown.cause === CANCELLED_HERE || thrown.name === "AbortError");
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    // Who passes the reason on may have put an error of their own around it.
+    if (error.cause === CANCELLED_HERE || error.name === "AbortError") return true;
+  }
+  return false;
 }
 
 /** Reads any thrown value. Never throws; details that cannot be read count as absent. */
 export function readFailure(thrown: unknown): Failure {
-  const error = ConnectError.from(thrown, Code.Unavailable);
+  const error = toRpcError(thrown, Code.Unavailable);
   const reason = detailString(error, "google.rpc.ErrorInfo");
   const code = codeName(isUnreached(error) ? Code.Unavailable : error.code);
   const field = violatedField(error);
@@ -37,29 +41,22 @@ export function failureFor(reason: string, retryDelayMs: number): Failure {
   return { code: "unknown", reason, field: undefined, retryDelayMs, transient: retryDelayMs > 0, line };
 }
 
-/** The browser got no answer: `fetch` rejects with a TypeError, which a client of Connect passes on as UNKNOWN. */
-function isUnreached(error: ConnectError): boolean {
+/** The browser got no answer: `fetch` rejects with a TypeError, which GrpcWeb passes on as UNKNOWN. */
+function isUnreached(error: RpcError): boolean {
   return error.code === Code.Unknown && error.cause instanceof TypeError;
 }
 
-function codeName(code: Code): string {
-  return (Code[code] ?? "Unknown").replace(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
-}
-
-function detail(error: ConnectError, type: string): Uint8Array | undefined {
-  for (const candidate of error.details) {
-    if ("value" in candidate && "type" in candidate && candidate.type === type) return candidate.value as Uint8Array;
-  }
-  return undefined;
+function detail(error: RpcError, type: string): Uint8Array | undefined {
+  return error.details.find((candidate) => candidate.type === type)?.value;
 }
 
 /** Field 1 of the detail, as a string. */
-function detailString(error: ConnectError, type: string): string | undefined {
+function detailString(error: RpcError, type: string): string | undefined {
   return firstString(detail(error, type));
 }
 
 /** google.rpc.BadRequest: its field 1 are violations, whose field 1 is the name of the request's field. */
-function violatedField(error: ConnectError): string | undefined {
+function violatedField(error: RpcError): string | undefined {
   return firstString(firstBytes(detail(error, "google.rpc.BadRequest")));
 }
 
@@ -80,7 +77,7 @@ function firstBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {
 }
 
 /** google.rpc.RetryInfo: field 1 is a google.protobuf.Duration. */
-function retryDelayMs(error: ConnectError): number {
+function retryDelayMs(error: RpcError): number {
   const bytes = detail(error, "google.rpc.RetryInfo");
   if (!bytes) return 0;
   try {

@@ -3,7 +3,7 @@ import type { Api } from "./api.js";
 import type { ApplyResult, ConversationStore, Delta } from "./core/conversation-store.js";
 import { qualified } from "./core/emoji.js";
 import type { CursorMove } from "./core/stored-conversation.js";
-import type { Conversation, Edit, Entity, Message, OwnState, RequestState } from "./core/model.js";
+import type { Conversation, Edit, Entity, Message, Outgoing, OwnState, RequestState } from "./core/model.js";
 import { orFailure, readFailure } from "./errors.js";
 import { ConversationFolder } from "./gen/parley/messaging/v1/service_pb.js";
 import type { Draft } from "./outbox.js";
@@ -26,8 +26,10 @@ export class Messaging {
   private syncing: Promise<void> | undefined;
   private syncAgain = false;
   private listed = false;
+  /** What was kept of an earlier page is shown, and is not brought up to date by the list but by Sync. */
+  private restored = false;
   /** The service's token for how far this device is synchronised. */
-  private syncToken = "";
+  private token = "";
   /** The next page's token by folder; without those that are complete. */
   private readonly nextPages = new Map<ConversationFolder, string>();
   private readonly loading = new Map<string, Promise<void>>();
@@ -55,9 +57,22 @@ export class Messaging {
     });
   }
 
-  /** True once the newest conversations are loaded. */
+  /** True once the newest conversations are loaded, or those that this device kept. */
   get ready(): boolean {
-    return this.listed;
+    return this.listed || this.restored;
+  }
+
+  /** The service's token for how far this device is synchronised; empty before it is. */
+  get syncToken(): string {
+    return this.token;
+  }
+
+  /** The store has what this device kept of an earlier page: Sync goes on from there. */
+  restore(syncToken: string): void {
+    if (this.token || this.listed) return;
+    this.token = syncToken;
+    this.restored = true;
+    this.changed();
   }
 
   /** Whether the service has older conversations or requests than are held: see `loadMore`. */
@@ -95,6 +110,8 @@ export class Messaging {
       this.syncAgain = false;
       try {
         if (!this.listed) {
+          // Up to date before the list comes, which then adds what is not held.
+          if (this.restored) await this.syncDeltas();
           for (const folder of FOLDERS) await this.list(folder, "");
           this.listed = true;
         }
@@ -107,19 +124,20 @@ export class Messaging {
   }
 
   private beginAnew(): void {
-    this.syncToken = "";
+    this.token = "";
     this.listed = false;
+    this.restored = false;
     this.nextPages.clear();
     this.store.forgetAll();
   }
 
-  /** Takes one page of the list. Of later pages only what is new here: the stream and Sync keep the rest current. */
+  /** Takes one page of the list. Of later pages, and beside what was kept, only what is new here: the stream and Sync keep the rest current. */
   private async list(folder: ConversationFolder, pageToken: string): Promise<void> {
     const page = await this.api.messaging.listConversations({ pageSize: LIST_PAGE, pageToken, folder });
     // What changes from the first page on, Sync tells.
-    this.syncToken ||= page.syncToken;
+    this.token ||= page.syncToken;
     for (const { conversation, lastMessage, ownState } of page.conversations) {
-      if (!conversation || (pageToken && this.store.get(conversation.conversationId))) continue;
+      if (!conversation || ((pageToken || this.restored) && this.store.get(conversation.conversationId))) continue;
       const known = readConversation(conversation);
       const messages = lastMessage ? [readMessage(lastMessage)] : [];
       this.store.applyDelta({ conversation: known, messages, changed: [], revision: known.revision, own: ownState && readOwnState(ownState) });
@@ -134,14 +152,14 @@ export class Messaging {
     while (more) {
       const named = this.store.cursors(MAX_SYNC_CURSORS);
       const cursors = named.map(({ conversationId, seq, revision }) => ({ conversationId, seq: BigInt(seq), revision: BigInt(revision) }));
-      const page = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT, syncToken: this.syncToken });
+      const page = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT, syncToken: this.token });
       for (const id of page.goneConversationIds) this.drop(id);
       const ids = new Set(named.map(({ conversationId }) => conversationId));
       const moved = page.deltas.map(readDelta).map((delta) => delta !== undefined && this.apply(delta, ids.has(delta.conversation.id)));
       // A page with nothing new would be returned again and again.
-      const walked = page.syncToken !== this.syncToken;
+      const walked = page.syncToken !== this.token;
       more = (page.hasMore && (walked || moved.includes(true))) || (moved.includes(true) && page.deltas.some((delta) => delta.hasMore));
-      this.syncToken = page.syncToken;
+      this.token = page.syncToken;
       this.changed();
     }
   }
@@ -234,7 +252,7 @@ export class Messaging {
     this.writeRefused.clear();
   }
 
-  /** Opens the conversation with a person and returns its id. Rejects with a Failure. */
+  /** Opens the conversation with a person and returns its id; without a network the one that is held. Rejects with a Failure. */
   async openDirect(peerUserId: string): Promise<string> {
     try {
       const { conversation } = await this.api.messaging.createDirectConversation({ peerUserId });
@@ -243,7 +261,10 @@ export class Messaging {
       this.changed();
       return conversation.conversationId;
     } catch (error) {
-      throw readFailure(error);
+      const failure = readFailure(error);
+      const held = failure.transient ? this.store.directWith(peerUserId) : undefined;
+      if (held === undefined) throw failure;
+      return held;
     }
   }
 
@@ -281,6 +302,17 @@ export class Messaging {
   /** Shows the text at once and sends it; the sends of one conversation leave in the order of writing. */
   send(conversationId: string, draft: string | Draft): void {
     this.outbox.send(conversationId, typeof draft === "string" ? { text: draft } : draft);
+  }
+
+  /** Shows and sends what waited when an earlier page was closed. */
+  resume(outgoing: Outgoing): void {
+    this.outbox.resume(outgoing);
+  }
+
+  /** Takes a message away that another window of this browser has sent or deleted: this one tries no more. */
+  withdraw(conversationId: string, clientMessageId: string): void {
+    this.outbox.withdraw(clientMessageId);
+    this.discard(conversationId, clientMessageId);
   }
 
   /** Sends a failed message again, under its first id. */

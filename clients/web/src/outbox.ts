@@ -34,6 +34,7 @@ export interface OutboxListener {
 
 /** Sends what this device writes: shown at once, in the order of writing, each once. */
 export class Outbox {
+  private readonly withdrawn = new Set<string>();
   private readonly queues = new Map<string, Promise<void>>();
   /** How often the connection came back. */
   private returns = 0;
@@ -52,6 +53,18 @@ export class Outbox {
     this.store.addOutgoing(outgoing);
     this.changed();
     this.enqueue(outgoing);
+  }
+
+  /** Shows a message of an earlier page again, and sends it under its first id: had it arrived after all, this returns it. */
+  resume(outgoing: Outgoing): void {
+    this.store.addOutgoing(outgoing);
+    this.changed();
+    if (outgoing.state === "sending") this.enqueue(outgoing);
+  }
+
+  /** Tries this one no more. */
+  withdraw(clientMessageId: string): void {
+    this.withdrawn.add(clientMessageId);
   }
 
   /** Sends a failed message again, under its first id: had the first arrived after all, this returns it. */
@@ -93,6 +106,7 @@ export class Outbox {
     const startedMs = Date.now();
     for (let attempt = 0; ; attempt++) {
       const returns = this.returns;
+      if (this.withdrawn.has(clientMessageId)) return undefined;
       try {
         const content = { case: "text", value: writeText(text, sentEntities) } as const;
         const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content, attachmentIds, replyToSeq: BigInt(replyToSeq) });

@@ -1,7 +1,6 @@
 import type { Api } from "./api.js";
 import { contentTypeOf, fileProblem, safeName } from "./core/files.js";
 import type { Limits } from "./core/limits.js";
-import { strip } from "./core/metadata/index.js";
 import type { Attachment } from "./core/model.js";
 import type { Upload, UploadInput } from "./core/uploads.js";
 import { stepUpload } from "./core/uploads.js";
@@ -124,6 +123,8 @@ export class Uploads {
 
   /** Undefined for what is not of its type: nothing could be taken out of it, and the service would refuse it. */
   private async prepare(job: Job): Promise<Blob | undefined> {
+    // Loaded with the first file: whoever only writes needs none of it.
+    const { strip } = await import("./core/metadata/index.js");
     const stripped = await strip(job.picked, job.upload.contentType);
     if (stripped) this.step(job, { kind: "prepared", sizeBytes: stripped.body.size, notice: stripped.notice });
     else this.step(job, { kind: "refused", problem: userMessage("file_not_as_named") });

@@ -1,6 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Participant, Call as WireCall } from "./gen/parley/calls/v1/messages_pb.js";
 import { CallState, EndReason, ParticipantState } from "./gen/parley/calls/v1/messages_pb.js";
 import type { PresenceChanged } from "./gen/parley/gateway/v1/messages_pb.js";
@@ -65,7 +64,10 @@ const REQUESTS: Partial<Record<RequestState, model.RequestState>> = {
   [RequestState.DECLINED]: "declined",
 };
 
-export const millis = (time: Timestamp | undefined): number | undefined => time && timestampMs(time);
+export const millis = (time: Timestamp | undefined): number | undefined => time && Number(time.seconds) * 1000 + Math.round(time.nanos / 1e6);
+
+/** What requests carry of a time. */
+export const writeTime = (ms: number): { seconds: bigint; nanos: number } => ({ seconds: BigInt(Math.floor(ms / 1000)), nanos: (((ms % 1000) + 1000) % 1000) * 1e6 });
 
 export const seconds = (length: Duration | undefined): number => Number(length?.seconds ?? 0n) + (length?.nanos ?? 0) / 1e9;
 

@@ -1,14 +1,15 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
-import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MockBackend } from "../src/testing/backend.js";
 import { CallsService, LeaveCallRequestSchema } from "../src/gen/parley/calls/v1/service_pb.js";
-import { createApi } from "../src/api.js";
+import { createWebApi } from "../src/api.js";
+import { createApi } from "../src/testing/api.js";
 import { cancelRequest, readFailure } from "../src/errors.js";
 import type { StreamState } from "../src/event-stream.js";
 import { EventStream } from "../src/event-stream.js";
 import { hangUpOnUnload } from "../src/hangup-on-unload.js";
+import { TokenCache } from "../src/tokens.js";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -42,7 +43,7 @@ describe("failures", () => {
 
   test("a network error that a request of the API meets is the same", async () => {
     vi.stubGlobal("fetch", () => Promise.reject(new TypeError("Failed to fetch")));
-    const api = createApi(createGrpcWebTransport({ baseUrl: "http://parley.invalid" }));
+    const api = createWebApi("http://parley.invalid", new TokenCache(() => Promise.resolve({ value: "t", userId: "alice", expiresMs: Number.POSITIVE_INFINITY })));
     const failure = await api.calls.getCall({ callId: "1" }).then(() => undefined, readFailure);
     expect(failure).toMatchObject({ code: "unavailable", transient: true, line: "Parley cannot be reached right now." });
   });
@@ -67,7 +68,7 @@ describe("failures", () => {
 
   test("this page gives requests up in one way, so that its own are known", () => {
     const sources = import.meta.glob<string>("../src/**/*.ts", { query: "?raw", import: "default", eager: true });
-    const others = Object.entries(sources).filter(([path, text]) => !path.includes("/gen/") && /\b(?!request\b)\w+\??\.abort\(/.test(text));
+    const others = Object.entries(sources).filter(([path, text]) => !path.includes("/gen/") && /\b(?!(?:request|transaction)\b)\w+\??\.abort\(/.test(text));
     expect(others.map(([path]) => path)).toEqual(["../src/errors.ts"]);
   });
 });

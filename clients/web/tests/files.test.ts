@@ -52,7 +52,7 @@ describe("files between clients", () => {
   async function ready(put?: Put): Promise<ParleyClient> {
     world.backend.openDirect("alice", "bob");
     const options = { userId: "alice", deviceId: "alices-device", tokens: () => Promise.resolve({ value: "t", userId: "alice", expiresMs: Infinity }) };
-    const client = new Client({ ...options, transport: world.backend.transportFor("alice"), put: put ?? world.backend.files.put, storage: fakeStorage(), baseUrl: "" });
+    const client = new Client({ ...options, api: world.backend.apiFor("alice"), put: put ?? world.backend.files.put, storage: fakeStorage(), baseUrl: "" });
     client.start();
     world.closing(() => client.stop());
     await until("ready", () => client.messaging.ready);

@@ -4,7 +4,7 @@ import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ConversationKind, MessageSchema, RequestState } from "../src/gen/parley/messaging/v1/messages_pb.js";
 import { ConversationFolder, type ListConversationsRequest, MessagingService, type SyncRequest } from "../src/gen/parley/messaging/v1/service_pb.js";
-import { createApi } from "../src/api.js";
+import { createApi } from "../src/testing/api.js";
 import { ConversationStore } from "../src/core/conversation-store.js";
 import { Messaging } from "../src/messaging.js";
 

@@ -1,6 +1,6 @@
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createApi } from "../src/api.js";
+import { createApi } from "../src/testing/api.js";
 import { ConversationStore } from "../src/core/conversation-store.js";
 import { MessagingService } from "../src/gen/parley/messaging/v1/service_pb.js";
 import { Outbox } from "../src/outbox.js";

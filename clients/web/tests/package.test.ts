@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 
@@ -13,14 +14,14 @@ describe("the package", () => {
   });
 
   test("starts its worker in the form that bundlers know, from a file that is there", () => {
-    const built = new URL("dist/encryption/call-encryption.js", ROOT);
+    const built = new URL("dist/encryption/frame-cryptor.js", ROOT);
     const worker = /new Worker\(new URL\("([^"]+)", import\.meta\.url\), \{ type: "module" \}\)/.exec(readFileSync(built, "utf8"))?.[1];
     expect(worker).toBeDefined();
     expect(existsSync(new URL(worker ?? "", built))).toBe(true);
   });
 
-  test("loads without a bundler", async () => {
-    const library = (await import(new URL("dist/index.js", ROOT).href)) as Record<string, unknown>;
-    expect(library.ParleyClient).toBeTypeOf("function");
+  test("loads without a bundler", () => {
+    const program = `import("${new URL("dist/index.js", ROOT).href}").then(({ ParleyClient }) => console.log(typeof ParleyClient))`;
+    expect(execFileSync(process.execPath, ["--eval", program], { encoding: "utf8" }).trim()).toBe("function");
   });
 });

@@ -121,8 +121,8 @@ export function useWorld(): World {
         return made;
       };
       const tokens = () => Promise.resolve({ value: "t", userId, expiresMs: Number.POSITIVE_INFINITY });
-      const transport = world.backend.transportFor(userId);
-      const client = new ParleyClient({ userId, deviceId, tokens, transport, media: factory, baseUrl: "", put: world.backend.files.put, storage: fakeStorage() });
+      const api = world.backend.apiFor(userId);
+      const client = new ParleyClient({ userId, deviceId, tokens, api, media: factory, baseUrl: "", put: world.backend.files.put, storage: fakeStorage() });
       media.set(deviceId, own);
       clients.push(client);
       client.start();

@@ -5,7 +5,7 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
-import { ParleyClient, type Put } from "@parley/client";
+import { MemoryDeviceStore, ParleyClient, type Put } from "@parley/client";
 import { App } from "../src/app";
 import { language } from "../src/language";
 import { Session } from "../src/session";
@@ -24,8 +24,8 @@ await seedFiles(backend, paintPicture);
 const session = new Session({
   loadUsers: () => Promise.resolve(Object.entries(NAMES).map(([userId, name]) => ({ userId, name }))),
   devTokens: (userId) => () => Promise.resolve({ value: "mock", userId, expiresMs: Date.now() + 3_600_000 }),
-  createClient: (userId, tokens) =>
-    new ParleyClient({ userId, tokens, deviceId: "mock-page", transport: backend.transportFor(userId), media: drawnMedia(shown), put: slowly(backend.files.put) }),
+  createClient: (userId, tokens, people) =>
+    new ParleyClient({ userId, tokens, people, deviceId: "mock-page", store: new MemoryDeviceStore(), api: backend.apiFor(userId), media: drawnMedia(shown), put: slowly(backend.files.put) }),
 });
 
 /** Slow enough to see the progress. */
@@ -44,8 +44,9 @@ function slowly(put: Put): Put {
 const bob = new ParleyClient({
   userId: "bob",
   deviceId: "mock-bob",
+  store: new MemoryDeviceStore(),
   tokens: () => Promise.resolve({ value: "mock", userId: "bob", expiresMs: Number.POSITIVE_INFINITY }),
-  transport: backend.transportFor("bob"),
+  api: backend.apiFor("bob"),
   media: drawnMedia(() => [{ userId: "alice" }]),
 });
 bob.start();

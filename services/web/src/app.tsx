@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { Faces } from "./avatar";
 import { useChanges } from "./hooks";
 import { Login } from "./login";
 import type { Session } from "./session";
@@ -11,5 +12,9 @@ export function App({ session }: { session: Session }): JSX.Element {
   useChanges(language);
   const { client } = session.state;
   if (!client) return <Login session={session} />;
-  return <Shell key={client.userId} client={client} nameOf={session.nameOf} onLogout={() => session.logout()} />;
+  return (
+    <Faces.Provider value={session.faceOf}>
+      <Shell key={client.userId} client={client} nameOf={session.nameOf} onLogout={() => session.logout()} />
+    </Faces.Provider>
+  );
 }

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { createContext } from "preact";
+import { useContext, useState } from "preact/hooks";
 import { avatarTone, initials } from "./format";
 import { PictureSymbol, SYMBOLS, type SymbolName } from "./symbols";
 
@@ -9,14 +10,18 @@ interface AvatarProps {
   readonly size?: "tiny" | "small" | "large";
   /** Undefined shows no dot. */
   readonly online?: boolean | undefined;
-  /** A reference to a picture; see `pictureOf`. */
-  readonly picture?: string;
+  /** A reference to a group's picture; see `pictureOf`. Undefined for a person: their picture is the network's. */
+  readonly picture?: string | undefined;
 }
 
+/** Where the pictures of people are, by their ids; empty for none. */
+export const Faces = createContext<(userId: string) => string>(() => "");
+
 /** A person's or group's round picture. Name and presence are beside it as text, so screen readers skip it. */
-export function Avatar({ userId, name, size = "small", online, picture = "" }: AvatarProps): JSX.Element {
+export function Avatar({ userId, name, size = "small", online, picture }: AvatarProps): JSX.Element {
   const [broken, setBroken] = useState("");
-  const { symbol, address } = pictureOf(picture);
+  const faceOf = useContext(Faces);
+  const { symbol, address } = pictureOf(picture ?? faceOf(userId));
   return (
     <span class={`avatar avatar-${size} tone-${avatarTone(userId)}`} aria-hidden="true">
       {symbol ? <PictureSymbol name={symbol} /> : initials(name)}

@@ -38,7 +38,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
   const crowd = call.group && !ended && call.call !== undefined && joined(call.call).length > 1;
   return (
     <div class={`call ${small ? "call-small" : "call-full"} ${crowd ? "call-crowd" : ""} ${listed ? "has-people" : ""}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={t("call.with", { name })}>
-      {crowd ? <GroupStage {...{ client, call, nameOf, small }} /> : <PairStage call={call} name={name} id={face?.id ?? call.peerUserId} picture={face?.picture ?? ""} />}
+      {crowd ? <GroupStage {...{ client, call, nameOf, small }} /> : <PairStage call={call} name={name} id={face?.id ?? call.peerUserId} picture={face?.picture} />}
       {call.remotes.map(({ audio }) => audio && <TrackAudio key={audio.id} track={audio} />)}
       <Header {...props} name={name} people={people} setPeople={setPeople} />
       {isLost(call) && (
@@ -99,7 +99,7 @@ function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps)
 }
 
 /** The other one's picture or screen; or a face, while there is none. */
-function PairStage({ call, name, id, picture }: { call: CallView; name: string; id: string; picture: string }): JSX.Element {
+function PairStage({ call, name, id, picture }: { call: CallView; name: string; id: string; picture: string | undefined }): JSX.Element {
   const { remote } = call;
   const waiting = call.phase === "calling" || call.phase === "starting";
   const live = call.phase === "active" && remote !== undefined;

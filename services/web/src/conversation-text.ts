@@ -16,14 +16,14 @@ export interface ConversationTitle {
   readonly name: string;
   /** The other one of a direct conversation. */
   readonly peer: string | undefined;
-  /** The network's reference of the picture; empty for none. */
-  readonly picture: string;
+  /** A group's, as the network refers to it; empty for none. A person's comes from the network. */
+  readonly picture: string | undefined;
 }
 
 export function titleOf(conversation: Conversation, { selfId, nameOf }: Viewer): ConversationTitle {
   if (conversation.kind === "group") return { id: conversation.id, name: displayName(conversation.title), peer: undefined, picture: conversation.avatarRef };
   const peer = conversation.members.find((m) => m.userId !== selfId)?.userId ?? selfId;
-  return { id: peer, name: nameOf(peer), peer, picture: "" };
+  return { id: peer, name: nameOf(peer), peer, picture: undefined };
 }
 
 /** `Alice, Bob and Carol`; oneself is `you`, as the sentence needs it. */

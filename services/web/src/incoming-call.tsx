@@ -26,7 +26,7 @@ export function IncomingCall({ client, call, conversation, nameOf }: IncomingCal
     <div class="scrim">
       <div class="incoming" ref={dialog} tabIndex={-1} role="alertdialog" aria-modal="true" aria-label={dropped ? t("call.with", { name }) : incoming}>
         <span class={dropped ? "" : "pulse"}>
-          <Avatar userId={face?.id ?? (call.peerUserId || caller)} name={name} size="large" picture={face?.picture ?? ""} />
+          <Avatar userId={face?.id ?? (call.peerUserId || caller)} name={name} size="large" picture={face?.picture} />
         </span>
         <h2>
           <bdi>{name}</bdi>

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import type { ParleyClient, TokenProvider } from "@parley/client";
+import type { ParleyClient, PeopleResolver, TokenProvider } from "@parley/client";
 import { App } from "./app";
 import { Session } from "./session";
 import "./styles";
@@ -8,8 +8,13 @@ import { language } from "./language";
 
 /** The page's API for an embedding network and for debugging, as `window.parley`. */
 export interface ParleyHandle {
-  /** Logs in with a JWT of the network, or with a function that returns one whenever it is needed. */
-  login(token: string | TokenProvider): Promise<boolean>;
+  /**
+   * Logs in with a JWT of the network, or with a function that returns one whenever it is needed. With the user's id, what
+   * this browser kept of them is shown before there is a token.
+   */
+  login(token: string | TokenProvider, userId?: string): Promise<boolean>;
+  /** Takes names and pictures of people from this function, for logins from then on. Pictures are those of this site. */
+  usePeople(resolver: PeopleResolver): void;
   logout(): void;
   /** The running call's WebRTC statistics, one object a report; empty without a call. */
   stats(): Promise<Record<string, unknown>[]>;
@@ -26,7 +31,8 @@ allowOwnScripts();
 const session = new Session();
 
 window.parley = {
-  login: (token) => session.login(token),
+  login: (token, userId) => session.login(token, userId),
+  usePeople: (resolver) => session.usePeople(resolver),
   logout: () => session.logout(),
   stats: async () => [...((await session.state.client?.calls.stats())?.values() ?? [])] as Record<string, unknown>[],
   get client() {

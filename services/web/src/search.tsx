@@ -132,7 +132,7 @@ function Result({ client, message, query, viewer, nowMs, onChoose, brief }: Resu
   const view = client.messaging.store.get(message.conversationId);
   if (!view || message.content.kind !== "text") return null;
   const author = message.senderId === viewer.selfId ? t("you") : viewer.nameOf(message.senderId);
-  const face = brief ? { id: message.senderId, name: viewer.nameOf(message.senderId), picture: "" } : titleOf(view.conversation, viewer);
+  const face = brief ? { id: message.senderId, name: viewer.nameOf(message.senderId), picture: undefined } : titleOf(view.conversation, viewer);
   return (
     <li>
       <button type="button" class="item" onClick={() => onChoose(message)}>

@@ -1,5 +1,5 @@
-import type { DevUser, MediaFactory, TokenProvider } from "@parley/client";
-import { devTokens, devUsers, displayName, LoginError, ParleyClient, readToken, storedDeviceId } from "@parley/client";
+import type { DevUser, MediaFactory, PeopleResolver, Token, TokenProvider } from "@parley/client";
+import { devTokens, devUsers, isKnownHere, LoginError, ParleyClient, readToken, storedDeviceId } from "@parley/client";
 import { RingTone } from "./ring";
 import type { Problem } from "./text";
 
@@ -19,15 +19,22 @@ export interface SessionState {
 
 export interface SessionOptions {
   /** Makes the client; the mock has its own. */
-  readonly createClient?: (userId: string, tokens: TokenProvider) => ParleyClient;
+  readonly createClient?: (userId: string, tokens: TokenProvider, people: PeopleResolver) => ParleyClient;
   readonly loadUsers?: () => Promise<DevUser[]>;
   readonly devTokens?: (userId: string) => TokenProvider;
+  /** Whether this browser may have kept something of a user. */
+  readonly isKnown?: (userId: string) => boolean;
   readonly media?: MediaFactory;
 }
 
 /** The logged-in user: logs in and out, and connects the client to the page's life cycle. */
 export class Session {
   state: SessionState = { client: undefined, offered: [], problem: undefined, busy: false };
+  /** The development issuer's names, until the network gives its own. */
+  private people: PeopleResolver = async (userIds) => {
+    const users = this.state.offered.length > 0 ? this.state.offered : await (this.options.loadUsers ?? devUsers)();
+    return Object.fromEntries(users.filter((user) => userIds.includes(user.userId)).map(({ userId, name }) => [userId, { name }]));
+  };
   private readonly listeners = new Set<() => void>();
   private readonly ring = new RingTone();
 
@@ -45,34 +52,48 @@ export class Session {
   }
 
   /** A person's name, if the network gave one; the id otherwise. */
-  nameOf = (userId: string): string => displayName(this.state.offered.find((user) => user.userId === userId)?.name ?? userId);
+  nameOf = (userId: string): string => this.state.client?.people.nameOf(userId) ?? userId;
+
+  /** Where a person's picture is, if the network gave one. */
+  faceOf = (userId: string): string => this.state.client?.people.avatarOf(userId) ?? "";
+
+  /** Takes names and pictures from the embedding network; for logins from then on. */
+  usePeople(resolver: PeopleResolver): void {
+    this.people = resolver;
+  }
 
   /** Takes the user from the address (`?user=alice`), if there is one. */
   async open(): Promise<void> {
-    this.set({ offered: await (this.options.loadUsers ?? devUsers)() });
+    // Nobody waits for names: what this browser kept is shown first.
+    const offering = (this.options.loadUsers ?? devUsers)().then((offered) => this.set({ offered }));
     const userId = new URLSearchParams(location.search).get("user");
     if (userId) await this.loginDev(userId);
+    await offering;
   }
 
   /** Logs in as a user of the development issuer. */
   async loginDev(userId: string): Promise<void> {
-    if (await this.login((this.options.devTokens ?? devTokens)(userId))) this.remember(userId);
+    if (await this.login((this.options.devTokens ?? devTokens)(userId), userId)) this.remember(userId);
   }
 
   /**
    * Logs in with a token of the embedding network: the JWT, or a function that returns one whenever it is needed.
-   * Returns whether it worked; if not, `state.problem` has the reason.
+   * With the user's id it waits for no token where that user was before: what this browser kept is there at once, also
+   * without a network. Returns whether it worked; if not, `state.problem` has the reason.
    */
-  async login(given: string | TokenProvider): Promise<boolean> {
+  async login(given: string | TokenProvider, expected?: string): Promise<boolean> {
     this.set({ busy: true, problem: undefined });
     try {
-      const tokens: TokenProvider = typeof given === "string" ? () => Promise.resolve(readToken(given)) : given;
-      const { userId } = await tokens();
+      const ask: TokenProvider = typeof given === "string" ? async () => readToken(given) : given;
+      const { first, tokens } = withFirst(ask);
+      const isKnown = expected !== undefined && (this.options.isKnown ?? isKnownHere)(expected);
+      const userId = isKnown ? expected : (await first).userId;
       this.state.client?.stop();
       const client = this.createClient(userId, tokens);
       client.onRing = (ringing) => this.ring.set(ringing);
       client.start();
       this.set({ client, busy: false });
+      if (isKnown) this.check(first, client, () => void this.login(given));
       return true;
     } catch (error) {
       this.set({ busy: false, problem: problemOf(error) });
@@ -80,15 +101,30 @@ export class Session {
     }
   }
 
+  /** A login that is refused, or a token of somebody else, ends what was begun without waiting for it. */
+  private check(first: Promise<Token>, client: ParleyClient, loginAnew: () => void): void {
+    const end = (problem: SessionState["problem"]): boolean => {
+      if (this.state.client !== client) return false;
+      client.stop();
+      this.set({ client: undefined, problem });
+      return true;
+    };
+    first.then(
+      ({ userId }) => userId !== client.userId && end(undefined) && loginAnew(),
+      (error: unknown) => error instanceof LoginError && end(problemOf(error)),
+    );
+  }
+
+  /** Forgets what this browser kept of the user. */
   logout(): void {
-    this.state.client?.stop();
+    void this.state.client?.wipe();
     this.set({ client: undefined, problem: undefined });
     history.replaceState(null, "", location.pathname);
   }
 
   private createClient(userId: string, tokens: TokenProvider): ParleyClient {
-    if (this.options.createClient) return this.options.createClient(userId, tokens);
-    return new ParleyClient({ userId, deviceId: storedDeviceId(userId), tokens });
+    if (this.options.createClient) return this.options.createClient(userId, tokens, this.people);
+    return new ParleyClient({ userId, deviceId: storedDeviceId(userId), tokens, people: this.people });
   }
 
   /** Keeps the user in the address, so that a reload comes back as the same one. */
@@ -102,6 +138,20 @@ export class Session {
     this.state = { ...this.state, ...change };
     for (const listener of this.listeners) listener();
   }
+}
+
+/** The first token is asked for once, for the login and for the client's first requests. */
+function withFirst(ask: TokenProvider): { first: Promise<Token>; tokens: TokenProvider } {
+  const first = ask();
+  let taken = false;
+  const tokens = (): Promise<Token> => {
+    if (taken) return ask();
+    taken = true;
+    return first;
+  };
+  // Whoever waits for it hears of it.
+  first.catch(() => undefined);
+  return { first, tokens };
 }
 
 /** Why there was no token: the library's reasons, no answer at all, or what the embedding page's function said. */

@@ -66,6 +66,10 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   const covered = asking || (calling && !small);
   useEffect(() => setSmall(false), [calling]);
   const loud = views.filter(({ own }) => folderOf(own) === "inbox" && !isMuted(own, nowMs));
+  useEffect(() => {
+    // The page has what it needs first: the code of calls comes before somebody rings.
+    if (client.messaging.ready) client.prepareCalls();
+  }, [client.messaging.ready]);
   useTitle(loud.reduce((sum, view) => sum + view.unread, 0));
   const jumpTo = ({ conversationId, seq }: Message): void => {
     open(conversationId);

@@ -30,8 +30,8 @@ export function useWorld(): World {
     backend: new MockBackend(),
     client(userId) {
       const tokens = () => Promise.resolve({ value: "t", userId, expiresMs: Number.POSITIVE_INFINITY });
-      const transport = world.backend.transportFor(userId);
-      const client = new ParleyClient({ userId, deviceId: `device-of-${userId}`, tokens, transport, baseUrl: "", storage: fakeStorage() });
+      const api = world.backend.apiFor(userId);
+      const client = new ParleyClient({ userId, deviceId: `device-of-${userId}`, tokens, api, baseUrl: "", storage: fakeStorage() });
       clients.push(client);
       client.start();
       return client;

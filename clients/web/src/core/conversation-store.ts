@@ -1,4 +1,5 @@
 import { activityMs, advanceRevision, replaceCopies, type CursorMove, type StoredConversation, mergeCursors } from "./stored-conversation.js";
+import type { KeptConversation } from "./kept.js";
 import type { Conversation, Member, Message, Outgoing, OwnState } from "./model.js";
 import { DEFAULT_OWN_STATE } from "./own-state.js";
 import { withoutPinOf } from "./pins.js";
@@ -201,6 +202,32 @@ export class ConversationStore {
     this.left.clear();
   }
 
+  /** The most recently active conversations, as they are held. */
+  stored(limit: number): readonly StoredConversation[] {
+    return this.sorted().slice(0, limit);
+  }
+
+  /** What of a conversation is worth keeping over a reload: its newest messages, and the count of what is unread above and below. */
+  keep(entry: StoredConversation, limit: number): KeptConversation {
+    const { conversation, messages, own, countedSeq, revision } = entry;
+    if (messages.length <= limit) return { conversation, messages, own, countedSeq, revision };
+    const counted = { ...own, unreadCount: this.unread(entry, messages[0]?.seq ?? 0) };
+    return { conversation, messages: messages.slice(-limit), own: counted, countedSeq: this.highSeq(entry), revision };
+  }
+
+  /** Takes what was kept. Of a conversation that is held already only what lacks there. Returns what is held then; undefined when it is not taken. */
+  restore(kept: KeptConversation): StoredConversation | undefined {
+    const { conversation, ...rest } = kept;
+    const entry = this.entries.get(conversation.id);
+    if (this.left.has(conversation.id) || !conversation.members.some((m) => m.userId === this.selfId)) return undefined;
+    if (entry && entry.messages.length > 0) return undefined;
+    const restored: StoredConversation = { outgoing: [], ...entry, conversation, ...rest };
+    this.entries.set(conversation.id, restored);
+    // It may have been opened meanwhile, and then be newer; what its revisions changed comes by Sync.
+    if (entry) this.replace(restored, entry.conversation);
+    return restored;
+  }
+
   addOutgoing(outgoing: Outgoing): void {
     this.entries.get(outgoing.conversationId)?.outgoing.push(outgoing);
   }
@@ -242,6 +269,12 @@ export class ConversationStore {
   get(conversationId: string): ConversationView | undefined {
     const entry = this.entries.get(conversationId);
     return entry && this.view(entry);
+  }
+
+  /** The id of the conversation with one person, if it is held. */
+  directWith(userId: string): string | undefined {
+    const isWith = ({ conversation }: StoredConversation): boolean => conversation.kind === "direct" && conversation.members.some((m) => m.userId === userId);
+    return userId === this.selfId ? undefined : this.sorted().find(isWith)?.conversation.id;
   }
 
   /** The pinned ones first, each part with the newest activity first. */

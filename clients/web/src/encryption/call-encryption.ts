@@ -1,7 +1,3 @@
-import { deriveCallKey } from "./call-key.js";
-import type { ReadableMessage } from "./frame-worker.js";
-import type { FrameRole } from "./frame-transform.js";
-
 /** Encrypts what one connection sends and decrypts what it receives, end to end. */
 export interface FrameCryptor {
   /** Call before the offer is made. `onReadable` is called when it changes whether everything received can be decrypted. */
@@ -42,43 +38,15 @@ export class CallEncryption {
   async cryptorFor(callId: string): Promise<FrameCryptor | undefined> {
     if (this.passphrase === undefined) return undefined;
     if (!this.isSupported) throw new Error("This browser cannot encrypt calls end to end.");
-    const key = this.keys.get(callId) ?? deriveCallKey(this.passphrase, callId);
-    this.keys.clear();
-    this.keys.set(callId, key);
+    const { passphrase } = this;
+    const { deriveCallKey, WorkerFrameCryptor } = await import("./frame-cryptor.js");
+    const known = this.passphrase === passphrase ? this.keys.get(callId) : undefined;
+    const key = known ?? deriveCallKey(passphrase, callId);
+    // Another passphrase, given meanwhile, is for the connections after this one.
+    if (this.passphrase === passphrase) {
+      this.keys.clear();
+      this.keys.set(callId, key);
+    }
     return new WorkerFrameCryptor(await key);
   }
-}
-
-class WorkerFrameCryptor implements FrameCryptor {
-  // Written out like this, so that bundlers see that it is a worker.
-  private readonly worker = new Worker(new URL("./frame-worker.js", import.meta.url), { type: "module" });
-
-  constructor(private readonly key: CryptoKey) {}
-
-  attach(connection: RTCPeerConnection, onReadable: (readable: boolean) => void): void {
-    const unreadable = new Set<number>();
-    this.worker.onmessage = ({ data }: MessageEvent<ReadableMessage>) => {
-      if (data.readable) unreadable.delete(data.slot);
-      else unreadable.add(data.slot);
-      onReadable(unreadable.size === 0);
-    };
-    const transform = (role: FrameRole): RTCRtpScriptTransform => new RTCRtpScriptTransform(this.worker, { role, key: this.key });
-    for (const transceiver of connection.getTransceivers()) {
-      onlyKnownCodecs(transceiver);
-      if (transceiver.direction === "sendonly") transceiver.sender.transform = transform("encrypt");
-      else transceiver.receiver.transform = transform("decrypt");
-    }
-  }
-
-  release(): void {
-    this.worker.terminate();
-  }
-}
-
-/** Opus and VP8 with its repairs: the codecs of which it is known what the SFU has to read. */
-function onlyKnownCodecs(transceiver: RTCRtpTransceiver): void {
-  const kind = transceiver.receiver.track.kind;
-  const wanted = kind === "audio" ? ["audio/opus"] : ["video/vp8", "video/rtx"];
-  const codecs = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
-  transceiver.setCodecPreferences(codecs.filter((codec) => wanted.includes(codec.mimeType.toLowerCase())));
 }

@@ -18,7 +18,9 @@ import { PresenceService } from "../gen/parley/presence/v1/service_pb.js";
 import { AccountService } from "../gen/parley/messaging/v1/accounts_pb.js";
 import { AttachmentsService } from "../gen/parley/messaging/v1/attachments_pb.js";
 import { LimitsSchema, RelationsService } from "../gen/parley/messaging/v1/relations_pb.js";
+import type { Api } from "../api.js";
 import { accountOf } from "./accounts.js";
+import { createApi } from "./api.js";
 import { MockCalls } from "./calls.js";
 import { MockFiles } from "./files.js";
 import { MockEdits } from "./edits.js";
@@ -70,7 +72,12 @@ export class MockBackend {
     this.files = new MockFiles(this);
   }
 
-  /** What a user with a valid token reaches. */
+  /** What a user with a valid token reaches, as the client's `api`. */
+  apiFor(userId: string): Api {
+    return createApi(this.transportFor(userId));
+  }
+
+  /** The same as a transport of Connect. */
   transportFor(userId: string): Transport {
     return createRouterTransport((router) => {
       router.service(GatewayService, { subscribe: (request, context) => this.subscribe(userId, request.deviceId, context.signal) });

@@ -13,6 +13,9 @@ interface SendRequest {
   readonly content: SendMessageRequest["content"];
 }
 
+/** This backend tells everything each time: one token stands for any state. */
+const SYNC_TOKEN = "synchronised";
+
 /** Conversations and messages for one user. */
 export function messagesOf(backend: MockBackend, userId: string) {
   const mine = () => backend.conversationsOf(userId);
@@ -27,6 +30,7 @@ export function messagesOf(backend: MockBackend, userId: string) {
       const wanted = folder === ConversationFolder.REQUESTS ? RequestState.PENDING : RequestState.UNSPECIFIED;
       const conversations = mine().filter((stored) => backend.own.of(userId, stored).request === wanted);
       return {
+        syncToken: SYNC_TOKEN,
         conversations: conversations.map((stored) => {
           const last = stored.messages.at(-1);
           return { conversation: stored.conversation, ownState: backend.own.of(userId, stored), ...(last ? { lastMessage: last } : {}) };
@@ -43,6 +47,7 @@ export function messagesOf(backend: MockBackend, userId: string) {
       const known = new Map(cursors.map((c) => [c.conversationId, c]));
       const ids = new Set(mine().map((stored) => stored.conversation.conversationId));
       return {
+        syncToken: SYNC_TOKEN,
         deltas: mine().map((stored) => ({ ...delta(stored, known.get(stored.conversation.conversationId), limit), ownState: backend.own.of(userId, stored) })),
         goneConversationIds: [...known.keys()].filter((id) => !ids.has(id)),
       };

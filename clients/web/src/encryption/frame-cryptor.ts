@@ -1,0 +1,40 @@
+import type { FrameCryptor } from "./call-encryption.js";
+import type { FrameRole } from "./frame-transform.js";
+import type { ReadableMessage } from "./frame-worker.js";
+
+export { deriveCallKey } from "./call-key.js";
+
+/** Frames are encrypted and decrypted in a worker of the connection's own. */
+export class WorkerFrameCryptor implements FrameCryptor {
+  // Written out like this, so that bundlers see that it is a worker.
+  private readonly worker = new Worker(new URL("./frame-worker.js", import.meta.url), { type: "module" });
+
+  constructor(private readonly key: CryptoKey) {}
+
+  attach(connection: RTCPeerConnection, onReadable: (readable: boolean) => void): void {
+    const unreadable = new Set<number>();
+    this.worker.onmessage = ({ data }: MessageEvent<ReadableMessage>) => {
+      if (data.readable) unreadable.delete(data.slot);
+      else unreadable.add(data.slot);
+      onReadable(unreadable.size === 0);
+    };
+    const transform = (role: FrameRole): RTCRtpScriptTransform => new RTCRtpScriptTransform(this.worker, { role, key: this.key });
+    for (const transceiver of connection.getTransceivers()) {
+      onlyKnownCodecs(transceiver);
+      if (transceiver.direction === "sendonly") transceiver.sender.transform = transform("encrypt");
+      else transceiver.receiver.transform = transform("decrypt");
+    }
+  }
+
+  release(): void {
+    this.worker.terminate();
+  }
+}
+
+/** Opus and VP8 with its repairs: the codecs of which it is known what the SFU has to read. */
+function onlyKnownCodecs(transceiver: RTCRtpTransceiver): void {
+  const kind = transceiver.receiver.track.kind;
+  const wanted = kind === "audio" ? ["audio/opus"] : ["video/vp8", "video/rtx"];
+  const codecs = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
+  transceiver.setCodecPreferences(codecs.filter((codec) => wanted.includes(codec.mimeType.toLowerCase())));
+}

@@ -1,0 +1,187 @@
+import { IDBFactory } from "fake-indexeddb";
+import { describe, expect, test } from "vitest";
+import type { KeptConversation } from "../src/core/kept.js";
+import { withoutVanished } from "../src/core/kept.js";
+import { type DeviceStore, type KeptChange, MemoryDeviceStore } from "../src/device-store.js";
+import { IndexedDbStore } from "../src/indexed-db-store.js";
+import { conversation, message, outgoing, own } from "../src/testing/samples.js";
+
+const kept = (id: string, change: Partial<KeptConversation> = {}): KeptConversation => ({
+  conversation: conversation({ id, lastSeq: 2 }),
+  messages: [message(1, { conversationId: id }), message(2, { conversationId: id })],
+  own: own({ readSeq: 1 }),
+  countedSeq: 2,
+  revision: 3,
+  ...change,
+});
+const all = (row: KeptConversation): KeptConversation => row;
+const change = (put: readonly KeptConversation[], more: Partial<KeptChange> = {}): KeptChange => ({ put, remove: [], syncToken: "t1", people: [], whole: false, ...more });
+const ids = (rows: readonly KeptConversation[]): string[] => rows.map((row) => row.conversation.id).sort();
+
+/** Each makes a store, and another one on the same data, as the next page has it. */
+const KINDS: Record<string, () => () => DeviceStore> = {
+  "in memory": () => {
+    const store = new MemoryDeviceStore();
+    return () => store;
+  },
+  "in IndexedDB": () => {
+    const factory = new IDBFactory();
+    return () => new IndexedDbStore("alice", factory);
+  },
+};
+
+describe.each(Object.entries(KINDS))("a device's store %s", (_, make) => {
+  test("is empty at first", async () => {
+    expect(await make()().load(all)).toEqual({ syncToken: "", conversations: [], people: [], unsent: [], version: 0 });
+  });
+
+  test("has after a reload what was saved, with its token", async () => {
+    const open = make();
+    const store = open();
+    await store.claim("w");
+    await store.save("w", change([kept("a"), kept("b")]));
+    const people = [{ userId: "bob", name: "Bob", avatarUrl: "" }];
+    await store.save("w", change([kept("a", { revision: 4 })], { remove: ["b"], syncToken: "t2", people }));
+    store.close();
+    const loaded = await open().load(all);
+    expect(loaded).toEqual({ syncToken: "t2", conversations: [kept("a", { revision: 4 })], people, unsent: [], version: 2 });
+  });
+
+  test("what is saved as a whole takes the place of everything", async () => {
+    const open = make();
+    await open().claim("w");
+    await open().save("w", change([kept("a"), kept("b")]));
+    await open().save("w", change([kept("c")], { whole: true }));
+    expect(ids((await open().load(all)).conversations)).toEqual(["c"]);
+  });
+
+  test("takes conversations only of the window that claimed it last", async () => {
+    const open = make();
+    const [one, other] = [open(), open()];
+    await one.claim("one");
+    await one.save("one", change([kept("a")]));
+    const { version } = await other.claim("other");
+    expect(version).toBe(1);
+    expect(await one.save("one", change([kept("b")]))).toBeUndefined();
+    expect(await other.save("other", change([kept("c")]))).toBe(2);
+    expect(ids((await open().load(all)).conversations)).toEqual(["a", "c"]);
+  });
+
+  test("keeps what waits to be sent in the order of writing, from any window, until it is taken away", async () => {
+    const open = make();
+    await open().putUnsent(outgoing("second", { createTimeMs: 2 }));
+    await open().putUnsent(outgoing("first", { createTimeMs: 1 }));
+    await open().putUnsent(outgoing("third", { createTimeMs: 3 }));
+    await open().putUnsent(outgoing("third", { createTimeMs: 3, state: "failed" }));
+    await open().removeUnsent("second");
+    await open().removeUnsent("never there");
+    const { unsent } = await open().load(all);
+    expect(unsent.map((o) => [o.clientMessageId, o.state])).toEqual([["first", "sending"], ["third", "failed"]]);
+    expect((await open().claim("w")).unsent).toEqual(unsent);
+  });
+
+  test("what vanished while the page was closed is gone from it, too, after the next load", async () => {
+    const open = make();
+    await open().claim("w");
+    const secret = message(3, { conversationId: "a", content: { kind: "text", text: "4711", entities: [] }, expireTimeMs: 5000 });
+    await open().save("w", change([kept("a", { messages: [secret] }), kept("b")]));
+    await open().load((row) => withoutVanished(row, 5000));
+    const raw = await open().load(all);
+    expect(raw.conversations.find((row) => row.conversation.id === "a")?.messages[0]?.content).toEqual({ kind: "expired" });
+    expect(JSON.stringify(raw)).not.toContain("4711");
+  });
+
+  test("what a load leaves out is kept no more", async () => {
+    const open = make();
+    await open().claim("w");
+    await open().save("w", change([kept("a"), kept("b")]));
+    expect(ids((await open().load((row) => (row.conversation.id === "a" ? undefined : row))).conversations)).toEqual(["b"]);
+    expect(ids((await open().load(all)).conversations)).toEqual(["b"]);
+  });
+
+  test("conversations can be forgotten without what waits to be sent", async () => {
+    const open = make();
+    await open().claim("w");
+    await open().save("w", change([kept("a")]));
+    await open().putUnsent(outgoing("one"));
+    await open().clearConversations();
+    expect(await open().load(all)).toMatchObject({ syncToken: "", conversations: [], unsent: [{ clientMessageId: "one" }], version: 2 });
+  });
+
+  test("wiped, it has nothing, and its writer writes no more", async () => {
+    const open = make();
+    const store = open();
+    await store.claim("w");
+    await store.save("w", change([kept("a")]));
+    await store.putUnsent(outgoing("one"));
+    await store.wipe();
+    expect(await store.save("w", change([kept("a")]))).toBeUndefined();
+    expect(await open().load(all)).toMatchObject({ syncToken: "", conversations: [], unsent: [] });
+  });
+
+  test("what was saved does not change with what the page does to it later", async () => {
+    const open = make();
+    await open().claim("w");
+    const row = { ...kept("a") };
+    await open().save("w", change([row]));
+    Object.assign(row, { revision: 99 });
+    expect((await open().load(all)).conversations[0]?.revision).toBe(3);
+  });
+});
+
+describe("the database", () => {
+  const rewrite = async (factory: IDBFactory, name: string, act: (database: IDBDatabase) => void): Promise<void> => {
+    const request = factory.open(name);
+    await new Promise((resolve) => (request.onsuccess = resolve));
+    act(request.result);
+    request.result.close();
+  };
+
+  test("is each user's own", async () => {
+    const factory = new IDBFactory();
+    await new IndexedDbStore("alice", factory).putUnsent(outgoing("of alice"));
+    expect((await new IndexedDbStore("bob", factory).load(all)).unsent).toEqual([]);
+    await new IndexedDbStore("bob", factory).wipe();
+    expect((await new IndexedDbStore("alice", factory).load(all)).unsent).toHaveLength(1);
+  });
+
+  test("of another form is fetched anew, without losing what waits to be sent", async () => {
+    const factory = new IDBFactory();
+    const store = new IndexedDbStore("alice", factory);
+    await store.claim("w");
+    await store.save("w", change([kept("a")]));
+    await store.putUnsent(outgoing("one"));
+    await rewrite(factory, "parley.alice", (database) => {
+      const table = database.transaction("account", "readwrite").objectStore("account");
+      table.put({ format: 999, syncToken: "t", people: [], writer: "w", version: 7 }, "state");
+    });
+    expect(await store.load(all)).toMatchObject({ syncToken: "", conversations: [], unsent: [{ clientMessageId: "one" }] });
+  });
+
+  test("of a newer release is not touched: the store says that it cannot", async () => {
+    const factory = new IDBFactory();
+    const request = factory.open("parley.alice", 1000);
+    await new Promise((resolve) => (request.onsuccess = resolve));
+    request.result.close();
+    await expect(new IndexedDbStore("alice", factory).load(all)).rejects.toThrow();
+  });
+
+  test("lets another window take it away, and is there again for the next use", async () => {
+    const factory = new IDBFactory();
+    const [one, other] = [new IndexedDbStore("alice", factory), new IndexedDbStore("alice", factory)];
+    await one.putUnsent(outgoing("one"));
+    await other.wipe();
+    await one.putUnsent(outgoing("two"));
+    expect((await one.load(all)).unsent.map((o) => o.clientMessageId)).toEqual(["two"]);
+  });
+
+  test("a change that cannot be written is not written in part", async () => {
+    const factory = new IDBFactory();
+    const store = new IndexedDbStore("alice", factory);
+    await store.claim("w");
+    await store.save("w", change([kept("a")]));
+    const unfit = { ...kept("c"), extra: () => undefined } as KeptConversation;
+    await expect(store.save("w", change([kept("b"), unfit], { remove: ["a"] }))).rejects.toThrow();
+    expect(ids((await store.load(all)).conversations)).toEqual(["a"]);
+  });
+});

@@ -1,0 +1,134 @@
+"""A stranger in an empty folder: docs/start/web.md word for word, to a message, a call, and a message by curl."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.scenarios import Facts, run_scenario
+from tests.support.stack import RunningStack
+from tests.support.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.chromium
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = (ROOT / "docs" / "start" / "web.md").read_text()
+QUICKSTART = (ROOT / "docs" / "start" / "quickstart.md").read_text()
+# npm may have to ask a registry.
+INSTALL_PATIENCE_S = 300.0
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The blocks of code of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def environment() -> dict[str, str]:
+    """With the programs that `make setup` brought, which the page asks for."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def shell(script: str, where: Path) -> str:
+    """What the lines print; fails with what they say."""
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(
+        command, cwd=where, env=environment(), capture_output=True, text=True, timeout=INSTALL_PATIENCE_S, check=False
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(command: str, where: Path) -> Iterator[None]:
+    """The page's own server, once it says that it listens."""
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {command}"],
+        cwd=where,
+        env={**environment(), "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # npx starts another process, which has to go with it.
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout
+        heard: list[str] = []
+        for line in process.stdout:
+            heard.append(line)
+            if "localhost:" in line:
+                break
+        else:
+            pytest.fail(f"{command} ended: {''.join(heard)}")
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def facts(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """What the two saw in the page (stranger.mjs), with the seconds until each step was over."""
+    folder = tmp_path_factory.mktemp("stranger")
+    edge = stack.record.edge_address
+    began = time.monotonic()
+    prepare, serve = blocks(PAGE, "sh")
+    shell(re.sub(r"/tmp\b", str(folder), prepare), ROOT)
+    project = folder / "my-page"
+    (project / "index.html").write_text(blocks(PAGE, "html")[0])
+    (project / "page.js").write_text(blocks(PAGE, "js")[0].replace("127.0.0.1:8080", edge))
+    port = free_port()
+
+    def send_with_curl(people: str) -> None:
+        alice, bob = people.split()
+        section = QUICKSTART[QUICKSTART.index("## Call the API with curl") :]
+        following, sending = blocks(section, "sh")[:2]
+        # All but the line that follows events, which would not end.
+        lines = "\n".join(line for line in following.splitlines() if not line.endswith("&"))
+        script = f"{lines}\n{sending}".replace("127.0.0.1:8080", edge)
+        shell(re.sub(r"\bbob\b", bob, re.sub(r"\balice\b", alice, script)), folder)
+
+    with served(serve.strip().replace("5173", str(port)), project):
+        ready_s = time.monotonic() - began
+        facts = run_scenario("stranger.mjs", f"http://localhost:{port}/", cue=send_with_curl)
+    facts["ready_s"] = round(ready_s, 1)
+    facts["total_s"] = round(time.monotonic() - began, 1)
+    return facts
+
+
+def test_a_stranger_gets_from_an_empty_folder_to_a_message(facts: Facts, say: Callable[[str], None]) -> None:
+    assert facts["message"]
+    say(f"a stranger's page: served after {facts['ready_s']} s, all of it after {facts['total_s']} s")
+
+
+def test_a_stranger_gets_to_a_call_in_which_pictures_move(facts: Facts) -> None:
+    assert facts["call"]
+
+
+def test_a_message_by_curl_appears_in_the_strangers_page(facts: Facts) -> None:
+    assert facts["curl"]
+
+
+def test_the_strangers_page_goes_on_without_a_network_and_sends_what_waited(facts: Facts) -> None:
+    assert facts["offline"]
+
+
+def test_the_strangers_page_has_fifteen_lines() -> None:
+    assert len(blocks(PAGE, "js")[0].splitlines()) == 15
