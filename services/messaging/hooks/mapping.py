@@ -44,6 +44,7 @@ def question_message(question: Question) -> api.CheckMessageRequest:
         client_message_id=question.client_message_id if question.writing is Writing.MESSAGE else "",
         reply_to_seq=question.reply_to_seq,
         attachments=[attachment_message(attachment) for attachment in question.attachments],
+        forwarded=question.forwarded,
     )
     if not is_title:
         put_content(message, question.content)

@@ -16,6 +16,7 @@ CREATE TABLE held_messages (
     line bytea,
     content bytea,
     attachments bytea,
+    forwarded boolean NOT NULL DEFAULT false,
     held_at timestamptz NOT NULL,
     -- The hook's own word for why.
     word text NOT NULL,

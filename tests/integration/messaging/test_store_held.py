@@ -1,6 +1,7 @@
 """The contract of the store of what is held, by the fake and PostgreSQL, beside messages and files."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -74,7 +75,7 @@ async def test_what_is_held_is_found_as_it_was_written(store: Store, held: HeldS
     conversation = await opened(store, clock)
     file = Attachment(AttachmentId(new_id(clock.now())), "a.ogg", "audio/ogg", 80)
     voice = Voice(file.id, timedelta(seconds=3), b"\x01\x02")
-    kept = [held_of(clock, conversation), held_of(clock, conversation, "v", voice, file)]
+    kept = [held_of(clock, conversation), replace(held_of(clock, conversation, "v", voice, file), forwarded=True)]
     kept.append(held_of(clock, conversation, "\x1fedit/1", Text("other", masked=True), seq=1))
     for each in kept:
         assert await held.hold(each, MOST)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.hooks.core.holding import MOST_HELD, HeldId
@@ -48,7 +49,7 @@ from services.messaging.messages.service.messages import MessageLimits, TextRequ
 from services.runtime.ids import new_id, new_secret
 from tests.support.hooks import FakeHook, MemoryHeld
 from tests.support.messaging_cases import Cases
-from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, send
 from tests.unit.messaging.test_attachments import send_with, uploaded
 
 CHARS = 40
@@ -71,6 +72,7 @@ class Judged:
             *(world.store, world.sends, world.rates, world.clock, new_id, limits, world.attachments), judging=judging
         )
         world.messages = cases.messages
+        world.forwarding = Forwarding(world.messages, world.store, world.store, world.attachments, world.clock)
         world.groups = Groups(
             *(world.store, world.store, world.store, world.store.relations, world.store.relations, world.rates),
             *(world.clock, new_id, new_secret, GroupLimits(), judging),
@@ -322,6 +324,19 @@ async def test_what_is_held_is_seen_by_nobody_until_it_is_released(judged: Judge
     assert await judged.waiting() == []
 
 
+async def test_what_is_forwarded_is_judged_and_says_so_when_it_was_held(judged: Judged) -> None:
+    world = judged.world
+    source, target = await accepted(world), await group(world, BOB)
+    judged.answer(Hold("SPAM"))
+    (refused,) = await world.forwarding.forward(ALICE, source, 1, [(target, "f")])
+    assert isinstance(refused, MessageHeld)
+    assert judged.hook.asked[-1].forwarded
+    (waiting,) = await judged.waiting()
+    released = await judged.reviews.release(str(waiting))
+    assert (released.content, released.forwarded) == (Text("first"), True)
+    assert await world.forwarding.forward(ALICE, source, 1, [(target, "f")]) == [released]
+
+
 async def test_what_a_reviewer_refuses_is_gone_and_its_sender_is_told(judged: Judged) -> None:
     world = judged.world
     conversation = await accepted(world)
@@ -437,6 +452,8 @@ async def test_what_nobody_reviews_is_forgotten_and_what_was_decided_on_later_to
     conversation = await accepted(world)
     judged.answer(Hold())
     for key in ("old", "refused"):
+        # Ids of one millisecond are in no order.
+        world.clock.advance(1)
         with pytest.raises(MessageHeld):
             await send(world, ALICE, conversation, key, "buy this")
     old, refused = await judged.waiting()

@@ -81,6 +81,7 @@ class Held:
     seq: int = 0
     reply_to_seq: int = 0
     attachments: tuple[Attachment, ...] = ()
+    forwarded: bool = False
     state: HeldState = HeldState.WAITING
 
 
@@ -97,6 +98,7 @@ def held_of(question: Question, word: str) -> Held | None:
         question.seq,
         question.reply_to_seq,
         question.attachments,
+        question.forwarded,
     )
 
 

@@ -56,6 +56,8 @@ class Question:
     # Of direct conversations: the other one.
     peer_id: UserId | None = None
     by_server: bool = False
+    # Of a message that came from another conversation.
+    forwarded: bool = False
 
 
 @dataclass(frozen=True)

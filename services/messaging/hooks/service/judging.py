@@ -37,6 +37,7 @@ class Written:
     attachments: Sequence[Attachment] = ()
     reply_to_seq: int = 0
     by_server: bool = False
+    forwarded: bool = False
 
 
 class Judging:
@@ -66,6 +67,7 @@ class Judging:
             attachments=tuple(written.attachments),
             peer_id=place.peer_id,
             by_server=written.by_server,
+            forwarded=written.forwarded,
         )
         return await self._judged(question)
 

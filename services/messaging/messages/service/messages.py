@@ -151,6 +151,7 @@ class Messages:
         return await self._send(
             *(key.conversation_id, key.sender_id, key.client_message_id, held.content, held.reply_to_seq),
             held.attachments,
+            forwarded=held.forwarded,
         )
 
     async def edit_reviewed(self, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text) -> Message:
@@ -266,7 +267,7 @@ class Messages:
             attachments = await self._take(key, request.attachment_ids)
             checks.check_files(content, attachments)
             if self._judging:
-                written = Written(key, content, attachments, reply_to, request.by_server)
+                written = Written(key, content, attachments, reply_to, request.by_server, forwarded)
                 content = await self._judging.message(written)
         except MessagingError as refusal:
             return await self._done_before(user_id, refusal, self._store.find_sent(key))
