@@ -35,7 +35,7 @@ SETTLE_S = 20.0
 # Pictures that are hidden and shown again, and how long nobody looks: longer than a layer is held.
 RETURNS, HIDDEN_S = 5, 7.0
 LATE_S = 0.3
-WIDEST = 1280
+WIDEST, SMALL = 1280, 320
 _WAYS = {"neither": (0.0, 0.0), "picture": (0.0, LATE_S), "sound": (LATE_S, 0.0)}
 
 
@@ -68,11 +68,11 @@ class Two:
     def __init__(self, ann: chromium.Page, bob: chromium.Page, pid: int) -> None:
         self.ann, self.bob, self._pid = ann, bob, pid
 
-    async def seen(self) -> None:
-        """Wait for the widest picture, a minute at most."""
+    async def seen(self, width: int) -> None:
+        """Wait for a picture of this width, a minute at most."""
         async with asyncio.timeout(60):
             # A page is asked; there is no event for that here.
-            while await self._width() < WIDEST:  # noqa: ASYNC110
+            while await self._width() < width:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
 
     async def sent(self, seconds: float) -> dict[str, float]:
@@ -143,7 +143,7 @@ def cpu_seconds(pid: int) -> float:
 
 @asynccontextmanager
 async def call(worker: WorkerProcess, name: str, *, follows: bool, relay: TwoWays | None = None) -> AsyncIterator[Two]:
-    """A call; ann's way goes over the relay, if there is one."""
+    """A call; ann's way goes over the relay, if there is one, and then her picture is small: it is about time alone."""
     channel = connect(worker.address, worker.tokens())
     stub = service_pb2_grpc.SfuServiceStub(channel)
     address = await relay.start() if relay is not None else None
@@ -161,7 +161,7 @@ async def call(worker: WorkerProcess, name: str, *, follows: bool, relay: TwoWay
     for browser in browsers:
         await browser.start()
     try:
-        ann = await browsers[0].open("ann", follows=follows)
+        ann = await browsers[0].open("ann", "video/VP8" if relay else None, follows=follows)
         # His own picture is a small one.
         bob = await browsers[1].open("bob", "video/VP8")
         yield Two(ann, bob, browsers[0].pid)
@@ -188,7 +188,7 @@ async def main() -> int:
         for number in range(arguments.rounds):
             for name in ("old", "new"):
                 async with call(worker, f"{name}-{number}", follows=name == "new") as two:
-                    await two.seen()
+                    await two.seen(WIDEST)
                     await asyncio.sleep(SETTLE_S)
                     row = {"layers": await two.layers(), **await two.sent(arguments.seconds)}
                     figures["sent"][name].append(row)
@@ -199,7 +199,7 @@ async def main() -> int:
             relay = TwoWays()
             relay.delay(*delays)
             async with call(worker, f"late-{way}", follows=True, relay=relay) as two:
-                await two.seen()
+                await two.seen(SMALL)
                 await asyncio.sleep(SETTLE_S)
                 skews = await two.skews_ms(arguments.seconds)
                 row = {"median": round(statistics.median(skews)), "worst": round(max(map(abs, skews)))}
