@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import grpc
@@ -21,8 +22,17 @@ from parley.messaging.v1 import service_pb2 as messaging
 from deploy import server_keys
 from deploy.embedded.record import ROOT, StackRecord
 from parley_client.server import ServerClient
+from services.messaging.hooks.core.holding import Held, HeldId
+from services.messaging.hooks.sql import PostgresHeld
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import ConversationId, DraftKey, UserId
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.config import DatabaseConfig
 from services.runtime.identity import scopes
+from services.runtime.ids import new_id
+from services.runtime.postgres.database import Database
 from tests.integration.api.conftest import World, new_user, refused, send
+from tests.support.db import connected
 from tests.support.waiting import PATIENCE_S, eventually, within
 
 DENIED, NOT_FOUND = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND
@@ -117,6 +127,52 @@ async def test_a_message_that_is_taken_down_is_gone_at_every_device(world: World
             lambda history=history: [entry.kind for entry in history.shown] == ["unsent"], PATIENCE_S, "that it is gone"
         )
     assert "bad words" not in str(await demo.list_messages(conversation_id))
+
+
+async def test_what_is_held_reaches_devices_when_a_reviewer_lets_it_pass_and_the_record_says_why(
+    world: World, demo: ServerClient, record: StackRecord
+) -> None:
+    alice, bob, conversation_id = await world.pair_online()
+    now = datetime.now(UTC)
+    passes, fails = [
+        Held(
+            *(HeldId(new_id(now)), DraftKey(ConversationId(UUID(conversation_id)), UserId(alice.user_id), key)),
+            *(Text(f"{key} words"), now, "SPAM"),
+        )
+        for key in ("good", "bad")
+    ]
+    url = record.database_urls["parley_messaging"]
+    async with connected(Database(DatabaseConfig(url, pool_size=1), MIGRATIONS)) as database:
+        for each in (passes, fails):
+            await PostgresHeld(database, timedelta(days=1)).hold(each, 10)
+        found, token = [], ""
+        while not found or token:
+            page, token = await demo.list_held_messages(page_token=token)
+            found += page
+        mine = {each.held_id: each for each in found if each.message.sender_id == alice.user_id}
+        assert set(mine) == {str(passes.id), str(fails.id)}
+        assert (mine[str(fails.id)].message.text.text, mine[str(fails.id)].hook_reason) == ("bad words", "SPAM")
+        sent = await demo.release_held_message(str(passes.id), "nothing wrong with it")
+        for device in (alice, bob):
+            await device.until_seq(conversation_id, sent.seq)
+        await demo.refuse_held_message(str(fails.id), "an advertisement")
+        with refused(FAILED, "HELD_DECIDED"):
+            await demo.release_held_message(str(fails.id), "a second thought")
+        with refused(NOT_FOUND, "HELD_NOT_FOUND"):
+            await demo.refuse_held_message(str(new_id(now)), "what is it")
+        async with database.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT method, targets FROM admin_audit WHERE targets->>'held_id' = ANY($1) AND outcome = ''"
+                " ORDER BY id",
+                [str(passes.id), str(fails.id)],
+            )
+    assert [(row["method"], json.loads(row["targets"])["reason"]) for row in rows] == [
+        ("ReleaseHeldMessage", "nothing wrong with it"),
+        ("RefuseHeldMessage", "an advertisement"),
+        ("ReleaseHeldMessage", "a second thought"),
+    ]
+    listed = await bob.device.messaging.ListMessages(messaging.ListMessagesRequest(conversation_id=conversation_id))
+    assert [message.text.text for message in listed.messages] == ["good words"]
 
 
 async def test_nobody_writes_in_a_frozen_conversation_until_it_is_unfrozen(world: World, demo: ServerClient) -> None:
