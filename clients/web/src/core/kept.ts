@@ -83,6 +83,7 @@ const BLANK_CONVERSATION: Conversation = {
   adminsAdd: false,
   vanishAfterS: 0,
   historyStartSeq: 0,
+  pinned: [],
 };
 
 const BLANK_MESSAGE: Message = {
@@ -94,6 +95,7 @@ const BLANK_MESSAGE: Message = {
   sendTimeMs: 0,
   content: { kind: "unknown" },
   replyToSeq: 0,
+  forwarded: false,
   reactions: [],
   attachments: [],
   edited: false,
