@@ -15,7 +15,7 @@ import type { MockBackend } from "@parley/client/testing";
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-const text = (value: string): Message["content"] => ({ case: "text", value: { $typeName: "parley.messaging.v1.TextContent", text: value, entities: [] } });
+const text = (value: string): Message["content"] => ({ case: "text", value: { $typeName: "parley.messaging.v1.TextContent", text: value, entities: [], masked: false } });
 
 const call = (outcome: CallOutcome, seconds: number): Message["content"] => ({
   case: "call",
