@@ -7,7 +7,7 @@ const ROOM = "alice+bob";
 const down = () => new ConnectError("down", Code.Unavailable);
 const texts = (client: ParleyClient) =>
   client.messaging.store.get(ROOM)?.messages.map((m) => (m.content.kind === "text" ? m.content.text : m.content.kind));
-const text = (value: string) => ({ case: "text" as const, value: { $typeName: "parley.messaging.v1.TextContent" as const, text: value, entities: [] } });
+const text = (value: string) => ({ case: "text" as const, value: { $typeName: "parley.messaging.v1.TextContent" as const, text: value, entities: [], masked: false } });
 
 describe("client", () => {
   const world = useWorld();

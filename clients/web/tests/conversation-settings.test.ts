@@ -7,7 +7,7 @@ import { Drafts } from "../src/drafts.js";
 import { fakeStorage, until, useWorld } from "./support.js";
 
 const ROOM = "alice+bob";
-const text = (value: string) => ({ case: "text" as const, value: { $typeName: "parley.messaging.v1.TextContent" as const, text: value, entities: [] } });
+const text = (value: string) => ({ case: "text" as const, value: { $typeName: "parley.messaging.v1.TextContent" as const, text: value, entities: [], masked: false } });
 
 afterEach(() => void vi.useRealTimers());
 

@@ -8,7 +8,7 @@ import { fakeStorage, until } from "./support.js";
 
 const ROOM = "alice+bob";
 const down = new ConnectError("down", Code.Unavailable);
-const content = (value: string) => ({ case: "text" as const, value: { $typeName: "parley.messaging.v1.TextContent" as const, text: value, entities: [] } });
+const content = (value: string) => ({ case: "text" as const, value: { $typeName: "parley.messaging.v1.TextContent" as const, text: value, entities: [], masked: false } });
 const texts = (client: ParleyClient, room = ROOM) => client.messaging.store.get(room)?.messages.map((m) => (m.content.kind === "text" ? m.content.text : m.content.kind)) ?? [];
 const waiting = (client: ParleyClient) => client.messaging.store.outgoing().map((o) => o.text);
 
