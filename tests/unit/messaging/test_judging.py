@@ -452,11 +452,7 @@ async def test_what_nobody_reviews_is_forgotten_and_what_was_decided_on_later_to
     conversation = await accepted(world)
     judged.answer(Hold())
     for key in ("old", "refused"):
-<<<<<<< HEAD
-        # Ids of one millisecond are in no order.
-=======
         # Ids of one millisecond have no order.
->>>>>>> hooks
         world.clock.advance(1)
         with pytest.raises(MessageHeld):
             await send(world, ALICE, conversation, key, "buy this")
