@@ -53,7 +53,8 @@ async def release_attachments(connection: Connection, places: Sequence[tuple[Con
     Those that another file has, and those of what was reported, stay: see the store's claim_deletes.
     """
     await connection.execute(
-        "WITH gone AS (DELETE FROM attachments a USING unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"  # noqa: S608
+        "WITH gone AS (DELETE FROM attachments a"  # noqa: S608
+        " USING unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"
         " WHERE a.conversation_id = k.conversation_id AND a.seq = k.seq"
         " RETURNING coalesce(a.object_id, a.id) AS object, a.put_until)"
         " INSERT INTO doomed_objects (object_key, put_until) SELECT $3 || object, max(put_until) FROM gone"
