@@ -36,6 +36,8 @@ export interface OutboxListener {
 export class Outbox {
   private readonly withdrawn = new Set<string>();
   private readonly queues = new Map<string, Promise<void>>();
+  /** Of the message written last. */
+  private writtenMs = 0;
   /** How often the connection came back. */
   private returns = 0;
 
@@ -48,7 +50,7 @@ export class Outbox {
 
   send(conversationId: string, draft: Draft): void {
     const { text, entities = [], replyToSeq = 0, attachments = [] } = draft;
-    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, attachments, createTimeMs: Date.now() };
+    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, attachments, createTimeMs: this.nextMs() };
     const outgoing = { ...common, state: "sending", problem: undefined, retryable: true } as const;
     this.store.addOutgoing(outgoing);
     this.changed();
@@ -57,6 +59,7 @@ export class Outbox {
 
   /** Shows a message of an earlier page again, and sends it under its first id: had it arrived after all, this returns it. */
   resume(outgoing: Outgoing): void {
+    this.writtenMs = Math.max(this.writtenMs, outgoing.createTimeMs);
     this.store.addOutgoing(outgoing);
     this.changed();
     if (outgoing.state === "sending") this.enqueue(outgoing);
@@ -79,6 +82,12 @@ export class Outbox {
   retryFailed(): void {
     this.returns++;
     for (const o of this.store.outgoing()) if (o.state === "failed" && o.retryable) this.retry(o.conversationId, o.clientMessageId);
+  }
+
+  /** Now, and later than all before: by it the order of writing is known again after a reload. */
+  private nextMs(): number {
+    this.writtenMs = Math.max(Date.now(), this.writtenMs + 1);
+    return this.writtenMs;
   }
 
   private update({ conversationId, clientMessageId }: Outgoing, change: Partial<Outgoing>): void {

@@ -90,6 +90,25 @@ describe("after a reload without a network", () => {
     expect(waiting(await live(page()))).toEqual([]);
   });
 
+  test("messages that were written in one moment keep their order, before those that are written then", async () => {
+    const first = await live(page());
+    await kept("the conversation", ({ conversations }) => conversations.length === 1);
+    cut();
+    vi.spyOn(Date, "now").mockReturnValue(Date.now());
+    const written = Array.from({ length: 12 }, (_, i) => `${i}`);
+    for (const text of written) first.messaging.send(ROOM, text);
+    await kept("all", ({ unsent }) => unsent.length === 12);
+    first.stop();
+    const second = page();
+    await until("they are there", () => waiting(second).length === 12);
+    second.messaging.send(ROOM, "last");
+    await kept("it, too", ({ unsent }) => unsent.length === 13);
+    second.stop();
+    const third = page();
+    await until("they are there again", () => waiting(third).length === 13);
+    expect(waiting(third)).toEqual([...written, "last"]);
+  });
+
   test("a message whose answer was lost is not sent twice", async () => {
     const first = await live(page());
     await kept("the conversation", ({ conversations }) => conversations.length === 1);
