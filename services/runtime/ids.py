@@ -27,18 +27,6 @@ def unix_time_of(id_: uuid.UUID) -> float | None:
     return (id_.int >> 80) / 1000 if id_.version == 7 else None
 
 
-def parse_id(text: str) -> uuid.UUID | None:
-    """The id that a client wrote, in the usual form of 36 characters (RFC 9562 section 4); None where it is none.
-
-    `uuid.UUID` alone takes braces, dashes anywhere and digits of other scripts: one id would have many spellings.
-    """
-    try:
-        parsed = uuid.UUID(text)
-    except ValueError:
-        return None
-    return parsed if str(parsed) == text.lower() else None
-
-
 def new_secret() -> str:
     """An unguessable token of 128 bits, safe in addresses."""
     return secrets.token_urlsafe(16)

@@ -12,10 +12,10 @@ from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
-from services.runtime.ids import parse_id
 from services.runtime.observability import tracing
 from services.runtime.quiet_hours import find_fault
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
+from services.runtime.uuids import parse_id
 from services.signaling.core import errors
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.mapping import (

@@ -14,8 +14,10 @@ from services.runtime.identity.callers import CALLERS
 from services.runtime.identity.roles import ROLES
 from services.runtime.identity.scopes import SCOPES
 
+# What the network serves, and we call.
+THEIRS = frozenset({"parley.hooks.v1.MessageHookService"})
 # What services alone call among each other, or staff, or the network's back office.
-INTERNAL = frozenset(CALLERS) | frozenset(ROLES) | frozenset(SCOPES)
+INTERNAL = frozenset(CALLERS) | frozenset(ROLES) | frozenset(SCOPES) | THEIRS
 
 
 def protos() -> Iterator[str]:

@@ -31,6 +31,7 @@ ENTRIES = {
     "loadtests/hop_floors/probe.py": 1,
     "loadtests/idle_devices/holder.py": 1,
     "loadtests/message_path/generator.py": 1,
+    "loadtests/message_path/echo_hook.py": 1,
     # Each input of the fuzzer has a loop that begins and ends with it, without gRPC.
     "tests/fuzz/targets/requests.py": 2,
     # Reads a broker once, when a stack ends and no test runs.

@@ -13,7 +13,7 @@ from services.messaging.hooks.core.verdicts import Question, Verdict
 from services.messaging.hooks.mapping import question_message, verdict_of
 from services.messaging.hooks.ports import NoAnswer, Problem
 from services.runtime.clock import Clock
-from services.runtime.grpc.channels import KEEPALIVE_MS, NO_PROBE, Credentials
+from services.runtime.grpc.channels import Credentials, connect_outside
 from services.runtime.http.reading import BodyTooLarge, read_bounded
 from services.runtime.http.webhooks import signed_headers
 from services.runtime.observability import tracing
@@ -47,21 +47,7 @@ class GrpcHook:
         self._stub: service_pb2_grpc.MessageHookServiceAsyncStub | None = None
 
     async def start(self) -> None:
-        options = [
-            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.max_pings_without_data", 0),
-            NO_PROBE,
-            ("grpc.lb_policy_name", "round_robin"),
-            ("grpc.initial_reconnect_backoff_ms", 200),
-            ("grpc.max_reconnect_backoff_ms", 2_000),
-            ("grpc.max_receive_message_length", MOST_ANSWER_BYTES),
-        ]
-        if self._secure:
-            self._channel = grpc.aio.secure_channel(self._target, grpc.ssl_channel_credentials(), options)
-        else:
-            self._channel = grpc.aio.insecure_channel(self._target, options)
+        self._channel = connect_outside(self._target, MOST_ANSWER_BYTES, secure=self._secure)
         self._stub = service_pb2_grpc.MessageHookServiceStub(self._channel)
 
     async def stop(self) -> None:

@@ -12,8 +12,8 @@ from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.links import host_of, names_its_host
 from services.messaging.kernel.model import Attachment, UserId
 from services.runtime.client_ids import CLIENT_ID_RULE, is_client_id
-from services.runtime.ids import parse_id
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
+from services.runtime.uuids import parse_id
 
 MAX_TITLE_CHARS = 100
 MAX_AVATAR_REF_CHARS = 512

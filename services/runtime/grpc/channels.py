@@ -15,6 +15,19 @@ KEEPALIVE_MS = 20_000
 NO_PROBE = ("grpc.http2.bdp_probe", 0)
 
 
+_OPTIONS = (
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Else a connection that died while nobody called is found by the first calls, which wait for their deadlines.
+    ("grpc.keepalive_permit_without_calls", 1),
+    NO_PROBE,
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
 class Credentials(Protocol):
     """By what a caller is known."""
 
@@ -34,19 +47,7 @@ def connect(
     just come, or has just gone.
     """
     target = f"ipv4:{address}" if "," in address else address
-    options = [
-        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-        ("grpc.keepalive_timeout_ms", 10_000),
-        ("grpc.http2.max_pings_without_data", 0),
-        # Else a connection that died while nobody called is found by the first calls, which wait for their deadlines.
-        ("grpc.keepalive_permit_without_calls", 1),
-        NO_PROBE,
-        ("grpc.lb_policy_name", "round_robin"),
-        ("grpc.initial_reconnect_backoff_ms", 200),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
-        ("grpc.enable_retries", 1),
-        ("grpc.use_local_subchannel_pool", int(fresh)),
-    ]
+    options = [*_OPTIONS, ("grpc.enable_retries", 1), ("grpc.use_local_subchannel_pool", int(fresh))]
     interceptors = [_UnaryCredentials(tokens), _StreamCredentials(tokens)] if tokens else []
     if peer is None:
         return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
@@ -55,6 +56,16 @@ def connect(
     return SecureChannel(
         peer, lambda credentials: grpc.aio.secure_channel(target, credentials, options, interceptors=interceptors)
     )
+
+
+def connect_outside(target: str, most_answer_bytes: int, *, secure: bool) -> grpc.aio.Channel:
+    """A channel to a server of the network's own, which is none of ours: keep-alive and round robin, no token, no
+    retries. `secure`: over TLS, with a certificate of a public authority; without it clear text. Longer answers than
+    `most_answer_bytes` end as RESOURCE_EXHAUSTED."""
+    options = [*_OPTIONS, ("grpc.max_receive_message_length", most_answer_bytes)]
+    if secure:
+        return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options)
+    return grpc.aio.insecure_channel(target, options)
 
 
 def _with_credentials(details: grpc.aio.ClientCallDetails, tokens: Credentials) -> grpc.aio.ClientCallDetails:

@@ -10,8 +10,8 @@ from parley.accounts.v1 import service_pb2_grpc
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
-from services.runtime.ids import parse_id
 from services.runtime.user_ids import is_user_id
+from services.runtime.uuids import parse_id
 from services.signaling.accounts.ports import AccountStore, OwnCall
 from services.signaling.core.model import CallId, UserId
 from services.signaling.mapping import encode_record
