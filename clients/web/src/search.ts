@@ -1,9 +1,8 @@
 import type { Api } from "./api.js";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Message } from "./core/model.js";
 import { orFailure } from "./errors.js";
 import { SearchHas } from "./gen/parley/messaging/v1/service_pb.js";
-import { readMessage } from "./wire.js";
+import { readMessage, writeTime } from "./wire.js";
 
 export interface SearchPage {
   /** The newest first. */
@@ -29,8 +28,8 @@ const HAS = { file: SearchHas.FILE, picture: SearchHas.PICTURE, video: SearchHas
 export async function searchMessages(api: Api, query: string, conversationId = "", next = "", filters: SearchFilters = {}): Promise<SearchPage> {
   const { fromUserId = "", has = [], sinceMs, beforeMs } = filters;
   const times = {
-    ...(sinceMs === undefined ? {} : { sinceTime: timestampFromMs(sinceMs) }),
-    ...(beforeMs === undefined ? {} : { beforeTime: timestampFromMs(beforeMs) }),
+    ...(sinceMs === undefined ? {} : { sinceTime: writeTime(sinceMs) }),
+    ...(beforeMs === undefined ? {} : { beforeTime: writeTime(beforeMs) }),
   };
   const request = { query, conversationId, pageToken: next, fromUserId, has: has.map((kind) => HAS[kind]), ...times };
   const page = await orFailure(api.messaging.searchMessages(request));

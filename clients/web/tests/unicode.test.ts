@@ -82,7 +82,7 @@ describe("files", () => {
   });
 
   test("no title of a group turns the direction of reading", () => {
-    expect(readConversation({ title: "Trip\u202egnp.exe", members: [] } as never).title).toBe("Tripgnp.exe");
+    expect(readConversation({ title: "Trip\u202egnp.exe", members: [], pinnedMessages: [] } as never).title).toBe("Tripgnp.exe");
   });
 
   test("no name turns the direction of reading, and none is cut within a character", () => {
