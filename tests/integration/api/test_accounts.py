@@ -339,7 +339,7 @@ async def test_an_export_holds_calls_and_presence(world: World, record: StackRec
         for url in job.download_urls:
             async with session.get(url) as response:
                 lines += [json.loads(line) for line in (await response.text()).splitlines()]
-    assert [line["source"] for line in lines if line["type"] == "source"] == ["signaling", "presence"]
+    assert [line["source"] for line in lines if line["type"] == "source"] == ["signaling", "presence", "push"]
     (told,) = [line["call"]["call"] for line in lines if line["type"] == "call"]
     assert told["call_id"] == call.call_id
     assert {line["presence"]["user_id"] for line in lines if line["type"] == "presence"} == {alice.user_id}
