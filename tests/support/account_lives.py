@@ -122,6 +122,11 @@ def _messaging_rows(now: datetime) -> list[tuple[Any, ...]]:
             *(report, ALICE, other, now),
         ),
         ("INSERT INTO report_messages VALUES ($1, 1, $2, $3, 'canarywords', '{}')", report, ALICE, now),
+        (
+            "INSERT INTO held_messages (id, conversation_id, sender_id, client_message_id, kind, body, held_at, word)"
+            " VALUES ($1, $2, $3, 'held', 'text', 'canarywords', $4, 'SPAM')",
+            *(uuid4(), other, ALICE, now),
+        ),
     ]
 
 
