@@ -171,6 +171,10 @@ class Heard:
     has_ended: bool = False
 
 
+# What a broker that keeps nothing is started anew by.
+_FORGETS_BY = ("kill", "restart")
+
+
 @dataclass(frozen=True)
 class History:
     """One run. `directs`: the two people of each direct conversation. `vanishing`: the conversations in which all
@@ -204,6 +208,17 @@ class History:
         for view in self.views:
             if view.is_fresh and conversation in (None, view.conversation):
                 yield view
+
+    @property
+    def last_loss_s(self) -> float | None:
+        """When the broker was there again that had lost its data; None where it never had."""
+        losses = (
+            fault.ended_s
+            for fault in self.faults
+            if fault.name == "lose the data"
+            or (self.broker_forgets and fault.target == "broker" and fault.name in _FORGETS_BY)
+        )
+        return max(losses, default=None)
 
     def with_operations(self, operations: Iterable[Operation]) -> Self:
         """The same run as if no more had been asked than this."""

@@ -450,6 +450,20 @@ def test_what_the_broker_lost_webhooks_need_not_tell(town: History, fault: Fault
     assert "webhooks tell all" in {breach.promise for breach in breaches(later)}
 
 
+def test_a_call_whose_end_the_broker_lost_needs_no_record(town: History) -> None:
+    def unrecorded(message: Shown) -> Shown:
+        return replace(message, kind="text") if message.kind == "call" else message
+
+    nothing = in_views(town, lambda view: messages_of(view, unrecorded))
+    assert "a call is recorded once" in {breach.promise for breach in breaches(nothing)}
+    lost = replace(nothing, faults=(*town.faults, Fault("lose the data", "broker", 1e3, 2e3)))
+    assert "a call is recorded once" not in {breach.promise for breach in breaches(lost)}
+    # What begins later must be recorded.
+    for start in town.of(Action.START_CALL):
+        later = asked(lost, start, began_s=3e3, ended_s=3e3 + 1)
+        assert "a call is recorded once" in {breach.promise for breach in breaches(later)}
+
+
 def test_a_broker_that_keeps_its_data_excuses_no_webhook(town: History) -> None:
     nothing = replace(town, hooks=(), faults=(*town.faults, Fault("kill", "broker", 1e3, 2e3)))
     assert "webhooks tell all" in {breach.promise for breach in breaches(nothing)}

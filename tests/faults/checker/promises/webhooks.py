@@ -10,8 +10,6 @@ from tests.faults.checker.history import Action, History, Hook, Operation, Outco
 from tests.faults.checker.promises.messages import GONE
 
 SENT, CHANGED, CALL_ENDED, ACCOUNT = "message.sent", "message.changed", "call.ended", "account.changed"
-# What a broker that keeps nothing is started anew by.
-_ENDS = ("kill", "restart")
 
 
 def webhooks_tell_all(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -93,19 +91,8 @@ def _once(history: History) -> Iterator[Hook]:
 
 def _done(history: History, action: Action) -> Iterator[Operation]:
     """What was acknowledged, and asked after the broker last lost anything."""
-    since_s = _last_loss_s(history)
-    return (done for done in history.of(action, outcome=Outcome.OK) if done.began_s > since_s)
-
-
-def _last_loss_s(history: History) -> float:
-    """When the broker was there again that had lost its data; below all times where it never had."""
-    losses = (
-        fault.ended_s
-        for fault in history.faults
-        if fault.name == "lose the data"
-        or (history.broker_forgets and fault.target == "broker" and fault.name in _ENDS)
-    )
-    return max(losses, default=-1.0)
+    lost_s = history.last_loss_s
+    return (done for done in history.of(action, outcome=Outcome.OK) if lost_s is None or done.began_s > lost_s)
 
 
 def _line(hook: Hook) -> tuple[str, ...]:
