@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -65,7 +66,7 @@ class Refused(Exception):
 
 
 @dataclass
-class Provider:
+class Provider(ABC):
     """What all of them have: devices, arrivals, and faults that a test orders."""
 
     certificate: Pem
@@ -121,8 +122,9 @@ class Provider:
             await asyncio.Event().wait()
         return reply
 
+    @abstractmethod
     def take(self, request: Request) -> Reply:
-        raise NotImplementedError
+        """What this provider says to a request. Raises Refused."""
 
 
 class Apns(Provider):

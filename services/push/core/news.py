@@ -8,10 +8,27 @@ from services.push.core.model import conversation_key as key_of
 
 
 @dataclass(frozen=True)
-class MessageSent:
+class _InConversation:
+    conversation_id: ConversationId
+
+    @property
+    def thread(self) -> ThreadKey:
+        return key_of(self.conversation_id)
+
+
+@dataclass(frozen=True)
+class _OfCall:
+    call_id: str
+
+    @property
+    def thread(self) -> ThreadKey:
+        return call_key(self.call_id)
+
+
+@dataclass(frozen=True)
+class MessageSent(_InConversation):
     """Somebody said something, or called and was not answered. What nobody said (a system message) is no such news."""
 
-    conversation_id: ConversationId
     message_id: MessageId
     seq: int
     sender_id: UserId
@@ -24,16 +41,11 @@ class MessageSent:
     # Nobody answered, or the caller gave up.
     is_missed_call: bool = False
 
-    @property
-    def thread(self) -> ThreadKey:
-        return key_of(self.conversation_id)
-
 
 @dataclass(frozen=True)
-class MessageChanged:
+class MessageChanged(_InConversation):
     """It was edited, reacted to or taken back: as it is now."""
 
-    conversation_id: ConversationId
     message_id: MessageId
     seq: int
     sender_id: UserId
@@ -46,35 +58,21 @@ class MessageChanged:
     # Who has reacted, in the order of the message.
     reactors: tuple[UserId, ...] = ()
 
-    @property
-    def thread(self) -> ThreadKey:
-        return key_of(self.conversation_id)
-
 
 @dataclass(frozen=True)
-class OwnStateChanged:
+class OwnStateChanged(_InConversation):
     """The person read, muted, accepted or declined on some device."""
 
-    conversation_id: ConversationId
     read_seq: int
     request: RequestState
     time: datetime
 
-    @property
-    def thread(self) -> ThreadKey:
-        return key_of(self.conversation_id)
-
 
 @dataclass(frozen=True)
-class ConversationLeft:
+class ConversationLeft(_InConversation):
     """The person is out."""
 
-    conversation_id: ConversationId
     time: datetime
-
-    @property
-    def thread(self) -> ThreadKey:
-        return key_of(self.conversation_id)
 
 
 @dataclass(frozen=True)
@@ -83,32 +81,22 @@ class RelationsChanged:
 
 
 @dataclass(frozen=True)
-class CallRang:
+class CallRang(_OfCall):
     """A call rings the person."""
 
-    call_id: str
     conversation_id: ConversationId
     caller_id: UserId
     video: bool
     time: datetime
     ring_deadline: datetime
 
-    @property
-    def thread(self) -> ThreadKey:
-        return call_key(self.call_id)
-
 
 @dataclass(frozen=True)
-class RingEnded:
+class RingEnded(_OfCall):
     """It rings the person no more: answered on some device, declined, cancelled, missed."""
 
-    call_id: str
     conversation_id: ConversationId
     time: datetime
-
-    @property
-    def thread(self) -> ThreadKey:
-        return call_key(self.call_id)
 
 
 # What is about one thread.
