@@ -6,7 +6,6 @@ the others once the lease has run out; a device may then be sent the same twice,
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,6 +18,7 @@ from services.push.ports import Claimed, Queue
 from services.push.ports import Sender as ProviderSender
 from services.runtime import tasks
 from services.runtime.clock import Clock
+from services.runtime.due import DueLoop
 from services.runtime.errors import StoreUnavailable
 
 log = structlog.get_logger()
@@ -71,18 +71,17 @@ class Sender:
         self._new_claim = new_claim
         self._chance = chance
         self._lanes = {provider: _Lane() for provider in senders}
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = DueLoop(self.name, self._start_due, UNAVAILABLE_INTERVAL_S)
 
     async def start(self) -> None:
         for provider in self._senders:
             # There from the start, so that the first one is an increase.
             metrics.DEAD_LETTERS.labels(provider.value)
-        self._task = tasks.keep(self.name, self._run, needed=True)
+        self._loop.start()
 
     async def stop(self) -> None:
         """What is under way has its time."""
-        await tasks.stop(self._task)
+        await self._loop.stop()
         running = [task for lane in self._lanes.values() for task in lane.running]
         if running:
             await asyncio.wait(running, timeout=self._timeout_s + STOP_MARGIN_S)
@@ -90,18 +89,7 @@ class Sender:
 
     def wake(self) -> None:
         """Say that something may be due."""
-        self._changed.set()
-
-    async def _run(self) -> None:
-        while True:
-            self._changed.clear()
-            try:
-                wait_s = await self._start_due()
-            except StoreUnavailable:
-                wait_s = UNAVAILABLE_INTERVAL_S
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._changed.wait()
+        self._loop.wake()
 
     async def _start_due(self) -> float:
         """Begin with what is due; how long to wait if nothing wakes us."""

@@ -6,13 +6,13 @@ killed in the middle leaves its keys to the others once the leases have run out.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 from services.runtime import tasks
 from services.runtime.clock import Clock
+from services.runtime.due import DueLoop
 from services.runtime.errors import StoreUnavailable
 from services.webhooks import metrics
 from services.webhooks.core.attempts import (
@@ -103,17 +103,16 @@ class Sender:
         self._new_claim_id = new_claim_id
         self._chance = chance
         self._lanes: dict[EndpointName, _Lane] = {}
-        self._changed = asyncio.Event()
+        self._loop = DueLoop(self.name, self._start_due, SWEEP_INTERVAL_S)
         self._is_stopping = False
-        self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._task = tasks.keep(self.name, self._run, needed=True)
+        self._loop.start()
 
     async def stop(self) -> None:
         """What is under way has its time; then the keys are given back."""
         self._is_stopping = True
-        await tasks.stop(self._task)
+        await self._loop.stop()
         running = [task for lane in self._lanes.values() for task in lane.running]
         if running:
             await asyncio.wait(running, timeout=self._timeout_s + STOP_MARGIN_S)
@@ -121,18 +120,7 @@ class Sender:
 
     def wake(self) -> None:
         """Say that something may be due."""
-        self._changed.set()
-
-    async def _run(self) -> None:
-        while True:
-            self._changed.clear()
-            try:
-                wait_s = await self._start_due()
-            except StoreUnavailable:
-                wait_s = SWEEP_INTERVAL_S
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._changed.wait()
+        self._loop.wake()
 
     async def _start_due(self) -> float:
         """Begin with what is due; how long to wait if nothing wakes us."""
