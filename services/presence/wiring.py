@@ -52,7 +52,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     _measure(router)
     consumer = KafkaConsumer(
         config.kafka,
-        Subscription(TOPIC, GROUP, max_batch=MAX_BATCH),
+        Subscription((TOPIC,), GROUP, max_batch=MAX_BATCH),
         Deliveries(ways).handle,
         publisher,
         listener=ways,
@@ -60,7 +60,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     deletions = KafkaConsumer(
         config.kafka,
-        Subscription(ACCOUNTS_TOPIC, ACCOUNTS_GROUP, background=True),
+        Subscription((ACCOUNTS_TOPIC,), ACCOUNTS_GROUP, background=True),
         AccountsConsumer(store, feed, clock).handle,
         publisher,
     )

@@ -31,7 +31,7 @@ from services.signaling.accounts.core import PERSONAL_COLUMNS as CALL_COLUMNS
 from services.signaling.accounts.rpc import AccountDataServicer
 from services.signaling.core.model import CallState
 from services.signaling.core.model import UserId as CallUser
-from services.webhooks.consumer import GROUPS, EventsConsumer
+from services.webhooks.consumer import TOPICS, EventsConsumer
 from services.webhooks.core.model import Endpoint, EndpointName
 from services.webhooks.service import Intake
 from services.webhooks.sql import PostgresDeliveries
@@ -186,7 +186,7 @@ class Everywhere:
                 [
                     Incoming(row["topic"], 0, row["id"], row["key"].encode(), row["value"], TIME, None)
                     for row in rows
-                    if row["topic"] in GROUPS
+                    if row["topic"] in TOPICS
                 ]
             )
         async with self.databases["webhooks"].connection() as connection:
