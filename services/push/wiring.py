@@ -15,6 +15,7 @@ from services.push.clients.web_push import WebPushSender
 from services.push.config import DAY_S, Config
 from services.push.consumer import GROUP, AccountsConsumer, NewsConsumer, PresenceConsumer
 from services.push.core.model import Provider, TokenId
+from services.push.export import pages
 from services.push.keeping import Purging
 from services.push.mapping import ACCOUNTS_TOPIC, CALLS_TOPIC, DELIVERY_TOPIC, PRESENCE_TOPIC
 from services.push.ports import Sender as ProviderSender
@@ -25,6 +26,7 @@ from services.push.sql.queue import PostgresQueue
 from services.push.sql.threads import PostgresThreads
 from services.push.sql.tokens import PostgresTokens
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.grpc import account_data
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
 from services.runtime.grpc.tls import Peer
@@ -94,13 +96,15 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     publisher = KafkaPublisher(config.kafka)
     server = RpcServer(
         config.server,
-        rpc.apis(
-            Devices(tokens, served, clock),
-            Operating(queue, sender.wake),
-            tokens,
-            providers,
-            lambda: TokenId(str(uuid4())),
-        ),
+        [
+            *rpc.apis(
+                Devices(tokens, served, clock),
+                Operating(queue, sender.wake),
+                providers,
+                lambda: TokenId(str(uuid4())),
+            ),
+            account_data.api_of(pages(tokens)),
+        ],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.delivery.direct import DirectDelivery
+from services.runtime.grpc import account_data
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
@@ -26,8 +27,8 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from services.runtime.postgres.store_clock import StoreClock
 from services.signaling import rpc
-from services.signaling.accounts import rpc as accounts_rpc
 from services.signaling.accounts.consumer import AccountsConsumer
+from services.signaling.accounts.export import pages
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.alarms import Alarms
@@ -119,7 +120,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     consumers = _consumers(config, known, MediaConsumer(service), in_background, pusher, publisher)
     server = RpcServer(
         config.server,
-        [*rpc.apis(service, moves), *accounts_rpc.apis(account_store)],
+        [*rpc.apis(service, moves), account_data.api_of(pages(account_store))],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
