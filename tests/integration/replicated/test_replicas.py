@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -25,37 +25,16 @@ from parley.presence.v1 import events_pb2
 from parley.presence.v1 import service_pb2 as presence
 
 from deploy.embedded.record import ROOT, StackRecord
-from deploy.embedded.settings import PARTS
 from loadtests.event_routing.replicas import counters, names_of, replicas_of
 from parley_client.client import Device, Edge
 from parley_client.conversations import delivery_faults
 from parley_client.stream import EventStream
 from tests.support.admins import admin_of
 from tests.support.sender import SteadySender
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S, eventually
 
 PRESENCE = ("presence-1", "presence-2", "presence-3")
-
-
-@pytest.fixture(scope="module")
-def replicated() -> Iterator[RunningStack]:
-    with run_stack(
-        "replicas",
-        parts=tuple(set(PARTS) - {"web"}),
-        replicas={"messaging": 2, "presence": 3, "gateway": 2},
-        env={"PARLEY_OFFLINE_DELAY_S": "1"},
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-async def record(replicated: RunningStack) -> StackRecord:
-    """The stack, once all replicas have their share."""
-    record = replicated.record
-    async with replicas_of(record) as replicas:
-        await replicas.until_settled(PATIENCE_S)
-    return record
 
 
 class People:
