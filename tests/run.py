@@ -1,9 +1,9 @@
 """All tests: python -m tests.run. `--dry-run` shows the plan.
 
-`PARTS` says what runs when: stages one after the other, in each its lanes side by side, in each lane its parts in turn.
-What a part prints goes to build/tests/<part>.log; progress is a line now and then; of a part that failed the end of its
-log is shown, and the end is a table. Exit status 1 when a test failed, when a part ended without a report (a crash),
-or, with CI=true, when something was left out. Ctrl-C and SIGTERM end the parts in order, and their stacks with them.
+`PARTS` says what runs when: stages one after the other, in each its parts in their order, several side by side. What a
+part prints goes to build/tests/<part>.log; progress is a line now and then; of a part that failed the end of its log is
+shown, and the end is a table. Exit status 1 when a test failed, when a part ended without a report (a crash), or, with
+CI=true, when something was left out. Ctrl-C and SIGTERM end the parts in order, and their stacks with them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import NoReturn
 
 from deploy.embedded import apache_kafka, parent_death
 from tests.support.outcomes import Outcome, one_line, read_outcome, table
+from tests.support.stack import PART
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "tests"
@@ -39,6 +40,10 @@ SHOWN_LINES = 150
 # A part that is told to end stops its stacks first. Raising it: one that hangs is killed later. Lowering it: a busy
 # machine looks like that, and what is killed leaves its stacks to the kernel.
 END_S = 200.0
+# How many parts run side by side. Each of them waits a good part of its time, for leases, rings and timeouts: two cores
+# are busy with four. Raising it: all wait for the processor, and give up sooner than what they wait for has come.
+# Lowering it: the processor waits for them.
+LANES = 4
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,6 @@ class Part:
     """Tests that one process runs: those in `places` (patterns of paths) that `markers` (pytest's -m) chooses."""
 
     stage: int
-    lane: str
     name: str
     places: tuple[str, ...]
     markers: str = ""
@@ -95,41 +99,39 @@ class WebPart(Part):
 
 
 INTEGRATION = "tests/integration"
-# Lanes of a stage take about as long as each other. tests/unit/support/test_run.py checks that no test is forgotten.
+# In each stage what takes longest comes first, so that all lanes end at about the same time. tests/unit/support/
+# test_run.py checks that no test is forgotten.
 PARTS = (
     # Without any server.
-    Part(1, "a", "units", ("tests/unit",), "not compiled", ("-n", "2", "--dist", "loadfile")),
-    # Most of it waits.
-    WebPart(1, "b", "web-units", (".",)),
-    # Three lanes on two cores: each of them waits a good part of its time.
-    Part(2, "a", "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py", "tests/e2e")),
+    Part(1, "units", ("tests/unit",), "not compiled", ("-n", "2", "--dist", "loadfile")),
+    WebPart(1, "web-units", (".",)),
+    Part(2, "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py")),
     Part(
-        *(2, "b", "calls"),
+        *(2, "calls"),
         tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "runtime")),
     ),
-    Part(2, "b", "replicated", (f"{INTEGRATION}/replicated",)),
-    Part(2, "c", "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
-    Part(2, "c", "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True),
-    # When the browsers are done: what kills services all the time leaves them no room. Most of it waits, for leases and
-    # for rings that end.
-    Part(3, "a", "faults-outages", ("tests/faults",), "outages"),
-    Part(3, "b", "faults-restarts", ("tests/faults",), "restarts"),
-    Part(3, "c", "faults-kills", ("tests/faults",), "not outages and not restarts"),
+    Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
+    Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True),
+    Part(2, "browsers", ("tests/e2e",)),
+    Part(2, "faults-outages", ("tests/faults",), "outages"),
+    Part(2, "faults-kills", ("tests/faults",), "not outages and not restarts"),
+    Part(2, "replicated", (f"{INTEGRATION}/replicated",)),
+    Part(2, "faults-restarts", ("tests/faults",), "restarts"),
 )
 
 
-def stages(parts: Sequence[Part]) -> list[list[list[Part]]]:
-    """The parts by stage and lane, in their order."""
-    by_stage: dict[int, dict[str, list[Part]]] = {}
+def stages(parts: Sequence[Part]) -> list[list[Part]]:
+    """The parts by stage, in their order."""
+    by_stage: dict[int, list[Part]] = {}
     for part in parts:
-        by_stage.setdefault(part.stage, {}).setdefault(part.lane, []).append(part)
-    return [list(lanes.values()) for lanes in by_stage.values()]
+        by_stage.setdefault(part.stage, []).append(part)
+    return list(by_stage.values())
 
 
 def plan(parts: Sequence[Part]) -> str:
     """What would run, for reading."""
-    lines = [f"{'stage':<7}{'lane':<6}{'part':<18}command"]
-    lines += [f"{part.stage:<7}{part.lane:<6}{part.name:<18}{_in_short(part)}" for part in parts]
+    lines = [f"{'stage':<7}{'part':<18}command"]
+    lines += [f"{part.stage:<7}{part.name:<18}{_in_short(part)}" for part in parts]
     return "\n".join(lines)
 
 
@@ -161,10 +163,10 @@ def replaced() -> Iterator[str]:
 
 
 class Lane:
-    """Parts that run one after the other."""
+    """Runs one part after the other of those that wait, and that other lanes take from, too."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self._waiting = list(parts)
+    def __init__(self, waiting: list[Part]) -> None:
+        self._waiting = waiting
         self._process: subprocess.Popen[bytes] | None = None
         self._part: Part | None = None
         self._began = 0.0
@@ -196,6 +198,7 @@ class Lane:
             self._process = subprocess.Popen(
                 (sys.executable, "-I", "-S", *with_us, *part.command(part.report)),
                 cwd=part.cwd,
+                env={**os.environ, PART: part.name},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -262,6 +265,7 @@ def main() -> int:
     """Gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.run", description="Runs all tests.")
     parser.add_argument("--dry-run", action="store_true", help="show what would run, and run nothing")
+    parser.add_argument("--lanes", type=int, default=LANES, help=f"how many run side by side (default {LANES})")
     names = [part.name for part in PARTS]
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"run these parts alone: {', '.join(names)}")
     arguments = parser.parse_args()
@@ -271,7 +275,7 @@ def main() -> int:
     if arguments.dry_run:
         say("\n".join([plan(parts), *(f"LEFT OUT: {reason}" for reason in replaced())]))
         return 0
-    return run(parts)
+    return run(parts, arguments.lanes)
 
 
 def _leave(number: int, _: FrameType | None) -> NoReturn:
@@ -279,7 +283,7 @@ def _leave(number: int, _: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
 
-def run(parts: Sequence[Part]) -> int:
+def run(parts: Sequence[Part], side_by_side: int = LANES) -> int:
     """Runs the parts and prints how it went; the exit status. For the main thread, since it takes signals."""
     # SIGINT too: a shell has its background jobs ignore it, and so would the parts.
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -288,8 +292,8 @@ def run(parts: Sequence[Part]) -> int:
     outcomes: list[Outcome] = []
     began = time.monotonic()
     for stage in stages(parts):
-        lanes = [Lane(of_lane) for of_lane in stage]
-        if stage[0][0].stage > 1:
+        lanes = [Lane(stage) for _ in range(side_by_side)]
+        if stage[0].stage > 1:
             # CI compiles beside the first stage, which needs none of it.
             await_compiling()
         try:
@@ -300,6 +304,7 @@ def run(parts: Sequence[Part]) -> int:
             for lane in lanes:
                 lane.await_end()
         outcomes += [outcome for lane in lanes for outcome in lane.outcomes]
+    outcomes.sort(key=lambda outcome: [part.name for part in parts].index(outcome.name))
     failed = {outcome.name for outcome in outcomes if outcome.failed}
     for part in parts:
         if part.name in failed:
