@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 import structlog
 from hypothesis import settings
@@ -17,6 +14,7 @@ from services.runtime.config import KafkaConfig
 from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.canary import CANARIES
 from tests.support.coturn import Coturn, run_coturn
+from tests.support.db import own_database
 from tests.support.figures import FIGURE
 from tests.support.leftovers import NOBODY, Ledger, own
 from tests.support.needs import MARKERS, PROGRAMS, markers_of, require
@@ -204,27 +202,15 @@ async def publisher(kafka: KafkaConfig) -> AsyncIterator[KafkaPublisher]:
     await publisher.stop()
 
 
-@asynccontextmanager
-async def _own_database(postgres: str) -> AsyncIterator[str]:
-    name = f"test_{secrets.token_hex(6)}"
-    admin = await asyncpg.connect(postgres)
-    try:
-        await admin.execute(f'CREATE DATABASE "{name}"')
-        yield postgres.replace("/parley_messaging?", f"/{name}?")
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await admin.close()
-
-
 @pytest.fixture
 async def database_url(postgres: str) -> AsyncIterator[str]:
     """An empty database of this test's own; it is dropped afterwards."""
-    async with _own_database(postgres) as url:
+    async with own_database(postgres) as url:
         yield url
 
 
 @pytest.fixture
 async def other_database_url(postgres: str) -> AsyncIterator[str]:
     """One more, for a second service."""
-    async with _own_database(postgres) as url:
+    async with own_database(postgres) as url:
         yield url

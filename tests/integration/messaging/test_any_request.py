@@ -210,8 +210,8 @@ class Town:
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    town = Town(database_url)
+async def town(migrated_url: str) -> AsyncIterator[Town]:
+    town = Town(migrated_url)
     await town.open()
     yield town
     await town.close()
