@@ -246,8 +246,8 @@ async def test_nothing_durable_is_missing_after_a_presence_replica_was_killed_un
     for stream in streams:
         await stream.until_current(PATIENCE_S)
     async with SteadySender(alice, conversation_id) as sender:
-        await sender.until_acknowledged(10, PATIENCE_S)
         for name in PRESENCE:
+            await sender.until_acknowledged(10, PATIENCE_S)
             old_pid = replicated.kill(name)
             await asyncio.to_thread(replicated.wait_for_restart, name, old_pid, PATIENCE_S)
         await sender.until_acknowledged(40, PATIENCE_S)
