@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 import structlog
 from hypothesis import settings
@@ -17,9 +14,11 @@ from services.runtime.config import KafkaConfig
 from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.canary import CANARIES
 from tests.support.coturn import Coturn, run_coturn
+from tests.support.db import own_database
 from tests.support.figures import FIGURE
 from tests.support.leftovers import NOBODY, Ledger, own
 from tests.support.needs import MARKERS, PROGRAMS, markers_of, require
+from tests.support.otlp import KEPT_RATIO, Collector, running_collector
 from tests.support.stack import LOGS, RunningStack, run_stack
 
 # How long an example takes says how busy the machine is.
@@ -137,10 +136,18 @@ def turn(relay: Coturn | None) -> Coturn:
 
 
 @pytest.fixture(scope="session")
-def stack(relay: Coturn | None) -> Iterator[RunningStack]:
+def collector() -> Iterator[Collector | None]:
+    """Who takes the stack's spans."""
+    with running_collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(relay: Coturn | None, collector: Collector | None) -> Iterator[RunningStack]:
     """The whole embedded stack, shared by all tests: use users and conversations of your own.
 
-    It has two media workers, so that calls can move, and gives its clients a TURN relay where there is one.
+    It has two media workers, so that calls can move, and gives its clients a TURN relay where there is one. Of its
+    traces it keeps those that a test has asked for (support/otlp.py).
     """
     env = {
         # Whoever leaves is offline soon, so that tests need not wait for it.
@@ -148,6 +155,12 @@ def stack(relay: Coturn | None) -> Iterator[RunningStack]:
         "PARLEY_ACCOUNT_CHECK_S": "1",
         "PARLEY_SFU_DRAIN_S": "60",
     }
+    if collector is not None:
+        env |= {
+            "PARLEY_OTLP_ENDPOINT": collector.address,
+            "PARLEY_OTLP_INTERVAL_MS": "200",
+            "PARLEY_TRACE_RATIO": str(KEPT_RATIO),
+        }
     if relay is not None:
         env |= {"PARLEY_TURN_URLS": ",".join(relay.urls.values()), "PARLEY_TURN_SECRET": relay.secret}
     with run_stack("stack", replicas={"sfu": 2}, env=env) as running:
@@ -189,27 +202,15 @@ async def publisher(kafka: KafkaConfig) -> AsyncIterator[KafkaPublisher]:
     await publisher.stop()
 
 
-@asynccontextmanager
-async def _own_database(postgres: str) -> AsyncIterator[str]:
-    name = f"test_{secrets.token_hex(6)}"
-    admin = await asyncpg.connect(postgres)
-    try:
-        await admin.execute(f'CREATE DATABASE "{name}"')
-        yield postgres.replace("/parley_messaging?", f"/{name}?")
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await admin.close()
-
-
 @pytest.fixture
 async def database_url(postgres: str) -> AsyncIterator[str]:
     """An empty database of this test's own; it is dropped afterwards."""
-    async with _own_database(postgres) as url:
+    async with own_database(postgres) as url:
         yield url
 
 
 @pytest.fixture
 async def other_database_url(postgres: str) -> AsyncIterator[str]:
     """One more, for a second service."""
-    async with _own_database(postgres) as url:
+    async with own_database(postgres) as url:
         yield url

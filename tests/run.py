@@ -1,29 +1,33 @@
 """All tests: python -m tests.run. `--dry-run` shows the plan.
 
-`PARTS` says what runs when: stages one after the other, in each its lanes side by side, in each lane its parts in turn.
-What a part prints goes to build/tests/<part>.log; progress is a line now and then; of a part that failed the end of its
-log is shown, and the end is a table. Exit status 1 when a test failed, when a part ended without a report (a crash),
-or, with CI=true, when something was left out.
+`PARTS` says what runs when: stages one after the other, in each its parts in their order, several side by side. What a
+part prints goes to build/tests/<part>.log; progress is a line now and then; of a part that failed the end of its log is
+shown, and the end is a table. Exit status 1 when a test failed, when a part ended without a report (a crash), or, with
+CI=true, when something was left out. Ctrl-C and SIGTERM end the parts in order, and their stacks with them.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from types import FrameType
+from typing import NoReturn
 
-from deploy.embedded import apache_kafka
-from tests.support.figures import DRAWN
-from tests.support.needs import LEFT_OUT
+from deploy.embedded import apache_kafka, parent_death
+from tests.support.outcomes import Outcome, one_line, read_outcome, table
+from tests.support.stack import PART
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "tests"
@@ -33,7 +37,13 @@ PROGRESS_S = 20.0
 POLL_S = 0.2
 # Of a part that failed.
 SHOWN_LINES = 150
-LONGEST = 15
+# A part that is told to end stops its stacks first. Raising it: one that hangs is killed later. Lowering it: a busy
+# machine looks like that, and what is killed leaves its stacks to the kernel.
+END_S = 200.0
+# How many parts run side by side. Each of them waits a good part of its time, for leases, rings and timeouts: two cores
+# are busy with four. Raising it: all wait for the processor, and give up sooner than what they wait for has come.
+# Lowering it: the processor waits for them.
+LANES = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,6 @@ class Part:
     """Tests that one process runs: those in `places` (patterns of paths) that `markers` (pytest's -m) chooses."""
 
     stage: int
-    lane: str
     name: str
     places: tuple[str, ...]
     markers: str = ""
@@ -90,40 +99,39 @@ class WebPart(Part):
 
 
 INTEGRATION = "tests/integration"
-# Lanes of a stage take about as long as each other. tests/unit/support/test_run.py checks that no test is forgotten.
+# In each stage what takes longest comes first, so that all lanes end at about the same time. tests/unit/support/
+# test_run.py checks that no test is forgotten.
 PARTS = (
     # Without any server.
-    Part(1, "a", "units", ("tests/unit",), "not compiled", ("-n", "2", "--dist", "loadfile")),
-    WebPart(1, "a", "web-units", (".",)),
-    # Three lanes on two cores: each of them waits a good part of its time.
-    Part(2, "a", "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py", "tests/e2e")),
+    Part(1, "units", ("tests/unit",), "not compiled", ("-n", "2", "--dist", "loadfile")),
+    WebPart(1, "web-units", (".",)),
+    Part(2, "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py")),
     Part(
-        *(2, "b", "calls"),
+        *(2, "calls"),
         tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "runtime")),
     ),
-    Part(2, "b", "replicated", (f"{INTEGRATION}/replicated",)),
-    Part(2, "c", "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
-    Part(2, "c", "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True),
-    # When the browsers are done: what kills services all the time leaves them no room. Most of it waits, for leases and
-    # for rings that end.
-    Part(3, "a", "faults-outages", ("tests/faults",), "outages"),
-    Part(3, "b", "faults-restarts", ("tests/faults",), "restarts"),
-    Part(3, "c", "faults-kills", ("tests/faults",), "not outages and not restarts"),
+    Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
+    Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True),
+    Part(2, "browsers", ("tests/e2e",)),
+    Part(2, "faults-outages", ("tests/faults",), "outages"),
+    Part(2, "faults-kills", ("tests/faults",), "not outages and not restarts"),
+    Part(2, "replicated", (f"{INTEGRATION}/replicated",)),
+    Part(2, "faults-restarts", ("tests/faults",), "restarts"),
 )
 
 
-def stages(parts: Sequence[Part]) -> list[list[list[Part]]]:
-    """The parts by stage and lane, in their order."""
-    by_stage: dict[int, dict[str, list[Part]]] = {}
+def stages(parts: Sequence[Part]) -> list[list[Part]]:
+    """The parts by stage, in their order."""
+    by_stage: dict[int, list[Part]] = {}
     for part in parts:
-        by_stage.setdefault(part.stage, {}).setdefault(part.lane, []).append(part)
-    return [list(lanes.values()) for lanes in by_stage.values()]
+        by_stage.setdefault(part.stage, []).append(part)
+    return list(by_stage.values())
 
 
 def plan(parts: Sequence[Part]) -> str:
     """What would run, for reading."""
-    lines = [f"{'stage':<7}{'lane':<6}{'part':<18}command"]
-    lines += [f"{part.stage:<7}{part.lane:<6}{part.name:<18}{_in_short(part)}" for part in parts]
+    lines = [f"{'stage':<7}{'part':<18}command"]
+    lines += [f"{part.stage:<7}{part.name:<18}{_in_short(part)}" for part in parts]
     return "\n".join(lines)
 
 
@@ -138,6 +146,14 @@ def is_compiled() -> bool:
     return (ROOT / NATIVE / "compiled").exists()
 
 
+def await_compiling() -> None:
+    """Waits for the end of a compilation of the media path that is under way."""
+    lock = ROOT / NATIVE / ".lock"
+    if lock.exists():
+        with lock.open() as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
+
+
 def replaced() -> Iterator[str]:
     """What tests run on in place of what is not here."""
     if not is_compiled():
@@ -146,32 +162,11 @@ def replaced() -> Iterator[str]:
         yield f"no Apache Kafka, for want of {lacking}: the tests run on the small broker"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a part ended: `longest` has (seconds, test), `left_out` how many tests by the reason.
-
-    `drawn`: what tests with a fresh seed say, so that it can be run again.
-    """
-
-    name: str
-    status: int
-    seconds: float
-    counts: Counter[str] = field(default_factory=Counter)
-    longest: tuple[tuple[float, str], ...] = ()
-    left_out: Counter[str] = field(default_factory=Counter)
-    drawn: tuple[str, ...] = ()
-
-    @property
-    def failed(self) -> int:
-        """Failed tests; at least 1 when the process itself failed."""
-        return max(self.counts["failed"], int(self.status != 0))
-
-
 class Lane:
-    """Parts that run one after the other."""
+    """Runs one part after the other of those that wait, and that other lanes take from, too."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self._waiting = list(parts)
+    def __init__(self, waiting: list[Part]) -> None:
+        self._waiting = waiting
         self._process: subprocess.Popen[bytes] | None = None
         self._part: Part | None = None
         self._began = 0.0
@@ -180,12 +175,13 @@ class Lane:
     def step(self) -> bool:
         """Go on where something has ended; whether anything is still to be done."""
         if self._process is not None:
-            status = self._process.poll()
-            if status is None:
+            cpu_s = _ended(self._process)
+            if cpu_s is None:
                 return True
             assert self._part
-            self.outcomes.append(read_outcome(self._part, status, time.monotonic() - self._began))
-            say(_one_line(self.outcomes[-1]))
+            status, seconds = self._process.returncode, time.monotonic() - self._began
+            self.outcomes.append(read_outcome(self._part.name, self._part.report, status, seconds, cpu_s))
+            say(one_line(self.outcomes[-1]))
             self._process = None
         if not self._waiting:
             self._part = None
@@ -196,10 +192,36 @@ class Lane:
     def _start(self, part: Part) -> None:
         part.report.unlink(missing_ok=True)
         self._part, self._began = part, time.monotonic()
+        # Also when we are killed, pytest ends as on Ctrl-C.
+        with_us = (parent_death.__file__, str(os.getpid()), str(int(signal.SIGINT)), "-1", "-1")
         with part.log.open("wb") as log:
             self._process = subprocess.Popen(
-                part.command(part.report), cwd=part.cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                (sys.executable, "-I", "-S", *with_us, *part.command(part.report)),
+                cwd=part.cwd,
+                env={**os.environ, PART: part.name},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # So that all of it can be told to end, whatever npm passes on.
+                process_group=0,
             )
+
+    def tell_to_end(self) -> None:
+        """As Ctrl-C does: what runs ends in order, and nothing follows."""
+        self._waiting.clear()
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGINT)
+
+    def await_end(self) -> None:
+        """Waits for what was told to end; kills it when it does not."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def progress(self) -> str:
         """What it is at, and how far; empty when it is at nothing."""
@@ -209,58 +231,18 @@ class Lane:
         return f"{self._part.name} {found[-1].decode() if found else '0'} %"
 
 
-def read_outcome(part: Part, status: int, seconds: float) -> Outcome:
-    """What the part's report says. Without a report the process itself failed, and nothing is known of its tests."""
-    try:
-        cases = list(ElementTree.parse(part.report).getroot().iter("testcase"))
-    except (FileNotFoundError, ElementTree.ParseError):
-        return Outcome(part.name, status or 1, seconds)
-    counts = Counter(map(_verdict, cases))
-    times = sorted((float(case.get("time", 0)), f"{case.get('classname')}: {case.get('name')}") for case in cases)
-    left_out = Counter(filter(None, map(_reason_left_out, cases)))
-    drawn = (each.get("value", "") for case in cases for each in case.iter("property") if each.get("name") == DRAWN)
-    return Outcome(part.name, status, seconds, counts, tuple(reversed(times[-LONGEST:])), left_out, tuple(drawn))
-
-
-def _verdict(case: ElementTree.Element) -> str:
-    if case.find("failure") is not None or case.find("error") is not None:
-        return "failed"
-    return "passed" if case.find("skipped") is None else "skipped"
-
-
-def _reason_left_out(case: ElementTree.Element) -> str:
-    """Why it was left out: skipped, or failed in CI. Empty for one that was not."""
-    said = (each.get("message", "") for each in case)
-    found = (message.partition(LEFT_OUT)[2].splitlines() for message in said)
-    return next((lines[0].rstrip('"') for lines in found if lines), "")
-
-
-def table(outcomes: Iterable[Outcome], left_out: Sequence[str]) -> str:
-    """How it ended, for reading; the last line is the sum."""
-    rows = list(outcomes)
-    lines = [f"{'part':<18}{'passed':>8}{'failed':>8}{'skipped':>9}{'time':>8}"]
-    lines += [
-        f"{row.name:<18}{row.counts['passed']:>8}{row.failed:>8}{row.counts['skipped']:>9}{row.seconds:>6.0f} s"
-        + (f"   ended with status {row.status} and no report" if row.status and not row.counts else "")
-        for row in rows
-    ]
-    longest = sorted((each for row in rows for each in row.longest), reverse=True)[:LONGEST]
-    lines += ["", "longest:", *(f"{seconds:>7.1f} s  {name}" for seconds, name in longest), ""]
-    lines += [f"DRAWN: {each}" for row in rows for each in row.drawn]
-    lines += [f"LEFT OUT: {reason}" for reason in left_out]
-    passed, skipped = (sum(row.counts[name] for row in rows) for name in ("passed", "skipped"))
-    lines.append(f"total: {passed} passed, {sum(row.failed for row in rows)} failed, {skipped} skipped")
-    return "\n".join(lines)
+def _ended(process: subprocess.Popen[bytes]) -> float | None:
+    """The CPU seconds that it took, and all that it waited for; None while it runs."""
+    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    if pid == 0:
+        return None
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
 
 
 def say(text: str) -> None:
     """A line for whoever watches."""
     print(text, flush=True)  # noqa: T201
-
-
-def _one_line(outcome: Outcome) -> str:
-    counts = outcome.counts
-    return f"{outcome.name}: {counts['passed']} passed, {outcome.failed} failed in {outcome.seconds:.0f} s"
 
 
 def _show_failure(part: Part) -> None:
@@ -283,21 +265,46 @@ def main() -> int:
     """Gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.run", description="Runs all tests.")
     parser.add_argument("--dry-run", action="store_true", help="show what would run, and run nothing")
-    if parser.parse_args().dry_run:
-        say("\n".join([plan(PARTS), *(f"LEFT OUT: {reason}" for reason in replaced())]))
+    parser.add_argument("--lanes", type=int, default=LANES, help=f"how many run side by side (default {LANES})")
+    names = [part.name for part in PARTS]
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"run these parts alone: {', '.join(names)}")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(names):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    parts = [part for part in PARTS if not arguments.parts or part.name in arguments.parts]
+    if arguments.dry_run:
+        say("\n".join([plan(parts), *(f"LEFT OUT: {reason}" for reason in replaced())]))
         return 0
-    return run(PARTS)
+    return run(parts, arguments.lanes)
 
 
-def run(parts: Sequence[Part]) -> int:
-    """Runs the parts and prints how it went; the exit status."""
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    """Ends us through every `finally`."""
+    sys.exit(128 + number)
+
+
+def run(parts: Sequence[Part], side_by_side: int = LANES) -> int:
+    """Runs the parts and prints how it went; the exit status. For the main thread, since it takes signals."""
+    # SIGINT too: a shell has its background jobs ignore it, and so would the parts.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _leave)
     FOLDER.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
     began = time.monotonic()
     for stage in stages(parts):
-        lanes = [Lane(of_lane) for of_lane in stage]
-        _run_stage(lanes, began)
+        lanes = [Lane(stage) for _ in range(side_by_side)]
+        if stage[0].stage > 1:
+            # CI compiles beside the first stage, which needs none of it.
+            await_compiling()
+        try:
+            _run_stage(lanes, began)
+        finally:
+            for lane in lanes:
+                lane.tell_to_end()
+            for lane in lanes:
+                lane.await_end()
         outcomes += [outcome for lane in lanes for outcome in lane.outcomes]
+    outcomes.sort(key=lambda outcome: [part.name for part in parts].index(outcome.name))
     failed = {outcome.name for outcome in outcomes if outcome.failed}
     for part in parts:
         if part.name in failed:

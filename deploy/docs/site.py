@@ -14,6 +14,7 @@ from mkdocs.structure.files import File, Files
 
 from deploy.docs import api, configuration, http, webhook_events
 from deploy.docs.pages import ROOT, site_path, sources, unknown_names, with_links
+from deploy.whole_files import write_whole
 
 _log = logging.getLogger("mkdocs.plugins.parley")
 # Written for the site only; kept there for people who want to read them without it.
@@ -31,8 +32,7 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, str(picture.relative_to(ROOT)), abs_src_path=str(picture)))
     for name, text in generated().items():
         path = _GENERATED / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_whole(path, text)
         files.append(File.generated(config, name, abs_src_path=str(path)))
     files.append(File.generated(config, http.DOCUMENT, content=http.document()))
     config.nav = _filled(config.nav, sorted(file.src_uri for file in files.documentation_pages()))

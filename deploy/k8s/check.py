@@ -26,6 +26,7 @@ from deploy.envoy import validate as edge
 from deploy.envoy import values
 from deploy.k8s import capacity, crds, fields, semantics, settings, stores, tls
 from deploy.k8s.objects import FOLDER, Object, find, parse, title
+from deploy.whole_files import write_whole
 
 OLDEST, NEWEST = "1.31", "1.37"
 # By name: the overlay, and components that it takes besides.
@@ -45,8 +46,7 @@ def render(variant: str) -> list[Object]:
     overlay, *components = VARIANTS[variant]
     command = ["kubectl", "kustomize", str(_with(variant, overlay, components) if components else _overlay(overlay))]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own folder
-    BUILD.mkdir(parents=True, exist_ok=True)
-    (BUILD / f"{variant}.yaml").write_text(text)
+    write_whole(BUILD / f"{variant}.yaml", text)
     return parse(text)
 
 
@@ -57,14 +57,13 @@ def _overlay(name: str) -> Path:
 def _with(variant: str, overlay: str, components: Sequence[str]) -> Path:
     """An overlay of the overlay, with the components, as a site would write it."""
     folder = (BUILD / variant).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [os.path.relpath(_overlay(overlay).absolute(), folder)],
         "components": [os.path.relpath((FOLDER / "components" / name).absolute(), folder) for name in components],
     }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    write_whole(folder / "kustomization.yaml", yaml.safe_dump(kustomization))
     return folder
 
 

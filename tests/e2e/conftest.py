@@ -13,6 +13,11 @@ from tests.support.figures import FIGURE
 
 
 @pytest.fixture(scope="session")
+def collector() -> None:
+    """Nobody: no scenario looks at spans, which cost each process a part of its start."""
+
+
+@pytest.fixture(scope="session")
 def web_url(request: pytest.FixtureRequest) -> str:
     """The page under test: PARLEY_E2E_URL, or the session's embedded stack."""
     given = os.environ.get("PARLEY_E2E_URL")

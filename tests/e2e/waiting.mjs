@@ -7,8 +7,12 @@ import { GaveUp, told } from "./telling.mjs";
  * that hangs.
  */
 export const PATIENCE_MS = 90_000;
-/** Raising it: looks cost less. Lowering it: a step goes on sooner. */
-const LOOK_MS = 50;
+/**
+ * Between two looks: a share of what has been waited so far, within bounds, since a look is a page's getStats. Raising the share, or
+ * the most: a step goes on later. Lowering it: who waits long keeps pages busy with looking.
+ */
+const LOOK_SHARE = 0.1;
+const [LEAST_LOOK_MS, MOST_LOOK_MS] = [50, 250];
 /** The test is told of what moves this often at most. */
 const REPORT_MS = 1000;
 
@@ -30,7 +34,8 @@ export function moved(what) {
  * waited for (`upTo`). Without it nothing moves until `good` holds.
  */
 export async function eventually(what, read, good, progress = () => null) {
-  let seen, last = "nothing", since = Date.now();
+  const began = Date.now();
+  let seen, last = "nothing", since = began;
   for (;;) {
     const value = await looked(what, read, last);
     if (good(value)) return value;
@@ -43,7 +48,8 @@ export async function eventually(what, read, good, progress = () => null) {
     }
     const still = Date.now() - since;
     if (still > PATIENCE_MS) throw new GaveUp(what, `${last}, and nothing moved for ${Math.round(still / 1000)} s`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const pause = Math.min(MOST_LOOK_MS, Math.max(LEAST_LOOK_MS, LOOK_SHARE * (Date.now() - began)));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
-import pytest
 from parley.messaging.v1 import accounts_pb2 as accounts
 from parley.messaging.v1 import accounts_pb2_grpc
 
@@ -17,17 +15,10 @@ from parley_client.error_details import reason_of
 from services.runtime.grpc.channels import connect
 from tests.integration.api.test_tokens import CALLS, Call, bearer
 from tests.support.admins import admin_of
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
 
 SERVICES = ("messaging", "gateway", "signaling")
-
-
-@pytest.fixture(scope="module")
-def faulty() -> Iterator[RunningStack]:
-    """A stack of its own: other tests need theirs whole."""
-    with run_stack("account-faults") as running:
-        yield running
 
 
 async def reason(stack: RunningStack, service: str, call: Call, token: str) -> str:

@@ -17,7 +17,7 @@ from parley.calls.v1 import messages_pb2 as calls_messages
 from parley.calls.v1 import service_pb2 as calls
 
 from parley_client.calls import ACTIVE, ENDED
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import RunningStack
 from tests.support.talk import Talk, talking
 from tests.support.waiting import PATIENCE_S
 
@@ -28,13 +28,6 @@ CONTROL_PLANE = ["postgres", "broker", "messaging", "presence", "gateway", "sign
 OUTAGE_MS = 4000
 # And while the stores alone are away: long enough for each timeout, lease and session of ours to run out.
 MINUTE_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def faulty() -> Iterator[RunningStack]:
-    """A stack of its own: other tests need theirs whole."""
-    with run_stack("faults-call") as running:
-        yield running
 
 
 @pytest.fixture

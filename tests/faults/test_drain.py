@@ -6,7 +6,6 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -19,27 +18,18 @@ from parley_client.conversations import delivery_faults
 from parley_client.error_details import reason_of, retry_delay_s
 from parley_client.stream import EventStream
 from tests.integration.api.conftest import open_direct, read_to_the_end, send
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.outages
 
 DEVICES = 10
-PARTS = ("postgres", "broker", "issuer", "messaging", "presence", "gateway", "signaling", "edge")
-
-
-@pytest.fixture(scope="module")
-def draining() -> Iterator[RunningStack]:
-    """A stack whose gateway spreads reconnects over far longer than its grace lets it live."""
-    env = {"PARLEY_DRAIN_SPREAD_S": "10", "PARLEY_DRAIN_GRACE_S": "3"}
-    with run_stack("drain", parts=PARTS, env=env) as running:
-        yield running
 
 
 async def test_a_gateway_that_is_told_to_stop_tells_each_device_its_own_delay_and_loses_nothing(
-    draining: RunningStack,
+    faulty: RunningStack,
 ) -> None:
-    record = draining.record
+    record = faulty.record
     edge = Edge(record.edge_address, record.issuer_url)
     async with AsyncExitStack() as cleanup:
         devices = [Device(edge, f"drain-{secrets.token_hex(6)}", "drain-phone") for _ in range(DEVICES)]
@@ -55,7 +45,7 @@ async def test_a_gateway_that_is_told_to_stop_tells_each_device_its_own_delay_an
         delays = [await _told(call) for call in calls]
         assert len(set(delays)) == len(delays)
         assert max(delays) > 3
-        await asyncio.to_thread(draining.wait_for_restart, "gateway", pid, PATIENCE_S)
+        await asyncio.to_thread(faulty.wait_for_restart, "gateway", pid, PATIENCE_S)
         conversations = follower.inbox.conversations
         await follower.until(
             lambda: conversations.history(conversation_id).cursor >= message.seq, PATIENCE_S, "the message"

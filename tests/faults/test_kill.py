@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from parley_client.client import Device, Edge
 from parley_client.conversations import delivery_faults, order_differences
 from parley_client.stream import EventStream
 from tests.support.sender import SteadySender
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 
 SERVICES = ["messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu", "web"]
@@ -32,13 +32,6 @@ class Pair:
     conversation_id: str
     devices: tuple[Device, Device]
     streams: tuple[EventStream, EventStream]
-
-
-@pytest.fixture(scope="module")
-def faulty() -> Iterator[RunningStack]:
-    """A stack of its own: other tests need theirs whole."""
-    with run_stack("faults") as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.embedded.settings import PARTS
 from tests.faults.test_handoff import MovingTalk, report, talk
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import RunningStack
 
-pytestmark = pytest.mark.restarts
+pytestmark = pytest.mark.outages
 
 __all__ = ["talk"]
 
 
 @pytest.fixture(scope="module")
-def farm() -> Iterator[RunningStack]:
-    """A stack with one pod of two media workers."""
-    parts = tuple(part for part in PARTS if part != "web")
-    with run_stack("faults-pod", parts=parts, env={"PARLEY_SFU_WORKERS": "2"}) as running:
-        yield running
+def farm(faulty: RunningStack) -> RunningStack:
+    """It has one pod of two media workers."""
+    return faulty
 
 
 def pid_of(worker_id: str, pod: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -14,23 +13,9 @@ from parley.messaging.v1 import service_pb2 as messaging
 
 from loadtests.observing.drill import Pair, pair
 from parley_client.client import Edge
-from tests.support.otlp import Collector, Received, running_collector
-from tests.support.stack import RunningStack, run_stack
+from tests.support.otlp import Collector, Received, kept_trace_id
+from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S, eventually, until
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with running_collector() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def stack(collector: Collector) -> Iterator[RunningStack]:
-    env = {"PARLEY_OTLP_ENDPOINT": collector.address, "PARLEY_TRACE_RATIO": "1", "PARLEY_OTLP_INTERVAL_MS": "100"}
-    parts = ("postgres", "broker", "issuer", "objects", "messaging", "presence", "gateway", "signaling", "sfu", "edge")
-    with run_stack("traces", parts=parts, env=env) as running:
-        yield running
 
 
 def edge_of(stack: RunningStack) -> Edge:
@@ -70,7 +55,7 @@ async def send(people: Pair, trace_id: str) -> None:
 async def test_one_trace_goes_from_the_send_over_the_outbox_and_kafka_to_the_delivery_to_each_device(
     stack: RunningStack, collector: Collector
 ) -> None:
-    trace_id = secrets.token_hex(16)
+    trace_id = kept_trace_id()
     async with pair(edge_of(stack)) as people:
         await send(people, trace_id)
         wanted = {
@@ -101,7 +86,7 @@ async def test_one_trace_goes_from_the_send_over_the_outbox_and_kafka_to_the_del
 async def test_one_trace_goes_from_start_call_to_the_first_media_of_both_sides(
     stack: RunningStack, collector: Collector
 ) -> None:
-    trace_id = secrets.token_hex(16)
+    trace_id = kept_trace_id()
     async with pair(edge_of(stack)) as people:
         phone, other = people.caller.phone, people.callee.phone
         request = calls.StartCallRequest(
@@ -139,7 +124,7 @@ async def test_one_trace_goes_from_start_call_to_the_first_media_of_both_sides(
 
 
 async def test_a_refused_call_is_a_failed_span_of_its_trace(stack: RunningStack, collector: Collector) -> None:
-    trace_id = secrets.token_hex(16)
+    trace_id = kept_trace_id()
     async with pair(edge_of(stack)) as people:
         with pytest.raises(Exception, match="NOT_FOUND"):
             await people.caller.device.calls.AcceptCall(
@@ -153,7 +138,7 @@ async def test_a_refused_call_is_a_failed_span_of_its_trace(stack: RunningStack,
 
 
 async def test_the_metrics_samples_name_a_trace_that_was_kept(stack: RunningStack, collector: Collector) -> None:
-    trace_id = secrets.token_hex(16)
+    trace_id = kept_trace_id()
     async with pair(edge_of(stack)) as people:
         await send(people, trace_id)
         accept = {"Accept": "application/openmetrics-text; version=1.0.0"}

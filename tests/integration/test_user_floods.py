@@ -1,4 +1,5 @@
-"""The whole stack, two replicas of each: a user floods each RPC through the edge, and another does not notice.
+"""All services that users call, two replicas of each: a user floods each RPC through the edge, and another does not
+notice.
 
 The requests are empty, so that most are refused for what stands in them; that costs as much as to serve them.
 """
@@ -39,8 +40,9 @@ RPCS = _flooded()
 def stack() -> Iterator[StackRecord]:
     # A budget that does not come back while the test runs.
     env = {"PARLEY_USER_BURST_UNITS": str(BURST), "PARLEY_USER_UNITS_PER_S": "0.1"}
+    parts = ("postgres", "broker", "issuer", "messaging", "presence", "gateway", "signaling", "push", "edge")
     replicas = {"messaging": 2, "signaling": 2, "gateway": 2}
-    with run_stack("user-floods", env=env, replicas=replicas) as running:
+    with run_stack("user-floods", parts=parts, env=env, replicas=replicas) as running:
         yield running.record
 
 

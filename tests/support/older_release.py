@@ -17,6 +17,8 @@ from typing import Any
 
 import grpc
 
+from tests.support import direct_hop
+
 OLDER = "PARLEY_OLDER"
 # A release without the RPC is asked again after this, in place of 30 s.
 ASK_AGAIN_S = 0.5
@@ -57,6 +59,8 @@ _RELEASES: Mapping[str, Callable[[], None]] = {"presence": _older_presence, "mes
 def main() -> None:
     """Runs the service that the command line names."""
     service = sys.argv.pop(1)
+    if lost := os.environ.get(direct_hop.LOST):
+        direct_hop.swallow_while(Path(lost))
     if (Path(os.environ[OLDER]) / service).exists():
         _RELEASES[service]()
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,13 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from tests.support.stack import LOGS
 
 SPANS = LOGS / "spans.log"
+# A stack that is told this ratio keeps the traces of `kept_trace_id`, and next to none besides.
+KEPT_RATIO = 1e-6
+
+
+def kept_trace_id() -> str:
+    """Of a new trace that is kept whatever the ratio: its last 8 bytes decide, and are as small as can be."""
+    return f"{secrets.token_hex(8)}{1:016x}"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ START_LOG_BYTES = 2**20
 START_CPU_S = 240
 # A process that hangs tells nothing.
 SCRAPE_TIMEOUT_S = 5.0
-LOGS = ROOT / "build" / "test-logs"
+# Each part of a whole run has a folder of its own, since they run side by side.
+PART = "PARLEY_TEST_PART"
+LOGS = ROOT / "build" / "test-logs" / os.environ.get(PART, "")
 
 
 class RunningStack:
@@ -117,7 +119,7 @@ def run_stack(
 ) -> Iterator[RunningStack]:
     """A stack for the length of the block; all parts unless some are named, one replica where nothing is said.
 
-    `env` is for all processes, `part_env` for those of one part. Its logs stay in build/test-logs/<name>.
+    `env` is for all processes, `part_env` for those of one part. Its logs stay in `LOGS`/<name>.
     """
     options = ["--parts", ",".join(parts)] if parts else []
     if replicas:

@@ -11,6 +11,10 @@ from parley_client.waiting import Progress, StallTimer, no_progress
 # the count goes on; one without a count ends after this time. Raising it: what hangs is found later. Lowering it: a
 # machine that others use too looks like one that hangs. tests/e2e/waiting.mjs has the same for scenarios in browsers.
 PATIENCE_S = 90.0
+# Between two looks: a share of what has been waited so far, within bounds, since a look may be an RPC, or a whole log.
+# Raising the share, or the most: what has come is seen later. Lowering it: a long wait keeps a core busy with looking.
+PAUSE_SHARE = 0.05
+LEAST_PAUSE_S, MOST_PAUSE_S = 0.01, 0.1
 
 T = TypeVar("T")
 
@@ -22,7 +26,12 @@ class _Wait:
         self._what = what
         self._progress = progress
         self._patience_s = patience_s
-        self._timer = StallTimer(progress(), time.monotonic())
+        self._began_s = time.monotonic()
+        self._timer = StallTimer(progress(), self._began_s)
+
+    def pause_s(self) -> float:
+        """How long until the next look."""
+        return min(MOST_PAUSE_S, max(LEAST_PAUSE_S, PAUSE_SHARE * (time.monotonic() - self._began_s)))
 
     def look(self, value: object) -> None:
         """Raises AssertionError once nothing has moved for too long. `value` is what the condition has just given."""
@@ -57,7 +66,7 @@ async def until(
     wait = _Wait(what, progress, within_s)
     while not (value := condition()):
         wait.look(value)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(wait.pause_s())
 
 
 async def eventually(
@@ -71,7 +80,7 @@ async def eventually(
     wait = _Wait(what, progress, deadline_s)
     while not (value := await _answer(holds, what, deadline_s)):
         wait.look(value)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(wait.pause_s())
 
 
 async def _answer(holds: Callable[[], Awaitable[object]], what: str, patience_s: float) -> object:
@@ -98,4 +107,4 @@ def poll(
         except AssertionError as given_up:
             raise AssertionError(f"{failure()}\n{given_up}") from None
         # Another process's doing sets no event here.
-        time.sleep(0.02)
+        time.sleep(wait.pause_s())

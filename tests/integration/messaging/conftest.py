@@ -27,7 +27,7 @@ from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
-from tests.support.db import connected
+from tests.support.db import connected, own_database
 from tests.support.hooks import MemoryHeld
 from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_memory import MemoryStore
@@ -36,9 +36,25 @@ from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.relations import FakeReports
 
 
+@pytest.fixture(scope="session")
+async def template_url(postgres: str) -> AsyncIterator[str]:
+    """A database with all tables of messaging, and nothing in them."""
+    async with own_database(postgres) as url:
+        async with connected(Database(DatabaseConfig(url, pool_size=1), MIGRATIONS)):
+            pass
+        yield url
+
+
+@pytest.fixture
+async def migrated_url(postgres: str, template_url: str) -> AsyncIterator[str]:
+    """A copy of it, which costs less than to migrate it. It is dropped afterwards."""
+    async with own_database(postgres, like=template_url) as url:
+        yield url
+
+
 @pytest.fixture(params=["fake", "postgres"])
 def url(request: pytest.FixtureRequest) -> str | None:
-    return None if request.param == "fake" else str(request.getfixturevalue("database_url"))
+    return None if request.param == "fake" else str(request.getfixturevalue("migrated_url"))
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ USER_COLUMN = r"(^|_)(user|sender|owner|reporter|blocker|author|actor|peer|recip
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
+async def town(migrated_url: str) -> AsyncIterator[Town]:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=4), MIGRATIONS)) as database:
         town = Town(database)
         await town.settle()
         yield town

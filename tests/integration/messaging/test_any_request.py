@@ -61,6 +61,7 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.attachments import MemoryObjects
 from tests.support.bus import MemoryPublisher
+from tests.support.examples import examples
 from tests.support.messaging_cases import Cases
 from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.requests import any_request
@@ -210,8 +211,8 @@ class Town:
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    town = Town(database_url)
+async def town(migrated_url: str) -> AsyncIterator[Town]:
+    town = Town(migrated_url)
     await town.open()
     yield town
     await town.close()
@@ -219,7 +220,7 @@ async def town(database_url: str) -> AsyncIterator[Town]:
 
 @pytest.mark.parametrize(("service", "method"), RPCS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_any_request_is_answered_or_refused(town: Town, service: str, method: str, data: Any) -> None:
     kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
     request = data.draw(any_request(kind, town.known))

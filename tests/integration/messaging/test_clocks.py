@@ -46,7 +46,7 @@ class Device:
 
 
 @pytest.fixture
-async def env(database_url: str, broker: str, tmp_path: Path) -> AsyncIterator[tuple[dict[str, str], str]]:
+async def env(migrated_url: str, broker: str, tmp_path: Path) -> AsyncIterator[tuple[dict[str, str], str]]:
     """The settings of a replica, and a token of Alice's."""
     async with AsyncExitStack() as stack:
         objects = await stack.enter_async_context(object_server(tmp_path))
@@ -63,7 +63,7 @@ async def env(database_url: str, broker: str, tmp_path: Path) -> AsyncIterator[t
                 **identity_env("messaging"),
                 "PARLEY_KAFKA_BOOTSTRAP": broker,
                 "PARLEY_KAFKA_IDEMPOTENT": "false",
-                "PARLEY_DATABASE_URL": database_url,
+                "PARLEY_DATABASE_URL": migrated_url,
                 "PARLEY_OBJECTS_ENDPOINT": endpoint,
                 "PARLEY_OBJECTS_PUBLIC_ENDPOINT": endpoint,
                 "PARLEY_OBJECTS_BUCKET": "bucket",

@@ -119,10 +119,10 @@ class Replica:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[OneTransaction]:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=1), MIGRATIONS)):
+async def database(migrated_url: str) -> AsyncIterator[OneTransaction]:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=1), MIGRATIONS)):
         pass
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(migrated_url)
     try:
         async with connection.transaction():
             yield OneTransaction(connection)

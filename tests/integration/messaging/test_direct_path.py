@@ -73,8 +73,8 @@ class Line:
 
 
 @pytest.fixture
-async def line(database_url: str) -> AsyncIterator[Line]:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
+async def line(migrated_url: str) -> AsyncIterator[Line]:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=4), MIGRATIONS)) as database:
         publisher, handed = MemoryPublisher(), list[Outgoing]()
 
         def hand_over(record: Outgoing) -> bool:

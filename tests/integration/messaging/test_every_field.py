@@ -35,9 +35,9 @@ OF_THE_MOMENT = ("sync_time", "sync_token")
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
+async def town(migrated_url: str) -> AsyncIterator[Town]:
     """Two have been in Alice and Bob's group, and said something there."""
-    town = Town(database_url)
+    town = Town(migrated_url)
     await town.open()
     conversation = town.known["conversation_id"][0]
     await town.groups.add_members(ALICE, conversation, [REMOVED, LEFT])

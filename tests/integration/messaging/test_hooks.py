@@ -83,8 +83,8 @@ class Town:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=6), MIGRATIONS)) as database:
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=6), MIGRATIONS)) as database:
         yield database
 
 

@@ -57,8 +57,8 @@ SELECT id, 1, gen_random_uuid(), 'peer' || n, 'k', active_at, 'text', 'hello' FR
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=8), MIGRATIONS)) as started:
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=8), MIGRATIONS)) as started:
         yield started
 
 
@@ -294,8 +294,8 @@ async def work(database: Database) -> int:
         )
 
 
-async def test_no_use_case_reads_all_that_a_person_is_in(database_url: str) -> None:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=1), MIGRATIONS)) as database:
+async def test_no_use_case_reads_all_that_a_person_is_in(migrated_url: str) -> None:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=1), MIGRATIONS)) as database:
         await fill(database, CONVERSATIONS, REQUESTS)
         store, clock = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id), ManualClock()
         receipts = PostgresReceipts(database, OutboxRelay(database, MemoryPublisher()), new_id)

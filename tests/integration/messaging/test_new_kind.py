@@ -110,9 +110,9 @@ def records(events: Iterable[events_pb2.ConversationEvent]) -> list[Incoming]:
 
 
 @pytest.fixture
-async def lives(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lives]:
+async def lives(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lives]:
     know_riddles(monkeypatch)
-    async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=4), MIGRATIONS)) as database:
         town = Town(database)
         await town.settle()
         lives = Lives(town)

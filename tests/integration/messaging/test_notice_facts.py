@@ -50,8 +50,8 @@ class Town:
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
+async def town(migrated_url: str) -> AsyncIterator[Town]:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=4), MIGRATIONS)) as database:
         yield Town(database)
 
 

@@ -71,8 +71,8 @@ class Town:
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
+async def town(migrated_url: str) -> AsyncIterator[Town]:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=4), MIGRATIONS)) as database:
         publisher = MemoryPublisher()
         relay = OutboxRelay(database, publisher, direct_deliveries)
         store = PostgresStore(database, relay, new_id)

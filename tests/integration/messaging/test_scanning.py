@@ -104,10 +104,10 @@ class Sender:
 
 
 @pytest.fixture
-async def sender(database_url: str, tmp_path: Path, fetching: tuple[Fetching, WebhookScanner]) -> AsyncIterator[Sender]:
+async def sender(migrated_url: str, tmp_path: Path, fetching: tuple[Fetching, WebhookScanner]) -> AsyncIterator[Sender]:
     _, scanner = fetching
     async with (
-        connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database,
+        connected(Database(DatabaseConfig(migrated_url, pool_size=4), MIGRATIONS)) as database,
         object_server(tmp_path) as objects,
     ):
         assert isinstance(objects, S3Objects)

@@ -40,8 +40,8 @@ QUOTA = day_quota(ALICE, 1_000, NOW)
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=8), MIGRATIONS)) as started:
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=8), MIGRATIONS)) as started:
         yield started
 
 

@@ -242,8 +242,8 @@ async def test_whatever_happens_at_once_no_copy_loses_its_bytes_and_no_bytes_sta
     assert set(gone) == every - kept
 
 
-async def test_what_was_reported_keeps_its_files_for_the_moderators(database_url: str, clock: ManualClock) -> None:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=2), MIGRATIONS)) as database:
+async def test_what_was_reported_keeps_its_files_for_the_moderators(migrated_url: str, clock: ManualClock) -> None:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=2), MIGRATIONS)) as database:
         store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
         uploads = PostgresAttachments(database)
         conversation = await opened(store, clock)
@@ -262,9 +262,9 @@ async def test_what_was_reported_keeps_its_files_for_the_moderators(database_url
 
 
 async def test_what_was_reported_in_one_conversation_keeps_its_bytes_when_all_others_let_go(
-    database_url: str, clock: ManualClock
+    migrated_url: str, clock: ManualClock
 ) -> None:
-    async with connected(Database(DatabaseConfig(database_url, pool_size=2), MIGRATIONS)) as database:
+    async with connected(Database(DatabaseConfig(migrated_url, pool_size=2), MIGRATIONS)) as database:
         store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
         uploads = PostgresAttachments(database)
         conversation, other = await opened(store, clock), await opened(store, clock, BOB, CAROL)
@@ -370,8 +370,8 @@ async def test_collectors_share_what_is_to_be_done(store: Store, uploads: Attach
     assert len(keys) == len(set(keys)) == 20
 
 
-async def test_a_text_without_files_costs_no_statement_for_them(database_url: str, clock: ManualClock) -> None:
-    config = DatabaseConfig(database_url, pool_size=1)
+async def test_a_text_without_files_costs_no_statement_for_them(migrated_url: str, clock: ManualClock) -> None:
+    config = DatabaseConfig(migrated_url, pool_size=1)
     async with connected(Database(config, MIGRATIONS)) as database:
         store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
         conversation = await opened(store, clock)

@@ -142,9 +142,9 @@ CASES: dict[str, dict[str, Case]] = {
 
 
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
+async def town(migrated_url: str) -> AsyncIterator[Town]:
     """Alice and Bob have said something that nobody else is to see."""
-    town = Town(database_url)
+    town = Town(migrated_url)
     await town.open()
     for conversation in town.known["conversation_id"]:
         request = service_pb2.SendMessageRequest(conversation_id=conversation, client_message_id="secret")

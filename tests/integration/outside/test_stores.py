@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,16 +25,16 @@ from services.runtime.postgres.database import Database
 from services.signaling.clients import GrpcMembers
 from services.signaling.core.errors import MembersUnavailable
 from services.signaling.core.model import ConversationId
+from tests.support.db import own_database
 from tests.support.faulty import HOST, Fault, FaultyServer, faulty_server
 from tests.support.identities import tokens_of
 from tests.support.waiting import eventually, until
 
 TOPIC = "graph.events.v1"
 PATIENCE_S = 120
-FAULTS = pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
 
 
-@pytest.fixture
+@asynccontextmanager
 async def unix_front(database_url: str) -> AsyncIterator[tuple[str, int]]:
     """PostgreSQL's socket, as an address."""
     folder = parse_qs(urlsplit(database_url).query)["host"][0]
@@ -44,8 +45,10 @@ async def unix_front(database_url: str) -> AsyncIterator[tuple[str, int]]:
         await asyncio.wait(ways)
 
     listener = await asyncio.start_server(serve, HOST, 0)
-    yield listener.sockets[0].getsockname()
-    listener.close()
+    try:
+        yield listener.sockets[0].getsockname()
+    finally:
+        listener.close()
 
 
 async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -58,16 +61,17 @@ async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> No
         sink.close()
 
 
-@pytest.fixture
-async def database(
-    database_url: str, unix_front: tuple[str, int], request: pytest.FixtureRequest
-) -> AsyncIterator[tuple[Database, FaultyServer]]:
-    url, mode = urlsplit(database_url), getattr(request, "param", "disable")
-    async with faulty_server(None, unix_front) as server:
+@asynccontextmanager
+async def faulty_database(postgres: str, mode: str = "disable") -> AsyncIterator[tuple[Database, FaultyServer]]:
+    """A database that is reached through the server alone."""
+    async with own_database(postgres) as its_url, unix_front(its_url) as front, faulty_server(None, front) as server:
+        url = urlsplit(its_url)
         config = DatabaseConfig(f"postgresql://{url.username}@{server.address}{url.path}?sslmode={mode}", pool_size=2)
         made = Database(config, MIGRATIONS)
-        yield made, server
-        await made.stop()
+        try:
+            yield made, server
+        finally:
+            await made.stop()
 
 
 # Where TLS was asked for, what answers neither yes nor no is left at its first byte. Where it was not, asyncpg's parser
@@ -75,50 +79,51 @@ async def database(
 WITHOUT_TLS = [Fault.HANG, Fault.RESET, Fault.TRICKLE, Fault.ERROR]
 
 
-@pytest.mark.parametrize(
-    ("database", "fault"),
-    [*(("disable", fault) for fault in WITHOUT_TLS), *(("prefer", fault) for fault in Fault)],
-    indirect=["database"],
-    ids=str,
-)
-async def test_a_database_that_is_no_help_is_waited_for(database: tuple[Database, FaultyServer], fault: Fault) -> None:
-    made, server = database
-    server.fault = fault
-    await made.start()
-    await until(lambda: server.connections >= 2, within_s=PATIENCE_S, what="a second try")
-    assert not await made.ready()
-    server.fault = None
-    async with asyncio.timeout(PATIENCE_S):
-        await made.wait_connected()
-    assert await made.ready()
+async def test_a_database_that_is_no_help_is_waited_for(postgres: str) -> None:
+    async def wait_for(mode: str, fault: Fault) -> None:
+        async with faulty_database(postgres, mode) as (made, server):
+            server.fault = fault
+            await made.start()
+            await until(lambda: server.connections >= 2, within_s=PATIENCE_S, what=f"a second try, {mode}, {fault}")
+            assert not await made.ready(), (mode, fault)
+            server.fault = None
+            async with asyncio.timeout(PATIENCE_S):
+                await made.wait_connected()
+            assert await made.ready(), (mode, fault)
+
+    # All at once, since each waits for its timeouts.
+    async with asyncio.TaskGroup() as tasks:
+        for mode, fault in [*(("disable", one) for one in WITHOUT_TLS), *(("prefer", one) for one in Fault)]:
+            tasks.create_task(wait_for(mode, fault))
 
 
-@pytest.mark.parametrize("fault", [Fault.HANG, Fault.RESET])
-async def test_a_database_that_fails_in_the_middle_is_an_outage_and_comes_back(
-    database: tuple[Database, FaultyServer], fault: Fault
-) -> None:
-    made, server = database
-    await made.start()
-    await made.wait_connected()
-    server.fault = fault
-    async with asyncio.timeout(PATIENCE_S):
-        with pytest.raises(StoreUnavailable):
-            async with made.transaction() as connection:
-                await connection.execute("SELECT 1")
-    server.fault = None
-    await eventually(made.ready, deadline_s=PATIENCE_S)
+async def test_a_database_that_fails_in_the_middle_is_an_outage_and_comes_back(postgres: str) -> None:
+    async def fail(fault: Fault) -> None:
+        async with faulty_database(postgres) as (made, server):
+            await made.start()
+            await made.wait_connected()
+            server.fault = fault
+            async with asyncio.timeout(PATIENCE_S):
+                with pytest.raises(StoreUnavailable):
+                    async with made.transaction() as connection:
+                        await connection.execute("SELECT 1")
+            server.fault = None
+            await eventually(made.ready, deadline_s=PATIENCE_S, what=f"a ready database after {fault}")
+
+    async with asyncio.TaskGroup() as tasks:
+        for fault in (Fault.HANG, Fault.RESET):
+            tasks.create_task(fail(fault))
 
 
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[tuple[KafkaConfig, FaultyServer]]:
+@asynccontextmanager
+async def faulty_broker(ports: Ports, folder: Path) -> AsyncIterator[tuple[KafkaConfig, FaultyServer]]:
     """A broker that is reached through the server alone."""
-    ports = Ports({})
-    clear, front = ports.tcp("clear"), ports.tcp("front")
+    clear, front = ports.tcp(f"{folder.name}-clear"), ports.tcp(f"{folder.name}-front")
     command = (
         *(str(tansu.binary()), "broker", "--listener-url", f"tcp://{HOST}:{clear}"),
         *("--advertised-listener-url", f"tcp://{HOST}:{front}", "--storage-engine", "memory://tansu/"),
     )
-    sink = LogSink(tmp_path / "logs", None)
+    sink = LogSink(folder, None)
     process = ManagedProcess(ProcessSpec(name="broker", command=command, ready=tcp(HOST, clear)), sink)
     await process.start()
     try:
@@ -129,61 +134,72 @@ async def broker(tmp_path: Path) -> AsyncIterator[tuple[KafkaConfig, FaultyServe
         sink.close()
 
 
-@FAULTS
-async def test_a_broker_that_is_no_help_is_waited_for(broker: tuple[KafkaConfig, FaultyServer], fault: Fault) -> None:
-    config, server = broker
-    handled: list[bytes] = []
+async def test_a_broker_that_is_no_help_is_waited_for(tmp_path: Path) -> None:
+    ports = Ports({})
 
-    async def handle(records: Sequence[Incoming]) -> None:
-        handled.extend(record.value or b"" for record in records)
+    async def wait_for(fault: Fault) -> None:
+        handled: list[bytes] = []
 
-    server.fault = fault
-    publisher = KafkaPublisher(config)
-    consumer = KafkaConsumer(config, Subscription((TOPIC,), "faults"), handle, publisher)
-    await publisher.start()
-    await consumer.start()
-    try:
-        await until(lambda: server.connections >= 4, within_s=PATIENCE_S, what="a second try of both")
-        assert not await publisher.ready()
-        assert not await consumer.ready()
-        server.fault = None
-        server.break_all()
-        async with asyncio.timeout(PATIENCE_S):
-            await publisher.wait_connected()
-        await publisher.publish([Outgoing(TOPIC, b"k", b"late")])
-        await until(lambda: handled == [b"late"], within_s=PATIENCE_S, what="the record")
-    finally:
-        await consumer.stop()
-        await publisher.stop()
+        async def handle(records: Sequence[Incoming]) -> None:
+            handled.extend(record.value or b"" for record in records)
 
-
-@pytest.mark.parametrize("fault", [Fault.HANG, Fault.RESET])
-async def test_a_broker_that_fails_in_the_middle_is_an_outage_and_comes_back(
-    broker: tuple[KafkaConfig, FaultyServer], fault: Fault
-) -> None:
-    config, server = broker
-    publisher = KafkaPublisher(config)
-    await publisher.start()
-    try:
-        await publisher.wait_connected()
-        await publisher.publish([Outgoing(TOPIC, b"k", b"before")])
-        server.fault = fault
-        async with asyncio.timeout(PATIENCE_S):
-            with pytest.raises(BusUnavailable):
-                await publisher.publish([Outgoing(TOPIC, b"k", b"during")])
-        server.fault = None
-        server.break_all()
-
-        async def is_published() -> bool:
+        async with faulty_broker(ports, tmp_path / fault.value) as (config, server):
+            server.fault = fault
+            publisher = KafkaPublisher(config)
+            consumer = KafkaConsumer(config, Subscription((TOPIC,), "faults"), handle, publisher)
+            await publisher.start()
+            await consumer.start()
             try:
-                await publisher.publish([Outgoing(TOPIC, b"k", b"after")])
-            except BusUnavailable:
-                return False
-            return True
+                what = f"a second try of both, {fault}"
+                await until(lambda: server.connections >= 4, within_s=PATIENCE_S, what=what)
+                assert not await publisher.ready(), fault
+                assert not await consumer.ready(), fault
+                server.fault = None
+                server.break_all()
+                async with asyncio.timeout(PATIENCE_S):
+                    await publisher.wait_connected()
+                await publisher.publish([Outgoing(TOPIC, b"k", b"late")])
+                await until(lambda: handled == [b"late"], within_s=PATIENCE_S, what=f"the record, {fault}")
+            finally:
+                await consumer.stop()
+                await publisher.stop()
 
-        await eventually(is_published, deadline_s=PATIENCE_S)
-    finally:
-        await publisher.stop()
+    async with asyncio.TaskGroup() as tasks:
+        for fault in Fault:
+            tasks.create_task(wait_for(fault))
+
+
+async def test_a_broker_that_fails_in_the_middle_is_an_outage_and_comes_back(tmp_path: Path) -> None:
+    ports = Ports({})
+
+    async def fail(fault: Fault) -> None:
+        async with faulty_broker(ports, tmp_path / fault.value) as (config, server):
+            publisher = KafkaPublisher(config)
+            await publisher.start()
+            try:
+                await publisher.wait_connected()
+                await publisher.publish([Outgoing(TOPIC, b"k", b"before")])
+                server.fault = fault
+                async with asyncio.timeout(PATIENCE_S):
+                    with pytest.raises(BusUnavailable):
+                        await publisher.publish([Outgoing(TOPIC, b"k", b"during")])
+                server.fault = None
+                server.break_all()
+
+                async def is_published() -> bool:
+                    try:
+                        await publisher.publish([Outgoing(TOPIC, b"k", b"after")])
+                    except BusUnavailable:
+                        return False
+                    return True
+
+                await eventually(is_published, deadline_s=PATIENCE_S, what=f"a record after {fault}")
+            finally:
+                await publisher.stop()
+
+    async with asyncio.TaskGroup() as tasks:
+        for fault in (Fault.HANG, Fault.RESET):
+            tasks.create_task(fail(fault))
 
 
 async def test_messaging_that_is_no_help_is_unavailable_to_who_calls_it() -> None:

@@ -9,20 +9,11 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.record import StackRecord
-from deploy.embedded.settings import PARTS
-from loadtests.event_routing.replicas import counters, replicas_of
-from tests.support.direct_hop import LOST
-from tests.support.stack import RunningStack, run_stack
-from tests.support.waiting import PATIENCE_S, eventually
+from loadtests.event_routing.replicas import counters
+from tests.support.waiting import eventually
 from tests.support.writing_pair import Pair
 
 MESSAGES = 30
-
-
-@pytest.fixture(scope="module")
-def lost(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """While this file is there, whatever is handed over is lost."""
-    return tmp_path_factory.mktemp("direct") / "lost"
 
 
 @contextmanager
@@ -32,26 +23,6 @@ def losing(file: Path) -> Iterator[None]:
         yield
     finally:
         file.unlink()
-
-
-@pytest.fixture(scope="module")
-def replicated(lost: Path) -> Iterator[RunningStack]:
-    with run_stack(
-        "direct-delivery",
-        parts=tuple(set(PARTS) - {"web", "sfu"}),
-        replicas={"messaging": 2, "presence": 2},
-        env={LOST: str(lost)},
-        programs={"messaging": "tests.support.direct_hop"},
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-async def record(replicated: RunningStack) -> StackRecord:
-    """The stack, once all replicas have their share."""
-    async with replicas_of(replicated.record) as replicas:
-        await replicas.until_settled(PATIENCE_S)
-    return replicated.record
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -25,37 +25,16 @@ from parley.presence.v1 import events_pb2
 from parley.presence.v1 import service_pb2 as presence
 
 from deploy.embedded.record import ROOT, StackRecord
-from deploy.embedded.settings import PARTS
 from loadtests.event_routing.replicas import counters, names_of, replicas_of
 from parley_client.client import Device, Edge
 from parley_client.conversations import delivery_faults
 from parley_client.stream import EventStream
 from tests.support.admins import admin_of
 from tests.support.sender import SteadySender
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S, eventually
 
 PRESENCE = ("presence-1", "presence-2", "presence-3")
-
-
-@pytest.fixture(scope="module")
-def replicated() -> Iterator[RunningStack]:
-    with run_stack(
-        "replicas",
-        parts=tuple(set(PARTS) - {"web"}),
-        replicas={"messaging": 2, "presence": 3, "gateway": 2},
-        env={"PARLEY_OFFLINE_DELAY_S": "1"},
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-async def record(replicated: RunningStack) -> StackRecord:
-    """The stack, once all replicas have their share."""
-    record = replicated.record
-    async with replicas_of(record) as replicas:
-        await replicas.until_settled(PATIENCE_S)
-    return record
 
 
 class People:
@@ -267,8 +246,8 @@ async def test_nothing_durable_is_missing_after_a_presence_replica_was_killed_un
     for stream in streams:
         await stream.until_current(PATIENCE_S)
     async with SteadySender(alice, conversation_id) as sender:
-        await sender.until_acknowledged(10, PATIENCE_S)
         for name in PRESENCE:
+            await sender.until_acknowledged(10, PATIENCE_S)
             old_pid = replicated.kill(name)
             await asyncio.to_thread(replicated.wait_for_restart, name, old_pid, PATIENCE_S)
         await sender.until_acknowledged(40, PATIENCE_S)

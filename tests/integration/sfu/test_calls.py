@@ -128,8 +128,8 @@ async def test_pictures_go_on_at_five_percent_loss_each_way(worker: RunningWorke
         relay.loss = 0.05
     before = ann.frames(), bob.frames()
     await until(
-        lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 150,
-        what="150 more pictures each",
+        lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 80,
+        what="80 more pictures each",
     )
     for relay in relays:
         relay.loss = 0.0

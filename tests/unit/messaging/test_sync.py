@@ -51,6 +51,7 @@ from tests.support.account_device import AccountDevice
 from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.examples import examples
 from tests.support.keyed import conversation_record
 from tests.support.messaging_cases import Cases
 from tests.support.messaging_memory import MemoryStore
@@ -371,7 +372,7 @@ async def assert_unread_is_right(world: World, device: Inbox) -> None:
 # A picture came withheld while the group waited in Requests, and writing in it let it in.
 @example(23552, 1, 0.0, False, False)
 @example(23552, 2, 0.0, False, False)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 async def test_a_stale_device_stands_after_sync_where_a_new_one_stands(
     seed: int, limit: int, loss: float, is_naming: bool, breaks_off: bool
 ) -> None:

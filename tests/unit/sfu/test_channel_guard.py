@@ -23,6 +23,7 @@ from services.sfu.core.session.channel_guard import (
     ChannelGuard,
     is_too_much,
 )
+from tests.support.examples import examples
 
 # Lines of aiortc's SCTP that one datagram may run.
 MOST_LINES = 20_000
@@ -187,7 +188,7 @@ def pieces() -> st.SearchStrategy[bytes]:
 
 
 @given(st.lists(st.lists(pieces(), min_size=1, max_size=12), min_size=1, max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 async def test_no_datagram_costs_more_than_its_share(said: list[list[bytes]]) -> None:
     peer = Peer()
     for number, chunks in enumerate(said):

@@ -33,6 +33,7 @@ from services.signaling.core.model import (
 from services.signaling.core.rules import STAY_ACTIVE, STAY_RINGING, Effect, Handler, Outcome, Rule, TableRow
 from services.signaling.core.table import ACCEPT, JOIN, TABLE
 from services.signaling.starting import StartRequest
+from tests.support.examples import examples
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
@@ -194,7 +195,7 @@ class Crowd:
         return [call for call in found if call]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(STEPS)
 async def test_whatever_people_do_nobody_is_in_two_calls_and_every_call_ends_once(steps: list[Step]) -> None:
     await act_and_check(steps)

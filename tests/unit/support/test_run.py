@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.run import PARTS, ROOT, Outcome, Part, plan, read_outcome, stages, table
+from tests.run import PARTS, ROOT, plan, stages
 from tests.support.needs import LEFT_OUT, MARKERS, PROGRAMS
+from tests.support.outcomes import Outcome, read_outcome, table
+from tests.support.waiting import PATIENCE_S, poll
 
 PARTS_OF_PYTEST = [part for part in PARTS if part.name != "web-units"]
 # These run on the sources and on the compiled media path.
@@ -45,15 +50,16 @@ def test_what_is_marked_compiled_runs_on_the_compiled_media_path_alone() -> None
     assert parts_with(path) == ["units", "media"]
 
 
-def test_parts_of_a_lane_run_in_turn_and_lanes_side_by_side() -> None:
-    names = [[[part.name for part in lane] for lane in stage] for stage in stages(PARTS)]
-    assert names[1] == [["shared-stack"], ["calls", "replicated"], ["single-services", "media"]]
+def test_parts_with_servers_wait_for_those_without_and_keep_their_order() -> None:
+    names = [[part.name for part in stage] for stage in stages(PARTS)]
+    assert names[0] == ["units", "web-units"]
+    assert names[1][0] == "shared-stack"
 
 
 def test_the_plan_shows_each_part_with_a_command_that_can_be_typed() -> None:
-    lines = {line.split()[2]: line for line in plan(PARTS).splitlines()}
+    lines = {line.split()[1]: line for line in plan(PARTS).splitlines()}
     assert lines["faults-kills"].endswith("python -m pytest tests/faults -m 'not outages and not restarts'")
-    assert " tests/integration/test_*.py " in lines["shared-stack"]
+    assert lines["shared-stack"].endswith(" tests/integration/test_*.py")
     assert lines["web-units"].endswith("npm run test -- --reporter=junit")
 
 
@@ -65,32 +71,66 @@ REPORT = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 
-def test_tests_that_were_left_out_are_told_with_their_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tests.run.FOLDER", tmp_path)
-    part = Part(1, "a", "some", ("tests/unit",))
-    part.report.write_text(REPORT.format(why=PROGRAMS["coturn"].missing))
-    outcome = read_outcome(part, 1, 3.0)
+def outcome_of(report: str, folder: Path, status: int = 0) -> Outcome:
+    path = folder / "some.xml"
+    path.write_text(report)
+    return read_outcome("some", path, status, 3.0)
+
+
+def test_tests_that_were_left_out_are_told_with_their_reason(tmp_path: Path) -> None:
+    outcome = outcome_of(REPORT.format(why=PROGRAMS["coturn"].missing), tmp_path, status=1)
     assert outcome.counts == Counter(passed=1, skipped=2, failed=1)
     assert outcome.left_out == {PROGRAMS["coturn"].missing.removeprefix(LEFT_OUT): 2}
 
 
 def test_the_table_ends_with_what_was_left_out_and_the_sum() -> None:
-    ended = Outcome("some", 0, 3.0, Counter(passed=2, skipped=1))
+    ended = Outcome("some", 0, 3.0, counts=Counter(passed=2, skipped=1))
     assert table([ended], ["1 tests, because there is no coturn"]).splitlines()[-2:] == [
         "LEFT OUT: 1 tests, because there is no coturn",
         "total: 2 passed, 0 failed, 1 skipped",
     ]
 
 
-def test_the_table_says_what_a_test_with_a_fresh_seed_drew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tests.run.FOLDER", tmp_path)
-    part = Part(1, "a", "some", ("tests/faults",))
+def test_the_table_says_what_a_test_with_a_fresh_seed_drew(tmp_path: Path) -> None:
     said = '<properties><property name="drawn" value="seed 7"/></properties>'
-    part.report.write_text(f'<testsuites><testcase classname="a" name="b" time="1">{said}</testcase></testsuites>')
-    assert "DRAWN: seed 7" in table([read_outcome(part, 0, 3.0)], [])
+    report = f'<testsuites><testcase classname="a" name="b" time="1">{said}</testcase></testsuites>'
+    assert "DRAWN: seed 7" in table([outcome_of(report, tmp_path)], [])
 
 
-def test_a_process_that_ends_without_a_report_has_failed() -> None:
-    crashed = read_outcome(Part(1, "a", "no-such-part", ("tests/unit",)), -11, 3.0)
+def test_a_process_that_ends_without_a_report_has_failed(tmp_path: Path) -> None:
+    crashed = read_outcome("some", tmp_path / "none.xml", -11, 3.0)
     assert crashed.failed == 1
     assert "ended with status -11 and no report" in table([crashed], [])
+
+
+# A part that says when it runs, and when it has ended in order, as pytest does after its fixtures; and a run of three.
+WAITS = """import pathlib, signal, sys
+pathlib.Path(sys.argv[1] + " runs").touch()
+try:
+    signal.pause()
+finally:
+    pathlib.Path(sys.argv[1] + " ended").touch()"""
+RUN = """import pathlib, sys
+from tests import run
+class Waits(run.Part):
+    cwd = run.FOLDER = pathlib.Path(sys.argv[1])
+    def command(self, report=None):
+        return [sys.executable, "-c", sys.argv[2], self.name]
+run.run([Waits(1, name, ()) for name in ("first", "beside", "next")], 2)"""
+# As a shell starts a job in the background.
+IGNORING_CTRL_C = ("bash", "-c", "trap '' INT; exec \"$@\"", "-")
+
+
+def await_files(folder: Path, *names: str) -> None:
+    poll(lambda: all((folder / name).exists() for name in names), PATIENCE_S, lambda: f"no {' and '.join(names)}")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def test_a_run_that_is_ended_ends_its_parts_in_order_and_starts_no_more(tmp_path: Path, how: signal.Signals) -> None:
+    command = [*IGNORING_CTRL_C, sys.executable, "-c", RUN, str(tmp_path), WAITS]
+    with subprocess.Popen(command, cwd=ROOT) as running:
+        await_files(tmp_path, "first runs", "beside runs")
+        running.send_signal(how)
+    assert running.returncode == (-how if how is signal.SIGKILL else 128 + how)
+    await_files(tmp_path, "first ended", "beside ended")
+    assert not (tmp_path / "next runs").exists()

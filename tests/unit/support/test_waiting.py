@@ -16,9 +16,9 @@ async def test_a_wait_that_counts_goes_on_as_long_as_its_count_does() -> None:
 
     def enough() -> bool:
         seen.append(next(looks))
-        return len(seen) > 100
+        return len(seen) > 60
 
-    # A hundred looks take longer than nothing may move.
+    # Sixty looks take longer than nothing may move.
     await until(enough, within_s=0.5, progress=lambda: len(seen))
 
 
