@@ -1,6 +1,6 @@
 """What hooks need of the world."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
@@ -41,6 +41,16 @@ class MessageHook(Protocol):
 
     async def ask(self, question: Question, timeout_s: float) -> Verdict:
         """Raises NoAnswer, also for an answer that cannot be read."""
+
+
+class Places(Protocol):
+    """What is remembered of conversations from one send to the next."""
+
+    def remembered(self, key: DraftKey) -> Place | None:
+        """As find_place of a HeldStore, without asking anybody; it has `facts`, and may be out of date. None: look."""
+
+    def forget(self, conversation_ids: Collection[ConversationId]) -> None:
+        """What is remembered of these does not hold any more."""
 
 
 class HeldStore(Protocol):

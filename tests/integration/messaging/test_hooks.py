@@ -64,7 +64,7 @@ class Town:
     def __init__(self, database: Database, hook: MessageHook, policy: HookPolicy, timeout_s: float) -> None:
         store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
         held = PostgresHeld(database, timedelta(days=14))
-        judging = Judging(Asking(hook, CLOCK, timeout_s, 16, TEXT_CHARS), held, policy, CLOCK, new_id)
+        judging = Judging(Asking(hook, CLOCK, timeout_s, 16, TEXT_CHARS), held, store.places, policy, CLOCK, new_id)
         self.sends = GroupCommit(store, 100)
         limits = MessageLimits(text_chars=TEXT_CHARS)
         cases = Cases(*(store, self.sends, SendRates(), CLOCK, new_id, limits), judging=judging)
@@ -188,6 +188,33 @@ async def test_what_is_held_comes_when_it_is_released(database: Database, judge:
         released = await town.reviews.release(str(held.id))
         assert await town.say(conversation, "1", Text("buy this")) == released
         assert await town.texts(conversation) == [Text("later"), Text("buy this")]
+
+
+async def test_what_a_replica_remembers_never_outlives_what_another_one_changed(database: Database) -> None:
+    servicer = HookServicer()
+    async with (
+        grpc_hook(servicer) as port,
+        started(GrpcHook(f"127.0.0.1:{port}", None, secure=False)) as hook,
+        town_of(database, hook) as one,
+        town_of(database, hook) as other,
+    ):
+        conversation = await one.pair()
+        # Both remember it from now on.
+        for town, key in ((one, "a"), (other, "b"), (one, "c"), (other, "d")):
+            await town.say(conversation, key, Text("hello"))
+        servicer.judge = always(api.CheckMessageResponse(hold=api.Hold()))
+        with pytest.raises(MessageHeld):
+            await one.say(conversation, "held", Text("buy this"))
+        servicer.judge = allow
+        # The other one asks, and stores nothing: by then it has heard of it.
+        for town in (other, one, other):
+            with pytest.raises(MessageHeld):
+                await town.say(conversation, "held", Text("buy this"))
+        assert [asked.message.client_message_id for asked in servicer.asked][4:] == ["held"] * 2
+        for town, key in ((other, "e"), (one, "f"), (other, "g")):
+            await town.say(conversation, key, Text("hello"))
+            await town.say(conversation, f"{key} of bob", Text("hello"), BOB)
+        assert len(await one.texts(conversation)) == 10
 
 
 async def test_a_slow_hook_slows_only_its_sender(database: Database, judge: Judge) -> None:

@@ -116,6 +116,9 @@ class Place:
     peer_id: UserId | None = None
     # Of what was held under the same key.
     held: HeldState | None = None
+    # Of what was remembered, not looked up: the version of the conversation (its column `facts`) as of which all this
+    # is so. What is judged by it is stored only while it still is.
+    facts: int | None = None
 
 
 @dataclass(frozen=True)
