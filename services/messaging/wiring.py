@@ -48,6 +48,7 @@ from services.messaging.hooks.ports import Places
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
 from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
 from services.messaging.kernel.model import UserId
@@ -311,7 +312,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         [
             rpc.api(
                 rpc.MessagingServicer(
-                    *(conversations, messages, sync, search, groups, receipts, vanishing, pins, forwarding)
+                    *(conversations, messages, sync, search, groups, receipts, vanishing, pins, forwarding),
+                    Withdrawals(held, clock),
                 )
             ),
             *relations_rpc.apis(relations, reports, client_limits(config)),

@@ -112,12 +112,18 @@ class MemoryHeld:
 
     async def decide(self, held_id: HeldId, decision: Decision, now: datetime) -> Held:
         held = next((each for each in self._held.values() if each.id == held_id), None)
+        return self._decided(held, decision, now)
+
+    async def withdraw(self, key: DraftKey, now: datetime) -> None:
+        self._decided(self._held.get(key), Decision.WITHDRAW, now)
+
+    def _decided(self, held: Held | None, decision: Decision, now: datetime) -> Held:
         if held is None:
             raise HeldNotFound
         after = decide(held.state, decision)
         kept = replace(held, state=after)
         if after in (HeldState.RELEASED, HeldState.REFUSED):
-            self._decided_at.setdefault(held_id, now)
+            self._decided_at.setdefault(held.id, now)
             kept = replace(kept, content=Expired(), attachments=(), reply_to_seq=0)
         if after is HeldState.REFUSED:
             self._keep_until(held, now)

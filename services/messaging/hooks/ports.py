@@ -70,6 +70,9 @@ class HeldStore(Protocol):
         """Decide on it; what it was before, in the state after. What is refused or sent holds nothing any more. Errors:
         HeldNotFound, HeldDecided."""
 
+    async def withdraw(self, key: DraftKey, now: datetime) -> None:
+        """Its sender takes back what is held under this key. Errors: HeldNotFound, HeldDecided."""
+
     async def queue(self) -> Queue:
         """How much waits."""
 

@@ -26,6 +26,7 @@ from services.messaging.hooks.ports import NoAnswer, Problem
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
 from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
 from services.messaging.kernel.errors import (
     ConversationFrozen,
@@ -385,6 +386,53 @@ async def test_what_is_held_is_seen_by_nobody_until_it_is_released(judged: Judge
     with pytest.raises(HeldDecided):
         await judged.reviews.refuse(str(held.id))
     assert await judged.waiting() == []
+
+
+async def test_its_sender_takes_back_what_is_held_and_nobody_else_does(judged: Judged) -> None:
+    world, withdrawals = judged.world, Withdrawals(judged.held, judged.world.clock)
+    conversation = await accepted(world)
+    judged.answer(Hold("SPAM"))
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k", "buy this")
+    with pytest.raises(MessageHeld):
+        await judged.edit(conversation, 1, "other")
+    message, edit = await judged.waiting()
+    for nobody in (
+        withdrawals.message(BOB, conversation, "k"),
+        withdrawals.message(ALICE, conversation, "other"),
+        withdrawals.edit(BOB, conversation, 1),
+        withdrawals.edit(ALICE, conversation, 2),
+    ):
+        with pytest.raises(HeldNotFound):
+            await nobody
+    for _ in range(2):
+        await withdrawals.message(ALICE, conversation, "k")
+        await withdrawals.edit(ALICE, conversation, 1)
+    assert await judged.waiting() == []
+    judged.answer(Allow())
+    # A retry that was on its way does not bring it back, and no reviewer does.
+    with pytest.raises(MessageRefused):
+        await send(world, ALICE, conversation, "k", "buy this")
+    for each in (message, edit):
+        with pytest.raises(HeldDecided):
+            await judged.reviews.release(str(each))
+    assert await judged.texts(conversation) == [Text("first"), Text("second")]
+    # The message may be edited again.
+    assert (await judged.edit(conversation, 1, "new")).content == Text("new")
+
+
+async def test_what_was_released_is_taken_back_as_the_message_that_it_is(judged: Judged) -> None:
+    world, withdrawals = judged.world, Withdrawals(judged.held, judged.world.clock)
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k", "buy this")
+    (held,) = await judged.waiting()
+    released = await judged.reviews.release(str(held))
+    with pytest.raises(HeldDecided):
+        await withdrawals.message(ALICE, conversation, "k")
+    assert await judged.texts(conversation) == [Text("first"), Text("second"), Text("buy this")]
+    assert (await world.messages.unsend_message(ALICE, conversation, released.seq)).content == Unsent()
 
 
 async def test_what_is_forwarded_is_judged_and_says_so_when_it_was_held(judged: Judged) -> None:

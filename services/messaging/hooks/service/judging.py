@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from services.messaging import metrics
-from services.messaging.hooks.core.holding import MOST_HELD, HeldState, Place, held_of
+from services.messaging.hooks.core.holding import MOST_HELD, HeldState, Place, edit_key, held_of
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import Hold, Question, Refuse, Surface, Writing
 from services.messaging.hooks.ports import HeldStore, NoAnswer, Places
@@ -23,8 +23,6 @@ from services.messaging.kernel.model import Attachment, Conversation, Conversati
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
-# What an edit is held under: nothing that a device may choose as an id of its own.
-EDIT_KEY_PREFIX = "\x1fedit/"
 _SURFACES = {ConversationKind.DIRECT: Surface.DIRECT, ConversationKind.GROUP: Surface.GROUP}
 
 
@@ -93,7 +91,7 @@ class Judging:
         question = replace(
             self._question(Writing.EDIT, _surface_of(conversation, user_id), user_id, text),
             conversation_id=conversation.id,
-            client_message_id=f"{EDIT_KEY_PREFIX}{seq}",
+            client_message_id=edit_key(seq),
             seq=seq,
             peer_id=_peer_of(conversation, user_id),
         )
