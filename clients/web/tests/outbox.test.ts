@@ -42,7 +42,7 @@ async function held(...answers: ConnectError[]) {
   };
   const api = createApi(createRouterTransport(({ service }) => service(MessagingService, { sendMessage, withdrawHeldMessage })));
   const store = new ConversationStore("alice");
-  store.applyConversation(conversation());
+  store.applyConversation(conversation({ id: ROOM }));
   const made = new Outbox(api, store, () => undefined, { onSent: () => undefined, onFailed: () => undefined });
   made.send(ROOM, { text: "buy this" });
   await vi.waitFor(() => expect(store.outgoing()).toMatchObject([{ state: "failed", held: true }]), { timeout: 10_000 });
