@@ -7,7 +7,7 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -356,6 +356,30 @@ async def test_what_a_newer_hook_says_beside_its_verdict_is_left_out() -> None:
     app.raw = b'{"allow": {"score": 0.1}, "model": "v2"}'
     async with http_hook(app) as url, started(HttpHook(url, [SECRET], CLOCK)) as hook:
         await hook.ask(question(), PATIENCE_S)
+
+
+async def test_a_server_that_closes_resting_connections_as_they_are_used_is_asked_on_another() -> None:
+    # By connection: how many questions it answered.
+    served: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(served)
+        served.append(0)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(re.findall(rb"(?i)content-length: (\d+)", head)[0]))
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"allow": {}}')
+            served[number] += 1
+            # It hangs up on the next question.
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, started(HttpHook(f"http://127.0.0.1:{port}/judge", [SECRET], CLOCK)) as hook:
+        for _ in range(3):
+            assert await hook.ask(question(), PATIENCE_S) == Allow()
+    assert served == [1, 1, 1]
 
 
 @pytest.mark.parametrize("status", [201, 204, 302, 400, 500])
