@@ -1,7 +1,7 @@
 """A hook that lets everything pass, in a process of its own: what asking costs, without the cost of judging.
 
-Over gRPC it is a server as a network would write it in Python. Over HTTP it is as little as can answer: what it takes is
-near nothing, so that what is left is what asking costs.
+Over gRPC it is a server as a network would write it in Python. Over HTTP it is as little as can answer: what it takes
+is near nothing, so that what is left is what asking costs.
 """
 
 from __future__ import annotations
