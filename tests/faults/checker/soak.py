@@ -71,7 +71,8 @@ def run_round(seed: str, seconds: float, towns: int, more: Sequence[str], log: P
             process.wait()
             raise
         errors.write(output)
-    if process.returncode not in _JUDGED:
+    # A run that fails by itself ends with 1, too, and reports nothing.
+    if process.returncode not in _JUDGED or not output.startswith("{"):
         raise RunBroken(f"a run ended with {process.returncode}; see {log}")
     return Round.of_report(
         json.loads(output.splitlines()[0]),
