@@ -76,6 +76,9 @@ class PostgresMessages:
             return {}
         states = self._known.states_of(drafts)
         sequenced = sequence_drafts(drafts, states, {})
+        if not sequenced.inserted:
+            # All of them were judged as of something older: the long way tells them, by what stands.
+            return {}
         events = [_sent(message, states.direct_recipients[message.conversation_id]) for message in sequenced.inserted]
         traces = _traces(drafts, sequenced.inserted)
         held: set[ConversationId] = set()
