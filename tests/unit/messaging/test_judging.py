@@ -234,8 +234,11 @@ async def test_how_it_stands_is_told_and_not_what_the_hook_makes_of_it(
     target = await remembers(judged, conversation)
     world.store.set_blocked(target, True)
     judged.answer(verdict)
-    with pytest.raises(NotAllowed):
-        await send(world, ALICE, conversation, "k", "hello")
+    judged.hook.asked.clear()
+    for _ in range(2):
+        with pytest.raises(NotAllowed):
+            await send(world, ALICE, conversation, "k", "hello")
+    assert len(judged.hook.asked) == 1
     assert await judged.waiting() == []
 
 

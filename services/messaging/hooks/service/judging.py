@@ -17,6 +17,7 @@ from services.messaging.kernel.errors import (
     HookUnavailable,
     MessageHeld,
     MessageRefused,
+    MessagingError,
     NotAllowed,
 )
 from services.messaging.kernel.model import Attachment, Conversation, ConversationKind, DraftKey, UserId
@@ -82,8 +83,7 @@ class Judging:
         )
         answer = await self._answer(question)
         if remembered and not isinstance(answer, Content):
-            # How it stands comes before what the hook makes of it.
-            await self._require_place(key)
+            await self._require_still(key)
         return Judged(await self._carried_out(question, answer), place.facts)
 
     async def edit(self, conversation: Conversation, user_id: UserId, seq: int, text: Text) -> Text:
@@ -114,6 +114,14 @@ class Judging:
 
     async def _require_place(self, key: DraftKey) -> Place:
         return _require_place(await self._held.find_place(key))
+
+    async def _require_still(self, key: DraftKey) -> None:
+        """How a remembered place stands now, which comes before what the hook makes of a message there."""
+        try:
+            await self._require_place(key)
+        except MessagingError:
+            self._places.forget([key.conversation_id])
+            raise
 
     async def _judged(self, question: Question) -> Content:
         return await self._carried_out(question, await self._answer(question))
