@@ -154,8 +154,8 @@ faults: setup ## Fifteen minutes of faults that a fresh seed draws, and whether 
 faults-proof: setup ## The checker finds each of the bugs that are put into the services for it (25 min)
 	@exec python -m tests.faults.checker.prove $(ARGS)
 
-soak: setup ## As many people as six towns have, for an hour, or as long as ARGS="--seconds 28800" says
-	@exec python -m tests.faults.checker.run --seconds 3600 --towns 6 $(ARGS)
+soak: setup ## 200 faults and 100,000 messages, by runs of which each is kept; the same again goes on. ARGS="--messages 1000"
+	@exec python -m tests.faults.checker.soak $(ARGS)
 
 e2e: setup ## A message and a call between two real browsers
 	@.ci/chromium >/dev/null && .ci/firefox >/dev/null && exec python -m pytest tests/e2e

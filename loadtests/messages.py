@@ -15,8 +15,8 @@ from typing import Any
 from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT, StackRecord
 from loadtests.generating import GeneratorError, figures_of
-from loadtests.message_path.echo_hook import EchoHookError, echo_hook
-from loadtests.message_path.figures import SUMMED, summarize
+from loadtests.message_path.echo_hook import HOOKS, EchoHookError, echo_hook
+from loadtests.message_path.figures import HOOK, HOOK_MS, SUMMED, summarize
 from loadtests.message_path.generator import Job
 from loadtests.message_path.parts import Plan
 from loadtests.scenario import run as run_scenario
@@ -33,7 +33,10 @@ GENERATOR = "loadtests.message_path.generator"
 
 def job_of(record: StackRecord, plan: Plan) -> Job:
     """A round against this stack."""
-    return Job(record.edge_address, record.issuer_url, record.database_urls["parley_messaging"], record.pids, plan)
+    metrics = record.metrics_addresses["messaging"] if HOOK in record.pids else ""
+    return Job(
+        *(record.edge_address, record.issuer_url, record.database_urls["parley_messaging"], record.pids, plan), metrics
+    )
 
 
 async def run_rounds(record: StackRecord, plan: Plan, rounds: int) -> list[dict[str, Any]]:
@@ -48,7 +51,7 @@ async def run_rounds(record: StackRecord, plan: Plan, rounds: int) -> list[dict[
 
 def _in_short(figures: dict[str, Any]) -> str:
     names = ("send_to_deliver_ms", "throughput", "group256_last_ms", "ratio_to_database", *SUMMED, "load_average")
-    return ", ".join(f"{name} {figures[name]}" for name in names)
+    return ", ".join(f"{name} {figures[name]}" for name in (*names, HOOK_MS) if name in figures)
 
 
 def say(text: str) -> None:
@@ -70,8 +73,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--hook",
-        choices=["echo"],
-        help="have a hook judge each message, which lets all pass; compare with a run without",
+        choices=list(HOOKS),
+        help="have a hook judge each message, which lets all pass, over gRPC or HTTP; compare with a run without",
     )
     parser.add_argument("--report", type=Path, default=REPORT, help="where the JSON report goes")
     arguments = parser.parse_args()
@@ -86,8 +89,12 @@ async def _stack(arguments: argparse.Namespace) -> AsyncIterator[StackRecord]:
         if arguments.running_stack:
             yield await parts.enter_async_context(find_stack(own=False, say=say))
             return
-        env = await parts.enter_async_context(echo_hook()) if arguments.hook else {}
-        yield await parts.enter_async_context(own_stack(LOGS, env=env))
+        if not arguments.hook:
+            yield await parts.enter_async_context(own_stack(LOGS))
+            return
+        hook = await parts.enter_async_context(echo_hook(arguments.hook))
+        record = await parts.enter_async_context(own_stack(LOGS, env=hook.env))
+        yield replace(record, pids={**record.pids, HOOK: hook.pid})
 
 
 async def main() -> int:

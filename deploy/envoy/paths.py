@@ -42,6 +42,7 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "ForwardMessage": f"POST {_MESSAGE}/forward",
         "ListEdits": f"GET {_MESSAGE}/edits",
         "UnsendMessage": f"DELETE {_MESSAGE}",
+        "WithdrawHeldMessage": f"POST {_CONVERSATION}/held/withdraw",
         "SetReaction": f"PUT {_MESSAGE}/reactions",
         "ListMessages": f"GET {_CONVERSATION}/messages",
         "SearchMessages": "POST /v1/messages/search",

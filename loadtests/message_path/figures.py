@@ -16,8 +16,15 @@ PROCESSES = {
     "broker": "broker",
 }
 CLIENT = "client"
+# Where there is one.
+HOOK = "hook"
 SUMMED = ("lost", "duplicated", "reordered")
-MEDIANS = ("send_to_deliver_ms", "throughput", "group256_last_ms", "cpu_s_per_1000", "ratio_to_database")
+MEDIANS = (
+    *("send_to_deliver_ms", "throughput", "group256_last_ms"),
+    *("paced_cpu_s_per_1000", "cpu_s_per_1000", "ratio_to_database"),
+)
+# Of rounds with a hook.
+HOOK_MS = "hook_ms"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -40,7 +47,8 @@ def per_1000(used_s: dict[str, float], messages: int) -> dict[str, float]:
 
 def summarize(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The medians of the rounds' figures, and the sums of what must be 0."""
-    report = {name: _median([one[name] for one in rounds]) for name in MEDIANS}
+    names = [*MEDIANS, *([HOOK_MS] if HOOK_MS in rounds[0] else [])]
+    report = {name: _median([one[name] for one in rounds]) for name in names}
     return {**report, **{name: sum(one[name] for one in rounds) for name in SUMMED}}
 
 

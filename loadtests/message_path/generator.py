@@ -17,18 +17,23 @@ from loadtests.message_path.delivery_check import Ledger, prove
 from loadtests.message_path.fleet import Fleet
 from loadtests.message_path.parts import Plan, make_pairs, run_group, run_paced, run_saturated
 from loadtests.message_path.processes import cpu_s, used_since
+from loadtests.message_path.questions import asked, mean_ms
 from parley_client.client import Edge
 
 
 @dataclass(frozen=True)
 class Job:
-    """A round against a stack. `pids` by the stack's names."""
+    """A round against a stack. `pids` by the stack's names, and that of the hook, if there is one.
+
+    `hook_metrics`: the address of the metrics of messaging, which counts how long the hook is asked; empty without one.
+    """
 
     edge_address: str
     issuer_url: str
     database_url: str
     pids: dict[str, int]
     plan: Plan
+    hook_metrics: str = ""
 
     def to_json(self) -> str:
         """As the generator reads it."""
@@ -46,11 +51,15 @@ async def run_round(job: Job) -> dict[str, Any]:
     plan = job.plan
     ledger = Ledger()
     pids = {name: job.pids[part] for part, name in figures.PROCESSES.items()} | {figures.CLIENT: os.getpid()}
+    if job.hook_metrics:
+        pids[figures.HOOK] = job.pids[figures.HOOK]
     load = [round(os.getloadavg()[0], 2)]
     async with Fleet(Edge(job.edge_address, job.issuer_url), ledger) as fleet:
+        questions = await asked(job.hook_metrics) if job.hook_metrics else None
         before = cpu_s(pids)
         paced = await run_paced(fleet, plan)
         paced_cpu = used_since(before, cpu_s(pids))
+        hook_ms = {figures.HOOK_MS: mean_ms(questions, await asked(job.hook_metrics))} if questions else {}
         pairs = await make_pairs(fleet, plan.full_pairs)
         load.append(round(os.getloadavg()[0], 2))
         before = cpu_s(pids)
@@ -67,6 +76,7 @@ async def run_round(job: Job) -> dict[str, Any]:
     return {
         "send_to_deliver_ms": figures.percentiles([sent.last_ms for sent in paced if sent.is_delivered], (50, 95, 99)),
         "throughput": round(throughput, 1),
+        **hook_ms,
         "group256_last_ms": figures.percentiles([sent.last_ms for sent in group if sent.is_delivered], (95,)),
         "lost": proof.lost,
         "duplicated": proof.duplicated,

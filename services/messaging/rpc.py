@@ -5,13 +5,14 @@ from parley.messaging.v1 import service_pb2_grpc
 
 from services.messaging.accounts import rpc as accounts
 from services.messaging.attachments import rpc as attachments
-from services.messaging.back_office import rpc as back_office
 from services.messaging.conversations.rpc import ConversationsRpcs
 from services.messaging.conversations.service import Conversations
 from services.messaging.forwarding import rpc as forwarding
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups import rpc as groups
 from services.messaging.groups.service import Groups
+from services.messaging.hooks import rpc as hooks
+from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.kernel import errors
 from services.messaging.messages import rpc as messages
 from services.messaging.messages.service.messages import Messages
@@ -41,16 +42,13 @@ ERRORS: ErrorTable = {
     errors.NotAllowed: Refusal(_CODE.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.RequestPending: Refusal(_CODE.FAILED_PRECONDITION, "REQUEST_PENDING"),
     errors.RequestPendingLimit: Refusal(_CODE.FAILED_PRECONDITION, "REQUEST_PENDING_LIMIT"),
-    errors.MessageHeld: Refusal(_CODE.FAILED_PRECONDITION, "MESSAGE_HELD"),
-    errors.MessageRefused: Refusal(_CODE.FAILED_PRECONDITION, "MESSAGE_REFUSED"),
-    errors.HookUnavailable: Refusal(_CODE.UNAVAILABLE, "HOOK_UNAVAILABLE", retry_delay_s=2.0),
     **messages.ERRORS,
     **sync.ERRORS,
     **groups.ERRORS,
     **relations.ERRORS,
     **attachments.ERRORS,
     **accounts.ERRORS,
-    **back_office.ERRORS,
+    **hooks.ERRORS,
     **pins.ERRORS,
     **forwarding.ERRORS,
 }
@@ -66,6 +64,7 @@ class MessagingServicer(
     VanishingRpcs,
     pins.PinsRpcs,
     forwarding.ForwardingRpcs,
+    hooks.HooksRpcs,
 ):
     """Every method is a feature's."""
 
@@ -80,6 +79,7 @@ class MessagingServicer(
         vanishing: Vanishing,
         pins: Pins,
         forwarding: Forwarding,
+        withdrawals: Withdrawals,
     ) -> None:
         self._conversations = conversations
         self._messages = messages
@@ -90,6 +90,7 @@ class MessagingServicer(
         self._vanishing = vanishing
         self._pins = pins
         self._forwarding = forwarding
+        self._withdrawals = withdrawals
         self._refusals = ERRORS
 
 

@@ -44,9 +44,11 @@ from services.messaging.groups.sql.store import PostgresGroups
 from services.messaging.hooks.clients import GrpcHook, HttpHook
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import Surface
+from services.messaging.hooks.ports import Places
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
 from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
 from services.messaging.kernel.model import UserId
@@ -204,13 +206,13 @@ def message_hook(config: Config, clock: Clock, tokens: ServiceTokens) -> GrpcHoo
     return HttpHook(hook.url, hook.secrets, clock)
 
 
-def judging_by(hook: GrpcHook | HttpHook, config: Config, held: PostgresHeld, clock: Clock) -> Judging:
+def judging_by(hook: GrpcHook | HttpHook, config: Config, held: PostgresHeld, places: Places, clock: Clock) -> Judging:
     """What asks the hook."""
     found = config.hook
     asking = Asking(hook, clock, found.timeout_ms / 1000, found.at_once, config.text_limit)
     surfaces = {Surface.REQUEST: found.requests, Surface.DIRECT: found.direct, Surface.GROUP: found.groups}
     policy = HookPolicy({surface: WithoutAnswer(value) for surface, value in surfaces.items()}, found.servers)
-    return Judging(asking, held, policy, clock, new_id)
+    return Judging(asking, held, places, policy, clock, new_id)
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:
@@ -271,7 +273,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     keeping = KeepingPolicy(waiting=timedelta(days=config.hook.held_days))
     held = PostgresHeld(database, keeping.waiting)
     hook = message_hook(config, clock, service_tokens)
-    judging = judging_by(hook, config, held, clock) if hook else None
+    judging = judging_by(hook, config, held, message_store.places, clock) if hook else None
     if hook:
         outward.append(hook)
     messages = Messages(
@@ -310,7 +312,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         [
             rpc.api(
                 rpc.MessagingServicer(
-                    *(conversations, messages, sync, search, groups, receipts, vanishing, pins, forwarding)
+                    *(conversations, messages, sync, search, groups, receipts, vanishing, pins, forwarding),
+                    Withdrawals(held, clock),
                 )
             ),
             *relations_rpc.apis(relations, reports, client_limits(config)),

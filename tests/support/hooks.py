@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from services.messaging.hooks.core.verdicts import Allow, Question, Verdict
 from services.messaging.hooks.ports import NoAnswer
 from services.messaging.kernel.content import Expired
 from services.messaging.kernel.errors import HeldNotFound
-from services.messaging.kernel.model import ConversationKind, DraftKey
+from services.messaging.kernel.model import ConversationId, ConversationKind, DraftKey, UserId
 from tests.support.messaging import FakeStore
 
 SECRET = b"k" * 32
@@ -54,6 +54,19 @@ class FakeHook:
         return verdict
 
 
+class MemoryPlaces:
+    """See hooks.ports.Places. `known`: what is remembered, by sender and conversation."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[UserId, ConversationId], Place] = {}
+
+    def remembered(self, key: DraftKey) -> Place | None:
+        return self.known.get((key.sender_id, key.conversation_id))
+
+    def forget(self, conversation_ids: Collection[ConversationId]) -> None:
+        self.known = {key: place for key, place in self.known.items() if key[1] not in conversation_ids}
+
+
 class MemoryHeld:
     """See hooks.ports.HeldStore, beside a store of messages in memory."""
 
@@ -61,8 +74,11 @@ class MemoryHeld:
         self._store = store
         self._held: dict[DraftKey, Held] = {}
         self._decided_at: dict[HeldId, datetime] = {}
+        # How often it was looked for a place.
+        self.looks = 0
 
     async def find_place(self, key: DraftKey) -> Place | None:
+        self.looks += 1
         found = await self._store.find_conversation(key.conversation_id)
         if found is None:
             return None
@@ -96,12 +112,18 @@ class MemoryHeld:
 
     async def decide(self, held_id: HeldId, decision: Decision, now: datetime) -> Held:
         held = next((each for each in self._held.values() if each.id == held_id), None)
+        return self._decided(held, decision, now)
+
+    async def withdraw(self, key: DraftKey, now: datetime) -> None:
+        self._decided(self._held.get(key), Decision.WITHDRAW, now)
+
+    def _decided(self, held: Held | None, decision: Decision, now: datetime) -> Held:
         if held is None:
             raise HeldNotFound
         after = decide(held.state, decision)
         kept = replace(held, state=after)
         if after in (HeldState.RELEASED, HeldState.REFUSED):
-            self._decided_at.setdefault(held_id, now)
+            self._decided_at.setdefault(held.id, now)
             kept = replace(kept, content=Expired(), attachments=(), reply_to_seq=0)
         if after is HeldState.REFUSED:
             self._keep_until(held, now)

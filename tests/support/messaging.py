@@ -43,6 +43,8 @@ class FakeStore(MemorySync, MemoryGroups):
 
     def __init__(self, large_above: int = 16) -> None:
         super().__init__(large_above)
+        # As a test sets them: what is judged as of another one is not stored.
+        self.versions: dict[ConversationId, int] = {}
         self.relations = FakeRelations(self)
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
@@ -110,6 +112,7 @@ class FakeStore(MemorySync, MemoryGroups):
             frozen={conversation.id for conversation in conversations if conversation.frozen},
             vanish_after={conversation.id: conversation.vanish_after for conversation in conversations},
             unused=self.unused_uploads.keys(),
+            versions={id_: self.versions.get(id_, 0) for id_ in ids},
             sent_in_request={
                 (conversation.id, member.user_id): self._written(conversation, member.user_id)
                 for conversation in conversations

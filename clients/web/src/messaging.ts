@@ -312,7 +312,8 @@ export class Messaging {
   /** Takes a message away that another window of this browser has sent or deleted: this one tries no more. */
   withdraw(conversationId: string, clientMessageId: string): void {
     this.outbox.withdraw(clientMessageId);
-    this.discard(conversationId, clientMessageId);
+    this.store.removeOutgoing(conversationId, clientMessageId);
+    this.changed();
   }
 
   /** Sends a failed message again, under its first id. */
@@ -325,9 +326,9 @@ export class Messaging {
     this.outbox.retryFailed();
   }
 
-  discard(conversationId: string, clientMessageId: string): void {
-    this.store.removeOutgoing(conversationId, clientMessageId);
-    this.changed();
+  /** Deletes a message that was not sent; what waits for a review is taken back. If that fails, it stays, and says why. */
+  discard(conversationId: string, clientMessageId: string): Promise<void> {
+    return this.outbox.discard(conversationId, clientMessageId);
   }
 
   /** The earlier texts of a message, the oldest first. Rejects with a Failure. */

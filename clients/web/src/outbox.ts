@@ -51,7 +51,7 @@ export class Outbox {
   send(conversationId: string, draft: Draft): void {
     const { text, entities = [], replyToSeq = 0, attachments = [] } = draft;
     const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, attachments, createTimeMs: this.nextMs() };
-    const outgoing = { ...common, state: "sending", problem: undefined, retryable: true } as const;
+    const outgoing = { ...common, state: "sending", problem: undefined, retryable: true, held: false } as const;
     this.store.addOutgoing(outgoing);
     this.changed();
     this.enqueue(outgoing);
@@ -63,6 +63,28 @@ export class Outbox {
     this.store.addOutgoing(outgoing);
     this.changed();
     if (outgoing.state === "sending") this.enqueue(outgoing);
+  }
+
+  /** Deletes one that was not sent; one that waits for a review, at the service first. If that fails, it stays, and says why. */
+  async discard(conversationId: string, clientMessageId: string): Promise<void> {
+    const outgoing = this.store.get(conversationId)?.outgoing.find((o) => o.clientMessageId === clientMessageId);
+    if (outgoing?.held) {
+      const failure = await this.takeBack(outgoing);
+      if (failure) return this.update(outgoing, { problem: failure });
+    }
+    this.store.removeOutgoing(conversationId, clientMessageId);
+    this.changed();
+  }
+
+  private async takeBack({ conversationId, clientMessageId }: Outgoing): Promise<Failure | undefined> {
+    try {
+      await this.api.messaging.withdrawHeldMessage({ conversationId, held: { case: "clientMessageId", value: clientMessageId } });
+      return undefined;
+    } catch (error) {
+      const failure = readFailure(error);
+      // Nobody has it any more.
+      return failure.reason === "HELD_NOT_FOUND" ? undefined : failure;
+    }
   }
 
   /** Tries this one no more. */
@@ -105,7 +127,9 @@ export class Outbox {
     const failure = await this.attempt(outgoing);
     if (!failure) return this.changed();
     this.listener.onFailed(outgoing.conversationId, failure);
-    this.update(outgoing, { state: "failed", problem: failure, retryable: failure.transient });
+    // While nobody answers, it waits there as it did.
+    const held = failure.reason === "MESSAGE_HELD" || (outgoing.held && failure.transient);
+    this.update(outgoing, { state: "failed", problem: failure, retryable: failure.transient, held });
   }
 
   private async attempt(outgoing: Outgoing): Promise<Failure | undefined> {

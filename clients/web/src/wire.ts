@@ -146,7 +146,7 @@ export function readAttachment(wire: WireAttachment): model.Attachment {
 function readContent(content: WireMessage["content"]): model.Content {
   switch (content.case) {
     case "text":
-      return { kind: "text", text: content.value.text, entities: content.value.entities.flatMap(readEntity) };
+      return { kind: "text", text: content.value.text, entities: content.value.entities.flatMap(readEntity), ...(content.value.masked && { masked: true }) };
     case "call":
       return readCallContent(content.value);
     case "voice":

@@ -1,28 +1,19 @@
 """ServerMessagingService over gRPC."""
 
-import grpc
 from parley.messaging.v1 import server_pb2 as api
 from parley.messaging.v1 import server_pb2_grpc, service_pb2
 
 from services.messaging.back_office.mapping import held_message
 from services.messaging.back_office.service import BackOffice
 from services.messaging.groups.service import GroupRequest
-from services.messaging.kernel import errors
 from services.messaging.kernel.content import Text
 from services.messaging.messages.service.messages import SendRequest, TextRequest
 from services.messaging.wire.api import conversation_message, message_message
 from services.messaging.wire.requests import add_audience, instant, said
-from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
+from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.server_keys import current_server
-
-_CODE = grpc.StatusCode
-
-ERRORS: ErrorTable = {
-    errors.HeldNotFound: Refusal(_CODE.NOT_FOUND, "HELD_NOT_FOUND"),
-    errors.HeldDecided: Refusal(_CODE.FAILED_PRECONDITION, "HELD_DECIDED"),
-}
 
 
 def api_of(back_office: BackOffice) -> Api:

@@ -1,7 +1,8 @@
 """The network's hook, over gRPC or as signed JSON over HTTP. Its address is the deployment's: nothing that people send
 leads elsewhere. What it answers is from outside, and bounded."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 import grpc
@@ -23,6 +24,9 @@ from services.runtime.observability import tracing
 MOST_ANSWER_BYTES = 64 * 1024
 # JSON of an answer is deeper nowhere.
 _MOST_DEPTH = 20
+# A connection that rests is kept for so long; many servers close it before. Raising it saves the time to connect where
+# little is written; lowering it keeps fewer.
+_KEPT_S = 60.0
 AUDIENCE = "parley.hooks.v1.MessageHookService"
 _IN_VAIN = {
     grpc.StatusCode.DEADLINE_EXCEEDED: Problem.TIMEOUT,
@@ -82,7 +86,7 @@ class HttpHook:
     async def start(self) -> None:
         # How many there are at once, the turns say (service/asking.py).
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_S), cookie_jar=aiohttp.DummyCookieJar()
         )
 
     async def stop(self) -> None:
@@ -90,18 +94,18 @@ class HttpHook:
             await self._session.close()
 
     async def ask(self, question: Question, timeout_s: float) -> Verdict:
-        assert self._session
         body = MessageToJson(question_message(question), indent=None).encode()
         at_s = int(self._clock.now().timestamp())
         headers = signed_headers(self._secrets, str(question.check_id), at_s, body)
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self._session.post(
-                self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False
-            ) as response:
-                if response.status != 200:
-                    raise NoAnswer(Problem.FAILED, f"status {response.status}")
-                answer = await read_bounded(response, MOST_ANSWER_BYTES)
+            async with asyncio.timeout(timeout_s):
+                try:
+                    answer = await self._post(body, headers)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                    if isinstance(error, aiohttp.ClientConnectorError):
+                        raise
+                    # It may have closed a connection that rested just when we used it. To be asked twice does no harm.
+                    answer = await self._post(body, headers)
         except TimeoutError as error:
             raise NoAnswer(Problem.TIMEOUT) from error
         except BodyTooLarge as error:
@@ -111,6 +115,13 @@ class HttpHook:
         except (aiohttp.ClientError, ValueError) as error:
             raise NoAnswer(Problem.UNREADABLE, type(error).__name__) from error
         return verdict_of(read_answer(answer))
+
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> bytes:
+        assert self._session
+        async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            if response.status != 200:
+                raise NoAnswer(Problem.FAILED, f"status {response.status}")
+            return await read_bounded(response, MOST_ANSWER_BYTES)
 
 
 def read_answer(answer: bytes) -> api.CheckMessageResponse:

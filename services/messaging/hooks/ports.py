@@ -1,6 +1,6 @@
 """What hooks need of the world."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
@@ -43,6 +43,16 @@ class MessageHook(Protocol):
         """Raises NoAnswer, also for an answer that cannot be read."""
 
 
+class Places(Protocol):
+    """What is remembered of conversations from one send to the next."""
+
+    def remembered(self, key: DraftKey) -> Place | None:
+        """As find_place of a HeldStore, without asking anybody; it has `facts`, and may be out of date. None: look."""
+
+    def forget(self, conversation_ids: Collection[ConversationId]) -> None:
+        """What is remembered of these does not hold any more."""
+
+
 class HeldStore(Protocol):
     """What is held. Errors of every method: StoreUnavailable."""
 
@@ -59,6 +69,9 @@ class HeldStore(Protocol):
     async def decide(self, held_id: HeldId, decision: Decision, now: datetime) -> Held:
         """Decide on it; what it was before, in the state after. What is refused or sent holds nothing any more. Errors:
         HeldNotFound, HeldDecided."""
+
+    async def withdraw(self, key: DraftKey, now: datetime) -> None:
+        """Its sender takes back what is held under this key. Errors: HeldNotFound, HeldDecided."""
 
     async def queue(self) -> Queue:
         """How much waits."""

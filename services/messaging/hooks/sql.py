@@ -107,13 +107,16 @@ class PostgresHeld:
     async def decide(self, held_id: HeldId, decision: Decision, now: datetime) -> Held:
         async with self._database.transaction() as connection:
             row = await connection.fetchrow("SELECT * FROM held_messages WHERE id = $1 FOR UPDATE", held_id)
-            if row is None:
-                raise HeldNotFound
-            held = _held(row)
-            after = decide(held.state, decision)
-            if after is not held.state:
-                await _write(connection, held, after, now)
-        return replace(held, state=after)
+            return await _decided(connection, row, decision, now)
+
+    async def withdraw(self, key: DraftKey, now: datetime) -> None:
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(
+                "SELECT * FROM held_messages WHERE conversation_id = $1 AND sender_id = $2 AND client_message_id = $3"
+                " FOR UPDATE",
+                *(key.conversation_id, key.sender_id, key.client_message_id),
+            )
+            await _decided(connection, row, Decision.WITHDRAW, now)
 
     async def forget(self, waiting_since: datetime, decided_before: datetime, limit: int) -> int:
         async with self._database.connection() as connection:
@@ -131,6 +134,16 @@ class PostgresHeld:
             )
         assert row is not None
         return Queue(row["count"], row["oldest"])
+
+
+async def _decided(connection: Connection, row: asyncpg.Record | None, decision: Decision, now: datetime) -> Held:
+    if row is None:
+        raise HeldNotFound
+    held = _held(row)
+    after = decide(held.state, decision)
+    if after is not held.state:
+        await _write(connection, held, after, now)
+    return replace(held, state=after)
 
 
 async def _write(connection: Connection, held: Held, after: HeldState, now: datetime) -> None:

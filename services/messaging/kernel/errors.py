@@ -174,6 +174,14 @@ class MessageRefused(MessagingError):
         self.error_info = {"hook_reason": word} if word else {}
 
 
+class PlaceChanged(MessagingError):
+    """A message was judged by what was remembered of its conversation, and that has changed since. Nobody is told: it
+    is judged anew."""
+
+    def __init__(self) -> None:
+        super().__init__("the conversation has changed; try again")
+
+
 class HookUnavailable(MessagingError):
     """The network was to judge what was written, and did not answer; the same request may succeed later."""
 

@@ -164,6 +164,8 @@ class Draft:
     # The W3C trace of the send, which is committed and published together with others.
     trace: str = ""
     forwarded: bool = False
+    # The version of the conversation that it was judged by, where that was remembered (hooks.core.holding.Place).
+    judged_facts: int | None = None
 
     @property
     def key(self) -> "DraftKey":

@@ -68,6 +68,7 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "EditMessage": _WRITE,
         "ListEdits": _LOOK,
         "UnsendMessage": _WRITE,
+        "WithdrawHeldMessage": _WRITE,
         "SetReaction": _LOOK,
         "ListMessages": _PAGE,
         "SearchMessages": Cost(20),

@@ -87,9 +87,11 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
 /** When, whether it was changed or vanishes, and how far it got. */
 function Meta({ row, actions }: { row: BubbleRow; actions: MessageActions }): JSX.Element {
   const { message } = row;
+  const masked = message?.content.kind === "text" && message.content.masked;
   const vanishes = message?.expireTimeMs && t("message.vanishes", { time: made(dateTime(message.expireTimeMs)) });
   return (
     <span class="meta">
+      {masked && <span class="masked" title={t("message.masked.why")}>{t("message.masked")}</span>}
       {message?.edited && (
         <button type="button" class="edited" title={t("message.edited.show")} onClick={() => actions.history(message)}>
           {t("message.edited")}
@@ -192,7 +194,7 @@ function Pending({ outgoing, client, conversationId }: PendingProps): JSX.Elemen
       <button type="button" onClick={() => client.messaging.retry(conversationId, clientMessageId)}>
         {t("try.again")}
       </button>{" "}
-      <button type="button" onClick={() => client.messaging.discard(conversationId, clientMessageId)}>
+      <button type="button" onClick={() => void client.messaging.discard(conversationId, clientMessageId)}>
         {t("delete")}
       </button>
     </p>

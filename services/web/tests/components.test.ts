@@ -120,6 +120,13 @@ describe("pieces of the page", () => {
     for (const words of ["Forward to", "[Find a conversation]", "Bob Berger", "Cancel Forward"]) expect(dialog).toContain(words);
   });
 
+  test("a text that the network has covered with stars says so", async () => {
+    const client = await ready();
+    const of = (content: Message["content"]) => bubble(client, view({}, [message(1, { sendTimeMs: NOON, content })]));
+    expect(of({ kind: "text", text: "you ***", entities: [], masked: true })).toContain("you *** words hidden");
+    expect(of({ kind: "text", text: "you ***", entities: [] })).not.toContain("hidden");
+  });
+
   test("a picture that could hold a program is a file", async () => {
     const client = await ready();
     const drawing = { id: "s", fileName: "x.svg", contentType: "image/svg+xml", sizeBytes: 10, width: 1, height: 1 };

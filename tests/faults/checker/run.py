@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.faults.checker import networks
 from tests.faults.checker.history import History
@@ -27,14 +28,20 @@ MODULE = "tests.faults.checker.run"
 SHOWN = 5
 
 
-def report(seed: str, judged: Sequence[Judged]) -> str:
-    """What a run has shown, for a person; its first line is one JSON object."""
+def summary(seed: str, judged: Sequence[Judged]) -> dict[str, Any]:
+    """How much a run has had of what, all towns together, and what was broken."""
     totals: Counter[str] = Counter()
     for one in judged:
         totals.update(counts(one.history))
     faults = Counter(fault.name for fault in judged[0].history.faults)
+    broken = Counter(breach.promise for one in judged for breach in one.breaches)
+    return {"seed": seed, **totals, "faults": dict(faults), "breaches": broken.total(), "broken": dict(broken)}
+
+
+def report(seed: str, judged: Sequence[Judged]) -> str:
+    """What a run has shown, for a person; its first line is one JSON object, the summary."""
     found = [(one.history, breach) for one in judged for breach in one.breaches]
-    lines = [json.dumps({"seed": seed, **totals, "faults": dict(faults), "breaches": len(found)})]
+    lines = [json.dumps(summary(seed, judged))]
     lines += [explain(history, breach) for history, breach in found[:SHOWN]]
     if len(found) > SHOWN:
         lines.append(f"and {len(found) - SHOWN} more")

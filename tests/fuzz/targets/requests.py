@@ -15,10 +15,12 @@ from google.protobuf.message_factory import GetMessageClass
 from parley.messaging.v1 import attachments_pb2, relations_pb2, service_pb2
 
 from services.messaging.attachments.rpc import AttachmentsServicer
+from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.relations.rpc import RelationsServicer
 from services.messaging.rpc import ERRORS, MessagingServicer
 from services.runtime.errors import BASE_TABLE, find_refusal
 from services.runtime.identity.auth import UserId, UserToken, set_current_token
+from tests.support.hooks import MemoryHeld
 from tests.support.messaging_world import ALICE, BOB, World
 
 LINES, LINES_PER_BYTE = 200_000, 4_000
@@ -57,6 +59,7 @@ async def _run(service: str, name: str, request: Message) -> None:
         "MessagingService": lambda: MessagingServicer(
             *(world.conversations, world.messages, world.sync, world.search),
             *(world.groups, world.receipts, world.vanishing, world.pins, world.forwarding),
+            Withdrawals(MemoryHeld(world.store), world.clock),
         ),
         "RelationsService": lambda: RelationsServicer(world.relations, world.reports, relations_pb2.Limits()),
         "AttachmentsService": lambda: AttachmentsServicer(world.attachments),

@@ -31,6 +31,7 @@ from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.hooks.core.holding import Held, HeldId
 from services.messaging.hooks.service.reviewing import Reviews
+from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import ConversationId, DraftKey, UserId
@@ -117,6 +118,7 @@ class Town:
             "MessagingService": MessagingServicer(
                 *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing, pins),
                 Forwarding(cases.messages, store, store, self.attachments, clock),
+                Withdrawals(PostgresHeld(self.database, timedelta(days=1)), clock),
             ),
             "MembershipService": MembershipServicer(relations),
             "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),
@@ -176,7 +178,7 @@ class Town:
             "peer_user_id": ["bob", "carol"],
             "mention_user_id": ["bob"],
             "client_conversation_id": ["k", "k2"],
-            "client_message_id": ["k", "k2"],
+            "client_message_id": ["k", "k2", "held"],
             "avatar_ref": ["a/b.png"],
             "token": [token],
             "client_request_id": ["k", ""],

@@ -7,7 +7,7 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -64,7 +64,7 @@ class Town:
     def __init__(self, database: Database, hook: MessageHook, policy: HookPolicy, timeout_s: float) -> None:
         store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
         held = PostgresHeld(database, timedelta(days=14))
-        judging = Judging(Asking(hook, CLOCK, timeout_s, 16, TEXT_CHARS), held, policy, CLOCK, new_id)
+        judging = Judging(Asking(hook, CLOCK, timeout_s, 16, TEXT_CHARS), held, store.places, policy, CLOCK, new_id)
         self.sends = GroupCommit(store, 100)
         limits = MessageLimits(text_chars=TEXT_CHARS)
         cases = Cases(*(store, self.sends, SendRates(), CLOCK, new_id, limits), judging=judging)
@@ -188,6 +188,33 @@ async def test_what_is_held_comes_when_it_is_released(database: Database, judge:
         released = await town.reviews.release(str(held.id))
         assert await town.say(conversation, "1", Text("buy this")) == released
         assert await town.texts(conversation) == [Text("later"), Text("buy this")]
+
+
+async def test_what_a_replica_remembers_never_outlives_what_another_one_changed(database: Database) -> None:
+    servicer = HookServicer()
+    async with (
+        grpc_hook(servicer) as port,
+        started(GrpcHook(f"127.0.0.1:{port}", None, secure=False)) as hook,
+        town_of(database, hook) as one,
+        town_of(database, hook) as other,
+    ):
+        conversation = await one.pair()
+        # Both remember it from now on.
+        for town, key in ((one, "a"), (other, "b"), (one, "c"), (other, "d")):
+            await town.say(conversation, key, Text("hello"))
+        servicer.judge = always(api.CheckMessageResponse(hold=api.Hold()))
+        with pytest.raises(MessageHeld):
+            await one.say(conversation, "held", Text("buy this"))
+        servicer.judge = allow
+        # The other one asks, and stores nothing: by then it has heard of it.
+        for town in (other, one, other):
+            with pytest.raises(MessageHeld):
+                await town.say(conversation, "held", Text("buy this"))
+        assert [asked.message.client_message_id for asked in servicer.asked][4:] == ["held"] * 2
+        for town, key in ((other, "e"), (one, "f"), (other, "g")):
+            await town.say(conversation, key, Text("hello"))
+            await town.say(conversation, f"{key} of bob", Text("hello"), BOB)
+        assert len(await one.texts(conversation)) == 10
 
 
 async def test_a_slow_hook_slows_only_its_sender(database: Database, judge: Judge) -> None:
@@ -329,6 +356,30 @@ async def test_what_a_newer_hook_says_beside_its_verdict_is_left_out() -> None:
     app.raw = b'{"allow": {"score": 0.1}, "model": "v2"}'
     async with http_hook(app) as url, started(HttpHook(url, [SECRET], CLOCK)) as hook:
         await hook.ask(question(), PATIENCE_S)
+
+
+async def test_a_server_that_closes_resting_connections_as_they_are_used_is_asked_on_another() -> None:
+    # By connection: how many questions it answered.
+    served: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(served)
+        served.append(0)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(re.findall(rb"(?i)content-length: (\d+)", head)[0]))
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"allow": {}}')
+            served[number] += 1
+            # It hangs up on the next question.
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, started(HttpHook(f"http://127.0.0.1:{port}/judge", [SECRET], CLOCK)) as hook:
+        for _ in range(3):
+            assert await hook.ask(question(), PATIENCE_S) == Allow()
+    assert served == [1, 1, 1]
 
 
 @pytest.mark.parametrize("status", [201, 204, 302, 400, 500])

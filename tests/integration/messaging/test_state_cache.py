@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -13,9 +14,16 @@ from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.groups.core import changes as groups
 from services.messaging.groups.core.changes import ChangeStamp, Settings
 from services.messaging.kernel.content import Text
-from services.messaging.kernel.errors import ConversationFrozen, ConversationNotFound, MessagingError, NotAllowed
+from services.messaging.kernel.errors import (
+    ConversationFrozen,
+    ConversationNotFound,
+    MessagingError,
+    NotAllowed,
+    PlaceChanged,
+)
 from services.messaging.kernel.model import (
     ConversationId,
+    ConversationKind,
     Draft,
     Message,
     MessageId,
@@ -126,6 +134,43 @@ async def test_a_retry_among_new_sends_gets_its_first_result(replicas: list[Post
     outcomes = await one.append([draft("new"), draft("again"), draft("newer")])
     assert seqs(outcomes) == [3, 2, 4]
     assert outcomes[1] == first
+
+
+async def test_what_was_judged_as_of_another_version_of_the_conversation_is_not_stored(
+    replicas: list[PostgresStore], database: Database
+) -> None:
+    one = replicas[0]
+
+    def facts() -> int:
+        place = one.places.remembered(draft("k").key)
+        assert place is not None
+        assert (place.kind, place.is_member, place.peer_id) == (ConversationKind.DIRECT, True, BOB)
+        assert place.facts is not None
+        return place.facts
+
+    async def append(key: str, judged_facts: int) -> Message | MessagingError:
+        (outcome,) = await one.append([replace(draft(key), judged_facts=judged_facts)])
+        return outcome
+
+    await one.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
+    assert one.places.remembered(draft("k").key) is None
+    await one.append([draft("warm")])
+    before = facts()
+    assert seqs([await append("stands", before)]) == [2]
+    async with database.connection() as connection:
+        # It counts as a change of what sends rest on.
+        await connection.execute("UPDATE conversations SET blocked = false WHERE id = $1", CONVERSATION)
+    # The first finds out; the second is told by what the replica remembers since.
+    for key in ("first", "second"):
+        assert isinstance(await append(key, before), PlaceChanged)
+    assert facts() > before
+    # One in the batch does not keep back the others.
+    stale, fresh = replace(draft("stale"), judged_facts=before), replace(draft("fresh"), judged_facts=facts())
+    outcomes = await one.append([stale, fresh])
+    assert isinstance(outcomes[0], PlaceChanged)
+    assert seqs(outcomes) == [3]
+    # What is stored already is given, however it was judged.
+    assert seqs([await append("stands", before)]) == [2]
 
 
 async def test_when_messages_vanish_counts_from_the_next_send_on(replicas: list[PostgresStore]) -> None:

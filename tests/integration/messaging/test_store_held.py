@@ -154,6 +154,31 @@ async def test_a_decision_is_kept_and_what_was_said_is_not(store: Store, held: H
         await held.decide(HeldId(new_id(clock.now())), Decision.REFUSE, clock.now())
 
 
+async def test_its_sender_takes_it_back_until_it_is_let_pass(
+    store: Store, held: HeldStore, uploads: AttachmentStore, clock: ManualClock
+) -> None:
+    conversation = await opened(store, clock)
+    upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
+    each = held_of(clock, conversation, "k", Text("look"), upload.attachment)
+    assert await held.hold(each, MOST)
+    for _ in range(2):
+        await held.withdraw(each.key, clock.now())
+    assert await held.list_waiting(None, 10) == []
+    place = await held.find_place(each.key)
+    assert place is not None
+    assert place.held is HeldState.REFUSED
+    clock.advance(1)
+    assert await uploads.queue_unused(clock.now(), 10) == 1
+    with pytest.raises(HeldNotFound):
+        await held.withdraw(DraftKey(conversation.id, BOB, "k"), clock.now())
+    other = held_of(clock, conversation, "l")
+    assert await held.hold(other, MOST)
+    for decision in (Decision.RELEASE, Decision.SENT):
+        await held.decide(other.id, decision, clock.now())
+        with pytest.raises(HeldDecided):
+            await held.withdraw(other.key, clock.now())
+
+
 async def test_one_of_two_who_decide_at_once_is_told(store: Store, held: HeldStore, clock: ManualClock) -> None:
     conversation = await opened(store, clock)
     each = held_of(clock, conversation)

@@ -66,6 +66,7 @@ MESSAGING: dict[str, Case] = {
     "EditMessage": about(NO_CONVERSATION, seq=2, text=messages_pb2.TextContent(text="mine")),
     "ListEdits": about(NO_CONVERSATION, seq=2),
     "UnsendMessage": about(NO_CONVERSATION, seq=2),
+    "WithdrawHeldMessage": about("HELD_NOT_FOUND", client_message_id="held"),
     "SetReaction": about(NO_CONVERSATION, seq=2, emoji="👍", present=True),
     "ListMessages": about(NO_CONVERSATION),
     "SearchMessages": about(NO_CONVERSATION, query="secret"),

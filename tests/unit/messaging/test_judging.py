@@ -9,7 +9,7 @@ import pytest
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.hooks.core.holding import MOST_HELD, HeldId
+from services.messaging.hooks.core.holding import MOST_HELD, HeldId, Place
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import (
     Allow,
@@ -26,6 +26,7 @@ from services.messaging.hooks.ports import NoAnswer, Problem
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
 from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
 from services.messaging.kernel.errors import (
     ConversationFrozen,
@@ -47,7 +48,7 @@ from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.request import RequestState
 from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.runtime.ids import new_id, new_secret
-from tests.support.hooks import FakeHook, MemoryHeld
+from tests.support.hooks import FakeHook, MemoryHeld, MemoryPlaces
 from tests.support.messaging_cases import Cases
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, send
 from tests.unit.messaging.test_attachments import send_with, uploaded
@@ -60,13 +61,13 @@ class Judged:
 
     def __init__(self, world: World) -> None:
         self.world, self.hook = world, FakeHook()
-        self.held = MemoryHeld(world.store)
+        self.held, self.places = MemoryHeld(world.store), MemoryPlaces()
         self.use(HookPolicy())
 
     def use(self, policy: HookPolicy) -> None:
         world = self.world
         asking = Asking(self.hook, world.clock, 1.0, 8, CHARS)
-        judging = Judging(asking, self.held, policy, world.clock, new_id)
+        judging = Judging(asking, self.held, self.places, policy, world.clock, new_id)
         limits = MessageLimits(text_chars=CHARS)
         cases = Cases(
             *(world.store, world.sends, world.rates, world.clock, new_id, limits, world.attachments), judging=judging
@@ -184,6 +185,72 @@ async def test_what_parley_writes_down_by_itself_is_not_judged(judged: Judged) -
     await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
     await world.messages.unsend_message(ALICE, conversation, 1)
     assert judged.hook.asked == []
+
+
+# What is remembered of a conversation.
+
+
+async def remembers(judged: Judged, conversation: str, user: UserId = ALICE) -> ConversationId:
+    """From now on the replica remembers how the conversation stands, and all that changes is a new version of it."""
+    found = await judged.world.conversations.get_conversation(user, conversation)
+    place = Place(found.kind, is_member=True, peer_id=BOB, facts=0)
+    judged.places.known[user, found.id] = place
+    return found.id
+
+
+async def test_what_is_remembered_is_judged_without_looking_and_stored_while_it_holds(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    await remembers(judged, conversation)
+    judged.held.looks = 0
+    judged.answer(Mask())
+    assert (await send(world, ALICE, conversation, "k", "you pig")).content == Text("***", masked=True)
+    assert judged.held.looks == 0
+    assert (judged.hook.asked[-1].surface, judged.hook.asked[-1].peer_id) == (Surface.DIRECT, BOB)
+
+
+async def test_what_was_judged_by_what_holds_no_more_is_judged_anew(judged: Judged) -> None:
+    world = judged.world
+    conversation = await accepted(world)
+    target = await remembers(judged, conversation)
+    world.store.versions[target] = 1
+    world.store.set_request(target, BOB, RequestState.DECLINED, world.clock.now())
+    judged.hook.asked.clear()
+    await send(world, ALICE, conversation, "k", "hello")
+    assert [asked.surface for asked in judged.hook.asked] == [Surface.DIRECT, Surface.REQUEST]
+    world.store.set_blocked(target, True)
+    with pytest.raises(NotAllowed):
+        await send(world, ALICE, conversation, "l", "hello")
+    assert await judged.texts(conversation, ALICE) == [Text("first"), Text("second"), Text("hello")]
+
+
+@pytest.mark.parametrize("verdict", [Refuse("HATE"), Hold(), NoAnswer(Problem.TIMEOUT)], ids=str)
+async def test_how_it_stands_is_told_and_not_what_the_hook_makes_of_it(
+    judged: Judged, verdict: Verdict | NoAnswer
+) -> None:
+    world = judged.world
+    judged.use(HookPolicy({**HookPolicy().surfaces, Surface.DIRECT: WithoutAnswer.CLOSED}))
+    conversation = await accepted(world)
+    target = await remembers(judged, conversation)
+    world.store.set_blocked(target, True)
+    judged.answer(verdict)
+    judged.hook.asked.clear()
+    for _ in range(2):
+        with pytest.raises(NotAllowed):
+            await send(world, ALICE, conversation, "k", "hello")
+    assert len(judged.hook.asked) == 1
+    assert await judged.waiting() == []
+
+
+async def test_what_is_held_is_not_remembered_as_free_of_it(judged: Judged) -> None:
+    conversation = await accepted(judged.world)
+    await remembers(judged, conversation)
+    judged.answer(Hold("SPAM"))
+    judged.hook.asked.clear()
+    for _ in range(2):
+        with pytest.raises(MessageHeld):
+            await send(judged.world, ALICE, conversation, "k", "buy this")
+    assert len(judged.hook.asked) == 1
 
 
 # Without an answer.
@@ -322,6 +389,53 @@ async def test_what_is_held_is_seen_by_nobody_until_it_is_released(judged: Judge
     with pytest.raises(HeldDecided):
         await judged.reviews.refuse(str(held.id))
     assert await judged.waiting() == []
+
+
+async def test_its_sender_takes_back_what_is_held_and_nobody_else_does(judged: Judged) -> None:
+    world, withdrawals = judged.world, Withdrawals(judged.held, judged.world.clock)
+    conversation = await accepted(world)
+    judged.answer(Hold("SPAM"))
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k", "buy this")
+    with pytest.raises(MessageHeld):
+        await judged.edit(conversation, 1, "other")
+    message, edit = await judged.waiting()
+    for nobody in (
+        withdrawals.message(BOB, conversation, "k"),
+        withdrawals.message(ALICE, conversation, "other"),
+        withdrawals.edit(BOB, conversation, 1),
+        withdrawals.edit(ALICE, conversation, 2),
+    ):
+        with pytest.raises(HeldNotFound):
+            await nobody
+    for _ in range(2):
+        await withdrawals.message(ALICE, conversation, "k")
+        await withdrawals.edit(ALICE, conversation, 1)
+    assert await judged.waiting() == []
+    judged.answer(Allow())
+    # A retry that was on its way does not bring it back, and no reviewer does.
+    with pytest.raises(MessageRefused):
+        await send(world, ALICE, conversation, "k", "buy this")
+    for each in (message, edit):
+        with pytest.raises(HeldDecided):
+            await judged.reviews.release(str(each))
+    assert await judged.texts(conversation) == [Text("first"), Text("second")]
+    # The message may be edited again.
+    assert (await judged.edit(conversation, 1, "new")).content == Text("new")
+
+
+async def test_what_was_released_is_taken_back_as_the_message_that_it_is(judged: Judged) -> None:
+    world, withdrawals = judged.world, Withdrawals(judged.held, judged.world.clock)
+    conversation = await accepted(world)
+    judged.answer(Hold())
+    with pytest.raises(MessageHeld):
+        await send(world, ALICE, conversation, "k", "buy this")
+    (held,) = await judged.waiting()
+    released = await judged.reviews.release(str(held))
+    with pytest.raises(HeldDecided):
+        await withdrawals.message(ALICE, conversation, "k")
+    assert await judged.texts(conversation) == [Text("first"), Text("second"), Text("buy this")]
+    assert (await world.messages.unsend_message(ALICE, conversation, released.seq)).content == Unsent()
 
 
 async def test_what_is_forwarded_is_judged_and_says_so_when_it_was_held(judged: Judged) -> None:

@@ -114,6 +114,7 @@ const BLANK_OUTGOING: Outgoing = {
   state: "sending",
   problem: undefined,
   retryable: true,
+  held: false,
 };
 
 /** What a newer release has kept of a kind that this one does not know is shown as such. */

@@ -81,7 +81,8 @@ export type GroupEvent =
   | { readonly kind: "pinned"; readonly seq: number };
 
 export type Content =
-  | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[] }
+  /** `masked`: the network has put stars in place of words, or of all of it. */
+  | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[]; readonly masked?: true }
   | {
       readonly kind: "call";
       readonly callId: string;
@@ -152,6 +153,8 @@ export interface Outgoing {
   readonly problem: Told | undefined;
   /** Whether sending the same again can succeed. */
   readonly retryable: boolean;
+  /** The service has it, and it waits for a review there. */
+  readonly held: boolean;
 }
 
 /** A text as it was before an edit. */

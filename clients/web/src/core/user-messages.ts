@@ -89,6 +89,8 @@ export const REASON_LINES = {
   CONVERSATION_FROZEN: "Nobody can write here for now.",
   MESSAGE_HELD: "This is being reviewed. It is sent when it passes.",
   MESSAGE_REFUSED: "This was not accepted. It goes against the rules here.",
+  HELD_NOT_FOUND: "This is no longer being reviewed.",
+  HELD_DECIDED: "This has been let through, and is being sent. You can take it back once it is there.",
   HOOK_UNAVAILABLE: "This cannot be checked right now.",
   ACCOUNT_RESTRICTED: "You cannot write for now.",
   NOT_ALLOWED: "You cannot write to this person.",

@@ -41,6 +41,6 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
 }
 
 export function outgoing(clientMessageId: string, change: Partial<Outgoing> = {}): Outgoing {
-  const sending = { state: "sending", problem: undefined, retryable: true } as const;
+  const sending = { state: "sending", problem: undefined, retryable: true, held: false } as const;
   return { clientMessageId, conversationId: ROOM, text: "hi", entities: [], replyToSeq: 0, attachments: [], createTimeMs: 1, ...sending, ...change };
 }

@@ -28,13 +28,15 @@ class HeldState(Enum):
 
 
 class Decision(Enum):
-    """What a reviewer wants."""
+    """What a reviewer wants, or its sender."""
 
     RELEASE = "release"
     # It could not be sent.
     PUT_BACK = "put back"
     SENT = "sent"
     REFUSE = "refuse"
+    # Its sender takes it back: to reviewers, and to a retry, it counts as refused.
+    WITHDRAW = "withdraw"
 
 
 # Total; None: it was decided otherwise.
@@ -44,19 +46,23 @@ _TABLE: dict[tuple[HeldState, Decision], HeldState | None] = {
     # Two let it pass at once, and the other one could not send it.
     (HeldState.WAITING, Decision.SENT): HeldState.RELEASED,
     (HeldState.WAITING, Decision.REFUSE): HeldState.REFUSED,
+    (HeldState.WAITING, Decision.WITHDRAW): HeldState.REFUSED,
     (HeldState.RELEASING, Decision.RELEASE): HeldState.RELEASING,
     (HeldState.RELEASING, Decision.PUT_BACK): HeldState.WAITING,
     (HeldState.RELEASING, Decision.SENT): HeldState.RELEASED,
     (HeldState.RELEASING, Decision.REFUSE): None,
+    (HeldState.RELEASING, Decision.WITHDRAW): None,
     (HeldState.RELEASED, Decision.RELEASE): HeldState.RELEASED,
     (HeldState.RELEASED, Decision.PUT_BACK): HeldState.RELEASED,
     (HeldState.RELEASED, Decision.SENT): HeldState.RELEASED,
     (HeldState.RELEASED, Decision.REFUSE): None,
+    (HeldState.RELEASED, Decision.WITHDRAW): None,
     (HeldState.REFUSED, Decision.RELEASE): None,
     (HeldState.REFUSED, Decision.PUT_BACK): HeldState.REFUSED,
     # It was sent before it was refused; nobody can take that back so.
     (HeldState.REFUSED, Decision.SENT): HeldState.RELEASED,
     (HeldState.REFUSED, Decision.REFUSE): HeldState.REFUSED,
+    (HeldState.REFUSED, Decision.WITHDRAW): HeldState.REFUSED,
 }
 
 
@@ -83,6 +89,15 @@ class Held:
     attachments: tuple[Attachment, ...] = ()
     forwarded: bool = False
     state: HeldState = HeldState.WAITING
+
+
+# What an edit is held under: nothing that a device may choose as an id of its own.
+_EDIT_KEY_PREFIX = "\x1fedit/"
+
+
+def edit_key(seq: int) -> str:
+    """The client_message_id that the new text of the message at `seq` is held under."""
+    return f"{_EDIT_KEY_PREFIX}{seq}"
 
 
 def held_of(question: Question, word: str) -> Held | None:
@@ -116,6 +131,9 @@ class Place:
     peer_id: UserId | None = None
     # Of what was held under the same key.
     held: HeldState | None = None
+    # Of what was remembered, not looked up: the version of the conversation (its column `facts`) as of which all this
+    # is so. What is judged by it is stored only while it still is.
+    facts: int | None = None
 
 
 @dataclass(frozen=True)

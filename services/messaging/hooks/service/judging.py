@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from services.messaging import metrics
-from services.messaging.hooks.core.holding import MOST_HELD, HeldState, Place, held_of
+from services.messaging.hooks.core.holding import MOST_HELD, HeldState, Place, edit_key, held_of
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import Hold, Question, Refuse, Surface, Writing
-from services.messaging.hooks.ports import HeldStore, NoAnswer
+from services.messaging.hooks.ports import HeldStore, NoAnswer, Places
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.kernel.content import Content, Text
 from services.messaging.kernel.errors import (
@@ -17,15 +17,22 @@ from services.messaging.kernel.errors import (
     HookUnavailable,
     MessageHeld,
     MessageRefused,
+    MessagingError,
     NotAllowed,
 )
 from services.messaging.kernel.model import Attachment, Conversation, ConversationKind, DraftKey, UserId
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
-# What an edit is held under: nothing that a device may choose as an id of its own.
-EDIT_KEY_PREFIX = "\x1fedit/"
 _SURFACES = {ConversationKind.DIRECT: Surface.DIRECT, ConversationKind.GROUP: Surface.GROUP}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is to be stored of a message, and as of which version of the conversation, where that was remembered."""
+
+    content: Content
+    facts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,18 +53,23 @@ class Judging:
     Errors of each: MessageRefused, HookUnavailable, StoreUnavailable; of messages and edits MessageHeld.
     """
 
-    def __init__(self, asking: Asking, held: HeldStore, policy: HookPolicy, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self, asking: Asking, held: HeldStore, places: Places, policy: HookPolicy, clock: Clock, new_id: NewId
+    ) -> None:
         self._asking = asking
+        self._places = places
         self._held = held
         self._policy = policy
         self._clock = clock
         self._new_id = new_id
 
-    async def message(self, written: Written) -> Content:
+    async def message(self, written: Written, *, look: bool = False) -> Judged:
         """What is to be stored of a new message. What was held under its key before is not judged anew. Nobody is asked
-        about what is refused anyway. Errors: ConversationNotFound, NotAllowed, ConversationFrozen."""
+        about what is refused anyway, as far as this replica remembers; with `look` it asks for the place in any case.
+        Errors: ConversationNotFound, NotAllowed, ConversationFrozen."""
         key = written.key
-        place = _require_place(await self._held.find_place(key))
+        remembered = None if look else self._places.remembered(key)
+        place = remembered or await self._require_place(key)
         surface = Surface.REQUEST if place.is_request else _SURFACES[place.kind]
         question = replace(
             self._question(Writing.MESSAGE, surface, key.sender_id, written.content),
@@ -69,14 +81,17 @@ class Judging:
             by_server=written.by_server,
             forwarded=written.forwarded,
         )
-        return await self._judged(question)
+        answer = await self._answer(question)
+        if remembered and not isinstance(answer, Content):
+            await self._require_still(key)
+        return Judged(await self._carried_out(question, answer), place.facts)
 
     async def edit(self, conversation: Conversation, user_id: UserId, seq: int, text: Text) -> Text:
         """What is to be stored of a new text for a message, which its sender may edit."""
         question = replace(
             self._question(Writing.EDIT, _surface_of(conversation, user_id), user_id, text),
             conversation_id=conversation.id,
-            client_message_id=f"{EDIT_KEY_PREFIX}{seq}",
+            client_message_id=edit_key(seq),
             seq=seq,
             peer_id=_peer_of(conversation, user_id),
         )
@@ -97,27 +112,46 @@ class Judging:
         now = self._clock.now()
         return Question(self._new_id(now), writing, surface, sender_id, content, now)
 
+    async def _require_place(self, key: DraftKey) -> Place:
+        return _require_place(await self._held.find_place(key))
+
+    async def _require_still(self, key: DraftKey) -> None:
+        """How a remembered place stands now, which comes before what the hook makes of a message there."""
+        try:
+            await self._require_place(key)
+        except MessagingError:
+            self._places.forget([key.conversation_id])
+            raise
+
     async def _judged(self, question: Question) -> Content:
+        return await self._carried_out(question, await self._answer(question))
+
+    async def _answer(self, question: Question) -> Content | Hold | Refuse | None:
+        """None: there is none, and nothing passes without."""
         without = self._policy.of(question.surface, by_server=question.by_server)
         if without is WithoutAnswer.UNASKED:
             return question.content
         try:
-            judged = await self._asking.judge(question)
+            return await self._asking.judge(question)
         except NoAnswer:
             metrics.HOOK_UNJUDGED.labels(question.surface.value, without.value).inc()
-            if without is WithoutAnswer.CLOSED:
-                raise HookUnavailable from None
-            return question.content
-        if isinstance(judged, Refuse):
-            raise MessageRefused(judged.word)
-        if isinstance(judged, Hold):
-            await self._hold(question, judged)
-        return judged
+            return None if without is WithoutAnswer.CLOSED else question.content
+
+    async def _carried_out(self, question: Question, answer: Content | Hold | Refuse | None) -> Content:
+        if answer is None:
+            raise HookUnavailable
+        if isinstance(answer, Refuse):
+            raise MessageRefused(answer.word)
+        if isinstance(answer, Hold):
+            await self._hold(question, answer)
+        return answer
 
     async def _hold(self, question: Question, verdict: Hold) -> NoReturn:
         held = held_of(question, verdict.word)
         if held is None or not await self._held.hold(held, MOST_HELD):
             raise MessageRefused(verdict.word)
+        # Its sender's next one is looked up, and so is a retry.
+        self._places.forget([held.key.conversation_id])
         raise MessageHeld
 
 

@@ -13,6 +13,7 @@ from services.messaging.kernel.errors import (
     InvalidField,
     MessagingError,
     NotAllowed,
+    PlaceChanged,
     RequestPending,
     RequestPendingLimit,
 )
@@ -50,6 +51,8 @@ class ConversationStates:
     # Those of them where another member's request is pending or declined, and how many messages they have sent there,
     # whatever became of these.
     sent_in_request: Mapping[tuple[ConversationId, UserId], int] = field(default_factory=dict)
+    # Senders of whom a new message was held for a review, whatever became of it.
+    held: AbstractSet[tuple[ConversationId, UserId]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def sequence_drafts(
     result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
     that took place is written whoever left or blocked whom meanwhile. Nothing at all is written where moderation has
     frozen a conversation. Where nobody else has let the conversation in, a sender gets `request_messages` in, plain:
-    without files, links and mentions.
+    without files, links and mentions. What was judged as of another version of the conversation is PlaceChanged.
     """
     sequenced = Sequenced(last_seqs=dict(states.last_seqs))
     known = dict(stored)
@@ -90,6 +93,8 @@ def sequence_drafts(
             sequenced.outcomes.append(first_result(known[draft.key], is_member=sender in states.senders))
         elif refusal := _refuse(draft, states, counts.get(sender), request_messages):
             sequenced.outcomes.append(refusal)
+        elif draft.judged_facts is not None and draft.judged_facts != states.versions[draft.conversation_id]:
+            sequenced.outcomes.append(PlaceChanged())
         elif draft.reply_to_seq > sequenced.last_seqs[draft.conversation_id]:
             sequenced.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
         elif not unused.issuperset(attachment.id for attachment in draft.attachments):

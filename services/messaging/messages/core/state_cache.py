@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.messaging.kernel.model import ConversationId, Draft, UserId
+from services.messaging.hooks.core.holding import Place
+from services.messaging.kernel.model import ConversationId, ConversationKind, Draft, DraftKey, UserId
 from services.messaging.kernel.request import RequestState
 from services.messaging.messages.core.sequencing import ConversationStates
 
@@ -23,6 +24,8 @@ class CachedState:
     direct_recipients: Sequence[UserId]
     senders: frozenset[UserId]
     vanish_after: timedelta | None
+    # Those of the senders of whom something was held for a review.
+    held: frozenset[UserId] = frozenset()
 
 
 class StateCache:
@@ -48,7 +51,19 @@ class StateCache:
             versions={id_: state.version for id_, state in known.items()},
             direct_recipients={id_: state.direct_recipients for id_, state in known.items()},
             vanish_after={id_: state.vanish_after for id_, state in known.items() if state.vanish_after},
+            held={(id_, user_id) for id_, state in known.items() for user_id in state.held},
         )
+
+    def remembered(self, key: DraftKey) -> Place | None:
+        """See the hooks' ports.Places. Nothing is remembered where somebody may not write, nor of requests."""
+        state = self._known.get(key.conversation_id)
+        if state is None or key.sender_id not in state.senders or key.sender_id in state.held:
+            return None
+        if not state.direct_recipients:
+            return Place(ConversationKind.GROUP, is_member=True, facts=state.version)
+        others = [user_id for user_id in state.direct_recipients if user_id != key.sender_id]
+        peer_id = others[0] if others else None
+        return Place(ConversationKind.DIRECT, is_member=True, peer_id=peer_id, facts=state.version)
 
     def learn(self, states: ConversationStates, last_seqs: Mapping[ConversationId, int]) -> None:
         """Remember what was read, or held, and where the counters stand since."""
@@ -57,16 +72,22 @@ class StateCache:
             # Nothing is remembered of whom nobody else has accepted: how much they have sent counts.
             if request is RequestState.ACCEPTED and (conversation_id, user_id) not in states.unaccepted:
                 senders[conversation_id].add(user_id)
+        held: dict[ConversationId, set[UserId]] = defaultdict(set)
+        for conversation_id, user_id in states.held:
+            held[conversation_id].add(user_id)
         for conversation_id, last_seq in last_seqs.items():
             before = self._known.pop(conversation_id, None)
             if conversation_id in states.blocked or conversation_id in states.frozen:
                 continue
             version = states.versions[conversation_id]
-            same = before.senders if before and before.version == version else frozenset()
+            same = before if before and before.version == version else None
             direct_recipients = states.direct_recipients[conversation_id]
             vanish_after = states.vanish_after.get(conversation_id)
-            writers = same | senders[conversation_id]
-            self._known[conversation_id] = CachedState(last_seq, version, direct_recipients, writers, vanish_after)
+            writers = frozenset(senders[conversation_id] | (same.senders if same else frozenset()))
+            of_held = frozenset(held[conversation_id] | (same.held if same else frozenset()))
+            self._known[conversation_id] = CachedState(
+                last_seq, version, direct_recipients, writers, vanish_after, of_held
+            )
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from services.messaging import metrics
 from services.messaging.conversations.service import readable
 from services.messaging.hooks.core.holding import Held
-from services.messaging.hooks.service.judging import Judging, Written
+from services.messaging.hooks.service.judging import Judged, Judging, Written
 from services.messaging.kernel import checks, model
 from services.messaging.kernel.access import find_visible, is_unaccepted_by, require_open
 from services.messaging.kernel.content import CallRecord, Content, Mention, Text, kind_of, withheld
@@ -17,6 +17,7 @@ from services.messaging.kernel.errors import (
     InvalidField,
     MessageNotFound,
     MessagingError,
+    PlaceChanged,
     SendRate,
 )
 from services.messaging.kernel.expiry import as_of
@@ -266,12 +267,27 @@ class Messages:
             self._rates.take(user_id, self._clock.monotonic())
             attachments = await self._take(key, request.attachment_ids)
             checks.check_files(content, attachments)
-            if self._judging:
-                written = Written(key, content, attachments, reply_to, request.by_server, forwarded)
-                content = await self._judging.message(written)
         except MessagingError as refusal:
             return await self._done_before(user_id, refusal, self._store.find_sent(key))
-        return await self._send(target, user_id, client_id, content, reply_to, attachments, forwarded=forwarded)
+        return await self._judge_and_send(Written(key, content, attachments, reply_to, request.by_server, forwarded))
+
+    async def _judge_and_send(self, written: Written, *, look: bool = False) -> Message:
+        key, judged = written.key, Judged(written.content)
+        if self._judging:
+            try:
+                judged = await self._judging.message(written, look=look)
+            except MessagingError as refusal:
+                return await self._done_before(key.sender_id, refusal, self._store.find_sent(key))
+        try:
+            return await self._send(
+                *(key.conversation_id, key.sender_id, key.client_message_id, judged.content, written.reply_to_seq),
+                written.attachments,
+                forwarded=written.forwarded,
+                judged_facts=judged.facts,
+            )
+        except PlaceChanged:
+            # Never twice: what was looked up has no version.
+            return await self._judge_and_send(written, look=True)
 
     async def _send(
         self,
@@ -280,16 +296,17 @@ class Messages:
         client_message_id: str,
         content: Content,
         reply_to_seq: int,
-        attachments: tuple[Attachment, ...] = (),
+        attachments: Sequence[Attachment] = (),
         *,
         forwarded: bool = False,
+        judged_facts: int | None = None,
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
         trace = tracing.current_header() or ""
         draft = Draft(
-            *(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments, trace),
-            forwarded,
+            *(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, tuple(attachments)),
+            *(trace, forwarded, judged_facts),
         )
         message = await self._sends.submit(draft)
         if message.id == message_id:

@@ -38,6 +38,9 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
 _STATES = f"""
 SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, c.frozen, c.vanish_after_s,
     m.request, s.seq IS NOT NULL AS is_stored, {DIRECT_RECIPIENTS} AS recipients, o.is_accepted,
+    EXISTS (
+        SELECT FROM held_messages h WHERE h.conversation_id = c.id AND h.sender_id = k.sender_id AND h.seq = 0
+    ) AS has_held,
     CASE WHEN o.is_accepted IS FALSE THEN (
         -- What people write has a key of theirs. What the retention deleted counts too, at least as much as it was.
         SELECT c.history_start_seq + count(*) FROM messages x
@@ -86,6 +89,7 @@ async def load_states(connection: Connection, drafts: Sequence[Draft]) -> tuple[
         sent_in_request={
             (row["conversation_id"], row["sender_id"]): row["written"] for row in members if row["written"] is not None
         },
+        held={(row["conversation_id"], row["sender_id"]) for row in members if row["has_held"]},
     )
     return states, [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
 

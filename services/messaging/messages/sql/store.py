@@ -10,6 +10,7 @@ import structlog
 from services.messaging.attachments.sql.messages import attach, lock_unused
 from services.messaging.conversations.sql.conversations import lock_conversation
 from services.messaging.conversations.sql.requests import accept_requests, append_events
+from services.messaging.hooks.ports import Places
 from services.messaging.kernel.errors import MessageNotFound, MessagingError
 from services.messaging.kernel.model import (
     ConversationId,
@@ -75,6 +76,9 @@ class PostgresMessages:
             return {}
         states = self._known.states_of(drafts)
         sequenced = sequence_drafts(drafts, states, {})
+        if not sequenced.inserted:
+            # All of them were judged as of something older: the long way tells them, by what stands.
+            return {}
         events = [_sent(message, states.direct_recipients[message.conversation_id]) for message in sequenced.inserted]
         traces = _traces(drafts, sequenced.inserted)
         held: set[ConversationId] = set()
@@ -121,6 +125,11 @@ class PostgresMessages:
         self._wake(woken)
         self._relay.committed(events, traces)
         return {draft.message_id: outcome for draft, outcome in zip(drafts, sequenced.outcomes, strict=True)}
+
+    @property
+    def places(self) -> Places:
+        """What this replica remembers of conversations, for what is judged before it is sent."""
+        return self._known
 
     async def find_sent(self, key: DraftKey) -> Message | None:
         async with self._database.connection() as connection:
