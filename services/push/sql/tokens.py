@@ -48,13 +48,16 @@ _ERASE = (
     "DELETE FROM threads WHERE user_id = $1",
     "DELETE FROM reactors WHERE user_id = $1",
     "DELETE FROM conversation_levels WHERE user_id = $1",
+    "DELETE FROM attended WHERE user_id = $1",
     "UPDATE threads SET body = '', from_user_id = '' WHERE from_user_id = $1",
     "UPDATE reactors SET user_ids = array_remove(user_ids, $1) WHERE user_ids && ARRAY[$1]",
     "DELETE FROM people WHERE user_id = $1",
 )
 _EXPORT = {
     "notification_settings": """
-        SELECT user_id, level, previews, quiet_hours, is_attended FROM people WHERE user_id = $1
+        SELECT user_id, level, previews, quiet_hours,
+            EXISTS (SELECT FROM attended WHERE attended.user_id = people.user_id) AS is_attended
+        FROM people WHERE user_id = $1
     """,
     "notification_level": """
         SELECT user_id, conversation_id, level FROM conversation_levels WHERE user_id = $1 ORDER BY conversation_id
