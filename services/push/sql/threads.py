@@ -22,7 +22,8 @@ from services.runtime.postgres.database import Connection, Database
 
 _WITH_TOKENS = "SELECT DISTINCT user_id FROM tokens WHERE user_id = ANY($1::text[])"
 _PERSON = """
-SELECT level, previews, quiet_hours, EXISTS (SELECT FROM attended WHERE attended.user_id = people.user_id) AS is_attended
+SELECT level, previews, quiet_hours,
+    EXISTS (SELECT FROM attended WHERE attended.user_id = people.user_id) AS is_attended
 FROM people WHERE user_id = $1
 """
 _LEVELS = """
