@@ -198,7 +198,7 @@ export class ParleyClient {
    */
   async wipe(): Promise<void> {
     this.stop();
-    await Promise.all([this.notifications.leave(), this.forget()]);
+    await this.forget();
   }
 
   /** Calls back after each burst of changes. Returns the function that ends the subscription. */
@@ -289,7 +289,7 @@ export class ParleyClient {
 
   private async forget(): Promise<void> {
     this.drafts.wipe();
-    await this.keeper.wipe();
+    await Promise.all([this.notifications.leave(), this.keeper.wipe()]);
   }
 
   private receiveRelations(): void {
