@@ -13,6 +13,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from deploy.certificates import Authority
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.canary import CANARIES
@@ -137,7 +138,13 @@ def turn(relay: Coturn | None) -> Coturn:
 
 
 @pytest.fixture(scope="session")
-def stack(relay: Coturn | None) -> Iterator[RunningStack]:
+def push_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signs the certificates of providers of notices, as the stack has been told."""
+    return Authority(tmp_path_factory.mktemp("push-authority"))
+
+
+@pytest.fixture(scope="session")
+def stack(relay: Coturn | None, push_authority: Authority) -> Iterator[RunningStack]:
     """The whole embedded stack, shared by all tests: use users and conversations of your own.
 
     It has two media workers, so that calls can move, and gives its clients a TURN relay where there is one.
@@ -147,6 +154,7 @@ def stack(relay: Coturn | None) -> Iterator[RunningStack]:
         "PARLEY_OFFLINE_DELAY_S": "2",
         "PARLEY_ACCOUNT_CHECK_S": "1",
         "PARLEY_SFU_DRAIN_S": "60",
+        "PARLEY_PUSH_CA_FILE": str(push_authority.ca),
     }
     if relay is not None:
         env |= {"PARLEY_TURN_URLS": ",".join(relay.urls.values()), "PARLEY_TURN_SECRET": relay.secret}
