@@ -17,7 +17,7 @@ export interface NotificationSettings {
   readonly quietHours: QuietHours | undefined;
 }
 
-/** What of a ServiceWorkerRegistration a subscription needs. */
+/** What of a ServiceWorkerRegistration a subscription needs: that of `navigator.serviceWorker.ready`. */
 export type PushRegistration = Pick<ServiceWorkerRegistration, "pushManager">;
 
 const LEVELS: Record<NotificationLevel, Level> = { all: Level.ALL, mentions: Level.MENTIONS, none: Level.NONE };

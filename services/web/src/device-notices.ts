@@ -58,7 +58,7 @@ export class DeviceNotices {
   /** Asks the user, and has this browser told. Rejects with what went wrong; a refusal of the user is a state. */
   async turnOn(): Promise<void> {
     if ((await Notification.requestPermission()) === "granted") {
-      await this.client.notifications.subscribe(await navigator.serviceWorker.register(WORKER));
+      await this.client.notifications.subscribe(await startWorker());
       this.renewed = true;
       keepChoice(this.client.userId, true);
       this.follow();
@@ -89,7 +89,7 @@ export class DeviceNotices {
   private async renew(): Promise<void> {
     this.renewed = true;
     try {
-      await this.client.notifications.subscribe(await navigator.serviceWorker.register(WORKER));
+      await this.client.notifications.subscribe(await startWorker());
     } catch {
       // What was registered before holds; the next start tries again.
     }
@@ -130,6 +130,12 @@ export async function forgetNotices(userId: string): Promise<void> {
   if (!isSupported()) return;
   await closeAll(await navigator.serviceWorker.getRegistration());
   if ("clearAppBadge" in navigator) await navigator.clearAppBadge().catch(() => undefined);
+}
+
+/** Browsers subscribe where a worker runs. */
+async function startWorker(): Promise<ServiceWorkerRegistration> {
+  await navigator.serviceWorker.register(WORKER);
+  return navigator.serviceWorker.ready;
 }
 
 async function closeAll(registration: ServiceWorkerRegistration | undefined): Promise<void> {

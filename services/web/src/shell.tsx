@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import type { Folder, Message, ParleyClient } from "@parley/client";
 import { folderOf, isMuted } from "@parley/client";
 import { Avatar } from "./avatar";
@@ -59,7 +59,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   const [query, setQuery] = useState("");
   const [target, setTarget] = useState<JumpTarget | undefined>(undefined);
   const [settings, setSettings] = useState(false);
-  const [notices] = useState(() => new DeviceNotices(client));
+  const notices = useMemo(() => new DeviceNotices(client), [client]);
   const views = client.messaging.store.list();
   const current = client.messaging.store.get(openId);
   const call = client.calls.view();
@@ -79,7 +79,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   }, [notices]);
   useEffect(() => {
     // For the levels of conversations. Without an answer their menu does without.
-    if (client.stream.kind === "live") void client.notifications.refresh().catch(() => undefined);
+    if (client.stream.kind === "live" && !client.notifications.current) void client.notifications.refresh().catch(() => undefined);
   }, [client.stream.kind]);
   useTitle(loud.reduce((sum, view) => sum + view.unread, 0));
   const jumpTo = ({ conversationId, seq }: Message): void => {

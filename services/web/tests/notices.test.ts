@@ -168,9 +168,16 @@ describe("this browser's notices", () => {
         return (standing = { endpoint: "https://push.example/1", options: { applicationServerKey: applicationServerKey.slice().buffer }, getKey: () => new ArrayBuffer(1), unsubscribe: async () => (standing = null) === null });
       },
     };
+    // Of a worker that does not run yet browsers make no subscription.
+    let start: (started: object) => void = () => undefined;
+    const ready = new Promise<object>((resolve) => (start = resolve));
     const registration = { pushManager, getNotifications: async () => shown };
     const serviceWorker = {
-      register: async () => registration,
+      register: async () => {
+        start(registration);
+        return { pushManager: { getSubscription: async () => null, subscribe: async () => Promise.reject(new DOMException("no active worker", "AbortError")) } };
+      },
+      ready,
       getRegistration: async () => registration,
       addEventListener: (_: string, listen: (event: { data: unknown }) => void) => void said.push(listen),
       removeEventListener: (_: string, listen: (event: { data: unknown }) => void) => void (said = said.filter((other) => other !== listen)),
