@@ -165,7 +165,10 @@ describe("this browser's notices", () => {
       getSubscription: async () => standing,
       subscribe: async ({ applicationServerKey }: { applicationServerKey: Uint8Array }) => {
         subscriptions++;
-        return (standing = { endpoint: "https://push.example/1", options: { applicationServerKey: applicationServerKey.slice().buffer }, getKey: () => new ArrayBuffer(1), unsubscribe: async () => (standing = null) === null });
+        return (standing = { endpoint: "https://push.example/1", options: { applicationServerKey: applicationServerKey.slice().buffer }, getKey: () => new ArrayBuffer(1), unsubscribe: async () => {
+          standing = null;
+          return true;
+        } });
       },
     };
     // Of a worker that does not run yet browsers make no subscription.
@@ -233,7 +236,7 @@ describe("this browser's notices", () => {
   test("go when their conversation was read here", async () => {
     const closed: string[] = [];
     shown = ["conversation:alice+bob", "conversation:other", "call:1"].map((tag) => ({ tag, close: () => void closed.push(tag) }));
-    world.backend.post("alice+bob", "bob", { case: "text", value: { $typeName: "parley.messaging.v1.TextContent", text: "hi", entities: [] } });
+    world.backend.post("alice+bob", "bob", { case: "text", value: { $typeName: "parley.messaging.v1.TextContent", text: "hi", entities: [], masked: false } });
     await until("it is unread", () => alice.messaging.store.get("alice+bob")?.unread === 1);
     await notices.turnOn();
     notices.open(() => undefined);
