@@ -1,4 +1,4 @@
-"""`make demo`: two people meet, write to each other and have a video call, without a browser.
+"""`make demo`: two people meet, write to each other and have a video call, and a third is woken, without a browser.
 
 Progress goes to stderr; the last line of stdout is one JSON object. Exit 1 when any part is missing.
 """
@@ -22,11 +22,12 @@ from parley.presence.v1 import service_pb2 as presence
 
 from deploy.embedded.errors import StackError
 from loadtests.scenario import run as run_scenario
+from loadtests.sleeper import Sleeper
 from loadtests.stacks import edge_of, find_stack
-from loadtests.webhooks import Heard, receiver
+from loadtests.webhooks import Heard, notice_receiver, receiver
 from parley_client.account_sync import SyncGapError
 from parley_client.calls import ACTIVE, ENDED
-from parley_client.client import Edge, LoginError
+from parley_client.client import Device, Edge, LoginError
 from parley_client.conversations import delivery_faults, order_differences
 from parley_client.media import MediaLostError
 from parley_client.session import Session, open_session
@@ -60,6 +61,8 @@ class Report:
     call_length_ms: int = 0
     # Whether a receiver beside the stack was told of all messages, in order, and of the call's end.
     webhook_delivered: bool = False
+    # Whether the device of somebody who sleeps was sent a notice of what was written, and that it was read elsewhere.
+    notification_delivered: bool = False
     seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
 
@@ -78,6 +81,7 @@ class Report:
             "conversation_has_call_record": self.conversation_has_call_record,
             "call_length_ms": self.call_length_ms,
             "webhook_delivered": self.webhook_delivered,
+            "notification_delivered": self.notification_delivered,
             "seconds": round(self.seconds, 1),
             "errors": self.errors,
         }
@@ -98,14 +102,17 @@ class Demo:
         media_s: float,
         report: Report,
         heard: Heard | None = None,
+        sleeper: Sleeper | None = None,
     ) -> None:
-        """`heard` is what a receiver of webhooks has heard, where the stack was told of one."""
+        """`heard` is what a receiver of webhooks has heard, where the stack was told of one; `sleeper` a third person,
+        where the stack was told who sends notices."""
         self._caller = caller
         self._callee = callee
         self._messages = messages
         self._media_s = media_s
         self._report = report
         self._heard = heard
+        self._sleeper = sleeper
         self._conversation_id = ""
         self._acknowledged: list[tuple[str, int]] = []
 
@@ -120,6 +127,7 @@ class Demo:
         await self.hang_up()
         self.compare()
         await self.be_told_by_webhooks()
+        await self.wake_the_sleeper()
 
     async def meet(self) -> None:
         """Both open the conversation, at the same time, and get the same one."""
@@ -259,6 +267,22 @@ class Demo:
         self._report.webhook_delivered = True
         say(f"a receiver of webhooks was told of {len(wanted)} messages, in order, and of the call")
 
+    async def wake_the_sleeper(self) -> None:
+        """The caller writes to somebody whose only device sleeps: it is sent a notice, which goes when it was read."""
+        sleeper = self._sleeper
+        if sleeper is None:
+            return
+        began_s = time.monotonic()
+        conversation_id, seq = await sleeper.hear_from(self._caller)
+        if not await sleeper.is_shown(conversation_id, seq, STEP_DEADLINE_S):
+            raise MissingError("the notice of a message for a device that sleeps")
+        waited_ms = (time.monotonic() - began_s) * 1000
+        await sleeper.read(conversation_id, seq)
+        if not await sleeper.is_taken_back(conversation_id, STEP_DEADLINE_S):
+            raise MissingError("that the notice was read elsewhere")
+        self._report.notification_delivered = True
+        say(f"a device that sleeps was sent a notice after {waited_ms:.0f} ms, and to take it back when it was read")
+
     async def _write(self, sender: Session, receiver: Session, text: str) -> float:
         request = messaging.SendMessageRequest(
             conversation_id=self._conversation_id, client_message_id=secrets.token_hex(16)
@@ -273,10 +297,17 @@ class Demo:
         return (arrived[key] - began_s) * 1000
 
 
-async def run(edge: Edge, messages: int, media_s: float, source: SourceOptions, webhooks_file: str = "") -> Report:
+async def run(
+    edge: Edge,
+    messages: int,
+    media_s: float,
+    source: SourceOptions,
+    webhooks_file: str = "",
+    push_providers_file: str = "",
+) -> Report:
     """The demo against an edge. Never raises for what is missing: the report says it.
 
-    `webhooks_file` is the stack's; without it nobody listens to webhooks.
+    The files are the stack's; without them nobody listens to webhooks, or to notices.
     """
     report = Report()
     began_s = time.monotonic()
@@ -290,7 +321,13 @@ async def run(edge: Edge, messages: int, media_s: float, source: SourceOptions, 
             heard = None
             if webhooks_file:
                 heard = await stack.enter_async_context(receiver(webhooks_file, ["message.sent", "call.ended"]))
-            await Demo(caller, callee, messages, media_s, report, heard).run()
+            sleeper = None
+            if push_providers_file:
+                notices = await stack.enter_async_context(notice_receiver(push_providers_file))
+                device = Device(edge, f"demo-c-{mark}", f"asleep-{mark}")
+                stack.push_async_callback(device.close)
+                sleeper = Sleeper(device, notices)
+            await Demo(caller, callee, messages, media_s, report, heard, sleeper).run()
     except MissingError as error:
         report.errors.append(str(error))
     except _EXPECTED as error:
@@ -334,7 +371,8 @@ async def main() -> int:
     source = SourceOptions(width=width, height=height, pictures_per_s=arguments.fps)
     try:
         async with find_stack(own=arguments.own_stack, say=say) as record:
-            report = await run(edge_of(record), arguments.messages, arguments.media_s, source, record.webhooks_file)
+            files = record.webhooks_file, record.push_providers_file
+            report = await run(edge_of(record), arguments.messages, arguments.media_s, source, *files)
     except StackError as error:
         report = Report(errors=[f"no stack to run against: {error}"])
     for missing in report.errors:

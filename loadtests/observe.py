@@ -86,7 +86,9 @@ class Check:
     async def look_at_dashboards(self) -> None:
         """The demo's traffic shows on every panel, but for those that say why not."""
         source = SourceOptions(pictures_per_s=10)
-        result = await demo.run(self._edge, 40, MEDIA_S, source, self._record.webhooks_file)
+        result = await demo.run(
+            self._edge, 40, MEDIA_S, source, self._record.webhooks_file, self._record.push_providers_file
+        )
         self.errors += [f"demo: {error}" for error in result.errors]
         # Two scrapes and an evaluation later all is there.
         await asyncio.sleep(4)

@@ -1,4 +1,4 @@
-"""A receiver of webhooks on this machine, made known to a running stack for a while."""
+"""Receivers on this machine, made known to a running stack for a while: of webhooks, and of notices."""
 
 from __future__ import annotations
 
@@ -53,6 +53,50 @@ class Heard:
 @asynccontextmanager
 async def receiver(webhooks_file: str, events: list[str]) -> AsyncIterator[Heard]:
     """Listens, with an endpoint in the stack's file for the length of the block."""
+    name = f"demo-{secrets.token_hex(4)}"
+
+    def put(endpoint: dict[str, Any] | None) -> None:
+        def change(document: Any) -> Any:
+            others = [one for one in document["endpoints"] if one["name"] != name]
+            return {"endpoints": [*others, *([endpoint] if endpoint else [])]}
+
+        _rewrite(Path(webhooks_file), change)
+
+    async with _listening() as (heard, url, secret):
+        try:
+            await asyncio.to_thread(put, {"name": name, "url": url, "secrets": [secret], "events": events})
+            yield heard
+        finally:
+            await asyncio.to_thread(put, None)
+
+
+@asynccontextmanager
+async def notice_receiver(providers_file: str) -> AsyncIterator[Heard]:
+    """Listens as the network's own sender of notices, for the length of the block."""
+    async with _listening() as (heard, url, secret):
+        with provider_part(providers_file, "network", {"url": url, "secrets": [secret]}):
+            yield heard
+
+
+@contextmanager
+def provider_part(providers_file: str, name: str, part: dict[str, Any]) -> Iterator[None]:
+    """This provider is as `part` says for the length of the block; then as it was before."""
+    path = Path(providers_file)
+    before = json.loads(path.read_text()).get(name)
+
+    def put(value: dict[str, Any] | None) -> None:
+        _rewrite(path, lambda parts: {key: one for key, one in {**parts, name: value}.items() if one is not None})
+
+    put(part)
+    try:
+        yield
+    finally:
+        put(before)
+
+
+@asynccontextmanager
+async def _listening() -> AsyncIterator[tuple[Heard, str, str]]:
+    """What has been heard, where, and by which secret it is signed."""
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     heard = Heard(secret)
     app = web.Application(client_max_size=16 * 1024 * 1024)
@@ -60,22 +104,16 @@ async def receiver(webhooks_file: str, events: list[str]) -> AsyncIterator[Heard
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    name = f"demo-{secrets.token_hex(4)}"
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    endpoint = {"name": name, "url": url, "secrets": [secret], "events": events}
     try:
-        await asyncio.to_thread(_put, Path(webhooks_file), name, endpoint)
-        yield heard
+        yield heard, f"http://127.0.0.1:{runner.addresses[0][1]}/", secret
     finally:
-        await asyncio.to_thread(_put, Path(webhooks_file), name, None)
         await runner.cleanup()
 
 
-def _put(path: Path, name: str, endpoint: dict[str, Any] | None) -> None:
-    """Replace the endpoint of this name, or take it away; the others stay."""
+def _rewrite(path: Path, change: Callable[[Any], Any]) -> None:
+    """What one changes in it leaves the rest as others have it."""
     with _locked(path):
-        others = [one for one in json.loads(path.read_text())["endpoints"] if one["name"] != name]
-        document = {"endpoints": [*others, *([endpoint] if endpoint else [])]}
+        document = change(json.loads(path.read_text()))
         unfinished = path.with_suffix(".unfinished")
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from deploy.certificates import Authority
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.canary import CANARIES
@@ -143,7 +144,13 @@ def collector() -> Iterator[Collector | None]:
 
 
 @pytest.fixture(scope="session")
-def stack(relay: Coturn | None, collector: Collector | None) -> Iterator[RunningStack]:
+def push_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signs the certificates of providers of notices, as the stack has been told."""
+    return Authority(tmp_path_factory.mktemp("push-authority"))
+
+
+@pytest.fixture(scope="session")
+def stack(relay: Coturn | None, collector: Collector | None, push_authority: Authority) -> Iterator[RunningStack]:
     """The whole embedded stack, shared by all tests: use users and conversations of your own.
 
     It has two media workers, so that calls can move, and gives its clients a TURN relay where there is one. Of its
@@ -154,6 +161,7 @@ def stack(relay: Coturn | None, collector: Collector | None) -> Iterator[Running
         "PARLEY_OFFLINE_DELAY_S": "2",
         "PARLEY_ACCOUNT_CHECK_S": "1",
         "PARLEY_SFU_DRAIN_S": "60",
+        "PARLEY_PUSH_CA_FILE": str(push_authority.ca),
     }
     if collector is not None:
         env |= {

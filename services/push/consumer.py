@@ -43,7 +43,7 @@ class PresenceConsumer:
         self._notices = notices
 
     async def handle(self, records: Sequence[Incoming]) -> None:
-        await self._notices.note_attended(dict(found for record in records if (found := read_presence(record))))
+        await self._notices.note_attended(dict(map(read_presence, records)))
 
 
 class AccountsConsumer:

@@ -146,10 +146,13 @@ def read_call(record: Incoming) -> list[Told]:
     return [Told(UserId(user_id), news) for user_id in dict.fromkeys(push.user_ids) if is_user_id(user_id)]
 
 
-def read_presence(record: Incoming) -> tuple[UserId, bool] | None:
-    """Whether somebody is at a device; None for a tombstone. Raises PoisonRecord."""
+def read_presence(record: Incoming) -> tuple[UserId, bool]:
+    """Whether somebody is at a device; whose account is gone (a tombstone) is not. Raises PoisonRecord."""
     if record.value is None:
-        return None
+        user_id = record.key.decode(errors="replace")
+        if not is_user_id(user_id):
+            raise PoisonRecord("the key names nobody")
+        return UserId(user_id), False
     try:
         event = presence.PresenceEvent.FromString(record.value)
     except DecodeError as error:

@@ -65,7 +65,7 @@ class Store(Protocol):
         transaction; whether something is to be sent. Nothing is done for who has no token."""
 
     async def note_attended(self, people: Mapping[UserId, bool]) -> None:
-        """Who is at some device, of those who are known here."""
+        """Who is at some device, whether they are known here or not."""
 
 
 class Tokens(Protocol):

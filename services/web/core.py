@@ -47,7 +47,8 @@ def security_headers(objects_origin: str) -> dict[str, str]:
 
 
 def content_security_policy(objects_origin: str) -> str:
-    """https://www.w3.org/TR/CSP3/: nothing but our own code runs, and it speaks to our own origin and the objects'."""
+    """https://www.w3.org/TR/CSP3/: nothing but our own code runs, workers among it, and it speaks to our own origin and
+    the objects'."""
     objects = f" {objects_origin}" if objects_origin else ""
     return "; ".join(
         (

@@ -3,14 +3,17 @@ import { defineConfig } from "vite";
 /** `npm run dev` passes API requests on to a running Parley; set PARLEY_URL when its edge listens elsewhere. */
 const edge = process.env.PARLEY_URL ?? "http://localhost:8080";
 
+/** The page; and `--mode worker`, after it: the service worker, one file whose name is always the same, since browsers look for a newer one there. */
 export default defineConfig(({ mode }) => ({
   root: mode === "mock" ? "mock" : ".",
   build: {
     outDir: "../../build/web",
-    emptyOutDir: true,
+    emptyOutDir: mode !== "worker",
+    copyPublicDir: mode !== "worker",
     // Inlined assets would be data: addresses, which the page's policy forbids.
     assetsInlineLimit: 0,
     target: "es2022",
+    ...(mode === "worker" ? { rollupOptions: { input: "src/worker/service-worker.ts", output: { format: "iife" as const, entryFileNames: "service-worker.js" } } } : {}),
   },
   server: mode === "mock" ? {} : { proxy: { "/parley.": edge, "/dev/": edge } },
   test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 10_000 },

@@ -135,6 +135,7 @@ NOT_EXPORTED = {
     ("push", "threads"): "made from messages, until they are read",
     ("push", "deliveries"): "made from threads",
     ("push", "reactors"): "made from reactions",
+    ("push", "attended"): "made from presence; in notification_settings",
 }
 
 

@@ -196,7 +196,7 @@ async def live_in_presence(database: Database, users: Sequence[str] = ("alice", 
 
 
 async def live_in_push(database: Database) -> PostgresTokens:
-    """Both have a device that is told; each said something to the other, and reacted. Nothing has been sent."""
+    """Both have a device that is told, and are at it; each wrote to the other, and reacted. Nothing has been sent."""
     tokens, threads = PostgresTokens(database), PostgresThreads(database)
     conversation, now = NoticeConversation(str(UUID(int=3))), datetime(2026, 1, 1, tzinfo=UTC)
     for owner, device in ((ALICE, DEVICE), (BOB, "device-of-bob")):
@@ -209,6 +209,7 @@ async def live_in_push(database: Database) -> PostgresTokens:
         said = MessageSent(conversation, NoticeMessage("1"), 1, PushUser(other), now, f"{WORDS} of {other}")
         own = MessageChanged(conversation, NoticeMessage("2"), 2, PushUser(owner), now, reactors=(PushUser(other),))
         await notices.take([Told(PushUser(owner), said), Told(PushUser(owner), own)])
+    await notices.note_attended({PushUser(ALICE): True, PushUser(BOB): True})
     return tokens
 
 

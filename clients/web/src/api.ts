@@ -5,6 +5,7 @@ import type { AccountService } from "./gen/parley/messaging/v1/accounts_pb.js";
 import type { AttachmentsService } from "./gen/parley/messaging/v1/attachments_pb.js";
 import type { RelationsService } from "./gen/parley/messaging/v1/relations_pb.js";
 import type { MessagingService } from "./gen/parley/messaging/v1/service_pb.js";
+import type { NotificationsService } from "./gen/parley/notifications/v1/service_pb.js";
 import type { PresenceService } from "./gen/parley/presence/v1/service_pb.js";
 import { readFailure } from "./errors.js";
 import { GrpcWeb, type Interceptor, type RequestOptions } from "./grpc-web.js";
@@ -24,6 +25,7 @@ export interface Api {
   readonly presence: Client<typeof PresenceService>;
   readonly gateway: Client<typeof GatewayService>;
   readonly calls: Client<typeof CallsService>;
+  readonly notifications: Client<typeof NotificationsService>;
 }
 
 /** The services over gRPC-Web, with the bearer token on every request. */
@@ -39,6 +41,7 @@ export function createWebApi(baseUrl: string, tokens: TokenCache): Api {
     presence: client("parley.presence.v1.PresenceService"),
     gateway: client("parley.gateway.v1.GatewayService"),
     calls: client("parley.calls.v1.CallsService"),
+    notifications: client("parley.notifications.v1.NotificationsService"),
   };
 }
 

@@ -19,6 +19,7 @@ export interface Ringing {
 export class CallSettings {
   /** Undefined until `refresh` has succeeded. */
   current: Ringing | undefined;
+  private wire: WireSettings | undefined;
 
   constructor(
     private readonly api: Api,
@@ -29,20 +30,27 @@ export class CallSettings {
     this.take((await orFailure(this.api.calls.getCallSettings({}))).settings);
   }
 
-  /** Quiet hours are by this device's clock, on each day. */
+  /** Changes what is given, and leaves the rest as it is. Quiet hours are by this device's clock, on each day. */
   async update(change: Partial<Ringing>): Promise<void> {
-    const { callWaiting, quietHours } = { callWaiting: false, quietHours: undefined, ...this.current, ...change };
-    const hours = quietHours && { ...quietHours, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone };
+    if (!this.wire) await this.refresh();
+    const { callWaiting = this.wire?.callWaiting ?? false } = change;
+    const hours = "quietHours" in change ? hereAndDaily(change.quietHours) : this.wire?.quietHours;
     const settings = hours ? { callWaiting, quietHours: hours } : { callWaiting };
     this.take((await orFailure(this.api.calls.updateCallSettings({ settings }))).settings);
   }
 
   private take(settings: WireSettings | undefined): void {
     const hours = settings?.quietHours;
+    this.wire = settings;
     this.current = {
       callWaiting: settings?.callWaiting ?? false,
       quietHours: hours && { startMinute: hours.startMinute, endMinute: hours.endMinute },
     };
     this.changed();
   }
+}
+
+/** As requests carry hours: by this device's clock, on each day. */
+export function hereAndDaily(hours: QuietHours | undefined): (QuietHours & { readonly timeZone: string }) | undefined {
+  return hours && { ...hours, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone };
 }

@@ -27,6 +27,7 @@ import { ConversationSettings } from "./conversation-settings.js";
 import { IndexedDbStore } from "./indexed-db-store.js";
 import { Keeper } from "./keeper.js";
 import { Messaging } from "./messaging.js";
+import { Notifications } from "./notifications.js";
 import { RetryingTask } from "./retrying-task.js";
 import { People, type PeopleResolver } from "./people.js";
 import { PresenceTracker } from "./presence.js";
@@ -95,6 +96,8 @@ export class ParleyClient {
   readonly presence: PresenceTracker;
   readonly calls: Calls;
   readonly callSettings: CallSettings;
+  /** What this user is told of while Parley is closed. */
+  readonly notifications: Notifications;
   /** End-to-end encryption of calls; off until it is given a passphrase. */
   readonly encryption: CallEncryption;
   /** The state of the event stream. */
@@ -151,6 +154,7 @@ export class ParleyClient {
       },
     });
     this.callSettings = new CallSettings(api, changed);
+    this.notifications = new Notifications(api, this.deviceId, changed);
     this.events = new EventStream(api, this.deviceId, {
       onEvent: (event) => this.receive(event),
       onState: (state) => this.setStream(state),
@@ -189,8 +193,8 @@ export class ParleyClient {
   }
 
   /**
-   * For a logout: stops, and forgets what this browser keeps of this user, drafts and messages that were not sent among
-   * them. A new login needs a new client.
+   * For a logout: stops, has this browser told no more, and forgets what it keeps of this user, drafts and messages that were
+   * not sent among them. A new login needs a new client.
    */
   async wipe(): Promise<void> {
     this.stop();
@@ -285,7 +289,7 @@ export class ParleyClient {
 
   private async forget(): Promise<void> {
     this.drafts.wipe();
-    await this.keeper.wipe();
+    await Promise.all([this.notifications.leave(), this.keeper.wipe()]);
   }
 
   private receiveRelations(): void {

@@ -1,4 +1,4 @@
-import { displayName } from "./core/files.js";
+import { displayName } from "./core/display-name.js";
 import type { KeptPerson } from "./core/kept.js";
 
 /** What a network tells of a person. */

@@ -5,7 +5,7 @@ import { CallState, EndReason, ParticipantState } from "./gen/parley/calls/v1/me
 import type { PresenceChanged } from "./gen/parley/gateway/v1/messages_pb.js";
 import { PresenceState } from "./gen/parley/gateway/v1/messages_pb.js";
 import { gatherReactions } from "./core/emoji.js";
-import { displayName } from "./core/files.js";
+import { displayName } from "./core/display-name.js";
 import type {
   Attachment as WireAttachment,
   CallContent,

@@ -267,4 +267,13 @@ describe("calls", () => {
     await alice.callSettings.update({ quietHours: undefined });
     expect(alice.callSettings.current).toEqual({ callWaiting: true, quietHours: undefined });
   });
+
+  test("quiet hours of another device keep their days and their clock when something else is changed", async () => {
+    const [alice] = await pair();
+    const quietHours = { startMinute: 60, endMinute: 120, timeZone: "Asia/Tokyo", weekdays: [5, 6] };
+    const service = world.backend.apiFor("alice").calls;
+    await service.updateCallSettings({ settings: { quietHours } });
+    await alice.callSettings.update({ callWaiting: true });
+    expect((await service.getCallSettings({})).settings).toMatchObject({ callWaiting: true, quietHours });
+  });
 });

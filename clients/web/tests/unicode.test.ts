@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { gatherReactions, isSameEmoji, qualified } from "../src/core/emoji.js";
-import { contentTypeOf, safeName, displayName } from "../src/core/files.js";
+import { displayName } from "../src/core/display-name.js";
+import { contentTypeOf, safeName } from "../src/core/files.js";
 import { truncate, truncateStart, isBlank } from "../src/core/graphemes.js";
 import { highlight } from "../src/core/highlight.js";
 import { MEDIA_TYPES } from "../src/core/media-types.js";

@@ -97,7 +97,7 @@ class Person:
 
     user_id: UserId
     settings: Settings = field(default_factory=Settings)
-    # On some device, and not away from it.
+    # On some device, and not away from it. Not looked up for what is sent, which has waited already.
     is_attended: bool = False
 
 

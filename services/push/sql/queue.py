@@ -33,7 +33,7 @@ WITH taken AS (
         extract(epoch FROM clock_timestamp() - d.queue_time)::float8 AS waited_s
 )
 SELECT mine.version AS has_version, mine.was_up, mine.attempts, mine.waited_s, k.id, k.user_id, k.device_id,
-    k.provider, k.address, k.app, k.p256dh, k.auth, p.level, p.previews, p.quiet_hours, p.is_attended, {_COLUMNS},
+    k.provider, k.address, k.app, k.p256dh, k.auth, p.level, p.previews, p.quiet_hours, {_COLUMNS},
     (
         SELECT coalesce(sum(cardinality(b.seqs)), 0) FROM threads b
         WHERE b.user_id = mine.user_id AND b.kind IS NOT NULL AND b.kind <> 'request'
@@ -119,7 +119,7 @@ class PostgresQueue:
         return [
             Claimed(
                 to_token(row),
-                Person(UserId(row["user_id"]), to_settings(row), row["is_attended"]),
+                Person(UserId(row["user_id"]), to_settings(row)),
                 to_thread(row),
                 Shown(row["has_version"], row["was_up"]),
                 row["badge"],

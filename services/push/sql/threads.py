@@ -21,7 +21,11 @@ from services.push.sql.rows import THREAD_COLUMNS, TOKEN_COLUMNS, of_thread, to_
 from services.runtime.postgres.database import Connection, Database
 
 _WITH_TOKENS = "SELECT DISTINCT user_id FROM tokens WHERE user_id = ANY($1::text[])"
-_PEOPLE = "SELECT user_id, level, previews, quiet_hours, is_attended FROM people WHERE user_id = ANY($1::text[])"
+_PEOPLE = """
+SELECT user_id, level, previews, quiet_hours,
+    EXISTS (SELECT FROM attended WHERE attended.user_id = people.user_id) AS is_attended
+FROM people WHERE user_id = ANY($1::text[])
+"""
 _LEVELS = """
 SELECT user_id, conversation_id, level
 FROM conversation_levels JOIN unnest($1::text[], $2::uuid[]) AS asked (user_id, conversation_id)
@@ -68,10 +72,8 @@ UPDATE deliveries SET wanted = $3, attempts = 0, queue_time = clock_timestamp(),
     due = CASE WHEN claim IS NULL THEN clock_timestamp() ELSE due END
 WHERE user_id = $1 AND key = $2
 """
-_ATTEND = """
-UPDATE people SET is_attended = told.is_attended FROM unnest($1::text[], $2::boolean[]) AS told (user_id, is_attended)
-WHERE people.user_id = told.user_id AND people.is_attended <> told.is_attended
-"""
+_COME = "INSERT INTO attended (user_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
+_GO = "DELETE FROM attended WHERE user_id = ANY($1::text[])"
 
 
 class PostgresThreads:
@@ -108,8 +110,11 @@ class PostgresThreads:
             return await _write(connection, [(kept, decide(kept)) for kept in all_kept.values()], tokens)
 
     async def note_attended(self, people: Mapping[UserId, bool]) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(_ATTEND, list(people), list(people.values()))
+        async with self._database.transaction() as connection:
+            if come := sorted(user_id for user_id, is_attended in people.items() if is_attended):
+                await connection.execute(_COME, come)
+            if gone := [user_id for user_id, is_attended in people.items() if not is_attended]:
+                await connection.execute(_GO, gone)
 
 
 async def _load(

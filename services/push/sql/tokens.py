@@ -48,6 +48,7 @@ _ERASE = (
     "DELETE FROM threads WHERE user_id = $1",
     "DELETE FROM reactors WHERE user_id = $1",
     "DELETE FROM conversation_levels WHERE user_id = $1",
+    "DELETE FROM attended WHERE user_id = $1",
     # Rows of others, in the order in which those who hold their locks write them.
     "SELECT FROM threads WHERE from_user_id = $1 ORDER BY user_id, key FOR UPDATE",
     "SELECT FROM reactors WHERE user_ids && ARRAY[$1] ORDER BY user_id, message_id FOR UPDATE",
@@ -57,7 +58,9 @@ _ERASE = (
 )
 _EXPORT = {
     "notification_settings": """
-        SELECT user_id, level, previews, quiet_hours, is_attended FROM people WHERE user_id = $1
+        SELECT user_id, level, previews, quiet_hours,
+            EXISTS (SELECT FROM attended WHERE attended.user_id = people.user_id) AS is_attended
+        FROM people WHERE user_id = $1
     """,
     "notification_level": """
         SELECT user_id, conversation_id, level FROM conversation_levels WHERE user_id = $1 ORDER BY conversation_id

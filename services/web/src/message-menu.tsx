@@ -110,14 +110,18 @@ interface MenuItemProps {
   readonly label: string;
   readonly icon?: IconName;
   readonly danger?: boolean;
+  /** Of choices of which one holds: whether it is this one. */
+  readonly checked?: boolean;
   readonly onClick: () => void;
 }
 
-export function MenuItem({ label, icon, danger = false, onClick }: MenuItemProps): JSX.Element {
+export function MenuItem({ label, icon, danger = false, checked, onClick }: MenuItemProps): JSX.Element {
+  const role = checked === undefined ? { role: "menuitem" as const } : { role: "menuitemradio" as const, "aria-checked": checked };
   return (
-    <button type="button" role="menuitem" tabIndex={-1} class={`menu-item ${danger ? "danger" : ""}`} onClick={onClick}>
+    <button type="button" {...role} tabIndex={-1} class={`menu-item ${danger ? "danger" : ""}`} onClick={onClick}>
       {icon && <Icon name={icon} />}
-      {label}
+      <span class="grow">{label}</span>
+      {checked && <Icon name="check" />}
     </button>
   );
 }

@@ -1,5 +1,6 @@
 import type { DevUser, MediaFactory, PeopleResolver, Token, TokenProvider } from "@parley/client";
 import { devTokens, devUsers, isKnownHere, LoginError, ParleyClient, readToken, storedDeviceId } from "@parley/client";
+import { forgetNotices } from "./device-notices";
 import { RingTone } from "./ring";
 import type { Problem } from "./text";
 
@@ -117,7 +118,9 @@ export class Session {
 
   /** Forgets what this browser kept of the user. */
   logout(): void {
-    void this.state.client?.wipe();
+    const { client } = this.state;
+    void client?.wipe();
+    if (client) void forgetNotices(client.userId);
     this.set({ client: undefined, problem: undefined });
     history.replaceState(null, "", location.pathname);
   }

@@ -1,10 +1,8 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { ParleyClient, QuietHours, Ringing } from "@parley/client";
+import type { ParleyClient, Ringing } from "@parley/client";
+import { QuietHoursSetting } from "./settings-quiet-hours";
 import { lineOf, type Problem, t } from "./text";
-
-/** What the switch offers first: eleven at night to seven. */
-const NIGHT: QuietHours = { startMinute: 23 * 60, endMinute: 7 * 60 };
 
 /** When, and during what, calls ring. Each choice counts at once. */
 export function RingSettings({ client }: { client: ParleyClient }): JSX.Element | null {
@@ -37,30 +35,7 @@ function Choices({ ringing, change }: { ringing: Ringing; change: (next: Partial
         </span>
         <input type="checkbox" role="switch" checked={callWaiting} onChange={(event) => change({ callWaiting: event.currentTarget.checked })} />
       </label>
-      <label class="switch-row">
-        <span class="grow">
-          {t("quiet")}
-          <span class="quiet small-print">{quietHours ? t("quiet.on") : t("quiet.off")}</span>
-        </span>
-        <input type="checkbox" role="switch" checked={quietHours !== undefined} onChange={(event) => change({ quietHours: event.currentTarget.checked ? NIGHT : undefined })} />
-      </label>
-      {quietHours && (
-        <div class="setting-row">
-          <span class="grow">{t("quiet.span")}</span>
-          <Time label={t("quiet.from")} minute={quietHours.startMinute} onChange={(startMinute) => change({ quietHours: { ...quietHours, startMinute } })} />
-          <Time label={t("quiet.to")} minute={quietHours.endMinute} onChange={(endMinute) => change({ quietHours: { ...quietHours, endMinute } })} />
-        </div>
-      )}
+      <QuietHoursSetting label={t("quiet")} hint={quietHours ? t("quiet.on") : t("quiet.off")} hours={quietHours} onChange={(next) => change({ quietHours: next })} />
     </>
   );
-}
-
-function Time({ label, minute, onChange }: { label: string; minute: number; onChange: (minute: number) => void }): JSX.Element {
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const read = (text: string): void => {
-    const [hours, minutes] = text.split(":").map(Number);
-    // The field is empty while one of its parts is.
-    if (hours !== undefined && minutes !== undefined) onChange(hours * 60 + minutes);
-  };
-  return <input type="time" class="time-field" aria-label={label} value={`${two(Math.floor(minute / 60))}:${two(minute % 60)}`} onChange={(event) => read(event.currentTarget.value)} />;
 }

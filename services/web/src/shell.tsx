@@ -1,10 +1,11 @@
 import type { JSX } from "preact";
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import type { Folder, Message, ParleyClient } from "@parley/client";
 import { folderOf, isMuted } from "@parley/client";
 import { Avatar } from "./avatar";
 import { CallWaiting } from "./call-waiting";
 import { CallWindow } from "./call-window";
+import { DeviceNotices } from "./device-notices";
 import { ConversationList } from "./conversation-list";
 import { ConfirmDialog } from "./confirm-dialog";
 import { useChanges, useEscape, useNow } from "./hooks";
@@ -16,6 +17,7 @@ import { SearchField, SearchResults } from "./search";
 import { SettingsDialog } from "./settings-dialog";
 import { Notice, StreamLine } from "./status-lines";
 import { type JumpTarget, Thread } from "./thread";
+import { placeOf } from "./window-of-page";
 import { t } from "./text";
 
 interface ShellProps {
@@ -36,7 +38,7 @@ function useOpenConversation(): [string, (id: string) => void] {
     addEventListener("hashchange", update);
     return () => removeEventListener("hashchange", update);
   }, []);
-  return [id, useCallback((next: string) => (location.hash = next && `/${encodeURIComponent(next)}`), [])];
+  return [id, useCallback((next: string) => (location.hash = placeOf(next)), [])];
 }
 
 function useTitle(unread: number): void {
@@ -57,6 +59,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   const [query, setQuery] = useState("");
   const [target, setTarget] = useState<JumpTarget | undefined>(undefined);
   const [settings, setSettings] = useState(false);
+  const notices = useMemo(() => new DeviceNotices(client), [client]);
   const views = client.messaging.store.list();
   const current = client.messaging.store.get(openId);
   const call = client.calls.view();
@@ -70,6 +73,14 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
     // The page has what it needs first: the code of calls comes before somebody rings.
     if (client.messaging.ready) client.prepareCalls();
   }, [client.messaging.ready]);
+  useEffect(() => {
+    notices.open(open);
+    return () => notices.close();
+  }, [notices]);
+  useEffect(() => {
+    // For the levels of conversations. Without an answer their menu does without.
+    if (client.stream.kind === "live" && !client.notifications.current) void client.notifications.refresh().catch(() => undefined);
+  }, [client.stream.kind]);
   useTitle(loud.reduce((sum, view) => sum + view.unread, 0));
   const jumpTo = ({ conversationId, seq }: Message): void => {
     open(conversationId);
@@ -117,7 +128,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
       {calling && <CallWindow {...{ client, call, nameOf, small, setSmall }} conversation={callers} />}
       {calling && <CallWaiting client={client} nameOf={nameOf} />}
       {client.messaging.ready && !covered && <Invitation client={client} onOpen={open} />}
-      {settings && <SettingsDialog client={client} nameOf={nameOf} onClose={() => setSettings(false)} onDeleted={onLogout} />}
+      {settings && <SettingsDialog {...{ client, notices, nameOf }} onClose={() => setSettings(false)} onDeleted={onLogout} />}
       <Notice client={client} />
     </div>
   );

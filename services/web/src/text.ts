@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { DeviceProblems, Failure, Told, UserMessage } from "@parley/client";
 import { displayName, saysWhenToRetry } from "@parley/client";
+import { isolatedIn } from "./direction";
 import { language } from "./language";
 import type { Plural } from "./texts/catalog";
 import type { en } from "./texts/en";
@@ -62,16 +63,9 @@ export function numberLine(value: number): string {
   return language.formats.numbers.format(value);
 }
 
-/** Letters of scripts that run from right to left. */
-const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
-
-/**
- * What somebody wrote, between words of the page: it turns the direction of reading of nothing beside it. Where its direction is
- * the page's own there is nothing to turn, and nothing is added.
- */
+/** What somebody wrote, between words of the page (direction.ts). */
 export function isolated(words: string): string {
-  const plain = displayName(words);
-  return language.isRightToLeft || RIGHT_TO_LEFT.test(plain) ? `\u2068${plain}\u2069` : plain;
+  return isolatedIn(displayName(words), language.isRightToLeft);
 }
 
 /** `Alice, Bob and Carol`, of what somebody wrote. */

@@ -8,6 +8,7 @@ import { CallNotes } from "../src/call-notes";
 import { CallTile } from "../src/call-tile";
 import { ConversationItem } from "../src/conversation-item";
 import { ConversationList } from "../src/conversation-list";
+import { DeviceNotices } from "../src/device-notices";
 import { ForwardDialog } from "../src/forward-dialog";
 import { Icon } from "../src/icons";
 import { language } from "../src/language";
@@ -17,6 +18,7 @@ import { PinBar } from "../src/pin-bar";
 import { RequestBar } from "../src/request-bar";
 import { Session } from "../src/session";
 import { LanguageSettings } from "../src/settings-language";
+import { NoticeSettings } from "../src/settings-notices";
 import { PrivacySettings } from "../src/settings-privacy";
 import { layOut } from "../src/timeline";
 import { UploadList } from "../src/upload-list";
@@ -51,6 +53,7 @@ describe("the page in Arabic", () => {
 
   test("has no English word on its lists, bars and settings", async () => {
     const client = await ready();
+    await client.notifications.update({ quietHours: { startMinute: 0, endMinute: 60 } });
     const group = conversation({ id: "g", kind: "group", title: NAME });
     const views = [
       { conversation: conversation(), messages: [message(1, { sendTimeMs: NOON })], outgoing: [], hasOlder: false, own: own({ pinned: true, muteEndMs: NOON + 1 }), unread: 3 },
@@ -66,6 +69,7 @@ describe("the page in Arabic", () => {
       bar("blocked"),
       bar("refused"),
       renderToString(h(PrivacySettings, { client })),
+      renderToString(h(NoticeSettings, { client, notices: new DeviceNotices(client) })),
       renderToString(h(LanguageSettings, {})),
       renderToString(h(CallTile, { userId: "bob", name: NAME, video: undefined, muted: true, hand: true })),
       renderToString(h(CallBanner, { client, conversation: group, viewer })),

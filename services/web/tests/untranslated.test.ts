@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { untranslated } from "./untranslated";
 
 const ROOT = new URL("../src/", import.meta.url);
-const sources = readdirSync(ROOT).filter((name) => /\.tsx?$/.test(name));
+const sources = readdirSync(ROOT, { recursive: true, encoding: "utf8" }).filter((name) => /\.tsx?$/.test(name) && !name.startsWith("texts/"));
 
 /** An error that only developers see; and languages, which are called what their speakers call them. */
 const NOT_SHOWN = [/^trusted-types\.ts:\d+: Not a script of ours:/, /^language\.ts:\d+: (English|Español)$/];

@@ -146,6 +146,35 @@ class Hook:
 
 
 @dataclass(frozen=True)
+class Sleeper:
+    """A device without a stream, which is told by notices from `since_s` on."""
+
+    person: str
+    device: str
+    since_s: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a sleeping device was sent. They stand in the order in which they were taken.
+
+    `thread`: the conversation or ringing call of which the newest version counts. `kind`: empty where nothing of it is
+    to be shown any more. `seq`: of the message that it is about; `sender` and `text`: who wrote that, and what.
+    """
+
+    webhook_id: str
+    person: str
+    device: str
+    thread: str
+    version: int
+    kind: str = ""
+    seq: int = 0
+    sender: str = ""
+    text: str = ""
+    at_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class CallView:
     """A call as one person is told of it when all is quiet. `end`: the reason of its end; empty while it runs."""
 
@@ -180,8 +209,8 @@ class History:
     """One run. `directs`: the two people of each direct conversation. `vanishing`: the conversations in which all
     vanishes that is said above a seq, long before the end.
 
-    `disbelieved`: ids of webhooks whose signature was wrong. `broker_forgets`: it has nothing any more when it is
-    started anew.
+    `disbelieved`, `disbelieved_notices`: ids of those whose signature was wrong. `broker_forgets`: it has nothing any
+    more when it is started anew.
     """
 
     seed: str
@@ -193,6 +222,9 @@ class History:
     heard: tuple[Heard, ...] = ()
     hooks: tuple[Hook, ...] = ()
     disbelieved: tuple[str, ...] = ()
+    sleepers: tuple[Sleeper, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    disbelieved_notices: tuple[str, ...] = ()
     broker_forgets: bool = False
     directs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     vanishing: Mapping[str, int] = field(default_factory=dict)
@@ -259,6 +291,9 @@ class History:
             ),
             hooks=tuple(Hook(**entry) for entry in data["hooks"]),
             disbelieved=tuple(data["disbelieved"]),
+            sleepers=tuple(Sleeper(**entry) for entry in data["sleepers"]),
+            notices=tuple(Notice(**entry) for entry in data["notices"]),
+            disbelieved_notices=tuple(data["disbelieved_notices"]),
             broker_forgets=data["broker_forgets"],
             directs={key: (first, second) for key, (first, second) in data["directs"].items()},
             vanishing=data["vanishing"],

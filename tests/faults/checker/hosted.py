@@ -1,5 +1,5 @@
-"""A service on a host of its own kind: with a clock that can be set, messages that vanish within a run, and with one
-of `bugs.BUGS` in it, if asked.
+"""A service on a host of its own kind: with a clock that can be set, messages that vanish and notices that come
+within a run, and with one of `bugs.BUGS` in it, if asked.
 
 `python -m tests.faults.checker.hosted messaging` runs `services.messaging` so. In the folder PARLEY_FAULT_FOLDER, a
 file with the name of a process's id says how many seconds ahead its wall clock is, and the file `bug` says which bug
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from services.messaging.vanishing import core
+from services.push.core import effects
 from services.runtime.clock import SystemClock
 from tests.faults.checker.bugs import BUGS
 
@@ -30,6 +31,8 @@ def main(service: str) -> None:
     _set_by(folder / str(os.getpid()))
     # Else 5 minutes, longer than most runs.
     core.LEAST_VANISH_AFTER = timedelta(seconds=1)
+    # Else 10 s, since the people of the town are there: most would be read or overtaken by then.
+    effects.ATTENDED_WAIT_S = 0.05
     if (chosen := folder / BUG).exists() and (bug := BUGS[chosen.read_text()]).service == service:
         bug.seed()
     runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=True)

@@ -25,6 +25,7 @@ from tests.faults.checker.nemesis import FAULTS, Having, Means, Nemesis, draw
 from tests.faults.checker.processes import CONTROL_PLANE
 from tests.faults.checker.promises import Breach
 from tests.faults.checker.promises.people import ACCOUNT_CHECK_S
+from tests.faults.checker.sleepers import Messenger
 from tests.faults.checker.stacks import CheckedStack
 from tests.faults.checker.town import SETTLE_S, Town
 from tests.support.stack import run_stack
@@ -81,15 +82,18 @@ async def judge_run(stack: CheckedStack, plan: Plan) -> list[Judged]:
     edge = Edge(record.edge_address, record.issuer_url)
     seeds = [plan.seed, *(f"{plan.seed}-{number}" for number in range(2, plan.towns + 1))]
     listener = Listener(f"network-{secrets.token_hex(4)}", random.Random(chance.random()), clock)
+    messenger = Messenger(random.Random(chance.random()), clock)
     forgets = not keeps_data(stack)
     towns = [
-        Town(edge, seed, random.Random(chance.random()), clock, listener, broker_forgets=forgets) for seed in seeds
+        Town(edge, seed, random.Random(chance.random()), clock, listener, messenger, broker_forgets=forgets)
+        for seed in seeds
     ]
     names = sorted(filter(plan.may_hit, record.pids))
     drawn = draw(random.Random(chance.random()), names, plan.faults, having(stack, names))
     nemesis = Nemesis(stack, drawn, clock)
     async with AsyncExitStack() as open_towns:
         await open_towns.enter_async_context(listener.open(Path(record.webhooks_file)))
+        await open_towns.enter_async_context(messenger.open(record.push_providers_file))
         for town in towns:
             await open_towns.enter_async_context(town.open())
         at("everybody is there")
@@ -157,6 +161,7 @@ def checked_stack(broker: str = "", *, is_apart: bool = False) -> Iterator[Check
             "PARLEY_ACCOUNT_CHECK_S": str(ACCOUNT_CHECK_S),
             # What a killed process was sending waits for so long and 5 s more.
             "PARLEY_WEBHOOKS_TIMEOUT_S": "5",
+            "PARLEY_PUSH_TIMEOUT_S": "5",
         }
         if broker:
             env["PARLEY_BROKER"] = broker
@@ -169,7 +174,7 @@ def checked_stack(broker: str = "", *, is_apart: bool = False) -> Iterator[Check
             "checker",
             replicas=REPLICAS,
             env=env,
-            programs={service: f"{hosted.__name__} {service}" for service in (*CONTROL_PLANE, "webhooks")},
+            programs={service: f"{hosted.__name__} {service}" for service in (*CONTROL_PLANE, "webhooks", "push")},
             part_env={part: disk.env(library) for part, disk in of.items()} if library else {},
         ) as stack:
             yield CheckedStack(stack, folder, networks.Network() if is_apart else None, of)

@@ -247,9 +247,19 @@ class Person(Owner):
         )
         return int(answer.message.seq) if answer else 0
 
-    async def _read(self, device: Device, conversation_id: str, seq: int) -> None:
+    async def read_to_the_end(self, conversation: Conversation) -> bool:
+        """All that the first device shows of it; whether that was acknowledged."""
+        live, *_ = self.live
+        shown = [
+            history.shown[-1].seq
+            for history in live.stream.inbox.conversations
+            if history.conversation_id == conversation.conversation_id and history.shown
+        ]
+        return bool(shown) and await self._read(live.device, conversation.conversation_id, shown[0])
+
+    async def _read(self, device: Device, conversation_id: str, seq: int) -> bool:
         request = messaging.MarkReadRequest(conversation_id=conversation_id, seq=seq)
-        await self._ask(
+        answer = await self._ask(
             device,
             Action.READ,
             lambda: device.messaging.MarkRead(request, timeout=RPC_TIMEOUT_S),
@@ -257,6 +267,7 @@ class Person(Owner):
             conversation=conversation_id,
             asked_seq=seq,
         )
+        return answer is not None
 
     def _is_own_text(self, entry: Entry) -> bool:
         return entry.sender_id == self.user_id and entry.kind == "text"

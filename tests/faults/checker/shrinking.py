@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 def shrink(history: History, breach: Breach) -> History:
-    """Leaves out views, operations, arrivals, calls and webhooks for as long as the same breach stands.
+    """Leaves out views, operations, arrivals, calls, webhooks and notices for as long as the same breach stands.
 
     A view stays whole: without one of its messages it would be the view of another fault.
     """
     small = history
-    for name in ("views", "operations", "arrivals", "calls", "heard", "hooks"):
+    for name in ("views", "operations", "arrivals", "calls", "heard", "hooks", "notices"):
         small = _with(small, name, _smallest(getattr(small, name), _still(small, name, breach)))
     return replace(small, directs={key: pair for key, pair in small.directs.items() if key == breach.key[0]})
 
@@ -40,6 +40,13 @@ def explain(history: History, breach: Breach) -> str:
     lines += [(arrival.at_s, f"{arrival.device} is told seq {arrival.seq}") for arrival in small.arrivals]
     lines += [
         (hook.at_s, f"the network is told {hook.type} {hook.place or ''} of {hook.about}") for hook in small.hooks
+    ]
+    lines += [
+        (
+            notice.at_s,
+            f"{notice.device} is sent {notice.kind or 'nothing any more'} {notice.seq or ''} of {notice.thread}",
+        )
+        for notice in small.notices
     ]
     told = "\n".join(f"  {at_s:8.3f} s  {text}" for at_s, text in sorted(lines))
     return f"{breach.promise}: {breach.text}\n{told}"

@@ -18,11 +18,12 @@ from parley.messaging.v1 import service_pb2 as messaging
 
 from parley_client.client import Edge
 from tests.faults.checker.asking import Recorder
-from tests.faults.checker.history import Action, Fault, History, Outcome
+from tests.faults.checker.history import Action, Fault, History, Outcome, Sleeper
 from tests.faults.checker.hooks import Listener
 from tests.faults.checker.people import Conversation, Person, is_ringing, names
 from tests.faults.checker.promises import Breach, breaches
 from tests.faults.checker.reading import RETRY_S, Reader
+from tests.faults.checker.sleepers import Messenger
 from tests.faults.checker.talk import Talk
 
 DEVICES = ("phone", "laptop")
@@ -44,7 +45,8 @@ QUIET_GROUPS = 24
 class Town:
     """Six people who stay and one who leaves: four pairs, and two groups. Two more talk quietly in many groups.
 
-    `listener` is the network's server, which is told of all towns. `broker_forgets`: see `History`.
+    `listener` is the network's server, which is told of all towns; `messenger` tells the devices of three that sleep.
+    `broker_forgets`: see `History`.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Town:
         random: Random,
         clock: Callable[[], float],
         listener: Listener,
+        messenger: Messenger,
         *,
         broker_forgets: bool = False,
     ) -> None:
@@ -61,6 +64,8 @@ class Town:
         self._random = random
         self._clock = clock
         self._listener = listener
+        self._messenger = messenger
+        self._sleepers: list[Sleeper] = []
         self._broker_forgets = broker_forgets
         self._recorder = Recorder(clock, Random(random.random()))
         self._reader = Reader(edge, clock, SETTLE_S)
@@ -87,6 +92,7 @@ class Town:
             await self._begin_group(alice, [bob, carol, dave, erin, frank, grace])
             await self._begin_group(bob, [carol, dave, frank, grace])
             await asyncio.gather(*(self._begin_group(heidi, [ivan]) for _ in range(QUIET_GROUPS)))
+            self._sleepers = [await self._messenger.tell(one.device) for one in (alice, dave, ivan)]
             async with self._talk.open():
                 yield
         finally:
@@ -209,6 +215,10 @@ class Town:
     async def _come_to_rest(self) -> None:
         alice, bob = self.people[:2]
         await self._until_done(partial(alice.unblock, bob.user_id))
+        asleep = {sleeper.person for sleeper in self._sleepers}
+        for person in self.people:
+            if person.user_id in asleep:
+                await self._until_done(partial(person.read_to_the_end, person.conversations[0]))
         for call_id, conversation in self._conversation_of_call.items():
             await self._until_done(partial(self._ended, call_id, conversation))
 
@@ -245,6 +255,9 @@ class Town:
             heard=tuple(self._talk.heard),
             hooks=tuple(self._listener.about(ours)),
             disbelieved=self._listener.disbelieved,
+            sleepers=tuple(self._sleepers),
+            notices=tuple(self._messenger.to({sleeper.person for sleeper in self._sleepers})),
+            disbelieved_notices=self._messenger.disbelieved,
             broker_forgets=self._broker_forgets,
             directs=self.directs,
             vanishing=self.vanishing,

@@ -39,11 +39,13 @@ async def grant_of(online: Online, call_id: str) -> str:
 
 
 async def test_the_whole_demo_runs_against_this_stack(edge: Edge, record: StackRecord) -> None:
-    report = await run(edge, messages=6, media_s=1.0, source=TINY, webhooks_file=record.webhooks_file)
+    files = record.webhooks_file, record.push_providers_file
+    report = await run(edge, 6, 1.0, TINY, *files)
     assert report.errors == []
     assert report.messages_delivered == 6
     assert report.conversation_has_call_record
     assert report.webhook_delivered
+    assert report.notification_delivered
     assert min(report.video_frames_decoded.values()) > 0
     assert min(report.audio_ms_decoded.values()) >= 1000
 

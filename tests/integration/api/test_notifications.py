@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import json
 import secrets
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from parley.messaging.v1 import service_pb2 as messaging
 from parley.notifications.v1 import service_pb2 as api
 
 from deploy.embedded.record import StackRecord
-from loadtests.webhooks import Heard
+from loadtests.webhooks import Heard, notice_receiver
 from tests.integration.api.conftest import DEADLINE_S, World, refused, send
 
 
 @pytest.fixture
 async def heard(record: StackRecord) -> AsyncIterator[Heard]:
     """The network's own sender is made known to the stack for the length of the test."""
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    heard = Heard(secret)
-    app = web.Application()
-    app.router.add_post("/", heard.receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    path = Path(record.push_providers_file)
-    before = await asyncio.to_thread(path.read_text)
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    document = {**json.loads(before), "network": {"url": url, "secrets": [secret]}}
-    await asyncio.to_thread(_replace, path, json.dumps(document))
-    try:
+    async with notice_receiver(record.push_providers_file) as heard:
         yield heard
-    finally:
-        await asyncio.to_thread(_replace, path, before)
-        await runner.cleanup()
-
-
-def _replace(path: Path, text: str) -> None:
-    """At once: the service never reads half of it."""
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(text)
-    unfinished.chmod(0o600)
-    unfinished.replace(path)
 
 
 def of_token(heard: Heard, token: str) -> list[dict[str, Any]]:

@@ -79,8 +79,9 @@ async def test_what_was_read_before_it_was_sent_is_never_sent(push: Push) -> Non
 
 async def test_who_is_at_a_device_may_read_it_there_first(push: Push) -> None:
     await push.replica()
-    await push.device(Provider.FCM)
+    # Before there is a device to tell: who registers one has come long ago.
     await push.notices.note_attended({ME: True})
+    await push.device(Provider.FCM)
     seq = await push.say()
     (waiting,) = await push.rows("SELECT due > clock_timestamp() + interval '5 seconds' AS is_later FROM deliveries")
     assert waiting["is_later"]
@@ -91,6 +92,9 @@ async def test_who_is_at_a_device_may_read_it_there_first(push: Push) -> None:
     await push.tell(CallRang(str(uuid4()), CONVERSATION, BOB, True, now, now + timedelta(seconds=45)))
     await until(lambda: push.fcm.arrivals, what="the ring")
     assert [one.fields["kind"] for one in push.fcm.arrivals] == ["call"]
+    await push.notices.note_attended({ME: False, BOB: True})
+    await push.say("away")
+    await until(lambda: len(push.fcm.arrivals) == 2, what="the notice of who is away")
 
 
 async def test_a_provider_that_is_down_delays_itself_alone_and_then_shows_the_newest_alone(push: Push) -> None:

@@ -138,13 +138,14 @@ async def test_nothing_stays_of_a_deleted_account_not_even_in_what_others_are_sh
     for user_id in (ME, BOB):
         await push.devices.register(token(f"of {user_id}", user_id=user_id))
         await push.devices.set_level(user_id, CONVERSATION, Level.ALL)
+    await push.notices.note_attended({ME: True, BOB: True})
     await push.say("words of bob")
     await push.tell(
         MessageChanged(CONVERSATION, MessageId("m"), 1, ME, datetime.now(UTC), reactors=(BOB, UserId("ann")))
     )
     for _ in range(2):
         await accounts_of(push).handle([account_state(BOB, Standing(deleted=True), is_deleted=True)])
-    tables = ("people", "conversation_levels", "tokens", "threads", "reactors", "deliveries")
+    tables = ("people", "conversation_levels", "tokens", "threads", "reactors", "deliveries", "attended")
     kept = {table: await push.rows(f"SELECT * FROM {table}") for table in tables}
     assert BOB not in str(kept)
     assert all(kept[table] for table in ("people", "tokens", "threads", "deliveries", "reactors"))

@@ -7,10 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.checker.history import Action, Arrival, Fault, Heard, History, Hook, Operation, Outcome, Shown, View
+from tests.faults.checker.history import (
+    Action,
+    Arrival,
+    Fault,
+    Heard,
+    History,
+    Hook,
+    Notice,
+    Operation,
+    Outcome,
+    Shown,
+    View,
+)
 from tests.faults.checker.promises import PROMISES, Breach, breaches
 from tests.faults.checker.shrinking import explain, shrink
-from tests.unit.faults.town import DIRECT, GROUP, lived
+from tests.unit.faults.town import ASLEEP, DIRECT, GROUP, lived
 
 SEED = 7
 
@@ -276,6 +288,55 @@ def webhook_not_signed(history: History) -> History:
     return replace(history, disbelieved=("hook1",))
 
 
+def told_of(send: Operation, **values: object) -> Notice:
+    """The sleeping device is sent a notice of a message, in the end."""
+    thread = f"conversation:{send.conversation}"
+    notice = Notice(
+        "last", ASLEEP.person, ASLEEP.device, thread, 10_000, "message", send.seq, send.person, send.text, 1e6
+    )
+    return replace(notice, **values)  # type: ignore[arg-type]
+
+
+def notice_lost(history: History) -> History:
+    """Nobody has blocked anybody, alice has read nothing, and her device shows nothing."""
+    peaceful = history.with_operations(o for o in history.operations if o.action is not Action.BLOCK)
+    unread = in_fresh_views(peaceful, lambda view: replace(view, own_read_seq=0))
+    return replace(unread, notices=())
+
+
+def notice_stays(history: History) -> History:
+    """alice reads what bob wrote, and a device shows it to the end."""
+    send = acknowledged(history, DIRECT, person="bob")
+    told = replace(history, notices=(*history.notices, told_of(send)))
+    return asked(told, send, person="alice", action=Action.READ, subject="", text="", asked_seq=send.seq)
+
+
+def notices_reordered(history: History) -> History:
+    return replace(history, notices=tuple(reversed(history.notices)))
+
+
+def notice_of_the_blocked(history: History) -> History:
+    """alice blocks bob, and a device of hers is told what he says in the group after that."""
+    send = acknowledged(history, GROUP, person="bob")
+    blocked = asked(history, send, person="alice", action=Action.BLOCK, conversation="", subject="bob", text="", seq=0)
+    later = asked(blocked, send, subject="later", seq=500)
+    return replace(later, notices=(*later.notices, told_of(later.operations[-1])))
+
+
+def notice_of_another(history: History) -> History:
+    send = acknowledged(history, DIRECT, person="bob")
+    return replace(history, notices=(*history.notices, told_of(send, sender="dave", text="")))
+
+
+def notice_of_other_words(history: History) -> History:
+    send = acknowledged(history, DIRECT, person="bob")
+    return replace(history, notices=(*history.notices, told_of(send, text="I never said that")))
+
+
+def notice_not_signed(history: History) -> History:
+    return replace(history, disbelieved_notices=("notice1",))
+
+
 def vanishing_forgotten(history: History) -> History:
     return replace(history, vanishing={GROUP: 5})
 
@@ -394,6 +455,13 @@ BUGS: list[tuple[Callable[[History], History], str]] = [
     (webhook_of_another, "webhooks tell no more"),
     (webhook_with_two_contents, "webhooks tell no more"),
     (webhook_not_signed, "webhooks tell no more"),
+    (notice_lost, "notices tell all"),
+    (notice_stays, "notices go when read"),
+    (notices_reordered, "notices keep the order"),
+    (notice_of_the_blocked, "no notice of the blocked"),
+    (notice_of_another, "notices tell no more"),
+    (notice_of_other_words, "notices tell no more"),
+    (notice_not_signed, "notices tell no more"),
     (counted_twice, "unread is counted"),
     (block_seen_late, "nothing after a block"),
     (stale_member, "nothing after a removal"),
@@ -444,6 +512,9 @@ def test_what_is_gone_and_what_was_said_before_is_no_breach_where_messages_vanis
 def test_what_the_broker_lost_webhooks_need_not_tell(town: History, fault: Fault, *, forgets: bool) -> None:
     nothing = replace(town, hooks=(), faults=(*town.faults, fault), broker_forgets=forgets)
     assert "webhooks tell all" not in {breach.promise for breach in breaches(nothing)}
+    assert not {"notices tell all", "notices go when read"} & {
+        breach.promise for breach in breaches(notice_lost(nothing))
+    }
     # What is asked later must be told.
     send = acknowledged(town)
     later = asked(nothing, send, began_s=3e3, ended_s=3e3 + 1)

@@ -14,15 +14,19 @@ from tests.faults.checker.history import (
     Heard,
     History,
     Hook,
+    Notice,
     Operation,
     Outcome,
     Shown,
+    Sleeper,
     View,
 )
 
 PEOPLE = ("alice", "bob", "carol", "dave")
 DIRECT, GROUP = "direct", "group"
 DEVICES = ("phone", "laptop")
+# Whom notices are sent.
+ASLEEP = Sleeper("alice", "alice-asleep", 0.0)
 # A worker that dies cuts a call for some seconds; nothing else does.
 FAULTS = (Fault("kill", "sfu-0", 100.0, 104.0), Fault("lose the control plane", "messaging-0", 300.0, 330.0))
 HEARD = tuple(
@@ -45,6 +49,9 @@ class Town:
         self._read: dict[tuple[str, str], int] = {}
         self._reactions: dict[tuple[str, int], list[str]] = {}
         self._hooks: list[Hook] = []
+        self._notices: list[Notice] = []
+        # By conversation, what was noticed by the sleeping device and not read.
+        self._noticed: dict[str, list[int]] = {DIRECT: [], GROUP: []}
         self._blocked = False
         self._deleted: set[str] = set()
 
@@ -76,6 +83,8 @@ class Town:
             faults=FAULTS,
             heard=HEARD,
             hooks=tuple(self._hooks),
+            sleepers=(ASLEEP,),
+            notices=tuple(self._notices),
             directs={DIRECT: ("alice", "bob")},
         )
 
@@ -139,6 +148,13 @@ class Town:
     def _store(self, conversation: str, message: Shown) -> None:
         self._messages[conversation].append(message)
         self._tell("message.sent", conversation, message.seq, sender=message.sender, subject=message.client_message_id)
+        if (
+            message.kind == "text"
+            and message.sender != ASLEEP.person
+            and not (self._blocked and message.sender == "bob")
+        ):
+            self._noticed[conversation].append(message.seq)
+            self._notice(conversation, "message", message)
         for person in self.members[conversation]:
             if self._random.random() < 0.8:
                 arrival = Arrival(person, f"{person}-phone", conversation, message.seq, self._now_s + 0.005)
@@ -165,6 +181,7 @@ class Town:
             conversation, message = own
             if self._ask(message.sender, Action.UNSEND, conversation, seq=message.seq):
                 self._change(conversation, replace(message, kind="unsent", text="", reactions=()))
+                self._forget(conversation, [message.seq])
 
     def _read_up(self) -> None:
         person = self._random.choice(PEOPLE)
@@ -175,6 +192,8 @@ class Town:
         moved = max(seq, self._read.get((conversation, person), 0))
         if self._ask(person, Action.READ, conversation, asked_seq=seq, answered_seq=moved):
             self._read[conversation, person] = moved
+            if person == ASLEEP.person:
+                self._forget(conversation, [seq for seq in self._noticed[conversation] if seq <= moved])
 
     def _react(self) -> None:
         person, own = self._random.choice(PEOPLE), self._own()
@@ -196,6 +215,23 @@ class Town:
         self._hooks.append(Hook(f"hook{len(self._hooks)}", kind, about, place, at_s=self._now_s, **values))
         if self._random.random() < 0.1:
             self._hooks.append(replace(self._random.choice(self._hooks[-5:]), at_s=self._now_s))
+
+    def _forget(self, conversation: str, seqs: list[int]) -> None:
+        """What was noticed is read or gone: the newest that is left stands, without a word."""
+        before = self._noticed[conversation]
+        left = self._noticed[conversation] = [seq for seq in before if seq not in seqs]
+        if before and (not left or left[-1] != before[-1]):
+            self._notice(conversation, "message" if left else "", Shown(left[-1] if left else 0, "", "", "text"))
+
+    def _notice(self, conversation: str, kind: str, message: Shown) -> None:
+        """The sleeping device is told; now and then once more, which may come late."""
+        number = len(self._notices)
+        thread = f"conversation:{conversation}"
+        told = Notice(f"notice{number}", ASLEEP.person, ASLEEP.device, thread, number + 1, kind, message.seq)
+        told = replace(told, sender=message.sender, text=message.text, at_s=self._now_s)
+        self._notices.append(told)
+        if self._random.random() < 0.1:
+            self._notices.append(replace(self._random.choice(self._notices[-5:]), at_s=self._now_s))
 
     def _block(self) -> None:
         if "alice" in self._deleted or "bob" in self._deleted:
@@ -232,6 +268,7 @@ class Town:
             self._tell("account.changed", "dave")
             if "dave" in self.members[GROUP]:
                 self.members[GROUP].remove("dave")
+            self._forget(GROUP, [message.seq for message in self._messages[GROUP] if message.sender == "dave"])
             self._messages[GROUP] = [
                 replace(m, kind="expired", text="") if m.sender == "dave" else m for m in self._messages[GROUP]
             ]

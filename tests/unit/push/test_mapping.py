@@ -190,7 +190,7 @@ def test_changes_of_calls_are_for_others() -> None:
 def test_who_is_at_a_device(state: Any, *, is_attended: bool) -> None:
     event = presence.PresenceEvent(user_id=ME, state=state)
     assert read_presence(record(ME, event.SerializeToString())) == (ME, is_attended)
-    assert read_presence(record(ME, None)) is None
+    assert read_presence(record(ME, None)) == (ME, False)
 
 
 @pytest.mark.parametrize("read", [lambda one: list(read_delivery(one)), read_call, read_presence])

@@ -6,7 +6,7 @@ import pytest
 
 from services.web.core import Asset, asset_for, content_security_policy, make_asset, security_headers
 
-FILES = ("/index.html", "/assets/app-1f2e.js", "/favicon.svg")
+FILES = ("/index.html", "/assets/app-1f2e.js", "/favicon.svg", "/service-worker.js", "/manifest.webmanifest")
 ASSETS: dict[str, Asset] = {path: make_asset(path, path.encode()) for path in FILES}
 
 
@@ -31,10 +31,14 @@ def test_only_files_whose_name_holds_their_hash_are_kept_for_ever() -> None:
     assert "immutable" in ASSETS["/assets/app-1f2e.js"].cache_control
     assert ASSETS["/index.html"].cache_control == "no-cache"
     assert ASSETS["/favicon.svg"].cache_control == "no-cache"
+    # A worker that is kept would be the one for good.
+    assert ASSETS["/service-worker.js"].cache_control == "no-cache"
 
 
 def test_script_has_the_type_that_nosniff_asks_for() -> None:
     assert ASSETS["/assets/app-1f2e.js"].content_type.startswith("text/javascript")
+    assert ASSETS["/service-worker.js"].content_type.startswith("text/javascript")
+    assert ASSETS["/manifest.webmanifest"].content_type == "application/manifest+json"
 
 
 def test_other_content_has_another_tag() -> None:

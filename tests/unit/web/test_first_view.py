@@ -11,12 +11,14 @@ BUILT = Path(__file__).resolve().parents[3] / "build" / "web"
 # is better loaded when it is needed, as languages are.
 MOST_BYTES = 150 * 1024
 _LOADED = re.compile(r'(?:src|href)="/([^"]+)"')
+# What a browser asks for when the page is installed.
+_LATER = re.compile(r'<link rel="(?:manifest|apple-touch-icon)"[^>]*>')
 
 
 def first_view(built: Path) -> list[Path]:
     """The page, and whatever it names."""
     page = built / "index.html"
-    return [page, *(built / name for name in _LOADED.findall(page.read_text()))]
+    return [page, *(built / name for name in _LOADED.findall(_LATER.sub("", page.read_text())))]
 
 
 def test_the_first_view_is_small_and_languages_come_when_they_are_wanted() -> None:

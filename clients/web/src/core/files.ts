@@ -1,3 +1,4 @@
+import { displayName } from "./display-name.js";
 import { truncateStart, isBlank } from "./graphemes.js";
 import { isSendable, mediaType } from "./media-types.js";
 import { type UserMessage, userMessage } from "./user-messages.js";
@@ -15,14 +16,7 @@ export function contentTypeOf(given: string, fileName = ""): string {
   return mediaType(given, fileName);
 }
 
-/** Turns the direction of reading for what follows: `photo\u202egpj.exe` looks like a picture. */
-const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 const MAX_NAME = 255;
-
-/** A name, or a text in one line of others, as it is shown: nothing in it turns the direction of reading. */
-export function displayName(name: string): string {
-  return name.replace(BIDI_CONTROLS, "");
-}
 
 /** A name that the service accepts: no slashes, no control characters. One that is too long keeps its end, which has the suffix. */
 export function safeName(name: string): string {

@@ -137,6 +137,8 @@ export const REASON_LINES = {
   NOT_ADMIN: "Only admins of the group can do that.",
   PARTICIPANT_NOT_FOUND: "This person is not in the call any more.",
   MEDIA_UNAVAILABLE: "The call's server cannot be reached right now.",
+  PROVIDER_NOT_SERVED: "No notifications are sent to this device here.",
+  TOO_MANY_CONVERSATIONS: "You have set this for as many conversations as you may.",
 };
 
 /** By gRPC code, where the reason has no line. */

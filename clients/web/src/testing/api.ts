@@ -7,6 +7,7 @@ import { AccountService } from "../gen/parley/messaging/v1/accounts_pb.js";
 import { AttachmentsService } from "../gen/parley/messaging/v1/attachments_pb.js";
 import { RelationsService } from "../gen/parley/messaging/v1/relations_pb.js";
 import { MessagingService } from "../gen/parley/messaging/v1/service_pb.js";
+import { NotificationsService } from "../gen/parley/notifications/v1/service_pb.js";
 import { PresenceService } from "../gen/parley/presence/v1/service_pb.js";
 
 /** The services over a transport of Connect: an in-memory router, or another protocol. */
@@ -19,5 +20,6 @@ export function createApi(transport: Transport): Api {
     presence: createClient(PresenceService, transport),
     gateway: createClient(GatewayService, transport),
     calls: createClient(CallsService, transport),
+    notifications: createClient(NotificationsService, transport),
   };
 }

@@ -14,6 +14,7 @@ import {
   RequestState,
 } from "../gen/parley/messaging/v1/messages_pb.js";
 import { MessagingService } from "../gen/parley/messaging/v1/service_pb.js";
+import { NotificationsService } from "../gen/parley/notifications/v1/service_pb.js";
 import { PresenceService } from "../gen/parley/presence/v1/service_pb.js";
 import { AccountService } from "../gen/parley/messaging/v1/accounts_pb.js";
 import { AttachmentsService } from "../gen/parley/messaging/v1/attachments_pb.js";
@@ -27,6 +28,7 @@ import { MockEdits } from "./edits.js";
 import { groupsOf } from "./groups.js";
 import { EventQueue } from "./event-queue.js";
 import { messagesOf } from "./messages.js";
+import { MockNotifications } from "./notifications.js";
 import { conversationSettingsOf, MockOwnStates } from "./own-states.js";
 import { MockRelations, relationsOf } from "./relations.js";
 import { searchOf } from "./search.js";
@@ -64,6 +66,7 @@ export class MockBackend {
   readonly own = new MockOwnStates(this);
   readonly relations = new MockRelations(this);
   readonly edits = new MockEdits();
+  readonly notifications = new MockNotifications(this);
   readonly files: MockFiles;
   /** How many messages were sent to each method, by name. */
   readonly requests: Record<string, number> = {};
@@ -87,6 +90,7 @@ export class MockBackend {
       router.service(AttachmentsService, this.files.methodsOf(userId));
       router.service(AccountService, accountOf(this));
       router.service(CallsService, this.calls.methodsOf(userId));
+      router.service(NotificationsService, this.notifications.methodsOf(userId));
     });
   }
 

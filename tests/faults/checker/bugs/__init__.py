@@ -60,4 +60,7 @@ BUGS: Mapping[str, Bug] = {
     "webhook signed with another key": Bug(
         "webhooks", ("webhooks tell no more",), others.webhook_signed_with_another_key
     ),
+    "notice lost": Bug("push", ("notices tell all",), others.notice_lost),
+    "notice stays": Bug("push", ("notices go when read",), others.notice_stays),
+    "notice of the blocked": Bug("push", ("no notice of the blocked",), others.notice_of_the_blocked),
 }

@@ -1,4 +1,4 @@
-"""Bugs of presence, the gateway, signaling and webhooks."""
+"""Bugs of presence, the gateway, signaling, webhooks and push."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tests.faults.checker.bugs.planting import each, of, put, reword
@@ -139,3 +140,40 @@ def webhook_signed_with_another_key() -> None:
         return honest(other if now() else secrets, *about)
 
     put(clients, "signed_headers", signed_headers)
+
+
+def notice_lost() -> None:
+    """News are passed over, and their offset committed."""
+    notices = of("services.push.service").Notices
+
+    honest, now = notices.take, each(3)
+
+    async def take(self: Any, told: Sequence[Any]) -> None:
+        await honest(self, [one for one in told if not now()])
+
+    put(notices, "take", take)
+
+
+def notice_stays() -> None:
+    """What was read on one device is not taken back on the others."""
+    decision, news = of("services.push.core.decision"), of("services.push.core.news")
+
+    if news.OwnStateChanged not in decision._DECISIONS:
+        raise LookupError("nothing is decided on what was read")
+
+    def take_own_state(_: Any, thread: Any, *about: Any) -> Any:
+        return thread
+
+    decision._DECISIONS[news.OwnStateChanged] = take_own_state
+
+
+def notice_of_the_blocked() -> None:
+    """Nobody looks whether the sender is blocked."""
+    facts = of("services.push.clients.facts")
+
+    honest = facts.to_facts
+
+    def to_facts(message: Any) -> Any:
+        return replace(honest(message), is_blocked=False)
+
+    put(facts, "to_facts", to_facts)

@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.faults.checker.history import History
-from tests.faults.checker.promises import calls, cursors, media, messages, people, reactions, vanishing, webhooks
+from tests.faults.checker.promises import (
+    calls,
+    cursors,
+    media,
+    messages,
+    notices,
+    people,
+    reactions,
+    vanishing,
+    webhooks,
+)
 
 Promise = Callable[[History], Iterator[tuple[tuple[str, ...], str]]]
 
@@ -49,6 +59,11 @@ PROMISES: Mapping[str, Promise] = {
     "webhooks tell all": webhooks.webhooks_tell_all,
     "webhooks keep the order": webhooks.webhooks_keep_the_order,
     "webhooks tell no more": webhooks.webhooks_tell_no_more,
+    "notices tell all": notices.notices_tell_all,
+    "notices go when read": notices.notices_go_when_read,
+    "notices keep the order": notices.notices_keep_the_order,
+    "notices tell no more": notices.notices_tell_no_more,
+    "no notice of the blocked": notices.no_notice_of_the_blocked,
 }
 
 

@@ -14,11 +14,11 @@ ACCOUNT_CHECK_S = 1.0
 def nothing_after_a_block(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
     """Once a block is acknowledged, nothing that the blocked person writes to the other is taken until it is lifted."""
     for block in history.of(Action.BLOCK, outcome=Outcome.OK):
-        until_s = _undone_s(history, block, Action.UNBLOCK, block.subject)
+        until_s = undone_s(history, block, Action.UNBLOCK, block.subject)
         for send in history.of(Action.SEND, outcome=Outcome.OK):
             pair = history.directs.get(send.conversation, ())
             is_theirs = send.person == block.subject and set(pair) == {block.person, block.subject}
-            if is_theirs and _is_between(history, send, block, until_s):
+            if is_theirs and is_between(history, send, block, until_s):
                 yield (
                     (send.conversation, send.subject),
                     f"{send.subject} of {send.person} was taken after {block.person} had blocked them",
@@ -29,11 +29,11 @@ def nothing_after_a_removal(history: History) -> Iterator[tuple[tuple[str, ...],
     """Who is not in a group any more is told nothing that is said later, and can say nothing there."""
     for end in history.of(Action.REMOVE_MEMBER, Action.LEAVE, outcome=Outcome.OK):
         gone = end.subject if end.action is Action.REMOVE_MEMBER else end.person
-        until_s = _undone_s(history, end, Action.ADD_MEMBER, gone)
+        until_s = undone_s(history, end, Action.ADD_MEMBER, gone)
         later = {
             send.seq: send
             for send in history.of(Action.SEND, outcome=Outcome.OK)
-            if send.conversation == end.conversation and _is_between(history, send, end, until_s)
+            if send.conversation == end.conversation and is_between(history, send, end, until_s)
         }
         for send in later.values():
             if send.person == gone:
@@ -70,7 +70,7 @@ def deleted_accounts_are_gone(history: History) -> Iterator[tuple[tuple[str, ...
                     )
 
 
-def _undone_s(history: History, end: Operation, action: Action, about: str) -> float:
+def undone_s(history: History, end: Operation, action: Action, about: str) -> float:
     """When the first operation begins that may undo this one; infinite when none does."""
     undoing = (
         operation.began_s
@@ -82,7 +82,7 @@ def _undone_s(history: History, end: Operation, action: Action, about: str) -> f
     return min(undoing, default=math.inf)
 
 
-def _is_between(history: History, send: Operation, end: Operation, until_s: float) -> bool:
+def is_between(history: History, send: Operation, end: Operation, until_s: float) -> bool:
     """Whether a message was first sent after `end` was acknowledged, and taken before that may have been undone."""
     firsts = (
         other.began_s
