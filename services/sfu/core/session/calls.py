@@ -12,7 +12,7 @@ from services.sfu.core.selection.speakers import compare, rank
 from services.sfu.core.selection.video_requests import HOLD_S, Candidate, choose_videos, order_unrequested
 from services.sfu.core.session.agreement import DecodableFormats
 from services.sfu.core.session.effects import Effect, SendSlotMap, SendSpeakers
-from services.sfu.core.session.lifecycle import State
+from services.sfu.core.session.lifecycle import TAKING_PART
 from services.sfu.core.session.participants import Participant, UnseenVideo
 
 # With fewer there is nothing to rank: everyone hears the other, and knows who it is.
@@ -87,7 +87,7 @@ class Call:
         return [SendSlotMap(number) for number in sorted(remapped & present)]
 
     def _connected(self) -> list[Participant]:
-        return [m for m in self.members.values() if m.state in (State.CONNECTED, State.FLOWING)]
+        return [m for m in self.members.values() if m.state in TAKING_PART]
 
     def _order(self, members: Sequence[Participant], now: float) -> tuple[object, ...]:
         """All that time changes of what belongs on the slots: while it stays as it is, so do they."""
