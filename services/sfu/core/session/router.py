@@ -131,7 +131,7 @@ class Router:
                 publication.declared_on = screen
             else:
                 publication.declared_on = not (audio if publication.kind == "audio" else video)
-            if publication.kind == "audio":
+            if publication.kind == "audio" and not publication.is_screen:
                 publication.level.is_muted = audio
             if publication.muted != was_muted:
                 remapped |= {slot.receiver: None for slot in publication.slots}
