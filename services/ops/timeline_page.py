@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
+from itertools import zip_longest
 
 from services.ops.timeline import POOR_LOSS, CallState, Leg, Measured, Media, Moment, Row, Silence, rows_of
 
@@ -170,7 +171,7 @@ def _losses(measured: Sequence[Measured], leg_of: Callable[[Measured], Leg]) -> 
 
 def _seen(measured: Sequence[Measured]) -> Iterator[Span]:
     begin = measured[0]
-    for one, following in zip(measured, [*measured[1:], None], strict=True):
+    for one, following in zip_longest(measured, measured[1:]):
         if following is not None and following.videos == one.videos and following.worker == one.worker:
             continue
         text = ", ".join(begin.videos) or "nobody"
@@ -188,7 +189,7 @@ def _until_next(
     states: Sequence[CallState], ended: datetime, key: Callable[[CallState], object]
 ) -> Iterator[tuple[CallState, datetime]]:
     changes = [state for at, state in enumerate(states) if not at or key(state) != key(states[at - 1])]
-    for state, following in zip(changes, [*changes[1:], None], strict=True):
+    for state, following in zip_longest(changes, changes[1:]):
         yield state, following.time if following else ended
 
 
