@@ -89,6 +89,17 @@ def test_its_loudness_makes_nobody_a_speaker(router: Router) -> None:
     assert "2" not in {mid for mid, (user, _) in heard(cid).items() if user == "ann"}
 
 
+def test_who_plays_loudly_has_not_spoken_and_is_not_seen_for_it(router: Router) -> None:
+    bob, ann, cid = (join(router, name, sound=True) for name in ("bob", "ann", "cid"))
+    for member in (bob, ann, cid):
+        router.handle_mute(member, audio=True, video=False, now=1.0, screen=True)
+    for index in range(500):
+        play(router, ann, index, 1.0 + index / 50)
+        router.tick(1.0 + index / 50)
+    shown = next(slot for slot in cid.slots if slot.kind == "video")
+    assert shown.publication is bob.publications[1]
+
+
 def test_who_offers_no_line_for_it_or_has_one_slot_hears_the_voices_as_ever(router: Router) -> None:
     ann, old = join(router, "ann", sound=True), join(router, "old", slots=2)
     play(router, ann, 1, 1.0)

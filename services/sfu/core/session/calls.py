@@ -180,7 +180,7 @@ def _note_unseen(member: Participant, sources: _Sources) -> bool:
 
 
 def _spoke_at(member: Participant) -> float:
-    return max((p.level.spoke_at for p in member.publications), default=-1.0)
+    return max((p.level.spoke_at for p in member.publications if not p.is_screen), default=-1.0)
 
 
 def _assign_receiver(receiver: Participant, sources: _Sources) -> bool:
