@@ -8,8 +8,6 @@ import argparse
 import asyncio
 import json
 import os
-import random
-import re
 import statistics
 import sys
 from collections.abc import AsyncIterator
@@ -23,7 +21,7 @@ from deploy.embedded.record import ROOT
 from loadtests.scenario import run as run_scenario
 from loadtests.scenario import write_report
 from loadtests.sfu_media import chromium
-from loadtests.sfu_media.impairment import Address, Condition, Direction, ImpairedRelay
+from loadtests.sfu_media.two_ways import TwoWays
 from loadtests.sfu_media.worker import WorkerProcess, run_worker
 from services.runtime.grpc.channels import connect
 
@@ -37,29 +35,6 @@ RETURNS, HIDDEN_S = 5, 7.0
 LATE_S = 0.3
 WIDEST, SMALL = 1280, 320
 _WAYS = {"neither": (0.0, 0.0), "picture": (0.0, LATE_S), "sound": (LATE_S, 0.0)}
-
-
-class TwoWays(ImpairedRelay):
-    """The way up of one client, with its sound and its picture on ways of their own; all else goes undelayed."""
-
-    def __init__(self) -> None:
-        super().__init__(seed=3)
-        rng = random.Random(3)
-        self._ways = {kind: Direction(Condition(), rng) for kind in ("sound", "picture")}
-        self.opus = -1
-
-    def delay(self, sound_s: float, picture_s: float) -> None:
-        """From now on."""
-        self._ways["sound"].condition = Condition(delay_s=sound_s)
-        self._ways["picture"].condition = Condition(delay_s=picture_s)
-
-    def _from_client(self, data: bytes, addr: Address) -> None:
-        is_media = len(data) > 12 and data[0] >> 6 == 2 and data[1] & 0x7F not in range(64, 96)
-        if is_media and self._worker is not None:
-            kind = "sound" if data[1] & 0x7F == self.opus else "picture"
-            self._pass(self._ways[kind], self._outer, data, self._worker)
-        else:
-            super()._from_client(data, addr)
 
 
 class Two:
@@ -146,16 +121,15 @@ async def call(worker: WorkerProcess, name: str, *, follows: bool, relay: TwoWay
     """A call; ann's way goes over the relay, if there is one, and then her picture is small: it is about time alone."""
     channel = connect(worker.address, worker.tokens())
     stub = service_pb2_grpc.SfuServiceStub(channel)
-    address = await relay.start() if relay is not None else None
+    if relay is not None:
+        await relay.start()
 
     async def join(user: str, offer: str) -> str:
         request = service_pb2.JoinRequest(join_token=worker.join_token(user, name), sdp_offer=offer)
         answer: service_pb2.JoinResponse = await stub.Join(request, timeout=10)
-        if user != "ann" or relay is None or address is None:
+        if user != "ann" or relay is None:
             return answer.sdp_answer
-        found = re.search(r"a=rtpmap:(\d+) opus", offer)
-        relay.opus = int(found[1]) if found else -1
-        return relay.reroute(answer.sdp_answer, address)
+        return relay.between(offer, answer.sdp_answer)
 
     browsers = chromium.Browser(join), chromium.Browser(join)
     for browser in browsers:

@@ -9,7 +9,7 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.calls.v1 import messages_pb2 as calls
 from parley.sfu.v1 import events_pb2 as sfu_events
 
-from services.ops.timeline import CallState, Leg, Measured, Media, Moment
+from services.ops.timeline import CallState, Leg, Measured, Media, Moment, Silence
 
 # What tells of calls, each keyed by the call.
 CALL_TOPICS = ("calls.events.v1", "media.events.v1", "media.quality.v1")
@@ -42,6 +42,10 @@ def _event(value: bytes) -> tuple[tuple[str, ...], Moment | None]:
             down = event.media_disconnected
             reason = calls_events.MediaDisconnectReason.Name(down.reason).removeprefix("MEDIA_DISCONNECT_REASON_")
             return key, Media(time, _device(down.user_id, down.device_id), down.worker_id, _words(reason))
+        case "media_silent":
+            silent = event.media_silent
+            device = _device(silent.user_id, silent.device_id)
+            return key, Silence(time, device, silent.worker_id, _time(silent.heard_time))
         case _:
             return key, None
 
@@ -76,6 +80,7 @@ def _quality(value: bytes) -> tuple[tuple[str, ...], Moment]:
         report.concealed_ratio,
         tuple(_video(video) for video in report.videos),
         tuple(rid or "camera" for rid in report.paused_rids),
+        seconds,
     )
     return (report.call_id, device, report.worker_id, time.isoformat()), measured
 

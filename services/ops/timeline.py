@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 # From these on a measurement is worth a line. Raising them hides what users notice; lowering them hides it among the
 # rest.
@@ -35,6 +36,16 @@ class Media:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """A worker has heard nothing of a device since then."""
+
+    time: datetime
+    device: str
+    worker: str
+    since: datetime
+
+
+@dataclass(frozen=True)
 class Leg:
     """One direction of a device over an interval; `mos` is 0 without packets, `rtt_ms` when not known."""
 
@@ -58,6 +69,8 @@ class Measured:
     concealed: float
     videos: tuple[str, ...]
     paused: tuple[str, ...]
+    # The interval that ends at `time`.
+    seconds: float = 5.0
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -75,34 +88,60 @@ class Measured:
         return tuple(found)
 
 
-Moment = CallState | Media | Measured
+Moment = CallState | Media | Silence | Measured
+UNKNOWN = "the record has nothing of this call: it was never there, or is too long ago"
+
+
+class Row(NamedTuple):
+    """A moment in words. `faults`: what of it a user may have noticed, which `what` has, too."""
+
+    time: datetime
+    who: str
+    what: str
+    faults: tuple[str, ...] = ()
 
 
 def timeline(moments: Iterable[Moment], *, every: bool = False) -> list[str]:
     """The moments in their order, one a line. Of measurements those that say something new, or `every` one."""
-    lines: list[str] = []
+    lines = [
+        f"{row.time.isoformat(timespec='milliseconds')}  {row.who}  {row.what}" for row in rows_of(moments, every=every)
+    ]
+    return lines or [UNKNOWN]
+
+
+def rows_of(moments: Iterable[Moment], *, every: bool = False) -> list[Row]:
+    """The same as rows."""
+    rows: list[Row] = []
     shown: dict[str, tuple[object, ...]] = {}
+    silent: dict[str, str] = {}
     state: tuple[object, ...] = ()
     for moment in sorted(moments, key=lambda moment: moment.time):
-        if isinstance(moment, CallState):
-            # Its version also rises for what is none of media: hands, locks.
-            known = (moment.state, moment.joined, moment.epoch)
-            if known != state:
-                lines.append(_line(moment.time, "call", _state(moment, moved=bool(state) and moment.epoch != state[2])))
-            state = known
-        elif isinstance(moment, Media):
-            what = f"left {moment.worker}: {moment.reason}" if moment.reason else f"connected to {moment.worker}"
-            lines.append(_line(moment.time, moment.device, what))
-        else:
-            says = (moment.worker, moment.videos, moment.paused, moment.faults)
-            if every or moment.faults or says != shown.get(moment.device):
-                lines.append(_line(moment.time, moment.device, _measured(moment)))
-            shown[moment.device] = says
-    return lines or ["the record has nothing of this call: it was never there, or is too long ago"]
+        match moment:
+            case CallState():
+                # Its version also rises for what is none of media: hands, locks.
+                known = (moment.state, moment.joined, moment.epoch)
+                if known != state:
+                    is_moved = bool(state) and moment.epoch != state[2]
+                    rows.append(Row(moment.time, "call", _state(moment, moved=is_moved)))
+                state = known
+            case Silence(time, device, worker, since):
+                silent[device] = worker
+                rows.append(Row(time, device, f"silent on {worker} since {since.isoformat(timespec='milliseconds')}"))
+            case Media():
+                is_back = silent.pop(moment.device, "") == moment.worker
+                rows.append(Row(moment.time, moment.device, _media(moment, is_back=is_back)))
+            case Measured():
+                says = (moment.worker, moment.videos, moment.paused, moment.faults)
+                if every or moment.faults or says != shown.get(moment.device):
+                    rows.append(Row(moment.time, moment.device, _measured(moment), moment.faults))
+                shown[moment.device] = says
+    return rows
 
 
-def _line(time: datetime, who: str, what: str) -> str:
-    return f"{time.isoformat(timespec='milliseconds')}  {who}  {what}"
+def _media(moment: Media, *, is_back: bool) -> str:
+    if moment.reason:
+        return f"left {moment.worker}: {moment.reason}"
+    return f"heard again on {moment.worker}" if is_back else f"connected to {moment.worker}"
 
 
 def _state(moment: CallState, *, moved: bool) -> str:

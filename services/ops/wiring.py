@@ -17,6 +17,7 @@ from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.ops.mapping import CALL_TOPICS, moments_of
 from services.ops.timeline import timeline
+from services.ops.timeline_page import render
 from services.runtime.clock import SystemClock
 from services.runtime.env import ConfigError
 from services.runtime.errors import BusUnavailable
@@ -129,6 +130,9 @@ async def _ask_broker(broker: Broker, options: argparse.Namespace) -> tuple[list
                 return core.letters(await broker.letters(options.topic, options.limit)), True
             case "timeline":
                 moments = moments_of(options.call, await broker.keyed(CALL_TOPICS, options.call))
+                if options.html and moments:
+                    options.html.write_text(render(options.call, moments, every=options.every), encoding="utf-8")
+                    return [f"written to {options.html}"], True
                 return timeline(moments, every=options.every), bool(moments)
             case _:
                 letter = await broker.replay(options.topic, options.offset)
@@ -217,6 +221,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     story = add_command("timeline", "What the record has of a call: who came and went, moves, layers, loss, freezes.")
     story.add_argument("call", metavar="CALL", help="the call's id")
     story.add_argument("--every", action="store_true", help="every measurement, not only those that say something new")
+    story.add_argument("--html", type=Path, metavar="FILE", help="write it as a page, with its lanes drawn")
     add_command("delete-again", "After a database was restored: delete whoever was deleted since, in all services.")
     add_command("webhooks", "The endpoints of webhooks: whether they take what they are sent, and what waits.")
     given_up = add_command("webhook-dead-letters", "Deliveries to an endpoint that were given up, the newest.")

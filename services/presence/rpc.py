@@ -1,7 +1,7 @@
 """RouterService, the streams of gateways and of producers, and PresenceAdminService."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence, Sized
+from collections.abc import AsyncIterator, Sized
 from typing import Any
 
 import grpc
@@ -10,24 +10,10 @@ from google.protobuf.message import DecodeError
 from parley.presence.v1 import admin_pb2, admin_pb2_grpc, messages_pb2
 from parley.presence.v1 import service_pb2 as api
 
-from services.presence.core.model import (
-    Assignment,
-    Deliver,
-    Delivery,
-    DeviceId,
-    Effect,
-    GatewayFrame,
-    RecheckWatches,
-    RegisterAck,
-    Session,
-    StatusCommand,
-    StreamId,
-    UserId,
-    WatchCommand,
-)
+from services.presence.core.model import Delivery, DeviceId, Effect, Session, StreamId, UserId
 from services.presence.delivery_ways import DeliveryWays, ProducerStream
 from services.presence.gateway_stream import GatewayStream, GatewayTooSlow
-from services.presence.mapping import decode_delivery, encode_change, encode_time
+from services.presence.mapping import decode_delivery, encode_assignment, encode_batch, encode_frame, encode_time
 from services.presence.service import GatewayReplaced, GatewayView, Presence, TooManySessions
 from services.runtime import tasks
 from services.runtime.clock import Clock
@@ -44,8 +30,6 @@ MAX_ENTRIES = 10_000
 MAX_ID_CHARS = 64
 # Of a member of a consumer group: brokers add a UUID to what the client calls itself.
 MAX_MEMBER_CHARS = 255
-# Of the frames in one response, beside the last. gRPC clients take 4 MiB.
-MAX_BATCH_BYTES = 1 << 20
 # For a gateway to say who it is. Raising it keeps streams that say nothing for longer; lowering it cuts slow ones off.
 HELLO_TIMEOUT_S = 10.0
 
@@ -79,12 +63,17 @@ def _add_router(servicer: "RouterServicer", server: grpc.aio.Server) -> None:
         "Deliver": grpc.stream_stream_rpc_method_handler(
             servicer.Deliver, request_deserializer=None, response_serializer=api.DeliverResponse.SerializeToString
         ),
+        "GetDeviceStream": grpc.unary_unary_rpc_method_handler(
+            servicer.GetDeviceStream,
+            request_deserializer=api.GetDeviceStreamRequest.FromString,
+            response_serializer=api.GetDeviceStreamResponse.SerializeToString,
+        ),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ROUTER_SERVICE, handlers),))
 
 
 class RouterServicer:
-    """One Attach a gateway, one Deliver a replica of a producer."""
+    """One Attach a gateway, one Deliver a replica of a producer; and what signaling asks of a device."""
 
     def __init__(self, presence: Presence, ways: DeliveryWays, clock: Clock, queue_size: int) -> None:
         self._presence = presence
@@ -102,7 +91,7 @@ class RouterServicer:
         reader = tasks.awaited(self._read(stream_id, stream, frames), why="ends with the RPC")
         try:
             async for batch in stream.batches():
-                for response in _encode_batch(batch) if hello.reads_delivers else map(_encode, batch):
+                for response in encode_batch(batch) if hello.reads_delivers else map(encode_frame, batch):
                     yield response
         finally:
             await tasks.stop(reader)
@@ -126,10 +115,24 @@ class RouterServicer:
         reader = tasks.awaited(self._read_deliveries(producer, requests), why="ends with the RPC")
         try:
             async for assignment in producer.assignments():
-                yield api.DeliverResponse(assignment=_encode_assignment(assignment))
+                yield api.DeliverResponse(assignment=encode_assignment(assignment))
         finally:
             await tasks.stop(reader)
             self._ways.detach(producer)
+
+    async def GetDeviceStream(
+        self, request: api.GetDeviceStreamRequest, context: Context
+    ) -> api.GetDeviceStreamResponse:
+        if not is_user_id(request.user_id):
+            raise InvalidRequest("user_id", USER_ID_RULE)
+        _check_device_id("device_id", request.device_id)
+        presence = self._presence
+        stream = presence.router.stream_of(UserId(request.user_id), DeviceId(request.device_id), presence.now())
+        if stream is None:
+            return api.GetDeviceStreamResponse()
+        if stream.broken_s is None:
+            return api.GetDeviceStreamResponse(state=api.DEVICE_STREAM_STATE_OPEN)
+        return api.GetDeviceStreamResponse(state=api.DEVICE_STREAM_STATE_BROKEN, broken_s=stream.broken_s)
 
     async def _read_deliveries(self, producer: ProducerStream, frames: AsyncIterator[bytes]) -> None:
         try:
@@ -250,9 +253,7 @@ def _sessions(register: messages_pb2.Register) -> list[Session]:
     for session in register.sessions:
         if not is_user_id(session.user_id):
             raise InvalidRequest("register.sessions.user_id", USER_ID_RULE)
-        # The gateway has checked its form; here it is only stored and sent back.
-        if not 0 < len(session.device_id) <= MAX_ID_CHARS:
-            raise InvalidRequest("register.sessions.device_id", f"must have 1 to {MAX_ID_CHARS} characters")
+        _check_device_id("register.sessions.device_id", session.device_id)
     return [
         Session(
             session.session_id, UserId(session.user_id), DeviceId(session.device_id), session.away, session.detached
@@ -261,65 +262,15 @@ def _sessions(register: messages_pb2.Register) -> list[Session]:
     ]
 
 
+def _check_device_id(name: str, device_id: str) -> None:
+    """The gateway has checked its form; here it is only stored, compared and sent back."""
+    if not 0 < len(device_id) <= MAX_ID_CHARS:
+        raise InvalidRequest(name, f"must have 1 to {MAX_ID_CHARS} characters")
+
+
 def _check_entries(name: str, entries: Sized) -> None:
     if len(entries) > MAX_ENTRIES:
         raise InvalidRequest(name, f"has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
-
-
-def _encode_batch(frames: Sequence[GatewayFrame]) -> Iterator[api.AttachResponse]:
-    """The frames in order, with what stands next to each other for devices in one response, up to a size."""
-    batch, size = api.AttachResponse(), 0
-    for frame in frames:
-        if isinstance(frame, Deliver | RecheckWatches):
-            deliver = batch.delivers.delivers.add()
-            _fill(deliver, frame)
-            size += len(deliver.frame)
-            if size <= MAX_BATCH_BYTES:
-                continue
-        if batch.HasField("delivers"):
-            yield batch
-            batch, size = api.AttachResponse(), 0
-        if not isinstance(frame, Deliver | RecheckWatches):
-            yield _encode(frame)
-    if batch.HasField("delivers"):
-        yield batch
-
-
-def _fill(deliver: messages_pb2.Deliver, frame: Deliver | RecheckWatches) -> None:
-    deliver.session_ids.extend(frame.session_ids)
-    if isinstance(frame, RecheckWatches):
-        deliver.durable = deliver.relations_changed = True
-        deliver.about_user_id = frame.about or ""
-    else:
-        deliver.frame = frame.content if isinstance(frame.content, bytes) else encode_change(frame.content)
-        deliver.durable = frame.durable
-        if frame.trace:
-            deliver.trace = frame.trace
-
-
-def _encode(frame: GatewayFrame) -> api.AttachResponse:
-    match frame:
-        case Deliver() | RecheckWatches():
-            response = api.AttachResponse()
-            _fill(response.deliver, frame)
-            return response
-        case RegisterAck(session_ids):
-            return api.AttachResponse(register_ack=messages_pb2.RegisterAck(session_ids=session_ids))
-        case Assignment():
-            return api.AttachResponse(assignment=_encode_assignment(frame))
-        case WatchCommand(session_id, user_ids):
-            return api.AttachResponse(watch_command=messages_pb2.WatchCommand(session_id=session_id, user_ids=user_ids))
-        case StatusCommand(session_id, away):
-            return api.AttachResponse(status_command=messages_pb2.StatusCommand(session_id=session_id, away=away))
-
-
-def _encode_assignment(assignment: Assignment) -> messages_pb2.Assignment:
-    return messages_pb2.Assignment(
-        epoch=assignment.epoch,
-        partitions=sorted(assignment.partitions),
-        partition_count=assignment.partition_count,
-        member_id=assignment.member_id,
-    )
 
 
 def _encode_gateway(gateway: GatewayView) -> admin_pb2.AttachedGateway:

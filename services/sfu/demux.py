@@ -70,7 +70,7 @@ class Demux:
         connection = self._connections.by_number[route.number]
         if not connection.participant.checks.spend(1, now):
             raise PacketError("flood")
-        self._router.handle_consent(connection.participant, now)
+        self._effects.queue(self._router.handle_consent(connection.participant, now), now)
         if self._book.find_by_address(address) is not route:
             # The address is new to the route, and may push another one out.
             self._connections.forget_sources(connection, source)

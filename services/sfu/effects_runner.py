@@ -10,6 +10,7 @@ from services.sfu.connections import Connections, log_participant
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.session.effects import (
     AnnounceConnected,
+    AnnounceSilence,
     Disconnect,
     Effect,
     SendMedia,
@@ -66,10 +67,17 @@ class EffectsRunner:
                     self.layers_due.add(effect.publisher)
                 case SendSpeakers():
                     self.send_message(effect.receiver, encode_speakers(effect.speakers))
-                case AnnounceConnected():
-                    self._events.media_connected(effect.key)
-                case Disconnect():
-                    self._disconnect(effect)
+                case AnnounceConnected() | AnnounceSilence() | Disconnect():
+                    self._announce(effect)
+
+    def _announce(self, effect: AnnounceConnected | AnnounceSilence | Disconnect) -> None:
+        match effect:
+            case AnnounceConnected(key):
+                self._events.media_connected(key)
+            case AnnounceSilence(key, silence_s):
+                self._events.media_silent(key, silence_s)
+            case Disconnect():
+                self._disconnect(effect)
 
     def announce(self, number: ParticipantNumber) -> None:
         """A channel is open: say how everything stands."""

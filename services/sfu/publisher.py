@@ -80,6 +80,15 @@ class KafkaEvents:
         event.media_connected.worker_id = self._worker_id
         self._put("media_connected", Outgoing(MEDIA_TOPIC, key.call_id.encode(), event.SerializeToString()))
 
+    def media_silent(self, key: ParticipantKey, silence_s: float) -> None:
+        """See ports.Events."""
+        event = self._event(key)
+        event.media_silent.user_id = key.user_id
+        event.media_silent.device_id = key.device_id
+        event.media_silent.worker_id = self._worker_id
+        event.media_silent.heard_time.CopyFrom(_to_timestamp(self._time.now() - timedelta(seconds=silence_s)))
+        self._put("media_silent", Outgoing(MEDIA_TOPIC, key.call_id.encode(), event.SerializeToString()))
+
     def media_disconnected(self, key: ParticipantKey, reason: LeaveReason) -> None:
         """See ports.Events."""
         event = self._event(key)

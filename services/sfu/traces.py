@@ -26,6 +26,10 @@ class TracedEvents:
         tracing.end(self._waiting.pop(key, None))
         self._events.media_connected(key)
 
+    def media_silent(self, key: ParticipantKey, silence_s: float) -> None:
+        """See ports.Events."""
+        self._events.media_silent(key, silence_s)
+
     def media_disconnected(self, key: ParticipantKey, reason: LeaveReason) -> None:
         """See ports.Events."""
         self._waiting.pop(key, None)

@@ -1,9 +1,10 @@
-"""Calls to other services: messaging for members, SFU workers for media."""
+"""Calls to other services: messaging for members, SFU workers for media, presence for devices."""
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
@@ -11,10 +12,12 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.messaging.v1 import service_pb2 as messaging
 from parley.messaging.v1 import service_pb2_grpc as messaging_grpc
+from parley.presence.v1 import service_pb2 as presence
 from parley.sfu.v1 import service_pb2 as sfu
 from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 
 from services.runtime import tasks
+from services.runtime.delivery.direct import DirectDelivery
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.server import LIVENESS, READINESS
@@ -51,6 +54,8 @@ _MAY_BE_OF_ONE = frozenset(
 JOIN_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 1.0
 END_CALL_TIMEOUT_S = 2.0
+# While it is asked, news of other calls' media wait.
+DEVICE_TIMEOUT_S = 1.0
 # Channels to workers that are kept. Raising it keeps more idle connections; lowering it makes more reconnects with many
 # workers.
 MAX_CHANNELS = 256
@@ -197,6 +202,28 @@ class SfuClient:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         return channel
+
+
+class RoutedDevices:
+    """See ports.Devices; asks the presence replica that routes the user."""
+
+    def __init__(self, direct: DirectDelivery) -> None:
+        self._direct = direct
+
+    async def closed_for(self, user_id: UserId, device_id: DeviceId) -> timedelta | None:
+        """See ports.Devices."""
+        router = self._direct.router_of(user_id)
+        if router is None:
+            return None
+        request = presence.GetDeviceStreamRequest(user_id=user_id, device_id=device_id)
+        try:
+            response = await router.GetDeviceStream(request, timeout=DEVICE_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            log.info("device_stream_unknown", code=error.code().name, reason=reason_of(error))
+            return None
+        if response.state != presence.DEVICE_STREAM_STATE_BROKEN:
+            return None
+        return timedelta(seconds=response.broken_s)
 
 
 @contextmanager

@@ -89,6 +89,7 @@ class Config:
             timeouts=Timeouts(
                 ring_s=reader.number("PARLEY_RING_TIMEOUT_S", 45, low=0.1, high=600),
                 media_lost_s=reader.number("PARLEY_MEDIA_LOST_TIMEOUT_S", 60, low=0.1, high=3600),
+                device_closed_s=reader.number("PARLEY_DEVICE_CLOSED_TIMEOUT_S", 10, low=0.1, high=3600),
                 handoff_s=reader.number("PARLEY_HANDOFF_S", 10, low=0.5, high=300),
             ),
             grants=GrantPolicy(

@@ -1,7 +1,7 @@
 """What comes from Kafka: workers announce themselves and report of calls' media, and people leave conversations."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from math import inf
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from services.runtime.clock import Clock
 from services.runtime.env import is_address
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable, WorkerNotOfCall
-from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected, MediaSilent
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId
 from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval, is_plausible
@@ -177,7 +177,7 @@ def _decode_announcement(record: Incoming) -> WorkerAnnouncement | None:
     )
 
 
-def _decode_report(record: Incoming) -> tuple[CallId, MediaConnected | MediaDisconnected | None]:
+def _decode_report(record: Incoming) -> tuple[CallId, MediaConnected | MediaDisconnected | MediaSilent | None]:
     try:
         event = calls_events.CallEvent.FromString(record.value or b"")
         call_id = CallId(str(UUID(event.call_id)))
@@ -192,12 +192,30 @@ def _decode_report(record: Incoming) -> tuple[CallId, MediaConnected | MediaDisc
             )
         case "media_disconnected":
             gone = event.media_disconnected
-            replaced = gone.reason == calls_events.MEDIA_DISCONNECT_REASON_REPLACED
             return call_id, MediaDisconnected(
-                UserId(gone.user_id), DeviceId(gone.device_id), WorkerId(gone.worker_id), replaced
+                UserId(gone.user_id),
+                DeviceId(gone.device_id),
+                WorkerId(gone.worker_id),
+                replaced=gone.reason == calls_events.MEDIA_DISCONNECT_REASON_REPLACED,
+                closed=gone.reason == calls_events.MEDIA_DISCONNECT_REASON_CLOSED,
+            )
+        case "media_silent":
+            silent = event.media_silent
+            return call_id, MediaSilent(
+                UserId(silent.user_id),
+                DeviceId(silent.device_id),
+                WorkerId(silent.worker_id),
+                _heard_time(silent),
             )
         case "call_changed" | "push_requested" if record.topic == MEDIA_TOPIC:
             raise PoisonRecord("a media worker says what only signaling may")
         case _:
             # Our own, or of a newer release.
             return call_id, None
+
+
+def _heard_time(silent: calls_events.MediaSilent) -> datetime:
+    try:
+        return silent.heard_time.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise PoisonRecord(f"not a time: {type(error).__name__}") from error

@@ -218,6 +218,13 @@ class MediaWorkers(Protocol):
         """Whether the worker itself answers, whatever the broker tells of it."""
 
 
+class Devices(Protocol):
+    """The devices' event streams."""
+
+    async def closed_for(self, user_id: UserId, device_id: DeviceId) -> timedelta | None:
+        """For how long the device, which had an event stream, has had none; None, too, where nothing is known of it."""
+
+
 class MediaCloser(Protocol):
     """Ends media in the background."""
 

@@ -26,6 +26,7 @@ from services.signaling.core.inputs import (
     Leave,
     MediaConnected,
     MediaDisconnected,
+    MediaSilent,
     Moderation,
     Remove,
     RequestMute,
@@ -37,6 +38,7 @@ from services.signaling.core.model import RUNG, Call, CallId, CallState, DeviceI
 from services.signaling.core.quality import UserQuality
 from services.signaling.media_access import MediaAccess
 from services.signaling.ports import (
+    Devices,
     IdempotencyKey,
     Store,
 )
@@ -71,6 +73,7 @@ class CallsService:
     starter: CallStarter
     roster: Roster
     access: MediaAccess
+    devices: Devices
 
     # Ringing, answering, hanging up.
 
@@ -197,11 +200,16 @@ class CallsService:
         call = await self.changes.apply(call_id, TakeOver(user_id, device_id), key)
         return call.seen_by(user_id), self.access.grant_if_in_call(call, user_id, device_id)
 
-    async def note_media(self, call_id: CallId, report: MediaConnected | MediaDisconnected) -> None:
+    async def note_media(self, call_id: CallId, report: MediaConnected | MediaDisconnected | MediaSilent) -> None:
         """Take in what a worker says of a device's media. Idempotent; a call that is not ours is passed over.
 
         Raises WorkerNotOfCall when the call was never placed on that worker.
         """
+        if isinstance(report, MediaSilent):
+            # Now, while a connection that was cut still looks open.
+            closed_for = await self.devices.closed_for(report.user_id, report.device_id)
+            now = self.changes.clock.now()
+            report = replace(report, closed_time=None if closed_for is None else now - closed_for)
         try:
             await self.changes.apply(call_id, report)
         except CallNotFound:

@@ -9,11 +9,11 @@ from services.runtime.errors import StoreUnavailable, is_outage
 from services.signaling import metrics
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, Contended
-from services.signaling.core.inputs import Tick, WorkerRecovered
+from services.signaling.core.inputs import DeviceReturned, Tick, WorkerRecovered
 from services.signaling.core.model import Call, CallId, CallState, Worker
 from services.signaling.core.placement import WorkerTable
 from services.signaling.core.table import MEDIA_MISSING, SOME_MEDIA_MISSING, find_row
-from services.signaling.ports import MediaWorkers, Store
+from services.signaling.ports import Devices, MediaWorkers, Store
 
 log = structlog.get_logger()
 
@@ -33,6 +33,7 @@ class Upkeep:
     store: Store
     changes: CallChanges
     media: MediaWorkers
+    devices: Devices
     workers: WorkerTable
     retention: timedelta
 
@@ -44,6 +45,8 @@ class Upkeep:
         try:
             if found := self._found_again(call):
                 await self.changes.apply(call_id, WorkerRecovered(found))
+            for returned in await self._returned(call):
+                await self.changes.apply(call_id, returned)
             await self.changes.apply(call_id, Tick())
         except (CallNotFound, Contended):
             # A call that changes that often will be looked at again by the next sweep.
@@ -79,6 +82,12 @@ class Upkeep:
         announcement = self.workers.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
         is_suspected = any(leg.media_up and leg.media_deadline for leg in call.legs)
         return announcement.worker if announcement and is_suspected else None
+
+    async def _returned(self, call: Call) -> list[DeviceReturned]:
+        """The devices that were to be closed for too long by now, and are there."""
+        now = self.changes.clock.now()
+        asked = [(leg.user_id, leg.device_id) for leg in call.legs if leg.device_id and leg.is_closed(now)]
+        return [DeviceReturned(*device) for device in asked if await self.devices.closed_for(*device) is None]
 
     async def _must_wait(self, call: Call) -> bool:
         """Whether missing media may be missing news: the broker is or was just away, while the worker is well."""

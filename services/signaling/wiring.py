@@ -33,7 +33,7 @@ from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
-from services.signaling.clients import GrpcMembers, SfuClient
+from services.signaling.clients import GrpcMembers, RoutedDevices, SfuClient
 from services.signaling.config import Config
 from services.signaling.consumer import (
     ACCOUNTS_TOPIC,
@@ -91,6 +91,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     changes = CallChanges(store, CallEvents(new_id), closer, alarms, clock, config.timeouts)
     moves = CallMoves(store, changes, media, workers)
     roster = Roster(store, changes, members)
+    devices = RoutedDevices(direct)
     turn = HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s)
     access = MediaAccess(
         *(store, moves, media, JwtJoinTokens(service_keys), turn, config.grants, clock), new_id=_new_id
@@ -101,8 +102,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         starter=CallStarter(store, changes, members, roster, workers, config.start, _new_id),
         roster=roster,
         access=access,
+        devices=devices,
     )
-    upkeep = Upkeep(store, changes, media, workers, config.retention)
+    upkeep = Upkeep(store, changes, media, devices, workers, config.retention)
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
     account_store = PostgresAccounts(database)

@@ -15,6 +15,9 @@ type MediaView = Omit<CallView, "phase" | "conversationId" | "call" | "group" | 
 export class CallMediaSession {
   private connection: CallMedia | undefined;
   private mutedByAdmin = false;
+  private videoRequests: readonly VideoRequest[] = [];
+  /** The page is: also between calls. */
+  private hidden = false;
   private readonly local: LocalTracks;
 
   constructor(
@@ -57,6 +60,7 @@ export class CallMediaSession {
     });
     this.connection = connection;
     this.sendTracks();
+    if (this.hidden) this.sendRequests();
     void this.local.opened().then(() => this.connection === connection && connection.start(grant));
   }
 
@@ -69,6 +73,7 @@ export class CallMediaSession {
   close(): void {
     this.connection?.close();
     this.connection = undefined;
+    this.videoRequests = [];
     this.local.close();
   }
 
@@ -98,7 +103,15 @@ export class CallMediaSession {
   }
 
   requestVideo(videoRequests: readonly VideoRequest[]): void {
-    this.connection?.requestVideo(videoRequests);
+    this.videoRequests = videoRequests;
+    this.sendRequests();
+  }
+
+  /** Nobody sees the page: no pictures are wanted, and the sound goes on. */
+  setHidden(hidden: boolean): void {
+    if (hidden === this.hidden) return;
+    this.hidden = hidden;
+    this.sendRequests();
   }
 
   retryNow(): void {
@@ -109,9 +122,13 @@ export class CallMediaSession {
     return this.connection?.stats();
   }
 
+  private sendRequests(): void {
+    this.connection?.requestVideo(this.videoRequests, this.hidden);
+  }
+
   private sendTracks(): void {
-    const { microphone, camera, screen, muted } = this.local;
-    this.connection?.send({ microphone, camera, screen, muted });
+    const { microphone, camera, screen, screenSound, muted } = this.local;
+    this.connection?.send({ microphone, camera, screen, screenSound, muted });
     this.changed();
   }
 }

@@ -154,6 +154,11 @@ export class Calls {
     this.media.requestVideo(videoRequests);
   }
 
+  /** Nobody sees the page. */
+  setHidden(hidden: boolean): void {
+    this.media.setHidden(hidden);
+  }
+
   /** The user has seen that an admin muted this device. */
   dismissAdminMute(): void {
     this.media.forgetAdminMute();

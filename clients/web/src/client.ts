@@ -212,6 +212,12 @@ export class ParleyClient {
     this.calls.retryNow();
   }
 
+  /** For `visibilitychange`: while nobody sees the page, calls bring no pictures, and their sound goes on. */
+  setHidden(hidden: boolean): void {
+    this.calls.setHidden(hidden);
+    if (!hidden) this.retryNow();
+  }
+
   /** The device has a network again, perhaps another one. */
   reconnect(): void {
     this.events.restart();

@@ -42,15 +42,28 @@ export async function openMicrophone(): Promise<MediaStreamTrack | DeviceProblem
   return stream instanceof MediaStream ? (stream.getAudioTracks()[0] ?? "missing") : stream;
 }
 
-/** The track of a screen or window that the user chooses, or undefined when none was chosen. */
-export async function openScreen(): Promise<MediaStreamTrack | undefined> {
+/** What a user shares: nothing when none was chosen, and no sound where the browser or the user gives none. */
+export interface SharedScreen {
+  readonly picture: MediaStreamTrack | undefined;
+  readonly sound: MediaStreamTrack | undefined;
+}
+
+/** As it is played, in stereo: what is made for voices spoils music. */
+const SCREEN_SOUND: MediaTrackConstraints = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 2 };
+
+/** The tracks of a tab, window or screen that the user chooses. */
+export async function openScreen(): Promise<SharedScreen> {
+  // The sound of the whole machine is not offered: the others would hear themselves in it.
+  const wanted = { video: { frameRate: { max: 15 } }, audio: SCREEN_SOUND, systemAudio: "exclude" };
   try {
-    const [track] = (await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false })).getVideoTracks();
+    const stream = await navigator.mediaDevices.getDisplayMedia(wanted);
+    const [picture, sound] = [stream.getVideoTracks()[0], stream.getAudioTracks()[0]];
     // Without it encoders keep the frame rate and blur the text, as for a video.
-    if (track) track.contentHint = "detail";
-    return track;
+    if (picture) picture.contentHint = "detail";
+    if (sound) sound.contentHint = "music";
+    return { picture, sound };
   } catch {
-    return undefined;
+    return { picture: undefined, sound: undefined };
   }
 }
 

@@ -21,7 +21,7 @@ export class LazyMedia implements CallMedia {
   private media: CallMedia | undefined;
   private grant: Grant | undefined;
   private sending: OutgoingMedia | undefined;
-  private videoRequests: readonly VideoRequest[] | undefined;
+  private wanted: Parameters<CallMedia["requestVideo"]> | undefined;
   private closed = false;
   private readonly loading: RetryingTask;
 
@@ -80,9 +80,9 @@ export class LazyMedia implements CallMedia {
     this.media?.send(sending);
   }
 
-  requestVideo(videoRequests: readonly VideoRequest[]): void {
-    this.videoRequests = videoRequests;
-    this.media?.requestVideo(videoRequests);
+  requestVideo(videoRequests: readonly VideoRequest[], hidden: boolean): void {
+    this.wanted = [videoRequests, hidden];
+    this.media?.requestVideo(videoRequests, hidden);
   }
 
   async stats(): Promise<RTCStatsReport | undefined> {
@@ -99,7 +99,7 @@ export class LazyMedia implements CallMedia {
     if (this.closed || this.media) return;
     this.media = create(this.signaling, this.listener);
     if (this.sending) this.media.send(this.sending);
-    if (this.videoRequests) this.media.requestVideo(this.videoRequests);
+    if (this.wanted) this.media.requestVideo(...this.wanted);
     if (this.grant) this.media.start(this.grant);
     this.listener.onChange();
   }

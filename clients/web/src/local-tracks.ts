@@ -9,6 +9,8 @@ export class LocalTracks {
   microphone: MediaStreamTrack | undefined;
   camera: MediaStreamTrack | undefined;
   screen: MediaStreamTrack | undefined;
+  /** What the shared tab or window plays, where the user shares that too. */
+  screenSound: MediaStreamTrack | undefined;
   muted = false;
   microphoneProblem: DeviceProblem | undefined;
   cameraProblem: DeviceProblem | undefined;
@@ -65,19 +67,22 @@ export class LocalTracks {
     if (!on) return this.endScreen();
     const epoch = this.epoch;
     const got = await openScreen();
-    if (epoch !== this.epoch) return got?.stop();
-    if (!got) return;
-    got.onended = () => this.screen === got && this.endScreen();
-    this.screen = got;
+    const { picture, sound } = got;
+    if (epoch !== this.epoch) return [picture, sound].forEach((track) => track?.stop());
+    if (!picture) return;
+    picture.onended = () => this.screen === picture && this.endScreen();
+    this.screen = picture;
+    this.screenSound = sound;
     this.changed();
   }
 
   close(): void {
     this.epoch++;
-    for (const track of [this.microphone, this.camera, this.screen]) track?.stop();
+    for (const track of [this.microphone, this.camera, this.screen, this.screenSound]) track?.stop();
     this.microphone = undefined;
     this.camera = undefined;
     this.screen = undefined;
+    this.screenSound = undefined;
     this.microphoneProblem = undefined;
     this.cameraProblem = undefined;
     this.muted = false;
@@ -85,7 +90,9 @@ export class LocalTracks {
 
   private endScreen(): void {
     this.screen?.stop();
+    this.screenSound?.stop();
     this.screen = undefined;
+    this.screenSound = undefined;
     this.changed();
   }
 

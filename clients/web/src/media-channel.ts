@@ -36,7 +36,7 @@ export interface MediaState {
 /** The data channel to the SFU. Messages from before it opens are sent then; the last of each kind counts. */
 export class MediaChannel {
   private state: MediaState = { audioMuted: false, videoMuted: true };
-  private videoRequests: readonly VideoRequest[] | undefined;
+  private wanted: readonly [requests: readonly VideoRequest[], hidden: boolean] | undefined;
 
   constructor(
     private readonly channel: RTCDataChannel,
@@ -45,7 +45,7 @@ export class MediaChannel {
     channel.binaryType = "arraybuffer";
     channel.onopen = () => {
       this.sendState(this.state);
-      if (this.videoRequests) this.requestVideo(this.videoRequests);
+      if (this.wanted) this.requestVideo(...this.wanted);
     };
     channel.onmessage = (event: MessageEvent<ArrayBuffer>) => read(event.data, listener);
   }
@@ -58,11 +58,11 @@ export class MediaChannel {
     this.send({ message: { case: "mediaState", value: { audioMuted, videoMuted, screen } } });
   }
 
-  /** Requests videos, each with its largest useful height. */
-  requestVideo(videoRequests: readonly VideoRequest[]): void {
-    this.videoRequests = videoRequests;
+  /** Requests videos, each with its largest useful height. `hidden`: nothing is to be seen meanwhile. */
+  requestVideo(videoRequests: readonly VideoRequest[], hidden: boolean): void {
+    this.wanted = [videoRequests, hidden];
     const requests = videoRequests.map(({ screen, ...requestVideo }) => ({ ...requestVideo, source: screen ? VideoSource.SCREEN : VideoSource.CAMERA }));
-    this.send({ message: { case: "setVideoSlots", value: { requests } } });
+    this.send({ message: { case: "setVideoSlots", value: { requests, hidden } } });
   }
 
   /** Says what the players saw since the last time. Before the channel is open it is of no use. */

@@ -32,6 +32,7 @@ export interface RemoteParticipant extends ParticipantSlots {
   readonly audio: MediaStreamTrack | undefined;
   readonly video: MediaStreamTrack | undefined;
   readonly screen: MediaStreamTrack | undefined;
+  readonly screenSound: MediaStreamTrack | undefined;
 }
 
 export interface OutgoingMedia extends Tracks {
@@ -58,8 +59,8 @@ export interface CallMedia {
   /** The call has gone over to another worker: follow it, and keep the old connection until the server closes it. */
   move(): void;
   send(sending: OutgoingMedia): void;
-  /** Requests videos, each with its largest useful height. */
-  requestVideo(videoRequests: readonly VideoRequest[]): void;
+  /** Requests videos, each with its largest useful height. `hidden`: nothing is to be seen meanwhile; sound goes on. */
+  requestVideo(videoRequests: readonly VideoRequest[], hidden: boolean): void;
   stats(): Promise<RTCStatsReport | undefined>;
   close(): void;
 }
@@ -72,7 +73,7 @@ export interface ConnectionListener {
 
 /** How long a left connection may live if the server never closes it; far above the server's own time. */
 const PREVIOUS_PEER_MS = 30_000;
-const NOTHING: OutgoingMedia = { microphone: undefined, camera: undefined, screen: undefined, muted: false };
+const NOTHING: OutgoingMedia = { microphone: undefined, camera: undefined, screen: undefined, screenSound: undefined, muted: false };
 
 /** Joins the SFU, watches the path, and joins again when it is lost, for as long as the call lasts. */
 export class MediaConnection implements CallMedia {
@@ -94,6 +95,7 @@ export class MediaConnection implements CallMedia {
   private grant: Grant | undefined;
   private sending = NOTHING;
   private videoRequests: readonly VideoRequest[] = [];
+  private hidden = false;
   private attempt = 0;
   private retryDelayMs = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -123,9 +125,10 @@ export class MediaConnection implements CallMedia {
     for (const peer of this.peers()) this.sendTracks(peer);
   }
 
-  requestVideo(videoRequests: readonly VideoRequest[]): void {
+  requestVideo(videoRequests: readonly VideoRequest[], hidden: boolean): void {
     this.videoRequests = videoRequests;
-    for (const peer of this.peers()) peer.channel.requestVideo(videoRequests);
+    this.hidden = hidden;
+    for (const peer of this.peers()) peer.channel.requestVideo(videoRequests, hidden);
   }
 
   async stats(): Promise<RTCStatsReport | undefined> {
@@ -203,7 +206,7 @@ export class MediaConnection implements CallMedia {
     };
     const peer = new Peer(slots, grant.iceServers ?? [], listener, cryptor);
     this.sendTracks(peer);
-    if (this.videoRequests.length > 0) peer.channel.requestVideo(this.videoRequests);
+    if (this.videoRequests.length > 0 || this.hidden) peer.channel.requestVideo(this.videoRequests, this.hidden);
     return peer;
   }
 
@@ -270,7 +273,8 @@ export class MediaConnection implements CallMedia {
         const audio = live(known?.audio) ?? live(peer.track(person.audioMid)) ?? known?.audio ?? peer.track(person.audioMid);
         const video = live(known?.video) ?? live(peer.track(person.videoMid)) ?? known?.video ?? peer.track(person.videoMid);
         const screen = live(known?.screen) ?? peer.track(person.screenMid) ?? known?.screen;
-        people.set(person.userId, { ...(known ?? person), audio, video, screen });
+        const screenSound = live(known?.screenSound) ?? peer.track(person.screenAudioMid) ?? known?.screenSound;
+        people.set(person.userId, { ...(known ?? person), audio, video, screen, screenSound });
       }
     }
     this.remotes = [...people.values()];

@@ -1,3 +1,4 @@
+import { withStereo } from "./core/stereo.js";
 import type { FrameCryptor } from "./encryption/call-encryption.js";
 import { type ChannelListener, MediaChannel } from "./media-channel.js";
 import { ReceiveQualityReporter } from "./receive-quality-reporter.js";
@@ -19,15 +20,20 @@ const SIMULCAST: RTCRtpEncodingParameters[] = [
 ];
 /** Text must stay sharp; most of the time a screen stands still and takes little. */
 const SCREEN: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000 }];
+/** Music in stereo. */
+const SCREEN_SOUND: RTCRtpEncodingParameters[] = [{ maxBitrate: 96_000 }];
+/** The m-lines of its own: microphone, camera, screen, the screen's sound. */
+const OWN_LINES = 4;
 
 export interface Tracks {
   readonly microphone: MediaStreamTrack | undefined;
   readonly camera: MediaStreamTrack | undefined;
   readonly screen: MediaStreamTrack | undefined;
+  readonly screenSound: MediaStreamTrack | undefined;
 }
 
 /**
- * One peer connection to the SFU: own audio, camera and screen, then the receive slots, then the data channel.
+ * One peer connection to the SFU: own audio, camera, screen and its sound, then the receive slots, then the data channel.
  *
  * It is negotiated once. Tracks come and go by `replaceTrack`, which needs no new offer.
  */
@@ -36,11 +42,12 @@ export class Peer {
   private readonly audio: RTCRtpSender;
   private readonly video: RTCRtpSender;
   private readonly screen: RTCRtpSender;
+  private readonly screenSound: RTCRtpSender;
   readonly channel: MediaChannel;
   private readonly reports: ReceiveQualityReporter;
 
   constructor(
-    slots: { readonly audio: number; readonly video: number },
+    private readonly slots: { readonly audio: number; readonly video: number },
     iceServers: readonly RTCIceServer[],
     listener: PeerListener,
     private readonly cryptor?: FrameCryptor,
@@ -50,7 +57,12 @@ export class Peer {
     this.audio = connection.addTransceiver("audio", { direction: "sendonly" }).sender;
     this.video = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SIMULCAST }).sender;
     this.screen = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SCREEN }).sender;
-    for (let i = 0; i < slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
+    this.screenSound = connection.addTransceiver("audio", { direction: "sendonly", sendEncodings: SCREEN_SOUND }).sender;
+    // One more, for the sound of somebody's screen.
+    for (let i = 0; i <= slots.audio; i++) {
+      const transceiver = connection.addTransceiver("audio", { direction: "recvonly" });
+      if (i < slots.audio && !cryptor) preferRedundancy(transceiver);
+    }
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
     cryptor?.attach(connection, (readable) => listener.onReadable(readable));
     const sent = new SentLayers(connection);
@@ -71,7 +83,10 @@ export class Peer {
 
   /** The SDP offer. The SFU is ICE-lite and answers with its one address, so candidates are not awaited. */
   async offer(): Promise<string> {
-    await this.connection.setLocalDescription(await this.connection.createOffer());
+    const made = await this.connection.createOffer();
+    const stereo = withStereo(made.sdp ?? "", { sent: OWN_LINES - 1, received: OWN_LINES + this.slots.audio });
+    // A browser that takes no other offer than its own plays and sends the sound of screens in mono.
+    await this.connection.setLocalDescription({ type: "offer", sdp: stereo }).catch(() => this.connection.setLocalDescription(made));
     return this.connection.localDescription?.sdp ?? "";
   }
 
@@ -79,9 +94,9 @@ export class Peer {
     await this.connection.setRemoteDescription({ type: "answer", sdp });
   }
 
-  async setTracks({ microphone, camera, screen }: Tracks): Promise<void> {
+  async setTracks({ microphone, camera, screen, screenSound }: Tracks): Promise<void> {
     if (this.connection.signalingState === "closed") return;
-    const pairs = [[this.audio, microphone], [this.video, camera], [this.screen, screen]] as const;
+    const pairs = [[this.audio, microphone], [this.video, camera], [this.screen, screen], [this.screenSound, screenSound]] as const;
     await Promise.all(pairs.map(([sender, track]) => sender.replaceTrack(track ?? null)));
   }
 
@@ -105,4 +120,15 @@ export class Peer {
     this.connection.close();
     this.cryptor?.release();
   }
+}
+
+/**
+ * Puts RED (RFC 2198) first, for a line that receives a voice: where it loses packets, the SFU sends each with the one before.
+ * It cannot where frames are encrypted end to end, since a frame is decrypted as a whole.
+ */
+function preferRedundancy(transceiver: RTCRtpTransceiver): void {
+  if (typeof RTCRtpReceiver === "undefined") return;
+  const codecs = RTCRtpReceiver.getCapabilities("audio")?.codecs ?? [];
+  const [red, others] = [true, false].map((wanted) => codecs.filter(({ mimeType }) => (mimeType.toLowerCase() === "audio/red") === wanted));
+  if (red?.length) transceiver.setCodecPreferences([...red, ...(others ?? [])]);
 }

@@ -62,18 +62,25 @@ describe("typing", () => {
 });
 
 describe("slot map", () => {
-  const kinds = new Map([["2", "audio"], ["3", "video"], ["4", "video"]] as const);
+  const kinds = new Map([["2", "audio"], ["3", "video"], ["4", "video"], ["5", "audio"]] as const);
 
   const slot = (mid: string): Slot => ({ mid, userId: "bob", muted: false, screen: false });
 
   test("joins the slots of a person by kind", () => {
     const people = readSlotMap([{ ...slot("2"), muted: true }, slot("3")], kinds);
-    expect(people).toEqual([{ userId: "bob", audioMid: "2", videoMid: "3", screenMid: undefined, audioMuted: true, videoMuted: false }]);
+    expect(people).toEqual([{ userId: "bob", audioMid: "2", videoMid: "3", screenMid: undefined, screenAudioMid: undefined, audioMuted: true, videoMuted: false }]);
   });
 
   test("a screen stands beside the camera", () => {
     const people = readSlotMap([slot("3"), { ...slot("4"), screen: true }], kinds);
     expect(people[0]).toMatchObject({ videoMid: "3", screenMid: "4", videoMuted: false });
+  });
+
+  test("the sound of a screen stands beside the voice, whichever slot comes last", () => {
+    const [voice, sound] = [slot("2"), { ...slot("5"), screen: true }];
+    for (const map of [[voice, sound], [sound, voice]]) {
+      expect(readSlotMap(map, kinds)[0]).toMatchObject({ audioMid: "2", screenAudioMid: "5", audioMuted: false });
+    }
   });
 
   test("leaves out empty slots and MIDs that are not ours", () => {

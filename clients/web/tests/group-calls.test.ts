@@ -159,9 +159,28 @@ describe("a group's call", () => {
     await alice.calls.setScreen(true);
     const sent = () => world.media(alice)[0]?.sent.at(-1);
     expect(sent()?.screen).toBeDefined();
-    const track = sent()?.screen as unknown as { stopped: boolean };
+    const tracks = [sent()?.screen, sent()?.screenSound] as unknown as { kind: string; stopped: boolean; contentHint: string }[];
+    expect(tracks.map(({ kind, contentHint }) => [kind, contentHint])).toEqual([["video", "detail"], ["audio", "music"]]);
     await alice.calls.setScreen(false);
-    expect(sent()?.screen).toBeUndefined();
-    expect(track.stopped).toBe(true);
+    expect([sent()?.screen, sent()?.screenSound]).toEqual([undefined, undefined]);
+    expect(tracks.map(({ stopped }) => stopped)).toEqual([true, true]);
+  });
+
+  test("a page that nobody sees asks for no pictures, in calls to come too, and for the same ones again when it is seen", async () => {
+    const [alice] = await talking();
+    const requests = [{ userId: "bob", screen: false, maxHeight: 180, pinned: false }];
+    alice.calls.requestVideo(requests);
+    alice.setHidden(true);
+    alice.setHidden(true);
+    alice.setHidden(false);
+    const media = world.media(alice)[0];
+    expect(media?.videoRequests).toEqual([requests, requests, requests]);
+    expect(media?.hidden).toEqual([false, true, false]);
+    alice.setHidden(true);
+    alice.calls.hangUp();
+    await until("Alice may come back", () => running(alice)?.participants.some((p) => p.userId === "alice" && p.state === "left") ?? false);
+    alice.calls.join(running(alice) ?? failure(), false);
+    await reaches(alice, "active");
+    expect([world.media(alice)[1]?.videoRequests, world.media(alice)[1]?.hidden]).toEqual([[[]], [true]]);
   });
 });

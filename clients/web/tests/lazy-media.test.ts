@@ -4,7 +4,7 @@ import { MediaConnection, type Grant, type OutgoingMedia } from "../src/media-co
 import { FakeMedia } from "./support.js";
 
 const GRANT: Grant = { joinToken: "j", audioSlots: 1, videoSlots: 1 };
-const SENDING: OutgoingMedia = { microphone: undefined, camera: undefined, screen: undefined, muted: true };
+const SENDING: OutgoingMedia = { microphone: undefined, camera: undefined, screen: undefined, screenSound: undefined, muted: true };
 const signaling = { renew: () => Promise.resolve(GRANT), join: () => Promise.resolve("") };
 
 class NotedMedia extends FakeMedia {
@@ -40,12 +40,12 @@ const lazy = (): LazyMedia => new LazyMedia(load, signaling, { onChange: () => v
 test("what it is told while the code is loaded is done then, in order", async () => {
   const media = lazy();
   media.send(SENDING);
-  media.requestVideo([{ userId: "bob", screen: false, maxHeight: 180, pinned: false }]);
+  media.requestVideo([{ userId: "bob", screen: false, maxHeight: 180, pinned: false }], true);
   expect(media.phase).toBe("idle");
   media.start(GRANT);
   expect([media.phase, media.remotes, media.encryption]).toEqual(["joining", [], "off"]);
   await vi.advanceTimersByTimeAsync(0);
-  expect(made[0]).toMatchObject({ sent: [SENDING], begun: [GRANT], videoRequests: [[{ userId: "bob", screen: false, maxHeight: 180, pinned: false }]] });
+  expect(made[0]).toMatchObject({ sent: [SENDING], begun: [GRANT], videoRequests: [[{ userId: "bob", screen: false, maxHeight: 180, pinned: false }]], hidden: [true] });
   expect(media.phase).toBe("connected");
   expect(changes).toBeGreaterThan(0);
 });

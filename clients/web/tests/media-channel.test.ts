@@ -58,12 +58,12 @@ describe("the channel to the SFU", () => {
     const { fake, channel } = made();
     channel.sendState({ audioMuted: true, videoMuted: true });
     channel.sendState({ audioMuted: false, videoMuted: true });
-    channel.requestVideo([{ userId: "bob", screen: true, maxHeight: 0, pinned: true }]);
+    channel.requestVideo([{ userId: "bob", screen: true, maxHeight: 0, pinned: true }], true);
     expect(fake.sent).toEqual([]);
     fake.open();
     expect(fake.sent.map((message) => message.case)).toEqual(["mediaState", "setVideoSlots"]);
     expect(fake.sent[0]?.value).toMatchObject({ audioMuted: false, videoMuted: true });
-    expect(fake.sent[1]?.value).toMatchObject({ requests: [{ userId: "bob", source: VideoSource.SCREEN, pinned: true }] });
+    expect(fake.sent[1]?.value).toMatchObject({ requests: [{ userId: "bob", source: VideoSource.SCREEN, pinned: true }], hidden: true });
   });
 
   test("what the players saw is said once it is open", () => {

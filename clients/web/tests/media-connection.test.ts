@@ -49,11 +49,11 @@ class FakeConnection {
 
   /** The SFU says that Bob is on the receive slots; `packets`: and they come. */
   showBob(packets: boolean): void {
-    const slots = ["3", "4"].map((mid) => ({ mid, userId: "bob" }));
+    const slots = ["4", "6"].map((mid) => ({ mid, userId: "bob" }));
     const message = create(ChannelMessageSchema, { message: { case: "slotMap", value: { slots } } });
     const bytes = toBinary(ChannelMessageSchema, message);
     this.channel.onmessage?.({ data: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer });
-    for (const { receiver } of this.transceivers.slice(3)) {
+    for (const { receiver } of this.transceivers.slice(4)) {
       receiver.track.muted = !packets;
       receiver.track.onunmute?.();
     }
@@ -114,14 +114,14 @@ describe("media that moves to another worker", () => {
     second().become("connected");
     expect(link.phase).toBe("connected");
     second().showBob(false);
-    expect(link.remotes[0]?.video).toBe(first().track("4"));
+    expect(link.remotes[0]?.video).toBe(first().track("6"));
     second().showBob(true);
-    expect(link.remotes[0]?.video).toBe(second().track("4"));
+    expect(link.remotes[0]?.video).toBe(second().track("6"));
     expect(link.remotes).toHaveLength(1);
     expect(first().connectionState).toBe("connected");
     first().become("failed");
     expect(first().connectionState).toBe("closed");
-    expect(link.remotes[0]?.audio).toBe(second().track("3"));
+    expect(link.remotes[0]?.audio).toBe(second().track("4"));
   });
 
   test("a worker that died is left for the new one without waiting for it", async () => {

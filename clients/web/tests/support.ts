@@ -23,6 +23,8 @@ export class FakeMedia implements CallMedia {
   unseen: CallMedia["unseen"] = { of: [], by: [] };
   moves = 0;
   readonly videoRequests: Parameters<CallMedia["requestVideo"]>[0][] = [];
+  /** What each of them said of the page. */
+  readonly hidden: boolean[] = [];
   readonly sent: Parameters<CallMedia["send"]>[0][] = [];
 
   constructor(private readonly onChange: () => void) {}
@@ -42,8 +44,9 @@ export class FakeMedia implements CallMedia {
     this.sent.push(sending);
   }
 
-  requestVideo(videoRequests: Parameters<CallMedia["requestVideo"]>[0]): void {
+  requestVideo(videoRequests: Parameters<CallMedia["requestVideo"]>[0], hidden: boolean): void {
     this.videoRequests.push(videoRequests);
+    this.hidden.push(hidden);
   }
 
   /** What the SFU says. */
@@ -86,7 +89,7 @@ export function fakeDevices(refuse: readonly ("audio" | "video")[] = []): void {
     return Promise.resolve(new FakeStream(constraints));
   };
   vi.stubGlobal("MediaStream", FakeStream);
-  const getDisplayMedia = () => Promise.resolve(new FakeStream({ video: true }));
+  const getDisplayMedia = (constraints: MediaStreamConstraints) => Promise.resolve(new FakeStream(constraints));
   vi.stubGlobal("navigator", { mediaDevices: { getUserMedia, getDisplayMedia } });
 }
 

@@ -26,6 +26,8 @@ class Session:
     device_id: DeviceId
     away: bool = False
     detached: bool = False
+    # When this replica heard of it, in monotonic seconds.
+    detached_at: float | None = None
 
     @property
     def state(self) -> SessionState:
@@ -33,6 +35,12 @@ class Session:
         if self.detached:
             return SessionState.DETACHED
         return SessionState.AWAY if self.away else SessionState.ACTIVE
+
+
+class DeviceStream(NamedTuple):
+    """A device's event stream: for how long it has been broken; None while it is open."""
+
+    broken_s: float | None
 
 
 class Place(NamedTuple):

@@ -9,6 +9,7 @@ from services.presence.core.model import (
     CutOff,
     Deliver,
     DeviceId,
+    DeviceStream,
     Effect,
     LoadLastSeen,
     PresenceChange,
@@ -88,6 +89,15 @@ class Router:
     def has_device(self, user_id: UserId) -> bool:
         """Whether a device of the user is here."""
         return bool(self._users.devices_of(user_id))
+
+    def stream_of(self, user_id: UserId, device_id: DeviceId, now: float) -> DeviceStream | None:
+        """How a device's stream stands; None where nothing is known of it. Of several the open one counts, else the one
+        that broke last."""
+        sessions = [session for _, session in self._sessions_of(user_id, device_id)]
+        if not sessions or self.collecting:
+            return None
+        broken_at = [session.detached_at for session in sessions if session.detached_at is not None]
+        return DeviceStream(now - max(broken_at) if len(broken_at) == len(sessions) else None)
 
     def count_held_by(self, stream: StreamId) -> tuple[int, int]:
         """The sessions of a gateway, and how many watch somebody."""
@@ -272,6 +282,8 @@ class Router:
         return count > 0 and self._partition_of(user_id, count) in self._assignment.partitions
 
     def _add_session(self, stream: StreamId, session: Session, now: float) -> list[Effect]:
+        if session.detached != (session.detached_at is not None):
+            session = replace(session, detached_at=now if session.detached else None)
         self._gateways[stream].sessions[session.session_id] = session
         ref = SessionRef(stream, session.session_id)
         changed = self._users.add_session(session.user_id, ref, session.state, now)

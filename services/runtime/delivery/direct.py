@@ -38,7 +38,8 @@ OpenChannel = Callable[[str], grpc.aio.Channel]
 class _Link:
     """What waits for one replica, and who is to be woken."""
 
-    def __init__(self) -> None:
+    def __init__(self, stub: Any) -> None:
+        self.stub = stub
         self.queue = DeliveryQueue()
         self.changed = asyncio.Event()
         self.closed = False
@@ -80,6 +81,12 @@ class DirectDelivery:
     def routes(self, user_id: str) -> bool:
         """Whether some replica takes deliveries for a user."""
         return self._owners.owner_of(user_id) is not None
+
+    def router_of(self, user_id: str) -> Any | None:
+        """RouterService's stub of the replica that routes a user; None while none says that it does."""
+        owner = self._owners.owner_of(user_id)
+        link = self._links.get(owner.address) if owner else None
+        return link.stub if link else None
 
     def offer(self, deliveries: Sequence[Outgoing]) -> bool:
         """Hand deliveries over that are committed, each to the owner of its user. Whether all of them found a way, and
@@ -147,7 +154,7 @@ class DirectDelivery:
 
     async def _deliver(self, stub: Any, address: str) -> tuple[bool, grpc.StatusCode]:
         """One stream, to its end. Whether the replica said anything, and how it ended."""
-        link = self._links[address] = _Link()
+        link = self._links[address] = _Link(stub)
         was_heard = False
         try:
             async for response in stub.Deliver(_requests(link)):

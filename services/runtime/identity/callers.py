@@ -20,7 +20,11 @@ CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
     "parley.messaging.v1.NoticeFactsService": {"GetNoticeFacts": PUSH},
     # Of whoever holds something of people: what an export takes along.
     "parley.accounts.v1.AccountDataService": {"ReadAccount": MESSAGING},
-    "parley.presence.v1.RouterService": {"Attach": GATEWAY, "Deliver": MESSAGING | SIGNALING},
+    "parley.presence.v1.RouterService": {
+        "Attach": GATEWAY,
+        "Deliver": MESSAGING | SIGNALING,
+        "GetDeviceStream": SIGNALING,
+    },
     "parley.sfu.v1.SfuService": {
         "Join": SIGNALING,
         "Remove": SIGNALING,

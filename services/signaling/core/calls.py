@@ -124,7 +124,8 @@ def _end_leg(leg: Leg, now: datetime) -> Leg:
     """A leg of a call that ends: who was in it stays JOINED with the last device, and nobody is rung."""
     state = LegState.NOT_IN_CALL if leg.state in RUNG else leg.state
     leave_time = now if leg.state is LegState.JOINED else leg.leave_time
-    return replace(leg, state=state, media_up=False, media_deadline=None, leave_time=leave_time, former_device_id=None)
+    without_media = replace(leg, media_up=False, media_deadline=None, closed_deadline=None, former_device_id=None)
+    return replace(without_media, state=state, leave_time=leave_time)
 
 
 def _note_first_media(call: Call, now: datetime) -> Call:

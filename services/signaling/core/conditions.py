@@ -1,16 +1,19 @@
 """The conditions of the state table: which row an input is, by who gave it and by what it would leave behind."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from services.signaling.core.inputs import (
     Accept,
     Decline,
     DeviceInput,
+    DeviceReturned,
     Join,
     Leave,
     MediaConnected,
     MediaDisconnected,
+    MediaSilent,
     Moderation,
     Move,
     Remove,
@@ -24,6 +27,15 @@ from services.signaling.core.inputs import (
     WorkerRecovered,
 )
 from services.signaling.core.model import RUNG, Call, CallState, Leg, LegState, UserId
+
+# The edge finds a connection that was cut after 10 s at the earliest (docs/design/gateway.md#heartbeats). So an event
+# stream that ended this soon after the last packet was closed by its device. Raising it takes cut connections for
+# closed devices; lowering it misses closed devices where the workers' clocks are behind.
+CUT_UNSEEN: Final = timedelta(seconds=9)
+# A stream that ended this much before the last packet is not what ended the media: apps in the background have none.
+# Raising it takes a tunnel for the end of such an app; lowering it misses closed devices where the workers' clocks are
+# ahead.
+CLOSED_BEFORE: Final = timedelta(seconds=5)
 
 # The call.
 
@@ -180,13 +192,16 @@ def members_stay(call: Call, given: SetMembers, _: datetime) -> bool:
     return _leaves_somebody(call, {leg.user_id for leg in call.legs} - set(given.user_ids))
 
 
-def worker_never_had_call(call: Call, given: MediaConnected | MediaDisconnected, _: datetime) -> bool:
+MediaReport = MediaConnected | MediaDisconnected | MediaSilent
+
+
+def worker_never_had_call(call: Call, given: MediaReport, _: datetime) -> bool:
     """From a worker that never had the call. Of a call that has moved, earlier workers are not known any more; their
     last reports come late."""
     return call.media_epoch == 0 and not _carries(call, given.worker_id)
 
 
-def is_stale(call: Call, given: MediaConnected | MediaDisconnected, _: datetime) -> bool:
+def is_stale(call: Call, given: MediaReport, _: datetime) -> bool:
     """Of another device, or from another worker, than the call has now. An ended call has the last devices, whose late
     media must be ended again."""
     leg = call.leg_of(given.user_id)
@@ -196,6 +211,17 @@ def is_stale(call: Call, given: MediaConnected | MediaDisconnected, _: datetime)
 def is_replaced(_: Call, given: MediaDisconnected, __: datetime) -> bool:
     """A newer offer of the device speaks for itself, and its "connected" may come before this."""
     return given.replaced
+
+
+def may_be_cut_off(_: Call, given: MediaSilent, __: datetime) -> bool:
+    """The device has an event stream, or that did not end together with the media."""
+    closed_time, heard_time = given.closed_time, given.heard_time
+    return closed_time is None or not heard_time - CLOSED_BEFORE <= closed_time <= heard_time + CUT_UNSEEN
+
+
+def by_device_outside(call: Call, given: DeviceReturned, _: datetime) -> bool:
+    """Of another device than the one in the call."""
+    return not call.has_device(given.user_id, given.device_id)
 
 
 def is_worker_of_call(call: Call, given: WorkerLost, _: datetime) -> bool:
@@ -224,8 +250,8 @@ def former_is_over(call: Call, _: object, now: datetime) -> bool:
 
 
 def has_all_media(call: Call, _: object, now: datetime) -> bool:
-    """No media that matters is missing for too long."""
-    return call.state is CallState.RINGING or not _without_media(call, now)
+    """No media that matters is missing for too long: while it rings only that of a closed device."""
+    return not _without_media(call, now)
 
 
 def others_have_media(call: Call, _: object, now: datetime) -> bool:
@@ -234,7 +260,7 @@ def others_have_media(call: Call, _: object, now: datetime) -> bool:
 
 
 def _without_media(call: Call, now: datetime) -> set[UserId]:
-    return {leg.user_id for leg in call.legs if leg.media_deadline and now >= leg.media_deadline}
+    return {leg.user_id for leg in call.legs if leg.is_overdue(now)}
 
 
 def _is_in(leg: Leg | None) -> bool:

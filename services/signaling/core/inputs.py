@@ -1,6 +1,7 @@
 """What happens to a call: what its members do, what the workers report, and the time."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.signaling.core.model import DeviceId, MoveReason, UserId, Worker, WorkerId
 
@@ -117,12 +118,34 @@ class MediaConnected:
 
 @dataclass(frozen=True)
 class MediaDisconnected:
-    """The worker says that a device's media is gone. `replaced`: a newer offer of the same device took its place."""
+    """The worker says that a device's media is gone. `replaced`: a newer offer of the same device took its place.
+    `closed`: the device itself ended it."""
 
     user_id: UserId
     device_id: DeviceId
     worker_id: WorkerId
     replaced: bool = False
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class MediaSilent:
+    """The worker has heard nothing of a device since `heard_time`. `closed_time`: when its event stream ended; None
+    while it has one, or nothing is known of it."""
+
+    user_id: UserId
+    device_id: DeviceId
+    worker_id: WorkerId
+    heard_time: datetime
+    closed_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class DeviceReturned:
+    """A device that seemed closed has an event stream, or nothing is known of its streams."""
+
+    user_id: UserId
+    device_id: DeviceId
 
 
 @dataclass(frozen=True)
@@ -164,6 +187,8 @@ Input = (
     | PairClosed
     | MediaConnected
     | MediaDisconnected
+    | MediaSilent
+    | DeviceReturned
     | WorkerLost
     | WorkerRecovered
     | Move

@@ -71,6 +71,10 @@ class Timeouts:
     # How long media may be missing. Raising it keeps both users of a dead call busy longer; lowering it ends calls in a
     # tunnel, or while an app restarts.
     media_lost_s: float
+    # How long a device in a call may be closed: its media have ceased, and its event stream has ended, as when its page
+    # is closed. Raising it keeps the others in a call with nobody for longer; lowering it puts people out who load
+    # their page again on a slow network. Never longer than `media_lost_s`.
+    device_closed_s: float = 10.0
     # How long the old worker carries a call that moves, at most. Raising it lets a device that does not move keep its
     # old media for longer, and a stopping worker waits; lowering it interrupts slow devices.
     handoff_s: float = 10.0
@@ -118,12 +122,22 @@ class Leg:
     # When missing media ends the leg, and with it a one-to-one call; None while it need not come. With `media_up` while
     # the worker does not answer.
     media_deadline: datetime | None = None
+    # When the leg ends because its device is closed (Timeouts.device_closed_s); None while nothing says that it is.
+    closed_deadline: datetime | None = None
     join_time: datetime | None = None
     leave_time: datetime | None = None
     hand_raise_time: datetime | None = None
     mute_request_time: datetime | None = None
     # Since when this device is in the call, where `join_time` is the user's first coming.
     device_join_time: datetime | None = None
+
+    def is_closed(self, now: datetime) -> bool:
+        """Whether the device is closed for too long, unless it came back without a word."""
+        return self.closed_deadline is not None and now >= self.closed_deadline
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether the leg is to end: for its missing media, or for its closed device."""
+        return self.is_closed(now) or (self.media_deadline is not None and now >= self.media_deadline)
 
 
 @dataclass(frozen=True)
@@ -167,6 +181,7 @@ class Call:
         if self.state is CallState.ENDED:
             return None
         times = [leg.media_deadline for leg in self.legs if leg.media_deadline and self.state is CallState.ACTIVE]
+        times += [leg.closed_deadline for leg in self.legs if leg.closed_deadline]
         if self.rings:
             times.append(self.ring_deadline)
         if self.former:

@@ -25,6 +25,10 @@ class Timing:
         """When media that is missing from now on ends the leg."""
         return self.now + timedelta(seconds=self.timeouts.media_lost_s)
 
+    def closed_deadline(self, since: datetime) -> datetime:
+        """When a device that is closed since then ends the leg."""
+        return since + timedelta(seconds=min(self.timeouts.device_closed_s, self.timeouts.media_lost_s))
+
 
 # Whether a row is the one for an input.
 Condition = Callable[[Call, InputT, datetime], bool]

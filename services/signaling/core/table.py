@@ -31,12 +31,14 @@ from services.signaling.core.inputs import (
     Accept,
     Cancel,
     Decline,
+    DeviceReturned,
     EndForAll,
     Input,
     Join,
     Leave,
     MediaConnected,
     MediaDisconnected,
+    MediaSilent,
     Moderation,
     Move,
     PairClosed,
@@ -255,10 +257,14 @@ _WORKER_NOT_OF_CALL = never("media event of a worker that never had the call", W
 _STALE = nothing("media event of another device or worker")
 NOTHING_DUE = nothing("timer, nothing due")
 MEDIA_MISSING: TableRow[Tick] = TableRow(
-    "media missing for too long", STAY_RINGING, end(EndReason.MEDIA_LOST), STAY_ENDED
+    "media missing, or a device closed, for too long",
+    # Only the caller is in it yet, and what is missing is not waited for: it is the caller's device that is closed.
+    end(EndReason.CANCELLED),
+    end(EndReason.MEDIA_LOST),
+    STAY_ENDED,
 )
 SOME_MEDIA_MISSING: TableRow[Tick] = TableRow(
-    "group: media of some missing for too long",
+    "group: media of some missing, or their devices closed, for too long",
     STAY_RINGING,
     Rule(A, (to.drop_without_media,), _TELL_AND_REMOVE),
     STAY_ENDED,
@@ -293,6 +299,18 @@ MEDIA_CONNECTED: Handler[MediaConnected] = Handler(
 MEDIA_DISCONNECTED: Handler[MediaDisconnected] = Handler(
     ((when.worker_never_had_call, _WORKER_NOT_OF_CALL), (when.is_stale, _STALE), (when.is_replaced, _STALE)),
     both("media disconnected", (to.media_down,), (), STAY_ENDED),
+)
+MEDIA_SILENT: Handler[MediaSilent] = Handler(
+    (
+        (when.worker_never_had_call, _WORKER_NOT_OF_CALL),
+        (when.is_stale, _STALE),
+        (when.may_be_cut_off, nothing("media silent, of a device that may be cut off")),
+    ),
+    both("media silent, and the device closed its event stream", (to.await_device,), (), STAY_ENDED),
+)
+DEVICE_RETURNED: Handler[DeviceReturned] = Handler(
+    ((when.by_device_outside, nothing("a device that is not in the call is there")),),
+    both("a device that seemed closed is there", (to.trust_device,), (), STAY_ENDED),
 )
 WORKER_LOST: Handler[WorkerLost] = Handler(
     (
@@ -353,6 +371,8 @@ TABLE: dict[type[Any], Handler[Any]] = dict(
         _entry(Tick, TICK),
         _entry(MediaConnected, MEDIA_CONNECTED),
         _entry(MediaDisconnected, MEDIA_DISCONNECTED),
+        _entry(MediaSilent, MEDIA_SILENT),
+        _entry(DeviceReturned, DEVICE_RETURNED),
         _entry(WorkerLost, WORKER_LOST),
         _entry(WorkerRecovered, WORKER_RECOVERED),
         _entry(Move, MOVE),

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from services.signaling.core.inputs import (
     Accept,
     Decline,
+    DeviceReturned,
     Join,
     Leave,
     MediaConnected,
     MediaDisconnected,
+    MediaSilent,
     Move,
     Remove,
     RequestMute,
@@ -61,6 +63,7 @@ def _with_device(leg: Leg, device_id: DeviceId, now: datetime) -> Leg:
         former_device_id=None,
         media_up=False,
         media_deadline=None,
+        closed_deadline=None,
         join_time=leg.join_time or now,
         device_join_time=now,
         leave_time=None,
@@ -103,7 +106,9 @@ def await_media(call: Call, _: object, timing: Timing) -> Call:
 def media_up(call: Call, report: MediaConnected, timing: Timing) -> Call:
     """Of one leg; a move is over once all are on the new worker."""
     after = _map_leg_of(
-        call, report.user_id, lambda leg: replace(leg, media_up=True, media_deadline=None, former_device_id=None)
+        call,
+        report.user_id,
+        lambda leg: replace(leg, media_up=True, media_deadline=None, closed_deadline=None, former_device_id=None),
     )
     return _note_moved(after, timing)
 
@@ -119,8 +124,25 @@ def _note_moved(call: Call, timing: Timing) -> Call:
 
 @change("media down, await it")
 def media_down(call: Call, report: MediaDisconnected, timing: Timing) -> Call:
-    """Of one leg."""
-    return _map_leg_of(call, report.user_id, lambda leg: _without_media(leg, call.state, timing))
+    """Of one leg. A device that ended it itself is taken for closed, until it is asked for at the deadline."""
+    after = _map_leg_of(call, report.user_id, lambda leg: _without_media(leg, call.state, timing))
+    return _map_leg_of(after, report.user_id, lambda leg: _closed(leg, timing.now, timing)) if report.closed else after
+
+
+@change("await the device")
+def await_device(call: Call, report: MediaSilent, timing: Timing) -> Call:
+    """Whose page is closed: it may be loaded anew."""
+    return _map_leg_of(call, report.user_id, lambda leg: _closed(leg, report.heard_time, timing))
+
+
+def _closed(leg: Leg, since: datetime, timing: Timing) -> Leg:
+    return replace(leg, closed_deadline=leg.closed_deadline or timing.closed_deadline(since))
+
+
+@change("trust the device")
+def trust_device(call: Call, given: DeviceReturned, _: Timing) -> Call:
+    """It is there: its missing media is waited for as ever."""
+    return _map_leg_of(call, given.user_id, lambda leg: replace(leg, closed_deadline=None))
 
 
 @change("all media down, await it")
@@ -194,10 +216,10 @@ def leave(call: Call, given: Leave, timing: Timing) -> Call:
 
 @change("take those without media out")
 def drop_without_media(call: Call, _: object, timing: Timing) -> Call:
-    """Whose media is missing for too long."""
+    """Whose media is missing, or whose device is closed, for too long."""
     return _map_legs(
         call,
-        lambda leg: leg.media_deadline is not None and timing.now >= leg.media_deadline,
+        lambda leg: leg.is_overdue(timing.now),
         lambda leg: _emptied(leg, LegState.NOT_IN_CALL, timing.now),
     )
 

@@ -57,7 +57,7 @@ class DrawnMedia implements CallMedia {
     if (this.phase === "closed") return;
     const people = this.people();
     this.remotes = people.map(({ userId, muted = false, dark = false, shares = false }, i) => {
-      const common = { audioMid: "2", videoMid: "3", screenMid: "4", audioMuted: muted, videoMuted: dark, audio: undefined };
+      const common = { audioMid: "2", videoMid: "3", screenMid: "4", screenAudioMid: undefined, audioMuted: muted, videoMuted: dark, audio: undefined, screenSound: undefined };
       return { userId, ...common, video: dark ? undefined : paint(i), screen: shares ? paintSlide() : undefined };
     });
     this.speakers = people.filter((person) => person.speaks).map((person) => person.userId);

@@ -39,7 +39,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
   return (
     <div class={`call ${small ? "call-small" : "call-full"} ${crowd ? "call-crowd" : ""} ${listed ? "has-people" : ""}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={t("call.with", { name })}>
       {crowd ? <GroupStage {...{ client, call, nameOf, small }} /> : <PairStage call={call} name={name} id={face?.id ?? call.peerUserId} picture={face?.picture} />}
-      {call.remotes.map(({ audio }) => audio && <TrackAudio key={audio.id} track={audio} />)}
+      {call.remotes.flatMap(({ audio, screenSound }) => [audio, screenSound]).map((track) => track && <TrackAudio key={track.id} track={track} />)}
       <Header {...props} name={name} people={people} setPeople={setPeople} />
       {isLost(call) && (
         <p class="lost" aria-hidden="true">

@@ -42,9 +42,9 @@ export class Session {
   constructor(private readonly options: SessionOptions = {}) {
     addEventListener("pagehide", () => this.state.client?.hangUpOnUnload());
     addEventListener("online", () => this.state.client?.reconnect());
-    document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.state.client?.retryNow();
-    });
+    for (const event of ["visibilitychange", "enterpictureinpicture", "leavepictureinpicture"]) {
+      document.addEventListener(event, () => this.state.client?.setHidden(isHidden()));
+    }
   }
 
   subscribe(listener: () => void): () => void {
@@ -93,6 +93,7 @@ export class Session {
       const client = this.createClient(userId, tokens);
       client.onRing = (ringing) => this.ring.set(ringing);
       client.start();
+      if (isHidden()) client.setHidden(true);
       this.set({ client, busy: false });
       if (isKnown) this.check(first, client, () => void this.login(given));
       return true;
@@ -141,6 +142,11 @@ export class Session {
     this.state = { ...this.state, ...change };
     for (const listener of this.listeners) listener();
   }
+}
+
+/** Nobody sees the page, nor a picture of it that stands in a window of its own. */
+function isHidden(): boolean {
+  return document.visibilityState === "hidden" && !document.pictureInPictureElement;
 }
 
 /** The first token is asked for once, for the login and for the client's first requests. */

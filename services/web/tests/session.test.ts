@@ -35,6 +35,54 @@ function session(known: readonly string[], asked: () => Promise<Token>): Session
   });
 }
 
+/** What the document of a page does, by the events that it listens to. */
+function fakeDocument(visibilityState: string) {
+  const listeners = new Map<string, () => void>();
+  const fake = { visibilityState, pictureInPictureElement: null as object | null, addEventListener: (event: string, listener: () => void) => void listeners.set(event, listener) };
+  vi.stubGlobal("document", fake);
+  return (event: string, change: Partial<typeof fake>) => {
+    Object.assign(fake, change);
+    listeners.get(event)?.();
+  };
+}
+
+describe("a page that nobody sees", () => {
+  const opened = async () => {
+    const page = session(["alice"], () => Promise.resolve(token("alice")));
+    await page.open();
+    const client = page.state.client;
+    if (!client) throw new Error("nobody is logged in");
+    const told: boolean[] = [];
+    vi.spyOn(client, "setHidden").mockImplementation((hidden) => void told.push(hidden));
+    return told;
+  };
+
+  test("says so to the client, and when it is seen again", async () => {
+    const happens = fakeDocument("visible");
+    const told = await opened();
+    happens("visibilitychange", { visibilityState: "hidden" });
+    happens("visibilitychange", { visibilityState: "visible" });
+    expect(told).toEqual([true, false]);
+  });
+
+  test("is seen while a picture of it stands in a window of its own", async () => {
+    const happens = fakeDocument("visible");
+    const told = await opened();
+    happens("enterpictureinpicture", { pictureInPictureElement: {} });
+    happens("visibilitychange", { visibilityState: "hidden" });
+    happens("leavepictureinpicture", { pictureInPictureElement: null });
+    expect(told).toEqual([false, false, true]);
+  });
+
+  test("says so when somebody logs in there", async () => {
+    fakeDocument("hidden");
+    const told = vi.spyOn(ParleyClient.prototype, "setHidden").mockImplementation(() => undefined);
+    await session(["alice"], () => Promise.resolve(token("alice"))).open();
+    expect(told.mock.calls).toEqual([[true]]);
+    told.mockRestore();
+  });
+});
+
 describe("a page that is opened again", () => {
   test("is there at once for somebody who was here, without a network", async () => {
     const opened = session(["alice"], () => Promise.reject(new TypeError("Failed to fetch")));

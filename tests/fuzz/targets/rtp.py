@@ -32,7 +32,7 @@ def fuzz(data: bytes) -> None:
         # One byte more: a PictureID of 7 bits becomes one of 15.
         assert len(rtp.canonical_video(data, header, 1, codec).info.payload) <= size + 1
     for audio in ("opus", "red"):
-        packet = rtp.canonical_audio(data, header, 1, 1, "red" if audio == "red" else "opus")
+        packet = rtp.canonical_audio(data, header, 1, 1, audio, range(128))
         assert len(packet.info.payload) == size
         assert packet.plain is None or len(packet.plain.info.payload) <= size
     repaired = rtp.unwrap_repair(data, header, 96, 1)

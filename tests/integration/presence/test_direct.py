@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -21,10 +21,12 @@ from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from services.runtime.kafka.bus import Incoming, Outgoing
 from services.runtime.partitions import partition_of
+from services.signaling.clients import RoutedDevices
+from services.signaling.core.model import DeviceId
 from tests.integration.presence.test_attach import Gateway, Replica, attached, register, users
 from tests.support.faulty import Fault, FaultyServer, faulty_server
 from tests.support.identities import tokens_of
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import PATIENCE_S, eventually, until
 
 DELIVER = "/parley.presence.v1.RouterService/Deliver"
 USER = users(own=True)[0]
@@ -71,7 +73,7 @@ async def hop() -> AsyncIterator[Hop]:
     replica = Replica()
     await replica.start()
     async with faulty_server(None, ("127.0.0.1", replica.server.port)) as way:
-        tokens = tokens_of("messaging")
+        tokens = tokens_of("signaling")
         direct = DirectDelivery([way.address], lambda address: connect(address, tokens, fresh=True))
         await direct.start()
         gateway = await attached(replica)
@@ -140,6 +142,32 @@ async def test_a_replica_that_moves_takes_nothing_and_says_so(hop: Hop) -> None:
     await moved
     await until(lambda: hop.direct.routes(FOREIGN), what="the new assignment")
     assert not hop.direct.offer([outgoing(1)])
+
+
+async def test_the_replica_that_routes_a_user_tells_of_the_users_devices(hop: Hop) -> None:
+    assert hop.direct.router_of(FOREIGN) is None
+    devices = RoutedDevices(hop.direct)
+    session = register([USER]).register.sessions[0]
+    user, device = UserId(USER), DeviceId(session.device_id)
+
+    async def closed_for() -> timedelta | None:
+        return await devices.closed_for(user, device)
+
+    assert await closed_for() is None
+    hop.gateway.say(api.AttachRequest(detached=messages_pb2.Detached(session_ids=[session.session_id], detached=True)))
+    await eventually(lambda: _is_there(closed_for))
+    assert await devices.closed_for(user, DeviceId("another-1")) is None
+    assert await devices.closed_for(UserId(FOREIGN), device) is None
+    # What cannot be asked is not known.
+    assert await devices.closed_for(user, DeviceId("")) is None
+    hop.way.fault = Fault.RESET
+    hop.way.break_all()
+    await until(lambda: not hop.direct.routes(USER), what="signaling notices")
+    assert await closed_for() is None
+
+
+async def _is_there(find: Callable[[], Awaitable[object]]) -> bool:
+    return await find() is not None
 
 
 async def deliver(replica: Replica, caller: str, *frames: bytes) -> tuple[grpc.StatusCode, str]:

@@ -22,8 +22,8 @@ MOST_WAITED_FOR = 600
 
 
 @asynccontextmanager
-async def opened(join: chromium.Join) -> AsyncIterator[chromium.Browser]:
-    browser = chromium.Browser(join, FPS)
+async def opened(join: chromium.Join, fps: int = FPS) -> AsyncIterator[chromium.Browser]:
+    browser = chromium.Browser(join, fps)
     await browser.start()
     try:
         yield browser

@@ -70,6 +70,17 @@ def test_a_call_is_told_in_its_order_whatever_topic_says_it() -> None:
     ]
 
 
+def test_a_silence_and_its_end_are_told() -> None:
+    silent = calls_events.MediaSilent(user_id="ann", device_id="d", worker_id="sfu-1")
+    silent.heard_time.FromDatetime(BEGAN + timedelta(seconds=3))
+    up = calls_events.MediaConnected(user_id="ann", device_id="d", worker_id="sfu-1")
+    assert lines(event(2, media_connected=up), event(10, media_silent=silent), event(11, media_connected=up)) == [
+        "04:07.000+00:00  ann/d  connected to sfu-1",
+        "04:15.000+00:00  ann/d  silent on sfu-1 since 2026-01-02T03:04:08.000+00:00",
+        "04:16.000+00:00  ann/d  heard again on sfu-1",
+    ]
+
+
 def test_of_measurements_those_are_shown_that_say_something_new() -> None:
     records = [
         measured(5, videos=seen("q", 180, switching=True), downlink_estimate_bps=800_000),

@@ -9,6 +9,7 @@ from services.presence.core.model import (
     CutOff,
     Deliver,
     DeviceId,
+    DeviceStream,
     LoadLastSeen,
     RecheckWatches,
     Refusal,
@@ -30,6 +31,7 @@ from tests.unit.presence.routers import (
     LAPTOP,
     OFFLINE,
     ONLINE,
+    PHONE,
     new_router,
     router_with,
     sends,
@@ -125,6 +127,36 @@ def test_a_gateway_cannot_take_or_end_the_sessions_of_another() -> None:
     assert router.detached(G2, [1], True, now=0) == []
     router.register(G2, 1, [session(1, BOB)], now=0)
     assert router.deliver(ALICE, b"frame", durable=True) == [Send(G1, Deliver((1,), b"frame", durable=True))]
+
+
+def test_a_devices_stream_is_known_to_be_open_or_for_how_long_it_has_been_broken() -> None:
+    router = router_with(G1, G2)
+    assert router.stream_of(ALICE, PHONE, now=0) is None
+    router.register(G1, 1, [session(1, ALICE)], now=0)
+    assert router.stream_of(ALICE, PHONE, now=1) == DeviceStream(None)
+    for now in (2, 3):
+        router.detached(G1, [1], True, now=now)
+    assert router.stream_of(ALICE, PHONE, now=5) == DeviceStream(3)
+    assert router.stream_of(ALICE, LAPTOP, now=5) is None
+    # Its page was loaded again, at whichever gateway.
+    router.register(G2, 1, [session(7, ALICE)], now=6)
+    assert router.stream_of(ALICE, PHONE, now=7) == DeviceStream(None)
+    router.unregister(G1, [1], now=8)
+    router.detached(G2, [7], True, now=9)
+    assert router.stream_of(ALICE, PHONE, now=10) == DeviceStream(1)
+    router.detached(G2, [7], False, now=11)
+    assert router.stream_of(ALICE, PHONE, now=12) == DeviceStream(None)
+    router.unregister(G2, [7], now=13)
+    assert router.stream_of(ALICE, PHONE, now=14) is None
+
+
+def test_of_a_stream_that_was_broken_before_a_rebalance_the_time_since_then_is_known() -> None:
+    router = router_with(G1)
+    router.assign(range(16), 16)
+    router.register(G1, 2, [session(1, ALICE, detached=True)], now=20)
+    assert router.stream_of(ALICE, PHONE, now=21) is None
+    router.registered(G1, 2)
+    assert router.stream_of(ALICE, PHONE, now=25) == DeviceStream(5)
 
 
 def test_a_session_that_is_registered_for_somebody_else_gets_nothing_of_its_first_user_any_more() -> None:

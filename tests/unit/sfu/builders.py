@@ -67,6 +67,14 @@ a=sctp-port:5000
 """
 
 
+# What puts RED before Opus, and says what is in it.
+RED_FIRST = ("SAVPF 111 63 9", "SAVPF 63 111 9\na=fmtp:63 111/111")
+
+
+def _with_stereo(line: str, parameters: str) -> str:
+    return line.replace("useinbandfec=1", f"useinbandfec=1;{parameters}")
+
+
 def offer_text(
     *,
     simulcast: bool = False,
@@ -74,20 +82,30 @@ def offer_text(
     transport_cc: bool = True,
     slots: int = 1,
     screen: bool = False,
+    sound: bool = False,
+    red: bool = False,
     direction: str = "sendonly",
 ) -> str:
     """Own audio (0) and video (1) of this `direction`, `slots` of each to receive on (2, 3, then a20, v20, ...), the
-    channel (4), and a screen (5)."""
+    channel (4), and a screen (5). `sound`: with a line for the screen's sound (6) and a slot in stereo (7); `red`: the
+    slots of audio prefer RED."""
     mids = [("2", "3"), *((f"a2{n}", f"v2{n}") for n in range(slots - 1))][:slots]
     parts = [
-        HEAD.replace("0 1 2 3 4", " ".join(["0 1 2 3 4", *(mid for pair in mids[1:] for mid in pair)]) + " 5" * screen),
+        HEAD.replace(
+            "0 1 2 3 4",
+            " ".join(["0 1 2 3 4", *(mid for pair in mids[1:] for mid in pair)]) + " 5" * screen + " 6 7" * sound,
+        ),
         AUDIO.format(mid=0, direction=direction),
         VIDEO.format(mid=1, direction=direction) + SIMULCAST * simulcast,
         *(AUDIO.format(mid=audio, direction="recvonly") for audio, _ in mids),
         *(VIDEO.format(mid=video, direction="recvonly") for _, video in mids),
         CHANNEL,
         VIDEO.format(mid=5, direction="sendonly") * screen,
+        _with_stereo(AUDIO.format(mid=6, direction="sendonly"), "stereo=1;sprop-stereo=1") * sound,
+        _with_stereo(AUDIO.format(mid=7, direction="recvonly"), "stereo=1") * sound,
     ]
+    if red:
+        parts = [part.replace(*RED_FIRST) if "recvonly" in part else part for part in parts]
     text = "".join(parts)
     if not rtx:
         text = text.replace("a=fmtp:97 apt=96\n", "")

@@ -47,11 +47,17 @@ async def test_events_of_a_call_come_in_order_under_its_key() -> None:
     await events.start()
     events.media_connected(key("ann"))
     events.quality_measured(key("ann"), QUALITY)
+    events.media_silent(key("ann"), 7.0)
     events.media_disconnected(key("ann"), LeaveReason.CONSENT_EXPIRED)
     await events.stop()
-    assert [record.topic for record in publisher.records] == ["media.events.v1", "media.quality.v1", "media.events.v1"]
+    topics = ["media.events.v1", "media.quality.v1", "media.events.v1", "media.events.v1"]
+    assert [record.topic for record in publisher.records] == topics
     assert {record.key for record in publisher.records} == {b"call-1"}
-    last = calls_events.CallEvent.FromString(publisher.records[2].value or b"").media_disconnected
+    silence = calls_events.CallEvent.FromString(publisher.records[2].value or b"")
+    assert (silence.media_silent.user_id, silence.media_silent.worker_id) == ("ann", "w1")
+    heard_time = silence.media_silent.heard_time.ToDatetime()
+    assert silence.event_time.ToDatetime() - heard_time == timedelta(seconds=7)
+    last = calls_events.CallEvent.FromString(publisher.records[3].value or b"").media_disconnected
     assert (last.user_id, last.worker_id) == ("ann", "w1")
     assert last.reason == calls_events.MEDIA_DISCONNECT_REASON_CONSENT_EXPIRED
     report = sfu_events.QualityReport.FromString(publisher.records[1].value or b"")

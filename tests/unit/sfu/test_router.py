@@ -1,12 +1,22 @@
 """Who receives what: two or three participants without a socket between them."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import CallId
-from services.sfu.core.session.effects import AnnounceConnected, Disconnect, LeaveReason, SendSlotMap
+from services.sfu.core.session.effects import (
+    AnnounceConnected,
+    AnnounceSilence,
+    Disconnect,
+    Effect,
+    LeaveReason,
+    SendSlotMap,
+)
+from services.sfu.core.session.lifecycle import SILENCE_S
 from services.sfu.core.session.participants import MAX_SSRCS, MAX_STREAMS, Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
@@ -118,6 +128,30 @@ def test_connected_is_announced_once_at_the_first_media(router: Router) -> None:
     first = router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
     assert AnnounceConnected(ann.key) in first
     assert AnnounceConnected(ann.key) not in router.handle_rtp(ann, rtp(7, 2, mid=b"0"), 1.1)
+
+
+def announced(effects: Iterable[Effect]) -> list[Effect]:
+    return [effect for effect in effects if isinstance(effect, AnnounceConnected | AnnounceSilence)]
+
+
+@pytest.mark.parametrize("sound", ["media", "reports", "consent"])
+def test_silence_is_announced_once_and_so_is_its_end(router: Router, sound: str) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
+    assert announced(router.tick(1.0 + SILENCE_S - 0.1)) == []
+    silent = announced(router.tick(8.0))
+    assert silent == [AnnounceSilence(ann.key, 7.0)]
+    assert announced(router.tick(9.0)) == []
+    # What was on its slot stays there.
+    assert bob.slots[0].publication is ann.publications[0]
+    ways = {
+        "media": lambda: router.handle_rtp(ann, rtp(7, 2, mid=b"0"), 10.0),
+        "reports": lambda: router.handle_rtcp(ann, rtcp.build_receiver_report(1), 10.0),
+        "consent": lambda: router.handle_consent(ann, 10.0),
+    }
+    assert announced(ways[sound]()) == [AnnounceConnected(ann.key)]
+    assert announced(ways[sound]()) == []
+    assert announced(router.tick(10.0 + SILENCE_S + 1)) == [AnnounceSilence(ann.key, SILENCE_S + 1)]
 
 
 def test_mute_is_told_to_the_receivers_once(router: Router) -> None:

@@ -65,10 +65,47 @@ def test_audio_keeps_its_level() -> None:
 def test_red_is_kept_with_the_opus_within_for_who_has_no_red() -> None:
     red = b"\xef\x00\x40\x03" + b"\x6f" + b"oldnew"
     packet = rtp(1, 1, red, pt=63)
-    canonical = canonical_audio(packet, parse_header(packet), 1, None, "red")
+    canonical = canonical_audio(packet, parse_header(packet), 1, None, "red/111", (111,))
     assert canonical.info.payload == red
     assert canonical.plain is not None
     assert (canonical.plain.codec, canonical.plain.info.payload) == ("opus", b"new")
+
+
+@pytest.mark.parametrize(
+    "red",
+    [
+        b"",
+        b"\xef",
+        b"\xef\x00\x40",
+        b"\xef\x00\x40\x03",
+        b"\xef\x00\x43\xff" + b"\x6f" + b"short",
+        b"\xef\x00\x40\x03" * 300,
+        b"\x3f" + b"\xef\x00\x40\x03\x6foldnew",
+        b"\x60" + b"\x90\x80video",
+    ],
+    ids=[
+        "empty",
+        "one byte",
+        "half a header",
+        "no end",
+        "a block beyond the packet",
+        "headers alone",
+        "RED",
+        "a video",
+    ],
+)
+def test_red_with_no_opus_within_brings_nothing_to_who_has_no_red(red: bytes) -> None:
+    packet = rtp(1, 1, red, pt=63)
+    canonical = canonical_audio(packet, parse_header(packet), 1, None, "red/111", (111,))
+    assert canonical.plain is not None
+    assert canonical.plain.info.payload == b""
+
+
+def test_a_red_packet_of_one_byte_of_opus_brings_that() -> None:
+    packet = rtp(1, 1, b"\x6f\x08", pt=63)
+    canonical = canonical_audio(packet, parse_header(packet), 1, None, "red/111", (111,))
+    assert canonical.plain is not None
+    assert canonical.plain.info.payload == b"\x08"
 
 
 def test_repair_brings_the_original_number_and_padding_brings_nothing() -> None:
@@ -97,7 +134,7 @@ def test_any_bytes_give_a_packet_or_a_packet_error(body: bytes, start: bytes) ->
     except PacketError:
         return
     list(iter_extensions(datagram, header))
-    canonical_audio(datagram, header, 1, 1, "red")
+    canonical_audio(datagram, header, 1, 1, "red", (111,))
     unwrap_repair(datagram, header, 96, 1)
     for codec in ("vp8", "h264", "vp9", "av1"):
         info = canonical_video(datagram, header, 1, codec).info

@@ -27,6 +27,7 @@ from services.signaling.media_access import MediaAccess
 from services.signaling.moves import CallMoves
 from services.signaling.ports import (
     Callees,
+    Devices,
     Members,
     Membership,
     Record,
@@ -128,6 +129,26 @@ class FakeMedia:
 
 
 @dataclass
+class FakeDevices:
+    """ports.Devices: those whose event stream has ended, and when."""
+
+    clock: ManualClock
+    closed: dict[tuple[UserId, DeviceId], datetime] = field(default_factory=dict)
+
+    async def closed_for(self, user_id: UserId, device_id: DeviceId) -> timedelta | None:
+        closed_time = self.closed.get((user_id, device_id))
+        return None if closed_time is None else self.clock.now() - closed_time
+
+    def close(self, user_id: UserId, device_id: DeviceId) -> None:
+        """The device's stream ends now."""
+        self.closed[user_id, device_id] = self.clock.now()
+
+    def open(self, user_id: UserId, device_id: DeviceId) -> None:
+        """The device has a stream."""
+        self.closed.pop((user_id, device_id), None)
+
+
+@dataclass
 class RecordingCloser:
     """ports.MediaCloser that remembers."""
 
@@ -156,6 +177,7 @@ class World:
         self.store = FakeStore()
         self.members = members or FakeMembers()
         self.media = FakeMedia()
+        self.devices = FakeDevices(self.clock)
         self.closer = RecordingCloser()
         self.alarms = Alarms()
         self.metrics = Measured()
@@ -164,9 +186,9 @@ class World:
         self.changes = CallChanges(self.store, events_of, self.closer, self.alarms, self.clock, TIMEOUTS)
         self.moves = CallMoves(self.store, self.changes, self.media, self.workers)
         self.service = make_service(
-            self.changes, self.members, self.moves, lambda now: str(UUID(int=next(numbers))), self.tokens
+            self.changes, self.members, self.moves, lambda now: str(UUID(int=next(numbers))), self.tokens, self.devices
         )
-        self.upkeep = Upkeep(self.store, self.changes, self.media, self.workers, RETENTION)
+        self.upkeep = Upkeep(self.store, self.changes, self.media, self.devices, self.workers, RETENTION)
         self.hear(WORKER)
 
     def hear(self, worker: Worker, **changes: object) -> None:
@@ -206,6 +228,7 @@ def make_service(
     moves: CallMoves,
     new_id: Callable[[datetime], str],
     tokens: JwtJoinTokens | None = None,
+    devices: Devices | None = None,
 ) -> CallsService:
     """The use-cases over what is given."""
     roster = Roster(changes.store, changes, members)
@@ -214,6 +237,7 @@ def make_service(
         changes=changes,
         starter=CallStarter(changes.store, changes, members, roster, moves.workers, POLICY, new_id),
         roster=roster,
+        devices=devices or FakeDevices(ManualClock(START)),
         access=MediaAccess(
             store=changes.store,
             moves=moves,

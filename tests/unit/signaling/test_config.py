@@ -18,7 +18,8 @@ ENOUGH = {
 
 def test_defaults_serve_one_to_one_calls() -> None:
     config = Config.from_env(ENOUGH)
-    assert (config.timeouts.ring_s, config.timeouts.media_lost_s) == (45, 60)
+    timeouts = config.timeouts
+    assert (timeouts.ring_s, timeouts.media_lost_s, timeouts.device_closed_s) == (45, 60, 10)
     assert (config.grants.token_ttl_s, config.grants.audio_slots, config.grants.video_slots) == (60, 1, 1)
 
 

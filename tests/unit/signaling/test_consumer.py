@@ -1,5 +1,6 @@
 """What comes from Kafka, whatever its bytes."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -22,7 +23,7 @@ from services.signaling.core.model import Call
 from services.signaling.core.placement import WorkerTable
 from tests.support.clock import ManualClock
 from tests.support.keyed import call_record
-from tests.unit.signaling.fakes import ALICE, GROUP_TALK, OTHER_WORKER, PHONE, START, TALK, WORKER, World
+from tests.unit.signaling.fakes import ALICE, GROUP_TALK, OTHER_WORKER, PHONE, START, TALK, TIMEOUTS, WORKER, World
 
 
 def record(value: bytes | None, key: bytes = b"sfu-1") -> Incoming:
@@ -96,7 +97,24 @@ async def test_media_reports_reach_their_call() -> None:
     assert (await world.service.get_call(call.call_id, ALICE)).legs[0].media_up
     gone.media_disconnected.reason = calls_events.MEDIA_DISCONNECT_REASON_CLOSED
     await consumer.handle([call_record(gone.SerializeToString(), MEDIA_TOPIC)])
-    assert not (await world.service.get_call(call.call_id, ALICE)).legs[0].media_up
+    leg = (await world.service.get_call(call.call_id, ALICE)).legs[0]
+    assert (leg.media_up, leg.closed_deadline) == (False, START + timedelta(seconds=TIMEOUTS.device_closed_s))
+
+
+async def test_a_worker_tells_since_when_it_has_heard_nothing() -> None:
+    world = World()
+    call = await world.start()
+    world.devices.close(ALICE, PHONE)
+    event = calls_events.CallEvent(event_id="e", call_id=call.call_id)
+    event.media_silent.MergeFrom(calls_events.MediaSilent(user_id=ALICE, device_id=PHONE, worker_id=WORKER.worker_id))
+    event.media_silent.heard_time.FromDatetime(START - timedelta(seconds=2))
+    await MediaConsumer(world.service).handle([call_record(event.SerializeToString(), MEDIA_TOPIC)])
+    leg = (await world.service.get_call(call.call_id, ALICE)).legs[0]
+    assert leg.closed_deadline == START + timedelta(seconds=TIMEOUTS.device_closed_s - 2)
+    # With a time that there is not.
+    event.media_silent.heard_time.seconds = 1 << 62
+    with pytest.raises(PoisonRecord):
+        await MediaConsumer(world.service).handle([call_record(event.SerializeToString(), MEDIA_TOPIC)])
 
 
 async def test_our_own_events_on_the_topic_are_passed_over() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from services.runtime.quiet_hours import QuietHours
 from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.errors import CallsError
-from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected, MediaSilent
 from services.signaling.core.model import (
     BUSY_STATES,
     RUNG,
@@ -63,6 +63,7 @@ ACTIONS = (
     *("start", "start", "accept", "accept", "join", "media up", "media up", "media up"),
     *("start", "retry", "accept", "decline", "cancel", "leave", "media up", "media down", "wait", "long wait"),
     *("join", "take over", "remove", "lock", "end for all", "hand", "mute", "expel", "settings", "move", "crash"),
+    *("close", "close", "open", "wait"),
 )
 SETTINGS = (
     CallSettings(),
@@ -158,6 +159,8 @@ class Crowd:
             "move": lambda: self.world.moves.move_on_request(call_id, None),
             "media up": lambda: self._report(MediaConnected, call_id, user, device),
             "media down": lambda: self._report(MediaDisconnected, call_id, user, device),
+            "close": lambda: self._close(call_id, user, device),
+            "open": lambda: self._open(call_id, user, device),
         }
         await acts[action]()
 
@@ -176,6 +179,21 @@ class Crowd:
         call = await self.world.store.find(call_id)
         if call and call.worker:
             await self.world.service.note_media(call_id, kind(user, device, call.worker.worker_id))
+
+    async def _close(self, call_id: CallId, user: UserId, device: DeviceId) -> None:
+        """The device's page is closed."""
+        self.world.devices.close(user, device)
+        call = await self.world.store.find(call_id)
+        if call and call.worker:
+            heard_time = self.world.clock.now()
+            self.pass_time(1)
+            report = MediaSilent(user, device, call.worker.worker_id, heard_time)
+            await self.world.service.note_media(call_id, report)
+
+    async def _open(self, call_id: CallId, user: UserId, device: DeviceId) -> None:
+        """The device's page is loaded again, and has media at once."""
+        self.world.devices.open(user, device)
+        await self._report(MediaConnected, call_id, user, device)
 
     async def go_away(self) -> None:
         """Everyone does, without a word: the SFU says so of those who had media, and the timers do the rest."""
@@ -327,7 +345,7 @@ _SILENT_END: Rule[object] = Rule(CallState.ENDED, effects=(Effect.CLOSE_MEDIA,),
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "nobody is ever busy": forget_who_is_busy,
     "a ring does not end": change_table("ring timeout", "ringing", STAY_RINGING),
-    "lost media ends nothing": change_table("media missing for too long", "active", STAY_ACTIVE),
+    "lost media ends nothing": change_table("media missing, or a device closed, for too long", "active", STAY_ACTIVE),
     "lost media is not waited for": change_table("media disconnected", "active", STAY_ACTIVE),
     "an end is told to nobody": change_table("caller leaves", "active", _SILENT_END),
     "an ended call begins again": change_table("callee accepts", "ended", ACCEPT.otherwise.ringing),

@@ -3,7 +3,7 @@ export interface Slot {
   readonly mid: string;
   readonly userId: string;
   readonly muted: boolean;
-  /** A screen, not a camera. */
+  /** A screen or its sound, not a camera or a microphone. */
   readonly screen: boolean;
 }
 
@@ -27,6 +27,8 @@ export interface ParticipantSlots {
   readonly audioMid: string | undefined;
   readonly videoMid: string | undefined;
   readonly screenMid: string | undefined;
+  /** The sound of the screen. */
+  readonly screenAudioMid: string | undefined;
   readonly audioMuted: boolean;
   readonly videoMuted: boolean;
 }
@@ -42,7 +44,7 @@ export function readSlotMap(slots: readonly Slot[], kinds: ReadonlyMap<string, "
     const kind = kinds.get(slot.mid);
     if (!kind || !slot.userId) continue;
     const person = people.get(slot.userId) ?? absent(slot.userId);
-    const heard = { ...person, audioMid: slot.mid, audioMuted: slot.muted };
+    const heard = slot.screen ? { ...person, screenAudioMid: slot.mid } : { ...person, audioMid: slot.mid, audioMuted: slot.muted };
     const seen = slot.screen ? { ...person, screenMid: slot.mid } : { ...person, videoMid: slot.mid, videoMuted: slot.muted };
     people.set(slot.userId, kind === "audio" ? heard : seen);
   }
@@ -50,5 +52,5 @@ export function readSlotMap(slots: readonly Slot[], kinds: ReadonlyMap<string, "
 }
 
 function absent(userId: string): ParticipantSlots {
-  return { userId, audioMid: undefined, videoMid: undefined, screenMid: undefined, audioMuted: true, videoMuted: true };
+  return { userId, audioMid: undefined, videoMid: undefined, screenMid: undefined, screenAudioMid: undefined, audioMuted: true, videoMuted: true };
 }

@@ -77,14 +77,21 @@ class PacketTemplate:
 @final
 class PacketFormat:
     """Extension ids are 0 where the client does not take them. `stamp_id`: bandwidth estimation, by transport-wide
-    number if `is_numbered`, else by send time. Equal formats are the same key."""
+    number if `is_numbered`, else by send time. `redundant_types`: those of RED and Opus, where the client prefers RED
+    and its voices are to be sent so now (redundancy.py). Equal formats are the same key."""
 
-    __slots__ = ("is_numbered", "level_id", "payload_types", "stamp_id")
+    __slots__ = ("is_numbered", "level_id", "payload_types", "redundant_types", "stamp_id")
 
     def __init__(
-        self, payload_types: tuple[tuple[Format, int], ...], level_id: int, stamp_id: int, is_numbered: bool
+        self,
+        payload_types: tuple[tuple[Format, int], ...],
+        level_id: int,
+        stamp_id: int,
+        is_numbered: bool,
+        redundant_types: tuple[int, int] | None = None,
     ) -> None:
         self.payload_types = payload_types
+        self.redundant_types = redundant_types
         self.level_id = level_id
         self.stamp_id = stamp_id
         self.is_numbered = is_numbered
@@ -95,8 +102,12 @@ class PacketFormat:
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def _key(self) -> tuple[tuple[tuple[Format, int], ...], int, int, bool]:
-        return self.payload_types, self.level_id, self.stamp_id, self.is_numbered
+    def _key(self) -> tuple[object, ...]:
+        return self.payload_types, self.level_id, self.stamp_id, self.is_numbered, self.redundant_types
+
+    def with_redundancy(self, types: tuple[int, int] | None) -> "PacketFormat":
+        """The same with voices in RED, of these payload types, or without it."""
+        return PacketFormat(self.payload_types, self.level_id, self.stamp_id, self.is_numbered, types)
 
     def choose_codec(self, packet: MediaPacket) -> tuple[MediaPacket, int]:
         """The packet in a codec that the client takes, and its payload type."""
@@ -148,3 +159,17 @@ def packet_format_of(line: MediaLine) -> PacketFormat:
         stamp if stamp < 15 else 0,
         line.has_transport_cc,
     )
+
+
+def redundant_types_of(line: MediaLine) -> tuple[int, int] | None:
+    """The payload types of RED and of the Opus within, of a line on which the client prefers RED: it stands first.
+
+    None where the client asks for lost audio itself: a number that stands for a RED packet must not go out again as
+    mere Opus.
+    """
+    decodable = line.decodable
+    opus = decodable.get("opus")
+    if opus is None or any("nack" in codec.feedback for codec in line.codecs):
+        return None
+    name, first = next(iter(decodable.items()))
+    return (first.payload_type, opus.payload_type) if name == f"red/{opus.payload_type}" else None

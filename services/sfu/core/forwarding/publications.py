@@ -135,8 +135,8 @@ class InboundStream:
         publication = self.publication
         is_audio = publication.kind == "audio"
         if is_audio:
-            codec: Codec = "red" if publication.codecs[header.payload_type] == "red" else "opus"
-            packet = canonical_audio(datagram, header, index, publication.level_id, codec)
+            name = publication.codecs[header.payload_type]
+            packet = canonical_audio(datagram, header, index, publication.level_id, name, publication.opus_types)
         else:
             packet = canonical_video(datagram, header, index, self.codec, self.format)
         # Twice the same number must never be two different packets to a receiver, or its key stream is used twice.
@@ -184,6 +184,7 @@ class Publication:
         self._lines = {codec.payload_type: codec for codec in line.answered_codecs}
         self.codecs: dict[int, Format] = {number: codec.format for number, codec in self._lines.items()}
         self.format: Format = next(iter(self.codecs.values()))
+        self.opus_types = frozenset(number for number, name in self.codecs.items() if name == "opus")
         self.level_id = line.extensions.get(LEVEL_URI)
         self.transport_cc_id = line.extensions[TRANSPORT_CC_URI] if line.has_transport_cc else None
         self.send_time_id = None if line.has_transport_cc else line.extensions.get(SEND_TIME_URI)
@@ -224,10 +225,10 @@ class Publication:
 
     @property
     def source(self) -> VideoSource | None:
-        """What a video shows; None for audio."""
-        if self.kind == "audio":
-            return None
-        return "screen" if self.is_screen else "camera"
+        """What it shows; None for a microphone. A screen's sound is of the screen."""
+        if self.is_screen:
+            return "screen"
+        return None if self.kind == "audio" else "camera"
 
     @property
     def muted(self) -> bool:
@@ -248,6 +249,9 @@ class Publication:
         """
         if self.declared_on is False:
             return False
+        if self.kind == "audio":
+            # Sound does not stand still, and that a screen is shared says nothing of its sound.
+            return self.last_media_at is not None and now - self.last_media_at < LIVE_S
         if self.layers and self.demand.paused and all(self.demand.may_come(rid, now) for rid in self.layers):
             # Nothing comes because nobody takes it.
             return True

@@ -16,8 +16,9 @@ from typing import Final
 from services.sfu.core.congestion.downlink import DownlinkPath
 from services.sfu.core.forwarding.key_frame_backoff import KeyFrameBackoff
 from services.sfu.core.forwarding.offsets import Offsets
-from services.sfu.core.forwarding.packet_formats import packet_format_of
+from services.sfu.core.forwarding.packet_formats import packet_format_of, redundant_types_of
 from services.sfu.core.forwarding.publications import CLOCK_RATES, InboundStream, Publication
+from services.sfu.core.forwarding.redundancy import RedundancySwitch
 from services.sfu.core.forwarding.sender_clock import RtpClock, timestamp_difference
 from services.sfu.core.forwarding.subscribers import CopyGroup, Numbers, Subscriber, WriteBuffer, fill
 from services.sfu.core.ids import Kind, ParticipantKey, ParticipantNumber
@@ -76,6 +77,7 @@ class ReceiveSlot(Subscriber):
         self.mid = line.mid
         # The client sends on the line too.
         self.is_shared = line.client_sends
+        self.plays_stereo = line.plays_stereo
         self.ssrc, self.repair_ssrc = numbering.ssrc, numbering.repair_ssrc
         self.path = path
         self.publication: Publication | None = None
@@ -83,6 +85,9 @@ class ReceiveSlot(Subscriber):
         self.downlink = DownlinkReport()
         self.key_frame_requests = KeyFrameBackoff()
         self.packet_format = packet_format_of(line)
+        self._redundant_types = redundant_types_of(line) if self.kind == "audio" else None
+        # Of a client that prefers RED.
+        self.redundancy = RedundancySwitch() if self._redundant_types is not None else None
         decodable = line.decodable
         self.formats = frozenset(decodable)
         self._repair_types = {f: c.rtx_payload_type for f, c in decodable.items() if c.rtx_payload_type is not None}
@@ -157,6 +162,13 @@ class ReceiveSlot(Subscriber):
         if temporal != self._offsets.wanted_temporal:
             self._part()
             self._offsets.want_temporal(temporal)
+
+    def note_loss(self, expected: int, lost: int) -> None:
+        """Send voices in RED from now on, or without it, by what the receiver has lost."""
+        if self.redundancy is not None and self.redundancy.note_report(expected, lost):
+            self._part()
+            types = self._redundant_types if self.redundancy.is_on else None
+            self.packet_format = self.packet_format.with_redundancy(types)
 
     def stop(self) -> None:
         """Send nothing more of the source, but go on waiting for the key frame of what is wanted."""
@@ -296,7 +308,8 @@ class ReceiveSlot(Subscriber):
 
     def find_lost(self, sequence_number: int, now: float) -> MediaPacket | None:
         """The packet behind a sequence number of this slot, to be sent again; None when that must not or cannot be."""
-        if self._source is None:
+        if self._source is None or (self.redundancy is not None and self.redundancy.was_on):
+            # What went out as RED must not go out under the same number as Opus: a key stream would be used twice.
             return None
         self._catch_up()
         if now - self._resends_began >= 1.0:

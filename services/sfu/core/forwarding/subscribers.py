@@ -12,6 +12,7 @@ from typing import Final, Protocol, final
 
 from services.sfu.core.congestion.send_history import SendHistory
 from services.sfu.core.forwarding.packet_formats import NUMBER_AT, PacketFormat, PacketTemplate
+from services.sfu.core.forwarding.redundancy import bundle
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.wire.rtp import MediaPacket
 
@@ -125,6 +126,26 @@ class CopyGroup:
         return template
 
 
+class RedundantGroup(CopyGroup):
+    """Those that get voices in RED: each packet with the one that they got before it."""
+
+    def __init__(self, packet_format: PacketFormat, types: tuple[int, int]) -> None:
+        super().__init__(packet_format)
+        self._red_type, self._opus_type = types
+        self._before: MediaPacket | None = None
+
+    def render(self, packet: MediaPacket, now: float) -> PacketTemplate:
+        """See CopyGroup."""
+        packet, payload_type = self.packet_format.choose_codec(packet)
+        if packet.codec == "opus":
+            before, self._before = self._before, packet
+            packet, payload_type = bundle(packet, before, self._opus_type), self._red_type
+        template = self.packet_format.render(packet, payload_type, now)
+        self.packets += 1
+        self.bytes += template.size
+        return template
+
+
 class Subscribers:
     """All slots on one stream, and those that wait for its next key frame."""
 
@@ -146,7 +167,9 @@ class Subscribers:
         """That of a packet format, made at its first use."""
         group = self._groups.get(packet_format)
         if group is None:
-            group = self._groups[packet_format] = CopyGroup(packet_format)
+            types = packet_format.redundant_types
+            group = CopyGroup(packet_format) if types is None else RedundantGroup(packet_format, types)
+            self._groups[packet_format] = group
         return group
 
     def leave(self, slot: Subscriber, group: CopyGroup) -> None:

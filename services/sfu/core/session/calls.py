@@ -12,7 +12,7 @@ from services.sfu.core.selection.speakers import compare, rank
 from services.sfu.core.selection.video_requests import HOLD_S, Candidate, choose_videos, order_unrequested
 from services.sfu.core.session.agreement import DecodableFormats
 from services.sfu.core.session.effects import Effect, SendSlotMap, SendSpeakers
-from services.sfu.core.session.lifecycle import State
+from services.sfu.core.session.lifecycle import TAKING_PART
 from services.sfu.core.session.participants import Participant, UnseenVideo
 
 # With fewer there is nothing to rank: everyone hears the other, and knows who it is.
@@ -87,7 +87,7 @@ class Call:
         return [SendSlotMap(number) for number in sorted(remapped & present)]
 
     def _connected(self) -> list[Participant]:
-        return [m for m in self.members.values() if m.state in (State.CONNECTED, State.FLOWING)]
+        return [m for m in self.members.values() if m.state in TAKING_PART]
 
     def _order(self, members: Sequence[Participant], now: float) -> tuple[object, ...]:
         """All that time changes of what belongs on the slots: while it stays as it is, so do they."""
@@ -101,11 +101,13 @@ class Call:
         """What there is to be heard and seen, the most wanted first."""
         ranks = {publication: rank for rank, publication in enumerate(self._ranked)}
         audio: list[Publication] = []
+        sounds: list[Publication] = []
         videos: list[tuple[Publication, Candidate]] = []
         toggled: list[ParticipantNumber] = []
         for member in members:
             spoke_at = _spoke_at(member)
             audio += member.microphones
+            sounds += [p for p in member.screen_sounds if p.is_on(now)]
             for p in member.publications:
                 if p.kind == "audio":
                     continue
@@ -124,18 +126,20 @@ class Call:
         if all(formats <= decodable.keys() for _, decodable in receivers):
             # Nearly always.
             receivers = []
-        return _Sources(audio, videos, order_unrequested([candidate for _, candidate in videos]), toggled, receivers)
+        unrequested = order_unrequested([candidate for _, candidate in videos])
+        return _Sources(audio, sounds, videos, unrequested, toggled, receivers)
 
 
 class _Sources(NamedTuple):
     """What there is in a call to be heard and seen.
 
-    `audio`: microphones, the loudest first. `unrequested`: indices of `videos` in their order for a receiver that
-    requests none. `toggled`: receivers that have a video that went on or off. `receivers`: those of video and the
-    formats that they can decode, empty when everybody can decode everything.
+    `audio`: microphones, the loudest first. `sounds`: of screens. `unrequested`: indices of `videos` in their order for
+    a receiver that requests none. `toggled`: receivers that have a video that went on or off. `receivers`: those of
+    video and the formats that they can decode, empty when everybody can decode everything.
     """
 
     audio: list[Publication]
+    sounds: list[Publication]
     videos: list[tuple[Publication, Candidate]]
     unrequested: list[int]
     toggled: list[ParticipantNumber]
@@ -144,7 +148,12 @@ class _Sources(NamedTuple):
 
 def _list_on(members: Sequence[Participant], now: float) -> tuple[object, ...]:
     """All that time changes of what is on, and in which format."""
-    return tuple((p, p.format) for member in members for p in member.publications if p.kind == "video" and p.is_on(now))
+    return tuple(
+        (p, p.format)
+        for member in members
+        for p in member.publications
+        if (p.kind == "video" or p.is_screen) and p.is_on(now)
+    )
 
 
 def _note_unseen(member: Participant, sources: _Sources) -> bool:
@@ -171,13 +180,16 @@ def _note_unseen(member: Participant, sources: _Sources) -> bool:
 
 
 def _spoke_at(member: Participant) -> float:
-    return max((p.level.spoke_at for p in member.publications), default=-1.0)
+    return max((p.level.spoke_at for p in member.publications if not p.is_screen), default=-1.0)
 
 
 def _assign_receiver(receiver: Participant, sources: _Sources) -> bool:
     heard = [slot for slot in receiver.slots if slot.kind == "audio"]
     # Any audio slot takes any audio: RED can always be sent as the Opus within.
     audio = [p for p in sources.audio[: len(heard) + len(receiver.publications)] if p.publisher != receiver.key]
+    if sources.sounds and len(heard) > 1 and receiver.screen_sounds:
+        # Whoever offers a line for the sound of a screen knows what such a slot is. Somebody is heard in any case.
+        audio[1:1] = [p for p in sources.sounds if p.publisher != receiver.key]
     changed = _assign(heard, audio[: len(heard)], receiver.partners)
     return _assign_video(receiver, sources) or changed
 
@@ -228,7 +240,7 @@ def _assign(
             continue
         free = min(
             (slot for slot in slots if slot.publication is None and _is_fit(slot, publication)),
-            key=lambda slot: (slot.is_shared, _mismatch(publication, partners.get(slot))),
+            key=lambda slot: (slot.is_shared, *_mismatch(publication, slot, partners.get(slot))),
             default=None,
         )
         if free is not None:
@@ -238,17 +250,19 @@ def _assign(
     return changed
 
 
-def _mismatch(publication: Publication, partner: ReceiveSlot | None) -> int:
-    """How ill a slot suits a publication by what is on its partner, with which it is played together: 0 suits best.
+def _mismatch(publication: Publication, slot: ReceiveSlot, partner: ReceiveSlot | None) -> tuple[bool, int]:
+    """How ill a slot suits a publication: as stereo for a screen's sound alone, and by what is on its partner, with
+    which it is played together. The least suits best.
 
-    A person's sound belongs to its camera; a screen has none, and leaves the slots with a partner to others.
+    A person's sound belongs to its camera. Screens and their sounds leave the slots with a partner to others.
     """
+    is_other = publication.kind == "audio" and slot.plays_stereo != publication.is_screen
     if publication.is_screen:
-        return 0 if partner is None else 1
+        return is_other, 0 if partner is None else 1
     if partner is None or partner.publication is None:
-        return 1
+        return is_other, 1
     other = partner.publication
-    return 0 if other.publisher == publication.publisher and not other.is_screen else 2
+    return is_other, 0 if other.publisher == publication.publisher and not other.is_screen else 2
 
 
 def _free(slot: ReceiveSlot) -> None:

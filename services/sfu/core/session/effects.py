@@ -79,6 +79,14 @@ class AnnounceConnected:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceSilence:
+    """Tell signaling that nothing has come from the participant for so long."""
+
+    key: ParticipantKey
+    silence_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Disconnect:
     """Close the participant's transport and tell signaling."""
 
@@ -88,5 +96,13 @@ class Disconnect:
 
 
 Effect = (
-    SendMedia | SendRepair | SendRtcp | SendSlotMap | SendWantedLayers | SendSpeakers | AnnounceConnected | Disconnect
+    SendMedia
+    | SendRepair
+    | SendRtcp
+    | SendSlotMap
+    | SendWantedLayers
+    | SendSpeakers
+    | AnnounceConnected
+    | AnnounceSilence
+    | Disconnect
 )

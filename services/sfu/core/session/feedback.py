@@ -65,6 +65,8 @@ def _handle_block(participant: Participant, block: rtcp.ReportBlock, now: float,
     expected, lost = slot.handle_report(block)
     if slot.kind == "video" and slot.source is not None and expected:
         participant.path.handle_loss(expected, lost, now)
+    elif slot.redundancy is not None:
+        slot.note_loss(expected, lost)
     measured = round_trip_s(block, ntp)
     if measured is not None:
         participant.path.round_trip_s = measured

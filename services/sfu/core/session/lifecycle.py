@@ -7,6 +7,10 @@ from services.sfu.core.session.effects import LeaveReason
 # Answered but never connected. Raising it keeps dead offers in the call for longer; lowering it fails joins on slow
 # networks.
 SETUP_TIMEOUT_S = 15.0
+# Nothing came for this long, not even a consent check: those of browsers come every 2.5 to 6 s. Raising it leaves the
+# others of a closed page alone for longer; lowering it asks presence about pages that are there. Signaling tells a
+# closed page from a cut network by its coming before the edge finds the cut, after 10 s.
+SILENCE_S = 6.5
 # RFC 7675 section 5.1: consent expires 30 s after the last proof of it.
 CONSENT_TIMEOUT_S = 30.0
 
@@ -19,7 +23,13 @@ class State(Enum):
     # DTLS is up; no media has come.
     CONNECTED = auto()
     FLOWING = auto()
+    # Media came, and then nothing for SILENCE_S.
+    SILENT = auto()
     GONE = auto()
+
+
+# The participants that take part in the call.
+TAKING_PART = frozenset({State.CONNECTED, State.FLOWING, State.SILENT})
 
 
 class Input(Enum):
@@ -27,6 +37,9 @@ class Input(Enum):
 
     TRANSPORT_UP = auto()
     MEDIA = auto()
+    # A consent check.
+    CONSENT = auto()
+    SILENCE = auto()
     TRANSPORT_CLOSED = auto()
     SETUP_TIMEOUT = auto()
     CONSENT_TIMEOUT = auto()
@@ -40,6 +53,7 @@ class Action(Enum):
 
     TAKE_SLOTS = auto()
     ANNOUNCE = auto()
+    ANNOUNCE_SILENCE = auto()
 
 
 Outcome = tuple[tuple[Action | LeaveReason, ...], State]
@@ -55,6 +69,9 @@ _LEAVES: dict[Input, LeaveReason] = {
 _ENTRIES: dict[tuple[State, Input], Outcome] = {
     (State.WAITING, Input.TRANSPORT_UP): ((Action.TAKE_SLOTS,), State.CONNECTED),
     (State.CONNECTED, Input.MEDIA): ((Action.ANNOUNCE,), State.FLOWING),
+    (State.FLOWING, Input.SILENCE): ((Action.ANNOUNCE_SILENCE,), State.SILENT),
+    (State.SILENT, Input.MEDIA): ((Action.ANNOUNCE,), State.FLOWING),
+    (State.SILENT, Input.CONSENT): ((Action.ANNOUNCE,), State.FLOWING),
     (State.WAITING, Input.SETUP_TIMEOUT): ((LeaveReason.NEVER_CONNECTED,), State.GONE),
     # The handshake failed: it is over before the timeout.
     (State.WAITING, Input.TRANSPORT_CLOSED): ((LeaveReason.NEVER_CONNECTED,), State.GONE),
@@ -63,9 +80,7 @@ _ENTRIES: dict[tuple[State, Input], Outcome] = {
     (State.WAITING, Input.WORKER_STOPPED): ((LeaveReason.WORKER_STOPPED,), State.GONE),
 }
 _EXITS: dict[tuple[State, Input], Outcome] = {
-    (state, happened): ((reason,), State.GONE)
-    for state in (State.CONNECTED, State.FLOWING)
-    for happened, reason in _LEAVES.items()
+    (state, happened): ((reason,), State.GONE) for state in TAKING_PART for happened, reason in _LEAVES.items()
 }
 _TABLE = _ENTRIES | _EXITS
 
@@ -79,4 +94,6 @@ def timeout_of(state: State, joined_at: float, heard_at: float, now: float) -> I
     """The timeout that has run out at `now`, if any; `heard_at` is the last authenticated arrival."""
     if state is State.WAITING:
         return Input.SETUP_TIMEOUT if now - joined_at >= SETUP_TIMEOUT_S else None
-    return Input.CONSENT_TIMEOUT if now - heard_at >= CONSENT_TIMEOUT_S else None
+    if now - heard_at >= CONSENT_TIMEOUT_S:
+        return Input.CONSENT_TIMEOUT
+    return Input.SILENCE if state is State.FLOWING and now - heard_at >= SILENCE_S else None

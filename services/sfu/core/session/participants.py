@@ -129,8 +129,13 @@ class Participant:
 
         Some clients offer lines as sendrecv that they only receive on.
         """
-        audio = [publication for publication in self.publications if publication.kind == "audio"]
+        audio = [p for p in self.publications if p.kind == "audio" and not p.is_screen]
         return audio if len(audio) < 2 else [p for p in audio if p.layers] or audio[:1]
+
+    @property
+    def screen_sounds(self) -> list[Publication]:
+        """What its screen has to be heard; at most one."""
+        return [p for p in self.publications if p.kind == "audio" and p.is_screen]
 
     def find_stream(self, datagram: bytes, header: RtpHeader, now: float) -> InboundStream:
         """The stream of a packet, opened at its first; PacketError when the packet is of none.
@@ -217,11 +222,13 @@ def _entry(slot: ReceiveSlot) -> SlotEntry:
 
 
 def _publications(offer: Offer, key: ParticipantKey, now: float) -> list[Publication]:
-    """One for each own m-line; the second and later ones of video are screens (docs/design/sfu.md)."""
+    """One for each own m-line; the second and later ones of video are screens, and the second of audio that only sends
+    is a screen's sound (docs/design/sfu.md)."""
     found: list[Publication] = []
     for line in offer.media:
         if line.client_sends:
-            is_screen = line.kind == "video" and any(publication.kind == "video" for publication in found)
+            others = [publication for publication in found if publication.kind == line.media_kind]
+            is_screen = bool(others) and (line.kind == "video" or not line.client_receives)
             publication = Publication(line, key, is_screen, now)
             if found:
                 publication.clock = found[0].clock

@@ -10,9 +10,17 @@ from services.sfu.core.selection.speakers import RANK_INTERVAL_S
 from services.sfu.core.selection.video_requests import VideoRequests
 from services.sfu.core.session import feedback
 from services.sfu.core.session.agreement import agree
-from services.sfu.core.session.effects import AnnounceConnected, Disconnect, Effect, LeaveReason, SendMedia, SendSlotMap
+from services.sfu.core.session.effects import (
+    AnnounceConnected,
+    AnnounceSilence,
+    Disconnect,
+    Effect,
+    LeaveReason,
+    SendMedia,
+    SendSlotMap,
+)
 from services.sfu.core.session.layer_updates import LayerUpdates
-from services.sfu.core.session.lifecycle import Action, Input, State, step, timeout_of
+from services.sfu.core.session.lifecycle import TAKING_PART, Action, Input, State, step, timeout_of
 from services.sfu.core.session.participants import Participant, RandomBytes
 from services.sfu.core.session.registry import Registry
 from services.sfu.core.wire.rtcp import Bye, TransportFeedback, parse_compound
@@ -27,7 +35,7 @@ REPORT_INTERVAL_S: Final = 1.0
 # later.
 SMALL_CALL: Final = 6
 # Looked up once: it is asked for with each packet.
-_CONNECTED: Final = State.CONNECTED
+_FLOWING: Final = State.FLOWING
 
 
 class Router:
@@ -104,9 +112,10 @@ class Router:
         """The client closed DTLS, or its handshake failed."""
         return self._step(participant, Input.TRANSPORT_CLOSED, now)
 
-    def handle_consent(self, participant: Participant, now: float) -> None:
+    def handle_consent(self, participant: Participant, now: float) -> list[Effect]:
         """An authenticated STUN check of the participant came."""
         participant.heard_at = now
+        return self._step(participant, Input.CONSENT, now)
 
     def handle_mute(
         self, participant: Participant, audio: bool, video: bool, now: float, screen: bool | None = None
@@ -122,12 +131,12 @@ class Router:
                 publication.declared_on = screen
             else:
                 publication.declared_on = not (audio if publication.kind == "audio" else video)
-            if publication.kind == "audio":
+            if publication.kind == "audio" and not publication.is_screen:
                 publication.level.is_muted = audio
             if publication.muted != was_muted:
                 remapped |= {slot.receiver: None for slot in publication.slots}
         call = self._registry.calls.get(participant.key.call_id)
-        if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
+        if call is None or participant.state not in TAKING_PART:
             return []
         assigned = call.assign_slots(now)
         remapped |= {effect.receiver: None for effect in assigned if isinstance(effect, SendSlotMap)}
@@ -138,7 +147,7 @@ class Router:
         """What the client asks to see."""
         participant.video_requests = requested
         call = self._registry.calls.get(participant.key.call_id)
-        if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
+        if call is None or participant.state not in TAKING_PART:
             return []
         return [*call.assign_slots(now, participant), *self._layers.select([participant], now)]
 
@@ -288,7 +297,7 @@ class Router:
 
     def _note_media(self, participant: Participant, now: float) -> list[Effect]:
         participant.heard_at = now
-        return self._step(participant, Input.MEDIA, now) if participant.state is _CONNECTED else []
+        return [] if participant.state is _FLOWING else self._step(participant, Input.MEDIA, now)
 
     def _ntp(self, now: float) -> int:
         return ntp_from_unix(now + self._unix_offset_s)
@@ -301,6 +310,8 @@ class Router:
                 effects += self._connect(participant, now)
             elif action is Action.ANNOUNCE:
                 effects.append(AnnounceConnected(participant.key))
+            elif action is Action.ANNOUNCE_SILENCE:
+                effects.append(AnnounceSilence(participant.key, now - participant.heard_at))
             elif isinstance(action, LeaveReason):
                 effects += self._leave(participant, action, now)
         return effects

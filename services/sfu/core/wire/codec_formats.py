@@ -3,7 +3,8 @@
 Two m-lines fit when the stream of one can be decoded by the other. For H.264 that follows RFC 6184 section 8.1: the
 profile names "the subset of coding tools that may have been used", so that a stream of a profile within another's goes
 to both, and packetization-mode 1 takes single NAL units (mode 0) too. The level never speaks against it: the lower of
-both is used (level-asymmetry-allowed, section 8.2.2). Names are like "vp8", "vp9", "vp9/2", "h264/high/1".
+both is used (level-asymmetry-allowed, section 8.2.2). RED (RFC 2198) names in each packet the payload types within, so
+that it fits a line with the same number for Opus. Names are like "vp8", "vp9", "vp9/2", "h264/high/1", "red/111".
 """
 
 from collections.abc import Mapping
@@ -54,6 +55,9 @@ def read_parameters(fmtp: str) -> dict[str, str]:
 @lru_cache(KEPT_NAMES)
 def name_format(codec: Codec, fmtp: str) -> Format:
     """The format of a codec line. An H.264 profile that is not known here fits only itself."""
+    if codec == "red":
+        within = fmtp.partition("/")[0].strip()
+        return f"red/{within}" if within.isascii() and within.isdigit() and len(within) <= 3 else codec
     parameters = read_parameters(fmtp)
     if codec == "h264":
         mode = "1" if parameters.get("packetization-mode", "0") == "1" else "0"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.sfu.core.errors import SdpError
 from services.sfu.core.ids import Kind
-from services.sfu.core.wire.codec_formats import Codec, Format, list_decodable, name_format
+from services.sfu.core.wire.codec_formats import Codec, Format, list_decodable, name_format, read_parameters
 
 MAX_RIDS = 3
 # Of a kind of media; browsers have up to 17. Raising it lets an offer hold up the worker for longer; lowering it misses
@@ -101,6 +101,11 @@ class MediaLine:
     def feedback(self) -> tuple[str, ...]:
         """That of the first codec."""
         return self.codecs[0].feedback if self.codecs else ()
+
+    @property
+    def plays_stereo(self) -> bool:
+        """Whether the client plays Opus of the line in stereo (RFC 7587 section 6.1)."""
+        return any(codec.codec == "opus" and read_parameters(codec.fmtp).get("stereo") == "1" for codec in self.codecs)
 
     @property
     def has_transport_cc(self) -> bool:

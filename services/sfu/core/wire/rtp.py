@@ -4,7 +4,7 @@ Sources: RFC 3550 section 5.1 (header), RFC 8285 (header extensions), RFC 4588 (
 The payload past the codec's descriptor is never touched, so end-to-end encrypted frames pass.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, final
 
 from services.sfu.core.errors import PacketError
@@ -212,19 +212,28 @@ def unwrap_repair(datagram: bytes, header: RtpHeader, payload_type: int, ssrc: i
 
 
 def canonical_audio(
-    datagram: bytes, header: RtpHeader, index: int, level_id: int | None, codec: Codec = "opus"
+    datagram: bytes,
+    header: RtpHeader,
+    index: int,
+    level_id: int | None,
+    name: Format = "opus",
+    opus_types: Collection[int] = (),
 ) -> MediaPacket:
-    """An Opus or RED packet in canonical form; `level_id` is the publisher's id of the audio level extension."""
+    """An Opus or RED packet in canonical form; `level_id` is the publisher's id of the audio level extension.
+
+    `opus_types`: its numbers of Opus. What else is in a RED packet, RED for one, goes to nobody as Opus.
+    """
     number, timestamp, marker = header.sequence_number, header.timestamp, header.marker
     found = find_extension(datagram, header, level_id)
     level = found[0] if found is not None and len(found) == 1 else None
     payload = datagram[header.payload_at : header.payload_end]
     plain = None
-    if codec == "red":
+    if name != "opus":
         newest = primary_of_red(payload)
-        plain_info = PayloadInfo(newest[1] if newest is not None else b"", is_key_frame=True)
+        is_opus = newest is not None and newest[0] in opus_types
+        plain_info = PayloadInfo(newest[1] if newest is not None and is_opus else b"", is_key_frame=True)
         plain = MediaPacket(index, number, timestamp, marker, "opus", plain_info, level, None)
-    return MediaPacket(index, number, timestamp, marker, codec, PayloadInfo(payload, is_key_frame=True), level, plain)
+    return MediaPacket(index, number, timestamp, marker, name, PayloadInfo(payload, is_key_frame=True), level, plain)
 
 
 def canonical_video(datagram: bytes, header: RtpHeader, index: int, codec: Codec, name: Format = "") -> MediaPacket:
