@@ -132,6 +132,9 @@ class Store(Protocol):
     async def find_of_group(self, conversation_id: ConversationId) -> Call | None:
         """The call of a group that has not ended."""
 
+    async def list_running_in(self, conversation_id: ConversationId) -> Sequence[Call]:
+        """The calls of a conversation that have not ended, the oldest first."""
+
     async def list_placed(self, user_id: UserId, since: datetime, limit: int) -> Sequence[datetime]:
         """When the user placed calls, the newest first."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.delivery.direct import DirectDelivery
 from services.runtime.grpc.channels import connect
-from services.runtime.grpc.guard import admins
+from services.runtime.grpc.guard import admins, servers
 from services.runtime.grpc.server import RpcServer
 from services.runtime.grpc.tls import Peer
 from services.runtime.identity.accounts import Accounts, AccountsFeed
@@ -31,6 +31,8 @@ from services.signaling.accounts.consumer import AccountsConsumer
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.alarms import Alarms
+from services.signaling.back_office import rpc as back_office_rpc
+from services.signaling.back_office.service import BackOffice
 from services.signaling.changes import CallChanges
 from services.signaling.clients import GrpcMembers, SfuClient
 from services.signaling.config import Config
@@ -97,10 +99,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     access = MediaAccess(
         *(store, moves, media, JwtJoinTokens(service_keys), turn, config.grants, clock), new_id=_new_id
     )
+    starter = CallStarter(store, changes, members, roster, workers, config.start, _new_id)
     service = CallsService(
         store=store,
         changes=changes,
-        starter=CallStarter(store, changes, members, roster, workers, config.start, _new_id),
+        starter=starter,
         roster=roster,
         access=access,
     )
@@ -110,17 +113,20 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     account_store = PostgresAccounts(database)
     lifecycle = AccountLifecycle(account_store, changes)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
+    back_office = BackOffice(store, changes, starter, roster, members, accounts)
+    trail = PostgresTrail(database)
     consumers = [
         *_consumers(config, service, WorkerConsumer(workers, look_now.set, clock), pusher, publisher),
         *_account_consumers(config, accounts, lifecycle, publisher),
     ]
     server = RpcServer(
         config.server,
-        [*rpc.apis(service, moves), *accounts_rpc.apis(account_store)],
+        [*rpc.apis(service, moves), *accounts_rpc.apis(account_store), back_office_rpc.api_of(back_office)],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
-        admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
+        admins=admins(admin_tokens(config.server.admin, clock), trail),
+        servers=servers(config.server.server_keys_file, clock, trail),
     )
     background: list[Part] = [
         Probe("time", clock.is_known, essential=False),

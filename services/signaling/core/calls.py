@@ -35,7 +35,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class CallAttempt:
-    """What a user asked for when placing a call. `others`: how each other member begins: rung or not."""
+    """What a user asked for when placing a call. `others`: how each other member begins: rung or not.
+
+    `device_id` is empty when a server of the network places it as the user: then nobody is in the call yet.
+    """
 
     call_id: CallId
     conversation_id: ConversationId
@@ -54,8 +57,10 @@ class CallAttempt:
 
 
 def ring(attempt: CallAttempt, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
-    """A new call that rings, with the caller's device in it."""
-    caller = Leg(attempt.caller_id, LegState.JOINED, attempt.device_id, join_time=now, device_join_time=now)
+    """A new call that rings, with the caller's device in it, where there is one."""
+    caller = Leg(attempt.caller_id)
+    if attempt.device_id:
+        caller = Leg(attempt.caller_id, LegState.JOINED, attempt.device_id, join_time=now, device_join_time=now)
     return Call(
         call_id=attempt.call_id,
         conversation_id=attempt.conversation_id,

@@ -168,7 +168,7 @@ def target_is_non_member(call: Call, given: Remove, _: datetime) -> bool:
 
 
 def removal_leaves_somebody(call: Call, given: Remove, _: datetime) -> bool:
-    """Somebody else is in the call."""
+    """Somebody else is in the call, or nobody was."""
     return _leaves_somebody(call, {given.target_id})
 
 
@@ -176,7 +176,7 @@ def removal_leaves_somebody(call: Call, given: Remove, _: datetime) -> bool:
 
 
 def members_stay(call: Call, given: SetMembers, _: datetime) -> bool:
-    """Somebody who is in the call is still in the conversation."""
+    """Somebody who is in the call is still in the conversation, or nobody was in the call."""
     return _leaves_somebody(call, {leg.user_id for leg in call.legs} - set(given.user_ids))
 
 
@@ -242,7 +242,8 @@ def _is_in(leg: Leg | None) -> bool:
 
 
 def _leaves_somebody(call: Call, gone: Collection[UserId]) -> bool:
-    return any(leg.user_id not in gone for leg in call.joined)
+    # A server's call rings before anybody is in it.
+    return not call.joined or any(leg.user_id not in gone for leg in call.joined)
 
 
 def _carries(call: Call, worker_id: str) -> bool:

@@ -95,6 +95,11 @@ class EndForAll:
 
 
 @dataclass(frozen=True)
+class EndByNetwork:
+    """The network's back office ends the call."""
+
+
+@dataclass(frozen=True)
 class SetMembers:
     """The people who are in the conversation now."""
 
@@ -160,6 +165,7 @@ DeviceInput = Accept | Leave | Join | TakeOver
 Input = (
     UserInput
     | Moderation
+    | EndByNetwork
     | SetMembers
     | PairClosed
     | MediaConnected

@@ -31,6 +31,7 @@ from services.signaling.core.inputs import (
     Accept,
     Cancel,
     Decline,
+    EndByNetwork,
     EndForAll,
     Input,
     Join,
@@ -229,7 +230,9 @@ END_FOR_ALL: Handler[EndForAll] = Handler(
     (*_MODERATION, (when.is_over, _END_FOR_ALL), (when.by_no_admin, _NO_ADMIN)), _END_FOR_ALL
 )
 
-# What the conversation does.
+# What the network and the conversation do.
+
+END_BY_NETWORK: Handler[EndByNetwork] = Handler((), end_all("the network's back office ends the call"))
 
 _NOT_CONCERNED = nothing("news of a conversation that is not for this call")
 
@@ -348,6 +351,7 @@ TABLE: dict[type[Any], Handler[Any]] = dict(
         _entry(Remove, REMOVE),
         _entry(SetLock, SET_LOCK),
         _entry(EndForAll, END_FOR_ALL),
+        _entry(EndByNetwork, END_BY_NETWORK),
         _entry(SetMembers, SET_MEMBERS),
         _entry(PairClosed, PAIR_CLOSED),
         _entry(Tick, TICK),

@@ -85,6 +85,7 @@ BY_KEY = select_calls("call_id = (SELECT call_id FROM call_keys WHERE user_id = 
 BY_USER = select_calls("call_id IN (SELECT call_id FROM participants WHERE user_id = $1 AND listed)")
 BY_BUSY_USER = select_calls("call_id = (SELECT call_id FROM active_legs WHERE user_id = $1)")
 BY_GROUP = select_calls("conversation_id = $1 AND is_group AND calls.state <> 'ended'")
+RUNNING_IN = select_calls("conversation_id = $1 AND calls.state <> 'ended'")
 ENDED = select_calls(
     """call_id IN (
     SELECT call_id FROM participants AS mine JOIN calls AS past USING (call_id)

@@ -48,7 +48,7 @@ class FakeStore:
         existing = await self.find_of_group(call.conversation_id) if call.group else None
         if existing and call.state is not CallState.ENDED:
             return GroupCallExists(existing)
-        if call.busy_user_ids and call.caller_id in self._held:
+        if call.caller_id in call.busy_user_ids and call.caller_id in self._held:
             return CallerBusy(self._calls[self._held[call.caller_id]])
         taken = tuple(user_id for user_id in call.busy_user_ids if user_id in self._held)
         if taken:
@@ -89,6 +89,10 @@ class FakeStore:
     async def find_of_group(self, conversation_id: ConversationId) -> Call | None:
         self._check()
         return next((call for call in self._running() if call.group and call.conversation_id == conversation_id), None)
+
+    async def list_running_in(self, conversation_id: ConversationId) -> Sequence[Call]:
+        self._check()
+        return [call for call in self._running() if call.conversation_id == conversation_id]
 
     async def list_active(self, user_id: UserId) -> Sequence[Call]:
         self._check()
