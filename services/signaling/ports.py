@@ -201,6 +201,9 @@ class Members(Protocol):
         Raises ConversationNotFound, also when the user is no member, and MembersUnavailable.
         """
 
+    async def blocked_among(self, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+        """Those between whom and the user a block stands, whichever way. Raises MembersUnavailable."""
+
 
 class MediaWorkers(Protocol):
     """The SFU workers."""

@@ -9,7 +9,8 @@ from services.runtime.identity.auth import current_token, current_user
 from services.runtime.reasons import REASON_RULE, is_reason
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
 from services.runtime.uuids import parse_id
-from services.signaling.core.model import CallId, DeviceId, UserId
+from services.signaling.core.model import CallId, DeviceId, LinkId, UserId
+from services.signaling.links.core import MAX_TTL_S, MIN_TTL_S
 
 
 class Keyed(Protocol):
@@ -74,6 +75,18 @@ def check_user_id(value: str, field: str = "user_id") -> UserId:
     if not is_user_id(value):
         raise InvalidRequest(field, USER_ID_RULE)
     return UserId(value)
+
+
+def link_id_of(value: str) -> LinkId:
+    """A join link's id."""
+    return LinkId(check_uuid("link_id", value))
+
+
+def check_link_ttl(value: int) -> int:
+    """For how long a join link opens; 0 for the default."""
+    if value and not MIN_TTL_S <= value <= MAX_TTL_S:
+        raise InvalidRequest("ttl_s", f"is neither 0 nor {MIN_TTL_S} to {MAX_TTL_S}")
+    return value
 
 
 def check_reason(value: str) -> str:

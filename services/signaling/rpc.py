@@ -11,6 +11,8 @@ from services.runtime.observability import tracing
 from services.runtime.quiet_hours import find_fault
 from services.signaling.core import errors
 from services.signaling.core.model import Call, CallId, ConversationId, WorkerId
+from services.signaling.links.rpc import JoinLinkRpcs
+from services.signaling.links.service import JoinLinks
 from services.signaling.mapping import (
     encode_call,
     encode_grant,
@@ -47,6 +49,12 @@ ERRORS: ErrorTable = {
     errors.CallLocked: Refusal(_FAILED, "CALL_LOCKED"),
     errors.CallFull: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "CALL_FULL"),
     errors.RemovedFromCall: Refusal(grpc.StatusCode.PERMISSION_DENIED, "REMOVED_FROM_CALL"),
+    errors.JoinLinkNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "JOIN_LINK_NOT_FOUND"),
+    errors.JoinLinkClosed: Refusal(_FAILED, "JOIN_LINK_CLOSED"),
+    errors.JoinLinkLimit: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "JOIN_LINK_LIMIT"),
+    errors.LobbyFull: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "LOBBY_FULL"),
+    errors.LobbyRefused: Refusal(grpc.StatusCode.PERMISSION_DENIED, "LOBBY_REFUSED"),
+    errors.NotHost: Refusal(grpc.StatusCode.PERMISSION_DENIED, "NOT_HOST"),
     errors.ParticipantNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "PARTICIPANT_NOT_FOUND"),
     errors.AlreadyInCall: Refusal(_FAILED, "ALREADY_IN_CALL"),
     errors.NoMediaWorker: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "NO_MEDIA_WORKER", retry_delay_s=2.0),
@@ -67,9 +75,9 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(service: CallsService, moves: CallMoves) -> list[Api]:
+def apis(service: CallsService, links: JoinLinks, moves: CallMoves) -> list[Api]:
     """What the server serves."""
-    servicer = CallsServicer(service)
+    servicer = CallsServicer(service, links)
     operations = OperationsServicer(moves)
     return [
         Api(
@@ -85,11 +93,12 @@ def apis(service: CallsService, moves: CallMoves) -> list[Api]:
     ]
 
 
-class CallsServicer(service_pb2_grpc.CallsServiceServicer):
+class CallsServicer(JoinLinkRpcs, service_pb2_grpc.CallsServiceServicer):
     """Translates; the use-cases stand in service.py."""
 
-    def __init__(self, service: CallsService) -> None:
+    def __init__(self, service: CallsService, links: JoinLinks) -> None:
         self._service = service
+        self._links = links
 
     async def StartCall(self, request: api.StartCallRequest, context: Context) -> api.StartCallResponse:
         start = StartRequest(

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from secrets import token_bytes
 
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.delivery.direct import DirectDelivery
@@ -54,6 +55,9 @@ from services.signaling.consumer import (
 )
 from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.links.core import SALT_BYTES
+from services.signaling.links.service import JoinLinks
+from services.signaling.links.sql import PostgresLinks
 from services.signaling.media_access import MediaAccess
 from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
@@ -73,6 +77,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # The time between looks for deleted people whose calls have ended since. Raising it keeps their rows longer; lowering
 # it costs idle queries.
 ERASE_INTERVAL_S = 30.0
+# The time between looks for revoked join links whose guests may still be in a call, because a replica ended in between.
+# Raising it leaves them there for longer; lowering it costs idle queries.
+CLOSE_LINKS_INTERVAL_S = 10.0
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:
@@ -113,7 +120,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     account_store = PostgresAccounts(database)
     lifecycle = AccountLifecycle(account_store, changes)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
-    back_office = BackOffice(store, changes, starter, roster, members, accounts)
+    links = JoinLinks(PostgresLinks(database), changes, roster, _new_id, partial(token_bytes, SALT_BYTES))
+    back_office = BackOffice(store, changes, starter, roster, members, links, accounts)
     trail = PostgresTrail(database)
     consumers = [
         *_consumers(config, service, WorkerConsumer(workers, look_now.set, clock), pusher, publisher),
@@ -121,7 +129,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     ]
     server = RpcServer(
         config.server,
-        [*rpc.apis(service, moves), *accounts_rpc.apis(account_store), back_office_rpc.api_of(back_office)],
+        [*rpc.apis(service, links, moves), *accounts_rpc.apis(account_store), back_office_rpc.api_of(back_office)],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
@@ -134,6 +142,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in periodic_tasks(upkeep, moves, look_now)),
         Worker("erase-accounts", PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
+        Worker("close-join-links", PeriodicTask("close-join-links", links.sweep, CLOSE_LINKS_INTERVAL_S).run),
         Worker(WorkerHealth.name, WorkerHealth(workers, clock, service_tokens, moves.check_worker, sfu).run),
     ]
 

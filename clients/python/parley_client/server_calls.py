@@ -77,3 +77,24 @@ class ServerCallsClient:
         """The calls that ring or run in a conversation. As end_call."""
         request = server_pb2.ServerCallsServiceListCallsRequest(as_user_id=as_user, conversation_id=conversation_id)
         return (await self.calls.ListCalls(request)).calls
+
+    async def create_join_link(
+        self, as_user: str, call_id: str, *, ttl_s: int = 0, client_request_id: str = ""
+    ) -> tuple[messages_pb2.JoinLink, str]:
+        """A way into a call for people outside of its conversation, as an account that is in it: the link and its
+        secret, which nobody gives again but to the same `client_request_id`, a random one."""
+        request = server_pb2.ServerCallsServiceCreateJoinLinkRequest(
+            as_user_id=as_user, call_id=call_id, ttl_s=ttl_s, client_request_id=client_request_id or str(uuid.uuid4())
+        )
+        answer = await self.calls.CreateJoinLink(request)
+        return answer.link, answer.secret
+
+    async def list_join_links(self, as_user: str, call_id: str) -> Sequence[messages_pb2.JoinLink]:
+        """The links to a call that the account may see."""
+        request = server_pb2.ServerCallsServiceListJoinLinksRequest(as_user_id=as_user, call_id=call_id)
+        return (await self.calls.ListJoinLinks(request)).links
+
+    async def revoke_join_link(self, as_user: str, link_id: str) -> messages_pb2.JoinLink:
+        """Let nobody open a link any more, and put out who came by it. Idempotent."""
+        request = server_pb2.ServerCallsServiceRevokeJoinLinkRequest(as_user_id=as_user, link_id=link_id)
+        return (await self.calls.RevokeJoinLink(request)).link

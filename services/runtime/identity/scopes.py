@@ -40,6 +40,9 @@ SCOPES: Table = {
         "StartCall": changes(CALLS_WRITE),
         "EndCall": changes(CALLS_WRITE),
         "ListCalls": reads(CALLS_READ),
+        "CreateJoinLink": changes(CALLS_WRITE),
+        "ListJoinLinks": reads(CALLS_READ),
+        "RevokeJoinLink": changes(CALLS_WRITE),
     },
 }
 

@@ -14,7 +14,7 @@ from services.runtime.user_ids import is_user_id
 from services.runtime.uuids import parse_id
 from services.signaling.accounts.ports import AccountStore, OwnCall
 from services.signaling.core.model import CallId, UserId
-from services.signaling.mapping import encode_record
+from services.signaling.mapping import encode_place, encode_record
 
 # Calls of one page; a call of a large group has hundreds of members. Raising it makes answers larger than gRPC takes;
 # lowering it makes more pages.
@@ -61,7 +61,11 @@ def _page(token: str) -> CallId | None:
 
 
 def _plain(own: OwnCall, user_id: UserId) -> dict[str, Any]:
-    """The call as the person is shown it, and all that was measured of the person's own devices."""
+    """The call as the person is shown it, and all that was measured of the person's own devices; of one at which the
+    person knocked alone, that."""
+    if knock := own.call.knock_of(user_id):
+        place = MessageToDict(encode_place(own.call, user_id), preserving_proto_field_name=True)
+        return {"lobby_place": place, "knock_time": knock.knock_time.isoformat() if knock.knock_time else None}
     record = encode_record(own.call.seen_by(user_id), own.quality)
     return {**MessageToDict(record, preserving_proto_field_name=True), "media": list(own.media)}
 

@@ -9,8 +9,17 @@ from services.runtime.identity.server_keys import current_server
 from services.runtime.observability import tracing
 from services.signaling.back_office.service import BackOffice
 from services.signaling.core.model import ConversationId, DeviceId, UserId
-from services.signaling.mapping import encode_call
-from services.signaling.requests import call_id_of, check_client_call_id, check_reason, check_user_id, check_uuid
+from services.signaling.mapping import encode_call, encode_link
+from services.signaling.requests import (
+    call_id_of,
+    check_client_call_id,
+    check_link_ttl,
+    check_reason,
+    check_user_id,
+    check_uuid,
+    link_id_of,
+    request_id,
+)
 from services.signaling.starting import StartRequest
 
 
@@ -59,6 +68,29 @@ class ServerCallsServicer(server_pb2_grpc.ServerCallsServiceServicer):
         account, conversation_id = _account_if_any(request.as_user_id), _conversation_id(request.conversation_id)
         calls = await self._back_office.list_calls(current_server(), account, conversation_id)
         return api.ServerCallsServiceListCallsResponse(calls=[encode_call(call) for call in calls])
+
+    async def CreateJoinLink(
+        self, request: api.ServerCallsServiceCreateJoinLinkRequest, context: Context
+    ) -> api.ServerCallsServiceCreateJoinLinkResponse:
+        link, secret = await self._back_office.create_link(
+            *(current_server(), _account(request.as_user_id), call_id_of(request.call_id)),
+            *(check_link_ttl(request.ttl_s), request_id(request)),
+        )
+        return api.ServerCallsServiceCreateJoinLinkResponse(link=encode_link(link), secret=secret)
+
+    async def ListJoinLinks(
+        self, request: api.ServerCallsServiceListJoinLinksRequest, context: Context
+    ) -> api.ServerCallsServiceListJoinLinksResponse:
+        account, call_id = _account(request.as_user_id), call_id_of(request.call_id)
+        links = await self._back_office.list_links(current_server(), account, call_id)
+        return api.ServerCallsServiceListJoinLinksResponse(links=[encode_link(link) for link in links])
+
+    async def RevokeJoinLink(
+        self, request: api.ServerCallsServiceRevokeJoinLinkRequest, context: Context
+    ) -> api.ServerCallsServiceRevokeJoinLinkResponse:
+        account, link_id = _account(request.as_user_id), link_id_of(request.link_id)
+        link = await self._back_office.revoke_link(current_server(), account, link_id)
+        return api.ServerCallsServiceRevokeJoinLinkResponse(link=encode_link(link))
 
 
 def _account(value: str) -> UserId:

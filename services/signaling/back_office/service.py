@@ -9,7 +9,9 @@ from services.runtime.identity.server_keys import Server
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, ConversationNotFound, NotAdmin
 from services.signaling.core.inputs import EndByNetwork
-from services.signaling.core.model import Call, CallId, CallState, ConversationId, UserId
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, LinkId, UserId
+from services.signaling.links.core import JoinLink
+from services.signaling.links.service import JoinLinks
 from services.signaling.ports import Members, Store
 from services.signaling.roster import Roster
 from services.signaling.starting import CallStarter, StartRequest
@@ -28,6 +30,7 @@ class BackOffice:
     starter: CallStarter
     roster: Roster
     members: Members
+    links: JoinLinks
     accounts: Accounts
 
     async def start_call(self, server: Server, request: StartRequest) -> Call:
@@ -64,6 +67,20 @@ class BackOffice:
             raise ConversationNotFound
         calls = await self.store.list_running_in(conversation_id)
         return [call.seen_by(account) for call in calls if call.leg_of(account)] if account else calls
+
+    async def create_link(
+        self, server: Server, as_user: UserId, call_id: CallId, ttl_s: int, request_id: str
+    ) -> tuple[JoinLink, str]:
+        """Errors and idempotency as JoinLinks.create_link has them."""
+        return await self.links.create_link(call_id, self.account(server, as_user), ttl_s, request_id)
+
+    async def list_links(self, server: Server, as_user: UserId, call_id: CallId) -> Sequence[JoinLink]:
+        """Errors as JoinLinks.list_links has them."""
+        return await self.links.list_links(call_id, self.account(server, as_user))
+
+    async def revoke_link(self, server: Server, as_user: UserId, link_id: LinkId) -> JoinLink:
+        """Errors and idempotency as JoinLinks.revoke_link has them."""
+        return await self.links.revoke_link(link_id, self.account(server, as_user))
 
     def account(self, server: Server, as_user: UserId) -> UserId:
         """As whom it acts. Raises CallerNotAllowed, AccountDeleted."""

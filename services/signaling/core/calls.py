@@ -126,8 +126,10 @@ def handle(call: Call, given: InputT, now: datetime, timeouts: Timeouts) -> Deci
 
 
 def _end_leg(leg: Leg, now: datetime) -> Leg:
-    """A leg of a call that ends: who was in it stays JOINED with the last device, and nobody is rung."""
+    """A leg of a call that ends: who was in it stays JOINED with the last device, nobody is rung, and nobody waits."""
     state = LegState.NOT_IN_CALL if leg.state in RUNG else leg.state
+    if state is LegState.LOBBY:
+        state = LegState.WITHDRAWN
     leave_time = now if leg.state is LegState.JOINED else leg.leave_time
     return replace(leg, state=state, media_up=False, media_deadline=None, leave_time=leave_time, former_device_id=None)
 

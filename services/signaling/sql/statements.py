@@ -90,6 +90,7 @@ ENDED = select_calls(
     """call_id IN (
     SELECT call_id FROM participants AS mine JOIN calls AS past USING (call_id)
     WHERE mine.user_id = $1 AND past.state = 'ended' AND coalesce(mine.state, '') <> 'gone'
+        AND NOT (mine.guest_link_id IS NOT NULL AND mine.state = 'removed')
         AND ($2::uuid IS NULL OR call_id < $2)
     ORDER BY call_id DESC LIMIT $3
 )""",
@@ -102,7 +103,7 @@ SELECT create_time FROM calls WHERE caller_id = $1 AND create_time > $2 ORDER BY
 OVER_RING_LIMIT = """
 SELECT user_id FROM unnest($1::text[]) AS asked (user_id) WHERE CASE WHEN (
         SELECT create_time FROM participants AS mine JOIN calls USING (call_id)
-        WHERE mine.user_id = asked.user_id AND caller_id <> mine.user_id
+        WHERE mine.user_id = asked.user_id AND caller_id <> mine.user_id AND mine.guest_link_id IS NULL
         ORDER BY call_id DESC OFFSET $4 - 1 LIMIT 1
     ) > $3
     THEN NOT EXISTS (

@@ -109,7 +109,8 @@ class FakeStore:
         self._check()
 
         def is_besieged(user_id: UserId) -> bool:
-            mine = [call for call in self._calls.values() if call.leg_of(user_id)]
+            legs = {call.call_id: call.leg_of(user_id) for call in self._calls.values()}
+            mine = [call for call in self._calls.values() if (leg := legs[call.call_id]) and not leg.is_guest]
             rung = [call for call in mine if call.caller_id != user_id and call.create_time > since]
             here = [call.leg_of(user_id) for call in mine if call.conversation_id == conversation_id]
             return len(rung) >= limit and not any(leg and leg.join_time for leg in here)

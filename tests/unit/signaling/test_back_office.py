@@ -48,7 +48,9 @@ class Office(World):
         super().__init__(members)
         self.accounts = Accounts(self.clock, 3600)
         service = self.service
-        self.office = BackOffice(self.store, self.changes, service.starter, service.roster, self.members, self.accounts)
+        self.office = BackOffice(
+            self.store, self.changes, service.starter, service.roster, self.members, self.links, self.accounts
+        )
 
     async def ring(
         self, account: UserId = BOT, key: str = "k", talk: ConversationId = GROUP_TALK, server: Server = OF_BOT
