@@ -46,7 +46,7 @@ class AccountDataServicer(service_pb2_grpc.AccountDataServiceServicer):
         beside = [] if after else await self._store.read_rows(user_id)
         calls = await self._store.read_calls(user_id, after, PAGE_CALLS)
         lines = [_line(kind, row) for kind, row in beside]
-        lines += [_line("call", _plain(own, user_id)) for own in calls]
+        lines += [_call_line(own, user_id) for own in calls]
         following = calls[-1].call.call_id if len(calls) == PAGE_CALLS else ""
         return api.ReadAccountResponse(lines=lines, next_page_token=following)
 
@@ -60,12 +60,15 @@ def _page(token: str) -> CallId | None:
     return CallId(str(call_id))
 
 
+def _call_line(own: OwnCall, user_id: UserId) -> str:
+    if own.call.knock_of(user_id) is None:
+        return _line("call", _plain(own, user_id))
+    # Of a call at whose lobby the person was, and no further, nothing else is theirs.
+    return _line("lobby_place", MessageToDict(encode_place(own.call, user_id), preserving_proto_field_name=True))
+
+
 def _plain(own: OwnCall, user_id: UserId) -> dict[str, Any]:
-    """The call as the person is shown it, and all that was measured of the person's own devices; of one at which the
-    person knocked alone, that."""
-    if knock := own.call.knock_of(user_id):
-        place = MessageToDict(encode_place(own.call, user_id), preserving_proto_field_name=True)
-        return {"lobby_place": place, "knock_time": knock.knock_time.isoformat() if knock.knock_time else None}
+    """The call as the person is shown it, and all that was measured of the person's own devices."""
     record = encode_record(own.call.seen_by(user_id), own.quality)
     return {**MessageToDict(record, preserving_proto_field_name=True), "media": list(own.media)}
 
