@@ -77,7 +77,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 ERASE_INTERVAL_S = 30.0
 # The time between looks for revoked join links whose guests may still be in a call, because a replica ended in between.
 # Raising it leaves them there for longer; lowering it costs idle queries.
-CLOSE_LINKS_INTERVAL_S = 10.0
+CLOSE_LINKS_INTERVAL_S = 30.0
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:

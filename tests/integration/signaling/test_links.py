@@ -27,6 +27,8 @@ from services.signaling.links.sql import PostgresLinks
 from services.signaling.sql.store import PostgresStore
 from tests.integration.signaling.bench import NEWS, Bench, key, step
 from tests.integration.signaling.conftest import open_database
+from tests.support.account_lives import CallTown
+from tests.support.canaries import where
 from tests.unit.signaling.fake_links import FakeLinks
 from tests.unit.signaling.fakes import (
     ALICE,
@@ -151,6 +153,16 @@ async def test_who_knocked_often_counts_as_rung_by_nobody(bench: Bench) -> None:
     since = START - timedelta(minutes=1)
     assert await bench.store.list_over_ring_limit([EVE], GROUP_TALK, since, 3) == []
     assert await bench.store.list_over_ring_limit([BOB], GROUP_TALK, since, 3) == [BOB]
+
+
+async def test_neither_the_secret_nor_what_gives_it_stands_in_any_column(database: Database) -> None:
+    town, request_id = CallTown(database), "a-request-of-alices"
+    call = await town.start("alice", PHONE, GROUP_TALK)
+    _, secret = await town.links.create_link(call.call_id, ALICE, 0, request_id)
+    await town.links.open_link(secret, EVE)
+    for word in (secret, request_id):
+        assert await where(database, word) == {}
+    assert await where(database, EVE)
 
 
 async def test_the_release_before_takes_the_lobby_for_people_who_went_and_prunes_links_with_their_calls(
