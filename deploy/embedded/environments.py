@@ -81,10 +81,13 @@ class Environments:
             case _:
                 return self._web()
 
+    def _server_keys(self) -> dict[str, str]:
+        return {"PARLEY_SERVER_KEYS_FILE": str(self._files.server_keys / f"{server_keys.PUBLIC}.json")}
+
     def _messaging(self) -> dict[str, str]:
         return {
             **self._database("parley_messaging"),
-            "PARLEY_SERVER_KEYS_FILE": str(self._files.server_keys / f"{server_keys.PUBLIC}.json"),
+            **self._server_keys(),
             "PARLEY_OBJECTS_ENDPOINT": f"http://{self._addresses.objects}",
             "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
             # Exports hold what they know of a person; a stack without one of them has no such part.
@@ -113,6 +116,7 @@ class Environments:
     def _signaling(self) -> dict[str, str]:
         return {
             **self._database("parley_signaling"),
+            **self._server_keys(),
             "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
             "PARLEY_PRESENCE_ADDRESSES": self._running("presence"),
         }

@@ -102,6 +102,13 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "ListCalls": "GET /v1/calls",
         "GetCallSettings": "GET /v1/call-settings",
         "UpdateCallSettings": "PUT /v1/call-settings",
+        "CreateJoinLink": f"POST {_CALL}/join-links",
+        "ListJoinLinks": f"GET {_CALL}/join-links",
+        "RevokeJoinLink": "DELETE /v1/join-links/{link_id}",
+        "OpenJoinLink": "POST /v1/join-links/open",
+        "LeaveLobby": f"POST {_CALL}/leave-lobby",
+        "AdmitGuest": f"POST {_CALL}/lobby/{{user_id}}/admit",
+        "RefuseGuest": f"POST {_CALL}/lobby/{{user_id}}/refuse",
     },
     "parley.notifications.v1.NotificationsService": {
         "RegisterToken": "PUT /v1/devices/{device_id}/push-token",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -99,6 +99,12 @@ class GrpcMembers:
         request = messaging.GetMembersRequest(conversation_id=conversation_id, of_user_id=user_id)
         response = await self._ask(lambda stub: stub.GetMembers(request, timeout=MEMBERS_TIMEOUT_S))
         return frozenset(UserId(user_id) for user_id in response.user_ids)
+
+    async def blocked_among(self, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+        """See ports.Members."""
+        request = messaging.FilterBlockedRequest(user_id=user_id, user_ids=others)
+        response = await self._ask(lambda stub: stub.FilterBlocked(request, timeout=MEMBERS_TIMEOUT_S))
+        return frozenset(UserId(blocked) for blocked in response.user_ids)
 
     async def _ask(self, ask: Callable[["MembershipServiceAsyncStub"], Awaitable[AnswerT]]) -> AnswerT:
         if self._channel is None:

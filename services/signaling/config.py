@@ -81,7 +81,7 @@ class Config:
         reader = EnvReader(env)
         config = cls(
             process=ProcessConfig.read(reader),
-            server=ServerConfig.read(reader, calls=True, admin=True),
+            server=ServerConfig.read(reader, calls=True, admin=True, servers=True),
             kafka=KafkaConfig.read(reader),
             database=DatabaseConfig.read(reader),
             messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),

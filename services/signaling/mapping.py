@@ -9,9 +9,22 @@ from parley.calls.v1 import messages_pb2
 from services.runtime.quiet_hours import QuietHours
 from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.grants import Grant
-from services.signaling.core.model import RUNG, Call, CallState, EndReason, Leg, LegState, MoveReason
+from services.signaling.core.model import (
+    OUTSIDE,
+    RUNG,
+    Call,
+    CallState,
+    EndReason,
+    Leg,
+    LegState,
+    MoveReason,
+    UserId,
+)
 from services.signaling.core.quality import DirectionTotals, UserQuality
+from services.signaling.links.core import JoinLink
 
+# Who went, and who is not part of the call.
+_NO_PARTICIPANTS = OUTSIDE | {LegState.GONE}
 _STATES = {
     CallState.RINGING: messages_pb2.CALL_STATE_RINGING,
     CallState.ACTIVE: messages_pb2.CALL_STATE_ACTIVE,
@@ -50,7 +63,7 @@ def encode_call(call: Call) -> messages_pb2.Call:
         video=call.video,
         state=_STATES[call.state],
         end_reason=_END_REASONS[call.end_reason] if call.end_reason else messages_pb2.END_REASON_UNSPECIFIED,
-        participants=[_encode_leg(leg, call) for leg in call.legs if leg.state is not LegState.GONE],
+        participants=[_encode_leg(leg, call) for leg in call.legs if leg.state not in _NO_PARTICIPANTS],
         create_time=encode_time(call.create_time),
         answer_time=encode_time(call.answer_time),
         end_time=encode_time(call.end_time),
@@ -59,6 +72,10 @@ def encode_call(call: Call) -> messages_pb2.Call:
         group=call.group,
         locked=call.locked,
         media_move=_encode_move(call),
+        lobby=[
+            messages_pb2.LobbyGuest(user_id=leg.user_id, link_id=leg.link_id, knock_time=encode_time(leg.knock_time))
+            for leg in call.lobby
+        ],
     )
 
 
@@ -71,7 +88,27 @@ def _encode_leg(leg: Leg, call: Call) -> messages_pb2.Participant:
         leave_time=encode_time(leg.leave_time),
         hand_raise_time=encode_time(leg.hand_raise_time),
         mute_request_time=encode_time(leg.mute_request_time if leg.state is LegState.JOINED else None),
+        guest=leg.is_guest,
     )
+
+
+def place_state(call: Call | None, user_id: UserId) -> messages_pb2.LobbyPlaceState.ValueType:
+    """Where somebody stands who opened a join link of the call; UNSPECIFIED for who never did."""
+    leg = next((leg for leg in call.legs if leg.user_id == user_id), None) if call else None
+    if leg is None or not leg.is_guest:
+        return messages_pb2.LOBBY_PLACE_STATE_UNSPECIFIED
+    if leg.state is LegState.LOBBY:
+        return messages_pb2.LOBBY_PLACE_STATE_WAITING
+    if leg.state is LegState.REFUSED:
+        return messages_pb2.LOBBY_PLACE_STATE_REFUSED
+    if leg.is_gone or leg.state is LegState.WITHDRAWN:
+        return messages_pb2.LOBBY_PLACE_STATE_CLOSED
+    return messages_pb2.LOBBY_PLACE_STATE_ADMITTED
+
+
+def encode_place(call: Call, user_id: UserId) -> messages_pb2.LobbyPlace:
+    """All that somebody in the lobby is told."""
+    return messages_pb2.LobbyPlace(call_id=call.call_id, state=place_state(call, user_id), version=call.version)
 
 
 def _encode_leg_state(leg: Leg, call: Call) -> messages_pb2.ParticipantState.ValueType:
@@ -92,6 +129,18 @@ def _encode_move(call: Call) -> messages_pb2.MediaMove | None:
         media_epoch=call.media_epoch,
         reason=_MOVE_REASONS[call.move_reason],
         close_time=encode_time(call.former.close_time if call.former else None),
+    )
+
+
+def encode_link(link: JoinLink) -> messages_pb2.JoinLink:
+    """A link as its hosts are shown it."""
+    return messages_pb2.JoinLink(
+        link_id=link.link_id,
+        call_id=link.call_id,
+        maker_user_id=link.maker_id,
+        create_time=encode_time(link.create_time),
+        expire_time=encode_time(link.expire_time),
+        revoke_time=encode_time(link.revoke_time),
     )
 
 

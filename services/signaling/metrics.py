@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.signaling.core import errors
 from services.signaling.core.model import EndReason, MoveReason
 
 RING_SECONDS = Histogram(
@@ -30,8 +31,29 @@ PUSHES = Counter("signaling_pushes", "Push webhooks by outcome: sent, refused, f
 ANNOUNCEMENTS_PASSED_OVER = Counter(
     "signaling_announcements_passed_over", "Announcements of media workers that have no meaning, or another's key."
 )
+LINK_OPENINGS = Counter(
+    "signaling_link_openings",
+    "Join links that somebody opened: part (of the call already), lobby, or why not: unknown (a secret of no link),"
+    " closed, ended, locked, full, refused, failed.",
+    ["outcome"],
+)
 CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])
 CALLS = Gauge("signaling_calls", "Calls that ring or run, of all replicas: take the greatest, not the sum.", ["state"])
+
+_NOT_OPENED: dict[type[errors.CallsError], str] = {
+    errors.JoinLinkNotFound: "unknown",
+    errors.JoinLinkClosed: "closed",
+    errors.CallEnded: "ended",
+    errors.CallLocked: "locked",
+    errors.LobbyFull: "full",
+    errors.LobbyRefused: "refused",
+    errors.RemovedFromCall: "refused",
+}
+
+
+def outcome_of_opening(refusal: errors.CallsError) -> str:
+    """Why a join link was not opened, as LINK_OPENINGS has it."""
+    return _NOT_OPENED.get(type(refusal), "failed")
 
 
 # Shown from the start: a counter whose first value is 1 has no rate.
@@ -40,5 +62,7 @@ for _reason in EndReason:
 for _cause in MoveReason:
     MOVES.labels(_cause.value)
     MOVE_SECONDS.labels(_cause.value)
+for _outcome in ("part", "lobby", "failed", *_NOT_OPENED.values()):
+    LINK_OPENINGS.labels(_outcome)
 for _stage in ("members", "placement", "join", "media"):
     SETUP_FAILURES.labels(_stage)

@@ -132,6 +132,9 @@ class Store(Protocol):
     async def find_of_group(self, conversation_id: ConversationId) -> Call | None:
         """The call of a group that has not ended."""
 
+    async def list_running_in(self, conversation_id: ConversationId) -> Sequence[Call]:
+        """The calls of a conversation that have not ended, the oldest first."""
+
     async def list_placed(self, user_id: UserId, since: datetime, limit: int) -> Sequence[datetime]:
         """When the user placed calls, the newest first."""
 
@@ -197,6 +200,9 @@ class Members(Protocol):
 
         Raises ConversationNotFound, also when the user is no member, and MembersUnavailable.
         """
+
+    async def blocked_among(self, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+        """Those between whom and the user a block stands, whichever way. Raises MembersUnavailable."""
 
 
 class MediaWorkers(Protocol):

@@ -1,10 +1,11 @@
 """The events of a call's change: for other services, for the devices of each member, and for a push provider."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from parley.calls.v1 import events_pb2 as calls_events
+from parley.calls.v1 import messages_pb2
 from parley.gateway.v1 import messages_pb2 as gateway_messages
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2 as presence_events
@@ -13,7 +14,7 @@ from services.runtime.ids import NewId
 from services.runtime.kafka.bus import Outgoing, trace_headers
 from services.runtime.observability import tracing
 from services.signaling.core.model import RUNG, Call, CallState, LegState, UserId
-from services.signaling.mapping import encode_call, encode_time
+from services.signaling.mapping import encode_call, encode_place, encode_time, place_state
 from services.signaling.ports import Record
 
 CALLS_TOPIC = "calls.events.v1"
@@ -65,25 +66,50 @@ def _audibly_rung(call: Call | None) -> set[UserId]:
 
 
 def _deliveries(before: Call | None, call: Call, now: datetime, delivery_id: str) -> Sequence[Record]:
-    frame = gateway_service.SubscribeResponse(event=gateway_messages.DeviceEvent(call=encode_call(call)))
-    data = frame.SerializeToString()
     # People who leave the conversation are told once.
     recipients = dict.fromkeys((*call.audience, *(before.audience if before else ())))
-    return [
-        Record(
-            DELIVERY_TOPIC,
-            user_id,
-            presence_events.Delivery(
-                user_id=user_id,
-                frame=data,
-                event_time=encode_time(now),
-                call_activity=_activity(call, user_id),
-                # Handed over directly as well: of two copies of a call, devices take the one of the higher version.
-                delivery_id=delivery_id,
-            ).SerializeToString(),
-        )
-        for user_id in recipients
-    ]
+    for_members = _frame(call)
+    records = []
+    for user_id in recipients:
+        told = call.told_to(user_id)
+        frame = for_members if told is call else _frame(told)
+        records.append(_delivery(user_id, frame, now, delivery_id, _activity(call, user_id)))
+    return [*records, *_places(before, call, now, delivery_id)]
+
+
+def _places(before: Call | None, call: Call, now: datetime, delivery_id: str) -> Iterator[Record]:
+    """What people in the lobby are told of their place, and nobody else is."""
+    waiting = messages_pb2.LOBBY_PLACE_STATE_WAITING
+    for leg in call.legs:
+        states = {place_state(before, leg.user_id), place_state(call, leg.user_id)}
+        if len(states) > 1 and waiting in states:
+            event = gateway_messages.DeviceEvent(lobby_place=encode_place(call, leg.user_id))
+            frame = gateway_service.SubscribeResponse(event=event).SerializeToString()
+            # Beside the call's own delivery to who is let in, so that neither is taken for a copy of the other.
+            yield _delivery(leg.user_id, frame, now, f"{delivery_id}/lobby")
+
+
+def _frame(call: Call) -> bytes:
+    event = gateway_messages.DeviceEvent(call=encode_call(call))
+    return gateway_service.SubscribeResponse(event=event).SerializeToString()
+
+
+def _delivery(
+    user_id: UserId,
+    frame: bytes,
+    now: datetime,
+    delivery_id: str,
+    activity: presence_events.CallActivity | None = None,
+) -> Record:
+    delivery = presence_events.Delivery(
+        user_id=user_id,
+        frame=frame,
+        event_time=encode_time(now),
+        call_activity=activity,
+        # Handed over directly as well: of two copies of a call, devices take the one of the higher version.
+        delivery_id=delivery_id,
+    )
+    return Record(DELIVERY_TOPIC, user_id, delivery.SerializeToString())
 
 
 def deliveries_among(records: Sequence[Record]) -> Sequence[Outgoing]:

@@ -30,7 +30,7 @@ class Roster:
         as it was before, would stay in it for good. Raises MembersUnavailable, CallNotFound, Contended.
         """
         user_ids = await self._members_of(call.conversation_id)
-        if user_ids == {leg.user_id for leg in call.legs if leg.state is not LegState.GONE}:
+        if user_ids == {leg.user_id for leg in call.legs if leg.state is not LegState.GONE and not leg.is_guest}:
             return user_ids
         for _ in range(SYNC_ATTEMPTS):
             await self.changes.apply(call.call_id, SetMembers(user_ids))

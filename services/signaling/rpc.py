@@ -1,23 +1,18 @@
 """CallsService over gRPC: checks the form of requests, translates, and names each refusal."""
 
-from typing import Protocol
-
 import grpc
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc, service_pb2_grpc
 from parley.calls.v1 import service_pb2 as api
 
-from services.runtime.client_ids import CLIENT_ID_RULE, is_client_id
-from services.runtime.device_ids import DEVICE_ID_RULE, is_device_id
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
-from services.runtime.identity.auth import current_token, current_user
 from services.runtime.observability import tracing
 from services.runtime.quiet_hours import find_fault
-from services.runtime.user_ids import USER_ID_RULE, is_user_id
-from services.runtime.uuids import parse_id
 from services.signaling.core import errors
-from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
+from services.signaling.core.model import Call, CallId, ConversationId, WorkerId
+from services.signaling.links.rpc import JoinLinkRpcs
+from services.signaling.links.service import JoinLinks
 from services.signaling.mapping import (
     encode_call,
     encode_grant,
@@ -26,6 +21,15 @@ from services.signaling.mapping import (
     to_settings,
 )
 from services.signaling.moves import CallMoves
+from services.signaling.requests import (
+    call_id_of,
+    check_client_call_id,
+    check_user_id,
+    check_uuid,
+    me,
+    own_device_id,
+    request_id,
+)
 from services.signaling.service import CallsService
 from services.signaling.starting import StartRequest
 
@@ -45,6 +49,12 @@ ERRORS: ErrorTable = {
     errors.CallLocked: Refusal(_FAILED, "CALL_LOCKED"),
     errors.CallFull: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "CALL_FULL"),
     errors.RemovedFromCall: Refusal(grpc.StatusCode.PERMISSION_DENIED, "REMOVED_FROM_CALL"),
+    errors.JoinLinkNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "JOIN_LINK_NOT_FOUND"),
+    errors.JoinLinkClosed: Refusal(_FAILED, "JOIN_LINK_CLOSED"),
+    errors.JoinLinkLimit: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "JOIN_LINK_LIMIT"),
+    errors.LobbyFull: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "LOBBY_FULL"),
+    errors.LobbyRefused: Refusal(grpc.StatusCode.PERMISSION_DENIED, "LOBBY_REFUSED"),
+    errors.NotHost: Refusal(grpc.StatusCode.PERMISSION_DENIED, "NOT_HOST"),
     errors.ParticipantNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "PARTICIPANT_NOT_FOUND"),
     errors.AlreadyInCall: Refusal(_FAILED, "ALREADY_IN_CALL"),
     errors.NoMediaWorker: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "NO_MEDIA_WORKER", retry_delay_s=2.0),
@@ -65,9 +75,9 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(service: CallsService, moves: CallMoves) -> list[Api]:
+def apis(service: CallsService, links: JoinLinks, moves: CallMoves) -> list[Api]:
     """What the server serves."""
-    servicer = CallsServicer(service)
+    servicer = CallsServicer(service, links)
     operations = OperationsServicer(moves)
     return [
         Api(
@@ -83,59 +93,58 @@ def apis(service: CallsService, moves: CallMoves) -> list[Api]:
     ]
 
 
-class CallsServicer(service_pb2_grpc.CallsServiceServicer):
+class CallsServicer(JoinLinkRpcs, service_pb2_grpc.CallsServiceServicer):
     """Translates; the use-cases stand in service.py."""
 
-    def __init__(self, service: CallsService) -> None:
+    def __init__(self, service: CallsService, links: JoinLinks) -> None:
         self._service = service
+        self._links = links
 
     async def StartCall(self, request: api.StartCallRequest, context: Context) -> api.StartCallResponse:
-        if not is_client_id(request.client_call_id):
-            raise InvalidRequest("client_call_id", CLIENT_ID_RULE)
         start = StartRequest(
-            caller_id=_me(),
-            device_id=_device_id(request.device_id),
-            conversation_id=ConversationId(_uuid("conversation_id", request.conversation_id)),
+            caller_id=me(),
+            device_id=own_device_id(request.device_id),
+            conversation_id=ConversationId(check_uuid("conversation_id", request.conversation_id)),
             video=request.video,
-            client_call_id=request.client_call_id,
+            client_call_id=check_client_call_id(request.client_call_id),
             trace=tracing.current_header() or "",
         )
         call, grant = await self._service.start_call(start)
         return api.StartCallResponse(call=encode_call(call), grant=encode_grant(grant))
 
     async def AcceptCall(self, request: api.AcceptCallRequest, context: Context) -> api.AcceptCallResponse:
-        device_id = _device_id(request.device_id)
-        call, grant = await self._service.accept_call(_call_id(request.call_id), _me(), device_id, _request_id(request))
+        device_id = own_device_id(request.device_id)
+        call, grant = await self._service.accept_call(call_id_of(request.call_id), me(), device_id, request_id(request))
         return api.AcceptCallResponse(call=encode_call(call), grant=encode_grant(grant))
 
     async def DeclineCall(self, request: api.DeclineCallRequest, context: Context) -> api.DeclineCallResponse:
-        call = await self._service.decline_call(_call_id(request.call_id), _me())
+        call = await self._service.decline_call(call_id_of(request.call_id), me())
         return api.DeclineCallResponse(call=encode_call(call))
 
     async def CancelCall(self, request: api.CancelCallRequest, context: Context) -> api.CancelCallResponse:
-        call = await self._service.cancel_call(_call_id(request.call_id), _me())
+        call = await self._service.cancel_call(call_id_of(request.call_id), me())
         return api.CancelCallResponse(call=encode_call(call))
 
     async def LeaveCall(self, request: api.LeaveCallRequest, context: Context) -> api.LeaveCallResponse:
-        device_id = _device_id(request.device_id)
-        call = await self._service.leave_call(_call_id(request.call_id), _me(), device_id, _request_id(request))
+        device_id = own_device_id(request.device_id)
+        call = await self._service.leave_call(call_id_of(request.call_id), me(), device_id, request_id(request))
         return api.LeaveCallResponse(call=encode_call(call))
 
     async def GetCall(self, request: api.GetCallRequest, context: Context) -> api.GetCallResponse:
-        call = await self._service.get_call(_call_id(request.call_id), _me())
+        call = await self._service.get_call(call_id_of(request.call_id), me())
         return api.GetCallResponse(call=encode_call(call))
 
     async def ListActiveCalls(
         self, request: api.ListActiveCallsRequest, context: Context
     ) -> api.ListActiveCallsResponse:
-        calls = await self._service.list_active_calls(_me())
+        calls = await self._service.list_active_calls(me())
         return api.ListActiveCallsResponse(calls=[encode_call(call) for call in calls])
 
     async def RenewMediaGrant(
         self, request: api.RenewMediaGrantRequest, context: Context
     ) -> api.RenewMediaGrantResponse:
-        device_id = _device_id(request.device_id)
-        grant = await self._service.access.renew_grant(_call_id(request.call_id), _me(), device_id)
+        device_id = own_device_id(request.device_id)
+        grant = await self._service.access.renew_grant(call_id_of(request.call_id), me(), device_id)
         return api.RenewMediaGrantResponse(grant=encode_grant(grant))
 
     async def JoinMedia(self, request: api.JoinMediaRequest, context: Context) -> api.JoinMediaResponse:
@@ -143,55 +152,55 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
             raise InvalidRequest("sdp_offer", "is empty or over 64 KiB")
         if len(request.join_token) > MAX_TOKEN_CHARS:
             raise errors.JoinTokenInvalid
-        answer = await self._service.access.join_media(_me(), request.join_token, request.sdp_offer)
+        answer = await self._service.access.join_media(me(), request.join_token, request.sdp_offer)
         return api.JoinMediaResponse(sdp_answer=answer)
 
     async def JoinCall(self, request: api.JoinCallRequest, context: Context) -> api.JoinCallResponse:
-        device_id = _device_id(request.device_id)
-        call, grant = await self._service.join_call(_call_id(request.call_id), _me(), device_id, _request_id(request))
+        device_id = own_device_id(request.device_id)
+        call, grant = await self._service.join_call(call_id_of(request.call_id), me(), device_id, request_id(request))
         return api.JoinCallResponse(call=encode_call(call), grant=encode_grant(grant))
 
     async def TakeOverCall(self, request: api.TakeOverCallRequest, context: Context) -> api.TakeOverCallResponse:
-        device_id = _device_id(request.device_id)
-        call, grant = await self._service.take_over(_call_id(request.call_id), _me(), device_id, _request_id(request))
+        device_id = own_device_id(request.device_id)
+        call, grant = await self._service.take_over(call_id_of(request.call_id), me(), device_id, request_id(request))
         return api.TakeOverCallResponse(call=encode_call(call), grant=encode_grant(grant))
 
     async def SetHand(self, request: api.SetHandRequest, context: Context) -> api.SetHandResponse:
-        call = await self._service.set_hand(_call_id(request.call_id), _me(), request.raised, _request_id(request))
+        call = await self._service.set_hand(call_id_of(request.call_id), me(), request.raised, request_id(request))
         return api.SetHandResponse(call=encode_call(call))
 
     async def RequestMute(self, request: api.RequestMuteRequest, context: Context) -> api.RequestMuteResponse:
         call = await self._service.request_mute(
-            _call_id(request.call_id), _me(), check_user_id(request.user_id), _request_id(request)
+            call_id_of(request.call_id), me(), check_user_id(request.user_id), request_id(request)
         )
         return api.RequestMuteResponse(call=encode_call(call))
 
     async def RemoveParticipant(
         self, request: api.RemoveParticipantRequest, context: Context
     ) -> api.RemoveParticipantResponse:
-        call = await self._service.remove_participant(_call_id(request.call_id), _me(), check_user_id(request.user_id))
+        call = await self._service.remove_participant(call_id_of(request.call_id), me(), check_user_id(request.user_id))
         return api.RemoveParticipantResponse(call=encode_call(call))
 
     async def SetLock(self, request: api.SetLockRequest, context: Context) -> api.SetLockResponse:
-        call = await self._service.set_lock(_call_id(request.call_id), _me(), request.locked, _request_id(request))
+        call = await self._service.set_lock(call_id_of(request.call_id), me(), request.locked, request_id(request))
         return api.SetLockResponse(call=encode_call(call))
 
     async def EndCall(self, request: api.EndCallRequest, context: Context) -> api.EndCallResponse:
-        call = await self._service.end_for_all(_call_id(request.call_id), _me())
+        call = await self._service.end_for_all(call_id_of(request.call_id), me())
         return api.EndCallResponse(call=encode_call(call))
 
     async def ListCalls(self, request: api.ListCallsRequest, context: Context) -> api.ListCallsResponse:
         if not 0 <= request.page_size <= MAX_PAGE_SIZE:
             raise InvalidRequest("page_size", f"is not 0 to {MAX_PAGE_SIZE}")
-        before = CallId(_uuid("page_token", request.page_token)) if request.page_token else None
-        page = await self._service.list_ended_calls(_me(), before, request.page_size or DEFAULT_PAGE_SIZE)
+        before = CallId(check_uuid("page_token", request.page_token)) if request.page_token else None
+        page = await self._service.list_ended_calls(me(), before, request.page_size or DEFAULT_PAGE_SIZE)
         records = [encode_record(call, page.quality.get(call.call_id, ())) for call in page.calls]
         return api.ListCallsResponse(calls=records, next_page_token=page.before or "")
 
     async def GetCallSettings(
         self, request: api.GetCallSettingsRequest, context: Context
     ) -> api.GetCallSettingsResponse:
-        return api.GetCallSettingsResponse(settings=encode_settings(await self._service.get_settings(_me())))
+        return api.GetCallSettingsResponse(settings=encode_settings(await self._service.get_settings(me())))
 
     async def UpdateCallSettings(
         self, request: api.UpdateCallSettingsRequest, context: Context
@@ -200,7 +209,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         fault = find_fault(settings.quiet_hours) if settings.quiet_hours else None
         if fault:
             raise InvalidRequest(f"settings.quiet_hours.{fault[0]}", fault[1])
-        updated = await self._service.update_settings(_me(), settings)
+        updated = await self._service.update_settings(me(), settings)
         return api.UpdateCallSettingsResponse(settings=encode_settings(updated))
 
 
@@ -214,13 +223,13 @@ class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
         self, request: operations_pb2.MoveCallRequest, context: Context
     ) -> operations_pb2.MoveCallResponse:
         worker_id = WorkerId(request.worker_id) if request.worker_id else None
-        call = await self._moves.move_on_request(_call_id(request.call_id), worker_id)
+        call = await self._moves.move_on_request(call_id_of(request.call_id), worker_id)
         return operations_pb2.MoveCallResponse(worker_id=_worker_id(call), media_epoch=call.media_epoch)
 
     async def LocateCall(
         self, request: operations_pb2.LocateCallRequest, context: Context
     ) -> operations_pb2.LocateCallResponse:
-        call = await self._moves.store.find(_call_id(request.call_id))
+        call = await self._moves.store.find(call_id_of(request.call_id))
         if call is None:
             raise errors.CallNotFound
         return operations_pb2.LocateCallResponse(worker_id=_worker_id(call), media_epoch=call.media_epoch)
@@ -237,53 +246,3 @@ class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
 
 def _worker_id(call: Call) -> str:
     return call.worker.worker_id if call.worker else ""
-
-
-def _me() -> UserId:
-    return UserId(current_user())
-
-
-def _call_id(value: str) -> CallId:
-    return CallId(_uuid("call_id", value))
-
-
-def _uuid(field: str, value: str) -> str:
-    parsed = parse_id(value)
-    if parsed is None:
-        raise InvalidRequest(field, "is not a UUID")
-    return str(parsed)
-
-
-class _Keyed(Protocol):
-    client_request_id: str
-
-
-def _request_id(request: _Keyed) -> str:
-    return check_request_id(request.client_request_id)
-
-
-def check_request_id(value: str) -> str:
-    """A client's id of a request; empty where there is none. Raises InvalidRequest."""
-    if value and not is_client_id(value):
-        raise InvalidRequest("client_request_id", CLIENT_ID_RULE)
-    return value
-
-
-def _device_id(value: str) -> DeviceId:
-    device_id = check_device_id(value)
-    current_token().require_device(device_id)
-    return device_id
-
-
-def check_device_id(value: str) -> DeviceId:
-    """A device's id. Raises InvalidRequest."""
-    if not is_device_id(value):
-        raise InvalidRequest("device_id", DEVICE_ID_RULE)
-    return DeviceId(value)
-
-
-def check_user_id(value: str) -> UserId:
-    """A user's id. Raises InvalidRequest."""
-    if not is_user_id(value):
-        raise InvalidRequest("user_id", USER_ID_RULE)
-    return UserId(value)

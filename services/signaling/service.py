@@ -165,16 +165,16 @@ class CallsService:
         call = await self.store.find(call_id)
         if call is None or call.leg_of(user_id) is None:
             raise CallNotFound
-        return call
+        return call.told_to(user_id)
 
     async def list_active_calls(self, user_id: UserId) -> Sequence[Call]:
         """The calls that ring or run, of the user and of the user's groups."""
-        return await self.store.list_active(user_id)
+        return [call.told_to(user_id) for call in await self.store.list_active(user_id)]
 
     async def list_ended_calls(self, user_id: UserId, before: CallId | None, limit: int) -> EndedPage:
         """The user's ended calls, below `before`."""
         found = await self.store.list_ended(user_id, before, limit + 1)
-        calls = found[:limit]
+        calls = [call.told_to(user_id) for call in found[:limit]]
         quality = await self.store.quality_of([call.call_id for call in calls])
         return EndedPage(calls, quality, calls[-1].call_id if len(found) > limit else None)
 
@@ -232,14 +232,17 @@ class CallsService:
             await self.changes.apply(other.call_id, Leave(leg.user_id, leg.device_id or DeviceId("")))
 
     async def _check_new_participant(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
-        """Somebody who joins a group's call must be a member now; events about members may still be on their way.
+        """Somebody who joins a group's call must be a member now, events about which may still be on their way, or a
+        guest who was let in.
 
         Raises CallNotFound, MembersUnavailable.
         """
         if call and call.has_device(user_id, device_id):
             return
         if call and call.group and call.state is not CallState.ENDED:
-            if user_id not in await self.roster.sync(call):
+            leg = call.leg_of(user_id)
+            is_guest = leg is not None and leg.is_guest
+            if user_id not in await self.roster.sync(call) and not is_guest:
                 raise CallNotFound
         elif call is None or call.leg_of(user_id) is None:
             # Ask all the same, so that neither the time nor an outage tells whether there is such a call.

@@ -27,6 +27,7 @@ from services.signaling.core.errors import (
     ConversationNotFound,
     MembersUnavailable,
     NoMediaWorker,
+    NotGroupCall,
     UserBusy,
 )
 from services.signaling.core.inputs import Accept, Join
@@ -56,7 +57,10 @@ START_ATTEMPTS = 6
 
 @dataclass(frozen=True)
 class StartRequest:
-    """A user places a call from a device. `trace` is the W3C header of the request."""
+    """A user places a call from a device. `trace` is the W3C header of the request.
+
+    `device_id` is empty when a server of the network does it as the user: nobody is in the call then.
+    """
 
     caller_id: UserId
     device_id: DeviceId
@@ -88,6 +92,8 @@ class CallStarter:
         callees = await self._ask_members(request)
         if request.caller_id not in callees.user_ids:
             raise ConversationNotFound
+        if not request.device_id and not callees.group:
+            raise NotGroupCall("in a direct conversation the other one would find nobody in the call")
         if callees.frozen or (not callees.allowed and not callees.group):
             raise CallNotAllowed("this call cannot be placed")
         for _ in range(START_ATTEMPTS):
@@ -228,7 +234,10 @@ class CallStarter:
             return None
 
     async def _join_existing(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
-        """Join the call that the group has already."""
+        """Join the call that the group has already; without a device, know it again."""
+        if not attempt.device_id:
+            await self.store.save_key(key, existing.call_id)
+            return existing
         if existing.leg_of(attempt.caller_id) is None:
             await self.roster.sync(existing)
         return await self._join(existing, attempt, key)

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from secrets import token_bytes
 
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.delivery.direct import DirectDelivery
 from services.runtime.grpc import account_data
 from services.runtime.grpc.channels import connect
-from services.runtime.grpc.guard import admins
+from services.runtime.grpc.guard import admins, servers
 from services.runtime.grpc.server import RpcServer
 from services.runtime.grpc.tls import Peer
 from services.runtime.identity.accounts import Accounts, AccountsFeed
@@ -32,6 +33,8 @@ from services.signaling.accounts.export import pages
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.alarms import Alarms
+from services.signaling.back_office import rpc as back_office_rpc
+from services.signaling.back_office.service import BackOffice
 from services.signaling.changes import CallChanges
 from services.signaling.clients import GrpcMembers, RoutedDevices, SfuClient
 from services.signaling.config import Config
@@ -50,6 +53,9 @@ from services.signaling.consumer import (
 )
 from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.links.core import SALT_BYTES
+from services.signaling.links.service import JoinLinks
+from services.signaling.links.sql import PostgresLinks
 from services.signaling.media_access import MediaAccess
 from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
@@ -69,6 +75,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # The time between looks for deleted people whose calls have ended since. Raising it keeps their rows longer; lowering
 # it costs idle queries.
 ERASE_INTERVAL_S = 30.0
+# The time between looks for revoked join links whose guests may still be in a call, because a replica ended in between.
+# Raising it leaves them there for longer; lowering it costs idle queries.
+CLOSE_LINKS_INTERVAL_S = 30.0
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:
@@ -96,10 +105,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     access = MediaAccess(
         *(store, moves, media, JwtJoinTokens(service_keys), turn, config.grants, clock), new_id=_new_id
     )
+    starter = CallStarter(store, changes, members, roster, workers, config.start, _new_id)
     service = CallsService(
         store=store,
         changes=changes,
-        starter=CallStarter(store, changes, members, roster, workers, config.start, _new_id),
+        starter=starter,
         roster=roster,
         access=access,
         devices=devices,
@@ -110,6 +120,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     account_store = PostgresAccounts(database)
     lifecycle = AccountLifecycle(account_store, changes)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
+    links = JoinLinks(PostgresLinks(database), changes, roster, _new_id, partial(token_bytes, SALT_BYTES))
+    back_office = BackOffice(store, changes, starter, roster, members, links, accounts)
+    trail = PostgresTrail(database)
     known = {
         NODES_TOPIC: WorkerConsumer(workers, look_now.set, clock).handle,
         ACCOUNTS_TOPIC: AccountsFeed(accounts).handle,
@@ -122,11 +135,16 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     consumers = _consumers(config, known, MediaConsumer(service), in_background, pusher, publisher)
     server = RpcServer(
         config.server,
-        [*rpc.apis(service, moves), account_data.api_of(pages(account_store))],
+        [
+            *rpc.apis(service, links, moves),
+            account_data.api_of(pages(account_store)),
+            back_office_rpc.api_of(back_office),
+        ],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
-        admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
+        admins=admins(admin_tokens(config.server.admin, clock), trail),
+        servers=servers(config.server.server_keys_file, clock, trail),
     )
     background: list[Part] = [
         Probe("time", clock.is_known, essential=False),
@@ -134,6 +152,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in periodic_tasks(upkeep, moves, look_now)),
         Worker("erase-accounts", PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
+        Worker("close-join-links", PeriodicTask("close-join-links", links.sweep, CLOSE_LINKS_INTERVAL_S).run),
         Worker(WorkerHealth.name, WorkerHealth(workers, clock, service_tokens, moves.check_worker, sfu).run),
     ]
 

@@ -115,6 +115,7 @@ EXPORT_LINES = {
     ("signaling", "calls"): "call",
     ("signaling", "participants"): "call",
     ("signaling", "media_quality"): "call",
+    ("signaling", "join_links"): "join_link",
     ("signaling", "call_keys"): "call_key",
     ("signaling", "call_settings"): "call_settings",
     ("presence", "user_states"): "presence",
@@ -331,6 +332,11 @@ async def test_every_table_is_in_the_export_or_says_why_not(everywhere: Everywhe
     (settings,) = [line["call_settings"] for line in lines if line["type"] == "call_settings"]
     assert (settings["quiet_time_zone"], settings["quiet_start_minute"]) == ("Europe/Paris", 60)
     assert WORDS in json.dumps([line for line in lines if line["type"] == "call_key"])
+    (link,) = [line["join_link"] for line in lines if line["type"] == "join_link"]
+    assert (link["maker_id"], {"secret_hash", "salt", "request_hash"} & set(link)) == (ALICE, set())
+    # Of a call that she was not let into, nobody else is named.
+    (place,) = [line["lobby_place"] for line in lines if line["type"] == "lobby_place"]
+    assert set(place) == {"call_id", "state", "version"}
 
 
 async def test_an_export_of_many_calls_comes_in_pages_and_has_each_once(everywhere: Everywhere) -> None:

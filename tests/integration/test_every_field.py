@@ -23,7 +23,9 @@ from tests.support.three_services import SERVICES, TABLE, ThreeServices, device_
 from tests.support.waiting import until
 from tests.unit.signaling.fakes import OTHER_WORKER
 
-NOT_FOUND = ["CALL_NOT_FOUND", "CONVERSATION_NOT_FOUND", "JOIN_TOKEN_INVALID"]
+NOT_FOUND = ["CALL_NOT_FOUND", "CONVERSATION_NOT_FOUND", "JOIN_TOKEN_INVALID", "JOIN_LINK_NOT_FOUND"]
+# Of a link that the caller made a moment ago.
+OF_THE_MOMENT = ("link", "secret")
 CALLS, PRESENCE, STREAMS = (
     "parley.calls.v1.CallsService",
     "parley.presence.v1.PresenceService",
@@ -54,6 +56,9 @@ def values_of(**named: Sequence[Any]) -> Values:
         "last_event_id": ["", f"{NO_TOKEN}.1"],
         "page_token": [""],
         "sdp_offer": ["offer", ""],
+        "link_id": ["x"],
+        "secret": ["x" * 32, ""],
+        "ttl_s": [0, 60, 59],
         "position": [0, 1, 99],
         "time_zone": ["Europe/Berlin", "x"],
     }
@@ -69,7 +74,7 @@ async def ask_all(
 
             async def ask_as(request: Message, service: str = service, method: str = method.name) -> Told:
                 since = len(town.world.presence.frames)
-                answer = await told(partial(town.ask, service, method, token), request, TABLE)
+                answer = await told(partial(town.ask, service, method, token), request, TABLE, OF_THE_MOMENT)
                 if service != PRESENCE:
                     return answer
                 return Told(f"{answer.text} {await town.settled(token.user_id, request, since)}", answer.refused)
@@ -77,15 +82,21 @@ async def ask_all(
             await ask_both(findings, f"{token.user_id} {token.device_id}", method, questions, ask_as)
 
 
-def about_call(town: ThreeServices, call: Call, join_token: str = "") -> Questions:
-    """A call and its conversation, and others that do not exist."""
+def about_call(town: ThreeServices, call: Call, join_token: str = "", link_id: str = "") -> Questions:
+    """A call with its conversation and a link to it, and others that do not exist."""
     return about(
         {
+            "link_id": link_id or town.new_id(),
             "call_id": call.call_id,
             "conversation_id": call.conversation_id,
             "join_token": join_token or "no.other.token",
         },
-        {"call_id": town.new_id(), "conversation_id": town.new_id(), "join_token": NO_TOKEN},
+        {
+            "link_id": town.new_id(),
+            "call_id": town.new_id(),
+            "conversation_id": town.new_id(),
+            "join_token": NO_TOKEN,
+        },
         user_id=[call.caller_id, NOBODY],
     )
 
@@ -114,6 +125,7 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     ended = await town.ring("hana", await town.pair("hana", "ivan"))
     await town.calls.cancel_call(ended.call_id, UserId("hana"))
     join_token = (await town.calls.access.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
+    link, _ = await town.links.create_link(group.call_id, UserId("bob"), 0, "")
     findings = Findings()
     for user_id, call in (
         *(("mallory", call) for call in (group, direct, ringing, ended)),
@@ -124,7 +136,8 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
         ("ned", direct),
         ("bob", direct),
     ):
-        questions = about_call(town, call, join_token if call is direct else "")
+        link_id = link.link_id if call is group else ""
+        questions = about_call(town, call, join_token if call is direct else "", link_id)
         await ask_all(town, findings, token_of(user_id), questions, [CALLS])
     findings.assert_none()
 
@@ -142,7 +155,10 @@ async def test_who_is_in_a_call_learns_of_nobody_outside_and_of_no_device(town: 
     for user_id in ("alice", "bob"):
         people = about({"user_id": "mallory"}, {"user_id": NOBODY}, device_id=[device_of(user_id)], **named)
         people = Questions(
-            people.there, people.nowhere, ["PARTICIPANT_NOT_FOUND", "NOT_ADMIN", "JOIN_TOKEN"], people.same
+            people.there,
+            people.nowhere,
+            ["PARTICIPANT_NOT_FOUND", "NOT_ADMIN", "NOT_HOST", "JOIN_TOKEN", "JOIN_LINK"],
+            people.same,
         )
         await ask_all(town, findings, token_of(user_id), people, [CALLS])
         assert findings.oracles == []

@@ -38,6 +38,7 @@ from services.signaling.changes import CallChanges
 from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
+from services.signaling.links.sql import PostgresLinks
 from services.signaling.moves import CallMoves
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
@@ -52,6 +53,7 @@ from tests.unit.signaling.fakes import (
     RecordingCloser,
     World,
     events_of,
+    make_links,
     make_service,
 )
 
@@ -59,6 +61,8 @@ SERVICES = Path(__file__).parents[2] / "services"
 # Alice's id holds it, and what she said and named.
 DEVICE = DeviceId("canary-device-1")
 WORDS = "canarywords"
+# A group without her.
+LOBBY_TALK = ConversationId("0190f000-0000-7000-8000-000000000011")
 
 
 def record(value: bytes, offset: int = 0) -> Incoming:
@@ -142,8 +146,10 @@ class CallTown:
         self.world, self.clock, self.closer = world, world.clock, RecordingCloser()
         self.store = PostgresStore(self.database, lambda _: None)
         self.changes = CallChanges(self.store, events_of, self.closer, Alarms(), self.clock, TIMEOUTS)
+        world.members.conversations[LOBBY_TALK] = [UserId("dave"), UserId("erin"), UserId("frank")]
         moves = CallMoves(self.store, self.changes, world.media, world.workers)
         self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
+        self.links = make_links(self.changes, self.service, PostgresLinks(self.database))
         self.accounts = PostgresAccounts(self.database)
         self.lifecycle = AccountLifecycle(self.accounts, self.changes)
 
@@ -176,13 +182,19 @@ class CallTown:
             await self.store.add_quality(reports)
 
     async def live(self) -> None:
-        """Alice has called, was called, is in a group's call with others, and set her quiet hours."""
+        """Alice has called, was called, is in a group's call to which she made a link, waited in the lobby of
+        another one, and set her quiet hours."""
         await self.talk("alice", "bob")
         await self.talk("bob", "alice")
         self.group_call = await self.start("alice", DEVICE, GROUP_TALK, "canarywords")
         for person in ("bob", "carol"):
             await self.service.join_call(self.group_call.call_id, UserId(person), TABLET)
         await self.measure(self.group_call.call_id)
+        await self.links.create_link(self.group_call.call_id, UserId("alice"), 0, "canarywords")
+        theirs = await self.start("dave", TABLET, LOBBY_TALK)
+        _, secret = await self.links.create_link(theirs.call_id, UserId("dave"), 0, "")
+        await self.links.open_link(secret, UserId("alice"))
+        await self.service.leave_call(theirs.call_id, UserId("dave"), TABLET)
         await self.service.update_settings(UserId("alice"), CallSettings(True, QuietHours(60, 120, "Europe/Paris")))
 
 

@@ -41,6 +41,7 @@ from services.signaling.consumer import MembersConsumer
 from services.signaling.core.model import Call, ConversationId, DeviceId, UserId
 from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.links.sql import PostgresLinks
 from services.signaling.moves import CallMoves
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
@@ -63,6 +64,7 @@ from tests.unit.signaling.fakes import (
     RecordingCloser,
     announcement,
     events_of,
+    make_links,
     make_service,
 )
 
@@ -130,6 +132,7 @@ class ThreeServices:
             workers.announce(announcement(worker, clock.now(), cpu_ratio=busy))
         tokens = JwtJoinTokens(keys_of("signaling"))
         self.calls = make_service(changes, self.members, self.moves, lambda _: self.new_id(), tokens)
+        self.links = make_links(changes, self.calls, PostgresLinks(self._calls_database))
         self.members_consumer = MembersConsumer(self.calls.roster)
 
     def _open_gateway(self, channel: grpc.aio.Channel) -> None:
@@ -137,7 +140,7 @@ class ThreeServices:
         self.world = GatewayWorld(typing_burst=1_000_000, membership=membership)
         self._watching = asyncio.create_task(self.world.gateway.watch_lists.run())
         self.servicers: dict[str, Any] = {
-            "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls),
+            "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls, self.links),
             "parley.presence.v1.PresenceService": gateway_rpc.PresenceServicer(self.world.gateway),
             "parley.gateway.v1.GatewayService": gateway_rpc.GatewayServicer(self.world.gateway),
         }

@@ -86,6 +86,8 @@ class Inbox:
         self.own_states: dict[str, messaging.OwnState] = {}
         # Per call id, the highest version.
         self.calls: dict[str, calls.Call] = {}
+        # Per call id, this user's own place in its lobby, the highest version.
+        self.places: dict[str, calls.LobbyPlace] = {}
         # When the stream, not Sync, first brought a message, by (conversation, seq), and a call in a state.
         self.message_arrived_s: dict[tuple[str, int], float] = {}
         self.call_arrived_s: dict[tuple[str, calls.CallState.ValueType], float] = {}
@@ -161,6 +163,13 @@ class Inbox:
             self.calls[call.call_id] = call
         self.changes.notify()
 
+    def take_place(self, place: calls.LobbyPlace) -> None:
+        """Takes a copy of a place in a lobby; of two, the higher version is newer."""
+        known = self.places.get(place.call_id)
+        if known is None or place.version > known.version:
+            self.places[place.call_id] = place
+        self.changes.notify()
+
     def running_calls(self) -> set[str]:
         """Those that have not ended, as far as was told."""
         return {call_id for call_id, call in self.calls.items() if call.state != calls.CALL_STATE_ENDED}
@@ -226,6 +235,8 @@ class Inbox:
             return must_sync
         if kind == "typing":
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
+        elif kind == "lobby_place":
+            self.take_place(event.lobby_place)
         elif kind == "presence":
             self.presence[event.presence.user_id] = event.presence
         return False

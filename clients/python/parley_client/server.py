@@ -1,4 +1,7 @@
-"""A server: a program of the network's back office, such as a bot, which calls the server API with a key of its own."""
+"""A server: a program of the network's back office, such as a bot, which calls the server API with a key of its own.
+
+Here are its tokens, and what it does with conversations; server_calls.py has what it does with calls.
+"""
 
 from __future__ import annotations
 
@@ -105,8 +108,7 @@ class ServerClient:
     ) -> None:
         """`name` is the server's, as its key has it. Raises KeyFileError."""
         tokens = ServerTokens(Path(key_file), name, clock)
-        target = f"ipv4:{address}" if "," in address else address
-        self._channel = _channel(target, credentials, [_UnaryToken(tokens)])
+        self._channel = open_channel(address, tokens, credentials, service="messaging")
         self.messaging: ServerMessagingServiceAsyncStub = ServerMessagingServiceStub(self._channel)
 
     async def __aenter__(self) -> ServerClient:
@@ -231,13 +233,16 @@ class ServerClient:
         await self.messaging.LiftRestriction(server_pb2.LiftRestrictionRequest(user_id=user_id, reason=reason))
 
 
-def _channel(
-    target: str, credentials: grpc.ChannelCredentials | None, interceptors: list[_UnaryToken]
+def open_channel(
+    address: str, tokens: ServerTokens, credentials: grpc.ChannelCredentials | None, *, service: str
 ) -> grpc.aio.Channel:
+    """To the admin address of a service; each call on it has a token."""
+    target = f"ipv4:{address}" if "," in address else address
+    interceptors = [_UnaryToken(tokens)]
     if credentials is None:
         return grpc.aio.insecure_channel(target, _CHANNEL_OPTIONS, interceptors=interceptors)
     # With mutual TLS a service's certificate has its name, whatever address it is reached at.
-    options = [*_CHANNEL_OPTIONS, ("grpc.default_authority", "messaging")]
+    options = [*_CHANNEL_OPTIONS, ("grpc.default_authority", service)]
     return grpc.aio.secure_channel(target, credentials, options, interceptors=interceptors)
 
 

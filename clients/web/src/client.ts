@@ -22,6 +22,7 @@ import { Expiry } from "./expiry.js";
 import { hangUpOnUnload } from "./hangup-on-unload.js";
 import { Forwarding } from "./forwarding.js";
 import { Groups } from "./groups.js";
+import { JoinLinks } from "./join-links.js";
 import { LazyMedia, loadMedia } from "./lazy-media.js";
 import { ConversationSettings } from "./conversation-settings.js";
 import { IndexedDbStore } from "./indexed-db-store.js";
@@ -98,6 +99,7 @@ export class ParleyClient {
   readonly callSettings: CallSettings;
   /** What this user is told of while Parley is closed. */
   readonly notifications: Notifications;
+  readonly joinLinks: JoinLinks;
   /** End-to-end encryption of calls; off until it is given a passphrase. */
   readonly encryption: CallEncryption;
   /** The state of the event stream. */
@@ -155,6 +157,7 @@ export class ParleyClient {
     });
     this.callSettings = new CallSettings(api, changed);
     this.notifications = new Notifications(api, this.deviceId, changed);
+    this.joinLinks = new JoinLinks(api, (call) => this.calls.receive(call), changed);
     this.events = new EventStream(api, this.deviceId, {
       onEvent: (event) => this.receive(event),
       onState: (state) => this.setStream(state),
@@ -288,6 +291,8 @@ export class ParleyClient {
         return this.presence.applyPresence(event.value.userId, readPresence(event.value));
       case "call":
         return this.calls.receive(event.value);
+      case "lobbyPlace":
+        return this.joinLinks.receive(event.value);
       default:
         return undefined;
     }
@@ -312,6 +317,8 @@ export class ParleyClient {
   /** Everything that may have been missed. */
   private async fetchMissed(): Promise<void> {
     const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync(), this.relations.refresh()]);
+    // A link that is closed by now, or a call that ended, keeps nothing else from being current.
+    await this.joinLinks.refresh().catch(() => undefined);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
   }

@@ -47,6 +47,7 @@ export { MAX_FORWARD_TARGETS } from "./forwarding.js";
 export type { StreamState } from "./event-stream.js";
 export { canShareScreen } from "./devices.js";
 export type { VideoRequest } from "./media-channel.js";
+export { type JoinLinks, joinAddress, joinSecretOf, type OpenedLink } from "./join-links.js";
 export type { CallMedia, RemoteParticipant } from "./media-connection.js";
 export type { Draft } from "./outbox.js";
 export type { People, PeopleResolver, Profile } from "./people.js";

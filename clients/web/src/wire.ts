@@ -234,13 +234,14 @@ export function readCall(wire: WireCall): model.Call {
     group: wire.group,
     locked: wire.locked,
     mediaEpoch: Number(wire.mediaMove?.mediaEpoch ?? 0),
+    lobby: wire.lobby.map(({ userId, linkId, knockTime }) => ({ userId, linkId, knockTimeMs: millis(knockTime) ?? 0 })),
   };
 }
 
-function readParticipant({ userId, deviceId, state, handRaiseTime, muteRequestTime }: Participant): model.CallParticipant {
+function readParticipant({ userId, deviceId, state, handRaiseTime, muteRequestTime, guest }: Participant): model.CallParticipant {
   // An older server has no states: a participant without a device is ringing.
   const standing = PARTICIPANT_STATES[state] ?? (deviceId ? "joined" : "ringing");
-  return { userId, deviceId, state: standing, handRaiseTimeMs: millis(handRaiseTime), muteRequestTimeMs: millis(muteRequestTime) };
+  return { userId, deviceId, state: standing, handRaiseTimeMs: millis(handRaiseTime), muteRequestTimeMs: millis(muteRequestTime), guest };
 }
 
 export function readPresence(wire: PresenceChanged): model.Presence {

@@ -15,7 +15,7 @@ function run(inputs: CallInput[], from: CallPhase = "idle"): { phase: CallPhase;
 }
 
 function seat(userId: string, deviceId: string, standing: ParticipantState = "joined"): CallParticipant {
-  return { userId, deviceId, state: standing, handRaiseTimeMs: undefined, muteRequestTimeMs: undefined };
+  return { userId, deviceId, state: standing, handRaiseTimeMs: undefined, muteRequestTimeMs: undefined, guest: false };
 }
 
 function call(change: Partial<Call> = {}): Call {
@@ -24,7 +24,7 @@ function call(change: Partial<Call> = {}): Call {
     seat("bob", "", "ringing"),
   ];
   const times = { answerTimeMs: undefined, endTimeMs: undefined, endReason: undefined };
-  return { id: "call", conversationId: "room", callerId: "alice", video: true, state: "ringing", participants, version: 1, group: false, locked: false, mediaEpoch: 0, ...times, ...change };
+  return { id: "call", conversationId: "room", callerId: "alice", video: true, state: "ringing", participants, version: 1, group: false, locked: false, mediaEpoch: 0, lobby: [], ...times, ...change };
 }
 
 describe("call state", () => {

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from services.messaging.kernel.checks import check_users
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import UserId
+from services.runtime.reasons import REASON_RULE, is_reason
 
-MAX_REASON_CHARS = 200
 # Longer is for good, for which the network had better close the account. Raising it takes slips of the pen for wishes.
 MAX_RESTRICTION = timedelta(days=3653)
 # Each of them is a change of the group of its own. Raising it makes calls that last longer.
@@ -16,8 +16,8 @@ MAX_REMOVED_AT_ONCE = 100
 
 def check_reason(value: str) -> str:
     """Why something is done to somebody, as the audit record keeps it. Raises InvalidField."""
-    if not 0 < len(value) <= MAX_REASON_CHARS or not value.isprintable() or not value.strip():
-        raise InvalidField("reason", f"must have 1 to {MAX_REASON_CHARS} characters, all of which can be printed")
+    if not is_reason(value):
+        raise InvalidField("reason", REASON_RULE)
     return value
 
 

@@ -71,7 +71,12 @@ class CallRecords:
 
 def _participants(call: call_messages.Call) -> tuple[model.UserId, ...]:
     """Who was in the call at some time; signaling lists the caller first."""
-    return tuple(model.UserId(person.user_id) for person in call.participants if person.HasField("join_time"))
+    # Guests have no part in the conversation, nor in its history.
+    return tuple(
+        model.UserId(person.user_id)
+        for person in call.participants
+        if person.HasField("join_time") and not person.guest
+    )
 
 
 def _read_event(record: Incoming) -> calls.CallEvent:

@@ -170,6 +170,12 @@ class MembershipServicer(service_pb2_grpc.MembershipServiceServicer):
         contacts = await self._relations.filter_contacts(request.user_id, request.user_ids)
         return membership.FilterContactsResponse(user_ids=contacts)
 
+    async def FilterBlocked(
+        self, request: membership.FilterBlockedRequest, context: Context
+    ) -> membership.FilterBlockedResponse:
+        blocked = await self._relations.filter_blocked(request.user_id, request.user_ids)
+        return membership.FilterBlockedResponse(user_ids=sorted(blocked))
+
     async def GetCallees(
         self, request: membership.GetCalleesRequest, context: Context
     ) -> membership.GetCalleesResponse:

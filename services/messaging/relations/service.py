@@ -147,6 +147,12 @@ class Relations:
             other for other in contacts if reach.see_each_other(relationships[user, other], relationships[other, user])
         ]
 
+    async def filter_blocked(self, user_id: str, others: Sequence[str]) -> Collection[UserId]:
+        """Those between whom and the user a block stands, whichever way. Errors: InvalidField."""
+        user = checks.check_user_id("user_id", user_id)
+        asked = checks.check_users("user_ids", others, MAX_CANDIDATES)
+        return await self._relations.blocked_among(user, asked) if asked else ()
+
     async def callees_of(self, conversation_id: str, caller_id: str) -> Callees:
         """Whom a call may ring. Errors: InvalidField, ConversationNotFound, also when the caller is not in it."""
         caller = checks.check_user_id("caller_id", caller_id)

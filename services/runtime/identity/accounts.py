@@ -82,10 +82,14 @@ class Accounts:
             self._revoked[user_id] = standing
             self._prune()
 
+    def require_not_deleted(self, user_id: str) -> None:
+        """Raises AccountDeleted."""
+        if self._refuses_deleted and user_id in self._deleted:
+            raise AccountDeleted("this account has been deleted")
+
     def check(self, token: UserToken, device_id: str = "") -> None:
         """Raises AccountDeleted, or Unauthenticated (TOKEN_REVOKED); `device_id` is the one that the request names."""
-        if self._refuses_deleted and token.user_id in self._deleted:
-            raise AccountDeleted("this account has been deleted")
+        self.require_not_deleted(token.user_id)
         standing = self._revoked.get(token.user_id)
         if standing and standing.is_revoked(token.issued_at, token.device_id, device_id):
             raise Unauthenticated("TOKEN_REVOKED", "this device was signed out: log in again")

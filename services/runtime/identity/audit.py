@@ -11,6 +11,7 @@ import structlog
 
 from services.runtime.errors import StoreUnavailable
 from services.runtime.identity import roles, scopes
+from services.runtime.reasons import MAX_REASON_CHARS
 
 # A logger of its own: PARLEY_LOG_LEVEL does not silence it, and a site can keep these lines apart by `audit`.
 log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), audit=True)
@@ -18,7 +19,7 @@ log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_l
 AUDITED = frozenset(roles.ROLES) | frozenset(scopes.SCOPES)
 # Fields of a request that name whom it is about, and as whom. All others may hold what people wrote.
 _TARGETS = (
-    *("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint", "held_id"),
+    *("user_id", "call_id", "worker_id", "report_id", "job_id", "endpoint", "held_id", "link_id"),
     *("as_user_id", "peer_user_id", "conversation_id", "seq"),
 )
 # The request of a user that a server's holds.
@@ -26,8 +27,8 @@ _INNER = ("message", "direct", "group")
 # Whom several things are done to at once. Raising the number makes larger rows; lowering it forgets some of them.
 _PEOPLE, _MOST_PEOPLE = "user_ids", 100
 # Why something is done to somebody, in the office's own words, which may quote others': for the row alone, and not for
-# the log. As long as the protos let it be.
-_REASON, REASON_CHARS = "reason", 200
+# the log.
+_REASON = "reason"
 # For a row that nothing waits for. Raising it makes callers wait for a slow database; lowering it loses rows.
 _ROW_WITHIN_S = 2.0
 
@@ -120,5 +121,5 @@ def _targets(request: Any) -> dict[str, str]:
             found[_PEOPLE] = " ".join(person[:64] for person in people[:_MOST_PEOPLE])
     reason = getattr(request, _REASON, "")
     if isinstance(reason, str) and reason:
-        found[_REASON] = reason[:REASON_CHARS]
+        found[_REASON] = reason[:MAX_REASON_CHARS]
     return found

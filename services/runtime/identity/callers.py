@@ -16,6 +16,7 @@ CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "GetMembers": GATEWAY | SIGNALING,
         "FilterContacts": GATEWAY,
         "GetCallees": SIGNALING,
+        "FilterBlocked": SIGNALING,
     },
     "parley.messaging.v1.NoticeFactsService": {"GetNoticeFacts": PUSH},
     # Of whoever holds something of people: what an export takes along.

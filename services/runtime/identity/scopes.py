@@ -13,8 +13,10 @@ MESSAGES_SEND = "messages:send"
 MESSAGES_READ = "messages:read"
 CONVERSATIONS_WRITE = "conversations:write"
 MODERATION_WRITE = "moderation:write"
+CALLS_WRITE = "calls:write"
+CALLS_READ = "calls:read"
 # Whatever a key may be given. A word that is not here is a slip of the pen, and makes the file of keys faulty.
-ALL = frozenset({MESSAGES_SEND, MESSAGES_READ, CONVERSATIONS_WRITE, MODERATION_WRITE})
+ALL = frozenset({MESSAGES_SEND, MESSAGES_READ, CONVERSATIONS_WRITE, MODERATION_WRITE, CALLS_WRITE, CALLS_READ})
 
 # gRPC service → method → rule. Only services of Access.SERVER stand here.
 SCOPES: Table = {
@@ -33,6 +35,14 @@ SCOPES: Table = {
         "UnfreezeConversation": changes(MODERATION_WRITE),
         "RestrictAccount": changes(MODERATION_WRITE),
         "LiftRestriction": changes(MODERATION_WRITE),
+    },
+    "parley.calls.v1.ServerCallsService": {
+        "StartCall": changes(CALLS_WRITE),
+        "EndCall": changes(CALLS_WRITE),
+        "ListCalls": reads(CALLS_READ),
+        "CreateJoinLink": changes(CALLS_WRITE),
+        "ListJoinLinks": reads(CALLS_READ),
+        "RevokeJoinLink": changes(CALLS_WRITE),
     },
 }
 

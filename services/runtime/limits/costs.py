@@ -132,6 +132,14 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "ListCalls": _PAGE,
         "GetCallSettings": _LOOK,
         "UpdateCallSettings": _WRITE,
+        "CreateJoinLink": _WRITE,
+        "ListJoinLinks": _LOOK,
+        "RevokeJoinLink": _CALL,
+        # All members of the conversation are told of each knock.
+        "OpenJoinLink": Cost(20),
+        "LeaveLobby": _WRITE,
+        "AdmitGuest": _WRITE,
+        "RefuseGuest": _WRITE,
     },
     "parley.notifications.v1.NotificationsService": {
         "RegisterToken": _WRITE,

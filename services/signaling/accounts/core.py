@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.signaling.core.inputs import Input, Leave, PairClosed
+from services.signaling.core.inputs import Input, Leave, LeaveLobby, PairClosed
 from services.signaling.core.model import RUNG, Call, DeviceId, LegState, UserId
 
 
@@ -25,6 +25,9 @@ PERSONAL_COLUMNS = (
     PersonalColumn("participants", "user_id", "the row goes once the call has ended", "call"),
     PersonalColumn("participants", "device_id", "goes with the row", "call"),
     PersonalColumn("participants", "former_device_id", "goes with the row; set for seconds, during a handover"),
+    PersonalColumn(
+        *("join_links", "maker_id", "emptied, and the link revoked; the row goes with the call's", "join_link"),
+    ),
     PersonalColumn("active_legs", "user_id", "goes when the call lets the person go, at once; made from participants"),
     PersonalColumn("call_keys", "user_id", "the row goes", "call_key"),
     PersonalColumn("call_settings", "user_id", "the row goes", "call_settings"),
@@ -39,7 +42,7 @@ def input_for_deletion(call: Call, user_id: UserId) -> Input | None:
     learn why."""
     leg = call.leg_of(user_id)
     if leg is None:
-        return None
+        return LeaveLobby(user_id) if call.knock_of(user_id) else None
     if not call.group:
         return PairClosed()
     is_in = leg.state is LegState.JOINED or leg.state in RUNG

@@ -36,7 +36,12 @@ _ERASE = (
     "DELETE FROM participants WHERE call_id = ANY ($1) AND user_id = $2",
     "UPDATE calls SET caller_id = '' WHERE call_id = ANY ($1) AND caller_id = $2",
 )
-_ERASE_BESIDE = ("DELETE FROM call_keys WHERE user_id = $1", "DELETE FROM call_settings WHERE user_id = $1")
+_ERASE_BESIDE = (
+    "DELETE FROM call_keys WHERE user_id = $1",
+    "DELETE FROM call_settings WHERE user_id = $1",
+    # A link without a host: its guests are put out by the sweep of links.
+    "UPDATE join_links SET maker_id = '', revoke_time = coalesce(revoke_time, clock_timestamp()) WHERE maker_id = $1",
+)
 _EMPTY = "SELECT call_id FROM calls WHERE call_id = ANY ($1) AND call_id NOT IN (SELECT call_id FROM participants)"
 _FINISH_DELETION = """
 DELETE FROM erasures WHERE user_id = $1 AND is_last AND NOT EXISTS (
@@ -45,6 +50,11 @@ DELETE FROM erasures WHERE user_id = $1 AND is_last AND NOT EXISTS (
 """
 _ROWS = (
     ("call_settings", "SELECT to_jsonb(t) AS row FROM call_settings t WHERE user_id = $1"),
+    (
+        "join_link",
+        "SELECT to_jsonb(t) - '{secret_hash,salt,request_hash}'::text[] AS row FROM join_links t WHERE maker_id = $1"
+        " ORDER BY link_id",
+    ),
     ("call_key", "SELECT to_jsonb(t) AS row FROM call_keys t WHERE user_id = $1 ORDER BY client_call_id"),
 )
 _MEDIA = """

@@ -35,7 +35,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class CallAttempt:
-    """What a user asked for when placing a call. `others`: how each other member begins: rung or not."""
+    """What a user asked for when placing a call. `others`: how each other member begins: rung or not.
+
+    `device_id` is empty when a server of the network places it as the user: then nobody is in the call yet.
+    """
 
     call_id: CallId
     conversation_id: ConversationId
@@ -54,8 +57,10 @@ class CallAttempt:
 
 
 def ring(attempt: CallAttempt, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
-    """A new call that rings, with the caller's device in it."""
-    caller = Leg(attempt.caller_id, LegState.JOINED, attempt.device_id, join_time=now, device_join_time=now)
+    """A new call that rings, with the caller's device in it, where there is one."""
+    caller = Leg(attempt.caller_id)
+    if attempt.device_id:
+        caller = Leg(attempt.caller_id, LegState.JOINED, attempt.device_id, join_time=now, device_join_time=now)
     return Call(
         call_id=attempt.call_id,
         conversation_id=attempt.conversation_id,
@@ -121,8 +126,10 @@ def handle(call: Call, given: InputT, now: datetime, timeouts: Timeouts) -> Deci
 
 
 def _end_leg(leg: Leg, now: datetime) -> Leg:
-    """A leg of a call that ends: who was in it stays JOINED with the last device, and nobody is rung."""
+    """A leg of a call that ends: who was in it stays JOINED with the last device, nobody is rung, and nobody waits."""
     state = LegState.NOT_IN_CALL if leg.state in RUNG else leg.state
+    if state is LegState.LOBBY:
+        state = LegState.WITHDRAWN
     leave_time = now if leg.state is LegState.JOINED else leg.leave_time
     without_media = replace(leg, media_up=False, media_deadline=None, closed_deadline=None, former_device_id=None)
     return replace(without_media, state=state, leave_time=leave_time)

@@ -64,7 +64,7 @@ def by_non_member(call: Call, given: UserInput, _: datetime) -> bool:
 
 
 def by_former_member(call: Call, given: UserInput, _: datetime) -> bool:
-    """By somebody who went from the conversation."""
+    """By somebody who went from the conversation, or a guest who was put out."""
     return call.leg_of(given.user_id) is None and call.past_leg_of(given.user_id) is not None
 
 
@@ -128,8 +128,8 @@ def others_are_rung(call: Call, given: Decline | Leave, _: datetime) -> bool:
 
 
 def others_stay(call: Call, given: Leave, _: datetime) -> bool:
-    """By somebody who is in the call, and not alone."""
-    return _is_in(call.leg_of(given.user_id)) and len(call.joined) > 1
+    """By somebody who is in the call, and not alone: guests alone do not keep it."""
+    return _is_in(call.leg_of(given.user_id)) and leaves_somebody(call, {given.user_id})
 
 
 def has_hand_so(call: Call, given: SetHand, _: datetime) -> bool:
@@ -180,16 +180,16 @@ def target_is_non_member(call: Call, given: Remove, _: datetime) -> bool:
 
 
 def removal_leaves_somebody(call: Call, given: Remove, _: datetime) -> bool:
-    """Somebody else is in the call."""
-    return _leaves_somebody(call, {given.target_id})
+    """Somebody else is in the call, or nobody was."""
+    return leaves_somebody(call, {given.target_id})
 
 
 # What the conversation, the workers and the time do.
 
 
 def members_stay(call: Call, given: SetMembers, _: datetime) -> bool:
-    """Somebody who is in the call is still in the conversation."""
-    return _leaves_somebody(call, {leg.user_id for leg in call.legs} - set(given.user_ids))
+    """Somebody who is in the call is still in the conversation, or nobody was in the call."""
+    return leaves_somebody(call, {leg.user_id for leg in call.legs if not leg.is_guest} - set(given.user_ids))
 
 
 MediaReport = MediaConnected | MediaDisconnected | MediaSilent
@@ -256,7 +256,7 @@ def has_all_media(call: Call, _: object, now: datetime) -> bool:
 
 def others_have_media(call: Call, _: object, now: datetime) -> bool:
     """In a group's call somebody stays when those without media are out."""
-    return call.group and _leaves_somebody(call, _without_media(call, now))
+    return call.group and leaves_somebody(call, _without_media(call, now))
 
 
 def _without_media(call: Call, now: datetime) -> set[UserId]:
@@ -267,8 +267,13 @@ def _is_in(leg: Leg | None) -> bool:
     return leg is not None and leg.state is LegState.JOINED
 
 
-def _leaves_somebody(call: Call, gone: Collection[UserId]) -> bool:
-    return any(leg.user_id not in gone for leg in call.joined)
+def leaves_somebody(call: Call, gone: Collection[UserId]) -> bool:
+    """The call goes on without these: guests stay no longer than the members with whom they are, and a server's call
+    rings before anybody is in it."""
+    left = [leg for leg in call.joined if leg.user_id not in gone]
+    if any(not leg.is_guest for leg in call.joined):
+        return any(not leg.is_guest for leg in left)
+    return bool(left) or not call.joined
 
 
 def _carries(call: Call, worker_id: str) -> bool:

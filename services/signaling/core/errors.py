@@ -46,6 +46,30 @@ class RemovedFromCall(CallsError):
     """An admin has removed the user from this call."""
 
 
+class JoinLinkNotFound(CallsError):
+    """No join link has that secret; or none of that id is the user's to see, which of the two is not told."""
+
+
+class JoinLinkClosed(CallsError):
+    """The join link was revoked or has expired, its maker has gone, or the two may not meet; which is not told."""
+
+
+class JoinLinkLimit(CallsError):
+    """The call has as many open join links as it may have."""
+
+
+class LobbyFull(CallsError):
+    """As many people wait, or have knocked at this call, as may."""
+
+
+class LobbyRefused(CallsError):
+    """A host did not let the user in."""
+
+
+class NotHost(CallsError):
+    """Only the maker of the link and the group's admins and owner may do this."""
+
+
 class ParticipantNotFound(CallsError):
     """The person that is meant is not in the call."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.signaling.core.model import DeviceId, MoveReason, UserId, Worker, WorkerId
+from services.signaling.core.model import DeviceId, LinkId, MoveReason, UserId, Worker, WorkerId
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,51 @@ class EndForAll:
 
 
 @dataclass(frozen=True)
+class Knock:
+    """Somebody opens a join link."""
+
+    user_id: UserId
+    link_id: LinkId
+
+
+@dataclass(frozen=True)
+class LeaveLobby:
+    """Somebody in the lobby gives up."""
+
+    user_id: UserId
+
+
+@dataclass(frozen=True)
+class AdmitGuest:
+    """Somebody lets a person in who waits in the lobby. `by_host`: whether they may."""
+
+    user_id: UserId
+    target_id: UserId
+    by_host: bool
+
+
+@dataclass(frozen=True)
+class RefuseGuest:
+    """Somebody does not let a person in who waits in the lobby."""
+
+    user_id: UserId
+    target_id: UserId
+    by_host: bool
+
+
+@dataclass(frozen=True)
+class CloseLink:
+    """A join link was revoked."""
+
+    link_id: LinkId
+
+
+@dataclass(frozen=True)
+class EndByNetwork:
+    """The network's back office ends the call."""
+
+
+@dataclass(frozen=True)
 class SetMembers:
     """The people who are in the conversation now."""
 
@@ -176,6 +221,7 @@ class Tick:
     """Time has passed: end what is due."""
 
 
+Hosting = AdmitGuest | RefuseGuest
 Moderation = RequestMute | Remove | SetLock | EndForAll
 # What members do themselves, and of these what a device does.
 UserInput = Accept | Decline | Cancel | Leave | Join | TakeOver | SetHand
@@ -183,6 +229,11 @@ DeviceInput = Accept | Leave | Join | TakeOver
 Input = (
     UserInput
     | Moderation
+    | Hosting
+    | Knock
+    | LeaveLobby
+    | CloseLink
+    | EndByNetwork
     | SetMembers
     | PairClosed
     | MediaConnected

@@ -10,6 +10,7 @@ ConversationId = NewType("ConversationId", str)
 UserId = NewType("UserId", str)
 DeviceId = NewType("DeviceId", str)
 WorkerId = NewType("WorkerId", str)
+LinkId = NewType("LinkId", str)
 
 
 class CallState(Enum):
@@ -44,13 +45,21 @@ class LegState(Enum):
     NOT_IN_CALL = "out"
     # Removed by an admin, for good.
     REMOVED = "removed"
-    # Not in the conversation any more; learns nothing of the call.
+    # Not in the conversation any more, or a guest whose link was revoked; learns nothing of the call.
     GONE = "gone"
+    # In the lobby by a join link, until a host decides.
+    LOBBY = "lobby"
+    # A host said no.
+    REFUSED = "refused"
+    # Was in the lobby and gave it up, or the call ended or the link was revoked before somebody decided.
+    WITHDRAWN = "withdrawn"
 
 
 RUNG = frozenset({LegState.RINGING, LegState.WAITING, LegState.QUIET})
 # A user in one of these states is busy: in this call, or rung by it, and in no other.
 BUSY_STATES = frozenset({LegState.JOINED, LegState.RINGING})
+# Somebody outside of the conversation in one of these is not part of the call.
+OUTSIDE = frozenset({LegState.LOBBY, LegState.REFUSED, LegState.WITHDRAWN})
 
 
 class MoveReason(Enum):
@@ -130,6 +139,19 @@ class Leg:
     mute_request_time: datetime | None = None
     # Since when this device is in the call, where `join_time` is the user's first coming.
     device_join_time: datetime | None = None
+    # The join link by which a guest came, and when; None for members of the conversation.
+    link_id: LinkId | None = None
+    knock_time: datetime | None = None
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether the user is not in the conversation, and came by a join link."""
+        return self.link_id is not None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the user had a part in the call, and learns nothing of it any more."""
+        return self.state is LegState.GONE or (self.is_guest and self.state is LegState.REMOVED)
 
     def is_closed(self, now: datetime) -> bool:
         """Whether the device is closed for too long, unless it came back without a word."""
@@ -200,8 +222,8 @@ class Call:
 
     @property
     def user_ids(self) -> tuple[UserId, ...]:
-        """All members of the call."""
-        return tuple(leg.user_id for leg in self.legs)
+        """All members of the call, and its guests."""
+        return tuple(leg.user_id for leg in self.legs if leg.state not in OUTSIDE)
 
     @property
     def busy_user_ids(self) -> tuple[UserId, ...]:
@@ -213,23 +235,44 @@ class Call:
     @property
     def audience(self) -> tuple[UserId, ...]:
         """The users who are told of the call."""
-        return tuple(leg.user_id for leg in self.legs if leg.state not in (LegState.QUIET, LegState.GONE))
+        hidden = {LegState.QUIET, *OUTSIDE}
+        return tuple(leg.user_id for leg in self.legs if leg.state not in hidden and not leg.is_gone)
+
+    @property
+    def lobby(self) -> tuple[Leg, ...]:
+        """Who waits to be let in, the first one first."""
+        waiting = [leg for leg in self.legs if leg.state is LegState.LOBBY]
+        return tuple(sorted(waiting, key=lambda leg: (leg.knock_time or self.create_time, leg.user_id)))
 
     def leg_of(self, user_id: UserId) -> Leg | None:
         """The user's leg; None for somebody who is not part of the call, or not any more."""
         leg = self.past_leg_of(user_id)
-        return leg if leg and leg.state is not LegState.GONE else None
+        return leg if leg and not leg.is_gone else None
 
     def past_leg_of(self, user_id: UserId) -> Leg | None:
-        """The user's leg, also of somebody who is not in the conversation any more."""
-        return next((leg for leg in self.legs if leg.user_id == user_id), None)
+        """The user's leg, also of somebody who is not in the conversation any more, and of a guest who was put out."""
+        return next((leg for leg in self.legs if leg.user_id == user_id and leg.state not in OUTSIDE), None)
+
+    def knock_of(self, user_id: UserId) -> Leg | None:
+        """Where somebody stands who knocked and was not let in."""
+        return next((leg for leg in self.legs if leg.user_id == user_id and leg.state in OUTSIDE), None)
+
+    def told_to(self, user_id: UserId) -> "Call":
+        """The call as this person's devices are told of it: a guest of nobody who never was in it, and of no lobby."""
+        leg = self.past_leg_of(user_id)
+        if leg is None or not leg.is_guest:
+            return self
+        if leg.is_gone:
+            return replace(self, legs=(leg,))
+        known = (each for each in self.legs if each is leg or (each.join_time and each.state not in OUTSIDE))
+        return replace(self, legs=tuple(known))
 
     def seen_by(self, user_id: UserId) -> "Call":
-        """The call as this person sees it. For a person who left the conversation it is over: they learn nothing of the
-        others, and what they see never changes again."""
+        """The call as this person sees it. For a person who left the conversation, or a guest who was put out, it is
+        over: they learn nothing of the others, and what they see never changes again."""
         leg = self.past_leg_of(user_id)
-        if leg is None or leg.state is not LegState.GONE:
-            return self
+        if leg is None or not leg.is_gone:
+            return self.told_to(user_id)
         was_answered = self.answer_time and leg.leave_time and self.answer_time <= leg.leave_time
         return replace(
             self,

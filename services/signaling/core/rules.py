@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Generic, TypeVar
 
-from services.signaling.core.errors import CallEnded, CallsError
+from services.signaling.core.errors import CallEnded, CallNotFound, CallsError, NotGroupCall
 from services.signaling.core.model import Call, CallState, EndReason, Timeouts
 
 # The type of the input. A change or row for several types of input serves each of them.
@@ -137,3 +137,10 @@ def both(
 def end_all(text: str, *changes: Change[InputT]) -> TableRow[InputT]:
     """A row that ends the call, whatever its state."""
     return TableRow(text, end(EndReason.CANCELLED, *changes), end(EndReason.HUNG_UP, *changes), STAY_ENDED)
+
+
+# What several handlers have.
+TELL = (Effect.PUBLISH,)
+TELL_AND_REMOVE = (Effect.PUBLISH, Effect.REMOVE_MEDIA)
+NON_MEMBER = never("somebody who is not part of the call does anything", CallNotFound)
+GROUP_ONLY = never("one-to-one: join, or what only admins of groups do", NotGroupCall)

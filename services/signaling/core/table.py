@@ -17,31 +17,36 @@ from services.signaling.core.errors import (
     CallEnded,
     CallFull,
     CallLocked,
-    CallNotFound,
     NotAdmin,
     NotCallee,
     NotCaller,
-    NotGroupCall,
     NotInCall,
     ParticipantNotFound,
     RemovedFromCall,
     WorkerNotOfCall,
 )
+from services.signaling.core.guests import ADMIT_GUEST, CLOSE_LINK, KNOCK, LEAVE_LOBBY, REFUSE_GUEST
 from services.signaling.core.inputs import (
     Accept,
+    AdmitGuest,
     Cancel,
+    CloseLink,
     Decline,
     DeviceReturned,
+    EndByNetwork,
     EndForAll,
     Input,
     Join,
+    Knock,
     Leave,
+    LeaveLobby,
     MediaConnected,
     MediaDisconnected,
     MediaSilent,
     Moderation,
     Move,
     PairClosed,
+    RefuseGuest,
     Remove,
     RequestMute,
     SetHand,
@@ -54,9 +59,13 @@ from services.signaling.core.inputs import (
 )
 from services.signaling.core.model import Call, EndReason
 from services.signaling.core.rules import (
+    GROUP_ONLY,
+    NON_MEMBER,
     STAY_ACTIVE,
     STAY_ENDED,
     STAY_RINGING,
+    TELL,
+    TELL_AND_REMOVE,
     A,
     Condition,
     E,
@@ -76,15 +85,11 @@ from services.signaling.core.table_page import insert
 
 InputT = TypeVar("InputT", bound=Input)
 
-_TELL = (Effect.PUBLISH,)
-_TELL_AND_REMOVE = (Effect.PUBLISH, Effect.REMOVE_MEDIA)
-_NON_MEMBER = never("somebody who is not part of the call does anything", CallNotFound)
-
 # Answering and joining.
 
 _AGAIN = nothing("accepts or joins again on the device that is in the call")
 _ELSEWHERE = until_ended("accepts or joins while in the call on another device", AnsweredElsewhere)
-_ANSWER: Rule[Accept | Join] = Rule(A, (to.join_with_device, to.await_media), _TELL)
+_ANSWER: Rule[Accept | Join] = Rule(A, (to.join_with_device, to.await_media), TELL)
 _JOIN = TableRow("group: a member accepts or joins", _ANSWER, _ANSWER, CallEnded)
 _JOIN_CASES: tuple[tuple[Condition[Accept | Join], TableRow[Accept | Join]], ...] = (
     (when.by_device_in_call, _AGAIN),
@@ -93,28 +98,27 @@ _JOIN_CASES: tuple[tuple[Condition[Accept | Join], TableRow[Accept | Join]], ...
     (when.is_locked_out, until_ended("group: a member who is not rung joins a locked call", CallLocked)),
     (when.is_full, until_ended("group: a member accepts or joins a full call", CallFull)),
 )
-_GROUP_ONLY = never("one-to-one: join, or what only admins of groups do", NotGroupCall)
 
 ACCEPT: Handler[Accept] = Handler(
     (
-        (when.by_non_member, _NON_MEMBER),
+        (when.by_non_member, NON_MEMBER),
         (when.by_caller_of_two, never("caller accepts", NotCallee)),
         *_JOIN_CASES,
         (when.is_group, _JOIN),
     ),
     TableRow("callee accepts", _ANSWER, STAY_ACTIVE, CallEnded),
 )
-JOIN: Handler[Join] = Handler(((when.by_non_member, _NON_MEMBER), (when.is_direct, _GROUP_ONLY), *_JOIN_CASES), _JOIN)
+JOIN: Handler[Join] = Handler(((when.by_non_member, NON_MEMBER), (when.is_direct, GROUP_ONLY), *_JOIN_CASES), _JOIN)
 TAKE_OVER: Handler[TakeOver] = Handler(
     (
-        (when.by_non_member, _NON_MEMBER),
+        (when.by_non_member, NON_MEMBER),
         (when.by_user_outside, until_ended("a device of somebody not in the call takes over", NotInCall)),
         (when.by_device_in_call, nothing("the device that is in the call takes over")),
     ),
     TableRow(
         "another device of somebody in the call takes over",
-        Rule(R, (to.take_over_with_device,), _TELL_AND_REMOVE),
-        Rule(A, (to.take_over_with_device, to.await_media), _TELL_AND_REMOVE),
+        Rule(R, (to.take_over_with_device,), TELL_AND_REMOVE),
+        Rule(A, (to.take_over_with_device, to.await_media), TELL_AND_REMOVE),
         CallEnded,
     ),
 )
@@ -123,18 +127,18 @@ TAKE_OVER: Handler[TakeOver] = Handler(
 
 _LEFT_ALREADY = nothing("group: somebody who went from the conversation declines or leaves")
 _NOT_RUNG = nothing("group: a member who is not rung declines or leaves")
-_STOP_RING = both("group: a member who is rung declines or leaves", (to.stop_ring,), _TELL, STAY_ENDED)
+_STOP_RING = both("group: a member who is rung declines or leaves", (to.stop_ring,), TELL, STAY_ENDED)
 _STOP_LAST_RING: TableRow[Decline | Leave] = TableRow(
     "group: the last member who is rung declines or leaves",
     end(EndReason.DECLINED, to.stop_ring),
-    Rule(A, (to.stop_ring,), _TELL),
+    Rule(A, (to.stop_ring,), TELL),
     STAY_ENDED,
 )
 
 DECLINE: Handler[Decline] = Handler(
     (
         (when.by_former_member, _LEFT_ALREADY),
-        (when.by_non_member, _NON_MEMBER),
+        (when.by_non_member, NON_MEMBER),
         (when.by_caller, never("caller declines", NotCallee)),
         (when.is_direct, TableRow("callee declines", end(EndReason.DECLINED), AlreadyAnswered, STAY_ENDED)),
         (
@@ -148,7 +152,7 @@ DECLINE: Handler[Decline] = Handler(
 )
 CANCEL: Handler[Cancel] = Handler(
     (
-        (when.by_non_member, _NON_MEMBER),
+        (when.by_non_member, NON_MEMBER),
         (when.by_caller, TableRow("caller cancels", end(EndReason.CANCELLED), AlreadyAnswered, STAY_ENDED)),
     ),
     never("callee cancels", NotCaller),
@@ -156,11 +160,11 @@ CANCEL: Handler[Cancel] = Handler(
 LEAVE: Handler[Leave] = Handler(
     (
         (when.by_former_member, _LEFT_ALREADY),
-        (when.by_non_member, _NON_MEMBER),
+        (when.by_non_member, NON_MEMBER),
         (when.by_other_device, nothing("a device that is not in the call leaves")),
         (when.by_caller_of_two, end_all("caller leaves")),
         (when.is_direct, TableRow("callee leaves", end(EndReason.DECLINED), end(EndReason.HUNG_UP), STAY_ENDED)),
-        (when.others_stay, both("group: one leaves, others stay", (to.leave,), _TELL_AND_REMOVE, STAY_ENDED)),
+        (when.others_stay, both("group: one leaves, others stay", (to.leave,), TELL_AND_REMOVE, STAY_ENDED)),
         (when.by_user_in_call, end_all("group: the last one leaves")),
         (when.by_user_not_rung, _NOT_RUNG),
         (when.others_are_rung, _STOP_RING),
@@ -169,18 +173,18 @@ LEAVE: Handler[Leave] = Handler(
 )
 SET_HAND: Handler[SetHand] = Handler(
     (
-        (when.by_non_member, _NON_MEMBER),
+        (when.by_non_member, NON_MEMBER),
         (when.by_user_outside, until_ended("hand raised or lowered by somebody not in the call", NotInCall)),
         (when.has_hand_so, nothing("hand raised or lowered that stands so already")),
     ),
-    both("hand raised or lowered", (to.note_hand,), _TELL, CallEnded),
+    both("hand raised or lowered", (to.note_hand,), TELL, CallEnded),
 )
 
 # What admins of a group do. What stands already needs no role: whoever did it may have lost theirs since.
 
 _MODERATION: tuple[tuple[Condition[Moderation], TableRow[object]], ...] = (
-    (when.by_non_member_moderator, _NON_MEMBER),
-    (when.is_direct, _GROUP_ONLY),
+    (when.by_non_member_moderator, NON_MEMBER),
+    (when.is_direct, GROUP_ONLY),
 )
 _NO_ADMIN = never("group: somebody who is no admin does any of these", NotAdmin)
 _END_FOR_ALL: TableRow[EndForAll] = end_all("group: an admin ends it for all")
@@ -195,7 +199,7 @@ REQUEST_MUTE: Handler[RequestMute] = Handler(
         (when.by_no_admin, _NO_ADMIN),
         (
             when.target_is_in_call,
-            both("group: an admin asks for silence", (to.note_mute_request,), _TELL, CallEnded),
+            both("group: an admin asks for silence", (to.note_mute_request,), TELL, CallEnded),
         ),
     ),
     until_ended("group: an admin asks somebody not in the call for silence", ParticipantNotFound),
@@ -214,7 +218,7 @@ REMOVE: Handler[Remove] = Handler(
         ),
         (
             when.removal_leaves_somebody,
-            both("group: an admin removes a member", (to.remove,), _TELL_AND_REMOVE, CallEnded),
+            both("group: an admin removes a member", (to.remove,), TELL_AND_REMOVE, CallEnded),
         ),
     ),
     end_all("group: an admin removes the last one in the call", to.remove),
@@ -225,13 +229,15 @@ SET_LOCK: Handler[SetLock] = Handler(
         (when.is_locked_so, nothing("group: locked or unlocked as it stands already")),
         (when.by_no_admin, _NO_ADMIN),
     ),
-    both("group: an admin locks or unlocks", (to.note_lock,), _TELL, CallEnded),
+    both("group: an admin locks or unlocks", (to.note_lock,), TELL, CallEnded),
 )
 END_FOR_ALL: Handler[EndForAll] = Handler(
     (*_MODERATION, (when.is_over, _END_FOR_ALL), (when.by_no_admin, _NO_ADMIN)), _END_FOR_ALL
 )
 
-# What the conversation does.
+# What the network and the conversation do.
+
+END_BY_NETWORK: Handler[EndByNetwork] = Handler((), end_all("the network's back office ends the call"))
 
 _NOT_CONCERNED = nothing("news of a conversation that is not for this call")
 
@@ -240,7 +246,7 @@ SET_MEMBERS: Handler[SetMembers] = Handler(
         (when.is_direct, _NOT_CONCERNED),
         (
             when.members_stay,
-            both("group: members of the conversation come or go", (to.note_members,), _TELL_AND_REMOVE, STAY_ENDED),
+            both("group: members of the conversation come or go", (to.note_members,), TELL_AND_REMOVE, STAY_ENDED),
         ),
     ),
     end_all("group: the last one in the call goes from the conversation", to.note_members),
@@ -266,7 +272,7 @@ MEDIA_MISSING: TableRow[Tick] = TableRow(
 SOME_MEDIA_MISSING: TableRow[Tick] = TableRow(
     "group: media of some missing, or their devices closed, for too long",
     STAY_RINGING,
-    Rule(A, (to.drop_without_media,), _TELL_AND_REMOVE),
+    Rule(A, (to.drop_without_media,), TELL_AND_REMOVE),
     STAY_ENDED,
 )
 
@@ -275,7 +281,7 @@ TICK: Handler[Tick] = Handler(
         (when.is_over, NOTHING_DUE),
         (
             when.ring_is_over,
-            TableRow("ring timeout", end(EndReason.MISSED), Rule(A, (to.stop_rings,), _TELL), STAY_ENDED),
+            TableRow("ring timeout", end(EndReason.MISSED), Rule(A, (to.stop_rings,), TELL), STAY_ENDED),
         ),
         (
             when.former_is_over,
@@ -366,6 +372,12 @@ TABLE: dict[type[Any], Handler[Any]] = dict(
         _entry(Remove, REMOVE),
         _entry(SetLock, SET_LOCK),
         _entry(EndForAll, END_FOR_ALL),
+        _entry(Knock, KNOCK),
+        _entry(LeaveLobby, LEAVE_LOBBY),
+        _entry(AdmitGuest, ADMIT_GUEST),
+        _entry(RefuseGuest, REFUSE_GUEST),
+        _entry(CloseLink, CLOSE_LINK),
+        _entry(EndByNetwork, END_BY_NETWORK),
         _entry(SetMembers, SET_MEMBERS),
         _entry(PairClosed, PAIR_CLOSED),
         _entry(Tick, TICK),

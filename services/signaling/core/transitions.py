@@ -22,6 +22,7 @@ from services.signaling.core.inputs import (
     TakeOver,
 )
 from services.signaling.core.model import (
+    OUTSIDE,
     RUNG,
     Call,
     CallState,
@@ -47,12 +48,14 @@ def _devices(leg: Leg) -> list[tuple[UserId, DeviceId]]:
     return [(leg.user_id, device_id) for device_id in (leg.device_id, leg.former_device_id) if device_id]
 
 
-def _map_legs(call: Call, fits: Callable[[Leg], bool], to: Callable[[Leg], Leg]) -> Call:
+def map_legs(call: Call, fits: Callable[[Leg], bool], to: Callable[[Leg], Leg]) -> Call:
+    """The call with some of its legs changed."""
     return replace(call, legs=tuple(to(leg) if fits(leg) else leg for leg in call.legs))
 
 
-def _map_leg_of(call: Call, user_id: UserId, to: Callable[[Leg], Leg]) -> Call:
-    return _map_legs(call, lambda leg: leg.user_id == user_id, to)
+def map_leg_of(call: Call, user_id: UserId, to: Callable[[Leg], Leg]) -> Call:
+    """The call with one person's leg changed."""
+    return map_legs(call, lambda leg: leg.user_id == user_id, to)
 
 
 def _with_device(leg: Leg, device_id: DeviceId, now: datetime) -> Leg:
@@ -73,7 +76,7 @@ def _with_device(leg: Leg, device_id: DeviceId, now: datetime) -> Leg:
 @change("join with the device")
 def join_with_device(call: Call, given: Accept | Join, timing: Timing) -> Call:
     """The first one besides the caller answers the call."""
-    after = _map_leg_of(
+    after = map_leg_of(
         call,
         given.user_id,
         # What was asked of somebody who hung up and came back is asked no more.
@@ -85,7 +88,7 @@ def join_with_device(call: Call, given: Accept | Join, timing: Timing) -> Call:
 @change("take over with the device")
 def take_over_with_device(call: Call, given: TakeOver, timing: Timing) -> Call:
     """The former device keeps its media until this one has some."""
-    return _map_leg_of(
+    return map_leg_of(
         call,
         given.user_id,
         lambda leg: replace(_with_device(leg, given.device_id, timing.now), former_device_id=leg.device_id),
@@ -95,7 +98,7 @@ def take_over_with_device(call: Call, given: TakeOver, timing: Timing) -> Call:
 @change("await media")
 def await_media(call: Call, _: object, timing: Timing) -> Call:
     """Of everybody who is in the call and has none."""
-    return _map_legs(
+    return map_legs(
         call,
         lambda leg: leg.state is LegState.JOINED and not leg.media_up,
         lambda leg: replace(leg, media_deadline=leg.media_deadline or timing.media_deadline),
@@ -105,7 +108,7 @@ def await_media(call: Call, _: object, timing: Timing) -> Call:
 @change("media up")
 def media_up(call: Call, report: MediaConnected, timing: Timing) -> Call:
     """Of one leg; a move is over once all are on the new worker."""
-    after = _map_leg_of(
+    after = map_leg_of(
         call,
         report.user_id,
         lambda leg: replace(leg, media_up=True, media_deadline=None, closed_deadline=None, former_device_id=None),
@@ -125,14 +128,14 @@ def _note_moved(call: Call, timing: Timing) -> Call:
 @change("media down, await it")
 def media_down(call: Call, report: MediaDisconnected, timing: Timing) -> Call:
     """Of one leg. A device that ended it itself is taken for closed, until it is asked for at the deadline."""
-    after = _map_leg_of(call, report.user_id, lambda leg: _without_media(leg, call.state, timing))
-    return _map_leg_of(after, report.user_id, lambda leg: _closed(leg, timing.now, timing)) if report.closed else after
+    after = map_leg_of(call, report.user_id, lambda leg: _without_media(leg, call.state, timing))
+    return map_leg_of(after, report.user_id, lambda leg: _closed(leg, timing.now, timing)) if report.closed else after
 
 
 @change("await the device")
 def await_device(call: Call, report: MediaSilent, timing: Timing) -> Call:
     """Whose page is closed: it may be loaded anew."""
-    return _map_leg_of(call, report.user_id, lambda leg: _closed(leg, report.heard_time, timing))
+    return map_leg_of(call, report.user_id, lambda leg: _closed(leg, report.heard_time, timing))
 
 
 def _closed(leg: Leg, since: datetime, timing: Timing) -> Leg:
@@ -142,13 +145,13 @@ def _closed(leg: Leg, since: datetime, timing: Timing) -> Leg:
 @change("trust the device")
 def trust_device(call: Call, given: DeviceReturned, _: Timing) -> Call:
     """It is there: its missing media is waited for as ever."""
-    return _map_leg_of(call, given.user_id, lambda leg: replace(leg, closed_deadline=None))
+    return map_leg_of(call, given.user_id, lambda leg: replace(leg, closed_deadline=None))
 
 
 @change("all media down, await it")
 def all_media_down(call: Call, _: object, timing: Timing) -> Call:
     """Of all legs."""
-    return _map_legs(call, lambda _: True, lambda leg: _without_media(leg, call.state, timing))
+    return map_legs(call, lambda _: True, lambda leg: _without_media(leg, call.state, timing))
 
 
 def _without_media(leg: Leg, state: CallState, timing: Timing) -> Leg:
@@ -162,7 +165,7 @@ def _without_media(leg: Leg, state: CallState, timing: Timing) -> Leg:
 @change("await news of all media")
 def await_news_of_media(call: Call, _: object, timing: Timing) -> Call:
     """What the worker last said of each leg stays: if it only could not answer, it will not say it again."""
-    return _map_legs(
+    return map_legs(
         call,
         lambda leg: leg.media_up,
         lambda leg: replace(leg, media_deadline=leg.media_deadline or timing.media_deadline),
@@ -172,7 +175,7 @@ def await_news_of_media(call: Call, _: object, timing: Timing) -> Call:
 @change("trust the last news of media")
 def trust_news_of_media(call: Call, _: object, __: Timing) -> Call:
     """Nothing was lost."""
-    return _map_legs(call, lambda leg: leg.media_up, lambda leg: replace(leg, media_deadline=None))
+    return map_legs(call, lambda leg: leg.media_up, lambda leg: replace(leg, media_deadline=None))
 
 
 @change("set worker")
@@ -199,38 +202,38 @@ def forget_former(call: Call, _: object, __: Timing) -> Call:
 @change("stop the member's ring")
 def stop_ring(call: Call, given: Decline | Leave, _: Timing) -> Call:
     """Of one member."""
-    return _map_leg_of(call, given.user_id, lambda leg: replace(leg, state=LegState.NOT_IN_CALL))
+    return map_leg_of(call, given.user_id, lambda leg: replace(leg, state=LegState.NOT_IN_CALL))
 
 
 @change("stop all rings")
 def stop_rings(call: Call, _: object, __: Timing) -> Call:
     """Of all members who are rung."""
-    return _map_legs(call, lambda leg: leg.state in RUNG, lambda leg: replace(leg, state=LegState.NOT_IN_CALL))
+    return map_legs(call, lambda leg: leg.state in RUNG, lambda leg: replace(leg, state=LegState.NOT_IN_CALL))
 
 
 @change("take the member out")
 def leave(call: Call, given: Leave, timing: Timing) -> Call:
     """A member of a group's call hangs up."""
-    return _map_leg_of(call, given.user_id, lambda leg: _emptied(leg, LegState.NOT_IN_CALL, timing.now))
+    return map_leg_of(call, given.user_id, lambda leg: emptied(leg, LegState.NOT_IN_CALL, timing.now))
 
 
 @change("take those without media out")
 def drop_without_media(call: Call, _: object, timing: Timing) -> Call:
     """Whose media is missing, or whose device is closed, for too long."""
-    return _map_legs(
+    return map_legs(
         call,
         lambda leg: leg.is_overdue(timing.now),
-        lambda leg: _emptied(leg, LegState.NOT_IN_CALL, timing.now),
+        lambda leg: emptied(leg, LegState.NOT_IN_CALL, timing.now),
     )
 
 
 @change("remove the member for good")
 def remove(call: Call, given: Remove, timing: Timing) -> Call:
     """By an admin."""
-    return _map_leg_of(call, given.target_id, lambda leg: _emptied(leg, LegState.REMOVED, timing.now))
+    return map_leg_of(call, given.target_id, lambda leg: emptied(leg, LegState.REMOVED, timing.now))
 
 
-def _emptied(leg: Leg, state: LegState, now: datetime) -> Leg:
+def emptied(leg: Leg, state: LegState, now: datetime) -> Leg:
     """A leg whose user is not in the call any more, or never was. What was asked of it stays for who asks again."""
     emptied = Leg(
         leg.user_id,
@@ -238,6 +241,8 @@ def _emptied(leg: Leg, state: LegState, now: datetime) -> Leg:
         join_time=leg.join_time,
         leave_time=leg.leave_time,
         mute_request_time=leg.mute_request_time,
+        link_id=leg.link_id,
+        knock_time=leg.knock_time,
     )
     return replace(emptied, leave_time=now) if leg.state is LegState.JOINED else emptied
 
@@ -245,7 +250,7 @@ def _emptied(leg: Leg, state: LegState, now: datetime) -> Leg:
 @change("note the hand")
 def note_hand(call: Call, given: SetHand, timing: Timing) -> Call:
     """A hand that is raised again keeps its time, by which hands are ordered."""
-    return _map_leg_of(
+    return map_leg_of(
         call,
         given.user_id,
         lambda leg: replace(leg, hand_raise_time=(leg.hand_raise_time or timing.now) if given.raised else None),
@@ -255,7 +260,7 @@ def note_hand(call: Call, given: SetHand, timing: Timing) -> Call:
 @change("note the request")
 def note_mute_request(call: Call, given: RequestMute, timing: Timing) -> Call:
     """The member's device shows it."""
-    return _map_leg_of(call, given.target_id, lambda leg: replace(leg, mute_request_time=timing.now))
+    return map_leg_of(call, given.target_id, lambda leg: replace(leg, mute_request_time=timing.now))
 
 
 @change("note the lock")
@@ -266,17 +271,23 @@ def note_lock(call: Call, given: SetLock, _: Timing) -> Call:
 
 @change("add and take out members")
 def note_members(call: Call, given: SetMembers, timing: Timing) -> Call:
-    """As they are in the conversation."""
+    """As they are in the conversation. Guests are not, and stay; one who was added to it is a guest no more."""
     known = {leg.user_id for leg in call.legs}
-    without = _map_legs(
+    call = map_legs(call, lambda leg: leg.is_guest and leg.user_id in given.user_ids, _as_member)
+    without = map_legs(
         call,
-        lambda leg: leg.user_id not in given.user_ids and leg.state is not LegState.GONE,
-        lambda leg: _emptied(leg, LegState.GONE, timing.now),
+        lambda leg: leg.user_id not in given.user_ids and leg.state is not LegState.GONE and not leg.is_guest,
+        lambda leg: emptied(leg, LegState.GONE, timing.now),
     )
     # A member who was added again may join again.
-    back = _map_legs(
+    back = map_legs(
         without,
         lambda leg: leg.user_id in given.user_ids and leg.state is LegState.GONE,
         lambda leg: replace(leg, state=LegState.NOT_IN_CALL),
     )
     return replace(back, legs=(*back.legs, *(Leg(user_id) for user_id in sorted(given.user_ids - known))))
+
+
+def _as_member(leg: Leg) -> Leg:
+    state = LegState.NOT_IN_CALL if leg.state in OUTSIDE else leg.state
+    return replace(leg, state=state, link_id=None, knock_time=None)

@@ -10,6 +10,7 @@ import asyncpg
 from services.runtime.quiet_hours import QuietHours
 from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.model import (
+    OUTSIDE,
     Call,
     CallId,
     CallState,
@@ -19,6 +20,7 @@ from services.signaling.core.model import (
     FormerWorker,
     Leg,
     LegState,
+    LinkId,
     MoveReason,
     UserId,
     Worker,
@@ -64,9 +66,11 @@ LEG = (
     ("mute_request_time", "timestamptz"),
     ("listed", "boolean"),
     ("seat_time", "timestamptz"),
+    ("guest_link_id", "uuid"),
+    ("knock_time", "timestamptz"),
+    ("outside", "text"),
 )
 TOTALS = ("duration_s", "packets", "bytes", "lost", "jitter_ms_s", "max_jitter_ms", "rtt_ms_s", "rtt_s", "max_rtt_ms")
-_UNLISTED = (LegState.QUIET, LegState.GONE)
 
 
 def changing(call: Call) -> Iterable[Any]:
@@ -107,12 +111,12 @@ def fixed(call: Call) -> Iterable[Any]:
 
 def legs(call: Call) -> Iterable[Any]:
     """The call's id, then a column for each of LEG."""
-    runs = call.state is not CallState.ENDED
+    listed = set(call.audience) if call.state is not CallState.ENDED else set()
     rows = [
         (
             leg.user_id,
             position,
-            leg.state.value,
+            _stored_state(leg),
             leg.device_id,
             leg.former_device_id,
             leg.media_up,
@@ -122,8 +126,11 @@ def legs(call: Call) -> Iterable[Any]:
             leg.leave_time,
             leg.hand_raise_time,
             leg.mute_request_time,
-            runs and leg.state not in _UNLISTED,
+            leg.user_id in listed,
             leg.device_join_time,
+            UUID(leg.link_id) if leg.link_id else None,
+            leg.knock_time,
+            leg.state.value if leg.state in OUTSIDE else None,
         )
         for position, leg in enumerate(call.legs)
     ]
@@ -210,10 +217,19 @@ def _leg(row: asyncpg.Record, state: CallState) -> Leg:
         hand_raise_time=row["hand_raise_time"],
         mute_request_time=row["mute_request_time"],
         device_join_time=row["seat_time"],
+        link_id=LinkId(str(row["guest_link_id"])) if row["guest_link_id"] else None,
+        knock_time=row["knock_time"],
     )
 
 
+def _stored_state(leg: Leg) -> str:
+    """Replicas that know no guests take who is outside for somebody who went, and tell them nothing."""
+    return (LegState.GONE if leg.state in OUTSIDE else leg.state).value
+
+
 def _leg_state(row: asyncpg.Record, state: CallState) -> LegState:
+    if row["outside"] is not None and row["leg_state"] == LegState.GONE.value:
+        return LegState(row["outside"])
     if row["leg_state"] is not None:
         return LegState(row["leg_state"])
     # Written during a rolling update by a replica that knows no groups.

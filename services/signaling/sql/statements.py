@@ -85,10 +85,12 @@ BY_KEY = select_calls("call_id = (SELECT call_id FROM call_keys WHERE user_id = 
 BY_USER = select_calls("call_id IN (SELECT call_id FROM participants WHERE user_id = $1 AND listed)")
 BY_BUSY_USER = select_calls("call_id = (SELECT call_id FROM active_legs WHERE user_id = $1)")
 BY_GROUP = select_calls("conversation_id = $1 AND is_group AND calls.state <> 'ended'")
+RUNNING_IN = select_calls("conversation_id = $1 AND calls.state <> 'ended'")
 ENDED = select_calls(
     """call_id IN (
     SELECT call_id FROM participants AS mine JOIN calls AS past USING (call_id)
     WHERE mine.user_id = $1 AND past.state = 'ended' AND coalesce(mine.state, '') <> 'gone'
+        AND NOT (mine.guest_link_id IS NOT NULL AND mine.state = 'removed')
         AND ($2::uuid IS NULL OR call_id < $2)
     ORDER BY call_id DESC LIMIT $3
 )""",
@@ -101,7 +103,7 @@ SELECT create_time FROM calls WHERE caller_id = $1 AND create_time > $2 ORDER BY
 OVER_RING_LIMIT = """
 SELECT user_id FROM unnest($1::text[]) AS asked (user_id) WHERE CASE WHEN (
         SELECT create_time FROM participants AS mine JOIN calls USING (call_id)
-        WHERE mine.user_id = asked.user_id AND caller_id <> mine.user_id
+        WHERE mine.user_id = asked.user_id AND caller_id <> mine.user_id AND mine.guest_link_id IS NULL
         ORDER BY call_id DESC OFFSET $4 - 1 LIMIT 1
     ) > $3
     THEN NOT EXISTS (

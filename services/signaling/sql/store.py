@@ -102,6 +102,10 @@ class PostgresStore:
         """See ports.Store."""
         return next(iter(await self._select(sql.BY_GROUP, conversation_id)), None)
 
+    async def list_running_in(self, conversation_id: ConversationId) -> Sequence[Call]:
+        """See ports.Store."""
+        return await self._select(sql.RUNNING_IN, conversation_id)
+
     async def list_active(self, user_id: UserId) -> Sequence[Call]:
         """See ports.Store."""
         return await self._select(sql.BY_USER, user_id)
@@ -196,7 +200,7 @@ class PostgresStore:
                 raise _Conflict(AlreadyStarted)
             if call.busy_user_ids:
                 held = await _mark_busy(connection, call)
-                if call.caller_id not in held:
+                if call.caller_id in call.busy_user_ids and call.caller_id not in held:
                     raise _Conflict(CallerBusy)
                 if len(held) < len(call.busy_user_ids):
                     raise _Conflict(CalleesBusy(tuple(user for user in call.busy_user_ids if user not in held)))

@@ -95,6 +95,8 @@ MEMBERSHIP: dict[str, Case] = {
     "GetMembers": about(NO_CONVERSATION, of_user_id=STRANGER),
     "FilterContacts": anything(ANSWERED, user_id=STRANGER, user_ids=["alice", "bob"]),
     "GetCallees": about(NO_CONVERSATION, caller_id=STRANGER),
+    # Signaling tells nobody what it is answered.
+    "FilterBlocked": anything(ANSWERED, user_id=STRANGER, user_ids=["alice", "bob"]),
 }
 ATTACHMENTS: dict[str, Case] = {
     "CreateUpload": anything(ANSWERED, client_upload_id="k", file_name="a", content_type="image/png", size_bytes=1),

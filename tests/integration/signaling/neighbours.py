@@ -147,6 +147,11 @@ class Membership(messaging_grpc.MembershipServiceServicer):
         callees = [user_id for user_id in members if user_id not in (request.caller_id, *self._closed)]
         return messaging.GetCalleesResponse(user_ids=callees, member_user_ids=members, group=len(members) != 2)
 
+    async def FilterBlocked(
+        self, request: messaging.FilterBlockedRequest, context: Any
+    ) -> messaging.FilterBlockedResponse:
+        return messaging.FilterBlockedResponse(user_ids=[each for each in request.user_ids if each in self._closed])
+
     def _find(self, conversation_id: str) -> list[str]:
         if conversation_id not in self._conversations:
             raise LookupError

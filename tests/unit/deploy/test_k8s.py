@@ -290,16 +290,18 @@ def test_secrets_for_dev_are_all_that_the_manifests_name_and_agree_over_namespac
     assert read_servers(made["parley", "parley-server-keys"]["public.json"]) == {}
 
 
-def test_messaging_alone_reads_the_keys_of_servers_and_the_back_office_reaches_it() -> None:
-    """Servers' keys open one service's admin port, to one namespace."""
+def test_who_serves_the_server_api_reads_the_keys_of_servers_and_the_back_office_reaches_it() -> None:
+    """Servers' keys open the admin ports of two services, to one namespace."""
     objects = load_base()
     mounting = [item["metadata"]["name"] for item in objects if "parley-server-keys" in yaml.safe_dump(item)]
-    assert mounting == ["messaging"]
-    entries = get(objects, "Deployment", "messaging")["spec"]["template"]["spec"]["containers"][0]["env"]
-    env = {entry["name"]: entry.get("value") for entry in entries}
-    assert env["PARLEY_SERVER_KEYS_FILE"] == "/etc/parley/server-keys/public.json"
+    assert sorted(mounting) == ["messaging", "signaling"]
+    for service in mounting:
+        entries = get(objects, "Deployment", service)["spec"]["template"]["spec"]["containers"][0]["env"]
+        env = {entry["name"]: entry.get("value") for entry in entries}
+        assert env["PARLEY_SERVER_KEYS_FILE"] == "/etc/parley/server-keys/public.json"
     policy = get(objects, "NetworkPolicy", "back-office")["spec"]
-    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "messaging"}}
+    (expression,) = policy["podSelector"]["matchExpressions"]
+    assert (expression["operator"], sorted(expression["values"])) == ("In", sorted(mounting))
     assert [rule["ports"] for rule in policy["ingress"]] == [[{"protocol": "TCP", "port": "admin"}]]
 
 

@@ -144,6 +144,8 @@ def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) 
             call_messages.Participant(user_id=ALICE, join_time=stamp(NOW)),
             call_messages.Participant(user_id=BOB, join_time=stamp(NOW)),
             call_messages.Participant(user_id="never-came"),
+            # Is in no conversation, and so in no record of one.
+            call_messages.Participant(user_id="came-by-link", join_time=stamp(NOW), guest=True),
         ],
     )
     return calls.CallEvent(call_id=call.call_id, call_changed=calls.CallChanged(call=call))

@@ -8,7 +8,7 @@ from services.messaging.kernel.checks import check_client_id
 from services.messaging.kernel.errors import InvalidField
 from services.runtime.client_ids import is_client_id
 from services.runtime.errors import InvalidRequest
-from services.signaling.rpc import check_request_id
+from services.signaling.requests import check_request_id
 
 GOOD = ("a", "x" * 64, "two words", "~!@", "0192-ab_c.d")
 BAD = ("x" * 65, "über", "tab\t", "nul\x00", "a\n", "\x7f")

@@ -14,7 +14,7 @@ from services.messaging.accounts.service.signing_out import check_devices
 from services.messaging.kernel.errors import InvalidField as MessagingInvalidField
 from services.runtime.device_ids import is_device_id
 from services.runtime.errors import InvalidRequest
-from services.signaling.rpc import check_device_id as signaling_check
+from services.signaling.requests import check_device_id as signaling_check
 
 GOOD = ("phone-01", "x" * 8, "x" * 64, "________", "0192-ab_CD")
 BAD = ("", "short-1", "x" * 65, "with space", "slash/slash", "ümlaut-123", "phone-01\n", "phone-٠١", "phone-01\x00")

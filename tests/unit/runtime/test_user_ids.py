@@ -12,7 +12,7 @@ from services.messaging.kernel.checks import check_user_id as messaging_check
 from services.messaging.kernel.errors import InvalidField as MessagingInvalidField
 from services.runtime.errors import InvalidRequest
 from services.runtime.user_ids import MAX_USER_ID_CHARS, is_user_id
-from services.signaling.rpc import check_user_id as signaling_check
+from services.signaling.requests import check_user_id as signaling_check
 
 GOOD = ("a", "alice", "x" * MAX_USER_ID_CHARS, "0192-ab_c.d@e", "~!")
 BAD = ("", "x" * (MAX_USER_ID_CHARS + 1), "two words", "über", "tab\t", "nul\x00")

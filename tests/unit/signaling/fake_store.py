@@ -48,7 +48,7 @@ class FakeStore:
         existing = await self.find_of_group(call.conversation_id) if call.group else None
         if existing and call.state is not CallState.ENDED:
             return GroupCallExists(existing)
-        if call.busy_user_ids and call.caller_id in self._held:
+        if call.caller_id in call.busy_user_ids and call.caller_id in self._held:
             return CallerBusy(self._calls[self._held[call.caller_id]])
         taken = tuple(user_id for user_id in call.busy_user_ids if user_id in self._held)
         if taken:
@@ -90,6 +90,10 @@ class FakeStore:
         self._check()
         return next((call for call in self._running() if call.group and call.conversation_id == conversation_id), None)
 
+    async def list_running_in(self, conversation_id: ConversationId) -> Sequence[Call]:
+        self._check()
+        return [call for call in self._running() if call.conversation_id == conversation_id]
+
     async def list_active(self, user_id: UserId) -> Sequence[Call]:
         self._check()
         return [call for call in self._running() if user_id in call.audience]
@@ -105,7 +109,8 @@ class FakeStore:
         self._check()
 
         def is_besieged(user_id: UserId) -> bool:
-            mine = [call for call in self._calls.values() if call.leg_of(user_id)]
+            legs = {call.call_id: call.leg_of(user_id) for call in self._calls.values()}
+            mine = [call for call in self._calls.values() if (leg := legs[call.call_id]) and not leg.is_guest]
             rung = [call for call in mine if call.caller_id != user_id and call.create_time > since]
             here = [call.leg_of(user_id) for call in mine if call.conversation_id == conversation_id]
             return len(rung) >= limit and not any(leg and leg.join_time for leg in here)

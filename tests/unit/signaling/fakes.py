@@ -23,6 +23,9 @@ from services.signaling.core.model import (
 from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.core.rate import RatePolicy, StartPolicy
 from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.links.core import SALT_BYTES
+from services.signaling.links.ports import LinkStore
+from services.signaling.links.service import JoinLinks
 from services.signaling.media_access import MediaAccess
 from services.signaling.moves import CallMoves
 from services.signaling.ports import (
@@ -39,6 +42,7 @@ from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
 from tests.support.clock import ManualClock
 from tests.support.identities import keys_of
+from tests.unit.signaling.fake_links import FakeLinks
 from tests.unit.signaling.fake_store import FakeStore
 from tests.unit.signaling.measured import Measured
 
@@ -67,7 +71,13 @@ class FakeMembers:
     severed: set[ConversationId] = field(default_factory=set)
     # Where moderation lets no call begin.
     frozen: set[ConversationId] = field(default_factory=set)
+    # Who is blocked by whom.
+    blocks: set[tuple[UserId, UserId]] = field(default_factory=set)
     asked: int = 0
+
+    async def blocked_among(self, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+        self.asked += 1
+        return frozenset(other for other in others if {(user_id, other), (other, user_id)} & self.blocks)
 
     async def members_of(self, conversation_id: ConversationId) -> Membership:
         self.asked += 1
@@ -189,6 +199,8 @@ class World:
             self.changes, self.members, self.moves, lambda now: str(UUID(int=next(numbers))), self.tokens, self.devices
         )
         self.upkeep = Upkeep(self.store, self.changes, self.media, self.devices, self.workers, RETENTION)
+        self.link_store = FakeLinks()
+        self.links = make_links(self.changes, self.service, self.link_store)
         self.hear(WORKER)
 
     def hear(self, worker: Worker, **changes: object) -> None:
@@ -249,6 +261,16 @@ def make_service(
             new_id=new_id,
         ),
     )
+
+
+def make_links(changes: CallChanges, service: CallsService, store: LinkStore) -> JoinLinks:
+    """The use-cases of join links beside those of calls."""
+    salts = count(1)
+
+    def new_salt() -> bytes:
+        return next(salts).to_bytes(SALT_BYTES, "big")
+
+    return JoinLinks(store, changes, service.roster, service.access.new_id, new_salt)
 
 
 def announcement(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> WorkerAnnouncement:

@@ -11,9 +11,10 @@ from services.runtime.errors import StoreUnavailable
 from services.runtime.identity.accounts import Standing
 from services.signaling.accounts.ports import OwnCall
 from services.signaling.accounts.service import AccountLifecycle
-from services.signaling.core.model import Call, CallId, CallState, EndReason, UserId
+from services.signaling.core.model import Call, CallId, CallState, EndReason, LegState, UserId
 from tests.support.cut_off import cut_off
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, GROUP_TALK, LAPTOP, PHONE, TABLET, WORKER, FakeMembers, World
+from tests.unit.signaling.meeting import EVE, FAY, Meeting
 
 
 @dataclass
@@ -24,7 +25,8 @@ class FakeAccounts:
     noted: dict[UserId, bool] = field(default_factory=dict)
 
     async def list_running(self, user_id: UserId) -> Sequence[Call]:
-        return [call for call in self.world.store._running() if user_id in call.user_ids]
+        running = self.world.store._running()
+        return [call for call in running if any(leg.user_id == user_id for leg in call.legs)]
 
     async def note_deletion(self, user_id: UserId, *, is_last: bool) -> None:
         self.noted[user_id] = self.noted.get(user_id, False) or is_last
@@ -159,3 +161,17 @@ async def test_somebody_who_cannot_be_erased_does_not_keep_the_others(
     with nullcontext() if goes_on else pytest.raises(StoreUnavailable):
         await lifecycle.sweep()
     assert erased == ([BOB] if goes_on else [])
+
+
+async def test_who_waits_in_a_lobby_waits_no_more_and_a_guest_leaves() -> None:
+    meeting = Meeting()
+    await meeting.begin()
+    lifecycle = AccountLifecycle(FakeAccounts(meeting), meeting.changes)
+    await meeting.admitted(EVE)
+    await meeting.service.join_call(meeting.call_id, EVE, LAPTOP)
+    _, secret = await meeting.link()
+    await meeting.links.open_link(secret, FAY)
+    for user in (EVE, FAY):
+        await lifecycle.note(user, Standing(deleted=True))
+    assert (await meeting.state_of(EVE), await meeting.state_of(FAY)) == (LegState.NOT_IN_CALL, LegState.WITHDRAWN)
+    assert meeting.closer.removed == [(WORKER, EVE, LAPTOP)]

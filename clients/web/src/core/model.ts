@@ -183,6 +183,36 @@ export interface CallParticipant {
   readonly handRaiseTimeMs: number | undefined;
   /** When an admin last asked for silence. */
   readonly muteRequestTimeMs: number | undefined;
+  /** Came by a join link, and is not in the conversation: to be marked for everybody. */
+  readonly guest: boolean;
+}
+
+/** Somebody outside of the conversation who opened a join link and waits for a host. */
+export interface LobbyGuest {
+  readonly userId: string;
+  readonly linkId: string;
+  readonly knockTimeMs: number;
+}
+
+export type LobbyPlaceState = "waiting" | "admitted" | "refused" | "closed";
+
+/** Where this user stands in the lobby of a call. */
+export interface LobbyPlace {
+  readonly callId: string;
+  readonly state: LobbyPlaceState;
+  /** Of two copies the higher is newer. */
+  readonly version: number;
+}
+
+/** A way into one call for people outside of its conversation. */
+export interface JoinLink {
+  readonly id: string;
+  readonly callId: string;
+  /** Empty when that account was deleted. */
+  readonly makerUserId: string;
+  readonly createTimeMs: number;
+  readonly expireTimeMs: number;
+  readonly revokeTimeMs: number | undefined;
 }
 
 export interface Call {
@@ -202,6 +232,8 @@ export interface Call {
   readonly locked: boolean;
   /** Rises with each move of the media to another worker. */
   readonly mediaEpoch: number;
+  /** Who waits to be let in; guests are told of nobody. */
+  readonly lobby: readonly LobbyGuest[];
 }
 
 export interface Presence {

@@ -48,6 +48,8 @@ _HEADER = {
         "conversation": "parley.messaging.v1.Conversation, as protobuf's JSON",
         "message": "parley.messaging.v1.Message, sent or received; of one's own also the texts before each edit",
         "call": "parley.calls.v1.CallRecord, and what the devices of this account did in it",
+        "lobby_place": "parley.calls.v1.LobbyPlace, of a call that it knocked at and was not let into",
+        "join_link": "a join link that it made, without its secret, which is stored nowhere",
         "call_settings": "how this account is rung",
         "call_key": "the ids that its devices chose for calls",
         "presence": "when this account was last seen",

@@ -1,0 +1,1 @@
+"""What the programs of the network's back office do with calls."""
