@@ -60,15 +60,23 @@ async def receiver(webhooks_file: str, events: list[str]) -> AsyncIterator[Heard
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    name = f"demo-{secrets.token_hex(4)}"
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    endpoint = {"name": name, "url": url, "secrets": [secret], "events": events}
     try:
-        await asyncio.to_thread(_put, Path(webhooks_file), name, endpoint)
-        yield heard
+        async with endpoint(webhooks_file, {"url": url, "secrets": [secret], "events": events}):
+            yield heard
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def endpoint(webhooks_file: str, told: dict[str, Any]) -> AsyncIterator[None]:
+    """An endpoint in the stack's file for the length of the block, under a name of its own."""
+    name = f"demo-{secrets.token_hex(4)}"
+    try:
+        await asyncio.to_thread(_put, Path(webhooks_file), name, {"name": name, **told})
+        yield
     finally:
         await asyncio.to_thread(_put, Path(webhooks_file), name, None)
-        await runner.cleanup()
 
 
 def _put(path: Path, name: str, endpoint: dict[str, Any] | None) -> None:

@@ -58,7 +58,8 @@ def _of_line(line: str) -> Iterator[list[str]]:
             is_target = False
         elif set(token) <= set("();|&"):
             yield from _command(words)
-            words = []
+            # What follows a substitution belongs to the command around it.
+            words = ["$"] if token.endswith(")") else []
         elif not words and (token in _BEFORE_A_COMMAND or _ASSIGNMENT.fullmatch(token)):
             continue
         else:

@@ -25,7 +25,24 @@ CHECKED = ("sh", "python", "ts", "js", "json", "yaml", "proto")
 OTHERS = ("html", "text")
 # What a reader's machine has, or installs where the page says so.
 PROGRAMS = {
-    *("bash", "cat", "cd", "curl", "date", "echo", "export", "grep", "ls", "mkdir", "printf", "rm", "sed", "seq", "tr"),
+    *(
+        "base64",
+        "bash",
+        "cat",
+        "cd",
+        "curl",
+        "date",
+        "echo",
+        "export",
+        "grep",
+        "ls",
+        "mkdir",
+        "printf",
+        "rm",
+        "sed",
+        "seq",
+        "tr",
+    ),
     *("docker", "helm", "jq", "kubectl", "make", "npm", "npx", "pip", "python", "python3.11"),
 }
 # Folders of the repository: a path that begins with one of them must be there.
@@ -136,6 +153,7 @@ def test_shell_calls_what_is_there(block: Block) -> None:
         ("echo 'make gone' 'two\nlines'", ""),
         ("mine() { ls; }\nmine x", ""),
         ("echo x # make gone", ""),
+        ("X=$(echo a)b 'c'\necho -d 'x'$(gone a)'y z'", "nobody knows the program gone"),
     ],
 )
 def test_what_a_reader_stumbles_over_is_told(script: str, complaint: str) -> None:
