@@ -11,7 +11,8 @@ export default defineConfig(({ mode }) => ({
     // Inlined assets would be data: addresses, which the page's policy forbids.
     assetsInlineLimit: 0,
     target: "es2022",
+    ...(mode === "mock" ? {} : { rollupOptions: { input: ["index.html", "playground.html"] } }),
   },
-  server: mode === "mock" ? {} : { proxy: { "/parley.": edge, "/dev/": edge } },
+  server: mode === "mock" ? {} : { proxy: { "/parley.": edge, "/dev/": edge, "/v1/": edge, "/openapi.json": edge } },
   test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 10_000 },
 }));
