@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):$(CURDIR)/$(NODE_VENV)/bin
 PROTOS := $(shell find protos -name '*.proto')
 WEB_SOURCES := $(shell find clients/web services/web package.json tsconfig.base.json -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' -not -path '*/dist/*' 2>/dev/null)
 NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/sfu/*/*/*.py services/runtime/*.py services/runtime/*/*.py)
-TYPED := $(wildcard services deploy loadtests clients/python/parley_client clients/python/examples tests/support tests/faults/checker tests/conftest.py tests/run.py)
+TYPED := $(wildcard services deploy loadtests clients/python/parley_client clients/python/examples tests/support tests/faults/checker tests/contract tests/conftest.py tests/run.py)
 
 .PHONY: help
 help: ## List the targets
