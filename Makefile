@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):$(CURDIR)/$(NODE_VENV)/bin
 PROTOS := $(shell find protos -name '*.proto')
 WEB_SOURCES := $(shell find clients/web services/web package.json tsconfig.base.json -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' -not -path '*/dist/*' 2>/dev/null)
 NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/sfu/*/*/*.py services/runtime/*.py services/runtime/*/*.py)
-TYPED := $(wildcard services deploy loadtests clients/python/parley_client tests/support tests/faults/checker tests/conftest.py tests/run.py)
+TYPED := $(wildcard services deploy loadtests clients/python/parley_client clients/python/examples tests/support tests/faults/checker tests/contract tests/conftest.py tests/run.py)
 
 .PHONY: help
 help: ## List the targets
@@ -230,7 +230,7 @@ audit: $(SECURITY)/.stamp $(NODE) ## Known vulnerabilities of locked packages; f
 
 # ---- Maintain
 
-.PHONY: lock wheels clean
+.PHONY: lock wheels dist clean
 UV := .parley/uv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock" \
 	--no-emit-package parley-protocol --no-emit-package parley-client
 lock: $(VENV)/.stamp ## Lock the newest Python packages that pyproject.toml allows, by hash and without addresses
@@ -241,8 +241,13 @@ lock: $(VENV)/.stamp ## Lock the newest Python packages that pyproject.toml allo
 WHEELS := build/wheels
 wheels: gen/.stamp ## Build the distributions into build/wheels: parley, parley-protocol, parley-client
 	@rm -rf $(WHEELS)
-	@for folder in . protos clients/python; do \
-	(cd $$folder && python -m hatchling build --target wheel --directory $(CURDIR)/$(WHEELS)) || exit 1; done
+	@deploy/setup/wheels $(WHEELS) . protos clients/python
+
+DIST := build/dist
+dist: gen/.stamp build/web.stamp ## Build what client authors install into build/dist: Python's wheels and the npm package
+	@rm -rf $(DIST)
+	@deploy/setup/wheels $(DIST) protos clients/python
+	@npm pack --silent --workspace clients/web --pack-destination $(DIST)
 
 clean: ## Remove what was built and installed; the data of `make run` stays in .parley
 	rm -rf build gen node_modules clients/web/src/gen clients/web/dist $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka

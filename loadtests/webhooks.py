@@ -53,21 +53,30 @@ class Heard:
 @asynccontextmanager
 async def receiver(webhooks_file: str, events: list[str]) -> AsyncIterator[Heard]:
     """Listens, with an endpoint in the stack's file for the length of the block."""
+    async with (
+        _listening() as (heard, url, secret),
+        endpoint(webhooks_file, {"url": url, "secrets": [secret], "events": events}),
+    ):
+        yield heard
+
+
+@asynccontextmanager
+async def endpoint(webhooks_file: str, told: dict[str, Any]) -> AsyncIterator[None]:
+    """An endpoint in the stack's file for the length of the block, under a name of its own."""
     name = f"demo-{secrets.token_hex(4)}"
 
-    def put(endpoint: dict[str, Any] | None) -> None:
+    def put(found: dict[str, Any] | None) -> None:
         def change(document: Any) -> Any:
             others = [one for one in document["endpoints"] if one["name"] != name]
-            return {"endpoints": [*others, *([endpoint] if endpoint else [])]}
+            return {"endpoints": [*others, *([found] if found else [])]}
 
         _rewrite(Path(webhooks_file), change)
 
-    async with _listening() as (heard, url, secret):
-        try:
-            await asyncio.to_thread(put, {"name": name, "url": url, "secrets": [secret], "events": events})
-            yield heard
-        finally:
-            await asyncio.to_thread(put, None)
+    try:
+        await asyncio.to_thread(put, {"name": name, **told})
+        yield
+    finally:
+        await asyncio.to_thread(put, None)
 
 
 @asynccontextmanager

@@ -92,10 +92,12 @@ def make_asset(path: str, body: bytes) -> Asset:
 def asset_for(assets: Mapping[str, Asset], path: str) -> Asset | None:
     """The asset for a request's path; None when there is none.
 
-    A path is only ever looked up among the files of the build, so nothing outside can be reached. A path that looks
-    like a page of the client, having no suffix, gets the client itself, which finds out what to show.
+    A path is only ever looked up among the files of the build, so nothing outside can be reached. A path without a
+    suffix gets the page of this name (/playground). Any other that looks like a page of the client gets the client
+    itself, which finds out what to show.
     """
-    if path in assets:
-        return assets[path]
+    found = assets.get(path) or assets.get(f"{path}.html")
+    if found:
+        return found
     is_page = "." not in path.rpartition("/")[2] and not path.startswith(HASHED_FOLDER)
     return assets.get(INDEX) if is_page else None

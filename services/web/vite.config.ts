@@ -14,7 +14,8 @@ export default defineConfig(({ mode }) => ({
     assetsInlineLimit: 0,
     target: "es2022",
     ...(mode === "worker" ? { rollupOptions: { input: "src/worker/service-worker.ts", output: { format: "iife" as const, entryFileNames: "service-worker.js" } } } : {}),
+    ...(mode === "mock" || mode === "worker" ? {} : { rollupOptions: { input: ["index.html", "playground.html"] } }),
   },
-  server: mode === "mock" ? {} : { proxy: { "/parley.": edge, "/dev/": edge } },
+  server: mode === "mock" ? {} : { proxy: { "/parley.": edge, "/dev/": edge, "/v1/": edge, "/openapi.json": edge } },
   test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 10_000 },
 }));

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.docs.blocks import blocks as every_block_of
 from tests.e2e.scenarios import Facts, run_scenario
+from tests.support.quickstarts import INSTALL_PATIENCE_S, environment, free_port
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 
@@ -24,18 +24,11 @@ pytestmark = pytest.mark.chromium
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "start" / "web.md").read_text()
 QUICKSTART = (ROOT / "docs" / "start" / "quickstart.md").read_text()
-# npm may have to ask a registry.
-INSTALL_PATIENCE_S = 300.0
 
 
 def blocks(text: str, language: str) -> list[str]:
     """The blocks of code of a page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
-def environment() -> dict[str, str]:
-    """With the programs that `make setup` brought, which the page asks for."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return [block.text for block in every_block_of(text) if block.language == language]
 
 
 def shell(script: str, where: Path) -> str:
@@ -46,13 +39,6 @@ def shell(script: str, where: Path) -> str:
     )
     assert done.returncode == 0, f"{script}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

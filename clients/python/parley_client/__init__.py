@@ -1,1 +1,29 @@
-"""A Python client of Parley: `session.open_session` has all of it, `client.Device` the API alone."""
+"""A client of Parley: messages, presence, and calls with media. `ParleyClient` is a user on one device.
+
+A server of the network's back office, with a key of its own, uses `parley_client.server.ServerClient`.
+"""
+
+from parley_client.asking import Failure
+from parley_client.client import AccessToken, LoginError
+from parley_client.conversations import Conversations, Entry, History
+from parley_client.incoming import Incoming
+from parley_client.messaging import Draft
+from parley_client.stream import StreamEndedError
+from parley_client.user_client import ParleyClient, TokenProvider, dev_tokens
+from parley_client.waiting import DeadlineMissedError
+
+__all__ = [
+    "AccessToken",
+    "Conversations",
+    "DeadlineMissedError",
+    "Draft",
+    "Entry",
+    "Failure",
+    "History",
+    "Incoming",
+    "LoginError",
+    "ParleyClient",
+    "StreamEndedError",
+    "TokenProvider",
+    "dev_tokens",
+]

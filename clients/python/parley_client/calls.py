@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
 import grpc
-import structlog
 from parley.calls.v1 import messages_pb2 as calls
 from parley.calls.v1 import service_pb2 as api
 
@@ -21,7 +21,7 @@ from parley_client.stream import EventStream
 from parley_client.tracks import SourceOptions
 from parley_client.waiting import DeadlineMissedError
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 # Changes an SDP answer, so that the media takes another way to the worker.
 Reroute = Callable[[str], str]
@@ -241,7 +241,7 @@ class Phone:
                 self.reconnections += is_reconnection
             except grpc.aio.AioRpcError as error:
                 # Ended, or moved once more meanwhile: what is told next says which.
-                log.info("move_refused", device=self._device.device_id, reason=reason_of(error))
+                log.info("move_refused device=%s reason=%s", self._device.device_id, reason_of(error))
                 if reason_of(error) in _FINAL:
                     return
                 await asyncio.sleep(_MOVE_RETRY_S)

@@ -92,8 +92,10 @@ class Inbox:
         self.message_arrived_s: dict[tuple[str, int], float] = {}
         self.call_arrived_s: dict[tuple[str, calls.CallState.ValueType], float] = {}
         # Conversations that a live event began. Their messages may have come before it, and before an older event that
-        # one had left: Sync must be asked for each by name.
+        # one had left: Sync must be asked for each by name. And those whose messages somebody wants to have.
         self.begun: dict[str, None] = {}
+        # Conversations whose messages, or whose own state, may have changed since somebody took them out: incoming.py.
+        self.touched: dict[str, None] = {}
         # How often the stream told the device to sync, and why.
         self.resyncs: list[gateway.ResyncReason.ValueType] = []
         # Streams that began afresh, and streams that went on where one broke.
@@ -121,6 +123,13 @@ class Inbox:
             self.take_call(event.call, now_s)
         elif kind is not None:
             must_sync = self._take_other(kind, event)
+        self.changes.notify()
+        return must_sync
+
+    def take_message(self, message: messaging.Message) -> bool:
+        """Takes a message, new or changed, which an answer brought. True when the device must call Sync now."""
+        must_sync = self.conversations.add(to_entry(message)) is Arrival.GAP
+        self.touched[message.conversation_id] = None
         self.changes.notify()
         return must_sync
 
@@ -180,7 +189,7 @@ class Inbox:
 
     def _take_message(self, message: messaging.Message, now_s: float) -> bool:
         self.message_arrived_s.setdefault((message.conversation_id, message.seq), now_s)
-        return self.conversations.add(to_entry(message)) is Arrival.GAP
+        return self.take_message(message)
 
     def _take_conversation(self, conversation: messaging.Conversation) -> bool:
         is_new = conversation.conversation_id not in self.conversations
@@ -203,6 +212,7 @@ class Inbox:
 
     def _take_own_state(self, conversation_id: str, state: messaging.OwnState) -> None:
         self.own_states[conversation_id] = state
+        self.touched[conversation_id] = None
         # Of an unknown conversation, Sync tells it.
         self.conversations.history(conversation_id).move_own_read(state.read_seq)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import grpc
-import structlog
 from parley.calls.v1 import service_pb2 as calls
 from parley.gateway.v1 import messages_pb2 as events
 from parley.gateway.v1 import service_pb2 as gateway
+from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as messaging_service
 from parley.presence.v1 import service_pb2 as presence
 
@@ -23,7 +24,7 @@ from parley_client.error_details import reason_of, retry_delay_s
 from parley_client.inbox import Inbox
 from parley_client.waiting import Progress, no_progress
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 # How long to wait for Ready, and how many heartbeats may be missing after it. Raising them rides out a slower network;
 # lowering them notices a dead stream sooner.
@@ -34,6 +35,13 @@ _FINAL = ("REPLACED", "DEVICE_LIMIT", "ACCOUNT_DELETED")
 # Conversations that a device begins with, of each folder. Raising it fetches more before the first screen; lowering it
 # leaves more to load_all.
 _LIST_PAGE = 100
+
+
+class StreamEndedError(Exception):
+    """The stream does not come back: a newer stream or device has its place, or the account is deleted.
+
+    The text is the reason: REPLACED, DEVICE_LIMIT or ACCOUNT_DELETED.
+    """
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,9 @@ class EventStream:
         self.inbox = Inbox(device.user_id)
         self.account = AccountSync(self.inbox)
         # Another stream has its place, which the two would take from each other for ever, or nothing more will come.
-        self._is_ended = False
+        self.end_reason = ""
+        # Why it is down, or was the last time.
+        self.trouble = "nothing was heard"
         self._device = device
         self._back_off = back_off or BackOff()
         self._chance = chance
@@ -106,7 +116,7 @@ class EventStream:
     @property
     def is_ended(self) -> bool:
         """Whether it does not come back: a newer stream or device has its place, or the account is deleted."""
-        return self._is_ended
+        return bool(self.end_reason)
 
     @property
     def _told(self) -> tuple[int, int]:
@@ -120,6 +130,13 @@ class EventStream:
         if not condition():
             self._raise_broken()
 
+    async def until_without_deadline(self, condition: Callable[[], bool]) -> None:
+        """Waits for a condition on the inbox, however long. Raises StreamEndedError, and what broke the stream."""
+        await self.inbox.changes.until_without_deadline(lambda: condition() or self._is_broken() or self.is_ended)
+        if not condition():
+            self._raise_broken()
+            raise StreamEndedError(self.end_reason)
+
     async def until_current(self, deadline_s: float) -> None:
         """Waits until the stream is ready and synced."""
         await self.until(lambda: self.is_current, deadline_s, f"stream and sync of {self._device.device_id}")
@@ -130,10 +147,38 @@ class EventStream:
         request = presence.WatchPresenceRequest(device_id=self._device.device_id, user_ids=user_ids)
         await self._device.presence.WatchPresence(request)
 
+    def take_message(self, message: messaging.Message) -> None:
+        """Takes what an answer to this device brought, as the stream will bring it too."""
+        if self.inbox.take_message(message):
+            self._must_sync.set()
+
+    def take_conversation(self, conversation: messaging.Conversation) -> None:
+        """As take_message."""
+        self._take(events.DeviceEvent(conversation=conversation))
+
+    def take_own_state(self, conversation_id: str, state: messaging.OwnState) -> None:
+        """As take_message."""
+        changed = events.OwnStateChanged(conversation_id=conversation_id, own_state=state)
+        self._take(events.DeviceEvent(own_state=changed))
+
+    def forget_conversation(self, conversation_id: str) -> None:
+        """This user is not in it any more."""
+        self.inbox.conversations.forget(conversation_id)
+        self.inbox.changes.notify()
+
+    def load_messages(self, conversation_id: str) -> None:
+        """Has Sync bring the newest messages of a conversation that was only listed."""
+        self.inbox.begun[conversation_id] = None
+        self._must_sync.set()
+
+    def _take(self, event: events.DeviceEvent) -> None:
+        if self.inbox.apply(event, self._clock()):
+            self._must_sync.set()
+
     async def _follow(self) -> None:
         while True:
             asked_s = await self._follow_once()
-            if self._is_ended:
+            if self.is_ended:
                 return
             delay_s = self._back_off.delay_s(self._attempt, self._chance(), asked_s)
             self._attempt += 1
@@ -160,7 +205,8 @@ class EventStream:
         except grpc.aio.AioRpcError as error:
             return self._refused(error)
         except (TimeoutError, LoginError) as error:
-            log.info("stream_silent", device=self._device.device_id, error=str(error))
+            self.trouble = str(error) or type(error).__name__
+            log.info("stream_silent device=%s error=%s", self._device.device_id, error)
             return 0.0
         finally:
             call.cancel()
@@ -180,11 +226,12 @@ class EventStream:
 
     def _refused(self, error: grpc.aio.AioRpcError) -> float:
         reason = reason_of(error)
-        log.info("stream_ended", device=self._device.device_id, code=error.code().name, reason=reason)
+        self.trouble = f"{error.code().name} {reason} {error.details() or ''}"
+        log.info("stream_ended device=%s code=%s reason=%s", self._device.device_id, error.code().name, reason)
         if error.code() is grpc.StatusCode.UNAUTHENTICATED:
             self._device.tokens.forget()
         if reason in _FINAL:
-            self._is_ended = True
+            self.end_reason = reason
         return retry_delay_s(error)
 
     async def _keep_synced(self) -> None:
@@ -201,8 +248,9 @@ class EventStream:
                 await self._ask_for_calls_and_presence()
             except (grpc.aio.AioRpcError, LoginError) as error:
                 asked_s = retry_delay_s(error) if isinstance(error, grpc.aio.AioRpcError) else 0.0
-                log.info("sync_failed", device=self._device.device_id, error=str(error)[:200])
-                if self._is_ended:
+                self.trouble = f"Sync: {error}"[:200]
+                log.info("sync_failed device=%s error=%s", self._device.device_id, str(error)[:200])
+                if self.is_ended:
                     return
                 await asyncio.sleep(self._back_off.delay_s(attempt, self._chance(), asked_s))
                 attempt += 1

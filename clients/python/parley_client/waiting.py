@@ -40,12 +40,37 @@ class Changes:
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
+        # By a number each: one function may be subscribed twice.
+        self._listeners: dict[int, Callable[[], None]] = {}
+        self._last_number = 0
+        self._is_telling = False
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Calls back after each burst of changes, from the loop. Returns what ends the subscription."""
+        self._last_number += 1
+        number = self._last_number
+        self._listeners[number] = listener
+
+        def end() -> None:
+            self._listeners.pop(number, None)
+
+        return end
 
     def notify(self) -> None:
         """Says that the state has changed."""
+        if self._listeners and not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _tell(self) -> None:
+        self._is_telling = False
+        for number, listener in list(self._listeners.items()):
+            # One may end another's subscription.
+            if number in self._listeners:
+                listener()
 
     async def until(
         self, condition: Callable[[], bool], deadline_s: float, what: str, progress: Progress = no_progress

@@ -76,7 +76,7 @@ def test_no_file_is_in_two_wheels(wheels: Path) -> None:
 
 
 def test_the_wheels_hold_every_module_and_every_migration(wheels: Path) -> None:
-    folders = (ROOT / "services", ROOT / "clients" / "python")
+    folders = (ROOT / "services", ROOT / "clients" / "python" / "parley_client")
     paths = (path for folder in folders for path in folder.rglob("*") if "node_modules" not in path.parts)
     there = {str(path.relative_to(ROOT)) for path in paths if path.suffix in (".py", ".sql", ".typed")}
     assert files(wheels, "parley") == {path for path in there if path.startswith("services/")}
@@ -105,13 +105,24 @@ def test_a_program_says_what_it_lacks_a_line_each(empty_environment: Path, tmp_p
     assert all(re.match(rf"{service}: PARLEY_[A-Z_]+ ", line) for line in lines), lines
 
 
-def test_the_client_library_needs_nothing_of_the_services(empty_environment: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys, parley_client.stream, parley_client.calls; "
-        "print(parley_client.__file__, 'services' in sys.modules)"
-    )
+def test_the_client_library_needs_nothing_but_what_it_asks_for(empty_environment: Path, tmp_path: Path) -> None:
+    """Neither the services, nor what happens to be in the environment of this process."""
+    code = """
+import sys
+from importlib.metadata import packages_distributions
+import parley_client, parley_client.error_details, parley_client.retries
+print(parley_client.__file__)
+owners = packages_distributions()
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(*{owner for name in loaded for owner in owners.get(name, ())})
+"""
     python = empty_environment / "python"
     said = subprocess.run((python, "-c", code), cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
-    file, has_services = said.stdout.split()
+    file, owners = said.stdout.splitlines()
     assert Path(file).is_relative_to(empty_environment.parent)
-    assert has_services == "False"
+    asked = {re.match(r"[\w-]+", each)[0] for each in project("parley-client")["dependencies"]}  # type: ignore[index]
+    # What grpcio itself asks for.
+    assert set(owners.split()) - {"typing_extensions"} == asked | {"parley-client"}
+    with_calls = (python, "-c", "import sys, parley_client.calls; print('services' in sys.modules)")
+    said = subprocess.run(with_calls, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"

@@ -52,6 +52,17 @@ class FakeEdge(
         # (resume token, position) of each Subscribe.
         self.resumes: list[tuple[str, int]] = []
         self.watched: list[list[str]] = []
+        # What Sync and the list say of alice's own state, and how many messages Sync gives at first.
+        self.unread_count = 0
+        self.read_seq = 0
+        self.newest = 0
+        self.is_listed_only = False
+        self.marked: list[int] = []
+        self.pages: list[tuple[int, int]] = []
+        self.sent: list[messaging.SendMessageRequest] = []
+        self.failures: list[tuple[grpc.StatusCode, str]] = []
+        # What every stream begins with.
+        self.first: dict[str, Any] = {}
         self.address = ""
 
     async def start(self) -> grpc.aio.Server:
@@ -82,6 +93,8 @@ class FakeEdge(
         if self.refusals:
             await refuse(context, *self.refusals.pop(0))
         queue: asyncio.Queue[gateway.SubscribeResponse | None] = asyncio.Queue()
+        if self.first:
+            queue.put_nowait(gateway.SubscribeResponse(event=events.DeviceEvent(**self.first)))
         async with self.came:
             self.streams.append(queue)
             self.came.notify_all()
@@ -93,16 +106,66 @@ class FakeEdge(
         if self.failing_syncs:
             self.failing_syncs -= 1
             await refuse(context, grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+        if self.is_listed_only and not request.cursors:
+            return messaging.SyncResponse(sync_token="later")
         cursor = next((each.seq for each in request.cursors if each.conversation_id == CONVERSATION), 0)
         missing = [each for each in self.stored if each.seq > cursor]
         delta = messaging_messages.ConversationDelta(messages=missing[:2], has_more=len(missing) > 2)
+        if self.newest and not cursor:
+            delta = messaging_messages.ConversationDelta(messages=missing[-self.newest :])
         delta.conversation.conversation_id = CONVERSATION
+        delta.conversation.last_seq = len(self.stored)
+        delta.own_state.CopyFrom(self.own_state())
         return messaging.SyncResponse(deltas=[delta] if missing else [], sync_token="later")
+
+    def own_state(self) -> messaging_messages.OwnState:
+        return messaging_messages.OwnState(unread_count=self.unread_count, read_seq=self.read_seq)
 
     async def ListConversations(
         self, request: messaging.ListConversationsRequest, context: Any
     ) -> messaging.ListConversationsResponse:
-        return messaging.ListConversationsResponse(sync_token="first")
+        answer = messaging.ListConversationsResponse(sync_token="first")
+        is_later = bool(request.page_token)
+        if self.is_listed_only and not is_later:
+            answer.next_page_token = "later"
+        elif self.is_listed_only:
+            summary = answer.conversations.add(own_state=self.own_state())
+            summary.conversation.conversation_id = CONVERSATION
+        return answer
+
+    async def CreateDirectConversation(
+        self, request: messaging.CreateDirectConversationRequest, context: Any
+    ) -> messaging.CreateDirectConversationResponse:
+        answer = messaging.CreateDirectConversationResponse()
+        answer.conversation.conversation_id = CONVERSATION
+        answer.conversation.members.add(user_id="alice")
+        answer.conversation.members.add(user_id=request.peer_user_id)
+        return answer
+
+    async def SendMessage(self, request: messaging.SendMessageRequest, context: Any) -> messaging.SendMessageResponse:
+        self.sent.append(request)
+        if self.failures:
+            await refuse(context, *self.failures.pop(0))
+        stored = message(len(self.stored) + 1)
+        stored.sender_id, stored.client_message_id = "alice", request.client_message_id
+        stored.text.CopyFrom(request.text)
+        self.stored.append(stored)
+        return messaging.SendMessageResponse(message=stored)
+
+    async def MarkRead(self, request: messaging.MarkReadRequest, context: Any) -> messaging.MarkReadResponse:
+        if self.failures:
+            await refuse(context, *self.failures.pop(0))
+        self.marked.append(request.seq)
+        return messaging.MarkReadResponse(read_seq=request.seq)
+
+    async def ListMessages(
+        self, request: messaging.ListMessagesRequest, context: Any
+    ) -> messaging.ListMessagesResponse:
+        """At most ten, as a service whose answers are full."""
+        self.pages.append((request.before_seq, request.page_size))
+        below = [each for each in self.stored if each.seq < request.before_seq]
+        size = min(request.page_size, 10)
+        return messaging.ListMessagesResponse(messages=reversed(below[-size:]), has_more=len(below) > size)
 
     async def WatchPresence(self, request: presence.WatchPresenceRequest, context: Any) -> Any:
         self.watched.append(list(request.user_ids))

@@ -70,3 +70,23 @@ def test_what_is_still_is_timed_from_its_last_change() -> None:
     assert timer.stalled_s("b", now_s=14.0) == 0.0
     assert timer.stalled_s("b", now_s=15.0) == 1.0
     assert timer.seen == "b"
+
+
+async def test_a_listener_is_called_once_a_burst_until_its_subscription_ends() -> None:
+    changes, calls = Changes(), [0, 0]
+
+    def count(which: int) -> None:
+        calls[which] += 1
+
+    end = changes.subscribe(lambda: count(0))
+    changes.subscribe(lambda: count(1))
+    for _ in range(3):
+        changes.notify()
+    assert calls == [0, 0]
+    await asyncio.sleep(0)
+    assert calls == [1, 1]
+    end()
+    end()
+    changes.notify()
+    await asyncio.sleep(0)
+    assert calls == [1, 2]

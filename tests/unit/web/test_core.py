@@ -6,7 +6,10 @@ import pytest
 
 from services.web.core import Asset, asset_for, content_security_policy, make_asset, security_headers
 
-FILES = ("/index.html", "/assets/app-1f2e.js", "/favicon.svg", "/service-worker.js", "/manifest.webmanifest")
+FILES = (
+    *("/index.html", "/playground.html", "/assets/app-1f2e.js", "/favicon.svg"),
+    *("/service-worker.js", "/manifest.webmanifest"),
+)
 ASSETS: dict[str, Asset] = {path: make_asset(path, path.encode()) for path in FILES}
 
 
@@ -20,6 +23,10 @@ def test_file_of_the_build_is_served_as_it_is(path: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/conversations/0192", "/login"])
 def test_page_of_the_client_gets_the_client(path: str) -> None:
     assert asset_for(ASSETS, path) == ASSETS["/index.html"]
+
+
+def test_page_of_a_name_is_had_by_it() -> None:
+    assert asset_for(ASSETS, "/playground") == ASSETS["/playground.html"]
 
 
 @pytest.mark.parametrize("path", ["/gone.js", "/assets/gone", "/assets/../secret.txt", "/../pyproject.toml"])

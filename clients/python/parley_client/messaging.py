@@ -1,0 +1,116 @@
+"""Conversations and messages of one device, as a program handles them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from parley.messaging.v1 import messages_pb2 as wire
+from parley.messaging.v1 import service_pb2 as api
+
+from parley_client.asking import ask_until_told
+from parley_client.client import Device
+from parley_client.conversations import Conversations, Entry
+from parley_client.inbox import to_entry
+from parley_client.stream import EventStream
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What one writes. `entities`: links and mentions; `attachment_ids`: uploads that have arrived at the store."""
+
+    text: str
+    reply_to_seq: int = 0
+    entities: Sequence[wire.TextEntity] = field(default=())
+    attachment_ids: Sequence[str] = field(default=())
+
+
+class Messaging:
+    """Every method raises Failure, and repeats by itself what passes."""
+
+    def __init__(self, device: Device, stream: EventStream) -> None:
+        self._api = device.messaging
+        self._stream = stream
+        self._me = device.user_id
+        # Of the conversations in which something is being sent.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def store(self) -> Conversations:
+        """What this device has: one order, no gaps, no doubles. `store.history(id).shown` are the messages."""
+        return self._stream.inbox.conversations
+
+    async def open_direct(self, peer_user_id: str) -> str:
+        """Opens the one conversation with a person, and gives its id."""
+        request = api.CreateDirectConversationRequest(peer_user_id=peer_user_id)
+        answer = await ask_until_told(lambda: self._api.CreateDirectConversation(request))
+        self._stream.take_conversation(answer.conversation)
+        return answer.conversation.conversation_id
+
+    async def send(self, conversation_id: str, draft: str | Draft, *, client_message_id: str = "") -> Entry:
+        """Sends, and gives the message as it is stored. The sends of one conversation go in the order of the calls.
+
+        Give a `client_message_id` of your own to whatever another run of your program may send again: it is stored
+        once, and a retry gets the first result.
+        """
+        draft = Draft(draft) if isinstance(draft, str) else draft
+        request = api.SendMessageRequest(
+            conversation_id=conversation_id,
+            client_message_id=client_message_id or str(uuid.uuid4()),
+            reply_to_seq=draft.reply_to_seq,
+            attachment_ids=draft.attachment_ids,
+            text=wire.TextContent(text=draft.text, entities=draft.entities),
+        )
+        turn = self._turns.get(conversation_id) or self._turns.setdefault(conversation_id, asyncio.Lock())
+        async with turn:
+            answer = await ask_until_told(lambda: self._api.SendMessage(request))
+        return self._taken(answer.message)
+
+    async def edit(self, conversation_id: str, seq: int, text: str, entities: Sequence[wire.TextEntity] = ()) -> Entry:
+        """Replaces the text of one's own message."""
+        content = wire.TextContent(text=text, entities=entities)
+        request = api.EditMessageRequest(conversation_id=conversation_id, seq=seq, text=content)
+        return self._taken((await ask_until_told(lambda: self._api.EditMessage(request))).message)
+
+    async def unsend(self, conversation_id: str, seq: int) -> Entry:
+        """Takes one's own message back for everyone."""
+        request = api.UnsendMessageRequest(conversation_id=conversation_id, seq=seq)
+        return self._taken((await ask_until_told(lambda: self._api.UnsendMessage(request))).message)
+
+    async def react(self, conversation_id: str, seq: int, emoji: str, present: bool = True) -> Entry:
+        """Puts one's reaction on a message, or takes it away."""
+        request = api.SetReactionRequest(conversation_id=conversation_id, seq=seq, emoji=emoji, present=present)
+        return self._taken((await ask_until_told(lambda: self._api.SetReaction(request))).message)
+
+    async def mark_read(self, conversation_id: str, seq: int = 0) -> int:
+        """Says that this user has read up to a message, without a seq up to the newest that this device has.
+
+        Gives the cursor as it stands; it only moves forward.
+        """
+        wanted = seq or self.store.history(conversation_id).cursor
+        request = api.MarkReadRequest(conversation_id=conversation_id, seq=wanted)
+        moved = (await ask_until_told(lambda: self._api.MarkRead(request))).read_seq
+        self.store.history(conversation_id).move_own_read(moved)
+        return moved
+
+    async def list_messages(
+        self, conversation_id: str, *, before_seq: int = 0, page_size: int = 50
+    ) -> tuple[list[Entry], bool]:
+        """A page of the service's history, the oldest first, and whether there is more below it.
+
+        Of messages below `before_seq`; 0 is from the newest. The store does not keep them.
+        """
+        request = api.ListMessagesRequest(conversation_id=conversation_id, before_seq=before_seq, page_size=page_size)
+        answer = await ask_until_told(lambda: self._api.ListMessages(request))
+        return [to_entry(message) for message in reversed(answer.messages)], answer.has_more
+
+    async def load_all(self) -> None:
+        """Brings the rest of the account's list of conversations: it began with the newest 100 of each folder."""
+        await ask_until_told(self._stream.load_all)
+
+    def _taken(self, message: wire.Message) -> Entry:
+        self._stream.take_message(message)
+        return to_entry(message)
