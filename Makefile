@@ -134,7 +134,7 @@ test: setup ## All tests; ends with a table of passed, failed, left out
 	@exec .ci/test
 
 test-slow: setup ## All tests as on a machine a third as fast
-	@exec .ci/slow .ci/test --lanes 3
+	@exec .ci/slow .ci/test
 
 unit: setup ## Tests without any server: Python's and the web client's
 	python -m pytest tests/unit

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +40,17 @@ SHOWN_LINES = 150
 # A part that is told to end stops its stacks first. Raising it: one that hangs is killed later. Lowering it: a busy
 # machine looks like that, and what is killed leaves its stacks to the kernel.
 END_S = 200.0
-# How many parts run side by side. Each of them waits a good part of its time, for leases, rings and timeouts: two cores
-# are busy with four. Raising it: all wait for the processor, and give up sooner than what they wait for has come.
-# Lowering it: the processor waits for them.
+# How many parts run side by side at most. Each of them waits a good part of its time, for leases, rings and timeouts:
+# two quick cores are busy with four. Raising it: all wait for the processor, and give up sooner than what they wait for
+# has come. Lowering it: the processor waits for them.
 LANES = 4
+# So many always do; one more begins only when the processor has time for it, so that a slow machine runs fewer. Raising
+# it: there the browsers starve. Lowering it: a machine that was busy for a moment runs one part alone.
+SURE_LANES = 2
+# The share of the processor that whoever asks for it must get. Raising it: a part more begins later.
+SPARE_SHARE = 0.5
+# How often it is asked, and for how many seconds of the processor.
+ASK_S, SPIN_S = 10.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Part:
     options: tuple[str, ...] = ()
     # On the media path as it ships; on its sources where there is no C compiler.
     compiled: bool = False
+    # Browsers encode and decode in it: of such parts one runs at a time.
+    browsers: bool = False
 
     @property
     def report(self) -> Path:
@@ -111,8 +120,8 @@ PARTS = (
         tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "runtime")),
     ),
     Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
-    Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True),
-    Part(2, "browsers", ("tests/e2e",)),
+    Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True, browsers=True),
+    Part(2, "browsers", ("tests/e2e",), browsers=True),
     Part(2, "faults-outages", ("tests/faults",), "outages"),
     Part(2, "faults-kills", ("tests/faults",), "not outages and not restarts"),
     Part(2, "replicated", (f"{INTEGRATION}/replicated",)),
@@ -162,36 +171,57 @@ def replaced() -> Iterator[str]:
         yield f"no Apache Kafka, for want of {lacking}: the tests run on the small broker"
 
 
-class Lane:
-    """Runs one part after the other of those that wait, and that other lanes take from, too."""
+def choose(waiting: Sequence[Part], running: Sequence[Part], has_time: Callable[[], bool]) -> Part | None:
+    """Which of those that wait begins beside those that run; None when none should now."""
+    free = [part for part in waiting if not (part.browsers and any(other.browsers for other in running))]
+    if not free or (len(running) >= SURE_LANES and not has_time()):
+        return None
+    return free[0]
 
-    def __init__(self, waiting: list[Part]) -> None:
-        self._waiting = waiting
+
+class Spare:
+    """Whether the processor has time for more, asked once in a while."""
+
+    def __init__(self) -> None:
+        self._asked_at = time.monotonic()
+
+    def __call__(self) -> bool:
+        began, used = time.monotonic(), time.process_time()
+        if began - self._asked_at < ASK_S:
+            return False
+        while time.process_time() - used < SPIN_S:
+            pass
+        self._asked_at = time.monotonic()
+        return SPARE_SHARE * (self._asked_at - began) <= SPIN_S
+
+
+class Lane:
+    """Runs one part after the other."""
+
+    def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._part: Part | None = None
+        self.part: Part | None = None
         self._began = 0.0
         self.outcomes: list[Outcome] = []
 
-    def step(self) -> bool:
-        """Go on where something has ended; whether anything is still to be done."""
-        if self._process is not None:
-            cpu_s = _ended(self._process)
-            if cpu_s is None:
-                return True
-            assert self._part
-            status, seconds = self._process.returncode, time.monotonic() - self._began
-            self.outcomes.append(read_outcome(self._part.name, self._part.report, status, seconds, cpu_s))
-            say(one_line(self.outcomes[-1]))
-            self._process = None
-        if not self._waiting:
-            self._part = None
+    def is_at_work(self) -> bool:
+        """Whether its part still runs. Tells of one that has just ended."""
+        if self._process is None:
             return False
-        self._start(self._waiting.pop(0))
-        return True
+        cpu_s = _ended(self._process)
+        if cpu_s is None:
+            return True
+        assert self.part
+        status, seconds = self._process.returncode, time.monotonic() - self._began
+        self.outcomes.append(read_outcome(self.part.name, self.part.report, status, seconds, cpu_s))
+        say(one_line(self.outcomes[-1]))
+        self._process = self.part = None
+        return False
 
-    def _start(self, part: Part) -> None:
+    def start(self, part: Part) -> None:
+        """It is at nothing."""
         part.report.unlink(missing_ok=True)
-        self._part, self._began = part, time.monotonic()
+        self.part, self._began = part, time.monotonic()
         # Also when we are killed, pytest ends as on Ctrl-C.
         with_us = (parent_death.__file__, str(os.getpid()), str(int(signal.SIGINT)), "-1", "-1")
         with part.log.open("wb") as log:
@@ -207,8 +237,7 @@ class Lane:
             )
 
     def tell_to_end(self) -> None:
-        """As Ctrl-C does: what runs ends in order, and nothing follows."""
-        self._waiting.clear()
+        """As Ctrl-C does: what runs ends in order."""
         if self._process is not None and self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGINT)
@@ -225,10 +254,10 @@ class Lane:
 
     def progress(self) -> str:
         """What it is at, and how far; empty when it is at nothing."""
-        if self._part is None:
+        if self.part is None:
             return ""
-        found = re.findall(rb"\[ *(\d+)%\]", self._part.log.read_bytes())
-        return f"{self._part.name} {found[-1].decode() if found else '0'} %"
+        found = re.findall(rb"\[ *(\d+)%\]", self.part.log.read_bytes())
+        return f"{self.part.name} {found[-1].decode() if found else '0'} %"
 
 
 def _ended(process: subprocess.Popen[bytes]) -> float | None:
@@ -250,10 +279,18 @@ def _show_failure(part: Part) -> None:
     say(f"\n==== {part.name}: {_in_short(part)}\n" + "\n".join(lines[-SHOWN_LINES:]))
 
 
-def _run_stage(lanes: Sequence[Lane], began: float) -> None:
+def _run_stage(lanes: Sequence[Lane], stage: Sequence[Part], began: float) -> None:
     said_at = time.monotonic()
-    # A lane that has ended is asked once more each time: all of them must go on.
-    while sum(lane.step() for lane in lanes):
+    waiting, has_time = list(stage), Spare()
+    while True:
+        free = [lane for lane in lanes if not lane.is_at_work()]
+        running = [lane.part for lane in lanes if lane.part]
+        if not running and not waiting:
+            return
+        if free and (part := choose(waiting, running, has_time)):
+            waiting.remove(part)
+            free[0].start(part)
+            continue
         # Lanes are other processes, several at once: nothing here could wait for whichever ends first and still report.
         time.sleep(POLL_S)
         if time.monotonic() - said_at > PROGRESS_S:
@@ -265,7 +302,7 @@ def main() -> int:
     """Gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.run", description="Runs all tests.")
     parser.add_argument("--dry-run", action="store_true", help="show what would run, and run nothing")
-    parser.add_argument("--lanes", type=int, default=LANES, help=f"how many run side by side (default {LANES})")
+    parser.add_argument("--lanes", type=int, default=LANES, help=f"how many run side by side at most (default {LANES})")
     names = [part.name for part in PARTS]
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"run these parts alone: {', '.join(names)}")
     arguments = parser.parse_args()
@@ -292,12 +329,12 @@ def run(parts: Sequence[Part], side_by_side: int = LANES) -> int:
     outcomes: list[Outcome] = []
     began = time.monotonic()
     for stage in stages(parts):
-        lanes = [Lane(stage) for _ in range(side_by_side)]
+        lanes = [Lane() for _ in range(side_by_side)]
         if stage[0].stage > 1:
             # CI compiles beside the first stage, which needs none of it.
             await_compiling()
         try:
-            _run_stage(lanes, began)
+            _run_stage(lanes, stage, began)
         finally:
             for lane in lanes:
                 lane.tell_to_end()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import PARTS, ROOT, plan, stages
+from tests.run import PARTS, ROOT, Part, choose, plan, stages
 from tests.support.needs import LEFT_OUT, MARKERS, PROGRAMS
 from tests.support.outcomes import Outcome, read_outcome, table
 from tests.support.waiting import PATIENCE_S, poll
@@ -61,6 +61,18 @@ def test_the_plan_shows_each_part_with_a_command_that_can_be_typed() -> None:
     assert lines["faults-kills"].endswith("python -m pytest tests/faults -m 'not outages and not restarts'")
     assert lines["shared-stack"].endswith(" tests/integration/test_*.py")
     assert lines["web-units"].endswith("npm run test -- --reporter=junit")
+
+
+def test_a_third_part_begins_only_when_the_processor_has_time_and_browsers_one_part_at_a_time() -> None:
+    first, second, media, browsers = (
+        Part(2, name, (), browsers=name in ("media", "browsers")) for name in ("first", "second", "media", "browsers")
+    )
+    assert choose([first, second], [], lambda: False) == first
+    assert choose([second, media], [first], lambda: False) == second
+    assert choose([media], [first, second], lambda: False) is None
+    assert choose([media], [first, second], lambda: True) == media
+    assert choose([browsers], [media], lambda: True) is None
+    assert choose([browsers, first], [media], lambda: True) == first
 
 
 REPORT = """<testsuites><testsuite>
