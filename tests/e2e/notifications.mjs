@@ -131,7 +131,7 @@ async function click() {
   });
   await ben.getByRole("heading", { name: id("anna"), level: 2 }).waitFor();
   const left = await eventually("the notice goes", () => shown(ben), (all) => all.length === 0, (all) => all.length);
-  return { after_click: { open: await ben.getByRole("heading", { level: 2 }).first().textContent(), left: left.length } };
+  return { after_click: { open: (await ben.getByRole("heading", { level: 2 }).first().textContent()).trim(), left: left.length } };
 }
 
 /** The level that the menu of the conversation shows, after another one was chosen. */

@@ -42,9 +42,15 @@ def serving(service: PushService) -> Iterator[Callable[[Any], Any]]:
         yield run
     finally:
         run(service.server.stop())
+        run(_until_ended())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _until_ended() -> None:
+    """What served the connections."""
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
 
 
 class Pushes:
