@@ -73,7 +73,9 @@ def encode_call(call: Call) -> messages_pb2.Call:
         locked=call.locked,
         media_move=_encode_move(call),
         lobby=[
-            messages_pb2.LobbyGuest(user_id=leg.user_id, link_id=leg.link_id, knock_time=encode_time(leg.knock_time))
+            messages_pb2.LobbyGuest(
+                user_id=leg.user_id, link_id=leg.link_id or "", knock_time=encode_time(leg.knock_time)
+            )
             for leg in call.lobby
         ],
     )

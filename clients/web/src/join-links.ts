@@ -23,12 +23,14 @@ export function joinAddress(origin: string, secret: string): string {
 
 /** The secret in an address that `joinAddress` made; undefined in any other. */
 export function joinSecretOf(address: string): string | undefined {
-  return /\/join\/#([\w-]{32})$/.exec(address)?.[1];
+  return /\/join\/(?:\?[^#]*)?#([\w-]{32})$/.exec(address)?.[1];
 }
 
 /** Join links to calls of groups, and the lobbies that they lead into. Every method rejects with a Failure; its `line` is for people. */
 export class JoinLinks {
   private readonly places = new Map<string, LobbyPlace>();
+  /** Links that this user was shown: own ones, and for admins all. */
+  private readonly known = new Set<string>();
   /** By call, the links that lead to where this user waits, each with the id of the request that knocked. */
   private readonly opened = new Map<string, { readonly secret: string; readonly clientRequestId: string }>();
 
@@ -41,13 +43,22 @@ export class JoinLinks {
   /** A link to a call, and its secret, which is given once. Without `ttlS` it can be opened for a day; it ends with the call. */
   async create(callId: string, ttlS = 0): Promise<{ link: JoinLink; secret: string }> {
     const { link, secret } = await orFailure(this.api.calls.createJoinLink({ callId, ttlS, clientRequestId: crypto.randomUUID() }));
-    return { link: readJoinLink(link), secret };
+    const made = readJoinLink(link);
+    this.know([made]);
+    return { link: made, secret };
   }
 
   /** The links of a call that this user made; for admins all of them. */
   async list(callId: string): Promise<readonly JoinLink[]> {
     const { links } = await orFailure(this.api.calls.listJoinLinks({ callId }));
-    return links.map(readJoinLink);
+    const read = links.map(readJoinLink);
+    this.know(read);
+    return read;
+  }
+
+  /** Whether this user lets in who came by the link, as far as `create` and `list` have shown; a group's admins always do. */
+  decides(linkId: string): boolean {
+    return this.known.has(linkId);
   }
 
   /** Nobody opens it any more, and who came by it is put out of the call and of the lobby. */
@@ -109,6 +120,12 @@ export class JoinLinks {
   private async decide(request: Promise<{ call?: WireCall | undefined }>): Promise<void> {
     const { call } = await orFailure(request);
     if (call) this.receiveCall(call);
+  }
+
+  private know(links: readonly JoinLink[]): void {
+    const fresh = links.filter(({ id }) => !this.known.has(id));
+    for (const { id } of fresh) this.known.add(id);
+    if (fresh.length > 0) this.changed();
   }
 
   private take(place: LobbyPlace): void {

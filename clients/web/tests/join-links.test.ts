@@ -64,8 +64,10 @@ describe("join links", () => {
   test("a member makes, lists and revokes", async () => {
     const { links } = linksOver([]);
     const made = { id: "link", callId: "call", makerUserId: "alice", createTimeMs: 1, expireTimeMs: 2, revokeTimeMs: undefined };
-    expect(await links.create("call", 60)).toEqual({ link: made, secret: SECRET });
+    expect(links.decides("link")).toBe(false);
     expect(await links.list("call")).toEqual([made]);
+    expect(await links.create("call", 60)).toEqual({ link: made, secret: SECRET });
+    expect(links.decides("link")).toBe(true);
     expect(await links.revoke("link")).toEqual({ ...made, revokeTimeMs: 3 });
   });
 
