@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import uuid
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -114,10 +114,14 @@ class Person:
         await self._log_in()
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await asyncio.to_thread(_request, self._target, method, path, body, self._token)
+                return await self._ask_once(method, path, body)
             except BusyError as busy:
                 await asyncio.sleep(busy.delay_s)
-        return await asyncio.to_thread(_request, self._target, method, path, body, self._token)
+        return await self._ask_once(method, path, body)
+
+    async def _ask_once(self, method: str, path: str, body: object) -> dict[str, Any]:
+        answer: dict[str, Any] = await asyncio.to_thread(_request, self._target, method, path, body, self._token)
+        return answer
 
     async def _log_in(self) -> None:
         if not self._token:
@@ -186,7 +190,7 @@ def _delay_s(text: str) -> float:
     return float(asked[1]) if asked else _BUSY_S
 
 
-def _stream(target: str, device: str, token: str) -> Any:
+def _stream(target: str, device: str, token: str) -> tuple[HTTPConnection, HTTPResponse]:
     connection = _connection(target)
     connection.request("GET", f"/v1/events?deviceId={quote(device)}", headers=_headers(token))
     return connection, connection.getresponse()

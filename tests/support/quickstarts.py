@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.support.waiting import PATIENCE_S, within
@@ -56,13 +57,17 @@ class Program:
 
     async def until_end(self) -> str:
         """What it prints until it ends well."""
-        out, _ = await within(self._process.communicate(), PATIENCE_S)
-        assert self._process.returncode == 0, out.decode()[-2000:]
-        return out.decode()
+        said: list[bytes] = []
+        assert self._process.stdout
+        while line := await within(self._process.stdout.readline(), PATIENCE_S):
+            said.append(line)
+        out = b"".join(said).decode()
+        assert await within(self._process.wait(), PATIENCE_S) == 0, out[-2000:]
+        return out
 
     def kill(self) -> None:
         """As a machine that dies."""
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)
 
 
 @asynccontextmanager
@@ -74,10 +79,12 @@ async def running(*command: str, where: Path, env: Mapping[str, str] | None = No
         env={**environment(), **(env or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        # What it starts has to go with it.
+        start_new_session=True,
     )
     try:
         yield Program(process)
     finally:
-        if process.returncode is None:
-            process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -30,12 +31,13 @@ asyncio.run(python_client.main())
 """
 
 
-async def report(record: StackRecord, driver: str, patience_s: int = 60) -> list[str]:
+async def report(record: StackRecord, driver: str, patience_s: int = 40) -> list[str]:
     """The lines of a run, and its exit status as the last one."""
     target = f"http://{record.edge_address}"
     options = ("--target", target, "--driver", driver, "--away", "1.5", "--patience", str(patience_s))
     command = f"{shlex.join((sys.executable, '-m', 'tests.contract', *options))}; echo status $?"
-    async with running("bash", "-c", command, where=ROOT) as program:
+    path = os.pathsep.join(str(ROOT / part) for part in (".", "gen", "clients/python"))
+    async with running("bash", "-c", command, where=ROOT, env={"PYTHONPATH": path}) as program:
         return (await program.until_end()).splitlines()
 
 
