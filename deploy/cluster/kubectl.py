@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,20 @@ class Kubectl:
         """An object, or the items of a list. Raises KubectlError."""
         found = json.loads(await self.run("get", *words, "-o", "json"))
         return found["items"] if found["kind"].endswith("List") else found
+
+    @asynccontextmanager
+    async def running(self, *words: str) -> AsyncIterator[AsyncIterator[str]]:
+        """A command that goes on for the length of the block: the lines that it prints."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command, *words, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=self._env
+        )
+        assert process.stdout is not None, "it was asked for"
+        try:
+            yield (line.decode(errors="replace") async for line in process.stdout)
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
 
     async def apply(self, objects: Sequence[Object], *words: str) -> str:
         """Applies them. Raises KubectlError."""

@@ -1,0 +1,44 @@
+"""That what stands on the cluster is what was applied, and works for people outside, through TLS."""
+
+from __future__ import annotations
+
+import ssl
+
+import aiohttp
+import yaml
+
+from deploy.cluster.layout import EDGE_IP
+from loadtests import demo
+from loadtests.cluster.place import Outcome, Place
+from parley_client.tracks import SourceOptions
+
+_DIFF_SHOWN = 20
+_TIMEOUT = aiohttp.ClientTimeout(total=15)
+
+
+async def applied(place: Place) -> Outcome:
+    """The server has nothing to change, and everything that was applied."""
+    result = await place.kubectl.ask("diff", "-f", "-", stdin=yaml.safe_dump_all(place.objects))
+    outcome = Outcome({"objects": len(place.objects)})
+    if result.status:
+        lines = [*result.out.splitlines(), *result.err.splitlines()]
+        outcome.errors = ["kubectl diff is not empty:", *lines[:_DIFF_SHOWN]]
+    return outcome
+
+
+async def used(place: Place) -> Outcome:
+    """The demo, and the page."""
+    report = await demo.run(place.edge, 40, 3.0, SourceOptions())
+    outcome = Outcome(report.as_dict(), [f"demo: {error}" for error in report.errors])
+    outcome.figures["page_bytes"] = await _page(place)
+    return outcome
+
+
+async def _page(place: Place) -> int:
+    trust = ssl.create_default_context(cafile=str(place.layout.edge_ca))
+    async with (
+        aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+        session.get(f"https://{EDGE_IP}/", ssl=trust) as answer,
+    ):
+        answer.raise_for_status()
+        return len(await answer.read())
