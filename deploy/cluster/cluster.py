@@ -31,7 +31,9 @@ _STEP_S = 0.5
 # What a run may leave: what was built or brought once, and what it wrote for people.
 _KEPT = ("images", "containerd", "logs")
 _COMMANDS = ("ip", "nsenter", "sysctl", "etcd")
+_API_PROGRAMS = ("kube-apiserver", "kubectl")
 _NODE_COMMANDS = ("containerd", "ctr", "runc", "podman", "iptables", f"{configs.CNI_PROGRAMS}/bridge")
+_NODE_PROGRAMS = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns")
 
 
 class Cluster:
@@ -45,7 +47,7 @@ class Cluster:
 
     async def api_up(self) -> None:
         """etcd and an API server: objects are validated and kept, and nothing runs. Raises ClusterError."""
-        _ask_for(_COMMANDS)
+        _ask_for([*_COMMANDS, *map(self.layout.program, _API_PROGRAMS)])
         if self._processes.names():
             raise ClusterError(f"a cluster is up, or was not taken down, in {self.layout.run}")
         await asyncio.to_thread(self._prepare)
@@ -55,7 +57,8 @@ class Cluster:
 
     async def up(self, *, policies: bool) -> None:
         """The control plane and one node that is ready; `policies` are enforced or not. Raises ClusterError."""
-        _ask_for(_NODE_COMMANDS)
+        ours = [*_NODE_PROGRAMS, *(["kube-router"] if policies else [])]
+        _ask_for([*_NODE_COMMANDS, *map(self.layout.program, ours)])
         await self.api_up()
         for name, command in (programs.controllers(self.layout) | programs.runtime(self.layout)).items():
             self._start(name, command)

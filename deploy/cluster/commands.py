@@ -25,11 +25,10 @@ _SMALL = "cluster-dry-run"
 
 
 def layout(name: str = "cluster", *, cable: bool = True) -> Layout:
-    """That of this machine. Raises ClusterError when no programs are named."""
-    binaries = os.environ.get("PARLEY_KUBE_BIN")
-    if not binaries:
-        raise ClusterError("PARLEY_KUBE_BIN is not set: see deploy/cluster/binaries")
-    return Layout((ROOT / ".parley").resolve(), Path(binaries).resolve(), name, cable)
+    """That of this machine."""
+    work = (ROOT / ".parley").resolve()
+    binaries = Path(os.environ.get("PARLEY_KUBE_BIN") or work / "kube")
+    return Layout(work, binaries.resolve(), name, cable)
 
 
 def definitions_folder() -> Path:
