@@ -117,7 +117,7 @@ class Cluster:
         if layout.cable and Path("/sys/class/net", network.CABLE).exists():
             found.append(f"the cable {network.CABLE}")
         found += [f"the mount {mount}" for mount in _mounts(layout.run)]
-        found += [f"the group {path}" for path in _pod_groups()]
+        found += [f"the group {path}" for path in _pod_groups() if layout.cable]
         found += [str(path) for path in layout.run.glob("*") if path.name not in _KEPT]
         found += [f"the process {pid}, of a container" for pid in self._shims()]
         return found
@@ -166,7 +166,8 @@ class Cluster:
 
     def _prepare(self) -> None:
         layout = self.layout
-        for folder in (layout.pids, layout.run / "cni", layout.containerd, layout.images):
+        nodes = (layout.containerd, layout.images) if layout.cable else ()
+        for folder in (layout.pids, layout.run / "cni", *nodes):
             folder.mkdir(parents=True, exist_ok=True)
         layout.pki.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(layout.logs, ignore_errors=True)
@@ -192,7 +193,7 @@ class Cluster:
             _do(["ip", "netns", "del", Path(path).name], check=False)
         for command in network.down(layout):
             _do(command, check=False)
-        for path in _pod_groups():
+        for path in _pod_groups() if layout.cable else ():
             with suppress(OSError):
                 Path(path).rmdir()
         for path in layout.run.glob("*"):

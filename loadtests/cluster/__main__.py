@@ -37,7 +37,7 @@ _EXPECTED = (
     *(ClusterError, DeadlineMissedError, MediaLostError, LoginError),
     *(grpc.aio.AioRpcError, OSError, TimeoutError, AssertionError),
 )
-Step = Callable[[Place], Awaitable[Outcome]]
+Step = Callable[[Place, Outcome], Awaitable[None]]
 STEPS: Mapping[str, Step] = {
     "applied": installed.applied,
     "used": installed.used,
@@ -78,10 +78,11 @@ async def main(arguments: argparse.Namespace) -> int:
 async def _step(name: str, place: Place, errors: list[str]) -> dict[str, object]:
     began_s = time.monotonic()
     say(f"{name} ...")
+    outcome = Outcome()
     try:
-        outcome = await STEPS[name](place)
+        await STEPS[name](place, outcome)
     except _EXPECTED as error:
-        outcome = Outcome(errors=[f"{type(error).__name__}: {error}"[:1000]])
+        outcome.errors.append(f"{type(error).__name__}: {error}"[:1000])
     took_s = round(time.monotonic() - began_s, 1)
     errors += [f"{name}: {line}" for line in outcome.errors]
     say(f"{name}: {len(outcome.errors)} errors, {took_s} s")

@@ -10,8 +10,7 @@ from deploy.cluster.errors import ClusterError
 from deploy.cluster.images import ctr
 from deploy.cluster.layout import NODE
 from deploy.k8s.objects import Object, find
-from loadtests.cluster.place import OURS, Outcome, Place, Workload, restarts, uids
-from loadtests.witnesses import Noticed, watching
+from loadtests.cluster.place import OURS, Outcome, Place, Workload, judged, restarts, uids
 
 # A call goes on without them. Of the others: a media worker's death cuts its calls, the edge's is like a gateway's.
 KILLED = ("messaging", "presence", "gateway", "signaling")
@@ -28,11 +27,9 @@ _MIGRATION_WITHIN_S = 90.0
 _PSQL = ("exec", "-n", "parley", "stand-in-postgres-0", "--", "psql", "-qtA", "-h", "/data", "-U", "postgres")
 
 
-async def killed(place: Place) -> Outcome:
+async def killed(place: Place, outcome: Outcome) -> None:
     """The kubelet starts again what was killed."""
-    noticed = Noticed()
-    found: dict[str, dict[str, float]] = {}
-    async with watching(place.edge, noticed) as witnesses:
+    async with judged(place, outcome) as witnesses:
         for name in KILLED:
             workload = await place.workload(name)
             before = restarts(await place.pods(workload))
@@ -44,16 +41,14 @@ async def killed(place: Place) -> Outcome:
                 return restarts(pods) > before and all(map(_is_ready, pods))
 
             took_s = await place.until(f"{name} is started again", is_back, _AGAIN_WITHIN_S)
-            found[name] = {"seconds": took_s, **await witnesses.look(f"{name} was killed")}
-            place.say(f"{name}: {found[name]}")
-    return Outcome({"killed": found, "messages": noticed.messages}, noticed.errors)
+            figures = await witnesses.look(f"{name} was killed")
+            outcome.note(name, {"seconds": took_s, **figures}, place.say)
 
 
-async def drained(place: Place) -> Outcome:
+async def drained(place: Place, outcome: Outcome) -> None:
     """All of Parley's pods are evicted, as budgets allow, and come back when the node takes pods again. Without a call:
     both its workers are on this one node."""
-    noticed = Noticed()
-    async with watching(place.edge, noticed, call=False) as witnesses:
+    async with judged(place, outcome, call=False) as witnesses:
         began_s = time.monotonic()
         witnesses.begin()
         words = ("--pod-selector", OURS, "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=400s")
@@ -65,18 +60,15 @@ async def drained(place: Place) -> Outcome:
             await place.kubectl.run("uncordon", NODE)
         for one in await place.workloads():
             await place.rolled_out(one)
-        figures = await witnesses.look("the node was drained")
-    figures |= {"evicted": said.count("evicted"), "empty_s": round(empty_s, 1)}
-    figures["seconds"] = round(time.monotonic() - began_s, 1)
-    errors = [f"{name} was still there after the drain" for name in left]
-    return Outcome({**figures, "messages": noticed.messages}, [*noticed.errors, *errors])
+        outcome.figures |= await witnesses.look("the node was drained")
+    outcome.figures |= {"evicted": said.count("evicted"), "empty_s": round(empty_s, 1)}
+    outcome.figures["seconds"] = round(time.monotonic() - began_s, 1)
+    outcome.errors += [f"{name} was still there after the drain" for name in left]
 
 
-async def misset(place: Place) -> Outcome:
+async def misset(place: Place, outcome: Outcome) -> None:
     """A setting that cannot be read: the rollout stands still, and nobody notices."""
-    noticed = Noticed()
-    found: dict[str, dict[str, float]] = {}
-    async with watching(place.edge, noticed) as witnesses:
+    async with judged(place, outcome) as witnesses:
         for name, variable in MISSET.items():
             workload = await place.workload(name)
             before = uids(await place.pods(workload))
@@ -89,17 +81,14 @@ async def misset(place: Place) -> Outcome:
             finally:
                 await place.kubectl.apply(_of(place, workload))
             await place.rolled_out(workload)
-            found[name] = await witnesses.look(f"{name} was set wrong")
+            outcome.note(name, await witnesses.look(f"{name} was set wrong"), place.say)
             if went_through or not before <= serve_on:
-                noticed.errors.append(f"{name}: the wrong setting took down what ran")
-            place.say(f"{name}: {found[name]}")
-    return Outcome({"misset": found, "messages": noticed.messages}, noticed.errors)
+                outcome.errors.append(f"{name}: the wrong setting took down what ran")
 
 
-async def migrated(place: Place) -> Outcome:
+async def migrated(place: Place, outcome: Outcome) -> None:
     """A migration fails half-way, again and again, until somebody mends what stands in its way; then all go through."""
-    noticed = Noticed()
-    async with watching(place.edge, noticed) as witnesses:
+    async with judged(place, outcome) as witnesses:
         witnesses.begin()
         await place.kubectl.run(*_PSQL, "-c", f"CREATE DATABASE {_SCRATCH} OWNER parley_messaging")
         try:
@@ -108,16 +97,15 @@ async def migrated(place: Place) -> Outcome:
             failed_s = await place.until("the migration fails twice", lambda: _has_failed(place), _MIGRATION_WITHIN_S)
             half = await _applied(place)
             await place.kubectl.run(*_PSQL, "-d", _SCRATCH, "-c", f"DROP TABLE {_TABLE}")
-            await place.kubectl.run("wait", "--for=condition=complete", f"job/{_JOB}", "-n", "parley", "--timeout=120s")
+            await place.kubectl.run("wait", "--for=condition=complete", f"job/{_JOB}", "-n", "parley", "--timeout=200s")
             whole = await _applied(place)
         finally:
             await place.kubectl.run("delete", "job", _JOB, "-n", "parley", "--ignore-not-found", "--wait")
             await place.kubectl.run(*_PSQL, "-c", f"DROP DATABASE {_SCRATCH} WITH (FORCE)")
-        figures = await witnesses.look("a migration failed half-way")
+        outcome.figures |= await witnesses.look("a migration failed half-way")
     if not 0 < half < whole:
-        noticed.errors.append(f"{half} of {whole} migrations were applied when one failed")
-    figures |= {"failed_s": failed_s, "applied_half_way": half, "applied_in_the_end": whole}
-    return Outcome({**figures, "messages": noticed.messages}, noticed.errors)
+        outcome.errors.append(f"{half} of {whole} migrations were applied when one failed")
+    outcome.figures |= {"failed_s": failed_s, "applied_half_way": half, "applied_in_the_end": whole}
 
 
 def halfway(objects: list[Object]) -> Object:

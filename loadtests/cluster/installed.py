@@ -16,22 +16,21 @@ _DIFF_SHOWN = 20
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 
-async def applied(place: Place) -> Outcome:
+async def applied(place: Place, outcome: Outcome) -> None:
     """The server has nothing to change, and everything that was applied."""
     result = await place.kubectl.ask("diff", "-f", "-", stdin=yaml.safe_dump_all(place.objects))
-    outcome = Outcome({"objects": len(place.objects)})
+    outcome.figures["objects"] = len(place.objects)
     if result.status:
         lines = [*result.out.splitlines(), *result.err.splitlines()]
-        outcome.errors = ["kubectl diff is not empty:", *lines[:_DIFF_SHOWN]]
-    return outcome
+        outcome.errors += ["kubectl diff is not empty:", *lines[:_DIFF_SHOWN]]
 
 
-async def used(place: Place) -> Outcome:
+async def used(place: Place, outcome: Outcome) -> None:
     """The demo, and the page."""
     report = await demo.run(place.edge, 40, 3.0, SourceOptions())
-    outcome = Outcome(report.as_dict(), [f"demo: {error}" for error in report.errors])
+    outcome.figures["demo"] = report.as_dict()
+    outcome.errors += [f"demo: {error}" for error in report.errors]
     outcome.figures["page_bytes"] = await _page(place)
-    return outcome
 
 
 async def _page(place: Place) -> int:

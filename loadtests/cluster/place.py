@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from deploy.cluster.errors import ClusterError
 from deploy.cluster.kubectl import Kubectl
 from deploy.cluster.layout import EDGE_IP, Layout
 from deploy.k8s.objects import Object
+from loadtests.witnesses import Noticed, Witnesses, watching
 from parley_client.client import Edge
 
 NAMESPACES = ("parley", "parley-media")
@@ -41,6 +43,11 @@ class Outcome:
 
     figures: dict[str, Any] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+
+    def note(self, name: str, figures: dict[str, float], say: Callable[[str], None]) -> None:
+        """What was seen of one of several, by its name."""
+        self.figures.setdefault("each", {})[name] = figures
+        say(f"{name}: {figures}")
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,17 @@ def uids(pods: list[Object]) -> set[str]:
 def restarts(pods: list[Object]) -> int:
     """Of all their containers."""
     return sum(one["restartCount"] for item in pods for one in item["status"].get("containerStatuses", []))
+
+
+@asynccontextmanager
+async def judged(place: Place, outcome: Outcome, *, call: bool = True) -> AsyncIterator[Witnesses]:
+    """Two talk (unless without a `call`) and two write for the length of the block; what was lost is an error."""
+    noticed = Noticed(errors=outcome.errors)
+    try:
+        async with watching(place.edge, noticed, call=call) as witnesses:
+            yield witnesses
+    finally:
+        outcome.figures |= {"messages": noticed.messages, "client_stalled_s": noticed.client_stalled_s}
 
 
 async def find(layout: Layout, objects: list[Object], say: Callable[[str], None]) -> Place:

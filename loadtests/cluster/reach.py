@@ -98,10 +98,11 @@ ALLOWED: Mapping[str, set[str]] = {
 }
 
 
-async def reached(place: Place) -> Outcome:
+async def reached(place: Place, outcome: Outcome) -> None:
     """Tries all ways, and compares. Raises ClusterError."""
     if not (place.layout.pids / "kube-router").exists():
-        return Outcome(errors=["nobody enforces policies on this cluster: it came up with --no-policies"])
+        outcome.errors.append("nobody enforces policies on this cluster: it came up with --no-policies")
+        return
     strangers = [*_strangers()]
     await place.kubectl.apply(strangers)
     try:
@@ -117,12 +118,9 @@ async def reached(place: Place) -> Outcome:
         names = [name for name in STRANGE if name != "default"]
         await place.kubectl.run("delete", "pod", _STRANGER, "-n", "default", "--now", "--ignore-not-found")
         await place.kubectl.run("delete", "namespace", *names, "--ignore-not-found", "--wait=false")
-    ways = sum(len(row) for row in found.values())
-    outcome = Outcome({"ways": ways, "open": sum(map(len, ALLOWED.values()))}, [*differences(found)])
-    outcome.figures["table"] = {
-        source: sorted(name for name, is_open in row.items() if is_open) for source, row in found.items()
-    }
-    return outcome
+    table = {source: sorted(name for name, is_open in row.items() if is_open) for source, row in found.items()}
+    outcome.figures |= {"ways": sum(map(len, found.values())), "open": sum(map(len, table.values())), "table": table}
+    outcome.errors += differences(found)
 
 
 def differences(found: Mapping[str, Mapping[str, bool]]) -> Iterator[str]:

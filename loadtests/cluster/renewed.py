@@ -17,8 +17,7 @@ from deploy.certificates import Pem
 from deploy.cluster import operators
 from deploy.cluster.kubectl import Kubectl
 from deploy.cluster.layout import EDGE_IP
-from loadtests.cluster.place import Outcome, Place, restarts, uids
-from loadtests.witnesses import Noticed, watching
+from loadtests.cluster.place import Outcome, Place, judged, restarts, uids
 from parley_client.server import ServerClient
 from services.runtime.identity import scopes
 
@@ -30,20 +29,18 @@ _SECRET = "parley-server-keys"
 _FORWARDING = re.compile(r"127\.0\.0\.1:(\d+)")
 
 
-async def renewed(place: Place) -> Outcome:
+async def renewed(place: Place, outcome: Outcome) -> None:
     """Both at once, while two talk and two write."""
-    noticed = Noticed()
     watched = [await place.workload(name) for name in ("edge", "messaging")]
     before = [await place.pods(one) for one in watched]
-    async with watching(place.edge, noticed) as witnesses:
+    async with judged(place, outcome) as witnesses:
         witnesses.begin()
         certificate_s, (let_in_s, shut_out_s) = await asyncio.gather(_certificate(place), _server_key(place))
-        figures = await witnesses.look("secrets were renewed")
+        outcome.figures |= await witnesses.look("secrets were renewed")
     after = [await place.pods(one) for one in watched]
     if [(uids(one), restarts(one)) for one in before] != [(uids(one), restarts(one)) for one in after]:
-        noticed.errors.append("a pod was started anew for it")
-    times = {"certificate_s": certificate_s, "key_let_in_s": let_in_s, "key_shut_out_s": shut_out_s}
-    return Outcome({**times, **figures, "messages": noticed.messages}, noticed.errors)
+        outcome.errors.append("a pod was started anew for it")
+    outcome.figures |= {"certificate_s": certificate_s, "key_let_in_s": let_in_s, "key_shut_out_s": shut_out_s}
 
 
 async def _certificate(place: Place) -> float:

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import time
 
-from loadtests.cluster.place import Outcome, Place, Workload, uids
-from loadtests.witnesses import Noticed, watching
+from loadtests.cluster.place import Outcome, Place, Workload, judged, uids
 
 # A gateway sends its devices away over a minute, and has two for it.
 _GONE_WITHIN_S = 200.0
 
 
-async def replace_each(place: Place, only: tuple[str, ...] = ()) -> Outcome:
-    """All workloads of Parley, or `only` these, one after the other."""
-    noticed = Noticed()
-    replaced: dict[str, dict[str, float]] = {}
-    outcome = Outcome({"replaced": replaced}, noticed.errors)
-    try:
-        async with watching(place.edge, noticed) as witnesses:
-            for workload in await place.workloads():
-                if only and workload.name not in only:
-                    continue
-                began_s = time.monotonic()
-                witnesses.begin()
-                await replace(place, workload)
-                took = {"seconds": round(time.monotonic() - began_s, 1)}
-                replaced[workload.name] = took | await witnesses.look(f"{workload.name} was replaced")
-                place.say(f"{workload.name}: {replaced[workload.name]}")
-    finally:
-        outcome.figures |= {"messages": noticed.messages, "client_stalled_s": noticed.client_stalled_s}
-    return outcome
+async def replace_each(place: Place, outcome: Outcome) -> None:
+    """All workloads of Parley, one after the other."""
+    async with judged(place, outcome) as witnesses:
+        for workload in await place.workloads():
+            began_s = time.monotonic()
+            witnesses.begin()
+            await replace(place, workload)
+            took = {"seconds": round(time.monotonic() - began_s, 1)}
+            figures = took | await witnesses.look(f"{workload.name} was replaced")
+            outcome.note(workload.name, figures, place.say)
 
 
 async def replace(place: Place, workload: Workload) -> None:
