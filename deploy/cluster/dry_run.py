@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from deploy.cluster import cluster
 from deploy.cluster.cluster import NAMESPACES, Cluster
-from deploy.cluster.kubectl import Kubectl, Result
+from deploy.cluster.kubectl import Kubectl, Result, listed
 from deploy.k8s.check import VARIANTS, render
 from deploy.k8s.objects import Object
 
@@ -54,4 +52,4 @@ async def try_all(up: Cluster, rendered: Mapping[str, list[Object]], real: Path,
 async def attempt(kubectl: Kubectl, objects: Sequence[Object]) -> Result:
     """As an apply, but nothing is kept."""
     words = ("apply", "--dry-run=server", "--validate=strict", "-f", "-")
-    return await kubectl.ask(*words, stdin=yaml.safe_dump_all(objects))
+    return await kubectl.ask(*words, stdin=listed(objects))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 
 import aiohttp
-import yaml
 
+from deploy.cluster.kubectl import listed
 from deploy.cluster.layout import EDGE_IP
 from loadtests import demo
 from loadtests.cluster.place import Outcome, Place
@@ -18,7 +18,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 async def applied(place: Place, outcome: Outcome) -> None:
     """The server has nothing to change, and everything that was applied."""
-    result = await place.kubectl.ask("diff", "-f", "-", stdin=yaml.safe_dump_all(place.objects))
+    result = await place.kubectl.ask("diff", "-f", "-", stdin=listed(place.objects))
     outcome.figures["objects"] = len(place.objects)
     if result.status:
         lines = [*result.out.splitlines(), *result.err.splitlines()]
