@@ -45,7 +45,8 @@ def _ours(name: str, namespace: str = "parley") -> Spot:
 _POSTGRES, _KAFKA = Spot("parley", "cnpg.io/cluster=parley-postgres"), Spot("parley", "strimzi.io/cluster=parley")
 _SFU, _COTURN = _ours("sfu", "parley-media"), _ours("coturn", "parley-media")
 # Namespaces of the site, in which Parley has nothing.
-STRANGE = ("default", "monitoring", "parley-admin", "parley-back-office")
+_SITE = ("monitoring", "parley-admin", "parley-back-office")
+STRANGE = ("default", *_SITE)
 SOURCES: Mapping[str, Spot] = {
     **{name: _ours(name) for name in ("edge", "web", "gateway", "messaging", "presence", "signaling")},
     **{name: _ours(name) for name in ("webhooks", "push", "issuer", "objects")},
@@ -105,21 +106,13 @@ async def reached(place: Place, outcome: Outcome) -> None:
     if not (place.layout.pids / "kube-router").exists():
         outcome.errors.append("nobody enforces policies on this cluster: it came up with --no-policies")
         return
-    strangers = [*_strangers()]
-    await place.kubectl.apply(strangers)
     try:
-        for item in strangers:
-            if item["kind"] == "Pod":
-                where = item["metadata"]["namespace"]
-                await place.kubectl.run(
-                    "wait", "--for=condition=Ready", f"pod/{_STRANGER}", "-n", where, "--timeout=90s"
-                )
+        await _invite(place)
         found = await _until_settled(place)
     finally:
-        await place.kubectl.run("delete", "pod", _STRANGER, "-n", "parley", "--now", "--ignore-not-found")
-        names = [name for name in STRANGE if name != "default"]
-        await place.kubectl.run("delete", "pod", _STRANGER, "-n", "default", "--now", "--ignore-not-found")
-        await place.kubectl.run("delete", "namespace", *names, "--ignore-not-found", "--wait=false")
+        for namespace in ("parley", "default"):
+            await place.kubectl.run("delete", "pod", _STRANGER, "-n", namespace, "--now", "--ignore-not-found")
+        await place.kubectl.run("delete", "namespace", *_SITE, "--ignore-not-found", "--wait=false")
     table = {source: sorted(name for name, is_open in row.items() if is_open) for source, row in found.items()}
     outcome.figures |= {"ways": sum(map(len, found.values())), "open": sum(map(len, table.values())), "table": table}
     outcome.errors += differences(found)
@@ -186,14 +179,17 @@ async def _pod(place: Place, spot: Spot) -> Object:
     return next(item for item in found if "deletionTimestamp" not in item["metadata"])
 
 
-def _strangers() -> Iterator[Object]:
-    """A pod in each namespace, and the namespaces."""
-    for name in STRANGE:
-        if name != "default":
-            yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+async def _invite(place: Place) -> None:
+    """A stranger in each namespace, ready."""
+    named = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in _SITE]
+    await place.kubectl.apply(named)
     for namespace in ("parley", *STRANGE):
+        where = ("-n", namespace, "--timeout=90s")
+        # A pod is of an account, which comes a moment after its namespace.
+        await place.kubectl.run("wait", "--for=create", "serviceaccount/default", *where)
         metadata = {"name": _STRANGER, "namespace": namespace, "labels": {"run": _STRANGER}}
-        yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _SPEC}
+        await place.kubectl.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _SPEC}])
+        await place.kubectl.run("wait", "--for=condition=Ready", f"pod/{_STRANGER}", *where)
 
 
 _SPEC: Object = {
