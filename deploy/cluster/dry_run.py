@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deploy.cluster import cluster
 from deploy.cluster.cluster import NAMESPACES, Cluster
 from deploy.cluster.kubectl import Kubectl, Result, listed
 from deploy.k8s.check import VARIANTS, render
-from deploy.k8s.objects import Object
+from deploy.k8s.objects import Object, namespace_of
 
 # Of what stands in the way, the first lines: the rest are often the same.
 _SHOWN = 20
@@ -38,7 +38,9 @@ async def try_all(up: Cluster, rendered: Mapping[str, list[Object]], real: Path,
     made = await up.define(every, real)
     if made:
         say(f"no definitions of {', '.join(made)} in {real}: of these anything is taken")
+    # Their own, and those in which operators are.
     await up.kubectl.run("apply", "-f", str(NAMESPACES))
+    await up.kubectl.apply([*missing_namespaces(every)])
     is_good = True
     for name, objects in rendered.items():
         found = faults(await attempt(up.kubectl, objects), objects)
@@ -47,6 +49,14 @@ async def try_all(up: Cluster, rendered: Mapping[str, list[Object]], real: Path,
         say(f"{name}: {len(objects)} objects, {len(found)} faults")
         is_good = is_good and not found
     return is_good
+
+
+def missing_namespaces(objects: Sequence[Object]) -> Iterator[Object]:
+    """Those in which objects are to stand, and that are none of the objects."""
+    named = {namespace_of(item) for item in objects}
+    made = {item["metadata"]["name"] for item in objects if item["kind"] == "Namespace"}
+    for name in sorted(named - made - {""}):
+        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 async def attempt(kubectl: Kubectl, objects: Sequence[Object]) -> Result:

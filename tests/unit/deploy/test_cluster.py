@@ -210,6 +210,13 @@ def test_a_dry_run_finds_errors_warnings_and_what_nothing_is_said_of(result: Res
         assert part in line
 
 
+def test_namespaces_of_operators_are_there_for_a_dry_run() -> None:
+    elsewhere = {"kind": "Certificate", "metadata": {"name": "authority", "namespace": "cert-manager"}}
+    assert [*dry_run.missing_namespaces(BASE)] == []
+    (made,) = dry_run.missing_namespaces([*BASE, elsewhere])
+    assert (made["kind"], made["metadata"]["name"]) == ("Namespace", "cert-manager")
+
+
 # ---- Programs
 
 
