@@ -189,13 +189,13 @@ class Cluster:
             self._processes.stop(name)
         for mount in _mounts(layout.run):
             _do(["umount", "-l", mount], check=False)
-        for path in networks:
-            _do(["ip", "netns", "del", Path(path).name], check=False)
+        for name in networks:
+            _do(["ip", "netns", "del", Path(name).name], check=False)
         for command in network.down(layout):
             _do(command, check=False)
-        for path in _pod_groups() if layout.cable else ():
+        for group in _pod_groups() if layout.cable else ():
             with suppress(OSError):
-                Path(path).rmdir()
+                Path(group).rmdir()
         for path in layout.run.glob("*"):
             if path.name not in _KEPT:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -161,5 +161,5 @@ async def _applied(place: Place) -> int:
 
 
 def _is_ready(pod: Object) -> bool:
-    conditions = pod["status"].get("conditions", [])
+    conditions: list[Object] = pod["status"].get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

@@ -20,6 +20,7 @@ from deploy.cluster.layout import EDGE_IP
 from loadtests.cluster.place import Outcome, Place, judged, restarts, uids
 from parley_client.server import ServerClient
 from services.runtime.identity import scopes
+from services.runtime.identity.server_keys import EVERYBODY
 
 # A mounted Secret is renewed within the kubelet's period and what it remembers: about a minute and a half at the most.
 _SEEN_WITHIN_S = 180.0
@@ -59,7 +60,7 @@ async def _certificate(place: Place) -> float:
 
 async def _server_key(place: Place) -> tuple[float, float]:
     """How long a new program was not believed, and how long it still was when its key had gone."""
-    key = server_keys.new_key(_NAME, scopes.ALL, server_keys.EVERYBODY)
+    key = server_keys.new_key(_NAME, scopes.ALL, EVERYBODY)
     file = place.layout.run / "server-key.json"
     await asyncio.to_thread(_write, file, server_keys.document([key]))
     async with _forwarded(place) as address, ServerClient(address, file, _NAME) as client:
