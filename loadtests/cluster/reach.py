@@ -69,7 +69,8 @@ TARGETS: Mapping[str, Target] = {
     "issuer": Target(8080, SOURCES["issuer"]),
     "postgres": Target(5432, _POSTGRES),
     "kafka": Target(9093, _KAFKA),
-    "sfu": Target(7001, _SFU),
+    # A worker for itself, as dev has it; where several share a pod these are 7001 and on.
+    "sfu": Target(7000, _SFU),
     "sfu's media": Target(7800, Spot("parley-media", "app.kubernetes.io/name=sfu,app.kubernetes.io/instance=first")),
     "coturn": Target(3478, _COTURN),
     "the API server": Target(API_PORT, None),
