@@ -206,6 +206,20 @@ k8s-run: gen/.stamp ## The overlay dev in podman, the demo, each service replace
 	deploy/k8s/podman/images
 	python -m loadtests.rollout $(ARGS)
 
+.PHONY: cluster-up cluster-test cluster-down cluster-dry-run
+# Kubernetes' programs are built once, into .parley/kube; PARLEY_KUBE_BIN names a folder that has them.
+CLUSTER := deploy/cluster/packages && export PARLEY_KUBE_BIN && PARLEY_KUBE_BIN=$$(deploy/cluster/binaries kube-router) && deploy/cluster/build-images
+cluster-up: gen/.stamp .parley/kafka/.stamp ## A real Kubernetes on this machine, the overlay dev on it; asks for root (the first time 25 min, then 5)
+	@$(CLUSTER) && python -m deploy.cluster up $(ARGS)
+cluster-test: gen/.stamp .parley/kafka/.stamp ## On it, or on one of its own: who reaches whom, each service replaced, drained, broken (25 min)
+	@$(CLUSTER) && python -m deploy.cluster dry-run && python -m loadtests.cluster $(ARGS)
+cluster-down: gen/.stamp ## Remove it; images and logs stay in .parley/cluster
+	@python -m deploy.cluster down
+cluster-dry-run: gen/.stamp ## What a real API server says of every overlay (25 s); left out where nobody built one
+	@if [ $$(id -u) = 0 ] && PARLEY_KUBE_BIN=$$(deploy/cluster/binaries --api) && .ci/program etcd etcd-server etcd >/dev/null; \
+	then PARLEY_KUBE_BIN=$$PARLEY_KUBE_BIN exec python -m deploy.cluster dry-run; \
+	else echo "Left out: no API server was asked about the overlays. It needs root, etcd and deploy/cluster/binaries."; fi
+
 .PHONY: observe-check
 observe-check: gen/.stamp ## A real Prometheus over the stack: scrapes, rules, dashboards' data, alerts in a fault drill (2.5 min)
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m loadtests.observe $(ARGS)

@@ -33,17 +33,20 @@ class Authority:
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._name = _subject(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(self._name, self._key.public_key(), is_ca=True, names=[])
         self.ca = folder / f"{name}.pem"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.ca.write_bytes(certificate)
 
-    def issue(self, name: str, names: Sequence[str] = ("127.0.0.1",)) -> Pem:
-        """A certificate for these names or IP addresses, in the files `<name>.crt` and `<name>.key`."""
+    def issue(self, name: str, names: Sequence[str] = ("127.0.0.1",), *, user: str = "", group: str = "") -> Pem:
+        """A certificate for these names or IP addresses, in the files `<name>.crt` and `<name>.key`.
+
+        Its subject is `user`, or else `name`, of the organization `group`, if there is one.
+        """
         pem = Pem(self._folder / f"{name}.crt", self._folder / f"{name}.key")
-        self._write(name, names, pem.certificate, pem.key)
+        self._write(_subject(user or name, group), names, pem.certificate, pem.key)
         return pem
 
     def issue_to(self, service: str, life: timedelta = LIFE) -> TlsConfig:
@@ -51,15 +54,16 @@ class Authority:
         folder = self._folder / service
         folder.mkdir(exist_ok=True, mode=0o700)
         files = TlsConfig.in_folder(folder)
-        self._write(service, [service], Path(files.certificate_file), Path(files.key_file), life)
+        self._write(_subject(service), [service], Path(files.certificate_file), Path(files.key_file), life)
         Path(files.ca_file).write_bytes(self.ca.read_bytes())
         return files
 
-    def _write(self, subject: str, names: Sequence[str], certificate: Path, key: Path, life: timedelta = LIFE) -> None:
+    def _write(
+        self, subject: x509.Name, names: Sequence[str], certificate: Path, key: Path, life: timedelta = LIFE
+    ) -> None:
         private = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
         general = [_general_name(each) for each in names]
-        certificate.write_bytes(self._sign(name, private.public_key(), is_ca=False, names=general, life=life))
+        certificate.write_bytes(self._sign(subject, private.public_key(), is_ca=False, names=general, life=life))
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -93,6 +97,11 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
             builder = builder.add_extension(usages, critical=False)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _subject(user: str, group: str = "") -> x509.Name:
+    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)] if group else []
+    return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, user)])
 
 
 def _general_name(name: str) -> x509.GeneralName:

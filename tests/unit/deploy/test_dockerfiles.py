@@ -10,10 +10,13 @@ import yaml
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 PODMAN = DEPLOY / "k8s" / "podman"
-SCRIPT = (PODMAN / "images").read_text()
+SCRIPTS = [(PODMAN / "images").read_text(), (DEPLOY / "cluster" / "build-images").read_text()]
+SCRIPT = SCRIPTS[0]
 FILES = {path.relative_to(DEPLOY).as_posix(): path.read_text() for path in DEPLOY.rglob("Dockerfile*")}
 # Who is only built from.
 STAGES = {"base", "build", "runtime", "client", "server", "tools"}
+# What a script puts beside a Dockerfile, from this machine.
+BROUGHT = {"cluster/stores/Dockerfile": {"jdk", "jars"}}
 # An image's line of the script, or the list of a loop over targets.
 BUILT = re.compile(r"(?:--target |for target in )(.+?)(?: -t |; do)")
 
@@ -25,8 +28,9 @@ def stages(text: str) -> dict[str, str]:
 
 
 def built() -> set[str]:
-    """The targets that `make k8s-run` builds."""
-    return {target for found in BUILT.findall(SCRIPT) for target in found.split() if not target.startswith('"')}
+    """The targets that `make k8s-run` and `make cluster-up` build."""
+    found = [line for script in SCRIPTS for line in BUILT.findall(script)]
+    return {target for line in found for target in line.split() if not target.startswith('"')}
 
 
 def test_every_image_is_built_on_one_machine_at_least() -> None:
@@ -60,5 +64,14 @@ def test_every_stage_is_of_the_base_that_the_builder_names_or_of_another_stage(n
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_copied_from_the_repository_is_there(name: str) -> None:
     for line in re.findall(r"^COPY (?!--from)(.+)$", FILES[name], re.MULTILINE):
-        for source in line.split()[:-1]:
-            assert list((DEPLOY.parent).glob(source.removesuffix("/"))), f"{name}: {source}"
+        for source in {*line.split()[:-1]} - BROUGHT.get(name, set()):
+            folders = (DEPLOY.parent, (DEPLOY / name).parent)
+            assert any([*folder.glob(source.removesuffix("/"))] for folder in folders), f"{name}: {source}"
+
+
+def test_who_installs_parley_builds_every_image_that_production_names() -> None:
+    overlay = yaml.safe_load((DEPLOY / "k8s" / "overlays" / "production" / "kustomization.yaml").read_text())
+    named = {image["name"].partition("/")[2] for image in overlay["images"] if image["name"].startswith("parley/")}
+    text = (DEPLOY.parent / "docs" / "operations" / "install.md").read_text()
+    loops = [target for line in re.findall(r"for target in ([^;]+);", text) for target in line.split()]
+    assert named == {*loops, *re.findall(r"--target ([a-z-]+)", text)}
