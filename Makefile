@@ -160,7 +160,14 @@ soak: setup ## 200 faults and 100,000 messages, by runs of which each is kept; t
 e2e: setup ## A message and a call between two real browsers
 	@.ci/chromium >/dev/null && .ci/firefox >/dev/null && exec python -m pytest tests/e2e
 
-lint: setup-run ## Style, types, protos, the edge's configuration, the documentation
+.PHONY: lint-rest lint-web
+lint: lint-rest lint-web ## Style, types, protos, the edge's configuration, the documentation
+
+# Not beside the web's tests, which generate anew what it reads.
+lint-web: setup-run
+	npm run --silent lint
+
+lint-rest: setup-run
 	ruff check .
 	ruff format --check .
 	mypy $(TYPED)
@@ -169,7 +176,6 @@ lint: setup-run ## Style, types, protos, the edge's configuration, the documenta
 	python -m deploy.envoy.validate
 	python -m deploy.docs.markdown --check
 	python -m deploy.docs build/site
-	npm run --silent lint
 
 format: setup ## Bring Python and Markdown into the form that lint wants
 	ruff check --fix .

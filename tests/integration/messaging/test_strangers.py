@@ -14,6 +14,7 @@ from services.messaging.relations import rpc as relations_rpc
 from services.runtime.errors import find_refusal
 from services.runtime.grpc.guard import Access
 from tests.integration.messaging.test_any_request import RPCS, SERVICES, TABLE, Town
+from tests.support.db import own_database
 
 STRANGER = "mallory"
 SECRET = "the secret words"
@@ -144,17 +145,18 @@ CASES: dict[str, dict[str, Case]] = {
 }
 
 
-@pytest.fixture
-async def town(migrated_url: str) -> AsyncIterator[Town]:
-    """Alice and Bob have said something that nobody else is to see."""
-    town = Town(migrated_url)
-    await town.open()
-    for conversation in town.known["conversation_id"]:
-        request = service_pb2.SendMessageRequest(conversation_id=conversation, client_message_id="secret")
-        request.text.text = SECRET
-        await town.ask("MessagingService", "SendMessage", "alice", request)
-    yield town
-    await town.close()
+@pytest.fixture(scope="module")
+async def town(postgres: str, template_url: str) -> AsyncIterator[Town]:
+    """Alice and Bob have said something that nobody else is to see. One for all, since a stranger changes nothing."""
+    async with own_database(postgres, like=template_url) as url:
+        town = Town(url)
+        await town.open()
+        for conversation in town.known["conversation_id"]:
+            request = service_pb2.SendMessageRequest(conversation_id=conversation, client_message_id="secret")
+            request.text.text = SECRET
+            await town.ask("MessagingService", "SendMessage", "alice", request)
+        yield town
+        await town.close()
 
 
 def filled(town: Town, fields: Mapping[str, Any]) -> dict[str, Any]:
