@@ -9,7 +9,7 @@ const [subscription, file] = more;
 const WIDE = { viewport: { width: 1200, height: 900 }, colorScheme: "light" };
 const SECRET = "My sister must not know";
 /** On the page's origin, and nothing of Parley runs there: the page is closed. */
-const CLOSED = "/favicon.svg";
+const CLOSED = new URL("/closed", url).href;
 
 let anna, ben, tools;
 const registrations = new Map();
@@ -30,7 +30,7 @@ function subscribeSo(given) {
 
 const settings = (page) => page.getByRole("button", { name: "Settings" }).click();
 const done = (page) => page.getByRole("button", { name: "Close", exact: true }).click();
-const leave = (page) => page.goto(new URL(CLOSED, url).href);
+const leave = (page) => page.goto(CLOSED);
 const comeBack = async (page) => {
   await page.goto(`${url}?user=${id("ben")}`);
   await page.getByRole("button", { name: "New conversation" }).waitFor();
@@ -55,6 +55,7 @@ async function push(wanted) {
 
 async function turnOn(browser) {
   ben = await enter(browser, "ben", { ...WIDE, permissions: ["camera", "microphone", "notifications"], init: [subscribeSo, subscription] });
+  await ben.route(CLOSED, (route) => route.fulfill({ contentType: "text/html", body: '<link rel="icon" href="data:,">' }));
   tools = await ben.context().newCDPSession(ben);
   tools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations: told }) => {
     for (const { scopeURL, registrationId } of told) registrations.set(scopeURL, registrationId);
