@@ -70,7 +70,7 @@ def build(config: Config) -> App:
     publisher = KafkaPublisher(config.kafka)
     feed = KafkaConsumer(
         config.kafka,
-        Subscription(ACCOUNTS_TOPIC, group=None),
+        Subscription((ACCOUNTS_TOPIC,), group=None),
         AccountsFeed(accounts, streams.account_changed).handle,
         publisher,
     )

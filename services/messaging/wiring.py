@@ -288,17 +288,17 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     forwarding = Forwarding(messages, conversation_store, message_store, attachments, clock)
     fan_out = KafkaConsumer(
         config.kafka,
-        Subscription(topics.EVENTS, "messaging-fanout"),
+        Subscription((topics.EVENTS,), "messaging-fanout"),
         FanOut(conversation_store, publisher, config.request_messages, direct.offer).handle,
         publisher,
     )
-    sent = Subscription(topics.EVENTS, "messaging-search", background=True)
+    sent = Subscription((topics.EVENTS,), "messaging-search", background=True)
     search_index = KafkaConsumer(config.kafka, sent, SearchIndex(search_store).handle, publisher)
-    ended_calls = Subscription(topics.CALLS, "messaging-calls", background=True)
+    ended_calls = Subscription((topics.CALLS,), "messaging-calls", background=True)
     call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messages).handle, publisher)
-    follows = Subscription(topics.GRAPH, "messaging-graph", background=True)
+    follows = Subscription((topics.GRAPH,), "messaging-graph", background=True)
     graph_copy = KafkaConsumer(config.kafka, follows, GraphCopy(relations).handle, publisher)
-    account_states = Subscription(topics.ACCOUNTS, group=None)
+    account_states = Subscription((topics.ACCOUNTS,), group=None)
     account_feed = KafkaConsumer(config.kafka, account_states, standings.AccountsFeed(revoked).handle, publisher)
     back_office = BackOffice(
         *(conversations, messages, groups, conversation_store, message_store),

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from services.presence import metrics, rpc
-from services.presence.accounts import rpc as accounts_rpc
 from services.presence.accounts.consumer import AccountsConsumer
+from services.presence.accounts.export import pages
 from services.presence.config import Config
 from services.presence.consumer import ACCOUNTS_GROUP, ACCOUNTS_TOPIC, TOPIC, Deliveries
 from services.presence.core.router import Router
@@ -15,6 +15,7 @@ from services.presence.service import Presence
 from services.presence.sql import PostgresStates
 from services.presence.state_writer import StateWriter
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.grpc import account_data
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
 from services.runtime.identity.admin import admin_tokens
@@ -52,7 +53,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     _measure(router)
     consumer = KafkaConsumer(
         config.kafka,
-        Subscription(TOPIC, GROUP, max_batch=MAX_BATCH),
+        Subscription((TOPIC,), GROUP, max_batch=MAX_BATCH),
         Deliveries(ways).handle,
         publisher,
         listener=ways,
@@ -60,12 +61,12 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     deletions = KafkaConsumer(
         config.kafka,
-        Subscription(ACCOUNTS_TOPIC, ACCOUNTS_GROUP, background=True),
+        Subscription((ACCOUNTS_TOPIC,), ACCOUNTS_GROUP, background=True),
         AccountsConsumer(store, feed, clock).handle,
         publisher,
     )
     tokens = ServiceTokens(ServiceKeys.of("presence", config.server.identity), clock)
-    apis = [*rpc.apis(presence, ways, clock, config.gateway_queue), *accounts_rpc.apis(store)]
+    apis = [*rpc.apis(presence, ways, clock, config.gateway_queue), account_data.api_of(pages(store))]
     server = RpcServer(
         *(config.server, apis, rpc.ERRORS, tokens),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),

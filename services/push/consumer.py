@@ -5,34 +5,14 @@ from functools import partial
 
 from services.push.core.model import DeviceId, UserId
 from services.push.core.news import Told
-from services.push.mapping import (
-    ACCOUNTS_TOPIC,
-    CALLS_TOPIC,
-    DELIVERY_TOPIC,
-    PRESENCE_TOPIC,
-    read_call,
-    read_delivery,
-    read_presence,
-)
+from services.push.mapping import read_call, read_delivery, read_presence
 from services.push.ports import FactsUnavailable
 from services.push.service import AccountLifecycle, Notices
 from services.runtime.identity.accounts import Standing, decode
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure
 from services.runtime.observability.failures import describe
 
-DELIVERY_GROUP = "push-delivery"
-CALLS_GROUP = "push-calls"
-PRESENCE_GROUP = "push-presence"
-ACCOUNTS_GROUP = "push-accounts"
-# By topic, the group that reads it.
-GROUPS = {
-    DELIVERY_TOPIC: DELIVERY_GROUP,
-    CALLS_TOPIC: CALLS_GROUP,
-    PRESENCE_TOPIC: PRESENCE_GROUP,
-    ACCOUNTS_TOPIC: ACCOUNTS_GROUP,
-}
-# Of these a late one hurts less.
-BACKGROUND = frozenset({PRESENCE_TOPIC, ACCOUNTS_TOPIC})
+GROUP = "push"
 
 
 class NewsConsumer:

@@ -33,6 +33,14 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Places:
+    """What of a person some news are about."""
+
+    threads: Collection[ThreadKey]
+    messages: Collection[MessageId] = ()
+
+
+@dataclass(frozen=True)
 class Change:
     """What of it is different now."""
 
@@ -46,21 +54,15 @@ class Store(Protocol):
     async def with_tokens(self, user_ids: Collection[UserId]) -> frozenset[UserId]:
         """Those who have a device that can be told."""
 
-    async def look(self, user_id: UserId, keys: Collection[ThreadKey], message_ids: Collection[MessageId]) -> Kept:
-        """What is kept, without a lock. Threads that nobody knows are left out."""
+    async def look(self, places: Mapping[UserId, Places]) -> Mapping[UserId, Kept]:
+        """What is kept of each person, without a lock. Threads that nobody knows are left out."""
 
     async def standing(self, user_id: UserId) -> Sequence[Thread]:
         """The person's threads with a notice."""
 
-    async def change(
-        self,
-        user_id: UserId,
-        keys: Collection[ThreadKey],
-        message_ids: Collection[MessageId],
-        decide: Callable[[Kept], Change],
-    ) -> bool:
-        """Lock the person, decide, write, and have devices told of threads whose version rose, in one transaction;
-        whether something is to be sent. Nothing is done for who has no token."""
+    async def change(self, places: Mapping[UserId, Places], decide: Callable[[Kept], Change]) -> bool:
+        """Lock the people, decide for each, write, and have devices told of threads whose version rose, in one
+        transaction; whether something is to be sent. Nothing is done for who has no token."""
 
     async def note_attended(self, people: Mapping[UserId, bool]) -> None:
         """Who is at some device, of those who are known here."""

@@ -1,6 +1,5 @@
-"""NotificationsService, NotificationsAdminService and AccountDataService."""
+"""NotificationsService and NotificationsAdminService."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,8 +8,6 @@ from uuid import UUID
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from parley.accounts.v1 import service_pb2 as accounts_api
-from parley.accounts.v1 import service_pb2_grpc as accounts_grpc
 from parley.notifications.v1 import admin_pb2, admin_pb2_grpc, service_pb2_grpc
 from parley.notifications.v1 import service_pb2 as api
 
@@ -18,7 +15,6 @@ from services.push.core.addresses import is_push_service
 from services.push.core.errors import ProviderNotServed, TooManyConversations
 from services.push.core.model import ConversationId, DeviceId, Level, Provider, Settings, Token, TokenId, UserId
 from services.push.encryption import is_key
-from services.push.ports import Accounts
 from services.push.providers import Providers
 from services.push.service import Devices, Operating
 from services.runtime.device_ids import DEVICE_ID_RULE, is_device_id
@@ -27,7 +23,6 @@ from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
 from services.runtime.quiet_hours import QuietHours, find_fault
-from services.runtime.user_ids import is_user_id
 
 ERRORS: ErrorTable = {
     ProviderNotServed: Refusal(grpc.StatusCode.FAILED_PRECONDITION, "PROVIDER_NOT_SERVED"),
@@ -58,14 +53,12 @@ _LEVELS_BACK: Mapping[int, Level] = {value: level for level, value in LEVELS.ite
 def apis(
     devices: Devices,
     operating: Operating,
-    accounts: Accounts,
     providers: Callable[[], Providers],
     new_token_id: Callable[[], TokenId],
 ) -> list[Api]:
     """What the server serves."""
     users = NotificationsServicer(devices, providers, new_token_id)
     operators = AdminServicer(operating)
-    data = AccountDataServicer(accounts)
     return [
         Api(
             "parley.notifications.v1.NotificationsService",
@@ -76,11 +69,6 @@ def apis(
             "parley.notifications.v1.NotificationsAdminService",
             Access.ADMIN,
             lambda server: admin_pb2_grpc.add_NotificationsAdminServiceServicer_to_server(operators, server),
-        ),
-        Api(
-            "parley.accounts.v1.AccountDataService",
-            Access.SERVICE,
-            lambda server: accounts_grpc.add_AccountDataServiceServicer_to_server(data, server),
         ),
     ]
 
@@ -200,24 +188,6 @@ class AdminServicer(admin_pb2_grpc.NotificationsAdminServiceServicer):
         return admin_pb2.ReplayDeadLettersResponse(replayed=await self._operating.replay(provider))
 
 
-class AccountDataServicer(accounts_grpc.AccountDataServiceServicer):
-    """One page: what a person chose, and which devices are told. What stands on them is a copy of messages."""
-
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-
-    async def ReadAccount(
-        self, request: accounts_api.ReadAccountRequest, context: Context
-    ) -> accounts_api.ReadAccountResponse:
-        if not is_user_id(request.user_id):
-            raise InvalidRequest("user_id", "is not a user id")
-        lines = [
-            json.dumps({"type": kind, kind: row}, ensure_ascii=False, default=_plain)
-            for kind, row in await self._accounts.rows_of(UserId(request.user_id))
-        ]
-        return accounts_api.ReadAccountResponse(lines=lines)
-
-
 def settings_message(settings: Settings) -> api.NotificationSettings:
     """The API's form."""
     hours = settings.quiet_hours
@@ -291,8 +261,3 @@ def _stamp(time: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(time)
     return stamp
-
-
-def _plain(value: object) -> str:
-    """Times and ids as texts."""
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,7 +1,8 @@
 """What is done with news, for the owners of devices, and for operators."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import structlog
 
@@ -13,11 +14,9 @@ from services.push.core.model import (
     DeviceId,
     Facts,
     Level,
-    MessageId,
     Provider,
     Settings,
     Thread,
-    ThreadKey,
     Token,
     UserId,
     is_call,
@@ -30,6 +29,7 @@ from services.push.ports import (
     FactSource,
     Kept,
     Operations,
+    Places,
     Question,
     Store,
     Tokens,
@@ -46,6 +46,9 @@ MOST_LEVELS = 1_000
 REPLAY_STEP = 2_000
 # Of one request to messaging. Raising it makes longer statements there; lowering it makes more requests.
 MOST_QUESTIONS = 500
+# People of one transaction. Raising it takes fewer round trips for a message of a large group; lowering it lets those
+# who change their settings meanwhile, and senders, wait less for the people's rows.
+MOST_PEOPLE = 100
 
 
 class Notices:
@@ -64,41 +67,37 @@ class Notices:
         for one in told:
             if one.user_id in known:
                 by_person.setdefault(one.user_id, []).append(one.news)
-        if not by_person:
-            return
-        facts = await self._ask(by_person)
-        is_due = False
-        for user_id, news in by_person.items():
-            is_due = await self._take_of(user_id, news, facts) or is_due
-        if is_due:
-            self._wake()
+        people = list(by_person)
+        for start in range(0, len(people), MOST_PEOPLE):
+            if await self._take_of({user_id: by_person[user_id] for user_id in people[start : start + MOST_PEOPLE]}):
+                self._wake()
 
     async def note_attended(self, people: Mapping[UserId, bool]) -> None:
         """Who is at some device. Idempotent. Raises StoreUnavailable."""
         if people:
             await self._store.note_attended(people)
 
-    async def _take_of(self, user_id: UserId, news: Sequence[News], facts: Mapping[tuple[UserId, int], Facts]) -> bool:
+    async def _take_of(self, by_person: Mapping[UserId, Sequence[News]]) -> bool:
+        """Each person's news in their order; whether something is to be sent."""
+        facts = await self._ask(by_person)
         is_due = False
         # A look again is at what stands then, so what came before it is written first.
-        waiting: list[tuple[ThreadNews, Facts]] = []
-        for place, one in enumerate(news):
-            if isinstance(one, RelationsChanged):
-                is_due = await self._decide(user_id, waiting) or is_due
-                waiting = []
-                is_due = await self._look_again(user_id) or is_due
-            else:
-                waiting.append((one, facts.get((user_id, place), Facts())))
-        return await self._decide(user_id, waiting) or is_due
+        for steps in zip_longest(*(_steps(user_id, news) for user_id, news in by_person.items())):
+            threads = {step.user_id: step.news for step in steps if step and step.news}
+            is_due = await self._decide(threads, facts) or is_due
+            for step in steps:
+                if step and step.looks_again:
+                    is_due = await self._look_again(step.user_id) or is_due
+        return is_due
 
     async def _ask(self, by_person: Mapping[UserId, Sequence[News]]) -> Mapping[tuple[UserId, int], Facts]:
         """What messaging says, by person and place of the news."""
         asked: dict[tuple[UserId, int], Question] = {}
+        # What has been decided on already is known without asking; which that is may only grow meanwhile.
+        kept = await self._store.look({user_id: _places(news) for user_id, news in by_person.items()})
         for user_id, news in by_person.items():
-            # What has been decided on already is known without asking; which that is may only grow meanwhile.
-            kept = await self._store.look(user_id, *_places(news))
             for place, one in enumerate(news):
-                if not isinstance(one, RelationsChanged) and (question := _question(kept, one)):
+                if not isinstance(one, RelationsChanged) and (question := _question(kept[user_id], one)):
                     asked[user_id, place] = question
         questions = list(asked.values())
         found: list[Facts] = []
@@ -106,24 +105,30 @@ class Notices:
             found += await self._facts.facts(questions[start : start + MOST_QUESTIONS])
         return dict(zip(asked, found, strict=True))
 
-    async def _decide(self, user_id: UserId, news: Sequence[tuple[ThreadNews, Facts]]) -> bool:
-        if not news:
+    async def _decide(
+        self,
+        by_person: Mapping[UserId, Sequence[tuple[int, ThreadNews]]],
+        all_facts: Mapping[tuple[UserId, int], Facts],
+    ) -> bool:
+        if not by_person:
             return False
 
         def change(kept: Kept) -> Change:
             threads, reactors = dict(kept.threads), dict(kept.reactors)
+            user_id = kept.person.user_id
             now = self._clock.now()
-            for one, facts in news:
+            for place, one in by_person[user_id]:
                 thread = threads.get(one.thread, Thread(one.thread))
                 before = reactors.get(one.message_id, frozenset()) if isinstance(one, MessageChanged) else frozenset()
-                after = decide(kept.person, thread, one, before, facts, now)
+                after = decide(kept.person, thread, one, before, all_facts.get((user_id, place), Facts()), now)
                 _count(thread, after)
                 threads[one.thread] = after
                 if isinstance(one, MessageChanged) and one.sender_id == user_id and one.reactors:
                     reactors[one.message_id] = before | frozenset(one.reactors)
             return Change(list(threads.values()), reactors)
 
-        return await self._store.change(user_id, *_places([one for one, _ in news]), change)
+        places = {user_id: _places([one for _, one in news]) for user_id, news in by_person.items()}
+        return await self._store.change(places, change)
 
     async def _look_again(self, user_id: UserId) -> bool:
         """Take back what may not stand any more, now that somebody blocked somebody."""
@@ -138,12 +143,34 @@ class Notices:
         def change(kept: Kept) -> Change:
             return Change([recheck(thread, facts[key]) for key, thread in kept.threads.items()])
 
-        return await self._store.change(user_id, set(facts), (), change)
+        return await self._store.change({user_id: Places(set(facts))}, change)
 
 
-def _places(news: Collection[News]) -> tuple[set[ThreadKey], set[MessageId]]:
-    keys = {one.thread for one in news if not isinstance(one, RelationsChanged)}
-    return keys, {one.message_id for one in news if isinstance(one, MessageChanged)}
+@dataclass(frozen=True)
+class _Step:
+    """News of a person that are decided on together, each with its place, and whether a look again follows."""
+
+    user_id: UserId
+    news: Sequence[tuple[int, ThreadNews]]
+    looks_again: bool = False
+
+
+def _steps(user_id: UserId, news: Sequence[News]) -> Iterator[_Step]:
+    waiting: list[tuple[int, ThreadNews]] = []
+    for place, one in enumerate(news):
+        if isinstance(one, RelationsChanged):
+            yield _Step(user_id, waiting, looks_again=True)
+            waiting = []
+        else:
+            waiting.append((place, one))
+    yield _Step(user_id, waiting)
+
+
+def _places(news: Collection[News]) -> Places:
+    return Places(
+        {one.thread for one in news if not isinstance(one, RelationsChanged)},
+        {one.message_id for one in news if isinstance(one, MessageChanged)},
+    )
 
 
 def _question(kept: Kept, news: ThreadNews) -> Question | None:

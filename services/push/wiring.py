@@ -1,7 +1,7 @@
 """Where push's objects are built; tests build the same."""
 
 import random
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,8 +13,9 @@ from services.push.clients.http import HttpClient
 from services.push.clients.network import NetworkSender
 from services.push.clients.web_push import WebPushSender
 from services.push.config import DAY_S, Config
-from services.push.consumer import BACKGROUND, GROUPS, AccountsConsumer, NewsConsumer, PresenceConsumer
+from services.push.consumer import GROUP, AccountsConsumer, NewsConsumer, PresenceConsumer
 from services.push.core.model import Provider, TokenId
+from services.push.export import pages
 from services.push.keeping import Purging
 from services.push.mapping import ACCOUNTS_TOPIC, CALLS_TOPIC, DELIVERY_TOPIC, PRESENCE_TOPIC
 from services.push.ports import Sender as ProviderSender
@@ -25,6 +26,7 @@ from services.push.sql.queue import PostgresQueue
 from services.push.sql.threads import PostgresThreads
 from services.push.sql.tokens import PostgresTokens
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.grpc import account_data
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
 from services.runtime.grpc.tls import Peer
@@ -33,7 +35,7 @@ from services.runtime.identity.admin import admin_tokens
 from services.runtime.identity.audit_store import PostgresTrail
 from services.runtime.identity.auth import ServiceTokens, UserTokens
 from services.runtime.identity.service_keys import ServiceKeys
-from services.runtime.kafka.bus import Incoming
+from services.runtime.kafka.bus import by_topic
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
@@ -94,13 +96,15 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     publisher = KafkaPublisher(config.kafka)
     server = RpcServer(
         config.server,
-        rpc.apis(
-            Devices(tokens, served, clock),
-            Operating(queue, sender.wake),
-            tokens,
-            providers,
-            lambda: TokenId(str(uuid4())),
-        ),
+        [
+            *rpc.apis(
+                Devices(tokens, served, clock),
+                Operating(queue, sender.wake),
+                providers,
+                lambda: TokenId(str(uuid4())),
+            ),
+            account_data.api_of(pages(tokens)),
+        ],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
@@ -120,15 +124,14 @@ def _consumers(
 ) -> list[KafkaConsumer]:
     """What one replica does for all; and what each must know of accounts."""
     news = NewsConsumer(notices)
-    handlers: dict[str, Callable[[Sequence[Incoming]], Awaitable[None]]] = {
+    handlers = {
         DELIVERY_TOPIC: news.handle_deliveries,
         CALLS_TOPIC: news.handle_calls,
         PRESENCE_TOPIC: PresenceConsumer(notices).handle,
         ACCOUNTS_TOPIC: AccountsConsumer(lifecycle).handle,
     }
-    subscriptions = [
-        (Subscription(topic, GROUPS[topic], background=topic in BACKGROUND), handle)
-        for topic, handle in handlers.items()
+    known = Subscription((ACCOUNTS_TOPIC,), group=None)
+    return [
+        KafkaConsumer(config.kafka, Subscription(tuple(handlers), GROUP), by_topic(handlers), publisher),
+        KafkaConsumer(config.kafka, known, AccountsFeed(accounts).handle, publisher),
     ]
-    subscriptions.append((Subscription(ACCOUNTS_TOPIC, group=None), AccountsFeed(accounts).handle))
-    return [KafkaConsumer(config.kafka, subscription, handle, publisher) for subscription, handle in subscriptions]

@@ -31,12 +31,9 @@ MEDIA_TOPIC = "media.events.v1"
 QUALITY_TOPIC = "media.quality.v1"
 MESSAGING_TOPIC = "messaging.events.v1"
 ACCOUNTS_TOPIC = "accounts.events.v1"
-GROUP = "signaling"
 MEDIA_GROUP = "signaling-media"
-QUALITY_GROUP = "signaling-quality"
-MEMBERS_GROUP = "signaling-members"
-# accounts/consumer.py
-ACCOUNTS_GROUP = "signaling-accounts"
+# Measurements, members and accounts.
+BACKGROUND_GROUP = "signaling-background"
 
 
 class WorkerConsumer:

@@ -1,13 +1,14 @@
 """Where signaling's objects are built; tests build the same."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.delivery.direct import DirectDelivery
+from services.runtime.grpc import account_data
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
@@ -18,7 +19,7 @@ from services.runtime.identity.audit_store import PostgresTrail
 from services.runtime.identity.auth import ServiceTokens, UserTokens
 from services.runtime.identity.service_keys import ServiceKeys
 from services.runtime.ids import new_id
-from services.runtime.kafka.bus import Incoming
+from services.runtime.kafka.bus import HandleBatch, by_topic
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
@@ -26,8 +27,8 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from services.runtime.postgres.store_clock import StoreClock
 from services.signaling import rpc
-from services.signaling.accounts import rpc as accounts_rpc
 from services.signaling.accounts.consumer import AccountsConsumer
+from services.signaling.accounts.export import pages
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.alarms import Alarms
@@ -35,15 +36,12 @@ from services.signaling.changes import CallChanges
 from services.signaling.clients import GrpcMembers, SfuClient
 from services.signaling.config import Config
 from services.signaling.consumer import (
-    ACCOUNTS_GROUP,
     ACCOUNTS_TOPIC,
-    GROUP,
+    BACKGROUND_GROUP,
     MEDIA_GROUP,
     MEDIA_TOPIC,
-    MEMBERS_GROUP,
     MESSAGING_TOPIC,
     NODES_TOPIC,
-    QUALITY_GROUP,
     QUALITY_TOPIC,
     MediaConsumer,
     MembersConsumer,
@@ -110,13 +108,19 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     account_store = PostgresAccounts(database)
     lifecycle = AccountLifecycle(account_store, changes)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
-    consumers = [
-        *_consumers(config, service, WorkerConsumer(workers, look_now.set, clock), pusher, publisher),
-        *_account_consumers(config, accounts, lifecycle, publisher),
-    ]
+    known = {
+        NODES_TOPIC: WorkerConsumer(workers, look_now.set, clock).handle,
+        ACCOUNTS_TOPIC: AccountsFeed(accounts).handle,
+    }
+    in_background = {
+        QUALITY_TOPIC: QualityConsumer(service.store).handle,
+        MESSAGING_TOPIC: MembersConsumer(service.roster).handle,
+        ACCOUNTS_TOPIC: AccountsConsumer(lifecycle).handle,
+    }
+    consumers = _consumers(config, known, MediaConsumer(service), in_background, pusher, publisher)
     server = RpcServer(
         config.server,
-        [*rpc.apis(service, moves), *accounts_rpc.apis(account_store)],
+        [*rpc.apis(service, moves), account_data.api_of(pages(account_store))],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
@@ -142,34 +146,22 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
 
 def _consumers(
     config: Config,
-    service: CallsService,
-    workers: WorkerConsumer,
+    known: Mapping[str, HandleBatch],
+    reports: MediaConsumer,
+    background: Mapping[str, HandleBatch],
     pusher: WebhookPusher | None,
     publisher: KafkaPublisher,
 ) -> list[KafkaConsumer]:
-    handlers: list[tuple[Subscription, Callable[[Sequence[Incoming]], Awaitable[None]]]] = [
-        (Subscription(NODES_TOPIC, group=None), workers.handle),
-        (Subscription(MEDIA_TOPIC, MEDIA_GROUP), MediaConsumer(service).handle),
-        # Workers of the release before told it here; their right to write ends with the rollout.
-        (Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle),
-        (Subscription(QUALITY_TOPIC, QUALITY_GROUP, background=True), QualityConsumer(service.store).handle),
-        (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, background=True), MembersConsumer(service.roster).handle),
+    """What each replica must know, what calls wait for, what may come later, and what the network's own sender may
+    hold up."""
+    handlers = [
+        (Subscription(tuple(known), group=None), by_topic(known)),
+        (Subscription((MEDIA_TOPIC,), MEDIA_GROUP), reports.handle),
+        (Subscription(tuple(background), BACKGROUND_GROUP, background=True), by_topic(background)),
     ]
     if pusher:
-        handlers.append((Subscription(CALLS_TOPIC, PUSH_GROUP), pusher.handle))
+        handlers.append((Subscription((CALLS_TOPIC,), PUSH_GROUP), pusher.handle))
     return [KafkaConsumer(config.kafka, subscription, handle, publisher) for subscription, handle in handlers]
-
-
-def _account_consumers(
-    config: Config, accounts: Accounts, lifecycle: AccountLifecycle, publisher: KafkaPublisher
-) -> list[KafkaConsumer]:
-    """What each replica must know, and what one of them does."""
-    known = Subscription(ACCOUNTS_TOPIC, group=None)
-    done_once = Subscription(ACCOUNTS_TOPIC, ACCOUNTS_GROUP, background=True)
-    return [
-        KafkaConsumer(config.kafka, known, AccountsFeed(accounts).handle, publisher),
-        KafkaConsumer(config.kafka, done_once, AccountsConsumer(lifecycle).handle, publisher),
-    ]
 
 
 def _new_id(now: datetime) -> str:

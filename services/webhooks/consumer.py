@@ -15,19 +15,8 @@ from services.webhooks.mapping import (
 from services.webhooks.ports import Erasure
 from services.webhooks.service import Intake
 
-# Of these a late one hurts less: a killed replica's partitions may move later, and an idle service asks less.
-BACKGROUND = frozenset({PRESENCE_TOPIC, ACCOUNTS_TOPIC})
-MESSAGING_GROUP = "webhooks-messaging"
-CALLS_GROUP = "webhooks-calls"
-PRESENCE_GROUP = "webhooks-presence"
-ACCOUNTS_GROUP = "webhooks-accounts"
-# By topic, the group that reads it.
-GROUPS = {
-    MESSAGING_TOPIC: MESSAGING_GROUP,
-    CALLS_TOPIC: CALLS_GROUP,
-    PRESENCE_TOPIC: PRESENCE_GROUP,
-    ACCOUNTS_TOPIC: ACCOUNTS_GROUP,
-}
+TOPICS = (MESSAGING_TOPIC, CALLS_TOPIC, PRESENCE_TOPIC, ACCOUNTS_TOPIC)
+GROUP = "webhooks"
 
 
 class EventsConsumer:

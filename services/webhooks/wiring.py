@@ -21,7 +21,7 @@ from services.runtime.watched import Watched
 from services.webhooks import rpc
 from services.webhooks.clients import HttpPost
 from services.webhooks.config import DAY_S, Config
-from services.webhooks.consumer import BACKGROUND, GROUPS, EventsConsumer
+from services.webhooks.consumer import GROUP, TOPICS, EventsConsumer
 from services.webhooks.core.attempts import RetryPolicy
 from services.webhooks.core.endpoints import parse
 from services.webhooks.core.model import ClaimId, Endpoint
@@ -57,12 +57,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         chance=random.random,
     )
     events = EventsConsumer(Intake(store, endpoints, sender.wake), endpoints)
-    consumers = [
-        KafkaConsumer(
-            config.kafka, Subscription(topic, group, background=topic in BACKGROUND), events.handle, publisher
-        )
-        for topic, group in GROUPS.items()
-    ]
+    consumer = KafkaConsumer(config.kafka, Subscription(TOPICS, GROUP), events.handle, publisher)
     tokens = ServiceTokens(ServiceKeys.of("webhooks", config.server.identity), clock)
     server = RpcServer(
         *(config.server, rpc.apis(Operating(store, endpoints, sender.wake)), rpc.ERRORS, tokens),
@@ -73,4 +68,4 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Worker("store-clock", clock.run),
         Worker("webhooks-purge", Purging(store, config.keep_days * DAY_S).run),
     ]
-    return App([database, publisher, *workers, post, sender, *consumers], server)
+    return App([database, publisher, *workers, post, sender, consumer], server)

@@ -15,23 +15,24 @@ from parley.accounts.v1 import service_pb2 as data_api
 from services.messaging.accounts.core import EXPORTED, PERSONAL_COLUMNS, OnDeletion
 from services.messaging.accounts.ports import SourceUnavailable
 from services.messaging.kernel.model import UserId
+from services.presence.accounts import export as presence_export
 from services.presence.accounts.consumer import AccountsConsumer as PresenceConsumer
-from services.presence.accounts.rpc import AccountDataServicer as PresenceData
 from services.presence.publisher import KafkaFeed
 from services.presence.sql import PostgresStates
+from services.push import export as push_export
 from services.push.consumer import AccountsConsumer as PushConsumer
-from services.push.rpc import AccountDataServicer as PushData
 from services.push.service import AccountLifecycle as PushLifecycle
 from services.runtime.config import DatabaseConfig
+from services.runtime.grpc.account_data import AccountDataServicer
 from services.runtime.grpc.guard import Context
 from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
+from services.signaling.accounts import export as calls_export
 from services.signaling.accounts.consumer import AccountsConsumer
 from services.signaling.accounts.core import PERSONAL_COLUMNS as CALL_COLUMNS
-from services.signaling.accounts.rpc import AccountDataServicer
 from services.signaling.core.model import CallState
 from services.signaling.core.model import UserId as CallUser
-from services.webhooks.consumer import GROUPS, EventsConsumer
+from services.webhooks.consumer import TOPICS, EventsConsumer
 from services.webhooks.core.model import Endpoint, EndpointName
 from services.webhooks.service import Intake
 from services.webhooks.sql import PostgresDeliveries
@@ -186,7 +187,7 @@ class Everywhere:
                 [
                     Incoming(row["topic"], 0, row["id"], row["key"].encode(), row["value"], TIME, None)
                     for row in rows
-                    if row["topic"] in GROUPS
+                    if row["topic"] in TOPICS
                 ]
             )
         async with self.databases["webhooks"].connection() as connection:
@@ -232,9 +233,9 @@ async def everywhere(postgres: str) -> AsyncIterator[Everywhere]:
         await calls.live()
         push = await live_in_push(databases["push"])
         sources = [
-            Source("signaling", AccountDataServicer(calls.accounts)),
-            Source("presence", PresenceData(states)),
-            Source("push", PushData(push)),
+            Source("signaling", AccountDataServicer(calls_export.pages(calls.accounts))),
+            Source("presence", AccountDataServicer(presence_export.pages(states))),
+            Source("push", AccountDataServicer(push_export.pages(push))),
         ]
         town.sources += sources
         endpoint = Endpoint(EndpointName("all"), "http://x/", ("whsec_",), ("*",), contents=True)

@@ -26,7 +26,7 @@ DEAD = "presence.events.v1"
 async def consuming(
     kafka: KafkaConfig, publisher: KafkaPublisher, topic: str, group: str | None, handle: HandleBatch
 ) -> AsyncIterator[None]:
-    consumer = KafkaConsumer(kafka, Subscription(topic, group), handle, publisher)
+    consumer = KafkaConsumer(kafka, Subscription((topic,), group), handle, publisher)
     await consumer.start()
     try:
         yield

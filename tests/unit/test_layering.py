@@ -32,10 +32,11 @@ FEATURE_LAYERS = {"core", "ports", "service", "rpc", "sql", "mapping", "store", 
 FOUNDATION = {"kernel", "wire"}
 # What speaks to the outside. Only wiring puts them together with the rest.
 ADAPTERS = {"rpc", "consumer", "store", "publisher", "clients", "scanner", "uplink", "membership"}
-ADAPTERS |= {"sql", "mapping", "wire"}
+ADAPTERS |= {"sql", "mapping", "wire", "export"}
 # What adapters may import of other adapters: how things are told and stored; statements, those of features below.
 BESIDE = {
     "rpc": {"mapping", "wire"},
+    "export": {"mapping", "wire"},
     "consumer": {"mapping", "wire"},
     "publisher": {"mapping", "wire"},
     "clients": {"mapping", "wire"},

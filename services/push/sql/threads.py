@@ -1,4 +1,4 @@
-"""PostgreSQL: what people's devices are to show. The person's row is the lock of all that is kept of the person."""
+"""PostgreSQL: what people's devices are to show. A person's row is the lock of all that is kept of the person."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID
@@ -16,19 +16,27 @@ from services.push.core.model import (
     Token,
     UserId,
 )
-from services.push.ports import Change, Kept
+from services.push.ports import Change, Kept, Places
 from services.push.sql.rows import THREAD_COLUMNS, TOKEN_COLUMNS, of_thread, to_settings, to_thread, to_token
 from services.runtime.postgres.database import Connection, Database
 
 _WITH_TOKENS = "SELECT DISTINCT user_id FROM tokens WHERE user_id = ANY($1::text[])"
-_PERSON = "SELECT level, previews, quiet_hours, is_attended FROM people WHERE user_id = $1"
+_PEOPLE = "SELECT user_id, level, previews, quiet_hours, is_attended FROM people WHERE user_id = ANY($1::text[])"
 _LEVELS = """
-SELECT conversation_id, level FROM conversation_levels WHERE user_id = $1 AND conversation_id = ANY($2::uuid[])
+SELECT user_id, conversation_id, level
+FROM conversation_levels JOIN unnest($1::text[], $2::uuid[]) AS asked (user_id, conversation_id)
+    USING (user_id, conversation_id)
 """
-_THREADS = f"SELECT {THREAD_COLUMNS} FROM threads WHERE user_id = $1 AND key = ANY($2::text[])"  # noqa: S608
+_THREADS = f"""
+SELECT user_id, {THREAD_COLUMNS} FROM threads JOIN unnest($1::text[], $2::text[]) AS asked (user_id, key)
+    USING (user_id, key)
+"""  # noqa: S608
 _STANDING = f"SELECT {THREAD_COLUMNS} FROM threads WHERE user_id = $1 AND kind IS NOT NULL ORDER BY key"  # noqa: S608
-_REACTORS = "SELECT message_id, user_ids FROM reactors WHERE user_id = $1 AND message_id = ANY($2::text[])"
-_TOKENS = f"SELECT {TOKEN_COLUMNS} FROM tokens WHERE user_id = $1 ORDER BY id"  # noqa: S608
+_REACTORS = """
+SELECT user_id, message_id, user_ids
+FROM reactors JOIN unnest($1::text[], $2::text[]) AS asked (user_id, message_id) USING (user_id, message_id)
+"""
+_TOKENS = f"SELECT {TOKEN_COLUMNS} FROM tokens WHERE user_id = ANY($1::text[]) ORDER BY id"  # noqa: S608
 _WRITE_THREAD = f"""
 INSERT INTO threads (user_id, {THREAD_COLUMNS}, change_time)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, clock_timestamp())
@@ -77,30 +85,27 @@ class PostgresThreads:
             rows = await connection.fetch(_WITH_TOKENS, list(user_ids))
         return frozenset(UserId(row["user_id"]) for row in rows)
 
-    async def look(self, user_id: UserId, keys: Collection[ThreadKey], message_ids: Collection[MessageId]) -> Kept:
+    async def look(self, places: Mapping[UserId, Places]) -> Mapping[UserId, Kept]:
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_PERSON, user_id)
-            return await _load(connection, user_id, row, keys, message_ids)
+            people = await connection.fetch(_PEOPLE, list(places))
+            return await _load(connection, people, places)
 
     async def standing(self, user_id: UserId) -> Sequence[Thread]:
         async with self._database.connection() as connection:
             return [to_thread(row) for row in await connection.fetch(_STANDING, user_id)]
 
-    async def change(
-        self,
-        user_id: UserId,
-        keys: Collection[ThreadKey],
-        message_ids: Collection[MessageId],
-        decide: Callable[[Kept], Change],
-    ) -> bool:
+    async def change(self, places: Mapping[UserId, Places], decide: Callable[[Kept], Change]) -> bool:
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(f"{_PERSON} FOR UPDATE", user_id)
-            tokens = [to_token(found) for found in await connection.fetch(_TOKENS, user_id)] if row else []
+            # Everybody who locks several takes them in this order.
+            people = await connection.fetch(f"{_PEOPLE} ORDER BY user_id FOR UPDATE", sorted(places))
+            tokens: dict[UserId, list[Token]] = {}
+            for row in await connection.fetch(_TOKENS, [person["user_id"] for person in people]):
+                token = to_token(row)
+                tokens.setdefault(token.user_id, []).append(token)
             if not tokens:
                 return False
-            kept = await _load(connection, user_id, row, keys, message_ids)
-            change = decide(kept)
-            return await _write(connection, kept, change, tokens)
+            all_kept = await _load(connection, people, {user_id: places[user_id] for user_id in sorted(tokens)})
+            return await _write(connection, [(kept, decide(kept)) for kept in all_kept.values()], tokens)
 
     async def note_attended(self, people: Mapping[UserId, bool]) -> None:
         async with self._database.connection() as connection:
@@ -108,47 +113,76 @@ class PostgresThreads:
 
 
 async def _load(
-    connection: Connection,
-    user_id: UserId,
-    row: asyncpg.Record | None,
-    keys: Collection[ThreadKey],
-    message_ids: Collection[MessageId],
-) -> Kept:
-    if row is None:
-        return Kept(Person(user_id), {}, {})
-    conversations = [UUID(key.partition(":")[2]) for key in keys if key.startswith("conversation:")]
-    levels = await connection.fetch(_LEVELS, user_id, conversations) if conversations else []
-    threads = [to_thread(found) for found in await connection.fetch(_THREADS, user_id, list(keys))]
-    reactors = await connection.fetch(_REACTORS, user_id, list(message_ids)) if message_ids else []
-    settings = to_settings(
-        row, {ConversationId(str(found["conversation_id"])): Level(found["level"]) for found in levels}
-    )
-    return Kept(
-        Person(user_id, settings, row["is_attended"]),
-        {thread.key: thread for thread in threads},
-        {MessageId(found["message_id"]): frozenset(map(UserId, found["user_ids"])) for found in reactors},
-    )
+    connection: Connection, people: Sequence[asyncpg.Record], places: Mapping[UserId, Places]
+) -> dict[UserId, Kept]:
+    """In the order of `places`. Of people that are not known nothing is kept."""
+    rows = {UserId(row["user_id"]): row for row in people if row["user_id"] in places}
+    keys = [(user_id, key) for user_id in rows for key in places[user_id].threads]
+    conversations = [(user_id, UUID(key.partition(":")[2])) for user_id, key in keys if key.startswith("conversation:")]
+    messages = [(user_id, message_id) for user_id in rows for message_id in places[user_id].messages]
+    levels: dict[UserId, dict[ConversationId, Level]] = {user_id: {} for user_id in places}
+    for row in await _fetch_pairs(connection, _LEVELS, conversations):
+        levels[row["user_id"]][ConversationId(str(row["conversation_id"]))] = Level(row["level"])
+    threads: dict[UserId, dict[ThreadKey, Thread]] = {user_id: {} for user_id in places}
+    for row in await _fetch_pairs(connection, _THREADS, keys):
+        thread = to_thread(row)
+        threads[row["user_id"]][thread.key] = thread
+    reactors: dict[UserId, dict[MessageId, frozenset[UserId]]] = {user_id: {} for user_id in places}
+    for row in await _fetch_pairs(connection, _REACTORS, messages):
+        reactors[row["user_id"]][MessageId(row["message_id"])] = frozenset(map(UserId, row["user_ids"]))
+    return {
+        user_id: Kept(
+            Person(user_id, to_settings(found, levels[user_id]), found["is_attended"])
+            if (found := rows.get(user_id))
+            else Person(user_id),
+            threads[user_id],
+            reactors[user_id],
+        )
+        for user_id in places
+    }
 
 
-async def _write(connection: Connection, kept: Kept, change: Change, tokens: Sequence[Token]) -> bool:
-    user_id = kept.person.user_id
-    is_due = False
-    for message_id, reactors in change.reactors.items():
-        if reactors != kept.reactors.get(message_id):
-            await connection.execute(_WRITE_REACTORS, user_id, message_id, sorted(reactors))
-    for thread in sorted(change.threads, key=lambda one: one.key):
-        before = kept.threads.get(thread.key, Thread(thread.key))
-        if thread == before:
-            continue
-        await connection.execute(_WRITE_THREAD, user_id, *of_thread(thread))
-        if thread.version == before.version:
-            continue
-        is_due = True
-        if thread.notice is None:
-            await connection.execute(_FORGET_UNSENT, user_id, thread.key)
-            await connection.execute(_TAKE_BACK, user_id, thread.key, thread.version)
-            continue
-        told = [UUID(token.id) for token in receivers(thread.key, tokens)]
-        wait_s = due_after_s(thread, is_attended=kept.person.is_attended)
-        await connection.execute(_TELL, user_id, thread.key, thread.version, told, wait_s)
-    return is_due
+async def _fetch_pairs(
+    connection: Connection, statement: str, pairs: Sequence[tuple[str, object]]
+) -> Sequence[asyncpg.Record]:
+    if not pairs:
+        return ()
+    return await connection.fetch(statement, [user_id for user_id, _ in pairs], [other for _, other in pairs])
+
+
+async def _write(
+    connection: Connection, changes: Sequence[tuple[Kept, Change]], tokens: Mapping[UserId, Sequence[Token]]
+) -> bool:
+    """Rows in one order for all, threads before reactors: erasing goes over other people's without their locks."""
+    threads: list[tuple[object, ...]] = []
+    reactors: list[tuple[object, ...]] = []
+    cleared: list[tuple[object, ...]] = []
+    tell: list[tuple[object, ...]] = []
+    for kept, change in changes:
+        user_id = kept.person.user_id
+        for message_id, who in sorted(change.reactors.items()):
+            if who != kept.reactors.get(message_id):
+                reactors.append((user_id, message_id, sorted(who)))
+        for thread in sorted(change.threads, key=lambda one: one.key):
+            before = kept.threads.get(thread.key, Thread(thread.key))
+            if thread != before:
+                threads.append((user_id, *of_thread(thread)))
+            if thread.version == before.version:
+                continue
+            if thread.notice is None:
+                cleared.append((user_id, thread.key, thread.version))
+                continue
+            told = [UUID(token.id) for token in receivers(thread.key, tokens[user_id])]
+            wait_s = due_after_s(thread, is_attended=kept.person.is_attended)
+            tell.append((user_id, thread.key, thread.version, told, wait_s))
+    await _each(connection, _WRITE_THREAD, threads)
+    await _each(connection, _WRITE_REACTORS, reactors)
+    await _each(connection, _FORGET_UNSENT, [row[:2] for row in cleared])
+    await _each(connection, _TAKE_BACK, cleared)
+    await _each(connection, _TELL, tell)
+    return bool(cleared or tell)
+
+
+async def _each(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        await connection.executemany(statement, rows)

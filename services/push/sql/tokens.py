@@ -48,6 +48,9 @@ _ERASE = (
     "DELETE FROM threads WHERE user_id = $1",
     "DELETE FROM reactors WHERE user_id = $1",
     "DELETE FROM conversation_levels WHERE user_id = $1",
+    # Rows of others, in the order in which those who hold their locks write them.
+    "SELECT FROM threads WHERE from_user_id = $1 ORDER BY user_id, key FOR UPDATE",
+    "SELECT FROM reactors WHERE user_ids && ARRAY[$1] ORDER BY user_id, message_id FOR UPDATE",
     "UPDATE threads SET body = '', from_user_id = '' WHERE from_user_id = $1",
     "UPDATE reactors SET user_ids = array_remove(user_ids, $1) WHERE user_ids && ARRAY[$1]",
     "DELETE FROM people WHERE user_id = $1",

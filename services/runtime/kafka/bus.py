@@ -1,6 +1,6 @@
 """What services say of Kafka's records: what is published, what handlers are given, and how they refuse."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -71,4 +71,14 @@ def require_key(record: Incoming, named: str, what: str) -> None:
         raise PoisonRecord(f"the key is not the {what}")
 
 
+# Given records of one topic.
 HandleBatch = Callable[[Sequence[Incoming]], Awaitable[None]]
+
+
+def by_topic(handlers: Mapping[str, HandleBatch]) -> HandleBatch:
+    """Of a consumer that reads several topics: each batch to its topic's handler."""
+
+    async def handle(records: Sequence[Incoming]) -> None:
+        await handlers[records[0].topic](records)
+
+    return handle

@@ -65,9 +65,14 @@ class WaitCancelled(RuntimeError):
 
 @dataclass(frozen=True)
 class Subscription:
-    """What a consumer reads, and how."""
+    """What a consumer reads, and how.
 
-    topic: str
+    Each consumer costs the broker and its service some requests a second though nothing happens, so that topics whose
+    records need the same things to be there are read together. Their batches are handled one after another: while one
+    topic's record is tried again, the others wait too. What may fail for reasons of its own has its own subscription.
+    """
+
+    topics: tuple[str, ...]
     # Members of a group share the partitions. None: read everything from the start, and commit nothing.
     group: str | None
     # The most records in a batch. Raising it takes fewer round trips; lowering it repeats less after a failure.
@@ -79,7 +84,7 @@ class Subscription:
 
 
 class KafkaConsumer:
-    """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
+    """Reads topics, and hands over batches, each of one topic, at least once, and each partition's records in order.
 
     Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
     PoisonRecord, any other exception after POISON_ATTEMPTS, and one that has `others_pass` (StatementCutOff), again and
@@ -100,7 +105,8 @@ class KafkaConsumer:
     ) -> None:
         self.essential = essential
         self._group = subscription.group or ""
-        self.name = f"kafka-consumer-{subscription.group or subscription.topic}"
+        self._topics = ", ".join(subscription.topics)
+        self.name = f"kafka-consumer-{subscription.group or self._topics}"
         self._config = config
         self._subscription = subscription
         self._handle = handle
@@ -140,9 +146,7 @@ class KafkaConsumer:
                 while True:
                     await self._poll()
             except (KafkaError, OSError) as error:
-                log.warning(
-                    "kafka_unavailable", topic=self._subscription.topic, error=type(error).__name__, retry_s=delay_s
-                )
+                log.warning("kafka_unavailable", topics=self._topics, error=type(error).__name__, retry_s=delay_s)
             finally:
                 # Also before what is no outage: whoever begins again opens another one.
                 await self._close()
@@ -165,15 +169,14 @@ class KafkaConsumer:
         )
         self._consumer = consumer
         # Without a group the client assigns itself every partition.
-        consumer.subscribe(
-            [self._subscription.topic], listener=Listener(self._listener, consumer, self._commit, self._begin_again)
-        )
+        listener = Listener(self._listener, consumer, self._commit, self._begin_again)
+        consumer.subscribe(list(self._subscription.topics), listener=listener)
         await consumer.start()
         if self._subscription.group is None:
             ends = await consumer.end_offsets(consumer.assignment())
             self._behind = {partition: end for partition, end in ends.items() if end > 0}
         self._connected = True
-        log.info("kafka_consumer_connected", topic=self._subscription.topic)
+        log.info("kafka_consumer_connected", topics=self._topics)
 
     def _session_ms(self) -> int:
         return self._config.session_timeout_ms * self._patience()
@@ -268,8 +271,12 @@ class KafkaConsumer:
             if isinstance(one := record.value, Unreadable):
                 partition = TopicPartition(record.topic, record.partition)
                 await self._park_unread(partition, record.offset, one.last_offset, one.reason, one.raw)
-        if readable := [incoming(record) for record in came if not isinstance(record.value, Unreadable)]:
-            await self._deliver(readable)
+        readable: dict[str, list[Incoming]] = {}
+        for record in came:
+            if not isinstance(record.value, Unreadable):
+                readable.setdefault(record.topic, []).append(incoming(record))
+        for records in readable.values():
+            await self._deliver(records)
 
     def _poll_timeout_ms(self) -> int:
         if self._config.idle_pause_ms == 0:
@@ -306,14 +313,14 @@ class KafkaConsumer:
             raise
         except (KafkaError, OSError) as error:
             # The partitions moved, or the broker went: whoever reads on repeats the batch, which handlers bear.
-            log.info("commit_refused", topic=self._subscription.topic, error=type(error).__name__)
+            log.info("commit_refused", topics=self._topics, error=type(error).__name__)
 
     async def _deliver(self, records: Sequence[Incoming]) -> None:
         """Hand over a batch; when it fails, one record at a time, so that only the culprit is parked."""
         try:
             await self._attempt(records)
         except Exception as error:
-            log.info("batch_failed", topic=self._subscription.topic, records=len(records), error=type(error).__name__)
+            log.info("batch_failed", topic=records[0].topic, records=len(records), error=type(error).__name__)
             for record in records:
                 await self._deliver_one(record)
 
@@ -375,7 +382,8 @@ class KafkaConsumer:
     async def _park(self, record: Incoming, reason: str) -> None:
         log.error("record_parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
         where = dead_letters.place(record.partition, record.offset)
-        await self._post(dead_letters.dead_letter(record.topic, record.key, record.value, reason, where))
+        letter = dead_letters.dead_letter(record.topic, record.key, record.value, reason, where)
+        await self._post(record.topic, letter)
 
     async def _park_unread(self, partition: TopicPartition, first: int, last: int, reason: str, raw: bytes) -> None:
         """Park offsets of which nothing is known but the bytes of their batch."""
@@ -384,10 +392,10 @@ class KafkaConsumer:
         )
         where = dead_letters.place(partition.partition, first, last)
         what = (*where, (dead_letters.PART_HEADER, b"batch"))
-        await self._post(dead_letters.dead_letter(partition.topic, b"", raw, reason, what))
+        await self._post(partition.topic, dead_letters.dead_letter(partition.topic, b"", raw, reason, what))
 
-    async def _post(self, letter: Outgoing) -> None:
-        metrics.RECORDS.labels(self._subscription.topic, self._group, "dead").inc()
+    async def _post(self, topic: str, letter: Outgoing) -> None:
+        metrics.RECORDS.labels(topic, self._group, "dead").inc()
         await dead_letters.post_patiently(self._publisher, letter)
 
 

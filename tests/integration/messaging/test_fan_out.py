@@ -61,7 +61,7 @@ class Replica:
 async def running(kafka: KafkaConfig, world: World, count: int) -> AsyncIterator[list[Replica]]:
     """Replicas that have shared the partitions evenly."""
     replicas = [Replica() for _ in range(count)]
-    subscription = Subscription(topics.EVENTS, f"fan-out-{uuid4()}")
+    subscription = Subscription((topics.EVENTS,), f"fan-out-{uuid4()}")
     async with AsyncExitStack() as stack:
         for replica in replicas:
             fan_out = FanOut(world.store, replica.publisher)

@@ -139,7 +139,7 @@ async def test_a_broker_that_is_no_help_is_waited_for(broker: tuple[KafkaConfig,
 
     server.fault = fault
     publisher = KafkaPublisher(config)
-    consumer = KafkaConsumer(config, Subscription(TOPIC, "faults"), handle, publisher)
+    consumer = KafkaConsumer(config, Subscription((TOPIC,), "faults"), handle, publisher)
     await publisher.start()
     await consumer.start()
     try:

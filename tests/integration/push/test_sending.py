@@ -8,8 +8,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.push.core.model import ConversationId, Facts, MessageId, Provider, RequestState, conversation_key
-from services.push.core.news import CallRang, MessageChanged, RelationsChanged, RingEnded
+from services.push.core.model import (
+    ConversationId,
+    Facts,
+    MessageId,
+    Provider,
+    RequestState,
+    UserId,
+    conversation_key,
+)
+from services.push.core.news import CallRang, MessageChanged, MessageSent, RelationsChanged, RingEnded, Told
+from services.push.service import MOST_PEOPLE
 from tests.integration.push.conftest import BOB, CONVERSATION, ME, Push
 from tests.support.http2_server import Reply
 from tests.support.push_providers import Provider as Fake
@@ -269,6 +278,27 @@ async def test_a_block_takes_back_what_stands(push: Push) -> None:
     await push.say("from who is blocked")
     await eventually(push.is_idle, what="all to be sent")
     assert "from who is blocked" not in str(push.web.of(token))
+
+
+async def test_the_members_of_a_group_are_decided_on_together_and_each_for_themselves(push: Push) -> None:
+    """More than one transaction takes; one has read it, one is asked to join, one blocked the sender in between."""
+    await push.replica()
+    members = [UserId(f"member-{number:03}") for number in range(MOST_PEOPLE + 5)]
+    read, asked, blocks, nobody = members[0], members[1], members[2], UserId("without-a-device")
+    tokens = {user_id: await push.device(Provider.NETWORK, user_id) for user_id in members}
+    push.messaging.facts_of[read, CONVERSATION] = Facts(read_seq=1)
+    push.messaging.facts_of[asked, CONVERSATION] = Facts(request=RequestState.PENDING)
+    said = MessageSent(CONVERSATION, MessageId(str(uuid4())), 1, BOB, datetime.now(UTC), "to all")
+    other = replace(said, conversation_id=ConversationId(str(UUID(int=8))))
+    told = [Told(user_id, said) for user_id in (*members, nobody)]
+    push.messaging.facts_of[blocks, CONVERSATION] = Facts(is_blocked=True)
+    told += [Told(blocks, RelationsChanged()), Told(blocks, other)]
+    await push.notices.take(told)
+    await push.notices.take(told)
+    await eventually(push.is_idle, what="all to be sent")
+    kinds = {user_id: [one["kind"] for one in push.network.of(token)] for user_id, token in tokens.items()}
+    assert kinds == {user_id: ["message"] for user_id in members} | {read: [], asked: ["request"]}
+    assert set(push.network.screen(tokens[blocks])) == {conversation_key(other.conversation_id)}
 
 
 async def test_words_are_kept_until_all_devices_have_them(push: Push) -> None:

@@ -24,8 +24,9 @@ from services.push.core.model import (
     UserId,
 )
 from services.push.core.news import MessageChanged
-from services.push.rpc import AccountDataServicer
+from services.push.export import pages
 from services.push.service import MOST_DEVICES, AccountLifecycle
+from services.runtime.grpc.account_data import AccountDataServicer
 from services.runtime.identity.accounts import Standing, encode
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from services.runtime.quiet_hours import QuietHours
@@ -172,7 +173,7 @@ async def test_an_account_state_that_cannot_be_read_is_parked(push: Push) -> Non
 async def test_an_export_has_settings_and_devices_and_no_tokens(push: Push) -> None:
     await push.devices.register(token("the secret token"))
     await push.devices.set_level(ME, CONVERSATION, Level.NONE)
-    servicer = AccountDataServicer(push.tokens)
+    servicer = AccountDataServicer(pages(push.tokens))
     answer = await servicer.ReadAccount(accounts_api.ReadAccountRequest(user_id=ME), None)  # type: ignore[arg-type]
     kinds = [line.split('"')[3] for line in answer.lines]
     assert kinds == ["notification_settings", "notification_level", "notification_device"]

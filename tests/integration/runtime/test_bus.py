@@ -33,7 +33,7 @@ def mark() -> bytes:
 async def consuming(
     kafka: KafkaConfig, publisher: KafkaPublisher, handle: HandleBatch, group: str | None = None
 ) -> AsyncIterator[None]:
-    consumer = KafkaConsumer(kafka, Subscription(TOPIC, group), handle, publisher)
+    consumer = KafkaConsumer(kafka, Subscription((TOPIC,), group), handle, publisher)
     await consumer.start()
     try:
         yield
@@ -144,7 +144,7 @@ async def test_who_reads_all_of_a_topic_is_ready_when_what_was_there_has_been_ha
         await held.wait()
         await handler.handle(records)
 
-    consumer = KafkaConsumer(kafka, Subscription(TOPIC, None), handle, publisher)
+    consumer = KafkaConsumer(kafka, Subscription((TOPIC,), None), handle, publisher)
     await consumer.start()
     try:
         await until(lambda: consumer._connected, what="the consumer's connection")

@@ -146,7 +146,7 @@ async def test_a_record_that_is_always_cut_off_is_parked_and_the_next_go_on(
     mark = secrets.token_hex(8).encode()
     handler = Handler(database, mark, fault)
     consumer = KafkaConsumer(
-        kafka, Subscription(TOPIC, f"cut-{mark.decode()}"), handler.handle, publisher, None, QuickClock()
+        kafka, Subscription((TOPIC,), f"cut-{mark.decode()}"), handler.handle, publisher, None, QuickClock()
     )
     async with locked_row(database_url):
         await publisher.publish([Outgoing(TOPIC, mark, value) for value in (b"first", b"bad", b"last")])
@@ -180,7 +180,9 @@ async def test_a_record_for_which_a_neighbour_never_answers_is_parked_while_it_a
                 raise TransientFailure("no answer", answers)
             handled.append(record.value or b"")
 
-    consumer = KafkaConsumer(kafka, Subscription(TOPIC, f"cut-{mark.decode()}"), handle, publisher, None, QuickClock())
+    consumer = KafkaConsumer(
+        kafka, Subscription((TOPIC,), f"cut-{mark.decode()}"), handle, publisher, None, QuickClock()
+    )
     await publisher.publish([Outgoing(TOPIC, mark, value) for value in (b"bad", b"last")])
     await consumer.start()
     try:
@@ -199,7 +201,7 @@ async def test_a_real_outage_parks_nothing(
     mark = secrets.token_hex(8).encode()
     handler = Handler(database, mark, _sleeps_too_long)
     consumer = KafkaConsumer(
-        kafka, Subscription(TOPIC, f"cut-{mark.decode()}"), handler.handle, publisher, None, QuickClock()
+        kafka, Subscription((TOPIC,), f"cut-{mark.decode()}"), handler.handle, publisher, None, QuickClock()
     )
     name = urlsplit(database_url).path[1:]
     admin = await asyncpg.connect(postgres)

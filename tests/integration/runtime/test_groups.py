@@ -71,7 +71,7 @@ def partition_of(key: bytes) -> int:
 
 @asynccontextmanager
 async def joined(config: KafkaConfig, name: str, member: Member) -> AsyncIterator[None]:
-    consumer = KafkaConsumer(config, Subscription(TOPIC, name), member.handle, MemoryPublisher(), member)
+    consumer = KafkaConsumer(config, Subscription((TOPIC,), name), member.handle, MemoryPublisher(), member)
     await consumer.start()
     try:
         yield
@@ -169,7 +169,7 @@ async def test_who_stops_while_the_group_takes_it_in_is_gone_from_it(
     config: KafkaConfig, broker: str, name: str
 ) -> None:
     # The first learns of the second at its next heartbeat, and until then nobody is taken in.
-    patient = Subscription(TOPIC, name, background=True)
+    patient = Subscription((TOPIC,), name, background=True)
     first, second = (KafkaConsumer(config, patient, Member().handle, MemoryPublisher()) for _ in range(2))
     await first.start()
     try:

@@ -56,7 +56,7 @@ async def test_records_are_published_and_consumed_over_tls_with_a_certificate_of
         handled.extend(record.value or b"" for record in records)
 
     publisher = KafkaPublisher(config)
-    consumer = KafkaConsumer(config, Subscription(TOPIC, "tls"), handle, publisher)
+    consumer = KafkaConsumer(config, Subscription((TOPIC,), "tls"), handle, publisher)
     await publisher.start()
     await publisher.wait_connected()
     await consumer.start()

@@ -84,7 +84,7 @@ class Reader:
     def __init__(self, place: Place, publisher: KafkaPublisher, group: str | None = None) -> None:
         self.came: list[Incoming] = []
         self.group = group or f"odd-{secrets.token_hex(4)}"
-        self._consumer = KafkaConsumer(place.kafka, Subscription(place.topic, self.group), self._handle, publisher)
+        self._consumer = KafkaConsumer(place.kafka, Subscription((place.topic,), self.group), self._handle, publisher)
 
     async def _handle(self, records: Sequence[Incoming]) -> None:
         self.came += records

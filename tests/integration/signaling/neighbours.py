@@ -84,7 +84,7 @@ class Reader:
     """Everything that a topic gets, from its start."""
 
     def __init__(self, broker: str, topic: str, publisher: KafkaPublisher) -> None:
-        self._consumer = KafkaConsumer(kafka_config(broker), Subscription(topic, group=None), self._take, publisher)
+        self._consumer = KafkaConsumer(kafka_config(broker), Subscription((topic,), group=None), self._take, publisher)
         self._values: list[bytes] = []
 
     async def start(self) -> None:

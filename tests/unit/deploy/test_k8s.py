@@ -370,7 +370,7 @@ def test_a_media_worker_may_write_what_workers_say_and_nothing_else() -> None:
     written = {acl["resource"]["name"] for acl in acls}
     assert written == {"media.events.v1", "media.quality.v1", "sfu.nodes.v1"}
     readers = {group for topic, group in STAGES if topic in written}
-    assert readers == {"signaling-media", "signaling-quality"}
+    assert readers == {"signaling-media", "signaling-background"}
 
 
 def test_a_media_worker_holds_no_key_that_others_believe() -> None:

@@ -24,7 +24,7 @@ from services.messaging.accounts.core import (
     part_key,
 )
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
-from services.messaging.kernel.errors import AccountDeleted, InvalidField, JobNotFound
+from services.messaging.kernel.errors import AccountDeleted, AccountRestricted, InvalidField, JobNotFound
 from services.messaging.kernel.model import ConversationId, UserId
 from services.runtime.ids import new_id
 from tests.support.accounts import FakeJobs
@@ -91,13 +91,18 @@ async def test_a_question_that_was_under_way_does_not_open_the_gate_again(office
             return AccountState()
 
     admission = AccountAdmission(Slow(), office.clock, 5)
-    early = asyncio.create_task(admission.require_not_deleted(ALICE))
+    early = [asyncio.create_task(admission.require_not_deleted(user_id)) for user_id in (ALICE, BOB)]
     await asyncio.sleep(0)
     admission.note_deletion(ALICE)
+    admission.note_restriction(BOB, office.clock.now() + timedelta(days=1))
     asked.set()
-    await early
+    with pytest.raises(AccountDeleted):
+        await early[0]
     with pytest.raises(AccountDeleted):
         await admission.require_not_deleted(ALICE)
+    await early[1]
+    with pytest.raises(AccountRestricted):
+        admission.require_may_write(BOB)
 
 
 async def test_a_job_is_shown_to_whose_it_is_and_to_the_back_office(office: Office) -> None:

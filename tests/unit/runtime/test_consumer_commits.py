@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from services.runtime import tasks
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka import consumer as consuming
-from services.runtime.kafka.bus import Incoming
+from services.runtime.kafka.bus import HandleBatch, Incoming, by_topic
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from tests.support.bus import MemoryPublisher
 
@@ -60,7 +60,7 @@ async def test_a_batch_counts_for_the_group_that_gave_it_alone(
             # As the client tells it, while the batch is at work.
             consumer._begin_again()
 
-    consumer = KafkaConsumer(CONFIG, Subscription("things", "group"), handle, MemoryPublisher())
+    consumer = KafkaConsumer(CONFIG, Subscription(("things",), "group"), handle, MemoryPublisher())
     client: Any = Client()
     consumer._consumer = client
     await consumer._poll()
@@ -72,10 +72,10 @@ async def test_a_batch_counts_for_the_group_that_gave_it_alone(
 @pytest.mark.parametrize(
     ("subscription", "held"),
     [
-        (Subscription("things", "group", background=True), ["paused", "resumed"]),
+        (Subscription(("things",), "group", background=True), ["paused", "resumed"]),
         # There is more already.
-        (Subscription("things", "group", background=True, max_batch=1), []),
-        (Subscription("things", "group"), []),
+        (Subscription(("things",), "group", background=True, max_batch=1), []),
+        (Subscription(("things",), "group"), []),
     ],
     ids=["in the background", "a full batch", "somebody waits"],
 )
@@ -92,3 +92,36 @@ async def test_records_gather_where_nobody_waits_for_them(
     await consumer._poll()
     assert client.held == held
     await tasks.stop(consumer._committing)
+
+
+async def test_the_batches_of_several_topics_are_handed_over_one_topic_at_a_time() -> None:
+    """So that each goes to its own handler; all of it counts for the group."""
+    other = TopicPartition("others", 2)
+
+    class TwoTopics(Client):
+        async def getmany(self, **_: Any) -> dict[TopicPartition, list[ConsumerRecord]]:
+            return {
+                partition: [ConsumerRecord(*partition, offset, 0, 0, b"key", b"value", None, 3, 5, ()) for offset in at]
+                for partition, at in {PARTITION: [7], other: [4, 5], TopicPartition("things", 1): [9]}.items()
+            }
+
+        def assignment(self) -> frozenset[TopicPartition]:
+            return frozenset({PARTITION, TopicPartition("things", 1), other})
+
+    handed: list[tuple[str, list[tuple[str, int]]]] = []
+
+    def handler(name: str) -> HandleBatch:
+        async def handle(records: Sequence[Incoming]) -> None:
+            handed.append((name, [(record.topic, record.offset) for record in records]))
+
+        return handle
+
+    handle = by_topic({"things": handler("one"), "others": handler("another")})
+    consumer = KafkaConsumer(CONFIG, Subscription(("things", "others"), "group"), handle, MemoryPublisher())
+    client: Any = TwoTopics()
+    consumer._consumer = client
+    await consumer._poll()
+    assert handed == [("one", [("things", 7), ("things", 9)]), ("another", [("others", 4), ("others", 5)])]
+    if consumer._committing:
+        await consumer._committing
+    assert client.committed == [{PARTITION: 8, TopicPartition("things", 1): 10, other: 6}]

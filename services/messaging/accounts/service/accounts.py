@@ -19,6 +19,7 @@ from services.runtime.ids import NewId
 REMEMBERED = 100_000
 # Of an answer. Raising it makes larger answers; lowering it makes more of them.
 DELETED_PAGE = 1_000
+_UNKNOWN = (-math.inf, AccountState())
 
 
 class AccountAdmission:
@@ -37,17 +38,22 @@ class AccountAdmission:
 
     async def require_not_deleted(self, user_id: UserId) -> None:
         """Raises AccountDeleted. Errors: StoreUnavailable."""
-        until, state = self._known.get(user_id, (-math.inf, AccountState()))
+        until, state = known = self._known.get(user_id, _UNKNOWN)
         now = self._clock.monotonic()
         if until <= now:
             state = await self._jobs.state_of(user_id)
-            self._remember(user_id, math.inf if state.is_deleted else now + self._check_s, state)
+            newest = self._known.get(user_id, _UNKNOWN)
+            if newest is known or newest is _UNKNOWN:
+                self._remember(user_id, math.inf if state.is_deleted else now + self._check_s, state)
+            else:
+                # What was noted while the store was asked is newer than its answer.
+                _, state = newest
         if state.is_deleted:
             raise AccountDeleted
 
     def require_may_write(self, user_id: UserId) -> None:
         """Raises AccountRestricted. It asks nobody: by what require_not_deleted found for the same call."""
-        _, state = self._known.get(user_id, (-math.inf, AccountState()))
+        _, state = self._known.get(user_id, _UNKNOWN)
         if state.restricted_until and self._clock.now() < state.restricted_until:
             raise AccountRestricted(state.restricted_until)
 
@@ -61,8 +67,8 @@ class AccountAdmission:
         self._remember(user_id, hold_until, AccountState(restricted_until=until))
 
     def _remember(self, user_id: UserId, until: float, state: AccountState) -> None:
-        # A deletion that was asked for while the store was asked stays known.
-        if not self._known.get(user_id, (0.0, AccountState()))[1].is_deleted:
+        # A deletion stays known.
+        if not self._known.get(user_id, _UNKNOWN)[1].is_deleted:
             self._known[user_id] = (until, state)
         self._known.move_to_end(user_id)
         if len(self._known) > REMEMBERED:
