@@ -21,10 +21,14 @@ PLACES = tuple(
 
 def found(run: Path, places: Iterable[Path] = PLACES) -> Iterator[Path]:
     """What is there of the cluster in this folder: links into it, and what its network remembers."""
-    for path in (path for place in places for path in place.rglob("*")):
-        leads_in = path.is_symlink() and path.readlink().is_relative_to(run)
-        if leads_in or (path.parent.name == "results" and path.name.startswith(f"{NETWORK}-")):
-            yield path
+    for place in places:
+        there = [*place.rglob("*")]
+        # `parley-<pod>-eth0`, and beside it `cni-loopback-<pod>-lo`.
+        pods = {path.name.split("-")[1] for path in there if path.name.startswith(f"{NETWORK}-")}
+        for path in there:
+            leads_in = path.is_symlink() and path.readlink().is_relative_to(run)
+            if leads_in or (path.parent.name == "results" and not pods.isdisjoint(path.name.split("-"))):
+                yield path
 
 
 def sweep(run: Path, places: Iterable[Path] = PLACES) -> None:

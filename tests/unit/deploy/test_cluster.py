@@ -238,16 +238,18 @@ def test_what_the_cluster_wrote_elsewhere_goes_and_nothing_else(tmp_path: Path) 
         (place / folder).mkdir(parents=True)
     (place / "logs" / "ours.log").symlink_to(run / "logs" / "one.log")
     (place / "logs" / "theirs.log").symlink_to(tmp_path / "elsewhere.log")
-    (place / "cni" / "results" / "parley-1-eth0").touch()
+    for name in ("parley-1f-eth0", "cni-loopback-1f-lo", "cni-loopback-2e-lo", "other-2e-eth0"):
+        (place / "cni" / "results" / name).touch()
     with socket.socket(socket.AF_UNIX) as gone, socket.socket(socket.AF_UNIX) as listening:
         gone.bind(str(place / "gone.sock"))
         listening.bind(str(place / "listening.sock"))
         listening.listen()
         gone.close()
-        assert len([*outside.found(run, [place])]) == 2
+        assert len([*outside.found(run, [place])]) == 3
         outside.sweep(run, [place, tmp_path / "nowhere"])
         left = sorted(path.relative_to(place).as_posix() for path in place.rglob("*"))
-    assert left == ["listening.sock", "logs", "logs/theirs.log"]
+    theirs = [f"cni/results/{name}" for name in ("cni-loopback-2e-lo", "other-2e-eth0")]
+    assert left == ["cni", "cni/results", *theirs, "listening.sock", "logs", "logs/theirs.log"]
 
 
 # ---- Programs
