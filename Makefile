@@ -212,12 +212,14 @@ k8s-run: gen/.stamp ## The overlay dev in podman, the demo, each service replace
 	deploy/k8s/podman/images
 	python -m loadtests.rollout $(ARGS)
 
-.PHONY: cluster-up cluster-test cluster-down cluster-dry-run
+.PHONY: cluster-up cluster-images cluster-test cluster-down cluster-dry-run
 # Kubernetes' programs are built once, into .parley/kube; PARLEY_KUBE_BIN names a folder that has them.
 CLUSTER := deploy/cluster/packages && export PARLEY_KUBE_BIN && PARLEY_KUBE_BIN=$$(deploy/cluster/binaries kube-router) && deploy/cluster/build-images
-cluster-up: gen/.stamp .parley/kafka/.stamp ## A real Kubernetes on this machine, the overlay dev on it; asks for root (the first time 25 min, then 5)
+cluster-up: gen/.stamp .parley/kafka/.stamp ## A real Kubernetes on this machine, the overlay dev on it; asks for root (the first time 30 min, then 5)
 	@$(CLUSTER) && python -m deploy.cluster up $(ARGS)
-cluster-test: gen/.stamp .parley/kafka/.stamp ## On it, or on one of its own: who reaches whom, each service replaced, drained, broken (25 min)
+cluster-images: gen/.stamp .parley/kafka/.stamp ## Bring what changed to the node of cluster-up; pods take it when they are replaced
+	@$(CLUSTER) && python -m deploy.cluster images
+cluster-test: gen/.stamp .parley/kafka/.stamp ## On it, or on one of its own: who reaches whom, each service replaced, drained, broken (15 min)
 	@$(CLUSTER) && python -m deploy.cluster dry-run && python -m loadtests.cluster $(ARGS)
 cluster-down: gen/.stamp ## Remove it; images and logs stay in .parley/cluster
 	@python -m deploy.cluster down

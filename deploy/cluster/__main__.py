@@ -1,4 +1,4 @@
-"""`python -m deploy.cluster up|down|dry-run`: a real Kubernetes on this machine."""
+"""`python -m deploy.cluster up|images|down|dry-run`: a real Kubernetes on this machine."""
 
 import sys
 

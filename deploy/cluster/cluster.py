@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from deploy.cluster import configs, definitions, images, network, operators, pki, programs
+from deploy.cluster import configs, definitions, images, network, operators, outside, pki, programs
 from deploy.cluster.errors import ClusterError, KubectlError
 from deploy.cluster.kubectl import Kubectl
 from deploy.cluster.layout import NODE, Layout
@@ -117,7 +117,9 @@ class Cluster:
         if layout.cable and Path("/sys/class/net", network.CABLE).exists():
             found.append(f"the cable {network.CABLE}")
         found += [f"the mount {mount}" for mount in _mounts(layout.run)]
-        found += [f"the group {path}" for path in _pod_groups() if layout.cable]
+        if layout.cable:
+            found += [f"the group {path}" for path in _pod_groups()]
+            found += map(str, outside.found(layout.run))
         found += [str(path) for path in layout.run.glob("*") if path.name not in _KEPT]
         found += [f"the process {pid}, of a container" for pid in self._shims()]
         return found
@@ -193,9 +195,11 @@ class Cluster:
             _do(["ip", "netns", "del", Path(name).name], check=False)
         for command in network.down(layout):
             _do(command, check=False)
-        for group in _pod_groups() if layout.cable else ():
-            with suppress(OSError):
-                Path(group).rmdir()
+        if layout.cable:
+            for group in _pod_groups():
+                with suppress(OSError):
+                    Path(group).rmdir()
+            outside.sweep(layout.run)
         for path in layout.run.glob("*"):
             if path.name not in _KEPT:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,4 +1,4 @@
-"""What `python -m deploy.cluster up|down|dry-run` does (make cluster-up and the others).
+"""What `python -m deploy.cluster up|images|down|dry-run` does (make cluster-up and the others).
 
 PARLEY_KUBE_BIN is the folder of its programs (deploy/cluster/binaries makes one), PARLEY_KUBE_CRDS one of the
 definitions of the operators' kinds, as `kubectl get crd -o yaml` has them, where somebody has some.
@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.cluster import cluster, dry_run
+from deploy.cluster import cluster, dry_run, images
 from deploy.cluster.cluster import Cluster
 from deploy.cluster.errors import ClusterError
 from deploy.cluster.layout import Layout
@@ -62,6 +62,13 @@ async def up(*, policies: bool) -> int:
     return 0
 
 
+async def bring() -> int:
+    """What was built since is brought to the node; pods take it when they are replaced."""
+    brought = await asyncio.to_thread(images.bring, layout())
+    say(f"{len(brought)} images were new or changed: {', '.join(brought)}")
+    return 0
+
+
 async def down() -> int:
     """All gone."""
     made = Cluster(layout(), say)
@@ -92,7 +99,7 @@ async def try_overlays() -> int:
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m deploy.cluster", description="A real Kubernetes on this machine.")
-    parser.add_argument("what", choices=("up", "down", "dry-run"))
+    parser.add_argument("what", choices=("up", "images", "down", "dry-run"))
     parser.add_argument("--no-policies", action="store_true", help="up: NetworkPolicies are not enforced")
     given = parser.parse_args(arguments)
     # To render the overlays: what the cluster has will do where this machine has none.
@@ -100,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if given.what == "up":
             return asyncio.run(up(policies=not given.no_policies))
-        return asyncio.run(down() if given.what == "down" else try_overlays())
+        return asyncio.run({"images": bring, "down": down, "dry-run": try_overlays}[given.what]())
     except (ClusterError, subprocess.CalledProcessError) as error:
         say(str(error))
         return 1

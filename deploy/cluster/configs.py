@@ -12,6 +12,8 @@ import yaml
 from deploy.cluster.layout import API_PORT, DNS_IP, NODE, NODE_IP, NODE_POD_CIDR, PAUSE, POD_CIDR, Layout
 
 CNI_PROGRAMS = "/usr/lib/cni"
+# By this name CNI remembers what it gave.
+NETWORK = "parley"
 
 
 def files(layout: Layout, runc: str) -> dict[str, str]:
@@ -93,7 +95,7 @@ def cni(layout: Layout) -> Mapping[str, Any]:
         "ipam": {"type": "host-local", "dataDir": f"{layout.run}/cni-ipam", "ranges": ranges},
     }
     ports = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
-    return {"cniVersion": "0.4.0", "name": "parley", "plugins": [bridge, ports]}
+    return {"cniVersion": "0.4.0", "name": NETWORK, "plugins": [bridge, ports]}
 
 
 def kubelet(layout: Layout) -> Mapping[str, Any]:

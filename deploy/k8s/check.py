@@ -3,7 +3,7 @@ component, and checks them. Needs kubectl, and no cluster.
 
 1. Kubernetes' own schemas, strictly, of the oldest and the newest version that is supported.
 2. The operators' objects by their fields (fields.py), and all objects among each other (semantics.py,
-   settings.py, stores.py, tls.py).
+   settings.py, stores.py, tls.py, workers.py).
 3. Whether the one node of dev has room for it (capacity.py).
 4. With definitions of a cluster (crds.py): what its operators' schemas say.
 5. Envoy takes the edge's configuration as rendered from the overlay's values.
@@ -24,7 +24,7 @@ import yaml
 
 from deploy.envoy import validate as edge
 from deploy.envoy import values
-from deploy.k8s import capacity, crds, fields, semantics, settings, stores, tls
+from deploy.k8s import capacity, crds, fields, semantics, settings, stores, tls, workers
 from deploy.k8s.objects import FOLDER, Object, find, parse, title
 from deploy.whole_files import write_whole
 
@@ -72,7 +72,7 @@ def findings(objects: list[Object]) -> Iterator[str]:
     yield from schema_faults(objects)
     yield from fields.misfits(objects)
     rules = (*semantics.RULES, semantics.pinned, *capacity.RULES, *settings.RULES, *stores.RULES, *tls.RULES)
-    for rule in rules:
+    for rule in (*rules, *workers.RULES):
         yield from rule(objects)
 
 

@@ -151,8 +151,7 @@ def _of(place: Place, workload: Workload) -> list[Object]:
 
 
 async def _has_failed(place: Place) -> bool:
-    pods = await place.kubectl.get("pod", "-n", "parley", "-l", f"job-name={_JOB}")
-    return sum(one["restartCount"] for pod in pods for one in pod["status"].get("containerStatuses", [])) > 1
+    return restarts(await place.kubectl.get("pod", "-n", "parley", "-l", f"job-name={_JOB}")) > 1
 
 
 async def _applied(place: Place) -> int:

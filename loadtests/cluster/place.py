@@ -117,7 +117,7 @@ def uids(pods: list[Object]) -> set[str]:
 
 def restarts(pods: list[Object]) -> int:
     """Of all their containers."""
-    return sum(one["restartCount"] for item in pods for one in item["status"].get("containerStatuses", []))
+    return sum(int(one["restartCount"]) for item in pods for one in item["status"].get("containerStatuses", []))
 
 
 @asynccontextmanager

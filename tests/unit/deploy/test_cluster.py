@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
 import tarfile
@@ -17,7 +18,18 @@ import pytest
 import yaml
 from cryptography import x509
 
-from deploy.cluster import configs, definitions, dry_run, image_archive, images, network, operators, pki, programs
+from deploy.cluster import (
+    configs,
+    definitions,
+    dry_run,
+    image_archive,
+    images,
+    network,
+    operators,
+    outside,
+    pki,
+    programs,
+)
 from deploy.cluster.cluster import BROKER_SETTINGS, COREDNS, OVERLAY
 from deploy.cluster.kubectl import Result
 from deploy.cluster.layout import COREDNS as COREDNS_IMAGE
@@ -215,6 +227,29 @@ def test_namespaces_of_operators_are_there_for_a_dry_run() -> None:
     assert [*dry_run.missing_namespaces(BASE)] == []
     (made,) = dry_run.missing_namespaces([*BASE, elsewhere])
     assert (made["kind"], made["metadata"]["name"]) == ("Namespace", "cert-manager")
+
+
+# ---- What is left
+
+
+def test_what_the_cluster_wrote_elsewhere_goes_and_nothing_else(tmp_path: Path) -> None:
+    run, place = tmp_path / "run", tmp_path / "var"
+    for folder in ("logs", "cni/results", "empty/inside"):
+        (place / folder).mkdir(parents=True)
+    (place / "logs" / "ours.log").symlink_to(run / "logs" / "one.log")
+    (place / "logs" / "theirs.log").symlink_to(tmp_path / "elsewhere.log")
+    for name in ("parley-1f-eth0", "cni-loopback-1f-lo", "cni-loopback-2e-lo", "other-2e-eth0"):
+        (place / "cni" / "results" / name).touch()
+    with socket.socket(socket.AF_UNIX) as gone, socket.socket(socket.AF_UNIX) as listening:
+        gone.bind(str(place / "gone.sock"))
+        listening.bind(str(place / "listening.sock"))
+        listening.listen()
+        gone.close()
+        assert len([*outside.found(run, [place])]) == 3
+        outside.sweep(run, [place, tmp_path / "nowhere"])
+        left = sorted(path.relative_to(place).as_posix() for path in place.rglob("*"))
+    theirs = [f"cni/results/{name}" for name in ("cni-loopback-2e-lo", "other-2e-eth0")]
+    assert left == ["cni", "cni/results", *theirs, "listening.sock", "logs", "logs/theirs.log"]
 
 
 # ---- Programs
