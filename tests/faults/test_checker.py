@@ -17,8 +17,8 @@ pytestmark = pytest.mark.restarts
 
 # Replays a run: the report names its seed.
 SEED = "PARLEY_CHECKER_SEED"
-# Half as long again as each bug of checker/bugs was tried for. Raising it finds more in each run; lowering it leaves more
-# of three minutes to a slow machine. `make faults` goes on for 15 minutes.
+# Half as long again as each bug of checker/bugs was tried for. Raising it finds more in each run; lowering it leaves
+# more of three minutes to a slow machine. `make faults` goes on for 15 minutes.
 SECONDS = 24.0
 
 
