@@ -59,10 +59,7 @@ export class Peer {
     this.screen = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SCREEN }).sender;
     this.screenSound = connection.addTransceiver("audio", { direction: "sendonly", sendEncodings: SCREEN_SOUND }).sender;
     // One more, for the sound of somebody's screen.
-    for (let i = 0; i <= slots.audio; i++) {
-      const transceiver = connection.addTransceiver("audio", { direction: "recvonly" });
-      if (i < slots.audio && !cryptor) preferRedundancy(transceiver);
-    }
+    for (let i = 0; i <= slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
     cryptor?.attach(connection, (readable) => listener.onReadable(readable));
     const sent = new SentLayers(connection);
@@ -120,15 +117,4 @@ export class Peer {
     this.connection.close();
     this.cryptor?.release();
   }
-}
-
-/**
- * Puts RED (RFC 2198) first, for a line that receives a voice: where it loses packets, the SFU sends each with the one before.
- * It cannot where frames are encrypted end to end, since a frame is decrypted as a whole.
- */
-function preferRedundancy(transceiver: RTCRtpTransceiver): void {
-  if (typeof RTCRtpReceiver === "undefined") return;
-  const codecs = RTCRtpReceiver.getCapabilities("audio")?.codecs ?? [];
-  const [red, others] = [true, false].map((wanted) => codecs.filter(({ mimeType }) => (mimeType.toLowerCase() === "audio/red") === wanted));
-  if (red?.length) transceiver.setCodecPreferences([...red, ...(others ?? [])]);
 }

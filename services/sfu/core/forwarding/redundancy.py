@@ -10,17 +10,16 @@ from typing import Final, final
 from services.sfu.core.wire.codecs import PayloadInfo
 from services.sfu.core.wire.rtp import MediaPacket
 
-# Loss of a receiver's voice from which on it gets RED, and below which it does without after QUIET_REPORTS reports. Of
-# 2 % lost by chance 0.04 % are left. Raising the first leaves more gaps; lowering it doubles voice on paths that lose
-# one packet now and then. Raising the second goes to and fro; lowering it keeps RED for longer.
+# Loss of a receiver's voice from which on it gets RED, and below which it does without after QUIET_WINDOWS. Of 2 % lost
+# by chance 0.04 % are left. Raising the first leaves more gaps; lowering it doubles voice on paths that lose one packet
+# now and then. Raising the second goes to and fro; lowering it keeps RED for longer.
 BEGIN_LOSS: Final = 0.02
 END_LOSS: Final = 0.005
-# A browser reports on audio about every 5 s. Raising it keeps RED for longer after the last loss; lowering it takes RED
-# away between two bursts.
-QUIET_REPORTS: Final = 4
-# Packets a report must speak of. Raising it reacts later to the loss of people who say little; lowering it takes one
-# lost packet of silence for a lossy path.
-LEAST_PACKETS: Final = 50
+# Raising it keeps RED for longer after the last loss; lowering it takes RED away between two bursts.
+QUIET_WINDOWS: Final = 4
+# Packets that loss is counted over, 4 s of speech: some browsers report each second, others each fifth. Raising it
+# reacts later; lowering it takes a few packets lost now and then for a lossy path.
+WINDOW_PACKETS: Final = 200
 
 # RFC 2198 section 3: 14 bits of timestamp offset, 10 bits of length.
 _MAX_OFFSET: Final = (1 << 14) - 1
@@ -34,21 +33,25 @@ _pack_headers: Final = Struct("!IB").pack
 class RedundancySwitch:
     """Whether a receiver gets its voices with redundancy, by what it reports."""
 
-    __slots__ = ("_quiet", "is_on", "was_on")
+    __slots__ = ("_expected", "_lost", "_quiet", "is_on", "was_on")
 
     def __init__(self) -> None:
         self.is_on = False
         # Once, since the slot is there.
         self.was_on = False
+        self._expected = self._lost = 0
         self._quiet = 0
 
     def note_report(self, expected: int, lost: int) -> bool:
         """Take in how many of so many packets were lost; whether that has switched it."""
-        if expected < LEAST_PACKETS:
+        self._expected += expected
+        self._lost += lost
+        if self._expected < WINDOW_PACKETS:
             return False
-        loss = lost / expected
+        loss = self._lost / self._expected
+        self._expected = self._lost = 0
         self._quiet = self._quiet + 1 if loss < END_LOSS else 0
-        is_on = self._quiet < QUIET_REPORTS if self.is_on else loss >= BEGIN_LOSS
+        is_on = self._quiet < QUIET_WINDOWS if self.is_on else loss >= BEGIN_LOSS
         has_changed = is_on != self.is_on
         self.is_on = is_on
         self.was_on = self.was_on or is_on
