@@ -62,12 +62,9 @@ interface HeaderProps extends CallWindowProps {
   readonly setPeople: (people: boolean) => void;
 }
 
-function Header({ call, conversation, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
+function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
   const nowMs = useNow(500);
   const count = call.call ? joined(call.call).length : 0;
-  const waiting = call.call?.lobby.length ?? 0;
-  // Guests know nobody but those whom they see.
-  const lists = call.group && conversation && !small && call.phase !== "ended";
   return (
     <header class="call-header">
       <div class="grow">
@@ -88,12 +85,7 @@ function Header({ call, conversation, small, setSmall, name, people, setPeople }
           {statusLine(call, name, nowMs)}
         </p>
       </div>
-      {lists && waiting > 0 && !people && (
-        <button type="button" class="primary" onClick={() => setPeople(true)}>
-          {t("call.lobby.count", { count: waiting })}
-        </button>
-      )}
-      {lists && (
+      {call.group && !small && call.phase !== "ended" && (
         <button type="button" class="icon-button counted" aria-label={t("call.people.count", { count })} title={t("call.people")} aria-expanded={people} onClick={() => setPeople(!people)}>
           <Icon name="people" />
           <span aria-hidden="true">{numberLine(count)}</span>
