@@ -223,7 +223,7 @@ cluster-test: gen/.stamp .parley/kafka/.stamp ## On it, or on one of its own: wh
 	@$(CLUSTER) && python -m deploy.cluster dry-run && python -m loadtests.cluster $(ARGS)
 cluster-down: gen/.stamp ## Remove it; images and logs stay in .parley/cluster
 	@python -m deploy.cluster down
-cluster-dry-run: gen/.stamp ## What a real API server says of every overlay (25 s); left out where nobody built one
+cluster-dry-run: gen/.stamp ## What a real API server says of every overlay (20 s); left out where nobody built one
 	@if [ $$(id -u) = 0 ] && PARLEY_KUBE_BIN=$$(deploy/cluster/binaries --api) && .ci/program etcd etcd-server etcd >/dev/null; \
 	then PARLEY_KUBE_BIN=$$PARLEY_KUBE_BIN exec python -m deploy.cluster dry-run; \
 	else echo "Left out: no API server was asked about the overlays. It needs root, etcd and deploy/cluster/binaries."; fi
