@@ -12,8 +12,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from deploy.cluster import cluster, dry_run, images
 from deploy.cluster.cluster import Cluster
@@ -105,9 +107,13 @@ def main(arguments: Sequence[str]) -> int:
     # To render the overlays: what the cluster has will do where this machine has none.
     os.environ["PATH"] = f"{os.environ['PATH']}:{os.environ.get('PARLEY_KUBE_BIN', '')}"
     try:
-        if given.what == "up":
-            return asyncio.run(up(policies=not given.no_policies))
-        return asyncio.run({"images": bring, "down": down, "dry-run": try_overlays}[given.what]())
+        ways: dict[str, Callable[[], Coroutine[Any, Any, int]]] = {
+            "up": partial(up, policies=not given.no_policies),
+            "images": bring,
+            "down": down,
+            "dry-run": try_overlays,
+        }
+        return asyncio.run(ways[given.what]())
     except (ClusterError, subprocess.CalledProcessError) as error:
         say(str(error))
         return 1

@@ -20,6 +20,7 @@ ENTRIES = {
     "services/runtime/lifecycle.py": 1,
     "services/runtime/postgres/migrate.py": 1,
     "services/ops/wiring.py": 1,
+    "deploy/cluster/commands.py": 1,
     "deploy/embedded/__main__.py": 1,
     "deploy/k8s/podman/topics.py": 1,
     "loadtests/scenario.py": 1,
@@ -39,8 +40,10 @@ ENTRIES = {
     "tests/fuzz/targets/requests.py": 2,
     # Reads a broker once, when a stack ends and no test runs.
     "tests/support/headers.py": 1,
-    # Tests of browsers have no loop of their own meanwhile; all that is in these two is closed inside them.
+    # Tests of browsers have no loop of their own meanwhile; all that is in these is closed inside them.
     "tests/e2e/operations.py": 2,
+    # Without gRPC: a push service, which answers while the scenario runs.
+    "tests/e2e/test_notifications.py": 1,
 }
 MAKERS = {
     "asyncio.run",
