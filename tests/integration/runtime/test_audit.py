@@ -117,6 +117,7 @@ def test_all_services_of_people_and_of_the_back_office_are_audited() -> None:
         "parley.notifications.v1.NotificationsAdminService",
         "parley.gateway.v1.GatewayAdminService",
         "parley.calls.v1.CallOperationsService",
+        "parley.calls.v1.ServerCallsService",
         "parley.messaging.v1.ServerMessagingService",
     } == AUDITED
 
