@@ -47,8 +47,9 @@ LANES = 4
 # So many always do; one more begins only when the processor has time for it, so that a slow machine runs fewer. Raising
 # it: there the browsers starve. Lowering it: a machine that was busy for a moment runs one part alone.
 SURE_LANES = 2
-# The share of the processor that whoever asks for it must get. Raising it: a part more begins later.
-SPARE_SHARE = 0.5
+# The share of the processor that whoever asks for it must get; and where browsers run already, for more of them.
+# Raising it: a part more begins later. Lowering it: what runs already gives up waiting.
+SPARE_SHARE, SPARE_SHARE_OF_BROWSERS = 0.5, 0.8
 # How often it is asked, and for how many seconds of the processor.
 ASK_S, SPIN_S = 10.0, 0.2
 
@@ -64,7 +65,7 @@ class Part:
     options: tuple[str, ...] = ()
     # On the media path as it ships; on its sources where there is no C compiler.
     compiled: bool = False
-    # Browsers encode and decode in it: of such parts one runs at a time.
+    # Browsers encode and decode in it: on a slow machine one such part runs at a time.
     browsers: bool = False
 
     @property
@@ -171,28 +172,31 @@ def replaced() -> Iterator[str]:
         yield f"no Apache Kafka, for want of {lacking}: the tests run on the small broker"
 
 
-def choose(waiting: Sequence[Part], running: Sequence[Part], has_time: Callable[[], bool]) -> Part | None:
-    """Which of those that wait begins beside those that run; None when none should now."""
-    free = [part for part in waiting if not (part.browsers and any(other.browsers for other in running))]
-    if not free or (len(running) >= SURE_LANES and not has_time()):
-        return None
-    return free[0]
+def choose(waiting: Sequence[Part], running: Sequence[Part], spare: Callable[[], float]) -> Part | None:
+    """Which of those that wait begins beside those that run; None when none should now. `spare` gives the share of the
+    processor that one more would get."""
+    browsers = any(part.browsers for part in running)
+    asks = [SPARE_SHARE_OF_BROWSERS if part.browsers and browsers else 0.0 for part in waiting]
+    if len(running) >= SURE_LANES:
+        asks = [max(share, SPARE_SHARE) for share in asks]
+    has = spare() if asks and asks[0] else 1.0
+    return next((part for part, share in zip(waiting, asks, strict=True) if share <= has), None)
 
 
 class Spare:
-    """Whether the processor has time for more, asked once in a while."""
+    """What share of the processor one more would get, asked once in a while; 0 between."""
 
     def __init__(self) -> None:
         self._asked_at = time.monotonic()
 
-    def __call__(self) -> bool:
+    def __call__(self) -> float:
         began, used = time.monotonic(), time.process_time()
         if began - self._asked_at < ASK_S:
-            return False
+            return 0.0
         while time.process_time() - used < SPIN_S:
             pass
         self._asked_at = time.monotonic()
-        return SPARE_SHARE * (self._asked_at - began) <= SPIN_S
+        return SPIN_S / (self._asked_at - began)
 
 
 class Lane:
@@ -281,13 +285,13 @@ def _show_failure(part: Part) -> None:
 
 def _run_stage(lanes: Sequence[Lane], stage: Sequence[Part], began: float) -> None:
     said_at = time.monotonic()
-    waiting, has_time = list(stage), Spare()
+    waiting, spare = list(stage), Spare()
     while True:
         free = [lane for lane in lanes if not lane.is_at_work()]
         running = [lane.part for lane in lanes if lane.part]
         if not running and not waiting:
             return
-        if free and (part := choose(waiting, running, has_time)):
+        if free and (part := choose(waiting, running, spare)):
             waiting.remove(part)
             free[0].start(part)
             continue

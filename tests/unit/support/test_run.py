@@ -63,16 +63,19 @@ def test_the_plan_shows_each_part_with_a_command_that_can_be_typed() -> None:
     assert lines["web-units"].endswith("npm run test -- --reporter=junit")
 
 
-def test_a_third_part_begins_only_when_the_processor_has_time_and_browsers_one_part_at_a_time() -> None:
+def test_a_third_part_begins_only_when_the_processor_has_time_and_browsers_beside_browsers_when_it_has_much() -> None:
     first, second, media, browsers = (
         Part(2, name, (), browsers=name in ("media", "browsers")) for name in ("first", "second", "media", "browsers")
     )
-    assert choose([first, second], [], lambda: False) == first
-    assert choose([second, media], [first], lambda: False) == second
-    assert choose([media], [first, second], lambda: False) is None
-    assert choose([media], [first, second], lambda: True) == media
-    assert choose([browsers], [media], lambda: True) is None
-    assert choose([browsers, first], [media], lambda: True) == first
+    assert choose([first, second], [], lambda: 0.0) == first
+    assert choose([second, media], [first], lambda: 0.0) == second
+    assert choose([media], [first, second], lambda: 0.4) is None
+    assert choose([media], [first, second], lambda: 0.6) == media
+    assert choose([browsers], [media], lambda: 0.6) is None
+    assert choose([browsers], [media], lambda: 0.9) == browsers
+    assert choose([browsers, first], [media], lambda: 0.6) == first
+    assert choose([browsers, first], [media, second], lambda: 0.6) == first
+    assert choose([browsers, first], [media, second], lambda: 0.4) is None
 
 
 REPORT = """<testsuites><testsuite>
