@@ -119,6 +119,7 @@ export class ParleyClient {
   /** Rises with each start and stop, so that a start that waits for the store is void after a stop. */
   private run = 0;
   private readonly catchUp = new RetryingTask(() => this.fetchMissed());
+  private caughtUp = false;
   private notices = 0;
 
   constructor(options: ClientOptions) {
@@ -245,6 +246,11 @@ export class ParleyClient {
     return searchMessages(this.api, query, conversationId, next, filters);
   }
 
+  /** Whether all that the service has is here. While it is not, what this device kept may be older: it may have been read, or written to. */
+  get current(): boolean {
+    return this.caughtUp && this.stream.kind === "live";
+  }
+
   /** Shows something for a while: a line of the interface's own, or what the client tells. */
   showNotice(notice: Told | string): void {
     const [line, told] = typeof notice === "string" ? [notice, undefined] : [notice.line, notice];
@@ -255,6 +261,7 @@ export class ParleyClient {
   private setStream(state: StreamState): void {
     if (this.stream.kind === "live" && state.kind !== "live") {
       this.catchUp.cancel();
+      this.caughtUp = false;
       this.presence.forget();
     }
     this.stream = state;
@@ -321,6 +328,8 @@ export class ParleyClient {
     await this.joinLinks.refresh().catch(() => undefined);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
+    this.caughtUp = true;
+    this.changes.notify();
   }
 
   /** What follows from changes. */

@@ -97,7 +97,8 @@ export class DeviceNotices {
 
   /** Takes away the notices of what was read here, before the service says so. */
   private async closeRead(): Promise<void> {
-    if (!this.client.messaging.ready) return;
+    // What this device kept does not know of what was written since.
+    if (!this.client.current) return;
     const before = this.unread;
     this.unread = new Map(this.client.messaging.store.list().map(({ conversation, unread }) => [conversation.id, unread]));
     // At the start all are looked at: something may have been read elsewhere.

@@ -196,7 +196,7 @@ describe("this browser's notices", () => {
     world.backend.openDirect("alice", "bob");
     alice = world.client("alice");
     notices = new DeviceNotices(alice);
-    await until("ready", () => alice.messaging.ready && alice.stream.kind === "live");
+    await until("ready", () => alice.current);
   });
   afterEach(() => {
     notices.close();
@@ -244,6 +244,22 @@ describe("this browser's notices", () => {
     await alice.messaging.markRead("alice+bob");
     await until("the notice goes", () => closed.length > 0);
     expect(closed).toEqual(["conversation:alice+bob"]);
+  });
+
+  test("stay while this device may not know yet what was written", async () => {
+    await notices.turnOn();
+    alice.stop();
+    const closed: string[] = [];
+    shown = [{ tag: "conversation:alice+bob", close: () => void closed.push("it") }];
+    notices.open(() => undefined);
+    // As after a start with what was kept: nothing is unread there.
+    expect([alice.messaging.ready, alice.current, alice.messaging.store.get("alice+bob")?.unread]).toEqual([true, false, 0]);
+    world.backend.post("alice+bob", "bob", { case: "text", value: { $typeName: "parley.messaging.v1.TextContent", text: "hi", entities: [], masked: false } });
+    alice.start();
+    await until("it is unread", () => alice.current && alice.messaging.store.get("alice+bob")?.unread === 1);
+    expect(closed).toEqual([]);
+    await alice.messaging.markRead("alice+bob");
+    await until("the notice goes", () => closed.length > 0);
   });
 
   test("lead to their conversation", () => {
