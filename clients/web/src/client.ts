@@ -118,8 +118,7 @@ export class ParleyClient {
   private readonly keeper: Keeper;
   /** Rises with each start and stop, so that a start that waits for the store is void after a stop. */
   private run = 0;
-  private readonly catchUp = new RetryingTask(() => this.fetchMissed());
-  private caughtUp = false;
+  private readonly catchUp = new RetryingTask(() => this.fetchMissed(), () => this.changes.notify());
   private notices = 0;
 
   constructor(options: ClientOptions) {
@@ -248,7 +247,7 @@ export class ParleyClient {
 
   /** Whether all that the service has is here. While it is not, what this device kept may be older: it may have been read, or written to. */
   get current(): boolean {
-    return this.caughtUp && this.stream.kind === "live";
+    return this.catchUp.done && this.stream.kind === "live";
   }
 
   /** Shows something for a while: a line of the interface's own, or what the client tells. */
@@ -261,7 +260,6 @@ export class ParleyClient {
   private setStream(state: StreamState): void {
     if (this.stream.kind === "live" && state.kind !== "live") {
       this.catchUp.cancel();
-      this.caughtUp = false;
       this.presence.forget();
     }
     this.stream = state;
@@ -328,8 +326,6 @@ export class ParleyClient {
     await this.joinLinks.refresh().catch(() => undefined);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
-    this.caughtUp = true;
-    this.changes.notify();
   }
 
   /** What follows from changes. */

@@ -9,7 +9,10 @@ export class RetryingTask {
   done = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly task: () => Promise<void>) {}
+  constructor(
+    private readonly task: () => Promise<void>,
+    private readonly onDone: () => void = () => undefined,
+  ) {}
 
   /** Starts at once; takes the place of a run that waits for its next attempt. */
   start(): void {
@@ -27,10 +30,13 @@ export class RetryingTask {
   private async attemptRun(run: number): Promise<void> {
     try {
       await this.task();
-      if (run === this.run) this.done = true;
+      if (run !== this.run) return;
+      this.done = true;
     } catch {
       if (run !== this.run) return;
       this.timer = setTimeout(() => void this.attemptRun(run), backoffMs(this.attempt++, Math.random()));
+      return;
     }
+    this.onDone();
   }
 }
