@@ -58,6 +58,7 @@ class Processes:
                 os.kill(pid, number)
             if time.monotonic() > ends_s:
                 number = signal.SIGKILL
+            # An earlier command started it, so that it is no child of ours: nothing here is told when it ends.
             time.sleep(_STEP_S)
         (self._folder / name).unlink(missing_ok=True)
 
