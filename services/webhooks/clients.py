@@ -4,10 +4,11 @@ from contextlib import suppress
 
 import aiohttp
 
+from services.runtime.backoff import retry_after_s
 from services.runtime.clock import Clock
 from services.runtime.http.reading import BodyTooLarge, read_bounded
 from services.runtime.http.webhooks import signed_headers
-from services.webhooks.core.attempts import Answer, retry_after_s
+from services.webhooks.core.attempts import Answer
 from services.webhooks.core.model import Delivery, Endpoint
 
 # Of an answer's body, which says nothing to us: it is read so that the connection can serve again.

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from services.push.core.attempts import Answer, Outcome, outcome_of, retry_after_s
+from services.push.core.attempts import Answer, Outcome, outcome_of
+from services.runtime.backoff import retry_after_s
 
 # Of an answer, which holds a word or two. Raising it reads more of what a provider says; lowering it may cut a reason.
 MOST_ANSWER_BYTES = 16 * 1024

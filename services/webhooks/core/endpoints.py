@@ -3,14 +3,13 @@
 {"endpoints": [{"name": "bots", "url": "https://…", "secrets": ["whsec_…"], "events": ["message.*"]}]}
 """
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.runtime.webhook_secrets import SECRET_RULE, is_webhook_secret
 from services.webhooks.core.model import ConversationKind, Endpoint, EndpointName
 
 # In metrics, in tables and in logs.
@@ -19,9 +18,6 @@ _PATTERN = re.compile(r"(\*|[a-z_]+\.(\*|[a-z_]+))\Z")
 # A name is a metric's label. Raising it makes more series; lowering it allows fewer receivers.
 MOST_ENDPOINTS = 100
 MOST_PARALLEL = 1_000
-SECRET_PREFIX = "whsec_"  # noqa: S105 - of all secrets, not one of them
-# Standard Webhooks: 24 to 64 bytes.
-_SECRET_BYTES = range(24, 65)
 _FIELDS = {"name", "url", "secrets", "events", "conversations", "contents", "parallel"}
 _REQUIRED = ("name", "url", "secrets", "events")
 _MOST_SECRETS = 5
@@ -62,7 +58,7 @@ def _endpoint(row: Any, number: int, known_types: Sequence[str]) -> Endpoint:
     return Endpoint(
         name=EndpointName(require("name", _is_name, "lower-case letters, digits and hyphens, at most 63")),
         url=require("url", is_url, "an http or https address without a user"),
-        secrets=tuple(require("secrets", _are_secrets, f"1 to {_MOST_SECRETS} of whsec_ and base64 of 24 to 64 bytes")),
+        secrets=tuple(require("secrets", _are_secrets, f"1 to {_MOST_SECRETS} of {SECRET_RULE}")),
         events=tuple(require("events", lambda value: _are_patterns(value, known_types), "a list of types of events")),
         conversations=ConversationKind(conversations) if conversations else None,
         contents=bool(require("contents", lambda value: isinstance(value, bool), "true or false")),
@@ -92,12 +88,7 @@ def _are_secrets(value: Any) -> bool:
 
 
 def _is_secret(value: Any) -> bool:
-    if not isinstance(value, str) or not value.startswith(SECRET_PREFIX):
-        return False
-    try:
-        return len(base64.b64decode(value.removeprefix(SECRET_PREFIX), validate=True)) in _SECRET_BYTES
-    except (binascii.Error, ValueError):
-        return False
+    return isinstance(value, str) and is_webhook_secret(value)
 
 
 def _are_patterns(value: Any, known_types: Sequence[str]) -> bool:
