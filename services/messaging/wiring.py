@@ -46,7 +46,7 @@ from services.messaging.hooks.core.verdicts import Surface
 from services.messaging.hooks.ports import Places
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
-from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.service.reviewing import HeldPurging, KeepingPolicy, Reviews
 from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
@@ -343,7 +343,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 Worker("account-jobs", runner.run),
                 PeriodicTask("revocations", sign_outs.prune, PRUNE_INTERVAL_S),
                 # What was held stays so when the hook is taken away.
-                Worker("held-messages", Keeper(held, clock, keeping).run),
+                Worker("held-messages", HeldPurging(held, clock, keeping).run),
             ),
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],

@@ -184,7 +184,7 @@ async def test_what_is_held_comes_when_it_is_released(database: Database, judge:
         with pytest.raises(MessageHeld):
             await town.say(conversation, "1", Text("buy this"))
         ((held,), _) = await town.reviews.list_held(0, "")
-        assert held.word == "SPAM"
+        assert held.hook_reason == "SPAM"
         released = await town.reviews.release(str(held.id))
         assert await town.say(conversation, "1", Text("buy this")) == released
         assert await town.texts(conversation) == [Text("later"), Text("buy this")]

@@ -141,15 +141,15 @@ class Judging:
         if answer is None:
             raise HookUnavailable
         if isinstance(answer, Refuse):
-            raise MessageRefused(answer.word)
+            raise MessageRefused(answer.reason)
         if isinstance(answer, Hold):
             await self._hold(question, answer)
         return answer
 
     async def _hold(self, question: Question, verdict: Hold) -> NoReturn:
-        held = held_of(question, verdict.word)
+        held = held_of(question, verdict.reason)
         if held is None or not await self._held.hold(held, MOST_HELD):
-            raise MessageRefused(verdict.word)
+            raise MessageRefused(verdict.reason)
         # Its sender's next one is looked up, and so is a retry.
         self._places.forget([held.key.conversation_id])
         raise MessageHeld
