@@ -7,7 +7,7 @@ FIRST_BACKOFF_S = 1.0
 BACKOFF_FACTOR = 3.0
 # The most that an answer's Retry-After is believed. Raising it lets a server hold what waits for longer; lowering it
 # asks one too early that knows better.
-MOST_RETRY_AFTER_S = 3_600.0
+MAX_RETRY_AFTER_S = 3_600.0
 
 
 def backoff_s(attempts: int, most_s: float, chance: float) -> float:
@@ -20,7 +20,7 @@ def backoff_s(attempts: int, most_s: float, chance: float) -> float:
 
 def bounded_pause_s(asked_s: float | None) -> float:
     """How long a server that is busy is left alone. `asked_s`: what it asked for, None where it did not say."""
-    return min(asked_s or FIRST_BACKOFF_S, MOST_RETRY_AFTER_S)
+    return min(asked_s or FIRST_BACKOFF_S, MAX_RETRY_AFTER_S)
 
 
 def retry_after_s(header: str | None) -> float | None:

@@ -16,7 +16,7 @@ from services.push.core.attempts import Answer, Outcome
 from services.push.core.effects import Effect, Notify, ttl_s
 from services.push.core.model import NoticeKind, Token
 from services.push.core.payloads import payload
-from services.push.encryption import MOST_BYTES, NotAKey, encrypt
+from services.push.encryption import MAX_BYTES, NotAKey, encrypt
 from services.push.providers import WebPush
 from services.runtime.clock import Clock
 
@@ -25,7 +25,7 @@ VAPID_LIFE_S = 12 * 3_600
 # Tokens are made anew so long before their end.
 RENEW_BEFORE_S = 3_600
 # Push services of which a token is kept.
-MOST_ORIGINS = 100
+MAX_ORIGINS = 100
 
 
 class WebPushSender:
@@ -47,7 +47,7 @@ class WebPushSender:
             # The operators allow it no more.
             return Answer(Outcome.GONE, reason="not allowed")
         body = json.dumps(payload(sent), ensure_ascii=False, separators=(",", ":")).encode()
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             return Answer(Outcome.REFUSED, reason="too large")
         ephemeral = ec.generate_private_key(ec.SECP256R1())
         try:
@@ -77,7 +77,7 @@ class WebPushSender:
             {"aud": audience, "exp": int(end), "sub": config.subject}, config.private_key, algorithm="ES256"
         )
         self._tokens[audience] = (made, end)
-        if len(self._tokens) > MOST_ORIGINS:
+        if len(self._tokens) > MAX_ORIGINS:
             self._tokens.popitem(last=False)
         return made
 

@@ -6,7 +6,7 @@ from enum import Enum
 from services.runtime.backoff import backoff_s, bounded_pause_s
 
 # The longest wait. Raising it makes fewer attempts; lowering it notices sooner that a provider is back.
-MOST_BACKOFF_S = 900.0
+MAX_BACKOFF_S = 900.0
 
 
 class Outcome(Enum):
@@ -69,7 +69,7 @@ def next_step(answer: Answer, attempts: int, waited_s: float, give_up_after_s: f
         case _:
             if waited_s >= give_up_after_s:
                 return GiveUp()
-            return Retry(max(backoff_s(attempts, MOST_BACKOFF_S, chance), pause_s(answer)))
+            return Retry(max(backoff_s(attempts, MAX_BACKOFF_S, chance), pause_s(answer)))
 
 
 def pause_s(answer: Answer) -> float:

@@ -9,7 +9,7 @@ import pytest
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.hooks.core.holding import MOST_HELD, HeldId, Place
+from services.messaging.hooks.core.holding import MAX_HELD, HeldId, Place
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import (
     Allow,
@@ -532,7 +532,7 @@ async def test_one_sender_fills_no_more_of_the_queue_than_may_be(judged: Judged)
     world = judged.world
     conversation = await accepted(world)
     judged.answer(Hold())
-    for number in range(MOST_HELD):
+    for number in range(MAX_HELD):
         with pytest.raises(MessageHeld):
             await send(world, ALICE, conversation, f"k{number}", "buy this")
     with pytest.raises(MessageRefused):

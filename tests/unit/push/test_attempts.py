@@ -15,7 +15,7 @@ from services.push.core.attempts import (
     outcome_of,
     pause_s,
 )
-from services.runtime.backoff import MOST_RETRY_AFTER_S
+from services.runtime.backoff import MAX_RETRY_AFTER_S
 
 GIVE_UP_S = 3_600.0
 
@@ -41,7 +41,7 @@ def test_what_has_waited_for_too_long_is_given_up(outcome: Outcome) -> None:
 
 def test_a_provider_that_asks_for_a_pause_gets_it_up_to_a_bound() -> None:
     assert pause_s(Answer(Outcome.BUSY, 429, retry_after_s=30)) == 30
-    assert pause_s(Answer(Outcome.BUSY, 429, retry_after_s=1e9)) == MOST_RETRY_AFTER_S
+    assert pause_s(Answer(Outcome.BUSY, 429, retry_after_s=1e9)) == MAX_RETRY_AFTER_S
     assert pause_s(Answer(Outcome.UNAVAILABLE, 503, retry_after_s=30)) == 0
     step = next_step(Answer(Outcome.BUSY, 429, retry_after_s=30), 1, 0, GIVE_UP_S, 0)
     assert isinstance(step, Retry)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.backoff import MOST_RETRY_AFTER_S
+from services.runtime.backoff import MAX_RETRY_AFTER_S
 from services.webhooks.core.attempts import (
     Answer,
     GiveUp,
@@ -59,6 +59,6 @@ def test_nothing_is_given_up_for_an_endpoint_that_may_be_enabled_again() -> None
 
 def test_a_retry_waits_as_long_as_the_receiver_asks_for_but_not_for_ever() -> None:
     assert after_failure(Answer(429, 120.0), 1, 0, POLICY, 0) == Retry(120.0)
-    assert after_failure(Answer(503, 1e9), 1, 0, POLICY, 0) == Retry(MOST_RETRY_AFTER_S)
+    assert after_failure(Answer(503, 1e9), 1, 0, POLICY, 0) == Retry(MAX_RETRY_AFTER_S)
     assert pause_s(Answer(429, 120.0)) == 120.0
     assert pause_s(Answer(500, 120.0)) == 0.0

@@ -14,7 +14,7 @@ from services.messaging.kernel.model import Attachment, ConversationKind, DraftK
 HeldId = NewType("HeldId", UUID)
 
 # Of one sender, waiting. Raising it lets one person put more before the reviewers; lowering it refuses what might pass.
-MOST_HELD = 50
+MAX_HELD = 50
 
 
 class HeldState(Enum):

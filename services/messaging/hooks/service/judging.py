@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from services.messaging import metrics
-from services.messaging.hooks.core.holding import MOST_HELD, HeldState, Place, edit_key, held_of
+from services.messaging.hooks.core.holding import MAX_HELD, HeldState, Place, edit_key, held_of
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import Hold, Question, Refuse, Surface, Writing
 from services.messaging.hooks.ports import HeldStore, NoAnswer, Places
@@ -148,7 +148,7 @@ class Judging:
 
     async def _hold(self, question: Question, verdict: Hold) -> NoReturn:
         held = held_of(question, verdict.reason)
-        if held is None or not await self._held.hold(held, MOST_HELD):
+        if held is None or not await self._held.hold(held, MAX_HELD):
             raise MessageRefused(verdict.reason)
         # Its sender's next one is looked up, and so is a retry.
         self._places.forget([held.key.conversation_id])
