@@ -19,7 +19,7 @@ from services.push.core.model import (
     conversation_key,
 )
 from services.push.core.news import CallRang, MessageChanged, MessageSent, RelationsChanged, RingEnded, Told
-from services.push.service import MOST_PEOPLE
+from services.push.service import MAX_PEOPLE
 from tests.integration.push.conftest import BOB, CONVERSATION, ME, Push
 from tests.support.http2_server import Reply
 from tests.support.push_providers import Provider as Fake
@@ -307,7 +307,7 @@ async def test_a_block_takes_back_what_stands(push: Push) -> None:
 async def test_the_members_of_a_group_are_decided_on_together_and_each_for_themselves(push: Push) -> None:
     """More than one transaction takes; one has read it, one is asked to join, one blocked the sender in between."""
     await push.replica()
-    members = [UserId(f"member-{number:03}") for number in range(MOST_PEOPLE + 5)]
+    members = [UserId(f"member-{number:03}") for number in range(MAX_PEOPLE + 5)]
     read, asked, blocks, nobody = members[0], members[1], members[2], UserId("without-a-device")
     tokens = {user_id: await push.device(Provider.NETWORK, user_id) for user_id in members}
     push.messaging.facts_of[read, CONVERSATION] = Facts(read_seq=1)
