@@ -27,7 +27,7 @@ from parley_client.client import Device
 from parley_client.tracks import SourceOptions
 from services.ops.clients import CallOperations, Fleet, Refused
 from services.ops.config import Config
-from services.ops.core import Gateway, Replica
+from services.ops.core.routing import Gateway, Replica
 from services.runtime.config import TlsConfig
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.server import READINESS
