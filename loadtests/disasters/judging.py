@@ -1,4 +1,4 @@
-"""What a drill says of what it found. Pure: `scenes.py` destroys, looks, and asks here."""
+"""What a drill says of what it found. Pure: `scenarios.py` destroys, looks, and asks here."""
 
 from __future__ import annotations
 
