@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -180,6 +181,25 @@ async def test_what_is_refused_is_a_dead_letter_that_an_operator_sends_again_wit
     await until(lambda: push.fcm.screen(token).get(KEY, {}).get("seq") == "2", what="the replay")
     assert "text" not in push.fcm.screen(token)[KEY]
     assert await push.operating.replay(None) == 0
+
+
+async def test_a_dead_letter_and_its_words_are_never_seen_together(push: Push) -> None:
+    await push.device(Provider.FCM)
+    await push.say("secret words")
+    (claimed,) = await push.queue.claim(Provider.FCM, 1, 60.0, "one")
+    async with push.database.connection() as looking, push.database.transaction() as holding:
+        await holding.execute("SELECT FROM threads FOR UPDATE")
+        ending = asyncio.create_task(push.queue.give_up(claimed, 400))
+
+        async def waits() -> bool:
+            return bool(await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+        await eventually(waits, what="the end to wait for the thread")
+        # A process that is killed here tries again later.
+        assert await push.operating.dead_letters(None, 10) == []
+    await ending
+    assert len(await push.operating.dead_letters(None, 10)) == 1
+    assert await push.rows("SELECT 1 FROM threads WHERE body <> ''") == []
 
 
 async def test_what_is_tried_for_too_long_is_given_up_and_new_messages_are_tried_all_the_same(push: Push) -> None:

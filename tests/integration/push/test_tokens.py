@@ -31,7 +31,7 @@ from services.runtime.identity.accounts import Standing, encode
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from services.runtime.quiet_hours import QuietHours
 from tests.integration.push.conftest import BOB, CONVERSATION, ME, Push
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 
 def token(address: str, device: str = "phone-00", user_id: UserId = ME, provider: Provider = Provider.FCM) -> Token:
@@ -187,6 +187,8 @@ async def test_what_did_not_change_for_long_is_forgotten(push: Push) -> None:
     await push.device(Provider.FCM)
     await push.say()
     await until(lambda: push.fcm.arrivals, what="the notice")
+    # What is being noted down is left alone, and goes another time.
+    await eventually(push.is_idle, what="the answer to be noted")
     assert await push.queue.purge(3_600, 100) == 0
     await push.rows("UPDATE threads SET change_time = now() - interval '2 hours'")
     assert await push.queue.purge(3_600, 100) == 1
