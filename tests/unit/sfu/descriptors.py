@@ -4,6 +4,7 @@ The structures are those of the examples in the AV1 RTP specification, section A
 K-SVC is made as Chromium describes VP9: templates for all, and what a frame is to its targets in each packet.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from services.sfu.core.wire.dependency_descriptor import DescriptorReader, Frame
@@ -90,7 +91,7 @@ L3T3 = Table(
 PATTERN = (0, 2, 1, 2)
 _L1T3 = (1, 3, 2, 4)
 _L3T3 = ((1, 6, 11), (3, 8, 13), (2, 7, 12), (4, 9, 14))
-_K_SVC = Table(
+K_SVC = Table(
     tuple(Row(s, 0, (3,), (1, 1, 1), "".join("S" if s <= target else "-" for target in range(3))) for s in range(3)),
     (0, 1, 2),
     ((320, 180), (640, 360), (1280, 720)),
@@ -106,7 +107,7 @@ def _put_structure(bits: Bits, table: Table) -> None:
     rows, chains = table.rows, len(table.rows[0].chains)
     bits.put(table.id_offset, 6)
     bits.put(len(table.protected_by) - 1, 5)
-    for row, after in zip(rows, rows[1:], strict=False):
+    for row, after in pairwise(rows):
         bits.put(2 if after.spatial > row.spatial else 1 if after.temporal > row.temporal else 0, 2)
     bits.put(3, 2)
     for row in rows:
@@ -169,40 +170,45 @@ def descriptor(
     return bits.bytes()
 
 
-def l1t3(picture: int, key_frames: tuple[int, ...] = (0,)) -> list[bytes]:
-    """The one frame of a picture in L1T3; frame numbers begin with 1."""
-    is_key = picture in key_frames
-    return [descriptor(L1T3, 0 if is_key else _L1T3[picture % 4], picture + 1, structure=is_key)]
+def l1t3(picture: int, since: int = -1, *, is_bare: bool = False) -> list[bytes]:
+    """The one frame of a picture in L1T3; frame numbers begin with 1.
 
-
-def l3t3(picture: int, key_frames: tuple[int, ...] = (0,)) -> list[bytes]:
-    """The three frames of a picture in L3T3; frame numbers begin with 1. Key frames are at multiples of four."""
-    is_key = picture in key_frames
-    rows = (0, 5, 10) if is_key else _L3T3[picture % 4]
-    first = 3 * picture + 1
-    return [descriptor(L3T3, row, first + s, structure=is_key and not s) for s, row in enumerate(rows)]
-
-
-def k_svc(picture: int, key_frames: tuple[int, ...] = (0,)) -> list[bytes]:
-    """The three frames of a picture in K-SVC without temporal layers: each layer needs those below in key frames only.
-
-    Frame numbers begin with 1.
+    `since`: how many pictures before it the last key frame is, of the picture's own number where not given. `is_bare`:
+    without the structure, as in all packets of a key frame but the first.
     """
-    is_key = picture in key_frames
+    since = picture if since < 0 else since
+    row = _L1T3[since % 4] if since else 0
+    return [descriptor(L1T3, row, picture + 1, structure=not since and not is_bare)]
+
+
+def l3t3(picture: int, since: int = -1, *, is_bare: bool = False) -> list[bytes]:
+    """The three frames of a picture in L3T3, as above."""
+    since = picture if since < 0 else since
+    rows = _L3T3[since % 4] if since else (0, 5, 10)
+    first = 3 * picture + 1
+    return [
+        descriptor(L3T3, row, first + s, structure=not since and not s and not is_bare) for s, row in enumerate(rows)
+    ]
+
+
+def k_svc(picture: int, since: int = -1, *, is_bare: bool = False) -> list[bytes]:
+    """The same in K-SVC without temporal layers: each layer needs those below it in key frames only."""
+    is_key = since == 0 or (since < 0 and not picture)
     frames = []
     for s in range(3):
         needed = "".join("S" if t == s or (is_key and t > s) else "-" for t in range(3))
         fdiffs = (() if s == 0 else (1,)) if is_key else (3,)
-        # Of a chain: the frames of its layer, and in a key frame those below it.
         chains = tuple(_chain_fdiff(is_key, s, chain) for chain in range(3))
+        has_structure = is_key and not s and not is_bare
         number = 3 * picture + 1 + s
         frames.append(
-            descriptor(_K_SVC, s, number, structure=is_key and not s, indications=needed, fdiffs=fdiffs, chains=chains)
+            descriptor(K_SVC, s, number, structure=has_structure, indications=needed, fdiffs=fdiffs, chains=chains)
         )
     return frames
 
 
 def _chain_fdiff(is_key: bool, spatial: int, chain: int) -> int:
+    """In a chain are the frames of its layer, and of a key frame those below it."""
     if is_key:
         return 0 if spatial == 0 else 1 if chain >= spatial else spatial - chain
     return spatial - chain if chain < spatial else spatial - chain + 3

@@ -90,7 +90,8 @@ def test_the_answer_names_the_agreed_codec_first_with_the_lower_level() -> None:
     transport = LocalTransport("u", "p", Fingerprint("sha-256", "CD"), [])
     answer = build_answer(ann.offer, transport, {"2": SlotSsrcs(1, 2), "3": SlotSsrcs(3, 4)}, 1)
     own = answer.split("m=")[2]
-    assert own.startswith("video 9 UDP/TLS/RTP/SAVPF 97\r\n")
+    # The others stand behind it: a client goes over to them without another offer.
+    assert own.startswith("video 9 UDP/TLS/RTP/SAVPF 97 96\r\n")
     assert "profile-level-id=42e01e" in own
 
 

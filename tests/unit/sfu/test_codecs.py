@@ -1,6 +1,13 @@
 import pytest
 
-from services.sfu.core.wire.codecs import is_h264_key_frame, is_vp9_key_frame, primary_of_red, read_payload, read_vp8
+from services.sfu.core.wire.codecs import (
+    is_h264_key_frame,
+    is_vp9_key_frame,
+    primary_of_red,
+    read_payload,
+    read_vp8,
+    read_vp9,
+)
 from tests.unit.sfu.builders import vp8
 
 
@@ -89,3 +96,15 @@ def test_red_that_does_not_add_up_has_no_primary() -> None:
     assert primary_of_red(b"\x6fopus") == (111, b"opus")
     for payload in (b"", b"\xef\x00", b"\xef\x00\x43\xff\x6fx"):
         assert primary_of_red(payload) is None
+
+
+def test_a_vp9_picture_id_is_read_and_widened_and_the_base_layers_number_too() -> None:
+    info = read_vp9(bytes.fromhex("a8 8123 00 07 68"))
+    assert (info.picture_id, info.picture_id_at, info.tl0, info.tl0_at, info.is_key_frame) == (0x123, 1, 7, 4, True)
+    info = read_vp9(bytes.fromhex("a8 23 00 07 68"))
+    assert (info.payload.hex(), info.picture_id, info.tl0) == ("a880230007" + "68", 0x23, 7)
+    # In flexible mode there are differences of picture ids in its place.
+    info = read_vp9(bytes.fromhex("f8 8123 00 09 68"))
+    assert (info.picture_id_at, info.tl0_at, info.is_key_frame) == (1, 0, False)
+    for cut_short in (b"\xa8", b"\xa8\x81", b"\x88\x80"):
+        assert read_vp9(cut_short).picture_id_at == 0

@@ -37,10 +37,15 @@ def _agree(line: MediaLine, receivers: Sequence[DecodableFormats]) -> MediaLine:
         return -sum(codec.format in decodable for decodable in receivers), rank_format(codec.format)
 
     chosen = min(line.codecs, key=order)
-    fmtp = chosen.fmtp
-    if chosen.codec == "h264":
-        for decodable in receivers:
-            if chosen.format in decodable:
-                fmtp = lower_level(fmtp, decodable[chosen.format].fmtp)
     others = (codec for codec in line.codecs if codec is not chosen)
-    return replace(line, codecs=(replace(chosen, fmtp=fmtp), *others))
+    return replace(line, codecs=tuple(_lower(codec, receivers) for codec in (chosen, *others)))
+
+
+def _lower(codec: CodecLine, receivers: Sequence[DecodableFormats]) -> CodecLine:
+    """An H.264 codec line with the lowest level of those who decode it (RFC 6184 section 8.2.2)."""
+    fmtp = codec.fmtp
+    if codec.codec == "h264":
+        for decodable in receivers:
+            if codec.format in decodable:
+                fmtp = lower_level(fmtp, decodable[codec.format].fmtp)
+    return codec if fmtp == codec.fmtp else replace(codec, fmtp=fmtp)

@@ -7,9 +7,12 @@ section 4.4, RFC 6386 section 9.1 (the size in a VP8 key frame), RFC 2198 sectio
 from typing import Final, final
 
 from services.sfu.core.wire.codec_formats import Codec
+from services.sfu.core.wire.dependency_descriptor import MAX_SPATIAL, Frame
 
 # Temporal layers that RFC 7741 can name, less one: with this limit everything goes through.
 ALL_TEMPORAL: Final = 3
+# The same for spatial layers of one stream: also the frames that the highest of them does not need.
+ALL_SPATIAL: Final = MAX_SPATIAL
 
 _H264_SPS: Final = 7
 _H264_STAP_A: Final = 24
@@ -22,11 +25,13 @@ class PayloadInfo:
     """What an SFU needs to know of a payload.
 
     `temporal` is the frame's temporal layer and `is_sync` says that it needs the lowest one only; a stream without
-    layers is all 0. `picture_id_at` and `tl0_at` are offsets in `payload`, 0 when the field is absent; a VP8 PictureID
-    takes 15 bits in `payload`, whatever it took before, because a receiver's offset would not fit in 7.
+    layers is all 0. `picture_id_at` and `tl0_at` are offsets in `payload`, 0 when the field is absent; a PictureID is
+    one of 15 bits in `payload`, whatever it was before, because a receiver's offset would not fit in 7. `frame`: what
+    the dependency descriptor says, where a codec's payload does not say it; None without.
     """
 
     __slots__ = (
+        "frame",
         "height",
         "is_key_frame",
         "is_sync",
@@ -50,6 +55,7 @@ class PayloadInfo:
         tl0_at: int = 0,
         height: int = 0,
     ) -> None:
+        self.frame: Frame | None = None
         self.payload = payload
         self.is_key_frame = is_key_frame
         self.temporal = temporal
@@ -68,7 +74,7 @@ def read_payload(codec: Codec, payload: bytes) -> PayloadInfo:
     if codec == "h264":
         return PayloadInfo(payload, is_h264_key_frame(payload))
     if codec == "vp9":
-        return PayloadInfo(payload, is_vp9_key_frame(payload))
+        return read_vp9(payload)
     if codec == "av1":
         return PayloadInfo(payload, len(payload) > 1 and bool(payload[0] & 0x08))
     return PayloadInfo(payload, is_key_frame=True)
@@ -140,6 +146,23 @@ def is_vp9_key_frame(payload: bytes) -> bool:
     if payload[0] & 0x80:
         at += 2 if payload[1] & 0x80 else 1
     return len(payload) > at and payload[at] >> 1 & 0x07 == 0
+
+
+def read_vp9(payload: bytes) -> PayloadInfo:
+    """A VP9 payload; one whose descriptor is cut short is passed on as it is.
+
+    Pictures refer to others by the difference of their ids, so that these are moved, and never closed up.
+    """
+    is_key_frame = is_vp9_key_frame(payload)
+    if len(payload) < 3 or not payload[0] & 0x80:
+        return PayloadInfo(payload, is_key_frame)
+    if not payload[1] & 0x80:
+        payload = payload[:1] + b"\x80" + payload[1:]
+    picture_id = (payload[1] & 0x7F) << 8 | payload[2]
+    # TL0PICIDX comes after the byte of the layers, but not in flexible mode.
+    if payload[0] & 0x30 != 0x20 or len(payload) < 5:
+        return PayloadInfo(payload, is_key_frame, picture_id=picture_id, picture_id_at=1)
+    return PayloadInfo(payload, is_key_frame, picture_id=picture_id, picture_id_at=1, tl0=payload[4], tl0_at=4)
 
 
 def primary_of_red(payload: bytes) -> tuple[int, bytes] | None:

@@ -20,7 +20,7 @@ MAX_TEMPLATES: Final = 64
 NOT_PRESENT: Final = 0
 SWITCH: Final = 2
 
-# A frame that is no more than this behind is late; one that is further behind is of a sender that began anew. Raising it
+# A frame that is no more than this behind is late; what is further behind is of a sender that began anew. Raising it
 # takes a new beginning for late frames; lowering it takes late repairs for a new beginning.
 MAX_LATE: Final = 1024
 

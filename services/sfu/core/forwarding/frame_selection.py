@@ -1,0 +1,150 @@
+"""Which frames of a scalable stream one receiver gets: those that its decode target needs (SVC).
+
+A target is gone over to where the receiver has all that it takes (AV1 RTP specification, sections A.5 to A.7): with a
+key frame, or where the frames of the target's chain have all been sent to it. Nothing of a picture is sent twice over:
+a target changes only before the first frame of a picture that goes out.
+"""
+
+from typing import Final
+
+from services.sfu.core.wire.codecs import ALL_SPATIAL, ALL_TEMPORAL
+from services.sfu.core.wire.dependency_descriptor import NOT_PRESENT, SWITCH, DecodeTarget, Frame, Structure
+
+# Frames of which it is known whether they were sent; a chain looks back 255 (section A.8.2). Raising it costs memory
+# for each slot; lowering it asks for key frames that are not needed.
+KEPT_FRAMES: Final = 256
+_MASK: Final = (1 << KEPT_FRAMES) - 1
+
+
+class FrameSelection:
+    """That of one slot. `target` is what goes through now, None for everything."""
+
+    def __init__(self) -> None:
+        self.target: DecodeTarget | None = None
+        self._structure: Structure | None = None
+        self._newest = 0
+        # By age: the lowest bit is that of the newest frame.
+        self._seen = self._sent = 0
+        # The chains, by bits, of which all frames have been sent.
+        self._intact = 0
+        self._timestamp = -1
+        self._has_begun = False
+
+    def start(self, frame: Frame, timestamp: int, spatial: int, temporal: int) -> None:
+        """A stream begins with its key frame, and with this target."""
+        self._structure = frame.structure
+        self.target = _resolve(frame.structure, spatial, temporal)
+        self._newest = frame.number
+        self._seen = self._sent = 1
+        self._intact = -1
+        self._timestamp, self._has_begun = timestamp, True
+
+    def note_sent(self, frame: Frame, timestamp: int) -> None:
+        """All frames up to this one have been sent, because everything goes through."""
+        step = (frame.number - self._newest) & 0xFFFF
+        if step < 0x8000:
+            added = (1 << min(step, KEPT_FRAMES)) - 1
+            self._sent = (self._sent << step & _MASK if step < KEPT_FRAMES else 0) | added | 1
+            self._seen = self._sent
+            self._newest = frame.number
+        self._structure = frame.structure
+        self._intact = -1
+        self._timestamp, self._has_begun = timestamp, True
+
+    def keep(self, frame: Frame, timestamp: int, spatial: int, temporal: int) -> bool:
+        """Whether the next packet of the stream goes out; the layers are those that are wanted."""
+        if frame.begins_sequence and frame.starts:
+            self.start(frame, timestamp, spatial, temporal)
+            return True
+        if frame.structure is not self._structure:
+            # Its key frame was lost on the way up.
+            self._adopt(frame.structure)
+        age = (self._newest - frame.number) & 0xFFFF
+        if age < KEPT_FRAMES:
+            # More of a frame that was decided on.
+            return self._sent >> age & 1 == 1
+        if timestamp != self._timestamp:
+            self._timestamp, self._has_begun = timestamp, False
+        self._note_chains(frame)
+        if not self._has_begun:
+            self._step(frame, _resolve(frame.structure, spatial, temporal))
+        return self._note(frame, 0x10000 - age)
+
+    def keep_late(self, frame: Frame) -> bool:
+        """Whether a packet goes out that comes after later ones."""
+        if frame.structure is not self._structure:
+            return True
+        age = (self._newest - frame.number) & 0xFFFF
+        if age < KEPT_FRAMES and self._seen >> age & 1:
+            return self._sent >> age & 1 == 1
+        return self._is_needed(frame)
+
+    def is_last(self, frame: Frame) -> bool:
+        """Whether a packet that goes out is the last one of its picture that does."""
+        return self.target is not None and frame.ends and frame.spatial == self.target.spatial
+
+    def is_stuck(self, spatial: int, temporal: int) -> bool:
+        """Whether only a key frame lets the receiver have these layers."""
+        structure = self._structure
+        if structure is None:
+            return False
+        goal = _resolve(structure, spatial, temporal) or structure.top
+        present = self.target or structure.top
+        return goal.spatial != present.spatial and not self._is_intact(goal)
+
+    def _adopt(self, structure: Structure) -> None:
+        self._structure = structure
+        if self.target is not None:
+            self.target = structure.find_target(self.target.spatial, self.target.temporal)
+
+    def _is_needed(self, frame: Frame) -> bool:
+        return self.target is None or frame.indication(self.target) != NOT_PRESENT
+
+    def _note(self, frame: Frame, step: int) -> bool:
+        is_needed = self._is_needed(frame)
+        self._seen = (self._seen << step & _MASK if step < KEPT_FRAMES else 0) | 1
+        self._sent = (self._sent << step & _MASK if step < KEPT_FRAMES else 0) | is_needed
+        self._newest = frame.number
+        self._has_begun = self._has_begun or is_needed
+        return is_needed
+
+    def _was_sent(self, frame: Frame, fdiff: int) -> bool:
+        age = (self._newest - frame.number + fdiff) & 0xFFFF
+        return age < KEPT_FRAMES and self._sent >> age & 1 == 1
+
+    def _note_chains(self, frame: Frame) -> None:
+        intact = 0
+        for chain, fdiff in enumerate(frame.chain_fdiffs):
+            if fdiff == 0 or self._was_sent(frame, fdiff):
+                intact |= 1 << chain
+        self._intact = intact
+
+    def _is_intact(self, target: DecodeTarget) -> bool:
+        return target.chain >= 0 and self._intact >> target.chain & 1 == 1
+
+    def _step(self, frame: Frame, wanted: DecodeTarget | None) -> None:
+        """Go towards what is wanted as far as the frame allows."""
+        structure = frame.structure
+        goal, present = wanted or structure.top, self.target or structure.top
+        if goal.spatial != present.spatial:
+            if self._is_intact(goal) and frame.indication(goal) and self._has_all(frame):
+                self.target = wanted
+        elif goal.temporal <= present.temporal:
+            # Fewer of the frames that it has.
+            self.target = wanted
+        elif frame.temporal > present.temporal and frame.indication(goal) and self._has_all(frame):
+            if frame.indication(structure.find_target(frame.spatial, goal.temporal)) == SWITCH:
+                self.target = wanted
+            elif frame.indication(structure.find_target(frame.spatial, frame.temporal)) == SWITCH:
+                self.target = structure.find_target(goal.spatial, frame.temporal)
+
+    def _has_all(self, frame: Frame) -> bool:
+        """Whether the receiver has all that the frame refers to."""
+        return all(self._was_sent(frame, fdiff) for fdiff in frame.fdiffs)
+
+
+def _resolve(structure: Structure, spatial: int, temporal: int) -> DecodeTarget | None:
+    """The target of these layers; None for everything."""
+    if spatial == ALL_SPATIAL and temporal == ALL_TEMPORAL:
+        return None
+    return structure.find_target(spatial, temporal)
