@@ -213,7 +213,10 @@ class Publication:
         self.slots: list[Subscriber] = []
         self.kind: Kind = line.media_kind
         self.mid = line.mid
-        self._lines = {codec.payload_type: codec for codec in line.answered_codecs}
+        self.lines = line.answered_codecs
+        # What it is to send; it goes on with the first for as long as it does not follow (call_codecs.py).
+        self.wanted = self.lines[0]
+        self._lines = {codec.payload_type: codec for codec in self.lines}
         self.codecs: dict[int, Format] = {number: codec.format for number, codec in self._lines.items()}
         self.format: Format = next(iter(self.codecs.values()))
         self.opus_types = frozenset(number for number, name in self.codecs.items() if name == "opus")
@@ -356,7 +359,9 @@ class Publication:
         if self.kind == "audio" or self.is_screen:
             return False
         taken = {rid for rid, stream in self.layers.items() if stream.subscribers.are_there}
-        return self.demand.update(taken, flowing, now)
+        # What is left of another codec is taken by nobody, though it may come again.
+        left = {rid for rid, stream in self.layers.items() if stream.format != self.format}
+        return self.demand.update(taken, flowing | left, now)
 
     def want_key_frame(self, stream: InboundStream) -> None:
         """Remember that a receiver needs a key frame of this stream."""

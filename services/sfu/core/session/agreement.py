@@ -1,13 +1,15 @@
 """Which codec a participant's own video is taken in, so that everyone in the call sees a picture.
 
-An offer is answered once. So it is the codec that most receivers in the call can decode, and of equal ones the one that
-later receivers will most surely decode: VP8, else the client's own order, with H.264's most common profile first.
+An offer is answered once. So the answer names first the codec that most receivers in the call can decode, and of equal
+ones the one that later receivers will most surely decode: VP8, else the client's own order, with H.264's most common
+profile first. A client that follows WantedLayers goes over to a better one, as the deployment ranks them, while all in
+the call decode it (call_codecs.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from services.sfu.core.wire.codec_formats import Format, lower_level, rank_format
+from services.sfu.core.wire.codec_formats import Format, codec_of, lower_level, rank_format
 from services.sfu.core.wire.media_line import CodecLine, MediaLine
 from services.sfu.core.wire.sdp import Offer
 
@@ -33,12 +35,24 @@ def _agree(line: MediaLine, receivers: Sequence[DecodableFormats]) -> MediaLine:
     if not line.client_sends or line.kind != "video":
         return line
 
-    def order(codec: CodecLine) -> tuple[int, int]:
-        return -sum(codec.format in decodable for decodable in receivers), rank_format(codec.format)
+    def count(offered: Format) -> int:
+        return sum(offered in decodable for decodable in receivers)
 
-    chosen = min(line.codecs, key=order)
+    chosen = choose_codec(line.codecs, count, ())
     others = (codec for codec in line.codecs if codec is not chosen)
     return replace(line, codecs=tuple(_lower(codec, receivers) for codec in (chosen, *others)))
+
+
+def choose_codec(codecs: Sequence[CodecLine], count: Callable[[Format], int], order: Sequence[str]) -> CodecLine:
+    """Of a publisher's codecs that which most can decode (`count`), and of equal ones the best of `order`; the others
+    come behind those, the most common first."""
+
+    def rank(codec: CodecLine) -> tuple[int, int, int]:
+        name = codec_of(codec.format)
+        place = order.index(name) if name in order else len(order)
+        return -count(codec.format), place, rank_format(codec.format)
+
+    return min(codecs, key=rank)
 
 
 def _lower(codec: CodecLine, receivers: Sequence[DecodableFormats]) -> CodecLine:

@@ -15,6 +15,9 @@ from typing import Final, Literal
 # memory for invented names; lowering it makes an offer cost more.
 KEPT_NAMES: Final = 1024
 
+# What all that do video in calls decode (RFC 7742 section 5), and what costs a publisher least.
+DEFAULT_CODEC_ORDER: Final = ("vp8",)
+
 Codec = Literal["opus", "red", "vp8", "h264", "vp9", "av1"]
 # A codec, or a codec and its profile.
 Format = str
@@ -93,6 +96,11 @@ def rank_format(offered: Format) -> int:
     if offered == "vp8":
         return 0
     return 2 if offered.startswith("h264/") and not offered.startswith(COMMON_H264) else 1
+
+
+def codec_of(offered: Format) -> str:
+    """A format without its profile."""
+    return offered.partition("/")[0]
 
 
 def lower_level(fmtp: str, other: str) -> str:
