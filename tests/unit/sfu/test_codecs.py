@@ -1,7 +1,6 @@
 import pytest
 
 from services.sfu.core.wire.codecs import (
-    is_h264_key_frame,
     is_vp9_key_frame,
     primary_of_red,
     read_payload,
@@ -53,23 +52,6 @@ def test_descriptor_cut_short_is_no_key_frame(payload: bytes) -> None:
     info = read_vp8(payload)
     assert not info.is_key_frame
     assert (info.picture_id_at, info.tl0_at) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("payload", "is_key_frame"),
-    [
-        (b"\x67\x42", True),
-        (b"\x65\x88", False),
-        (b"\x41\x9a", False),
-        (b"\x78\x00\x02\x67\x42\x00\x01\x68", True),
-        (b"\x78\x00\x02\x41\x42", False),
-        (b"\x7c\x87", True),
-        (b"\x7c\x07", False),
-        (b"", False),
-    ],
-)
-def test_h264_key_frames_bring_their_parameter_set(payload: bytes, is_key_frame: bool) -> None:
-    assert is_h264_key_frame(payload) is is_key_frame
 
 
 @pytest.mark.parametrize(

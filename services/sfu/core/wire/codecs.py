@@ -1,6 +1,6 @@
 """What the start of a payload says of its frame, codec by codec; nothing past these bytes is ever read or changed.
 
-Sources: RFC 7741 section 4.2 (VP8), RFC 6184 section 5 (H.264), RFC 9628 section 4.2 (VP9), the AV1 RTP payload format
+Sources: RFC 7741 section 4.2 (VP8), RFC 9628 section 4.2 (VP9), the AV1 RTP payload format
 section 4.4, RFC 6386 section 9.1 (the size in a VP8 key frame), RFC 2198 section 3 (RED).
 """
 
@@ -8,15 +8,13 @@ from typing import Final, final
 
 from services.sfu.core.wire.codec_formats import Codec
 from services.sfu.core.wire.dependency_descriptor import MAX_SPATIAL, Frame
+from services.sfu.core.wire.h264 import find_parameter_set, read_height
 
 # Temporal layers that RFC 7741 can name, less one: with this limit everything goes through.
 ALL_TEMPORAL: Final = 3
 # The same for spatial layers of one stream: also the frames that the highest of them does not need.
 ALL_SPATIAL: Final = MAX_SPATIAL
 
-_H264_SPS: Final = 7
-_H264_STAP_A: Final = 24
-_H264_FU_A: Final = 28
 _VP8_START_CODE: Final = b"\x9d\x01\x2a"
 
 
@@ -72,7 +70,7 @@ def read_payload(codec: Codec, payload: bytes) -> PayloadInfo:
     if codec == "vp8":
         return read_vp8(payload)
     if codec == "h264":
-        return PayloadInfo(payload, is_h264_key_frame(payload))
+        return read_h264(payload)
     if codec == "vp9":
         return read_vp9(payload)
     if codec == "av1":
@@ -119,21 +117,12 @@ def _vp8_height(payload: bytes, at: int) -> int:
     return (payload[at + 9] & 0x3F) << 8 | payload[at + 8]
 
 
-def is_h264_key_frame(payload: bytes) -> bool:
-    """Whether the payload brings a sequence parameter set, without which no IDR picture can be decoded."""
-    if not payload:
-        return False
-    kind = payload[0] & 0x1F
-    if kind == _H264_STAP_A:
-        at = 1
-        while at + 2 < len(payload):
-            if payload[at + 2] & 0x1F == _H264_SPS:
-                return True
-            at += 2 + int.from_bytes(payload[at : at + 2], "big")
-        return False
-    if kind == _H264_FU_A:
-        return len(payload) > 1 and bool(payload[1] & 0x80) and payload[1] & 0x1F == _H264_SPS
-    return kind == _H264_SPS
+def read_h264(payload: bytes) -> PayloadInfo:
+    """An H.264 payload: a key frame brings a sequence parameter set."""
+    parameter_set = find_parameter_set(payload)
+    if parameter_set is None:
+        return PayloadInfo(payload)
+    return PayloadInfo(payload, is_key_frame=True, height=read_height(parameter_set))
 
 
 def is_vp9_key_frame(payload: bytes) -> bool:
