@@ -21,7 +21,7 @@ export interface WantedVideo {
 /** What browsers know and TypeScript does not yet. */
 interface Encoding extends RTCRtpEncodingParameters {
   codec?: RTCRtpCodec;
-  scalabilityMode?: string;
+  scalabilityMode?: string | undefined;
 }
 type Sender = Pick<RTCRtpSender, "getParameters" | "setParameters">;
 type Connection = { getTransceivers(): { readonly mid: string | null; readonly sender: Sender }[] };

@@ -112,6 +112,6 @@ describe("the channel to the SFU", () => {
   test("what it does not understand is left alone", () => {
     const { fake, heard } = made();
     fake.deliver(new Uint8Array([255, 255, 255]));
-    expect(heard).toEqual({ slots: [], unseen: [], speakers: [], weak: [], layers: [] });
+    expect(heard).toEqual({ slots: [], unseen: [], speakers: [], weak: [], wanted: [] });
   });
 });

@@ -64,6 +64,7 @@ class Stream:
 
     def __init__(self, router: Router, publisher: Participant, pictures: Pictures, parts: int = 2) -> None:
         self.got: dict[int, list[Got]] = {}
+        self._copies: dict[int, list[tuple[int, bytes]]] = {}
         self.effects: list[Effect] = []
         self.picture = 0
         self._router = router
@@ -96,6 +97,10 @@ class Stream:
         self.picture += 1
         self._take(self._router.tick(now), None, now)
 
+    def take_copies(self, receiver: int) -> list[tuple[int, bytes]]:
+        """What a receiver got since the last time, by number."""
+        return self._copies.pop(receiver, [])
+
     def _take(self, effects: list[Effect], frame: Frame | None, now: float) -> None:
         for effect in effects:
             if not isinstance(effect, SendMedia):
@@ -104,6 +109,7 @@ class Stream:
             assert frame is not None
             for receiver, copy in zip(receivers(effect), copies(effect, now), strict=True):
                 number, timestamp = int.from_bytes(copy[2:4], "big"), int.from_bytes(copy[4:8], "big")
+                self._copies.setdefault(receiver, []).append((number, copy))
                 self.got.setdefault(receiver, []).append(Got(number, copy[1] >= 0x80, timestamp, frame))
 
 

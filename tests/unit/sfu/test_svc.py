@@ -1,16 +1,20 @@
 """Receivers of one scalable stream: layers by height and bandwidth, left out by the descriptor, of payloads that cannot
 be read."""
 
+import random
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.sfu.core.ids import UserId
 from services.sfu.core.selection.video_requests import VideoRequest, VideoRequests
+from services.sfu.core.session.effects import SendRepair
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
-from tests.unit.sfu.builders import make_router
+from tests.unit.sfu.builders import Page, make_router
 from tests.unit.sfu.descriptors import k_svc, l1t3, l3t3
 from tests.unit.sfu.effects import key_frame_requests
 from tests.unit.sfu.scalable import SSRC, Pictures, Stream, check, enter, layers
@@ -127,6 +131,34 @@ def test_what_is_lost_on_the_way_up_leaves_its_numbers_free(router: Router) -> N
     steps = [later - one for one, later in pairwise(numbers)]
     assert sorted(steps)[-1] == 2
     assert steps.count(1) == len(steps) - 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from((l1t3, l3t3, k_svc)), st.integers(0, 10_000))
+def test_a_number_stands_for_the_same_bytes_whatever_is_wanted_lost_and_repaired(pictures: Pictures, seed: int) -> None:
+    """As SRTP needs it: of these receivers the codec has no stream of repairs, though another of theirs has."""
+    chance, router = random.Random(seed), make_router()
+    ann, bob = enter(router, "ann"), enter(router, "bob")
+    stream = Stream(router, ann, pictures)
+    first: dict[int, bytes] = {}
+    again = 0
+    for n in range(70):
+        now = 1.0 + n / 25
+        if chance.random() < 0.1:
+            show(router, bob, chance.choice((0, 180, 360, 720)), now)
+        stream.send(now, is_key=n == 0 or chance.random() < 0.08, lost=chance.choice((0, 1, None, None)), sizes=SIZES)
+        for number, copy in stream.take_copies(bob.number):
+            assert first.setdefault(number, copy) == copy
+        if first:
+            newest = next(reversed(first))
+            lost = rtcp.build_nack(1, bob.slots[1].ssrc, [newest - back & 0xFFFF for back in range(0, 40, 3)])
+            for effect in router.handle_rtcp(bob, lost, now + 0.02):
+                if isinstance(effect, SendRepair):
+                    page = Page()
+                    copy = bytes(page.view[: effect.slot.write_repair(effect.packet, page, now)])
+                    assert first[int.from_bytes(copy[2:4], "big")] == copy
+                    again += 1
+    assert again
 
 
 def test_who_comes_later_begins_with_a_key_frame(router: Router) -> None:

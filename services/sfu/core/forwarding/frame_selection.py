@@ -1,14 +1,14 @@
 """Which frames of a scalable stream one receiver gets: those that its decode target needs (SVC).
 
 A target is gone over to where the receiver has all that it takes (AV1 RTP specification, sections A.5 to A.7): with a
-key frame, or where the frames of the target's chain have all been sent to it. Nothing of a picture is sent twice over:
-a target changes only before the first frame of a picture that goes out.
+key frame, or where the frames of the target's chain have all been sent to it. That is before the first frame of a
+picture that goes out, so that each picture has one end. No frame goes out that refers to one that was left out.
 """
 
 from typing import Final
 
 from services.sfu.core.wire.codecs import ALL_SPATIAL, ALL_TEMPORAL
-from services.sfu.core.wire.dependency_descriptor import NOT_PRESENT, SWITCH, DecodeTarget, Frame, Structure
+from services.sfu.core.wire.dependency_descriptor import NOT_PRESENT, DecodeTarget, Frame, Structure
 
 # Frames of which it is known whether they were sent; a chain looks back 255 (section A.8.2). Raising it costs memory
 # for each slot; lowering it asks for key frames that are not needed.
@@ -67,7 +67,7 @@ class FrameSelection:
             self._timestamp, self._has_begun = timestamp, False
         self._note_chains(frame)
         if not self._has_begun:
-            self._step(frame, _resolve(frame.structure, spatial, temporal))
+            self._step(frame.structure, _resolve(frame.structure, spatial, temporal))
         return self._note(frame, 0x10000 - age)
 
     def keep_late(self, frame: Frame) -> bool:
@@ -77,7 +77,7 @@ class FrameSelection:
         age = (self._newest - frame.number) & 0xFFFF
         if age < KEPT_FRAMES and self._seen >> age & 1:
             return self._sent >> age & 1 == 1
-        return self._is_needed(frame)
+        return self._is_kept(frame)
 
     def is_last(self, frame: Frame) -> bool:
         """Whether a packet that goes out is the last one of its picture that does."""
@@ -97,16 +97,21 @@ class FrameSelection:
         if self.target is not None:
             self.target = structure.find_target(self.target.spatial, self.target.temporal)
 
-    def _is_needed(self, frame: Frame) -> bool:
-        return self.target is None or frame.indication(self.target) != NOT_PRESENT
+    def _is_kept(self, frame: Frame) -> bool:
+        """Whether the target needs a frame, and nothing that it refers to was left out."""
+        if self.target is not None and frame.indication(self.target) == NOT_PRESENT:
+            return False
+        left_out = self._seen & ~self._sent
+        base = self._newest - frame.number
+        return not any(left_out >> ((base + fdiff) & 0xFFFF) & 1 for fdiff in frame.fdiffs)
 
     def _note(self, frame: Frame, step: int) -> bool:
-        is_needed = self._is_needed(frame)
+        is_kept = self._is_kept(frame)
         self._seen = (self._seen << step & _MASK if step < KEPT_FRAMES else 0) | 1
-        self._sent = (self._sent << step & _MASK if step < KEPT_FRAMES else 0) | is_needed
+        self._sent = (self._sent << step & _MASK if step < KEPT_FRAMES else 0) | is_kept
         self._newest = frame.number
-        self._has_begun = self._has_begun or is_needed
-        return is_needed
+        self._has_begun = self._has_begun or is_kept
+        return is_kept
 
     def _was_sent(self, frame: Frame, fdiff: int) -> bool:
         age = (self._newest - frame.number + fdiff) & 0xFFFF
@@ -122,25 +127,15 @@ class FrameSelection:
     def _is_intact(self, target: DecodeTarget) -> bool:
         return target.chain >= 0 and self._intact >> target.chain & 1 == 1
 
-    def _step(self, frame: Frame, wanted: DecodeTarget | None) -> None:
-        """Go towards what is wanted as far as the frame allows."""
-        structure = frame.structure
-        goal, present = wanted or structure.top, self.target or structure.top
-        if goal.spatial != present.spatial:
-            if self._is_intact(goal) and frame.indication(goal) and self._has_all(frame):
-                self.target = wanted
-        elif goal.temporal <= present.temporal:
-            # Fewer of the frames that it has.
-            self.target = wanted
-        elif frame.temporal > present.temporal and frame.indication(goal) and self._has_all(frame):
-            if frame.indication(structure.find_target(frame.spatial, goal.temporal)) == SWITCH:
-                self.target = wanted
-            elif frame.indication(structure.find_target(frame.spatial, frame.temporal)) == SWITCH:
-                self.target = structure.find_target(goal.spatial, frame.temporal)
+    def _step(self, structure: Structure, wanted: DecodeTarget | None) -> None:
+        """Go over to what is wanted, where all of its chain has been sent.
 
-    def _has_all(self, frame: Frame) -> bool:
-        """Whether the receiver has all that the frame refers to."""
-        return all(self._was_sent(frame, fdiff) for fdiff in frame.fdiffs)
+        Within a spatial layer that is so: temporal layers have the chain of theirs. What refers to frames of before
+        that were left out does not go out (`_is_kept`).
+        """
+        goal, present = wanted or structure.top, self.target or structure.top
+        if goal.spatial == present.spatial or self._is_intact(goal):
+            self.target = wanted
 
 
 def _resolve(structure: Structure, spatial: int, temporal: int) -> DecodeTarget | None:

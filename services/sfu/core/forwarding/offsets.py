@@ -45,7 +45,8 @@ class Offsets:
         self._last_picture_id = self._last_tl0 = 0
         self._temporal = self.wanted_temporal = ALL_TEMPORAL
         self._spatial = self.wanted_spatial = ALL_SPATIAL
-        self._selection = FrameSelection()
+        # Of a source with a dependency descriptor.
+        self._selection: FrameSelection | None = None
         self._frame: tuple[int, bool] | None = None
         # Packets, by extended number, that go out without a payload, to fill their numbers.
         self.empty: dict[int, None] = {}
@@ -63,7 +64,8 @@ class Offsets:
     @property
     def is_stuck(self) -> bool:
         """Whether only a key frame of the source brings the layers that are wanted."""
-        return not self.is_plain and self._selection.is_stuck(self.wanted_spatial, self.wanted_temporal)
+        selection = self._selection
+        return selection is not None and selection.is_stuck(self.wanted_spatial, self.wanted_temporal)
 
     @property
     def has_more(self) -> bool:
@@ -89,14 +91,14 @@ class Offsets:
         self.timestamp = self.last_timestamp + timestamp_step - packet.timestamp
         self.tl0 = self._last_tl0 + 1 - info.tl0
         self._temporal, self._spatial = self.wanted_temporal, self.wanted_spatial
-        self._selection = FrameSelection()
-        if info.frame is not None:
-            self._selection.start(info.frame, packet.timestamp, self.wanted_spatial, self.wanted_temporal)
         self._frame = None
         self.empty.clear()
         self.last.clear()
+        self._selection = None
         if info.frame is not None:
-            self._note_last(packet, info.frame)
+            selection = self._selection = FrameSelection()
+            selection.start(info.frame, packet.timestamp, self.wanted_spatial, self.wanted_temporal)
+            self._note_last(packet, info.frame, selection)
 
     def take(self, packet: MediaPacket) -> bool:
         """Whether a packet of the present source is let through; what is not leaves no hole in the numbers."""
@@ -111,15 +113,18 @@ class Offsets:
     def _take_late(self, packet: MediaPacket, index: int) -> bool:
         if index < self._first_index or self._find_shift(index) is None:
             return False
-        frame = packet.info.frame
-        is_kept = packet.info.temporal <= self._temporal if frame is None else self._selection.keep_late(frame)
+        frame, selection = packet.info.frame, self._selection
+        if frame is None or selection is None:
+            is_kept = packet.info.temporal <= self._temporal
+        else:
+            is_kept = selection.keep_late(frame)
+            if is_kept:
+                self._note_last(packet, frame, selection)
         if not is_kept:
             # Part of a frame that is left out, but its number was kept free: fill it with an empty packet.
             if len(self.empty) >= MAX_EMPTY:
                 return False
             self.empty[index] = None
-        elif frame is not None:
-            self._note_last(packet, frame)
         return True
 
     def _keep_frame(self, packet: MediaPacket) -> bool:
@@ -138,19 +143,21 @@ class Offsets:
 
     def _keep_scalable(self, packet: MediaPacket, frame: Frame) -> bool:
         selection = self._selection
+        if selection is None:
+            selection = self._selection = FrameSelection()
         is_kept = selection.keep(frame, packet.timestamp, self.wanted_spatial, self.wanted_temporal)
         target = selection.target
         self._spatial = ALL_SPATIAL if target is None else target.spatial
         self._temporal = ALL_TEMPORAL if target is None else target.temporal
         if is_kept:
-            self._note_last(packet, frame)
+            self._note_last(packet, frame, selection)
         else:
             # Other pictures refer to a picture by its id (codecs.py: read_vp9): there the ids are not closed up.
             self._leave_out(packet, 0)
         return is_kept
 
-    def _note_last(self, packet: MediaPacket, frame: Frame) -> None:
-        if self._selection.is_last(frame):
+    def _note_last(self, packet: MediaPacket, frame: Frame, selection: FrameSelection) -> None:
+        if selection.is_last(frame):
             if len(self.last) >= MAX_LAST:
                 del self.last[next(iter(self.last))]
             self.last[packet.extended] = None
@@ -176,7 +183,7 @@ class Offsets:
     def advance(self, packet: MediaPacket) -> None:
         """The packet goes out, and none before it has a later number; the numbers after it follow."""
         info, shift = packet.info, self._shift
-        if info.frame is not None and self._selection.target is None:
+        if info.frame is not None and self._selection is not None and self._selection.target is None:
             self._selection.note_sent(info.frame, packet.timestamp)
         self._next_index = packet.extended + 1
         next_number = (packet.sequence_number + shift.sequence + 1) & 0xFFFF

@@ -92,7 +92,8 @@ class ReceiveSlot(Subscriber):
         self.formats = frozenset(decodable)
         self._repair_types = {f: c.rtx_payload_type for f, c in decodable.items() if c.rtx_payload_type is not None}
         self._stamps: array[int] | None = None
-        if self.packet_format.stamp_id and not self._repair_types:
+        if self.packet_format.stamp_id and len(self._repair_types) < len(decodable):
+            # Some of what it takes is repaired by the same bytes again.
             self._stamps = array("I", bytes(4 * _KEPT_STAMPS))
         # Without what the group counts since the slot is in it.
         self._packets = self._bytes = 0
@@ -240,7 +241,9 @@ class ReceiveSlot(Subscriber):
     def join_group(self) -> bool:
         """See Subscriber."""
         source = self._source
-        if source is None or not self._offsets.is_plain or self._stamps is not None:
+        if source is None or not self._offsets.is_plain:
+            return False
+        if self._stamps is not None and source.format not in self._repair_types:
             return False
         del source.subscribers.ungrouped[self]
         self._group = group = source.subscribers.group(self.packet_format)

@@ -16,9 +16,8 @@ MAX_TEMPORAL: Final = 4
 # As many as there are numbers for (section A.8.2).
 MAX_TEMPLATES: Final = 64
 
-# Decode target indications (table A.1); DISCARDABLE is 1 and REQUIRED 3.
+# The decode target indication (table A.1) of a frame that its target does not need; the others need it.
 NOT_PRESENT: Final = 0
-SWITCH: Final = 2
 
 # A frame that is no more than this behind is late; what is further behind is of a sender that began anew. Raising it
 # takes a new beginning for late frames; lowering it takes late repairs for a new beginning.
