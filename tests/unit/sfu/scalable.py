@@ -1,5 +1,6 @@
 """Publishers of scalable streams, and what their receivers get, for the tests of the core."""
 
+import random
 from itertools import pairwise
 from struct import pack
 from typing import NamedTuple, Protocol
@@ -28,6 +29,11 @@ def scalable_text(codec: str = "VP9", **options: bool) -> str:
     described = f"a=rtpmap:96 VP8/90000\r\na=rtpmap:{TYPE} {codec}/90000\r\na=rtcp-fb:{TYPE} nack\r\n"
     described += f"a=rtcp-fb:{TYPE} nack pli\r\na=rtcp-fb:{TYPE} transport-cc\r\n"
     return text.replace("a=rtpmap:96 VP8/90000\r\n", described + f"a=extmap:{DESCRIPTOR_ID} {DESCRIPTOR_URI}\r\n")
+
+
+def scalable_router() -> Router:
+    """Where codecs with layers in one stream are wanted."""
+    return Router(random.Random(1).randbytes, 1_700_000_000.0, ("vp9", "av1", "h264"))
 
 
 def enter(router: Router, name: str, codec: str = "VP9") -> Participant:

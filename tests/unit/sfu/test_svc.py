@@ -14,10 +14,10 @@ from services.sfu.core.session.effects import SendRepair
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
-from tests.unit.sfu.builders import Page, make_router
+from tests.unit.sfu.builders import Page
 from tests.unit.sfu.descriptors import k_svc, l1t3, l3t3
 from tests.unit.sfu.effects import key_frame_requests
-from tests.unit.sfu.scalable import SSRC, Pictures, Stream, check, enter, layers
+from tests.unit.sfu.scalable import SSRC, Pictures, Stream, check, enter, layers, scalable_router
 
 # Bytes of a packet by layer: at 25 pictures of two packets a second some 40, 160 and 800 kbit/s.
 SIZES = (80, 320, 1100)
@@ -25,7 +25,7 @@ SIZES = (80, 320, 1100)
 
 @pytest.fixture
 def router() -> Router:
-    return make_router()
+    return scalable_router()
 
 
 def flow(stream: Stream, pictures: int, now: float, key_frames: tuple[int, ...] = ()) -> float:
@@ -137,7 +137,7 @@ def test_what_is_lost_on_the_way_up_leaves_its_numbers_free(router: Router) -> N
 @given(st.sampled_from((l1t3, l3t3, k_svc)), st.integers(0, 10_000))
 def test_a_number_stands_for_the_same_bytes_whatever_is_wanted_lost_and_repaired(pictures: Pictures, seed: int) -> None:
     """As SRTP needs it: of these receivers the codec has no stream of repairs, though another of theirs has."""
-    chance, router = random.Random(seed), make_router()
+    chance, router = random.Random(seed), scalable_router()
     ann, bob = enter(router, "ann"), enter(router, "bob")
     stream = Stream(router, ann, pictures)
     first: dict[int, bytes] = {}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from services.sfu.core.wire.codec_formats import Format, codec_of, lower_level, rank_format
-from services.sfu.core.wire.media_line import CodecLine, MediaLine
+from services.sfu.core.wire.media_line import DESCRIPTOR_URI, CodecLine, MediaLine
 from services.sfu.core.wire.sdp import Offer
 
 # What one receiver can decode: the codec lines of its video slots by format.
@@ -26,12 +26,16 @@ def list_decodable_formats(offer: Offer) -> DecodableFormats:
     return decodable
 
 
-def agree(offer: Offer, receivers: Sequence[DecodableFormats]) -> Offer:
-    """The offer with the agreed codec of each own video first; `receivers`: what each in the call can decode."""
-    return replace(offer, media=tuple(_agree(line, receivers) for line in offer.media))
+def agree(offer: Offer, receivers: Sequence[DecodableFormats], order: Sequence[str] = ()) -> Offer:
+    """The offer with the agreed codec of each own video first; `receivers`: what each in the call can decode.
+
+    `order`: how the deployment ranks codecs. Where that is VP8 first, which says itself what there is to know, no
+    dependency descriptor is taken: it would be some bytes of each packet for nothing.
+    """
+    return replace(offer, media=tuple(_agree(line, receivers, order) for line in offer.media))
 
 
-def _agree(line: MediaLine, receivers: Sequence[DecodableFormats]) -> MediaLine:
+def _agree(line: MediaLine, receivers: Sequence[DecodableFormats], order: Sequence[str]) -> MediaLine:
     if not line.client_sends or line.kind != "video":
         return line
 
@@ -40,7 +44,11 @@ def _agree(line: MediaLine, receivers: Sequence[DecodableFormats]) -> MediaLine:
 
     chosen = choose_codec(line.codecs, count, ())
     others = (codec for codec in line.codecs if codec is not chosen)
-    return replace(line, codecs=tuple(_lower(codec, receivers) for codec in (chosen, *others)))
+    codecs = tuple(_lower(codec, receivers) for codec in (chosen, *others))
+    extensions = line.extensions
+    if DESCRIPTOR_URI in extensions and choose_codec(codecs, lambda _: 0, order).codec == "vp8":
+        extensions = {uri: number for uri, number in extensions.items() if uri != DESCRIPTOR_URI}
+    return replace(line, codecs=codecs, extensions=extensions)
 
 
 def choose_codec(codecs: Sequence[CodecLine], count: Callable[[Format], int], order: Sequence[str]) -> CodecLine:

@@ -89,7 +89,7 @@ class Router:
         effects = [] if former is None else self._step(former, Input.REPLACED, now)
         call = self._registry.calls.get(key.call_id)
         members = call.members.values() if call is not None else ()
-        agreed = agree(offer, [member.decodable for member in members if member.decodable])
+        agreed = agree(offer, [member.decodable for member in members if member.decodable], self._codec_order)
         participant = Participant(self._registry.next_number(), key, agreed, self._random, now)
         self._registry.add_participant(participant)
         heappush(self._reports_due, (now + REPORT_INTERVAL_S, participant.number))
