@@ -1,7 +1,6 @@
 """The shell around the core: one UDP socket, each participant's DTLS and SRTP, and the clock."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -59,7 +58,7 @@ class MediaWorker:
         clock: Clock,
         random: RandomBytes,
         tcp_port: int = 0,
-        codec_order: Sequence[str] = DEFAULT_CODEC_ORDER,
+        codec_order: tuple[str, ...] = DEFAULT_CODEC_ORDER,
     ) -> None:
         """`tcp_port`: where clients may connect instead; 0 where nobody listens. `codec_order`: see Router."""
         self._config = config

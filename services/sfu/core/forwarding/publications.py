@@ -213,12 +213,11 @@ class Publication:
         self.slots: list[Subscriber] = []
         self.kind: Kind = line.media_kind
         self.mid = line.mid
-        self.lines = line.answered_codecs
-        # What it is to send; it goes on with the first for as long as it does not follow (call_codecs.py).
-        self.wanted = self.lines[0]
-        self._lines = {codec.payload_type: codec for codec in self.lines}
+        self._lines = {codec.payload_type: codec for codec in line.answered_codecs}
         self.codecs: dict[int, Format] = {number: codec.format for number, codec in self._lines.items()}
         self.format: Format = next(iter(self.codecs.values()))
+        # What it is to send; it goes on with the first for as long as it does not follow (call_codecs.py).
+        self.wanted = self.format
         self.opus_types = frozenset(number for number, name in self.codecs.items() if name == "opus")
         self.level_id = line.extensions.get(LEVEL_URI)
         self.descriptor_id = line.extensions.get(DESCRIPTOR_URI)
@@ -362,6 +361,11 @@ class Publication:
         # What is left of another codec is taken by nobody, though it may come again.
         left = {rid for rid, stream in self.layers.items() if stream.format != self.format}
         return self.demand.update(taken, flowing | left, now)
+
+    @property
+    def wanted_type(self) -> int:
+        """The publisher's payload type of the format that it is to send."""
+        return next(number for number, name in self.codecs.items() if name == self.wanted)
 
     def want_key_frame(self, stream: InboundStream) -> None:
         """Remember that a receiver needs a key frame of this stream."""

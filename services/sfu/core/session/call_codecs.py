@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.sfu.core.forwarding.publications import Publication
-from services.sfu.core.session.agreement import choose_codec
+from services.sfu.core.session.agreement import choose_format
 from services.sfu.core.session.effects import Effect, SendWantedLayers
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.wire.codec_formats import Format
@@ -23,7 +23,7 @@ class CallCodecs:
         self._returns: dict[Publication, float] = {}
         self._fallen: set[Publication] = set()
 
-    def update(self, members: Sequence[Participant], order: Sequence[str], now: float) -> list[Effect]:
+    def update(self, members: Sequence[Participant], order: tuple[str, ...], now: float) -> list[Effect]:
         """Choose for all anew, because somebody came or left; gives whom to tell."""
         counts: dict[Format, int] = {}
         for member in members:
@@ -35,13 +35,15 @@ class CallCodecs:
         self._returns = {publication: at for publication, at in self._returns.items() if publication in present}
         return [SendWantedLayers(member.number) for member in told]
 
-    def tick(self, members: Iterable[Participant], order: Sequence[str], now: float) -> list[Effect]:
+    def tick(self, members: Iterable[Participant], order: tuple[str, ...], now: float) -> list[Effect]:
         """Go back to the better codecs that have been possible for long enough."""
         if not self._returns or min(self._returns.values()) > now:
             return []
         return self.update(tuple(members), order, now)
 
-    def _update_member(self, member: Participant, counts: dict[Format, int], order: Sequence[str], now: float) -> bool:
+    def _update_member(
+        self, member: Participant, counts: dict[Format, int], order: tuple[str, ...], now: float
+    ) -> bool:
         def count(name: Format) -> int:
             return counts.get(name, 0) - (name in member.decodable)
 
@@ -49,11 +51,11 @@ class CallCodecs:
         for publication in member.publications:
             if publication.kind != "video":
                 continue
-            best, present = choose_codec(publication.lines, count, order), publication.wanted
-            if best is present:
+            best, present = choose_format(publication.codecs.values(), count, order), publication.wanted
+            if best == present:
                 self._returns.pop(publication, None)
                 continue
-            if count(best.format) > count(present.format):
+            if count(best) > count(present):
                 self._fallen.add(publication)
             elif publication in self._fallen:
                 if now < self._returns.setdefault(publication, now + RETURN_S):

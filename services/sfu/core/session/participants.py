@@ -223,7 +223,7 @@ class Participant:
     def codec_states(self) -> list[CodecState]:
         """Of all its videos."""
         return [
-            CodecState(publication.mid, publication.wanted.payload_type)
+            CodecState(publication.mid, publication.wanted_type)
             for publication in self.publications
             if publication.kind == "video"
         ]

@@ -1,6 +1,5 @@
 """The calls of one worker: joins and leaves, where each packet goes, and what is due."""
 
-from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Final
 
@@ -48,7 +47,7 @@ class Router:
     """
 
     def __init__(
-        self, random: RandomBytes, unix_offset_s: float, codec_order: Sequence[str] = DEFAULT_CODEC_ORDER
+        self, random: RandomBytes, unix_offset_s: float, codec_order: tuple[str, ...] = DEFAULT_CODEC_ORDER
     ) -> None:
         self._random = random
         self._codec_order = codec_order
