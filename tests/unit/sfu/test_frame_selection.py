@@ -109,6 +109,9 @@ def test_a_frame_that_comes_late_as_a_whole_goes_out_if_its_target_needs_it() ->
     selection = start(pictures[0][0], 1)
     kept(selection, [pictures[0], pictures[2]], 1)
     assert [selection.keep_late(frame) for frame in pictures[1]] == [True, True, False]
+    # Its other packets come too, though less is wanted by now.
+    kept(selection, stream("l3t3", 5)[3:], 0, first=3)
+    assert [selection.keep_late(frame) for frame in pictures[1]] == [True, True, False]
 
 
 def test_the_last_packet_of_what_is_sent_of_a_picture_is_known() -> None:

@@ -77,7 +77,11 @@ class FrameSelection:
         age = (self._newest - frame.number) & 0xFFFF
         if age < KEPT_FRAMES and self._seen >> age & 1:
             return self._sent >> age & 1 == 1
-        return self._is_kept(frame)
+        is_kept = self._is_kept(frame)
+        if is_kept and age < KEPT_FRAMES:
+            self._seen |= 1 << age
+            self._sent |= 1 << age
+        return is_kept
 
     def is_last(self, frame: Frame) -> bool:
         """Whether a packet that goes out is the last one of its picture that does."""
