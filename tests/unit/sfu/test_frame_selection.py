@@ -105,12 +105,12 @@ def test_packets_of_a_frame_share_its_fate_and_late_ones_too() -> None:
 
 
 def test_a_frame_that_comes_late_as_a_whole_goes_out_if_its_target_needs_it() -> None:
-    pictures = stream("l3t3", 3)
+    pictures = stream("l3t3", 5)
     selection = start(pictures[0][0], 1)
     kept(selection, [pictures[0], pictures[2]], 1)
     assert [selection.keep_late(frame) for frame in pictures[1]] == [True, True, False]
     # Its other packets come too, though less is wanted by now.
-    kept(selection, stream("l3t3", 5)[3:], 0, first=3)
+    kept(selection, pictures[3:], 0, first=3)
     assert [selection.keep_late(frame) for frame in pictures[1]] == [True, True, False]
 
 
