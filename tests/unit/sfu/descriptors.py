@@ -193,16 +193,33 @@ def l3t3(picture: int, since: int = -1, *, is_bare: bool = False) -> list[bytes]
 
 def k_svc(picture: int, since: int = -1, *, is_bare: bool = False) -> list[bytes]:
     """The same in K-SVC without temporal layers: each layer needs those below it in key frames only."""
+    return _k_svc(picture, since, is_bare, layers=3)
+
+
+def two_of_three(picture: int, since: int = -1, *, is_bare: bool = False) -> list[bytes]:
+    """The same by an encoder that describes a layer more than it sends, as Chromium's of VP9 do."""
+    return _k_svc(picture, since, is_bare, layers=2)
+
+
+def _k_svc(picture: int, since: int, is_bare: bool, layers: int) -> list[bytes]:
     is_key = since == 0 or (since < 0 and not picture)
     frames = []
-    for s in range(3):
+    for s in range(layers):
         needed = "".join("S" if t == s or (is_key and t > s) else "-" for t in range(3))
         fdiffs = (() if s == 0 else (1,)) if is_key else (3,)
         chains = tuple(_chain_fdiff(is_key, s, chain) for chain in range(3))
         has_structure = is_key and not s and not is_bare
-        number = 3 * picture + 1 + s
         frames.append(
-            descriptor(K_SVC, s, number, structure=has_structure, indications=needed, fdiffs=fdiffs, chains=chains)
+            descriptor(
+                K_SVC,
+                s,
+                3 * picture + 1 + s,
+                structure=has_structure,
+                active=(1 << layers) - 1 if has_structure else None,
+                indications=needed,
+                fdiffs=fdiffs,
+                chains=chains,
+            )
         )
     return frames
 

@@ -15,7 +15,7 @@ from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
 from tests.unit.sfu.builders import Page
-from tests.unit.sfu.descriptors import k_svc, l1t3, l3t3
+from tests.unit.sfu.descriptors import k_svc, l1t3, l3t3, two_of_three
 from tests.unit.sfu.effects import key_frame_requests
 from tests.unit.sfu.scalable import SSRC, Pictures, Stream, check, enter, layers, scalable_router
 
@@ -56,7 +56,7 @@ def test_a_receiver_with_room_gets_everything_that_it_needs(router: Router, pict
     got = stream.got[bob.number]
     check(got)
     newest = got[-1].frame
-    assert newest.spatial == newest.structure.top.spatial
+    assert newest.spatial == newest.structure.targets[-1].spatial
     if pictures is k_svc:
         # Between key frames the upper layer alone.
         assert layers(got[-40:]) == {(2, 0)}
@@ -81,6 +81,20 @@ def test_requested_heights_bound_the_layer_for_each_receiver(router: Router, pic
         assert person.slots[1].height == height
         expected = {spatial} if pictures is k_svc else set(range(spatial + 1))
         assert {one.frame.spatial for one in got[20:]} == expected
+
+
+def test_layers_that_are_described_and_not_sent_are_none(router: Router) -> None:
+    ann, bob = enter(router, "ann"), enter(router, "bob")
+    stream = Stream(router, ann, two_of_three)
+    now = flow(stream, 50, 1.0, key_frames=(0, 40))
+    assert bob.slots[1].height == 360
+    stream.effects.clear()
+    now = flow(stream, 30, now)
+    show(router, bob, 720, now)
+    flow(stream, 30, now)
+    check(stream.got[bob.number])
+    assert layers(stream.got[bob.number][-20:]) == {(1, 0)}
+    assert not key_frame_requests(stream.effects, ann)
 
 
 def test_a_narrow_path_gets_fewer_layers_and_asks_for_no_key_frame_where_none_is_needed(router: Router) -> None:

@@ -7,7 +7,7 @@ from tests.unit.sfu.descriptors import K_SVC, descriptor, k_svc, l1t3, l3t3, rea
 def measured(pictures: list[list[bytes]], sizes: tuple[int, ...]) -> TargetRates:
     """After a second of these pictures over and over, 40 a second."""
     read = read_all(pictures)
-    rates = TargetRates(read[0][0].structure)
+    rates = TargetRates(read[0][0])
     for spatial in range(3):
         rates.rates_of(spatial, 0.0)
     for n in range(40):
@@ -32,15 +32,16 @@ def test_of_k_svc_it_takes_them_in_key_frames_only() -> None:
 
 def test_heights_are_those_of_the_structure() -> None:
     (frame,), *_ = read_all([l1t3(0)])
-    assert TargetRates(frame.structure).height_of(0) == 0
+    assert TargetRates(frame).height_of(0) == 0
     frame = read_all([l3t3(0)])[0][0]
-    assert [TargetRates(frame.structure).height_of(spatial) for spatial in (0, 1, 2, 9)] == [180, 360, 720, 720]
+    assert [TargetRates(frame).height_of(spatial) for spatial in (0, 1, 2, 9)] == [180, 360, 720, 720]
 
 
 def test_a_layer_is_there_while_one_of_its_targets_is_active() -> None:
     (key,), (less,) = read_all([[descriptor(K_SVC, 0, 1, structure=True)], [descriptor(K_SVC, 0, 2, active=0b001)]])
-    rates = TargetRates(key.structure)
+    rates = TargetRates(key)
     rates.add_frame(key, 100, 0.0)
     assert [rates.is_active(spatial) for spatial in range(3)] == [True] * 3
     rates.add_frame(less, 100, 0.1)
     assert [rates.is_active(spatial) for spatial in range(3)] == [True, False, False]
+    assert (rates.top.spatial, rates.has_others) == (0, False)

@@ -22,6 +22,8 @@ class FrameSelection:
     def __init__(self) -> None:
         self.target: DecodeTarget | None = None
         self._structure: Structure | None = None
+        # The best target that is sent.
+        self._top: DecodeTarget | None = None
         self._newest = 0
         # By age: the lowest bit is that of the newest frame.
         self._seen = self._sent = 0
@@ -32,7 +34,7 @@ class FrameSelection:
 
     def start(self, frame: Frame, timestamp: int, spatial: int, temporal: int) -> None:
         """A stream begins with its key frame, and with this target."""
-        self._structure = frame.structure
+        self._structure, self._top = frame.structure, frame.structure.find_top(frame.active)
         self.target = _resolve(frame.structure, spatial, temporal)
         self._newest = frame.number
         self._seen = self._sent = 1
@@ -47,7 +49,7 @@ class FrameSelection:
             self._sent = (self._sent << step & _MASK if step < KEPT_FRAMES else 0) | added | 1
             self._seen = self._sent
             self._newest = frame.number
-        self._structure = frame.structure
+        self._structure, self._top = frame.structure, frame.structure.find_top(frame.active)
         self._intact = -1
         self._timestamp, self._has_begun = timestamp, True
 
@@ -66,8 +68,9 @@ class FrameSelection:
         if timestamp != self._timestamp:
             self._timestamp, self._has_begun = timestamp, False
         self._note_chains(frame)
+        self._top = frame.structure.find_top(frame.active)
         if not self._has_begun:
-            self._step(frame.structure, _resolve(frame.structure, spatial, temporal))
+            self._step(self._top, _resolve(frame.structure, spatial, temporal))
         return self._note(frame, 0x10000 - age)
 
     def keep_late(self, frame: Frame) -> bool:
@@ -89,11 +92,10 @@ class FrameSelection:
 
     def is_stuck(self, spatial: int, temporal: int) -> bool:
         """Whether only a key frame lets the receiver have these layers."""
-        structure = self._structure
-        if structure is None:
+        if self._structure is None or self._top is None:
             return False
-        goal = _resolve(structure, spatial, temporal) or structure.top
-        present = self.target or structure.top
+        goal = _resolve(self._structure, spatial, temporal) or self._top
+        present = self.target or self._top
         return goal.spatial != present.spatial and not self._is_intact(goal)
 
     def _adopt(self, structure: Structure) -> None:
@@ -131,13 +133,13 @@ class FrameSelection:
     def _is_intact(self, target: DecodeTarget) -> bool:
         return target.chain >= 0 and self._intact >> target.chain & 1 == 1
 
-    def _step(self, structure: Structure, wanted: DecodeTarget | None) -> None:
+    def _step(self, top: DecodeTarget, wanted: DecodeTarget | None) -> None:
         """Go over to what is wanted, where all of its chain has been sent.
 
         Within a spatial layer that is so: temporal layers have the chain of theirs. What refers to frames of before
         that were left out does not go out (`_is_kept`).
         """
-        goal, present = wanted or structure.top, self.target or structure.top
+        goal, present = wanted or top, self.target or top
         if goal.spatial == present.spatial or self._is_intact(goal):
             self.target = wanted
 

@@ -168,7 +168,7 @@ class InboundStream:
             self._temporal_bytes[info.temporal] += size
             if info.frame is not None:
                 if self.targets is None:
-                    self.targets = TargetRates(info.frame.structure)
+                    self.targets = TargetRates(info.frame)
                 self.targets.add_frame(info.frame, size, now)
         return packet
 
@@ -184,7 +184,7 @@ class InboundStream:
         info.temporal = frame.temporal
         info.is_key_frame = frame.begins_sequence
         if frame.begins_sequence and frame.structure.heights:
-            info.height = frame.structure.heights[-1]
+            info.height = frame.structure.heights[frame.structure.find_top(frame.active).spatial]
 
     def height_of(self, spatial: int) -> int:
         """In pixels, up to a spatial layer; 0 when that is not known."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.sfu.core.congestion.stats import RateMeter
-from services.sfu.core.wire.dependency_descriptor import MAX_SPATIAL, NOT_PRESENT, Frame, Structure
+from services.sfu.core.wire.dependency_descriptor import MAX_SPATIAL, Frame
 
 # A pair of layers as one number.
 _WIDTH: Final = 8
@@ -12,9 +12,11 @@ _WIDTH: Final = 8
 class TargetRates:
     """Of one stream, from its first descriptor on."""
 
-    def __init__(self, structure: Structure) -> None:
-        self.structure = structure
-        self.active = 0
+    def __init__(self, frame: Frame) -> None:
+        self.structure = frame.structure
+        self.active = frame.active
+        # The best target that is sent.
+        self.top = frame.structure.find_top(frame.active)
         # Whether frames come that the best target does not need, as in K-SVC the lower layers between key frames.
         self.has_others = False
         self.last_at: list[float | None] = [None] * MAX_SPATIAL
@@ -26,16 +28,16 @@ class TargetRates:
     def add_frame(self, frame: Frame, size: int, now: float) -> None:
         """Count a packet for each target that needs it."""
         structure = frame.structure
-        if structure is not self.structure:
-            self.structure, self.has_others = structure, False
-        self.active = frame.active
+        if structure is not self.structure or frame.active != self.active:
+            self.structure, self.active = structure, frame.active
+            self.top, self.has_others = structure.find_top(frame.active), False
         self.last_at[frame.spatial] = now
         indications, totals = frame.indications, self._bytes
         for target in structure.targets:
             if indications >> target.shift & 3:
                 pair = target.spatial * _WIDTH + target.temporal
                 totals[pair] = totals.get(pair, 0) + size
-        if indications >> structure.top.shift & 3 == NOT_PRESENT:
+        if not indications >> self.top.shift & 3:
             self.has_others = True
 
     def rates_of(self, spatial: int, now: float) -> tuple[float, ...]:

@@ -110,11 +110,11 @@ def _spread(
     spread: list[Layer] = []
     for stream, layer in zip(streams, layers, strict=True):
         targets = stream.targets
-        if targets is None or targets.structure.spatial_layers == 1:
+        if targets is None or targets.top.spatial == 0:
             sent.append(SentLayer(stream))
             spread.append(layer)
             continue
-        top = targets.structure.spatial_layers - 1
+        top = targets.top.spatial
         for spatial in range(top + 1):
             # What the highest does not need is left out where there is such; else everything goes to many at once.
             is_all = spatial == top and not targets.has_others

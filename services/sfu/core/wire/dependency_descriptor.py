@@ -90,15 +90,12 @@ class Structure:
         self.targets = targets
         self.heights = heights
 
-    @property
-    def top(self) -> DecodeTarget:
-        """The best target."""
+    def find_top(self, active: int) -> DecodeTarget:
+        """The best target of those that are sent; an encoder may describe more layers than it has."""
+        for target in reversed(self.targets):
+            if target.bit & active:
+                return target
         return self.targets[-1]
-
-    @property
-    def spatial_layers(self) -> int:
-        """How many of them the targets tell apart."""
-        return self.top.spatial + 1
 
     def find_target(self, spatial: int, temporal: int) -> DecodeTarget:
         """The best target within these layers; the poorest where none is."""
