@@ -90,3 +90,15 @@ def test_a_vp9_picture_id_is_read_and_widened_and_the_base_layers_number_too() -
     assert (info.picture_id_at, info.tl0_at, info.is_key_frame) == (1, 0, False)
     for cut_short in (b"\xa8", b"\xa8\x81", b"\x88\x80"):
         assert read_vp9(cut_short).picture_id_at == 0
+
+
+def test_the_height_of_vp9_is_that_of_the_highest_layer_of_a_key_frame() -> None:
+    sizes = bytes.fromhex("58 0140 00b4 0280 0168 0500 02d0")
+    assert read_vp9(bytes.fromhex("aa 8123 00 07") + sizes + b"frame").height == 0x2D0
+    # Flexible mode, and without a picture id.
+    assert read_vp9(bytes.fromhex("ba 8123 00") + sizes).height == 0x2D0
+    assert read_vp9(bytes.fromhex("0a") + bytes.fromhex("10 0280 0168")).height == 360
+    # A structure without sizes, one that is cut short, and a frame that is no key frame.
+    assert read_vp9(bytes.fromhex("0a 00 0000 0000 0000")).height == 0
+    assert read_vp9(bytes.fromhex("aa 8123 00 07") + sizes[:-1]).height == 0
+    assert read_vp9(bytes.fromhex("ea 8123 00 07") + sizes).height == 0

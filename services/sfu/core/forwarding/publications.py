@@ -188,8 +188,10 @@ class InboundStream:
 
     def height_of(self, spatial: int) -> int:
         """In pixels, up to a spatial layer; 0 when that is not known."""
-        height = 0 if self.targets is None else self.targets.height_of(spatial)
-        return height or self.height
+        if self.targets is None:
+            return self.height
+        # Where the descriptor does not say, each layer is half as high as the next, as encoders of browsers have it.
+        return self.targets.height_of(spatial) or self.height >> max(self.targets.top.spatial - spatial, 0)
 
     def rate_bps(self, now: float) -> float:
         """What the stream takes, all temporal layers together."""

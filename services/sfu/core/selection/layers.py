@@ -132,7 +132,7 @@ def _spatial_layer(stream: InboundStream, targets: TargetRates, spatial: int, ma
         targets.known[spatial] = rates
     # One that is not sent for the time being is none: it comes back with a key frame.
     last_at = targets.last_at[spatial] if targets.is_active(spatial) else None
-    return Layer(last_at, rates, targets.height_of(spatial), may_come)
+    return Layer(last_at, rates, stream.height_of(spatial), may_come)
 
 
 def _order(publication: Publication, streams: Sequence[InboundStream], layers: Sequence[Layer], now: float) -> None:

@@ -143,15 +143,30 @@ def read_vp9(payload: bytes) -> PayloadInfo:
     Pictures refer to others by the difference of their ids, so that these are moved, and never closed up.
     """
     is_key_frame = is_vp9_key_frame(payload)
-    if len(payload) < 3 or not payload[0] & 0x80:
-        return PayloadInfo(payload, is_key_frame)
-    if not payload[1] & 0x80:
-        payload = payload[:1] + b"\x80" + payload[1:]
-    picture_id = (payload[1] & 0x7F) << 8 | payload[2]
-    # TL0PICIDX comes after the byte of the layers, but not in flexible mode.
-    if payload[0] & 0x30 != 0x20 or len(payload) < 5:
-        return PayloadInfo(payload, is_key_frame, picture_id=picture_id, picture_id_at=1)
-    return PayloadInfo(payload, is_key_frame, picture_id=picture_id, picture_id_at=1, tl0=payload[4], tl0_at=4)
+    picture_id = picture_id_at = tl0 = tl0_at = 0
+    at = 1
+    if len(payload) >= 3 and payload[0] & 0x80:
+        if not payload[1] & 0x80:
+            payload = payload[:1] + b"\x80" + payload[1:]
+        picture_id, picture_id_at = (payload[1] & 0x7F) << 8 | payload[2], 1
+        at = 3
+    if payload and payload[0] & 0x20:
+        at += 1
+        # TL0PICIDX comes after the byte of the layers, but not in flexible mode.
+        if not payload[0] & 0x10 and len(payload) > at:
+            if picture_id_at:
+                tl0, tl0_at = payload[at], at
+            at += 1
+    height = _vp9_height(payload, at) if is_key_frame and payload[0] & 0x02 else 0
+    return PayloadInfo(payload, is_key_frame, 0, False, picture_id, picture_id_at, tl0, tl0_at, height)
+
+
+def _vp9_height(payload: bytes, at: int) -> int:
+    """Of the highest layer, by the scalability structure of a key frame; 0 when it does not say."""
+    if len(payload) <= at or not payload[at] & 0x10:
+        return 0
+    last = at + 1 + 4 * (payload[at] >> 5)
+    return payload[last + 2] << 8 | payload[last + 3] if len(payload) >= last + 4 else 0
 
 
 def primary_of_red(payload: bytes) -> tuple[int, bytes] | None:
