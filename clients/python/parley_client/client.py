@@ -19,6 +19,7 @@ from parley.messaging.v1.accounts_pb2_grpc import AccountServiceStub
 from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceStub
 from parley.messaging.v1.relations_pb2_grpc import RelationsServiceStub
 from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
+from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceStub
 from parley.notifications.v1.service_pb2_grpc import NotificationsServiceStub
 from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceAsyncStub
     from parley.messaging.v1.relations_pb2_grpc import RelationsServiceAsyncStub
     from parley.messaging.v1.service_pb2_grpc import MessagingServiceAsyncStub
+    from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceAsyncStub
     from parley.notifications.v1.service_pb2_grpc import NotificationsServiceAsyncStub
     from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
 
@@ -140,6 +142,7 @@ class Device:
         self.presence: PresenceServiceAsyncStub = PresenceServiceStub(self._channel)
         self.gateway: GatewayServiceAsyncStub = GatewayServiceStub(self._channel)
         self.calls: CallsServiceAsyncStub = CallsServiceStub(self._channel)
+        self.keys: DeviceKeysServiceAsyncStub = DeviceKeysServiceStub(self._channel)
         self.notifications: NotificationsServiceAsyncStub = NotificationsServiceStub(self._channel)
 
     async def close(self) -> None:
