@@ -120,7 +120,7 @@ def _delivery(
     now: datetime,
     delivery_id: str,
     activity: presence_events.CallActivity | None = None,
-    device_id: DeviceId = DeviceId(""),
+    device_id: DeviceId | None = None,
 ) -> Record:
     delivery = presence_events.Delivery(
         user_id=user_id,
@@ -129,7 +129,7 @@ def _delivery(
         call_activity=activity,
         # Handed over directly as well: of two copies of a call, devices take the one of the higher version.
         delivery_id=delivery_id,
-        device_id=device_id,
+        device_id=device_id or "",
     )
     return Record(DELIVERY_TOPIC, user_id, delivery.SerializeToString())
 

@@ -62,9 +62,9 @@ def values_of(**named: Sequence[Any]) -> Values:
         "ttl_s": [0, 60, 59],
         "version": [1],
         "epoch": [1],
-        **dict.fromkeys(("account_key", "signing_key", "kem_key"), [b"\4" + bytes(64), b""]),
+        **{name: [b"\x04" + bytes(64), b""] for name in ("account_key", "signing_key", "kem_key")},
         "signature": [bytes(64), b""],
-        **dict.fromkeys(("sealed_account_key", "sealed_key"), [b"sealed", b""]),
+        **{name: [b"sealed", b""] for name in ("sealed_account_key", "sealed_key")},
         "position": [0, 1, 99],
         "time_zone": ["Europe/Berlin", "x"],
     }

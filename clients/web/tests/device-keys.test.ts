@@ -103,7 +103,7 @@ describe("a frame key", () => {
     const [of, to] = [await publicKeysOf(alice), await publicKeysOf(bob)];
     const sealed = await sealCallKey(alice, "call-1", phone, tablet, to.kemKey, 7, raw);
     expect(sealed.length).toBeLessThanOrEqual(256);
-    expect(Buffer.from(sealed).includes(raw)).toBe(false);
+    expect(Buffer.from(sealed).includes(Buffer.from(raw))).toBe(false);
     expect(await openCallKey(bob, "call-1", phone, of.signingKey, tablet, 7, sealed)).toEqual(raw);
     expect(await openCallKey(bob, "call-2", phone, of.signingKey, tablet, 7, sealed)).toBeUndefined();
     expect(await openCallKey(bob, "call-1", phone, of.signingKey, tablet, 8, sealed)).toBeUndefined();

@@ -144,9 +144,7 @@ def keys_to_pass_on(
     ]
 
 
-def keys_for(
-    call: Call | None, user_id: UserId, device_id: DeviceId, stored: Sequence[CallKey]
-) -> list[CallKey]:
+def keys_for(call: Call | None, user_id: UserId, device_id: DeviceId, stored: Sequence[CallKey]) -> list[CallKey]:
     """Those of senders that are in the call now. Raises CallNotFound, CallEnded, NotInCall."""
     present = check_in_call(call, user_id, device_id)
     return [key for key in stored if present.has_device(key.sender_id, key.sender_device_id)]

@@ -46,7 +46,9 @@ class DeviceKeysServicer(service_pb2_grpc.DeviceKeysServiceServicer):
     async def PublishDeviceKeys(
         self, request: api.PublishDeviceKeysRequest, context: Context
     ) -> api.PublishDeviceKeysResponse:
-        device = _device(own_device_id(request.device_id), request, self._clock.now(), is_signed=bool(request.signature))
+        device = _device(
+            own_device_id(request.device_id), request, self._clock.now(), is_signed=bool(request.signature)
+        )
         account_key = _point("account_key", request.account_key)
         account = await self._keys.publish(me(), _version(request.version), account_key, device)
         return api.PublishDeviceKeysResponse(keys=encode_account_keys(account))

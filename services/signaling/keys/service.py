@@ -88,7 +88,7 @@ class DeviceKeys:
     async def _change(self, user_id: UserId, change: Callable[[Account | None], Account]) -> Account:
         records = [self.keys_changed_record(user_id, self.clock.now())]
         after = await self.store.change(user_id, change, records)
-        assert after is not None  # noqa: S101 - by its type, the change gives an account
+        assert after is not None
         return after.told_to(user_id)
 
     async def _told(

@@ -35,7 +35,7 @@ ON CONFLICT (user_id, device_id) DO UPDATE SET
 """
 # The call stays as it is until the keys are stored: what ends it then takes them away.
 _RUNS = "SELECT call_id FROM calls WHERE call_id = $1 AND state <> 'ended' FOR SHARE"
-_PASS_ON = """
+_HAND_ON = """
 INSERT INTO sealed_call_keys AS known
     (call_id, sender_user_id, sender_device_id, user_id, device_id, epoch, sealed_key)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -100,7 +100,7 @@ class PostgresKeys:
             if await connection.fetchval(_RUNS, UUID(call_id)) is None:
                 return
             for key, record in keys:
-                if await connection.fetchval(_PASS_ON, *_values(key)) is not None:
+                if await connection.fetchval(_HAND_ON, *_values(key)) is not None:
                     records.append(record)
             await connection.execute(_TIDY, UUID(call_id))
             if records:

@@ -38,7 +38,11 @@ async def stores(store_url: str | None) -> AsyncIterator[tuple[KeyStore, CallId]
 async def test_an_account_is_kept_as_it_was_changed(stores: tuple[KeyStore, CallId]) -> None:
     keys, _ = stores
     account = Account(ALICE, 1, b"account", (SECOND, FIRST))
-    for after in (account, replace(account, version=2, devices=(replace(FIRST, kem_key=b"kem 3"),)), remove(account, [])):
+    for after in (
+        account,
+        replace(account, version=2, devices=(replace(FIRST, kem_key=b"kem 3"),)),
+        remove(account, []),
+    ):
         assert await keys.change(ALICE, lambda _, after=after: after, NEWS) == after
         assert await keys.list_accounts([BOB, ALICE]) == [after]
     left = await keys.change(ALICE, lambda before: before and remove(before, [LAPTOP, PHONE]), NEWS)

@@ -9,6 +9,8 @@ from parley.keys.v1 import service_pb2 as api
 from parley.presence.v1 import events_pb2 as presence_events
 
 from services.runtime.errors import InvalidRequest
+from services.runtime.identity.auth import UserId as CallerId
+from services.runtime.identity.auth import UserToken, set_current_token
 from services.signaling.core.errors import (
     AccountKeyOutdated,
     CallEnded,
@@ -241,10 +243,18 @@ async def test_what_is_no_key_is_refused_with_its_field(
 ) -> None:
     servicer = DeviceKeysServicer(keys, world.clock)
     request = api.ConfirmDeviceRequest(**(GOOD | {field: value}))
-    with pytest.raises(InvalidRequest):
-        await servicer.ConfirmDevice(request, None)
+    set_current_token(UserToken(CallerId(ALICE), 60, 0, "", None, frozenset()))
+    try:
+        with pytest.raises(InvalidRequest) as refused:
+            await servicer.ConfirmDevice(request, None)
+        assert refused.value.field == field
+        # Without the fault it is looked at.
+        with pytest.raises(AccountKeyOutdated):
+            await servicer.ConfirmDevice(api.ConfirmDeviceRequest(**GOOD), None)
+    finally:
+        set_current_token(None)
 
 
 def test_a_sealed_key_has_room_for_what_clients_seal() -> None:
     # HPKE's point, a key of 16 bytes with its tag, and a signature.
-    assert 65 + 16 + 16 + 64 <= MAX_SEALED_KEY_BYTES
+    assert MAX_SEALED_KEY_BYTES >= 65 + 16 + 16 + 64
