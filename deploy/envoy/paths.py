@@ -110,6 +110,14 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "AdmitGuest": f"POST {_CALL}/lobby/{{user_id}}/admit",
         "RefuseGuest": f"POST {_CALL}/lobby/{{user_id}}/refuse",
     },
+    "parley.keys.v1.DeviceKeysService": {
+        "PublishDeviceKeys": "PUT /v1/devices/{device_id}/keys",
+        "ConfirmDevice": "POST /v1/devices/{device_id}/keys/confirm",
+        "RemoveDeviceKeys": "DELETE /v1/devices/{device_id}/keys",
+        "ListDeviceKeys": "GET /v1/device-keys",
+        "SendCallKeys": f"POST {_CALL}/keys",
+        "ListCallKeys": f"GET {_CALL}/keys",
+    },
     "parley.notifications.v1.NotificationsService": {
         "RegisterToken": "PUT /v1/devices/{device_id}/push-token",
         "RemoveToken": "DELETE /v1/devices/{device_id}/push-token",

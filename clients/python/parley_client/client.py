@@ -15,6 +15,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import grpc
 from parley.calls.v1.service_pb2_grpc import CallsServiceStub
 from parley.gateway.v1.service_pb2_grpc import GatewayServiceStub
+from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceStub
 from parley.messaging.v1.accounts_pb2_grpc import AccountServiceStub
 from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceStub
 from parley.messaging.v1.relations_pb2_grpc import RelationsServiceStub
@@ -27,6 +28,7 @@ from parley_client.channels import KEEP_ALIVE, RPC_TIMEOUT_S, with_token
 if TYPE_CHECKING:
     from parley.calls.v1.service_pb2_grpc import CallsServiceAsyncStub
     from parley.gateway.v1.service_pb2_grpc import GatewayServiceAsyncStub
+    from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceAsyncStub
     from parley.messaging.v1.accounts_pb2_grpc import AccountServiceAsyncStub
     from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceAsyncStub
     from parley.messaging.v1.relations_pb2_grpc import RelationsServiceAsyncStub
@@ -133,6 +135,7 @@ class Device:
         self.presence: PresenceServiceAsyncStub = PresenceServiceStub(self._channel)
         self.gateway: GatewayServiceAsyncStub = GatewayServiceStub(self._channel)
         self.calls: CallsServiceAsyncStub = CallsServiceStub(self._channel)
+        self.keys: DeviceKeysServiceAsyncStub = DeviceKeysServiceStub(self._channel)
         self.notifications: NotificationsServiceAsyncStub = NotificationsServiceStub(self._channel)
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 const SERVICES = [
   "parley.calls.v1.CallsService",
   "parley.gateway.v1.GatewayService",
+  "parley.keys.v1.DeviceKeysService",
   "parley.messaging.v1.AccountService",
   "parley.messaging.v1.AttachmentsService",
   "parley.messaging.v1.MessagingService",

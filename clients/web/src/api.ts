@@ -1,6 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { CallsService } from "./gen/parley/calls/v1/service_pb.js";
 import type { GatewayService } from "./gen/parley/gateway/v1/service_pb.js";
+import type { DeviceKeysService } from "./gen/parley/keys/v1/service_pb.js";
 import type { AccountService } from "./gen/parley/messaging/v1/accounts_pb.js";
 import type { AttachmentsService } from "./gen/parley/messaging/v1/attachments_pb.js";
 import type { RelationsService } from "./gen/parley/messaging/v1/relations_pb.js";
@@ -25,6 +26,7 @@ export interface Api {
   readonly presence: Client<typeof PresenceService>;
   readonly gateway: Client<typeof GatewayService>;
   readonly calls: Client<typeof CallsService>;
+  readonly keys: Client<typeof DeviceKeysService>;
   readonly notifications: Client<typeof NotificationsService>;
 }
 
@@ -41,6 +43,7 @@ export function createWebApi(baseUrl: string, tokens: TokenCache): Api {
     presence: client("parley.presence.v1.PresenceService"),
     gateway: client("parley.gateway.v1.GatewayService"),
     calls: client("parley.calls.v1.CallsService"),
+    keys: client("parley.keys.v1.DeviceKeysService"),
     notifications: client("parley.notifications.v1.NotificationsService"),
   };
 }

@@ -141,6 +141,16 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "AdmitGuest": _WRITE,
         "RefuseGuest": _WRITE,
     },
+    "parley.keys.v1.DeviceKeysService": {
+        "PublishDeviceKeys": _WRITE,
+        "ConfirmDevice": _WRITE,
+        "RemoveDeviceKeys": _WRITE,
+        # Of a conversation, messaging is asked.
+        "ListDeviceKeys": Cost(2, "user_ids", 0.05),
+        # A row and a delivery for each device in the call, whenever somebody comes or goes.
+        "SendCallKeys": Cost(1, "keys", 0.1),
+        "ListCallKeys": _LOOK,
+    },
     "parley.notifications.v1.NotificationsService": {
         "RegisterToken": _WRITE,
         "RemoveToken": _WRITE,

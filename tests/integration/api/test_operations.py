@@ -28,7 +28,11 @@ SERVES = {
         "parley.gateway.v1.GatewayService",
         "parley.presence.v1.PresenceService",
     },
-    "signaling": {"parley.calls.v1.CallsService", "parley.accounts.v1.AccountDataService"},
+    "signaling": {
+        "parley.calls.v1.CallsService",
+        "parley.keys.v1.DeviceKeysService",
+        "parley.accounts.v1.AccountDataService",
+    },
     # For operators alone.
     "webhooks": set(),
     "push": {"parley.notifications.v1.NotificationsService", "parley.accounts.v1.AccountDataService"},

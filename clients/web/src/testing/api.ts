@@ -3,6 +3,7 @@ import { createClient } from "@connectrpc/connect";
 import type { Api } from "../api.js";
 import { CallsService } from "../gen/parley/calls/v1/service_pb.js";
 import { GatewayService } from "../gen/parley/gateway/v1/service_pb.js";
+import { DeviceKeysService } from "../gen/parley/keys/v1/service_pb.js";
 import { AccountService } from "../gen/parley/messaging/v1/accounts_pb.js";
 import { AttachmentsService } from "../gen/parley/messaging/v1/attachments_pb.js";
 import { RelationsService } from "../gen/parley/messaging/v1/relations_pb.js";
@@ -20,6 +21,7 @@ export function createApi(transport: Transport): Api {
     presence: createClient(PresenceService, transport),
     gateway: createClient(GatewayService, transport),
     calls: createClient(CallsService, transport),
+    keys: createClient(DeviceKeysService, transport),
     notifications: createClient(NotificationsService, transport),
   };
 }
