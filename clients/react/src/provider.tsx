@@ -1,6 +1,7 @@
 import type { ParleyClient } from "@parley/client";
 import { createContext, type ReactElement, type ReactNode, useContext, useEffect, useMemo } from "react";
 import { ENGLISH, type Labels } from "./labels.js";
+import { followPage } from "./page.js";
 
 interface Surroundings {
   readonly client: ParleyClient;
@@ -25,7 +26,7 @@ export interface ParleyProviderProps {
 
 /** Gives a client to the hooks and components below. It neither starts nor stops it. */
 export function ParleyProvider({ client, fallback, labels, locale, page = true, children }: ParleyProviderProps): ReactElement {
-  usePage(page ? client : undefined);
+  useEffect(() => (page && client ? followPage(client) : undefined), [page, client]);
   const surroundings = useMemo(() => client && { client, labels: { ...ENGLISH, ...labels }, locale }, [client, labels, locale]);
   return surroundings ? <Context.Provider value={surroundings}>{children}</Context.Provider> : <>{fallback}</>;
 }
@@ -50,22 +51,4 @@ export function useLabels(own?: Partial<Labels>): Labels {
 /** What dates and numbers are written by; undefined for the browser's own choice. */
 export function useLocale(): string | undefined {
   return useSurroundings().locale;
-}
-
-/** Tells the client what happens to the page that it is in. */
-function usePage(client: ParleyClient | null | undefined): void {
-  useEffect(() => {
-    if (!client) return undefined;
-    const seen = (): void => client.setHidden(document.hidden);
-    const online = (): void => client.reconnect();
-    const closed = (): void => client.hangUpOnUnload();
-    document.addEventListener("visibilitychange", seen);
-    addEventListener("online", online);
-    addEventListener("pagehide", closed);
-    return () => {
-      document.removeEventListener("visibilitychange", seen);
-      removeEventListener("online", online);
-      removeEventListener("pagehide", closed);
-    };
-  }, [client]);
 }
