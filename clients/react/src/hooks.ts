@@ -64,7 +64,8 @@ export function useDraft(conversationId: string): DraftText {
   const setText = useCallback(
     (next: string) => {
       drafts.set(conversationId, next);
-      client.presence.draft(conversationId, next);
+      // A stranger learns nothing of a request until it is accepted.
+      if (client.messaging.store.get(conversationId)?.own.request === "none") client.presence.draft(conversationId, next);
     },
     [client, drafts, conversationId],
   );

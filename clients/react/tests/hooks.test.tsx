@@ -1,9 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ParleyClient } from "@parley/client";
+import { Audience } from "@parley/client/gen/parley/messaging/v1/relations_pb";
 import { MockBackend } from "@parley/client/testing";
 import { type ReactElement, StrictMode, useEffect, useState } from "react";
 import { renderToString } from "react-dom/server";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import {
   Call,
   Composer,
@@ -144,6 +145,20 @@ test("a draft is the same for all who show it, and is kept", async () => {
   await until("both have it", () => one.at(-1)?.text === "Not yet" && two.at(-1)?.text === "Not yet");
   expect(alice.drafts.get(ids.bob)).toBe("Not yet");
   expect(one.at(-1)!.setText).toBe(one[0]!.setText);
+});
+
+test("who writes in the request of a stranger is not seen to write", async () => {
+  backend.relations.set("alice", { messageAudience: Audience.FOLLOWED });
+  const { conversationId } = backend.openDirect("farid", "alice");
+  backend.post(conversationId, "farid", text("Do you remember me?"));
+  await start();
+  const [request, known]: DraftText[][] = [watch(() => useDraft(conversationId)), watch(() => useDraft(ids.bob))];
+  await until("both are drawn", () => request!.length > 0 && known!.length > 0);
+  expect(alice.messaging.store.get(conversationId)?.own.request).toBe("pending");
+  const told = vi.spyOn(alice.presence, "draft");
+  request![0]!.setText("Who");
+  known![0]!.setText("Hello");
+  expect(told.mock.calls).toEqual([[ids.bob, "Hello"]]);
 });
 
 test("a storage that is full loses no letter of a draft", async () => {
