@@ -1,11 +1,11 @@
 import type { Message, Outgoing } from "@parley/client";
 
-/** One row of a thread, top to bottom. What it says follows from the message; see `message-row.tsx`. */
+/** One row of a thread, top to bottom; `first` of a run of one sender. What it says follows from the message; see `message-row.tsx`. */
 export type Row =
   | { readonly kind: "day"; readonly key: string; readonly timeMs: number }
   | { readonly kind: "line"; readonly key: string; readonly message: Message }
-  | { readonly kind: "message"; readonly key: string; readonly message: Message; readonly first: boolean; readonly last: boolean }
-  | { readonly kind: "outgoing"; readonly key: string; readonly outgoing: Outgoing; readonly first: boolean; readonly last: boolean };
+  | { readonly kind: "message"; readonly key: string; readonly message: Message; readonly first: boolean }
+  | { readonly kind: "outgoing"; readonly key: string; readonly outgoing: Outgoing; readonly first: boolean };
 
 /** Messages of one sender closer than this are drawn as one run. Raising it: fewer times and names; lowering it: more. */
 const RUN_MS = 3 * 60_000;
@@ -27,21 +27,18 @@ export function layOut(messages: readonly Message[], outgoing: readonly Outgoing
   const isSameDay = dayComparer();
   const rows: Row[] = [];
   let before: Entry | undefined;
-  let joined = false;
-  entries.forEach((entry, i) => {
-    const after = entries[i + 1];
+  for (const entry of entries) {
     const sameDay = before !== undefined && isSameDay(before.timeMs, entry.timeMs);
     if (!sameDay) rows.push({ kind: "day", key: `day-${entry.key}`, timeMs: entry.timeMs });
-    const joins = after !== undefined && isRun(entry, after) && isSameDay(entry.timeMs, after.timeMs);
-    rows.push(rowOf(entry, !(sameDay && joined), !joins));
-    [before, joined] = [entry, joins];
-  });
+    rows.push(rowOf(entry, !before || !sameDay || !isRun(before, entry)));
+    before = entry;
+  }
   return rows;
 }
 
-function rowOf({ key, message, outgoing, bubble }: Entry, first: boolean, last: boolean): Row {
-  if (outgoing) return { kind: "outgoing", key, outgoing, first, last };
-  return bubble ? { kind: "message", key, message: message as Message, first, last } : { kind: "line", key, message: message as Message };
+function rowOf({ key, message, outgoing, bubble }: Entry, first: boolean): Row {
+  if (outgoing) return { kind: "outgoing", key, outgoing, first };
+  return bubble ? { kind: "message", key, message: message as Message, first } : { kind: "line", key, message: message as Message };
 }
 
 function ofMessage(message: Message, selfId: string): Entry {

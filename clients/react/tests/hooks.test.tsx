@@ -190,7 +190,7 @@ test("a call rings, is answered, and is drawn only when it changes", async () =>
   expect(call[0]!.view.phase).toBe("idle");
   const drawn = call.length;
   backend.post(ids.bob, "bob", text("May I call?"));
-  await until("the message is there", () => alice.messaging.store.get(ids.bob)?.messages.at(-1)?.content.kind === "text");
+  await until("the message is there", () => alice.messaging.store.get(ids.bob)?.messages.at(-1)?.seq === 5);
   backend.calls.methodsOf("bob").startCall({ conversationId: ids.bob, video: true, deviceId: "theirs" });
   await until("it rings", () => incoming.at(-1)?.callerId === "bob");
   expect(call.length - drawn).toBe(1);
