@@ -24,12 +24,12 @@ export async function unmountAll(): Promise<void> {
 }
 
 /** Waits for a condition, and says what never came about. Returns what it gave. */
-export async function until<T>(what: string, condition: () => T): Promise<NonNullable<T>> {
+export async function until<T>(what: string, condition: () => T): Promise<Exclude<NonNullable<T>, false>> {
   return vi.waitFor(
     () => {
       const value = condition();
       if (!value) throw new Error(`never happened: ${what}\n${document.body.textContent?.slice(0, 2000)}`);
-      return value;
+      return value as Exclude<NonNullable<T>, false>;
     },
     { timeout: 15_000, interval: 5 },
   );
