@@ -67,6 +67,12 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "CreateUpload": "POST /v1/uploads",
         "GetDownload": f"GET {_MESSAGE}/attachments/{{attachment_id}}",
     },
+    "parley.messaging.v1.ScheduledMessagesService": {
+        "ScheduleMessage": "POST /v1/scheduled-messages",
+        "UpdateScheduledMessage": "PATCH /v1/scheduled-messages",
+        "CancelScheduledMessage": f"DELETE {_CONVERSATION}/scheduled-messages/{{client_message_id}}",
+        "ListScheduledMessages": "GET /v1/scheduled-messages",
+    },
     "parley.messaging.v1.AccountService": {
         "StartExport": "POST /v1/account/exports",
         "GetJob": "GET /v1/account/jobs/{job_id}",

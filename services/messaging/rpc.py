@@ -21,6 +21,7 @@ from services.messaging.pins.service import Pins
 from services.messaging.receipts.rpc import ReceiptsRpcs
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations import rpc as relations
+from services.messaging.scheduling import rpc as scheduling
 from services.messaging.search.rpc import SearchRpcs
 from services.messaging.search.service import Search
 from services.messaging.sync import rpc as sync
@@ -51,6 +52,7 @@ ERRORS: ErrorTable = {
     **hooks.ERRORS,
     **pins.ERRORS,
     **forwarding.ERRORS,
+    **scheduling.ERRORS,
 }
 
 

@@ -1,6 +1,7 @@
 """Where messaging's objects are built; tests build the same."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -69,6 +70,10 @@ from services.messaging.relations.consumer import GraphCopy
 from services.messaging.relations.core.reports import MAX_COMMENT_CHARS, MAX_MESSAGES
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.relations.sql.store import PostgresRelations, PostgresReports
+from services.messaging.scheduling import rpc as scheduling_rpc
+from services.messaging.scheduling.service.scheduling import Scheduling
+from services.messaging.scheduling.service.sending import ScheduledSender
+from services.messaging.scheduling.sql import PostgresScheduled
 from services.messaging.search.consumer import SearchIndex
 from services.messaging.search.core import MAX_QUERY_CHARS
 from services.messaging.search.service import Reindexer, Search
@@ -288,6 +293,14 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     pins = Pins(PostgresPins(database, relay, new_id), rates, clock, new_id)
     forwarding = Forwarding(messages, conversation_store, message_store, attachments, clock)
+    scheduled = PostgresScheduled(database, relay)
+    sender = ScheduledSender(
+        *(scheduled, messages, admission.require_not_deleted),
+        *(partial(scheduling_rpc.refusal_in, rpc.ERRORS), clock, new_id),
+    )
+    scheduling = Scheduling(
+        *(scheduled, messages, conversation_store, Withdrawals(held, clock), clock, new_id, sender.wake)
+    )
     fan_out = KafkaConsumer(
         config.kafka,
         Subscription((topics.EVENTS,), "messaging-fanout"),
@@ -318,6 +331,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             ),
             *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
+            *scheduling_rpc.apis(scheduling),
             *accounts_rpc.apis(accounts, sign_outs),
             notices_rpc.api_of(PostgresFacts(database)),
             back_office_rpc.api_of(back_office),
@@ -344,6 +358,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 Worker("revocations", Pruner(sign_outs).run),
                 # What was held stays so when the hook is taken away.
                 Worker("held-messages", Keeper(held, clock, keeping).run),
+                Worker("scheduled-messages", sender.run),
             ),
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],

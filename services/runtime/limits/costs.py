@@ -94,6 +94,12 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "CreateUpload": Cost(5),
         "GetDownload": _LOOK,
     },
+    "parley.messaging.v1.ScheduledMessagesService": {
+        "ScheduleMessage": _WRITE,
+        "UpdateScheduledMessage": _WRITE,
+        "CancelScheduledMessage": _WRITE,
+        "ListScheduledMessages": _PAGE,
+    },
     "parley.messaging.v1.AccountService": {
         "StartExport": Cost(100),
         "GetJob": _LOOK,

@@ -17,6 +17,8 @@ from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.ports import ReportStore
 from services.messaging.relations.sql.store import PostgresReports
+from services.messaging.scheduling.ports import ScheduledStore
+from services.messaging.scheduling.sql import PostgresScheduled
 from services.messaging.vanishing.ports import SweepStore
 from services.messaging.vanishing.sql import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
@@ -34,6 +36,7 @@ from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_news import MemoryNews, News, PostgresNews
 from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.relations import FakeReports
+from tests.support.scheduled import MemoryScheduled
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +131,14 @@ def uploads(truth: MemoryStore | Database) -> AttachmentStore:
 def held(truth: MemoryStore | Database) -> HeldStore:
     """Beside the messages of `store`."""
     return MemoryHeld(truth) if isinstance(truth, MemoryStore) else PostgresHeld(truth, timedelta(days=14))
+
+
+@pytest.fixture
+def scheduled(truth: MemoryStore | Database) -> ScheduledStore:
+    """Beside the messages of `store`."""
+    if isinstance(truth, MemoryStore):
+        return MemoryScheduled(truth)
+    return PostgresScheduled(truth, OutboxRelay(truth, MemoryPublisher()))
 
 
 @pytest.fixture

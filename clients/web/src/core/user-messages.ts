@@ -91,6 +91,10 @@ export const REASON_LINES = {
   MESSAGE_REFUSED: "This was not accepted. It goes against the rules here.",
   HELD_NOT_FOUND: "This is no longer being reviewed.",
   HELD_DECIDED: "This has been let through, and is being sent. You can take it back once it is there.",
+  SCHEDULED_NOT_FOUND: "This message is no longer scheduled.",
+  SCHEDULED_SENT: "This was sent, or is being sent. You can take it back once it is there.",
+  SCHEDULED_CANCELLED: "This message was cancelled before.",
+  TOO_MANY_SCHEDULED: "You have scheduled as many messages as you may. Cancel one first.",
   HOOK_UNAVAILABLE: "This cannot be checked right now.",
   ACCOUNT_RESTRICTED: "You cannot write for now.",
   NOT_ALLOWED: "You cannot write to this person.",
@@ -167,6 +171,7 @@ export const FIELD_LINES = {
   emoji: "This cannot be a reaction.",
   title: "This name cannot be used.",
   query: "Enter a word to search for.",
+  send_time: "Choose a time within the next 30 days.",
   peer_user_id: "There is no such person.",
   avatar_ref: "This picture cannot be used.",
 };

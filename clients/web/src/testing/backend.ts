@@ -13,6 +13,7 @@ import {
   MessageSchema,
   RequestState,
 } from "../gen/parley/messaging/v1/messages_pb.js";
+import { ScheduledMessagesService } from "../gen/parley/messaging/v1/scheduled_pb.js";
 import { MessagingService } from "../gen/parley/messaging/v1/service_pb.js";
 import { NotificationsService } from "../gen/parley/notifications/v1/service_pb.js";
 import { PresenceService } from "../gen/parley/presence/v1/service_pb.js";
@@ -31,6 +32,7 @@ import { messagesOf } from "./messages.js";
 import { MockNotifications } from "./notifications.js";
 import { conversationSettingsOf, MockOwnStates } from "./own-states.js";
 import { MockRelations, relationsOf } from "./relations.js";
+import { MockScheduled, scheduledOf } from "./scheduled.js";
 import { searchOf } from "./search.js";
 
 type Event = DeviceEvent["event"];
@@ -64,6 +66,7 @@ export class MockBackend {
   /** Told to clients; nothing here refuses what is more. */
   limits = create(LimitsSchema, { textChars: 10_000, textEntities: 50, attachments: 10, uploadBytes: 104_857_600n, titleChars: 100, queryChars: 200, reportMessages: 50, reportCommentChars: 2000 });
   readonly own = new MockOwnStates(this);
+  readonly scheduled = new MockScheduled(this);
   readonly relations = new MockRelations(this);
   readonly edits = new MockEdits();
   readonly notifications = new MockNotifications(this);
@@ -88,6 +91,7 @@ export class MockBackend {
       router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...conversationSettingsOf(this, userId), ...searchOf(this, userId) });
       router.service(RelationsService, relationsOf(this, userId));
       router.service(AttachmentsService, this.files.methodsOf(userId));
+      router.service(ScheduledMessagesService, scheduledOf(this, userId));
       router.service(AccountService, accountOf(this));
       router.service(CallsService, this.calls.methodsOf(userId));
       router.service(NotificationsService, this.notifications.methodsOf(userId));
