@@ -23,7 +23,7 @@ class ScheduledMessages:
     async def schedule(
         self, conversation_id: str, draft: str | Draft, send_time: datetime, *, client_message_id: str = ""
     ) -> api.ScheduledMessage | None:
-        """Keeps a message until its time, at most 30 days ahead; a time without a zone is UTC. None: it was sent already.
+        """Keeps a message until its time, at most 30 days ahead; a time without a zone is UTC. None: it was sent before.
 
         Give a `client_message_id` of your own to whatever another run of your program may schedule again: it is kept
         once.
@@ -42,8 +42,8 @@ class ScheduledMessages:
         draft: str | Draft | None = None,
         send_time: datetime | None = None,
     ) -> api.ScheduledMessage:
-        """Gives it another draft with its files and what it answers, another time, or both. A time that is over sends it
-        now; what was refused is tried again."""
+        """Gives it another draft with its files and what it answers, another time, or both. A time that is over sends
+        it now; what was refused is tried again."""
         named = service_pb2.SendMessageRequest(conversation_id=conversation_id, client_message_id=client_message_id)
         message = named if draft is None else send_request(conversation_id, draft, client_message_id)
         request = api.UpdateScheduledMessageRequest(message=message)

@@ -37,7 +37,8 @@ HELD_LOOK = timedelta(minutes=10)
 # What cannot be taken just then is tried again: at first after this, and every time after twice as long, up to the
 # most. Raising these sends later than might be; lowering them asks what is not there more often.
 FIRST_RETRY, MOST_RETRY = timedelta(seconds=5), timedelta(minutes=10)
-# All in all about half an hour. Raising it sends late what nobody expects any more; lowering it gives up in a longer outage.
+# All in all about half an hour. Raising it sends late what nobody expects any more; lowering it gives up in a longer
+# outage.
 MOST_ATTEMPTS = 10
 
 

@@ -58,7 +58,7 @@ RETURNING *
 # What was refused goes no later than a message of its conversation would.
 _SETTLE = """
 UPDATE scheduled_messages s SET lease = NULL, state = $3, attempts = $4, refusal = $5, revision = $6,
-    due_at = CASE WHEN $3 <> 'refused' THEN $7 ELSE least($7, $8 + (
+    due_at = CASE WHEN $3 <> 'refused' THEN $7::timestamptz ELSE least($7::timestamptz, $8::timestamptz + (
         SELECT nullif(c.vanish_after_s, 0) * interval '1 second' FROM conversations c WHERE c.id = s.conversation_id
     )) END
 WHERE s.id = $1 AND s.lease = $2

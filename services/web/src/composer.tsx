@@ -1,15 +1,14 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Conversation, Draft, Message, ParleyClient, Person } from "@parley/client";
+import type { Conversation, Draft, Message, ParleyClient } from "@parley/client";
 import { allDone, findEntities, isBlank } from "@parley/client";
 import { Icon } from "./icons";
-import { MentionList, useMentions } from "./mentions";
+import { MentionList, peopleOf, useMentions } from "./mentions";
 import { messageLine, type Viewer } from "./conversation-text";
 import type { FilePicker } from "./file-picker";
 import { dateTime } from "./format";
 import { previews } from "./previews";
-import { ScheduleDialog } from "./schedule-dialog";
-import { ScheduledBar } from "./scheduled-bar";
+import { nextHourMs, ScheduleDialog } from "./schedule-dialog";
 import { UploadList } from "./upload-list";
 import { fieldDirection, lineOf, made, type Problem, t } from "./text";
 
@@ -36,7 +35,7 @@ export function Composer(props: ComposerProps): JSX.Element {
   const field = useRef<HTMLTextAreaElement>(null);
   const { text, change, submit, schedule, problem } = useWriting(props);
   const [scheduling, setScheduling] = useState(false);
-  const mentions = useMentions(field, text, change, peopleOf(props));
+  const mentions = useMentions(field, text, change, peopleOf(conversation, viewer));
   const { textChars } = client.limits;
   const excess = text.length > textChars ? [...text].length - textChars : 0;
   const editing = task?.kind === "edit";
@@ -73,7 +72,6 @@ export function Composer(props: ComposerProps): JSX.Element {
   const lines = [lineOf(problem), lineOf(picking.problem), excess > 0 && t("composer.long", { count: excess })];
   return (
     <>
-      <ScheduledBar {...{ client, conversation, viewer }} people={peopleOf(props)} />
       <form
         class="composer"
         onSubmit={(event) => {
@@ -117,11 +115,6 @@ export function Composer(props: ComposerProps): JSX.Element {
   );
 }
 
-/** The full hour after this one. */
-function nextHourMs(): number {
-  return new Date().setMinutes(60, 0, 0);
-}
-
 /** Opens the browser's choice of files. */
 function FileButton({ onFiles }: { onFiles: (files: readonly File[]) => void }): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
@@ -140,15 +133,9 @@ function FileButton({ onFiles }: { onFiles: (files: readonly File[]) => void }):
   );
 }
 
-function peopleOf({ conversation, viewer }: ComposerProps): Person[] {
-  if (conversation.kind === "direct") return [];
-  const others = conversation.members.filter((m) => m.userId !== viewer.selfId);
-  return others.map(({ userId }) => ({ userId, name: viewer.nameOf(userId) }));
-}
-
 /** The text in the field: a draft that is kept, or the message under edit in its place for a while. */
 function useWriting(props: ComposerProps) {
-  const { client, conversation, task, onDone } = props;
+  const { client, conversation, viewer, task, onDone } = props;
   const { drafts } = client;
   const { id } = conversation;
   const [text, setText] = useState(drafts.get(id));
@@ -167,7 +154,7 @@ function useWriting(props: ComposerProps) {
   };
   const draft = (): Draft => {
     const written = text.trim();
-    const entities = findEntities(written, peopleOf(props), client.limits.textEntities);
+    const entities = findEntities(written, peopleOf(conversation, viewer), client.limits.textEntities);
     const attachments = client.uploads.of(id).flatMap(({ attachment }) => attachment ?? []);
     return { text: written, entities, replyToSeq: task?.message.seq ?? 0, attachments };
   };
@@ -183,12 +170,14 @@ function useWriting(props: ComposerProps) {
     client.messaging.send(id, written);
     finish();
   };
-  // One id until it is kept: a second attempt after a lost answer schedules nothing twice.
-  const scheduledId = useRef<string | undefined>(undefined);
+  const attempt = useRef({ of: "", id: "" });
   const schedule = async (sendTimeMs: number): Promise<void> => {
-    scheduledId.current ??= crypto.randomUUID();
-    await client.scheduled.schedule(id, draft(), sendTimeMs, scheduledId.current);
-    scheduledId.current = undefined;
+    const written = draft();
+    // One id for the same at the same time: a second attempt after a lost answer schedules nothing twice.
+    const of = JSON.stringify([sendTimeMs, written]);
+    if (attempt.current.of !== of) attempt.current = { of, id: crypto.randomUUID() };
+    await client.scheduled.schedule(id, written, sendTimeMs, attempt.current.id);
+    attempt.current = { of: "", id: "" };
     client.showNotice(t("scheduled.done", { time: made(dateTime(sendTimeMs)) }));
     finish();
   };

@@ -63,6 +63,11 @@ export function ScheduleDialog({ title, verb, text, mayBeEmpty = false, sendTime
   );
 }
 
+/** The full hour after this one. */
+export function nextHourMs(): number {
+  return new Date().setMinutes(60, 0, 0);
+}
+
 /** As a field for a date and a time of this device has it. */
 function fieldValue(ms: number): string {
   return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);

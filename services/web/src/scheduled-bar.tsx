@@ -1,20 +1,19 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { Conversation, Failure, ParleyClient, Person, ScheduledMessage } from "@parley/client";
+import type { Conversation, Failure, ParleyClient, ScheduledMessage } from "@parley/client";
 import { findEntities } from "@parley/client";
 import { messageLine, type Viewer } from "./conversation-text";
 import { dateTime } from "./format";
 import { Icon } from "./icons";
+import { peopleOf } from "./mentions";
 import { Modal } from "./modal";
-import { ScheduleDialog } from "./schedule-dialog";
+import { nextHourMs, ScheduleDialog } from "./schedule-dialog";
 import { lineOf, made, type Problem, t } from "./text";
 
 interface ScheduledProps {
   readonly client: ParleyClient;
   readonly conversation: Conversation;
   readonly viewer: Viewer;
-  /** Whom a text may mention. */
-  readonly people: readonly Person[];
 }
 
 /** That messages of this conversation wait for their time, or were not sent at it: a press shows them. */
@@ -100,13 +99,16 @@ interface ChangeProps extends ScheduledProps {
 }
 
 /** Another time, another text, or both. */
-function ChangeDialog({ client, people, message, onClose }: ChangeProps): JSX.Element {
+function ChangeDialog({ client, conversation, viewer, message, onClose }: ChangeProps): JSX.Element {
   const text = message.content.kind === "text" ? message.content.text : undefined;
   const act = (sendTimeMs: number, words: string): Promise<void> => {
     const { replyToSeq, attachments } = message;
-    const draft = { text: words, entities: findEntities(words, people, client.limits.textEntities), replyToSeq, attachments };
+    const entities = findEntities(words, peopleOf(conversation, viewer), client.limits.textEntities);
+    const draft = { text: words, entities, replyToSeq, attachments };
     return client.scheduled.change(message, { sendTimeMs, draft: text === undefined || words === text ? undefined : draft });
   };
   const mayBeEmpty = message.attachments.length > 0;
-  return <ScheduleDialog title={t("scheduled.change")} verb={t("save")} {...{ text, mayBeEmpty, act, onClose }} sendTimeMs={message.sendTimeMs} />;
+  // The time of what was refused is over: to save it as it is would send it at once.
+  const sendTimeMs = message.state === "refused" ? nextHourMs() : message.sendTimeMs;
+  return <ScheduleDialog title={t("scheduled.change")} verb={t("save")} {...{ text, mayBeEmpty, sendTimeMs, act, onClose }} />;
 }

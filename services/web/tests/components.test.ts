@@ -114,7 +114,7 @@ describe("pieces of the page", () => {
   test("what waits for its time is counted above the field, and what was not sent comes first", async () => {
     const client = await ready();
     const { conversationId: id } = world.backend.openDirect("alice", "bob");
-    const bar = () => heard(renderToString(h(ScheduledBar, { client, conversation: conversation({ id }), viewer, people: [] })));
+    const bar = () => heard(renderToString(h(ScheduledBar, { client, conversation: conversation({ id }), viewer })));
     expect(bar()).toBe("");
     for (const text of ["one", "two"]) await client.scheduled.schedule(id, { text }, Date.now() + 3_600_000);
     expect(bar()).toBe("2 scheduled messages");

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from parley.gateway.v1 import messages_pb2 as events
 from parley.messaging.v1 import scheduled_pb2 as api
-from parley_client import Failure, ParleyClient, dev_tokens
+from parley_client import Failure, ParleyClient, TokenProvider, dev_tokens
 
 from deploy.embedded.record import StackRecord
 from tests.integration.api.conftest import DEADLINE_S, World, new_user
@@ -25,14 +25,17 @@ async def test_a_message_is_told_to_ones_own_devices_sent_once_and_kept_when_it_
     told: list[api.ScheduledMessage] = []
     bobs: list[events.DeviceEvent] = []
 
+    def of(user_id: str) -> TokenProvider:
+        return dev_tokens(user_id, url)
+
     def take(event: events.DeviceEvent) -> None:
         if event.HasField("scheduled_message"):
             told.append(event.scheduled_message)
 
     async with (
-        ParleyClient(alice, tokens=dev_tokens(alice, url), base_url=url, device_id="phone-0001") as phone,
-        ParleyClient(alice, tokens=dev_tokens(alice, url), base_url=url, device_id="tablet-001", on_event=take) as tablet,
-        ParleyClient(bob, tokens=dev_tokens(bob, url), base_url=url, on_event=bobs.append) as other,
+        ParleyClient(alice, tokens=of(alice), base_url=url, device_id="phone-0001") as phone,
+        ParleyClient(alice, tokens=of(alice), base_url=url, device_id="tablet-001", on_event=take) as tablet,
+        ParleyClient(bob, tokens=of(bob), base_url=url, on_event=bobs.append) as other,
     ):
         room = await phone.messaging.open_direct(bob)
         await phone.messaging.send(room, "before")
