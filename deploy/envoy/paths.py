@@ -52,6 +52,8 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "SetVanishing": f"PUT {_CONVERSATION}/vanishing",
         "SetMessagePinned": f"PUT {_MESSAGE}/pinned",
         "UpdateOwnState": f"PATCH {_CONVERSATION}/own-state",
+        "SetDraft": f"PUT {_CONVERSATION}/draft",
+        "ListDrafts": "GET /v1/drafts",
     },
     "parley.messaging.v1.RelationsService": {
         "GetSettings": "GET /v1/settings",

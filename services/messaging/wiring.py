@@ -38,6 +38,8 @@ from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits, Conversations
 from services.messaging.conversations.sql.store import PostgresConversations, PostgresRequests
+from services.messaging.drafts.service import Drafts, DraftSweeper
+from services.messaging.drafts.sql import PostgresDrafts
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
@@ -293,6 +295,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     pins = Pins(PostgresPins(database, relay, new_id), rates, clock, new_id)
     forwarding = Forwarding(messages, conversation_store, message_store, attachments, clock)
+    drafts = PostgresDrafts(database, relay)
     scheduled = PostgresScheduled(database, relay)
     sender = ScheduledSender(
         *(scheduled, messages, admission.require_not_deleted),
@@ -326,7 +329,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             rpc.api(
                 rpc.MessagingServicer(
                     *(conversations, messages, sync, search, groups, receipts, vanishing, pins, forwarding),
-                    Withdrawals(held, clock),
+                    *(Withdrawals(held, clock), Drafts(drafts, clock, config.text_limit)),
                 )
             ),
             *relations_rpc.apis(relations, reports, client_limits(config)),
@@ -359,6 +362,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 # What was held stays so when the hook is taken away.
                 Worker("held-messages", Keeper(held, clock, keeping).run),
                 Worker("scheduled-messages", sender.run),
+                Worker("drafts", DraftSweeper(drafts, clock).run),
             ),
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],

@@ -136,6 +136,11 @@ def _messaging_rows(now: datetime) -> list[tuple[Any, ...]]:
             " due_at, revision, kind, body) VALUES ($1, $2, 'later', $3, $4, $4, $4, 1, 'text', 'canarywords')",
             *(ALICE, other, uuid4(), now),
         ),
+        (
+            "INSERT INTO drafts (user_id, conversation_id, body, revision, changed_at)"
+            " VALUES ($1, $2, 'canarywords', 1, $3)",
+            *(ALICE, other, now),
+        ),
     ]
 
 

@@ -119,3 +119,19 @@ class Messaging:
     def _taken(self, message: wire.Message) -> Entry:
         self._stream.take_message(message)
         return to_entry(message)
+
+    async def set_draft(self, conversation_id: str, text: str, reply_to_seq: int = 0) -> None:
+        """Keeps what is written and not sent, for all devices of this user; an empty text takes it away."""
+        request = api.SetDraftRequest(conversation_id=conversation_id, text=text, reply_to_seq=reply_to_seq)
+        await ask_until_told(lambda: self._api.SetDraft(request))
+
+    async def drafts(self) -> list[wire.Draft]:
+        """What is written and not sent, on whatever device; changes come to `on_event` (DeviceEvent.draft)."""
+        found: list[wire.Draft] = []
+        request = api.ListDraftsRequest()
+        while True:
+            page = await ask_until_told(lambda: self._api.ListDrafts(request))
+            found += page.drafts
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token

@@ -23,7 +23,7 @@ class ScheduledMessages:
     async def schedule(
         self, conversation_id: str, draft: str | Draft, send_time: datetime, *, client_message_id: str = ""
     ) -> api.ScheduledMessage | None:
-        """Keeps a message until its time, at most 30 days ahead; a time without a zone is UTC. None: it was sent before.
+        """Keeps a message until its time, at most 30 days ahead; a time without a zone is UTC. None: it was sent.
 
         Give a `client_message_id` of your own to whatever another run of your program may schedule again: it is kept
         once.

@@ -280,6 +280,7 @@ PERSONAL_COLUMNS = (
     ),
     PersonalColumn("held_messages", "sender_id", OnDeletion.DELETED, "it was never sent", exported=True),
     PersonalColumn("scheduled_messages", "sender_id", OnDeletion.DELETED, "it was never sent", exported=True),
+    PersonalColumn("drafts", "user_id", OnDeletion.DELETED, "nobody else saw them", exported=True),
 )
 EXPORTED = tuple(each for each in PERSONAL_COLUMNS if each.exported)
 DELETED = tuple(each for each in PERSONAL_COLUMNS if each.on_deletion is OnDeletion.DELETED)

@@ -225,6 +225,10 @@ class TooManyScheduled(MessagingError):
     """The caller has as many messages that wait for their time as one person may."""
 
 
+class TooManyDrafts(MessagingError):
+    """The caller has as many drafts as one person may."""
+
+
 class JobNotFound(MessagingError):
     """There is no such job, or it is somebody else's."""
 

@@ -79,6 +79,9 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "SetVanishing": _WRITE,
         "SetMessagePinned": _WRITE,
         "UpdateOwnState": _LOOK,
+        # A device waits between two of them.
+        "SetDraft": _LOOK,
+        "ListDrafts": _PAGE,
     },
     "parley.messaging.v1.RelationsService": {
         "GetSettings": _LOOK,

@@ -146,6 +146,11 @@ function useWriting(props: ComposerProps) {
     setProblem(undefined);
     setText(edited?.content.kind === "text" ? edited.content.text : drafts.get(id));
   }, [edited]);
+  const kept = drafts.get(id);
+  useLayoutEffect(() => {
+    // Written, or sent, on another device.
+    if (!edited && kept.trim() !== text.trim()) setText(kept);
+  }, [kept]);
   const change = (next: string): void => {
     setText(next);
     if (edited) return;

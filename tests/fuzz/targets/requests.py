@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from parley.messaging.v1 import attachments_pb2, relations_pb2, scheduled_pb2, service_pb2
 
 from services.messaging.attachments.rpc import AttachmentsServicer
+from services.messaging.drafts.service import Drafts
 from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.relations.rpc import RelationsServicer
 from services.messaging.rpc import ERRORS, MessagingServicer
@@ -23,6 +24,7 @@ from services.messaging.scheduling.service.scheduling import Scheduling
 from services.runtime.errors import BASE_TABLE, find_refusal
 from services.runtime.identity.auth import UserId, UserToken, set_current_token
 from services.runtime.ids import new_id
+from tests.support.drafts import MemoryDrafts
 from tests.support.hooks import MemoryHeld
 from tests.support.messaging_world import ALICE, BOB, World
 from tests.support.scheduled import MemoryScheduled
@@ -64,7 +66,7 @@ async def _run(service: str, name: str, request: Message) -> None:
         "MessagingService": lambda: MessagingServicer(
             *(world.conversations, world.messages, world.sync, world.search),
             *(world.groups, world.receipts, world.vanishing, world.pins, world.forwarding),
-            Withdrawals(MemoryHeld(world.store), world.clock),
+            *(Withdrawals(MemoryHeld(world.store), world.clock), Drafts(MemoryDrafts(world.store), world.clock)),
         ),
         "RelationsService": lambda: RelationsServicer(world.relations, world.reports, relations_pb2.Limits()),
         "AttachmentsService": lambda: AttachmentsServicer(world.attachments),

@@ -1,4 +1,4 @@
-"""Messages that are sent at a time, from device to device, by the Python library."""
+"""Messages that are sent at a time, and drafts, from device to device."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from parley.gateway.v1 import messages_pb2 as events
+from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import scheduled_pb2 as api
-from parley_client import Failure, ParleyClient, TokenProvider, dev_tokens
+from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
+from parley_client import Failure, ParleyClient, TokenProvider, dev_tokens
+from parley_client.stream import EventStream
 from tests.integration.api.conftest import DEADLINE_S, World, new_user
 
 
@@ -66,3 +69,24 @@ async def test_a_message_is_told_to_ones_own_devices_sent_once_and_kept_when_it_
         assert await phone.scheduled.list() == []
         assert [entry.text for entry in other.messaging.store.history(room).shown] == ["before", "now"]
         assert not [event for event in bobs if event.HasField("scheduled_message")]
+
+
+async def test_a_draft_is_on_all_of_ones_devices_and_gone_when_it_is_sent(world: World) -> None:
+    alice, bob, room = await world.pair_online()
+    heard: list[messages.Draft] = []
+    tablet = world.device(alice.user_id)
+
+    def take(event: events.DeviceEvent, _now_s: float) -> None:
+        if event.HasField("draft"):
+            heard.append(event.draft)
+
+    async with EventStream(tablet, on_event=take) as stream:
+        await stream.until_current(DEADLINE_S)
+        for text in ("half", "half a thought", ""):
+            request = messaging.SetDraftRequest(conversation_id=room, text=text)
+            await alice.device.messaging.SetDraft(request)
+            listed = await alice.device.messaging.ListDrafts(messaging.ListDraftsRequest())
+            assert [draft.text for draft in listed.drafts] == ([text] if text else [])
+        await stream.until(lambda: len(heard) == 3, DEADLINE_S, "the tablet is told")
+    assert [draft.text for draft in heard] == ["half", "half a thought", ""]
+    assert not (await bob.device.messaging.ListDrafts(messaging.ListDraftsRequest())).drafts

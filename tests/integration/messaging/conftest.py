@@ -7,6 +7,8 @@ import pytest
 
 from services.messaging.attachments.ports import AttachmentStore
 from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.drafts.ports import DraftStore
+from services.messaging.drafts.sql import PostgresDrafts
 from services.messaging.groups.ports import InviteStore
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.hooks.ports import HeldStore
@@ -30,6 +32,7 @@ from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected, own_database
+from tests.support.drafts import MemoryDrafts
 from tests.support.hooks import MemoryHeld
 from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_memory import MemoryStore
@@ -131,6 +134,14 @@ def uploads(truth: MemoryStore | Database) -> AttachmentStore:
 def held(truth: MemoryStore | Database) -> HeldStore:
     """Beside the messages of `store`."""
     return MemoryHeld(truth) if isinstance(truth, MemoryStore) else PostgresHeld(truth, timedelta(days=14))
+
+
+@pytest.fixture
+def drafts(truth: MemoryStore | Database) -> DraftStore:
+    """Beside the messages of `store`."""
+    if isinstance(truth, MemoryStore):
+        return MemoryDrafts(truth)
+    return PostgresDrafts(truth, OutboxRelay(truth, MemoryPublisher()))
 
 
 @pytest.fixture

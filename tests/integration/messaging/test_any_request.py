@@ -26,6 +26,8 @@ from services.messaging.back_office.rpc import ServerMessagingServicer
 from services.messaging.back_office.service import BackOffice
 from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.conversations.service import ConversationLimits
+from services.messaging.drafts.service import Drafts
+from services.messaging.drafts.sql import PostgresDrafts
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
@@ -124,7 +126,7 @@ class Town:
             "MessagingService": MessagingServicer(
                 *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing, pins),
                 Forwarding(cases.messages, store, store, self.attachments, clock),
-                withdrawals,
+                *(withdrawals, Drafts(PostgresDrafts(self.database, relay), clock)),
             ),
             "MembershipService": MembershipServicer(relations),
             "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),

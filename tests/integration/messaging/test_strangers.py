@@ -85,6 +85,8 @@ MESSAGING: dict[str, Case] = {
     "SetVanishing": about(NO_CONVERSATION, vanish_after={"seconds": 300}),
     "SetMessagePinned": about(NO_CONVERSATION, seq=2, pinned=True),
     "UpdateOwnState": about(NO_CONVERSATION, pinned=True),
+    "SetDraft": about(NO_CONVERSATION, text="hello"),
+    "ListDrafts": anything(ANSWERED),
 }
 RELATIONS: dict[str, Case] = {
     "GetSettings": anything(ANSWERED),

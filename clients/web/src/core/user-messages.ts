@@ -95,6 +95,7 @@ export const REASON_LINES = {
   SCHEDULED_SENT: "This was sent, or is being sent. You can take it back once it is there.",
   SCHEDULED_CANCELLED: "This message was cancelled before.",
   TOO_MANY_SCHEDULED: "You have scheduled as many messages as you may. Cancel one first.",
+  TOO_MANY_DRAFTS: "You have left as many texts unsent as can be kept.",
   HOOK_UNAVAILABLE: "This cannot be checked right now.",
   ACCOUNT_RESTRICTED: "You cannot write for now.",
   NOT_ALLOWED: "You cannot write to this person.",

@@ -25,6 +25,7 @@ import { accountOf } from "./accounts.js";
 import { createApi } from "./api.js";
 import { MockCalls } from "./calls.js";
 import { MockFiles } from "./files.js";
+import { draftsOf, MockDrafts } from "./drafts.js";
 import { MockEdits } from "./edits.js";
 import { groupsOf } from "./groups.js";
 import { EventQueue } from "./event-queue.js";
@@ -67,6 +68,7 @@ export class MockBackend {
   limits = create(LimitsSchema, { textChars: 10_000, textEntities: 50, attachments: 10, uploadBytes: 104_857_600n, titleChars: 100, queryChars: 200, reportMessages: 50, reportCommentChars: 2000 });
   readonly own = new MockOwnStates(this);
   readonly scheduled = new MockScheduled(this);
+  readonly drafts = new MockDrafts(this);
   readonly relations = new MockRelations(this);
   readonly edits = new MockEdits();
   readonly notifications = new MockNotifications(this);
@@ -88,7 +90,7 @@ export class MockBackend {
     return createRouterTransport((router) => {
       router.service(GatewayService, { subscribe: (request, context) => this.subscribe(userId, request.deviceId, context.signal) });
       router.service(PresenceService, this.presenceOf(userId));
-      router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...conversationSettingsOf(this, userId), ...searchOf(this, userId) });
+      router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...conversationSettingsOf(this, userId), ...searchOf(this, userId), ...draftsOf(this, userId) });
       router.service(RelationsService, relationsOf(this, userId));
       router.service(AttachmentsService, this.files.methodsOf(userId));
       router.service(ScheduledMessagesService, scheduledOf(this, userId));

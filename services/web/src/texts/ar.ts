@@ -752,6 +752,7 @@ export const ar: Catalog = {
     SCHEDULED_SENT: "أُرسلت هذه الرسالة أو يجري إرسالها. يمكنك التراجع عنها بعد وصولها.",
     SCHEDULED_CANCELLED: "أُلغيت هذه الرسالة من قبل.",
     TOO_MANY_SCHEDULED: "لا يمكنك جدولة رسائل أكثر. ألغِ واحدة أولًا.",
+    TOO_MANY_DRAFTS: "لديك أكبر عدد ممكن حفظه من النصوص غير المرسلة.",
     HOOK_UNAVAILABLE: "لا يمكن التحقق من هذا حاليًا.",
     OVERLOADED: "الضغط على Parley كبير الآن. حاول مرة أخرى بعد لحظات.",
     STORE_UNAVAILABLE: "لا يمكن الوصول إلى Parley حاليًا.",

@@ -630,6 +630,7 @@ export const es: Catalog = {
     SCHEDULED_SENT: "Ya se envió o se está enviando. Podrás retirarlo cuando llegue.",
     SCHEDULED_CANCELLED: "Este mensaje se canceló antes.",
     TOO_MANY_SCHEDULED: "No puedes programar más mensajes. Cancela uno primero.",
+    TOO_MANY_DRAFTS: "Has dejado sin enviar tantos textos como se pueden guardar.",
     HOOK_UNAVAILABLE: "Ahora mismo no se puede comprobar.",
     OVERLOADED: "Parley está muy ocupado. Inténtalo de nuevo en un momento.",
     STORE_UNAVAILABLE: "Ahora mismo no se puede conectar con Parley.",
