@@ -13,9 +13,8 @@ from services.messaging.accounts.clients import GrpcSource
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.mapping import standing_of
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
-from services.messaging.accounts.service.pruning import Pruner
 from services.messaging.accounts.service.runner import JobRunner
-from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.accounts.service.signing_out import PRUNE_INTERVAL_S, SignOuts
 from services.messaging.accounts.sql.store import (
     PostgresAccounts,
     PostgresJobs,
@@ -38,7 +37,7 @@ from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits, Conversations
 from services.messaging.conversations.sql.store import PostgresConversations, PostgresRequests
-from services.messaging.drafts.service import Drafts, DraftSweeper
+from services.messaging.drafts.service import SWEEP_INTERVAL_S, Drafts
 from services.messaging.drafts.sql import PostgresDrafts
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, Groups
@@ -50,7 +49,7 @@ from services.messaging.hooks.core.verdicts import Surface
 from services.messaging.hooks.ports import Places
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
-from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.service.reviewing import HeldPurging, KeepingPolicy, Reviews
 from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
@@ -102,6 +101,7 @@ from services.runtime.ids import new_id, new_secret
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
+from services.runtime.periodic import PeriodicTask
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from services.runtime.postgres.store_clock import StoreClock
@@ -295,7 +295,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     pins = Pins(PostgresPins(database, relay, new_id), rates, clock, new_id)
     forwarding = Forwarding(messages, conversation_store, message_store, attachments, clock)
-    drafts = PostgresDrafts(database, relay)
+    drafts = Drafts(PostgresDrafts(database, relay), clock, config.text_limit)
     scheduled = PostgresScheduled(database, relay)
     sender = ScheduledSender(
         *(scheduled, messages, admission.require_not_deleted),
@@ -329,7 +329,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             rpc.api(
                 rpc.MessagingServicer(
                     *(conversations, messages, sync, search, groups, receipts, vanishing, pins, forwarding),
-                    *(Withdrawals(held, clock), Drafts(drafts, clock, config.text_limit)),
+                    *(Withdrawals(held, clock), drafts),
                 )
             ),
             *relations_rpc.apis(relations, reports, client_limits(config)),
@@ -358,11 +358,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 Worker("search-reindexer", Reindexer(search_store).run),
                 Worker("objects-collector", collector.run),
                 Worker("account-jobs", runner.run),
-                Worker("revocations", Pruner(sign_outs).run),
+                PeriodicTask("revocations", sign_outs.prune, PRUNE_INTERVAL_S),
                 # What was held stays so when the hook is taken away.
-                Worker("held-messages", Keeper(held, clock, keeping).run),
+                Worker("held-messages", HeldPurging(held, clock, keeping).run),
                 Worker("scheduled-messages", sender.run),
-                Worker("drafts", DraftSweeper(drafts, clock).run),
+                PeriodicTask("drafts", drafts.sweep, SWEEP_INTERVAL_S),
             ),
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],

@@ -7,7 +7,7 @@ import type { Draft } from "./outbox.js";
 import { millis, readAttachment, readContent, writeText, writeTime } from "./wire.js";
 
 /** A message may be scheduled so far ahead. */
-export const MOST_AHEAD_MS = 30 * 86_400_000;
+export const MAX_AHEAD_MS = 30 * 86_400_000;
 
 const STATES: Partial<Record<ScheduledState, ScheduledMessage["state"]>> = {
   [ScheduledState.WAITING]: "waiting",

@@ -1,9 +1,6 @@
 """Drafts, as use-cases."""
 
-import asyncio
 from collections.abc import Sequence
-
-import structlog
 
 from services.messaging.drafts.core import MAX_DRAFTS, KeptDraft, WantedDraft
 from services.messaging.drafts.ports import DraftStore
@@ -12,10 +9,6 @@ from services.messaging.kernel.characters import is_blank
 from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.kernel.weighing import MAX_ANSWER_BYTES, fitting
 from services.runtime.clock import Clock
-from services.runtime.errors import StoreUnavailable
-from services.runtime.observability.failures import describe
-
-log = structlog.get_logger()
 
 # Of one row of an answer beside its text, near enough.
 _ROW_BYTES = 128
@@ -49,27 +42,8 @@ class Drafts:
         fits = fitting([_ROW_BYTES + len(each.text.encode()) for each in found[:size]], MAX_ANSWER_BYTES)
         return found[:fits], str(found[fits - 1].conversation_id) if len(found) > fits else ""
 
-
-class DraftSweeper:
-    """Deletes drafts whose time is over. Every replica runs one; what two delete at once is deleted once."""
-
-    def __init__(self, store: DraftStore, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    async def run(self) -> None:
-        """Sweep for ever."""
-        while True:
-            try:
-                await self.sweep()
-            except StoreUnavailable as error:
-                log.warning("drafts_wait", error=describe(error))
-            except Exception:
-                # What never goes would be a silent failure; the next round tries again.
-                log.exception("drafts_not_swept")
-            await asyncio.sleep(SWEEP_INTERVAL_S)
-
     async def sweep(self) -> None:
-        """One round. Errors: StoreUnavailable."""
+        """Delete what is over. Every replica does it; what two of them delete at once is deleted once. Errors:
+        StoreUnavailable."""
         while await self._store.sweep(self._clock.now(), SWEEP_BATCH) == SWEEP_BATCH:
             pass

@@ -24,7 +24,7 @@ ScheduledId = NewType("ScheduledId", UUID)
 # plan ahead.
 MAX_SCHEDULED = 100
 # Raising it keeps rows, and their files, for longer; lowering it refuses later times.
-MOST_AHEAD = timedelta(days=30)
+MAX_AHEAD = timedelta(days=30)
 # What was refused is kept for its writer. Raising it keeps rows for longer; lowering it takes the reason from people
 # who look late.
 REFUSED_KEPT = timedelta(days=30)
@@ -36,10 +36,10 @@ CANCELLED_KEPT = timedelta(days=1)
 HELD_LOOK = timedelta(minutes=10)
 # What cannot be taken just then is tried again: at first after this, and every time after twice as long, up to the
 # most. Raising these sends later than might be; lowering them asks what is not there more often.
-FIRST_RETRY, MOST_RETRY = timedelta(seconds=5), timedelta(minutes=10)
+FIRST_RETRY, MAX_RETRY = timedelta(seconds=5), timedelta(minutes=10)
 # All in all about half an hour. Raising it sends late what nobody expects any more; lowering it gives up in a longer
 # outage.
-MOST_ATTEMPTS = 10
+MAX_ATTEMPTS = 10
 
 
 class ScheduledState(Enum):
@@ -146,8 +146,8 @@ def step(state: ScheduledState, taken: Step) -> ScheduledState:
 
 def check_send_at(wanted: datetime, now: datetime) -> datetime:
     """When to send it: a time that is over is now. Raises InvalidField for one that is too far ahead."""
-    if wanted > now + MOST_AHEAD:
-        raise InvalidField("send_time", f"must be at most {MOST_AHEAD.days} days ahead")
+    if wanted > now + MAX_AHEAD:
+        raise InvalidField("send_time", f"must be at most {MAX_AHEAD.days} days ahead")
     return max(wanted, now)
 
 
@@ -202,8 +202,8 @@ def settle(taken: Scheduled, refused: Refused, now: datetime) -> Scheduled:
         reason, revision = taken.refusal or refused.reason, taken.revision + (not taken.refusal)
         state = step(taken.state, Step.HOLD)
         return replace(taken, state=state, refusal=reason, revision=revision, due_at=now + HELD_LOOK)
-    if refused.retry_delay is not None and taken.attempts + 1 < MOST_ATTEMPTS:
-        delay = max(refused.retry_delay, min(FIRST_RETRY * 2**taken.attempts, MOST_RETRY))
+    if refused.retry_delay is not None and taken.attempts + 1 < MAX_ATTEMPTS:
+        delay = max(refused.retry_delay, min(FIRST_RETRY * 2**taken.attempts, MAX_RETRY))
         state = step(taken.state, Step.PUT_OFF)
         return replace(taken, state=state, attempts=taken.attempts + 1, due_at=now + delay)
     state, revision = step(taken.state, Step.REFUSE), taken.revision + 1
@@ -217,7 +217,7 @@ def is_to_be_sent(taken: Scheduled) -> bool:
 
 def keeps_files_until(scheduled: Scheduled) -> datetime:
     """How long its files wait for a message."""
-    return scheduled.send_at + MOST_AHEAD + REFUSED_KEPT
+    return scheduled.send_at + MAX_AHEAD + REFUSED_KEPT
 
 
 # Decides on what stands under a key, and on whether its message was sent. None: it stays as it is.

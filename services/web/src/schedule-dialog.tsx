@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Failure } from "@parley/client";
-import { isBlank, MOST_AHEAD_MS } from "@parley/client";
+import { isBlank, MAX_AHEAD_MS } from "@parley/client";
 import { Modal } from "./modal";
 import { fieldDirection, lineOf, type Problem, t } from "./text";
 
@@ -45,7 +45,7 @@ export function ScheduleDialog({ title, verb, text, mayBeEmpty = false, sendTime
         {text !== undefined && <textarea rows={4} value={words} aria-label={t("composer.write")} {...fieldDirection(words)} onInput={(event) => setWords(event.currentTarget.value)} />}
         <label>
           {t("scheduled.when")}
-          <input type="datetime-local" required value={at} max={fieldValue(Date.now() + MOST_AHEAD_MS)} onInput={(event) => setAt(event.currentTarget.value)} />
+          <input type="datetime-local" required value={at} max={fieldValue(Date.now() + MAX_AHEAD_MS)} onInput={(event) => setAt(event.currentTarget.value)} />
         </label>
         <p class="problem" role="alert">
           {lineOf(problem)}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.messaging.drafts.core import WantedDraft, write
-from services.messaging.drafts.service import Drafts, DraftSweeper
+from services.messaging.drafts.service import Drafts
 from services.messaging.kernel.errors import ConversationNotFound, InvalidField
 from services.messaging.kernel.model import ConversationId
 from services.runtime.ids import new_id
@@ -78,7 +78,7 @@ async def test_where_messages_vanish_a_draft_goes_so_long_after_its_last_change(
     assert sorted(await written.texts()) == ["goes later", "stays"]
     world.clock.advance(1_800)
     assert await written.texts() == ["stays"], "whether or not it was swept"
-    await DraftSweeper(written.store, world.clock).sweep()
+    await written.drafts.sweep()
     assert await written.store.sweep(world.clock.now(), 10) == 0
     again = await written.drafts.set_draft(ALICE, trip, "anew", 0)
     assert again.revision > later.revision

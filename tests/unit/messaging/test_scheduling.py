@@ -36,7 +36,7 @@ from services.messaging.scheduling import core
 from services.messaging.scheduling.core import Refused, Scheduled, ScheduledState, Step
 from services.messaging.scheduling.rpc import refusal_in
 from services.messaging.scheduling.service.scheduling import Scheduling
-from services.messaging.scheduling.service.sending import LEASE, LEAST_SLEEP_S, LOOK_S, ScheduledSender
+from services.messaging.scheduling.service.sending import LEASE, MIN_SLEEP_S, LOOK_S, ScheduledSender
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
 from tests.support.hooks import MemoryHeld
@@ -188,7 +188,7 @@ async def test_what_is_not_there_is_cancelled_already_and_cannot_be_changed(plan
 
 
 @pytest.mark.parametrize(
-    ("after", "words"), [(core.MOST_AHEAD + timedelta(seconds=1), "later"), (HOUR, ""), (HOUR, "x" * 21)]
+    ("after", "words"), [(core.MAX_AHEAD + timedelta(seconds=1), "later"), (HOUR, ""), (HOUR, "x" * 21)]
 )
 async def test_what_could_never_be_sent_is_refused_when_it_is_written(
     planned: Planned, after: timedelta, words: str
@@ -235,12 +235,12 @@ async def test_files_wait_with_their_message_and_no_other_takes_them(planned: Pl
     conversation = await said(world, ALICE, BOB, both=True)
     upload = await uploaded(world)
     request = request_of(Text("see"), "k", 0, [str(upload.attachment.id)])
-    await planned.scheduling.schedule(ALICE, conversation, request, planned.clock.now() + core.MOST_AHEAD)
+    await planned.scheduling.schedule(ALICE, conversation, request, planned.clock.now() + core.MAX_AHEAD)
     with pytest.raises(AttachmentNotFound):
         await planned.scheduling.schedule(
             *(ALICE, conversation, replace(request, client_message_id="other"), planned.clock.now() + HOUR)
         )
-    planned.clock.advance((core.MOST_AHEAD - HOUR).total_seconds())
+    planned.clock.advance((core.MAX_AHEAD - HOUR).total_seconds())
     await world.collector.collect()
     await planned.pass_time()
     messages, _ = await world.messages.list_messages(BOB, conversation, 0, 1)
@@ -252,7 +252,7 @@ async def test_files_of_what_was_cancelled_go(planned: Planned) -> None:
     conversation = await said(world, ALICE, BOB, both=True)
     upload = await uploaded(world)
     request = request_of(Text(""), "k", 0, [str(upload.attachment.id)])
-    await planned.scheduling.schedule(ALICE, conversation, request, planned.clock.now() + core.MOST_AHEAD)
+    await planned.scheduling.schedule(ALICE, conversation, request, planned.clock.now() + core.MAX_AHEAD)
     await planned.scheduling.cancel(ALICE, conversation, "k")
     planned.clock.advance(timedelta(days=1).total_seconds())
     await world.collector.collect()
@@ -361,8 +361,8 @@ async def test_what_cannot_be_taken_just_then_is_tried_again_and_given_up_in_the
     await planned.pass_time()
     (waiting,) = await planned.own()
     assert (waiting.state, waiting.due_at) == (ScheduledState.WAITING, planned.clock.now() + core.FIRST_RETRY)
-    for _ in range(core.MOST_ATTEMPTS):
-        await planned.pass_time(core.MOST_RETRY)
+    for _ in range(core.MAX_ATTEMPTS):
+        await planned.pass_time(core.MAX_RETRY)
     (stays,) = await planned.own()
     assert (stays.state, stays.refusal) == (ScheduledState.REFUSED, "HOOK_UNAVAILABLE")
     judged.answer(Allow())
@@ -538,7 +538,7 @@ async def test_the_loop_sleeps_until_something_is_due_and_is_woken_by_what_is_so
     await planned.schedule(conversation, "near", after=timedelta(seconds=7))
     assert await planned.sender.sleep_s() == 7
     planned.clock.step(60)
-    assert await planned.sender.sleep_s() == LEAST_SLEEP_S, "the clock was set forward"
+    assert await planned.sender.sleep_s() == MIN_SLEEP_S, "the clock was set forward"
     planned.clock.step(-3600)
     assert await planned.sender.sleep_s() == LOOK_S, "and back"
     loop = asyncio.create_task(planned.sender.run())

@@ -33,7 +33,7 @@ BATCH = 64
 LOOK_S = 30.0
 # What is due and was not taken is about to be taken by another replica, or changed by its writer. Raising it sends
 # later what they leave; lowering it asks more often meanwhile.
-LEAST_SLEEP_S = 0.1
+MIN_SLEEP_S = 0.1
 # While the database is away.
 RETRY_S = 2.0
 
@@ -94,7 +94,7 @@ class ScheduledSender:
         next_due = await self._store.next_due()
         if next_due is None:
             return LOOK_S
-        return min(LOOK_S, max(LEAST_SLEEP_S, (next_due - self._clock.now()).total_seconds()))
+        return min(LOOK_S, max(MIN_SLEEP_S, (next_due - self._clock.now()).total_seconds()))
 
     async def send_due(self) -> int:
         """Take some of what is due, and send it; how many were taken. Errors: StoreUnavailable."""
