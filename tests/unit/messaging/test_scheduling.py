@@ -36,7 +36,7 @@ from services.messaging.scheduling import core
 from services.messaging.scheduling.core import Refused, Scheduled, ScheduledState, Step
 from services.messaging.scheduling.rpc import refusal_in
 from services.messaging.scheduling.service.scheduling import Scheduling
-from services.messaging.scheduling.service.sending import LEASE, MIN_SLEEP_S, LOOK_S, ScheduledSender
+from services.messaging.scheduling.service.sending import LEASE, LOOK_S, MIN_SLEEP_S, ScheduledSender
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
 from tests.support.hooks import MemoryHeld
