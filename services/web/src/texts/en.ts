@@ -290,6 +290,22 @@ export const en = {
     "composer.reply.stop": "Do not reply",
     "mentions.people": "People to mention",
 
+    // Sent at a time
+    "scheduled.later": "Send later…",
+    "scheduled.hint": "It is sent at this time, also while Parley is closed.",
+    "scheduled.when": "When",
+    "scheduled.verb": "Schedule",
+    "scheduled.done": "Scheduled for {time}.",
+    "scheduled.list": "Scheduled messages",
+    "scheduled.none": "No message is scheduled here.",
+    "scheduled.waiting": { one: "{count} scheduled message", other: "{count} scheduled messages" },
+    "scheduled.failed": { one: "{count} scheduled message was not sent", other: "{count} scheduled messages were not sent" },
+    "scheduled.change": "Change",
+    "scheduled.now": "Send now",
+    "scheduled.delete": "Delete",
+    "scheduled.refused": "Not sent. {line}",
+    "scheduled.held": "This is being reviewed. It is sent when it passes.",
+
     // Files
     "picture.open": "Open the picture {name}",
     "picture.broken": "This picture could not be loaded.",
