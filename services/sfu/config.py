@@ -101,7 +101,7 @@ def usable_cores() -> int:
 
 def _read_codecs(reader: EnvReader) -> tuple[str, ...]:
     # The codecs of video that are wanted, the best first: the first that all in a call decode is taken (vp8, vp9, av1,
-    # h264). vp9 or av1 before vp8 takes less bandwidth, and more of the processors of those who send.
+    # h264). vp9 or av1 before vp8 is to take less bandwidth, and more of the processors of those who send.
     text = reader.text("PARLEY_SFU_VIDEO_CODECS", ",".join(DEFAULT_CODEC_ORDER))
     names = tuple(name.strip().lower() for name in text.split(","))
     if len(set(names)) != len(names) or not set(names) <= VIDEO_CODECS:

@@ -26,9 +26,9 @@ interface Encoding extends RTCRtpEncodingParameters {
 type Sender = Pick<RTCRtpSender, "getParameters" | "setParameters">;
 type Connection = { getTransceivers(): { readonly mid: string | null; readonly sender: Sender }[] };
 
-/** Three sizes in one stream, of which the larger ones need the smaller ones in key frames only: each receiver gets one. */
-const THREE_SIZES = "L3T3_KEY";
-const SCALABLE = ["video/vp9", "video/av1"];
+/** Of these Chromium sends the sizes in streams of their own only when a mode is asked for; each has three frame rates. */
+const WITH_MODE = ["video/vp9", "video/av1"];
+const THREE_RATES = "L1T3";
 
 /** Lets the senders of a connection encode and send only what somebody takes, in the codec that all decode. */
 export class SentLayers {
@@ -59,12 +59,12 @@ export class SentLayers {
     const parameters = sender.getParameters();
     const before = parameters.encodings as Encoding[];
     const codec = withCodec ? this.codecOf(parameters, mid) : undefined;
-    const isScalable = codec !== undefined && SCALABLE.includes(codec.mimeType.toLowerCase()) && before.length > 1;
-    const encodings = before.map((encoding, index) => {
-      const isTop = index === before.length - 1;
-      const active = isScalable ? isTop && this.isAnyWanted(mid, before) : this.isWanted(mid, encoding.rid ?? "");
-      return { ...encoding, active, ...(codec && { codec, scalabilityMode: isScalable && isTop ? THREE_SIZES : undefined }) };
-    });
+    const hasMode = codec !== undefined && WITH_MODE.includes(codec.mimeType.toLowerCase());
+    const encodings = before.map((encoding) => ({
+      ...encoding,
+      active: this.isWanted(mid, encoding.rid ?? ""),
+      ...(codec && { codec, scalabilityMode: hasMode ? THREE_RATES : undefined }),
+    }));
     if (encodings.some((encoding, index) => !isSame(encoding, before[index]))) {
       await sender.setParameters({ ...parameters, encodings });
     }
@@ -80,11 +80,6 @@ export class SentLayers {
 
   private isWanted(mid: string, rid: string): boolean {
     return this.wanted.layers.find((layer) => layer.mid === mid && layer.rid === rid)?.wanted ?? true;
-  }
-
-  /** Whether somebody takes the one stream that all sizes are in. */
-  private isAnyWanted(mid: string, encodings: readonly Encoding[]): boolean {
-    return encodings.some(({ rid }) => this.isWanted(mid, rid ?? ""));
   }
 }
 

@@ -15,7 +15,7 @@ from typing import Final, Literal
 # memory for invented names; lowering it makes an offer cost more.
 KEPT_NAMES: Final = 1024
 
-# What all that do video in calls decode (RFC 7742 section 5), and what costs a publisher least.
+# What all that do video in calls decode (RFC 7742 section 5).
 DEFAULT_CODEC_ORDER: Final = ("vp8",)
 
 Codec = Literal["opus", "red", "vp8", "h264", "vp9", "av1"]
