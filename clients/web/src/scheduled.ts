@@ -1,22 +1,34 @@
 import type { ScheduledMessage as WireScheduled } from "./gen/parley/messaging/v1/scheduled_pb.js";
+import { ScheduledState } from "./gen/parley/messaging/v1/scheduled_pb.js";
 import type { Api } from "./api.js";
 import type { ScheduledMessage } from "./core/model.js";
-import { orFailure } from "./errors.js";
+import { failureFor, orFailure, readFailure } from "./errors.js";
 import type { Draft } from "./outbox.js";
-import type { Told } from "./scheduled-requests.js";
+import { millis, readAttachment, readContent, writeText, writeTime } from "./wire.js";
 
 /** A message may be scheduled so far ahead. */
 export const MAX_AHEAD_MS = 30 * 86_400_000;
 
-const load = () => orFailure(import("./scheduled-requests.js"));
+const STATES: Partial<Record<ScheduledState, ScheduledMessage["state"]>> = {
+  [ScheduledState.WAITING]: "waiting",
+  [ScheduledState.SENDING]: "sending",
+  [ScheduledState.REFUSED]: "refused",
+  [ScheduledState.HELD]: "held",
+};
+
+/** As it was last told; `message` is undefined once it is gone. */
+interface Known {
+  readonly revision: number;
+  readonly message: ScheduledMessage | undefined;
+}
 
 /**
  * Messages of this user that are written now and sent at a time, by the service: no device needs to be there then. All of the
  * user's devices have them. Every method but `of` and `receive` rejects with a Failure.
  */
 export class ScheduledMessages {
-  /** What is gone stays known, so that a list that was on its way does not bring it back. */
-  private readonly known = new Map<string, Told>();
+  /** By conversation and id. What is gone stays known, so that a list that was on its way does not bring it back. */
+  private known = new Map<string, Known>();
 
   constructor(
     private readonly api: Api,
@@ -25,18 +37,23 @@ export class ScheduledMessages {
 
   /** Those of a conversation, the next one first. */
   of(conversationId: string): ScheduledMessage[] {
-    const found = Array.from(this.known.values()).flatMap(({ message }) => (message?.conversationId === conversationId ? message : []));
-    return found.sort((one, other) => one.sendTimeMs - other.sendTimeMs);
+    const found = Array.from(this.known.values(), ({ message }) => message).filter((message) => message?.conversationId === conversationId);
+    return (found as ScheduledMessage[]).sort((one, other) => one.sendTimeMs - other.sendTimeMs);
   }
 
   /** Who tries again after a failure gives the same id, so that it is not scheduled twice. */
   async schedule(conversationId: string, draft: Draft, sendTimeMs: number, clientMessageId: string = crypto.randomUUID()): Promise<void> {
-    this.take(await (await load()).schedule(this.api, { conversationId, clientMessageId }, draft, sendTimeMs));
+    const message = { ...writeDraft(draft), conversationId, clientMessageId };
+    const { result } = await orFailure(this.api.scheduled.scheduleMessage({ message, sendTime: writeTime(sendTimeMs) }));
+    if (result.case === "scheduled") this.receive(result.value);
   }
 
   /** Gives one another time, another draft with its files and what it answers, or both. What was refused is tried again. */
   async change(message: ScheduledMessage, { draft, sendTimeMs }: { draft?: Draft | undefined; sendTimeMs?: number | undefined }): Promise<void> {
-    this.take(await (await load()).change(this.api, message, draft, sendTimeMs));
+    const sendTime = sendTimeMs === undefined ? {} : { sendTime: writeTime(sendTimeMs) };
+    const request = { message: { ...(draft && writeDraft(draft)), ...nameOf(message) }, ...sendTime };
+    const { scheduled } = await orFailure(this.api.scheduled.updateScheduledMessage(request));
+    if (scheduled) this.receive(scheduled);
   }
 
   /** Sends one without waiting for its time. */
@@ -46,29 +63,72 @@ export class ScheduledMessages {
   }
 
   async cancel(message: ScheduledMessage): Promise<void> {
-    this.take(await (await load()).cancel(this.api, message));
+    await orFailure(this.api.scheduled.cancelScheduledMessage(nameOf(message)));
+    this.know(message, { revision: message.revision + 1, message: undefined });
   }
 
   /** Asks for all of them. A service that is older than this client has none. */
   async refresh(): Promise<void> {
     const before = new Map(this.known);
-    const listed = await (await load()).list(this.api);
-    if (!listed) return;
-    for (const told of listed) this.take(told);
+    const listed = new Set<string>();
+    try {
+      let pageToken = "";
+      do {
+        const page = await this.api.scheduled.listScheduledMessages({ pageToken });
+        for (const wire of page.messages) {
+          listed.add(keyOf(wire.message));
+          this.receive(wire);
+        }
+        pageToken = page.nextPageToken;
+      } while (pageToken);
+    } catch (error) {
+      const failure = readFailure(error);
+      if (failure.code !== "unimplemented") throw failure;
+    }
     // What the list lacks is gone, unless it came while the list was on its way.
-    for (const [key, told] of before) if (told.message && this.known.get(key) === told && !listed.some((one) => one.key === key)) this.known.delete(key);
+    for (const [key, { message }] of before) if (message && !listed.has(key) && this.known.get(key)?.message === message) this.known.delete(key);
     this.changed();
   }
 
   /** Takes what the service tells of one. */
   receive(wire: WireScheduled): void {
-    // Without the code, the next catch-up brings it.
-    void load().then(({ read }) => this.take(read(wire)), () => undefined);
+    const { message: request, revision } = wire;
+    const state = STATES[wire.state];
+    const message: ScheduledMessage | undefined = request &&
+      state && {
+        conversationId: request.conversationId,
+        clientMessageId: request.clientMessageId,
+        content: readContent(request.content),
+        replyToSeq: Number(request.replyToSeq),
+        attachments: wire.attachments.map(readAttachment),
+        sendTimeMs: millis(wire.sendTime) ?? 0,
+        state,
+        problem: wire.refusalReason ? failureFor(wire.refusalReason, 0) : undefined,
+        revision: Number(revision),
+      };
+    if (request) this.know(request, { revision: Number(revision), message });
   }
 
-  private take(told: Told | undefined): void {
-    if (!told || (this.known.get(told.key)?.revision ?? 0) >= told.revision) return;
-    this.known.set(told.key, told);
+  private know(named: Named, next: Known): void {
+    const key = keyOf(named);
+    if ((this.known.get(key)?.revision ?? 0) >= next.revision) return;
+    this.known.set(key, next);
     this.changed();
   }
+}
+
+interface Named {
+  readonly conversationId: string;
+  readonly clientMessageId: string;
+}
+
+const keyOf = (named: Named | undefined): string => `${named?.conversationId} ${named?.clientMessageId}`;
+const nameOf = ({ conversationId, clientMessageId }: Named): Named => ({ conversationId, clientMessageId });
+
+function writeDraft({ text, entities = [], replyToSeq = 0, attachments = [] }: Draft) {
+  return {
+    content: { case: "text" as const, value: writeText(text, entities) },
+    replyToSeq: BigInt(replyToSeq),
+    attachmentIds: attachments.map(({ id }) => id),
+  };
 }
