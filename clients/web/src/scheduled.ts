@@ -1,5 +1,4 @@
 import type { ScheduledMessage as WireScheduled } from "./gen/parley/messaging/v1/scheduled_pb.js";
-import { ScheduledState } from "./gen/parley/messaging/v1/scheduled_pb.js";
 import type { Api } from "./api.js";
 import type { ScheduledMessage } from "./core/model.js";
 import { failureFor, orFailure, readFailure } from "./errors.js";
@@ -9,12 +8,8 @@ import { millis, readAttachment, readContent, writeText, writeTime } from "./wir
 /** A message may be scheduled so far ahead. */
 export const MAX_AHEAD_MS = 30 * 86_400_000;
 
-const STATES: Partial<Record<ScheduledState, ScheduledMessage["state"]>> = {
-  [ScheduledState.WAITING]: "waiting",
-  [ScheduledState.SENDING]: "sending",
-  [ScheduledState.REFUSED]: "refused",
-  [ScheduledState.HELD]: "held",
-};
+/** By the numbers of ScheduledState. */
+const STATES: readonly (ScheduledMessage["state"] | undefined)[] = [undefined, "waiting", "sending", "refused", "held"];
 
 /** As it was last told; `message` is undefined once it is gone. */
 interface Known {

@@ -309,13 +309,13 @@ async def test_what_is_refused_at_its_time_stays_for_its_writer_alone(
     await planned.pass_time()
     (stays,) = await planned.own()
     assert (stays.state, stays.refusal, stays.content) == (ScheduledState.REFUSED, reason, Text("later"))
-    assert planned.store.told[-1] == (ScheduledState.REFUSED, 2)
+    assert planned.store.told[-1:] == [(ScheduledState.REFUSED, 2)]
     assert await planned.texts(conversation) == before
     await planned.pass_time(timedelta(days=1))
     assert await planned.own() == [stays], "it is not tried again by itself"
     await planned.pass_time(core.REFUSED_KEPT)
     assert await planned.own() == []
-    assert planned.store.told[-1] == (None, 3)
+    assert planned.store.told[-1:] == [(None, 3)]
 
 
 async def test_what_was_refused_is_sent_when_its_writer_moves_it(planned: Planned) -> None:
@@ -454,7 +454,8 @@ async def test_what_a_killed_replica_had_only_taken_is_sent_by_another(planned: 
 async def test_what_may_be_stored_is_not_changed_until_that_is_known(planned: Planned) -> None:
     conversation = await planned.world.conversation()
     await planned.schedule(conversation)
-    real, planned.world.store.append = planned.world.store.append, unanswered  # type: ignore[method-assign]
+    real = planned.world.store.append
+    planned.world.store.append = unanswered  # type: ignore[assignment,method-assign]
     await planned.pass_time()
     planned.world.store.append = real  # type: ignore[method-assign]
     with pytest.raises(ScheduledSent):
@@ -490,7 +491,7 @@ async def test_a_process_that_stood_still_sends_nothing_of_what_it_had_taken(pla
         planned.clock.advance(LEASE.total_seconds())
         return await real(drafts)  # type: ignore[arg-type]
 
-    planned.world.store.append = slow  # type: ignore[assignment,method-assign]
+    planned.world.store.append = slow  # type: ignore[method-assign]
     await planned.pass_time()
     assert await planned.texts(conversation) == [Text("a")]
     planned.world.store.append = real  # type: ignore[method-assign]
