@@ -42,7 +42,7 @@ $(NODE_VENV)/.stamp: requirements-node.lock requirements-uv.lock $(VENV)/.stamp
 # Node from PyPI comes after the Python packages; a node of the machine's own waits for nothing.
 NODE := $(if $(shell command -v npm),,$(NODE_VENV)/.stamp)
 
-.parley/npm.stamp: package-lock.json package.json clients/web/package.json clients/react/package.json clients/react/tests/react-18/package.json services/web/package.json $(NODE)
+.parley/npm.stamp: package-lock.json package.json clients/web/package.json clients/react/package.json tests/support/react-18/package.json services/web/package.json $(NODE)
 	@mkdir -p .parley
 	@$(STEP) "web packages" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -272,5 +272,5 @@ dist: gen/.stamp build/web.stamp ## Build what client authors install into build
 	@npm pack --silent --workspace clients/web --workspace clients/react --pack-destination $(DIST)
 
 clean: ## Remove what was built and installed; the data of `make run` stays in .parley
-	rm -rf build gen node_modules clients/web/src/gen clients/web/dist clients/react/dist clients/react/tests/react-18/node_modules $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
+	rm -rf build gen node_modules clients/web/src/gen clients/web/dist clients/react/dist tests/support/react-18/node_modules $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
 	rm -rf .mypy_cache .ruff_cache .pytest_cache

@@ -111,10 +111,12 @@ test("a message that is written is seen at once, and settles", async () => {
   const seen: Messages[] = watch(() => useMessages(ids.bob));
   await until("it is drawn", () => seen.length > 0);
   const held = seen.at(-1)!;
+  backend.faults.set("sendMessage", new ConnectError("down", Code.Unavailable));
   alice.messaging.send(ids.bob, "Hello");
   await until("it waits", () => seen.some(({ outgoing }) => outgoing[0]?.text === "Hello"));
   // What was given before is not changed afterwards.
   expect(held.outgoing).toEqual([]);
+  backend.faults.clear();
   await until("it is acknowledged", () => seen.at(-1)?.outgoing.length === 0 && seen.at(-1)!.messages.length === held.messages.length + 1);
 });
 
@@ -133,7 +135,12 @@ test("older messages come when they are asked for, and a failure can be tried ag
   backendOfMany.faults.clear();
   await seen.at(-1)!.loadOlder();
   await until("they are there", () => seen.at(-1)!.messages.length > messages.length && !seen.at(-1)!.failed);
-  expect(seen.some(({ loading }) => loading)).toBe(true);
+  let answer: (() => void) | undefined;
+  vi.spyOn(client.messaging, "loadOlder").mockReturnValueOnce(new Promise<void>((resolve) => (answer = resolve)));
+  void seen.at(-1)!.loadOlder();
+  await until("it says that it loads", () => seen.at(-1)?.loading);
+  answer?.();
+  await until("it has loaded", () => !seen.at(-1)?.loading);
   expect(seen.at(-1)!.loadOlder).toBe(loadOlder);
   client.stop();
 });

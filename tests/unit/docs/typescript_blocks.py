@@ -28,7 +28,7 @@ AROUND = {
     "body": "Blob",
     "passphrase": "string",
 }
-_DECLARED = re.compile(r"\b(?:const|let|function|class) +(?:\{([^}]*)\}|(\w+))")
+_DECLARED = re.compile(r"\b(?:const|let|function|class) +(?:\{([^}]*)\}|\[([^\]]*)\]|(\w+))")
 _IMPORT = re.compile(r"^import .*;$", re.MULTILINE)
 _COMPLAINT = re.compile(r"^block(\d+)\.(?:tsx?|js)\((\d+),\d+\): (error .*)$", re.MULTILINE)
 _OPTIONS = {
@@ -63,10 +63,13 @@ def module_of(block: Block) -> tuple[str, int]:
     """A block as a module, and how many of its lines stand before the block's own."""
     imports = _IMPORT.findall(block.text)
     own = {
-        name.split(":")[0].strip() for some, one in _DECLARED.findall(block.text) for name in (some or one).split(",")
+        re.split("[:=]", name)[0].strip()
+        for found in _DECLARED.findall(block.text)
+        for name in "".join(found).split(",")
     }
     used = set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", block.text))
-    named = set(re.findall(r"\w+", " ".join(imports)))
+    # Not what modules are called.
+    named = set(re.findall(r"\w+", re.sub(r'"[^"]*"', "", " ".join(imports))))
     head = [f"declare const {name}: {kind};" for name, kind in AROUND.items() if name in used - own - named]
     for package, face in FACES.items():
         # Of the kit only where JSX is written: the words of its components are those of ordinary texts.
