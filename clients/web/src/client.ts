@@ -100,7 +100,7 @@ export class ParleyClient {
   /** What this user is told of while Parley is closed. */
   readonly notifications: Notifications;
   readonly joinLinks: JoinLinks;
-  /** End-to-end encryption of calls; off until it is given a passphrase. */
+  /** End-to-end encryption of calls, and the keys of this user's devices. */
   readonly encryption: CallEncryption;
   /** The state of the event stream. */
   stream: StreamState = { kind: "connecting" };
@@ -140,13 +140,14 @@ export class ParleyClient {
     this.downloads = new Downloads(api);
     this.account = new Account(api, this.userId, () => void this.wipe());
     this.people = new People(options.people, changed);
-    this.keeper = new Keeper(options.store ?? defaultStore(this.userId), this.messaging.store, this.messaging, this.people, changed);
+    const store = options.store ?? defaultStore(this.userId);
+    this.keeper = new Keeper(store, this.messaging.store, this.messaging, this.people, changed);
     this.drafts = new Drafts(this.userId, options.storage);
     this.deliveryReceipts = new DeliveryReceipts(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
     this.expiry = new Expiry(this.messaging.store, changed);
     this.presence = new PresenceTracker(api, this.deviceId, changed);
     const media: MediaFactory = options.media ?? ((signaling, listener) => new LazyMedia(loadMedia, signaling, listener));
-    this.encryption = new CallEncryption(changed);
+    this.encryption = new CallEncryption(api, { userId: this.userId, deviceId: this.deviceId }, store, changed);
     this.calls = new Calls(api, this.userId, this.deviceId, media, this.encryption, {
       onChange: changed,
       onNotice: (notice) => this.showNotice(notice),
@@ -191,6 +192,7 @@ export class ParleyClient {
     this.deliveryReceipts.close();
     this.expiry.close();
     this.catchUp.cancel();
+    this.encryption.close();
     this.events.stop();
     void this.keeper.close();
   }
@@ -296,6 +298,10 @@ export class ParleyClient {
         return this.presence.applyPresence(event.value.userId, readPresence(event.value));
       case "call":
         return this.calls.receive(event.value);
+      case "callKey":
+        return this.encryption.receive(event.value);
+      case "keysChanged":
+        return this.encryption.refresh();
       case "lobbyPlace":
         return this.joinLinks.receive(event.value);
       default:
@@ -326,6 +332,8 @@ export class ParleyClient {
     await this.joinLinks.refresh().catch(() => undefined);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
+    this.encryption.refresh();
+    this.encryption.catchUp();
   }
 
   /** What follows from changes. */

@@ -1,5 +1,15 @@
 import type { Kept, KeptConversation, KeptPerson } from "./core/kept.js";
 import type { Outgoing } from "./core/model.js";
+import type { DeviceSecrets } from "./encryption/key-crypto.js";
+import type { KeyNews, KnownAccount } from "./encryption/known-accounts.js";
+
+/** What a device remembers of others' keys. */
+export interface KnownAccounts {
+  readonly accounts: readonly KnownAccount[];
+  readonly news: readonly KeyNews[];
+}
+
+export const NO_KNOWN_ACCOUNTS: KnownAccounts = { accounts: [], news: [] };
 
 /** What changed since the last time. */
 export interface KeptChange {
@@ -34,6 +44,12 @@ export interface DeviceStore {
   save(writer: string, change: KeptChange): Promise<number | undefined>;
   putUnsent(outgoing: Outgoing): Promise<void>;
   removeUnsent(clientMessageId: string): Promise<void>;
+  /** This device's own keys; undefined before there are any. */
+  loadSecrets(): Promise<DeviceSecrets | undefined>;
+  /** Keeps keys, unless there are some; those that are kept. */
+  keepSecrets(secrets: DeviceSecrets): Promise<DeviceSecrets>;
+  loadKnownAccounts(): Promise<KnownAccounts>;
+  saveKnownAccounts(known: KnownAccounts): Promise<void>;
   /** Forgets the conversations; what waits to be sent stays. */
   clearConversations(): Promise<void>;
   /** Forgets everything. */
@@ -50,6 +66,8 @@ export class MemoryDeviceStore implements DeviceStore {
   private people: readonly KeptPerson[] = [];
   private writer = "";
   private version = 0;
+  private secrets: DeviceSecrets | undefined;
+  private known: KnownAccounts = NO_KNOWN_ACCOUNTS;
 
   async load(tidy: (kept: KeptConversation) => KeptConversation | undefined): Promise<Kept> {
     for (const [id, kept] of this.conversations) {
@@ -83,6 +101,22 @@ export class MemoryDeviceStore implements DeviceStore {
     this.unsent.delete(clientMessageId);
   }
 
+  async loadSecrets(): Promise<DeviceSecrets | undefined> {
+    return this.secrets;
+  }
+
+  async keepSecrets(secrets: DeviceSecrets): Promise<DeviceSecrets> {
+    return (this.secrets ??= secrets);
+  }
+
+  async loadKnownAccounts(): Promise<KnownAccounts> {
+    return this.known;
+  }
+
+  async saveKnownAccounts(known: KnownAccounts): Promise<void> {
+    this.known = structuredClone(known);
+  }
+
   async clearConversations(): Promise<void> {
     this.conversations.clear();
     this.people = [];
@@ -93,6 +127,8 @@ export class MemoryDeviceStore implements DeviceStore {
   async wipe(): Promise<void> {
     await this.clearConversations();
     this.unsent.clear();
+    this.secrets = undefined;
+    this.known = NO_KNOWN_ACCOUNTS;
     this.writer = "";
   }
 

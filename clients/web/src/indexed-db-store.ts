@@ -1,13 +1,18 @@
 import { KEPT_FORMAT, type Kept, type KeptConversation, type KeptPerson } from "./core/kept.js";
 import type { Outgoing } from "./core/model.js";
-import { type Claim, type DeviceStore, inOrder, type KeptChange } from "./device-store.js";
+import { type Claim, type DeviceStore, inOrder, type KeptChange, type KnownAccounts, NO_KNOWN_ACCOUNTS } from "./device-store.js";
+import type { DeviceSecrets } from "./encryption/key-crypto.js";
 
-/** The layout of the database. A higher one makes the tables of conversations anew; what waits to be sent stays. */
-const LAYOUT = 1;
+/** The layout of the database. A higher one makes the tables of conversations anew; what waits to be sent and keys stay. */
+const LAYOUT = 2;
 const CONVERSATIONS = "conversations";
 const ACCOUNT = "account";
 const UNSENT = "unsent";
-const STORES = [CONVERSATIONS, ACCOUNT, UNSENT];
+const KEYS = "keys";
+const STORES = [CONVERSATIONS, ACCOUNT, UNSENT, KEYS];
+/** The rows of KEYS. The first cannot be read, only used: it holds private keys that the browser gives to nobody. */
+const SECRETS = "secrets";
+const KNOWN = "known";
 /** The one row of ACCOUNT. */
 const STATE = "state";
 
@@ -83,6 +88,27 @@ export class IndexedDbStore implements DeviceStore {
 
   removeUnsent(clientMessageId: string): Promise<void> {
     return this.run("readwrite", (transaction) => void transaction.objectStore(UNSENT).delete(clientMessageId));
+  }
+
+  loadSecrets(): Promise<DeviceSecrets | undefined> {
+    return this.run("readonly", async (transaction) => (await got(transaction.objectStore(KEYS).get(SECRETS))) as DeviceSecrets | undefined);
+  }
+
+  keepSecrets(secrets: DeviceSecrets): Promise<DeviceSecrets> {
+    return this.run("readwrite", async (transaction) => {
+      const table = transaction.objectStore(KEYS);
+      const kept = (await got(table.get(SECRETS))) as DeviceSecrets | undefined;
+      if (!kept) table.put(secrets, SECRETS);
+      return kept ?? secrets;
+    });
+  }
+
+  loadKnownAccounts(): Promise<KnownAccounts> {
+    return this.run("readonly", async (transaction) => ((await got(transaction.objectStore(KEYS).get(KNOWN))) as KnownAccounts | undefined) ?? NO_KNOWN_ACCOUNTS);
+  }
+
+  saveKnownAccounts(known: KnownAccounts): Promise<void> {
+    return this.run("readwrite", (transaction) => void transaction.objectStore(KEYS).put(known, KNOWN));
   }
 
   clearConversations(): Promise<void> {

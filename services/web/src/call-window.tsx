@@ -75,7 +75,7 @@ function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps)
               <Icon name="lock" />
             </span>
           )}
-          {call.encryption !== "off" && (
+          {(call.encryption === "on" || call.encryption === "unreadable") && (
             <span class="sign" role="img" aria-label={t("call.encrypted")} title={t("call.encrypted")}>
               <Icon name="shield" />
             </span>
