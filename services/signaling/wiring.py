@@ -62,8 +62,8 @@ from services.signaling.links.sql import PostgresLinks
 from services.signaling.media_access import MediaAccess
 from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
-from services.signaling.publisher import CALLS_TOPIC, CallEvents, KeyEvents, deliveries_among
 from services.signaling.ports import Record
+from services.signaling.publisher import CALLS_TOPIC, CallEvents, KeyEvents, deliveries_among
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
 from services.signaling.roster import Roster

@@ -119,8 +119,8 @@ class Phone:
         return answer.call
 
     async def encrypting_peers(self) -> frozenset[str]:
-        """The others in the current call whose devices encrypt end to end. This client cannot: it hears nothing of them,
-        and they nothing of it, unless their users allow it."""
+        """The others in the current call whose devices encrypt end to end. This client cannot: it hears nothing of
+        them unless their users allow it."""
         call = self._stream.inbox.calls.get(self.call_id)
         joined = calls.PARTICIPANT_STATE_JOINED
         others = {each.user_id: each.device_id for each in call.participants if each.state == joined} if call else {}
@@ -130,7 +130,7 @@ class Phone:
         return frozenset(
             account.user_id
             for account in accounts
-            if others[account.user_id] in {device.device_id for device in account.devices}
+            if others.get(account.user_id) in {device.device_id for device in account.devices}
         )
 
     async def until_ring(self, deadline_s: float, conversation_id: str = "") -> calls.Call:

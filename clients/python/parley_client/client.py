@@ -15,22 +15,22 @@ from urllib.request import ProxyHandler, Request, build_opener
 import grpc
 from parley.calls.v1.service_pb2_grpc import CallsServiceStub
 from parley.gateway.v1.service_pb2_grpc import GatewayServiceStub
+from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceStub
 from parley.messaging.v1.accounts_pb2_grpc import AccountServiceStub
 from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceStub
 from parley.messaging.v1.relations_pb2_grpc import RelationsServiceStub
 from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
-from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceStub
 from parley.notifications.v1.service_pb2_grpc import NotificationsServiceStub
 from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
 
 if TYPE_CHECKING:
     from parley.calls.v1.service_pb2_grpc import CallsServiceAsyncStub
     from parley.gateway.v1.service_pb2_grpc import GatewayServiceAsyncStub
+    from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceAsyncStub
     from parley.messaging.v1.accounts_pb2_grpc import AccountServiceAsyncStub
     from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceAsyncStub
     from parley.messaging.v1.relations_pb2_grpc import RelationsServiceAsyncStub
     from parley.messaging.v1.service_pb2_grpc import MessagingServiceAsyncStub
-    from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceAsyncStub
     from parley.notifications.v1.service_pb2_grpc import NotificationsServiceAsyncStub
     from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from parley.keys.v1 import service_pb2_grpc
 from parley.keys.v1 import service_pb2 as api
+from parley.keys.v1 import service_pb2_grpc
 
 from services.runtime.clock import Clock
 from services.runtime.errors import InvalidRequest

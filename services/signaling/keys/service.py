@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-
 from services.runtime.clock import Clock
 from services.signaling.core.errors import CallNotFound
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId
@@ -13,7 +12,6 @@ from services.signaling.keys import core
 from services.signaling.keys.core import Account, CallKey, Device, IsRevoked, SealedKey
 from services.signaling.keys.ports import KeyStore
 from services.signaling.ports import Members, Record, Store
-
 
 CallKeyRecord = Callable[[CallKey, datetime], Record]
 KeysChangedRecord = Callable[[UserId, datetime], Record]
