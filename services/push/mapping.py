@@ -39,8 +39,10 @@ _REQUESTS = {
 }
 # Nobody answered, or the caller gave up before anybody could.
 _MISSED = (messaging.CALL_OUTCOME_MISSED, messaging.CALL_OUTCOME_CANCELLED)
-_GONE = ("unsent", "expired")
-_SAID = ("text", "voice")
+# Fields of the oneof `content` (a test compares them with messaging's kinds). Nothing is left of what was said:
+GONE = ("unsent", "expired")
+# Somebody said it: whoever sleeps is told. Calls have a rule of their own.
+SAID = ("text", "voice")
 
 
 def read_delivery(record: Incoming) -> Iterator[Told]:
@@ -96,12 +98,12 @@ def _message(message: messaging.Message, time: datetime) -> News | None:
             sender_id,
             time,
             text,
-            is_gone=kind in _GONE,
+            is_gone=kind in GONE,
             is_edit=message.HasField("edit_time") and _time(message.edit_time) == time,
             reactors=tuple(dict.fromkeys(UserId(one) for reaction in message.reactions for one in reaction.user_ids)),
         )
     is_missed_call = kind == "call" and message.call.outcome in _MISSED
-    if kind not in _SAID and not is_missed_call:
+    if kind not in SAID and not is_missed_call:
         return None
     mentions = frozenset(
         UserId(entity.mention_user_id)
