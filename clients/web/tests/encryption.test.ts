@@ -118,7 +118,7 @@ describe("the transform of a sender and of a receiver", () => {
   }
 
   const TAG = 9;
-  const out = (stream = 1): FrameRole => ({ role: "encrypt", stream });
+  const out = (stream = 1): FrameRole => ({ role: "encrypt", stream, mimeType: VP8 });
   const into: FrameRole = { role: "decrypt" };
   /** Sends with the key of an epoch. */
   const sending = async (byte = 7, epoch = 1): Promise<FrameKeys> => ({ ...NO_KEYS, sending: "encrypted", own: { tag: TAG, epoch, key: await key(byte) } });
@@ -132,6 +132,11 @@ describe("the transform of a sender and of a receiver", () => {
 
   test("bring the frames back in their order", async () => {
     expect(await through(both(), await sending(), await knowing([7]))).toEqual([KEY_FRAME, DELTA_FRAME]);
+  });
+
+  test("take a stream for what was negotiated, in a browser that does not say it with each frame", async () => {
+    const silent = (data: Uint8Array): EncodedFrame => ({ ...frame(data), getMetadata: () => ({}) });
+    expect(await through([silent(KEY_FRAME)], await sending(), await knowing([7]))).toEqual([KEY_FRAME]);
   });
 
   test("drop what is encrypted with another key, another epoch's, or by nobody known", async () => {

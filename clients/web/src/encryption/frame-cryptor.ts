@@ -28,8 +28,8 @@ export class WorkerFrameCryptor implements CallCryptor {
     };
     const transform = (role: FrameRole): RTCRtpScriptTransform => new RTCRtpScriptTransform(this.worker, role);
     for (const transceiver of connection.getTransceivers()) {
-      onlyKnownCodecs(transceiver);
-      if (transceiver.direction === "sendonly") transceiver.sender.transform = transform({ role: "encrypt", stream: this.nextStream() });
+      const mimeType = onlyKnownCodecs(transceiver);
+      if (transceiver.direction === "sendonly") transceiver.sender.transform = transform({ role: "encrypt", stream: this.nextStream(), mimeType });
       else transceiver.receiver.transform = transform({ role: "decrypt" });
     }
   }
@@ -40,10 +40,11 @@ export class WorkerFrameCryptor implements CallCryptor {
   }
 }
 
-/** Opus and VP8 with its repairs: the codecs of which it is known what the SFU has to read. */
-function onlyKnownCodecs(transceiver: RTCRtpTransceiver): void {
+/** Opus and VP8 with its repairs: the codecs of which it is known what the SFU has to read. Returns the one of frames. */
+function onlyKnownCodecs(transceiver: RTCRtpTransceiver): string {
   const kind = transceiver.receiver.track.kind;
   const wanted = kind === "audio" ? ["audio/opus"] : ["video/vp8", "video/rtx"];
   const codecs = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
   transceiver.setCodecPreferences(codecs.filter((codec) => wanted.includes(codec.mimeType.toLowerCase())));
+  return wanted[0] ?? "";
 }
