@@ -3,13 +3,11 @@ import type { Outgoing } from "./core/model.js";
 import type { DeviceSecrets } from "./encryption/key-crypto.js";
 import type { KeyNews, KnownAccount } from "./encryption/known-accounts.js";
 
-/** What a device remembers of others' keys. */
-export interface KnownAccounts {
-  readonly accounts: readonly KnownAccount[];
-  readonly news: readonly KeyNews[];
+/** This device's own keys, and what it remembers of others'. */
+export interface KeptKeys {
+  readonly own: DeviceSecrets;
+  readonly others: { readonly accounts: readonly KnownAccount[]; readonly news: readonly KeyNews[] };
 }
-
-export const NO_KNOWN_ACCOUNTS: KnownAccounts = { accounts: [], news: [] };
 
 /** What changed since the last time. */
 export interface KeptChange {
@@ -44,12 +42,10 @@ export interface DeviceStore {
   save(writer: string, change: KeptChange): Promise<number | undefined>;
   putUnsent(outgoing: Outgoing): Promise<void>;
   removeUnsent(clientMessageId: string): Promise<void>;
-  /** This device's own keys; undefined before there are any. */
-  loadSecrets(): Promise<DeviceSecrets | undefined>;
-  /** Keeps keys, unless there are some; those that are kept. */
-  keepSecrets(secrets: DeviceSecrets): Promise<DeviceSecrets>;
-  loadKnownAccounts(): Promise<KnownAccounts>;
-  saveKnownAccounts(known: KnownAccounts): Promise<void>;
+  /** What encryption keeps (`encryption/account-memory.ts`); undefined before there is any. Keys are used and not read. */
+  loadKeys<R extends keyof KeptKeys>(row: R): Promise<KeptKeys[R] | undefined>;
+  /** Gives what is kept from then on: with `first`, what was kept before, if anything was. */
+  saveKeys<R extends keyof KeptKeys>(row: R, value: KeptKeys[R], first?: boolean): Promise<KeptKeys[R]>;
   /** Forgets the conversations; what waits to be sent stays. */
   clearConversations(): Promise<void>;
   /** Forgets everything. */
@@ -66,8 +62,7 @@ export class MemoryDeviceStore implements DeviceStore {
   private people: readonly KeptPerson[] = [];
   private writer = "";
   private version = 0;
-  private secrets: DeviceSecrets | undefined;
-  private known: KnownAccounts = NO_KNOWN_ACCOUNTS;
+  private keys: Partial<KeptKeys> = {};
 
   async load(tidy: (kept: KeptConversation) => KeptConversation | undefined): Promise<Kept> {
     for (const [id, kept] of this.conversations) {
@@ -101,20 +96,14 @@ export class MemoryDeviceStore implements DeviceStore {
     this.unsent.delete(clientMessageId);
   }
 
-  async loadSecrets(): Promise<DeviceSecrets | undefined> {
-    return this.secrets;
+  async loadKeys<R extends keyof KeptKeys>(row: R): Promise<KeptKeys[R] | undefined> {
+    return this.keys[row];
   }
 
-  async keepSecrets(secrets: DeviceSecrets): Promise<DeviceSecrets> {
-    return (this.secrets ??= secrets);
-  }
-
-  async loadKnownAccounts(): Promise<KnownAccounts> {
-    return this.known;
-  }
-
-  async saveKnownAccounts(known: KnownAccounts): Promise<void> {
-    this.known = structuredClone(known);
+  async saveKeys<R extends keyof KeptKeys>(row: R, value: KeptKeys[R], first = false): Promise<KeptKeys[R]> {
+    const kept = (first && this.keys[row]) || value;
+    this.keys = { ...this.keys, [row]: kept };
+    return kept;
   }
 
   async clearConversations(): Promise<void> {
@@ -127,8 +116,7 @@ export class MemoryDeviceStore implements DeviceStore {
   async wipe(): Promise<void> {
     await this.clearConversations();
     this.unsent.clear();
-    this.secrets = undefined;
-    this.known = NO_KNOWN_ACCOUNTS;
+    this.keys = {};
     this.writer = "";
   }
 

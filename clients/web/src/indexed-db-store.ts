@@ -1,7 +1,6 @@
 import { KEPT_FORMAT, type Kept, type KeptConversation, type KeptPerson } from "./core/kept.js";
 import type { Outgoing } from "./core/model.js";
-import { type Claim, type DeviceStore, inOrder, type KeptChange, type KnownAccounts, NO_KNOWN_ACCOUNTS } from "./device-store.js";
-import type { DeviceSecrets } from "./encryption/key-crypto.js";
+import { type Claim, type DeviceStore, inOrder, type KeptChange, type KeptKeys } from "./device-store.js";
 
 /** The layout of the database. A higher one makes the tables of conversations anew; what waits to be sent and keys stay. */
 const LAYOUT = 2;
@@ -10,9 +9,6 @@ const ACCOUNT = "account";
 const UNSENT = "unsent";
 const KEYS = "keys";
 const STORES = [CONVERSATIONS, ACCOUNT, UNSENT, KEYS];
-/** The rows of KEYS. The first cannot be read, only used: it holds private keys that the browser gives to nobody. */
-const SECRETS = "secrets";
-const KNOWN = "known";
 /** The one row of ACCOUNT. */
 const STATE = "state";
 
@@ -90,25 +86,17 @@ export class IndexedDbStore implements DeviceStore {
     return this.run("readwrite", (transaction) => void transaction.objectStore(UNSENT).delete(clientMessageId));
   }
 
-  loadSecrets(): Promise<DeviceSecrets | undefined> {
-    return this.run("readonly", async (transaction) => (await got(transaction.objectStore(KEYS).get(SECRETS))) as DeviceSecrets | undefined);
+  loadKeys<R extends keyof KeptKeys>(row: R): Promise<KeptKeys[R] | undefined> {
+    return this.run("readonly", (transaction) => got(transaction.objectStore(KEYS).get(row)) as Promise<KeptKeys[R] | undefined>);
   }
 
-  keepSecrets(secrets: DeviceSecrets): Promise<DeviceSecrets> {
+  saveKeys<R extends keyof KeptKeys>(row: R, value: KeptKeys[R], first = false): Promise<KeptKeys[R]> {
     return this.run("readwrite", async (transaction) => {
       const table = transaction.objectStore(KEYS);
-      const kept = (await got(table.get(SECRETS))) as DeviceSecrets | undefined;
-      if (!kept) table.put(secrets, SECRETS);
-      return kept ?? secrets;
+      const kept = ((first && (await got(table.get(row)))) || value) as KeptKeys[R];
+      table.put(kept, row);
+      return kept;
     });
-  }
-
-  loadKnownAccounts(): Promise<KnownAccounts> {
-    return this.run("readonly", async (transaction) => ((await got(transaction.objectStore(KEYS).get(KNOWN))) as KnownAccounts | undefined) ?? NO_KNOWN_ACCOUNTS);
-  }
-
-  saveKnownAccounts(known: KnownAccounts): Promise<void> {
-    return this.run("readwrite", (transaction) => void transaction.objectStore(KEYS).put(known, KNOWN));
   }
 
   clearConversations(): Promise<void> {

@@ -190,26 +190,26 @@ describe("the database", () => {
 describe.each(Object.entries(KINDS))("a device's keys %s", (_, make) => {
   test("are those that were kept first, cannot be read, and go with everything else", async () => {
     const open = make();
-    expect(await open().loadSecrets()).toBeUndefined();
+    expect(await open().loadKeys("own")).toBeUndefined();
     const [first, second] = [await makeDeviceSecrets(), await makeDeviceSecrets()];
-    await open().keepSecrets(first);
-    const kept = await open().keepSecrets(second);
+    await open().saveKeys("own", first, true);
+    const kept = await open().saveKeys("own", second, true);
     const publicKey = (secrets: DeviceSecrets | undefined) => secrets && crypto.subtle.exportKey("raw", secrets.kem.publicKey);
     expect(await publicKey(kept)).toEqual(await publicKey(first));
-    expect(await publicKey(await open().loadSecrets())).toEqual(await publicKey(first));
+    expect(await publicKey(await open().loadKeys("own"))).toEqual(await publicKey(first));
     await expect(crypto.subtle.exportKey("pkcs8", kept.kem.privateKey)).rejects.toThrow();
     // What a new layout of conversations, and a wipe of them, leave.
     await open().clearConversations();
-    expect(await open().loadSecrets()).toBeDefined();
+    expect(await open().loadKeys("own")).toBeDefined();
     await open().wipe();
-    expect(await open().loadSecrets()).toBeUndefined();
+    expect(await open().loadKeys("own")).toBeUndefined();
   });
 
   test("have beside them what was seen of others' keys", async () => {
     const open = make();
-    expect(await open().loadKnownAccounts()).toEqual({ accounts: [], news: [] });
+    expect(await open().loadKeys("others")).toBeUndefined();
     const known = { accounts: [{ userId: "bob", version: 1, accountKey: Uint8Array.of(4, 1), deviceIds: ["b1"] }], news: [{ userId: "bob", kind: "device_added" as const, timeMs: 5 }] };
-    await open().saveKnownAccounts(known);
-    expect(await open().loadKnownAccounts()).toEqual(known);
+    await open().saveKeys("others", known);
+    expect(await open().loadKeys("others")).toEqual(known);
   });
 });

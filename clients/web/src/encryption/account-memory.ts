@@ -21,12 +21,12 @@ export class AccountMemory {
   ) {}
 
   loadSecrets(): Promise<DeviceSecrets | undefined> {
-    return this.store.loadSecrets();
+    return this.store.loadKeys("own");
   }
 
   /** Those that are kept from now on: of two windows at once, the first one's. */
   keepSecrets(secrets: DeviceSecrets): Promise<DeviceSecrets> {
-    return this.store.keepSecrets(secrets);
+    return this.store.saveKeys("own", secrets, true);
   }
 
   known(userId: string): KnownAccount | undefined {
@@ -43,7 +43,7 @@ export class AccountMemory {
         this.accounts.set(told.userId, known);
         // Of one's own account the settings tell.
         if (told.userId !== this.selfId) this.news = [...this.news, ...news].slice(-MAX_NEWS);
-        await this.store.saveKnownAccounts({ accounts: [...this.accounts.values()], news: this.news });
+        await this.store.saveKeys("others", { accounts: [...this.accounts.values()], news: this.news });
       }
       return devices;
     });
@@ -52,10 +52,12 @@ export class AccountMemory {
   }
 
   load(): Promise<void> {
-    return (this.loaded ??= this.store.loadKnownAccounts().then(({ accounts, news }) => {
-      this.accounts = new Map(accounts.map((account) => [account.userId, account]));
-      this.news = news;
-    }));
+    this.loaded ??= this.store.loadKeys("others").then((kept) => {
+      this.accounts = new Map(kept?.accounts.map((account) => [account.userId, account]));
+      this.news = kept?.news ?? [];
+    });
+    this.loaded.catch(() => (this.loaded = undefined));
+    return this.loaded;
   }
 }
 

@@ -3,8 +3,6 @@ import type { CallDevice } from "../core/call-keys.js";
 import type { Call } from "../core/model.js";
 import type { DeviceStore } from "../device-store.js";
 import type { CallKey } from "../gen/parley/keys/v1/messages_pb.js";
-import { RetryingTask } from "../retrying-task.js";
-import type { CallSession } from "./call-session.js";
 import type { Keyring } from "./keyring.js";
 import type { KeyNews } from "./known-accounts.js";
 
@@ -27,20 +25,13 @@ export type CallProtection = "starting" | "on" | "blocked" | "clear" | "impossib
  * End-to-end encryption of this device's calls (RFC 9605, SFrame), with keys that devices seal to each other.
  *
  * It is always on. What leaves this device in the clear, while somebody in a call cannot decrypt, its user has allowed.
+ * The code of it is loaded when it is needed first: whatever is said before waits for that, in turn.
  */
 export class CallEncryption {
   private loading: Promise<Keyring> | undefined;
   private keyring: Keyring | undefined;
-  private session: CallSession | undefined;
   /** The call that this device is in, in its newest copy. */
   private call: Call | undefined;
-  /** Keys that came before the code was there. */
-  private readonly early: CallKey[] = [];
-  private readonly publishing = new RetryingTask(async () => {
-    await (await this.load()).device.refresh();
-    this.session?.noteStanding();
-    this.changed();
-  });
 
   constructor(
     private readonly api: Api,
@@ -75,59 +66,48 @@ export class CallEncryption {
   }
 
   get protection(): CallProtection {
-    if (!this.isSupported) return "impossible";
-    const sending = this.session?.sending ?? "nothing";
-    if (sending === "clear") return "clear";
-    if (this.session?.blocked) return "blocked";
-    return sending === "encrypted" ? "on" : "starting";
+    return this.isSupported ? (this.keyring?.protection ?? "starting") : "impossible";
   }
 
   /** The users in the call with a device that cannot decrypt; with this one's own where that is the reason. */
   get unable(): readonly string[] {
-    const own = this.session?.blocked && this.standing === "waiting" ? [this.self.userId] : [];
-    return [...own, ...(this.session?.unable ?? [])];
+    return this.keyring?.unable ?? [];
   }
 
   /** Publishes this device's keys, and finds out how it stands. Also after the account's keys changed. */
   refresh(): void {
-    if (this.isSupported) this.publishing.start();
+    this.run((keyring) => keyring.refresh());
   }
 
   /** A copy of the call that this device is in. */
   follow(call: Call): void {
-    if (!this.isSupported) return;
     this.call = call;
-    if (this.session?.callId === call.id) this.session.update(call);
-    else void this.open(call.id).catch(() => undefined);
+    this.run((keyring) => keyring.follow(call));
   }
 
   /** This device is in no call. */
   end(): void {
     this.call = undefined;
-    this.session?.close();
-    this.session = undefined;
-    this.early.length = 0;
+    if (this.loading) this.run((keyring) => keyring.end());
   }
 
   receive(key: CallKey): void {
-    if (this.session) void this.session.receive(key);
-    // Of a call that begins; more would come of nobody.
-    else if (this.early.length < 64) this.early.push(key);
+    this.run((keyring) => keyring.receive(key));
   }
 
   /** Events may have been missed. */
   catchUp(): void {
-    this.session?.catchUp();
+    if (this.call) this.run((keyring) => keyring.catchUp());
   }
 
   /** The user has seen who cannot decrypt, and wants to be heard by them all the same. */
   allowClear(): void {
-    this.session?.allowClear();
+    this.run((keyring) => keyring.allowClear());
   }
 
   /** What guards a connection of this call; undefined in a browser that cannot. */
   async cryptorFor(callId: string): Promise<FrameCryptor | undefined> {
-    return this.isSupported ? (await this.open(callId)).cryptor() : undefined;
+    return this.isSupported ? (await this.load()).cryptorFor(callId, this.call) : undefined;
   }
 
   async confirmDevice(deviceId: string): Promise<void> {
@@ -137,48 +117,32 @@ export class CallEncryption {
 
   /** Makes the account's key anew, for a device that nobody else confirms. */
   async startAnew(): Promise<void> {
-    await (await this.load()).device.startAnew();
-    this.session?.noteStanding();
-    this.changed();
+    await (await this.load()).startAnew();
   }
 
   /** Sixty digits to compare with somebody in this conversation; undefined while one of the two has no keys. */
   async safetyNumber(userId: string, conversationId: string): Promise<string | undefined> {
-    const keyring = await this.load();
-    const number = await keyring.safetyNumber(userId, conversationId);
-    this.changed();
-    return number;
+    return (await this.load()).safetyNumber(userId, conversationId);
   }
 
   close(): void {
-    this.publishing.cancel();
-    this.end();
+    this.call = undefined;
+    this.keyring?.close();
+  }
+
+  private run(act: (keyring: Keyring) => void): void {
+    // What could not be loaded is tried again by whoever asks next: a connection that is to be encrypted does.
+    if (this.isSupported) void this.load().then(act, () => undefined);
   }
 
   private load(): Promise<Keyring> {
     this.loading ??= import("./keyring.js").then(async ({ Keyring }) => {
-      const keyring = new Keyring(this.api, this.self, this.store, () => Date.now());
-      await keyring.memory.load();
-      this.keyring = keyring;
-      return keyring;
+      const keyring = new Keyring(this.api, this.self, this.store, this.changed);
+      // Where nothing can be kept, a call says that this device cannot encrypt: nothing is sent without that being allowed.
+      await keyring.memory.load().catch(() => undefined);
+      return (this.keyring = keyring);
     });
-    // What could not be loaded is tried again by whoever asks next.
     this.loading.catch(() => (this.loading = undefined));
     return this.loading;
-  }
-
-  private async open(callId: string): Promise<CallSession> {
-    if (this.session?.callId === callId) return this.session;
-    const keyring = await this.load();
-    if (keyring.device.standing === "unknown") await keyring.device.refresh().catch(() => this.refresh());
-    if (this.session?.callId === callId) return this.session;
-    if (this.call?.id !== callId) throw new Error("this device is not in the call any more");
-    this.session?.close();
-    const session = keyring.session(callId, this.changed);
-    this.session = session;
-    session.update(this.call);
-    for (const key of this.early.splice(0)) void session.receive(key);
-    session.catchUp();
-    return session;
   }
 }

@@ -77,6 +77,11 @@ export class CallSession {
     return this.core.acceptsClear && this.core.sending !== "clear";
   }
 
+  /** The same, and for the reason that this one was not confirmed, or could not find that out. */
+  get blockedBySelf(): boolean {
+    return this.core.acceptsClear && this.device.standing !== "confirmed";
+  }
+
   /** A newer copy of the call. */
   update(call: Call): void {
     const present = call.participants
