@@ -22,12 +22,12 @@ export async function enter(browser, who, options = {}) {
 }
 
 async function confirm(first, page) {
-  const standing = () => page.evaluate(() => window.parley.client.encryption.standing);
+  const standing = () => page.evaluate(() => window.parley.client.encryption.view.standing);
   await eventually("the device waits to be confirmed", standing, (now) => now === "waiting");
   const deviceId = await page.evaluate(() => window.parley.client.encryption.ownId);
-  const waiting = () => first.evaluate(() => window.parley.client.encryption.waitingDevices);
+  const waiting = () => first.evaluate(() => window.parley.client.encryption.view.waitingDevices);
   await eventually("the first device is told", waiting, (ids) => ids.includes(deviceId));
-  await first.evaluate((id) => window.parley.client.encryption.confirmDevice(id), deviceId);
+  await first.evaluate(async (id) => (await window.parley.client.encryption.keys()).confirmDevice(id), deviceId);
   await eventually("the device is confirmed", standing, (now) => now === "confirmed");
 }
 

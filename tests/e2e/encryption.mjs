@@ -41,7 +41,7 @@ async function listenedTo(who, init = [noteKeys]) {
   return page;
 }
 
-const standing = (page, wanted) => eventually(`the device is ${wanted}`, () => page.evaluate(() => window.parley.client.encryption.standing), (now) => now === wanted);
+const standing = (page, wanted) => eventually(`the device is ${wanted}`, () => page.evaluate(() => window.parley.client.encryption.view.standing), (now) => now === wanted);
 const protection = (page) => page.evaluate(() => window.parley.client.calls.view().encryption);
 const protectedBy = (page, wanted) => eventually(`the call is ${wanted}`, () => protection(page), (now) => now === wanted);
 

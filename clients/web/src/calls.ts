@@ -75,7 +75,7 @@ export class Calls {
 
   private mediaView() {
     const { encryption, ...media } = this.media.view(this.peerUserId, this.phase === "active");
-    const { protection, unable } = this.encryption;
+    const { protection, unable } = this.encryption.view;
     return { ...media, encryption: protection === "on" && encryption === "unreadable" ? encryption : protection, unable };
   }
 

@@ -71,7 +71,7 @@ function Unencrypted({ client, call, nameOf = (userId) => userId }: CallNotesPro
   return (
     <Warning testId="unencrypted">
       <div>{lines}</div>
-      <button type="button" onClick={() => client.encryption.allowClear()}>
+      <button type="button" onClick={() => void client.encryption.keys().then((keys) => keys.allowClear())}>
         {t("note.blocked.allow")}
       </button>
     </Warning>

@@ -19,7 +19,7 @@ export function SafetyDialog({ client, conversationId, userId, name, onClose }: 
   const [problem, setProblem] = useState<Problem>(undefined);
   useEffect(() => {
     let shown = true;
-    client.encryption.safetyNumber(userId, conversationId).then(
+    client.encryption.keys().then((keys) => keys.safetyNumber(userId, conversationId)).then(
       (found) => shown && setDigits(found ?? ""),
       (failure: Failure) => shown && setProblem(failure),
     );

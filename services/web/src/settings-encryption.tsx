@@ -6,6 +6,7 @@ import { lineOf, made, type Problem, t } from "./text";
 /** How this browser stands in encrypted calls, and the user's other devices that wait to be confirmed. */
 export function EncryptionSettings({ client }: { client: ParleyClient }): JSX.Element {
   const { encryption } = client;
+  const { standing, waitingDevices } = encryption.view;
   const [problem, setProblem] = useState<Problem>(undefined);
   const run = (act: () => Promise<void>) => () => {
     setProblem(undefined);
@@ -18,17 +19,17 @@ export function EncryptionSettings({ client }: { client: ParleyClient }): JSX.El
         <p class="grow" data-testid="key-standing">
           {standingLine(encryption)}
         </p>
-        {encryption.standing === "waiting" && (
-          <button type="button" class="secondary" onClick={run(() => encryption.startAnew())}>
+        {standing === "waiting" && (
+          <button type="button" class="secondary" onClick={run(async () => (await encryption.keys()).startAnew())}>
             {t("keys.anew")}
           </button>
         )}
       </div>
-      {encryption.standing === "confirmed" &&
-        encryption.waitingDevices.map((id) => (
+      {standing === "confirmed" &&
+        waitingDevices.map((id) => (
           <div class="setting-row" key={id}>
             <p class="grow">{t("keys.other", { id: made(shortId(id)) })}</p>
-            <button type="button" class="secondary" onClick={run(() => encryption.confirmDevice(id))}>
+            <button type="button" class="secondary" onClick={run(async () => (await encryption.keys()).confirmDevice(id))}>
               {t("keys.confirm")}
             </button>
           </div>
@@ -43,7 +44,7 @@ export function EncryptionSettings({ client }: { client: ParleyClient }): JSX.El
 /** The end of a device's id, which the device shows itself. */
 const shortId = (id: string): string => id.slice(-6);
 
-function standingLine({ isSupported, standing, ownId }: ParleyClient["encryption"]): string {
+function standingLine({ isSupported, view: { standing }, ownId }: ParleyClient["encryption"]): string {
   if (!isSupported) return t("keys.none");
   if (standing === "confirmed") return t("keys.confirmed");
   return standing === "waiting" ? t("keys.waiting", { id: made(shortId(ownId)) }) : t("keys.unknown");

@@ -21,6 +21,18 @@ export interface FrameCryptor {
  */
 export type CallProtection = "starting" | "on" | "blocked" | "clear" | "impossible";
 
+export interface KeysView {
+  /** Whether the account's other devices have confirmed this one; `unknown` until that is found out. */
+  readonly standing: "unknown" | "confirmed" | "waiting";
+  /** The ids of the account's other devices that wait to be confirmed. */
+  readonly waitingDevices: readonly string[];
+  /** What ought to be seen of others' keys, the oldest first. */
+  readonly news: readonly KeyNews[];
+  readonly protection: CallProtection;
+  /** The users in the call with a device that cannot decrypt; with this one's own where that is the reason. */
+  readonly unable: readonly string[];
+}
+
 /**
  * End-to-end encryption of this device's calls (RFC 9605, SFrame), with keys that devices seal to each other.
  *
@@ -50,28 +62,9 @@ export class CallEncryption {
     return this.self.deviceId;
   }
 
-  /** Whether the account's other devices have confirmed this one; `unknown` until that is found out. */
-  get standing(): "unknown" | "confirmed" | "waiting" {
-    return this.keyring?.device.standing ?? "unknown";
-  }
-
-  /** The ids of the account's other devices that wait to be confirmed. */
-  get waitingDevices(): readonly string[] {
-    return this.keyring?.device.waiting ?? [];
-  }
-
-  /** What ought to be seen of others' keys, the oldest first. */
-  get news(): readonly KeyNews[] {
-    return this.keyring?.memory.news ?? [];
-  }
-
-  get protection(): CallProtection {
-    return this.isSupported ? (this.keyring?.protection ?? "starting") : "impossible";
-  }
-
-  /** The users in the call with a device that cannot decrypt; with this one's own where that is the reason. */
-  get unable(): readonly string[] {
-    return this.keyring?.unable ?? [];
+  /** How everything stands. */
+  get view(): KeysView {
+    return this.keyring?.view ?? { standing: "unknown", waitingDevices: [], news: [], protection: this.isSupported ? "starting" : "impossible", unable: [] };
   }
 
   /** Publishes this device's keys, and finds out how it stands. Also after the account's keys changed. */
@@ -100,29 +93,9 @@ export class CallEncryption {
     if (this.call) this.run((keyring) => keyring.catchUp());
   }
 
-  /** The user has seen who cannot decrypt, and wants to be heard by them all the same. */
-  allowClear(): void {
-    this.run((keyring) => keyring.allowClear());
-  }
-
   /** What guards a connection of this call; undefined in a browser that cannot. */
   async cryptorFor(callId: string): Promise<FrameCryptor | undefined> {
-    return this.isSupported ? (await this.load()).cryptorFor(callId, this.call) : undefined;
-  }
-
-  async confirmDevice(deviceId: string): Promise<void> {
-    await (await this.load()).device.confirm(deviceId);
-    this.changed();
-  }
-
-  /** Makes the account's key anew, for a device that nobody else confirms. */
-  async startAnew(): Promise<void> {
-    await (await this.load()).startAnew();
-  }
-
-  /** Sixty digits to compare with somebody in this conversation; undefined while one of the two has no keys. */
-  async safetyNumber(userId: string, conversationId: string): Promise<string | undefined> {
-    return (await this.load()).safetyNumber(userId, conversationId);
+    return this.isSupported ? (await this.keys()).cryptorFor(callId, this.call) : undefined;
   }
 
   close(): void {
@@ -132,10 +105,11 @@ export class CallEncryption {
 
   private run(act: (keyring: Keyring) => void): void {
     // What could not be loaded is tried again by whoever asks next: a connection that is to be encrypted does.
-    if (this.isSupported) void this.load().then(act, () => undefined);
+    if (this.isSupported) void this.keys().then(act, () => undefined);
   }
 
-  private load(): Promise<Keyring> {
+  /** What users do with keys. Rejects while its code cannot be loaded. */
+  keys(): Promise<Keyring> {
     this.loading ??= import("./keyring.js").then(async ({ Keyring }) => {
       const keyring = new Keyring(this.api, this.self, this.store, this.changed);
       // Where nothing can be kept, a call says that this device cannot encrypt: nothing is sent without that being allowed.

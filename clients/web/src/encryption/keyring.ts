@@ -3,9 +3,10 @@ import type { CallDevice } from "../core/call-keys.js";
 import type { Call } from "../core/model.js";
 import type { DeviceStore } from "../device-store.js";
 import type { CallKey } from "../gen/parley/keys/v1/messages_pb.js";
+import { orFailure } from "../errors.js";
 import { RetryingTask } from "../retrying-task.js";
 import { AccountMemory } from "./account-memory.js";
-import type { CallProtection, FrameCryptor } from "./call-encryption.js";
+import type { CallProtection, FrameCryptor, KeysView } from "./call-encryption.js";
 import { CallSession } from "./call-session.js";
 import { OwnDevice } from "./own-device.js";
 import { safetyNumber } from "./safety-number.js";
@@ -36,16 +37,11 @@ export class Keyring {
     this.device = new OwnDevice(api, self, this.memory, this.now);
   }
 
-  get protection(): Exclude<CallProtection, "impossible"> {
-    const sending = this.session?.sending ?? "nothing";
-    if (sending === "clear") return "clear";
-    if (this.session?.blocked) return "blocked";
-    return sending === "encrypted" ? "on" : "starting";
-  }
-
-  get unable(): readonly string[] {
-    const own = this.session?.blockedBySelf ? [this.self.userId] : [];
-    return [...own, ...(this.session?.unable ?? [])];
+  get view(): KeysView {
+    const { session, device, memory } = this;
+    const own = session?.blockedBySelf ? [this.self.userId] : [];
+    const unable = [...own, ...(session?.unable ?? [])];
+    return { standing: device.standing, waitingDevices: device.waiting, news: memory.news, protection: protectionOf(session), unable };
   }
 
   refresh(): void {
@@ -72,6 +68,7 @@ export class Keyring {
     this.session?.catchUp();
   }
 
+  /** The user has seen who cannot decrypt, and wants to be heard by them all the same. */
   allowClear(): void {
     this.session?.allowClear();
   }
@@ -83,14 +80,23 @@ export class Keyring {
     return this.session.cryptor();
   }
 
+  /** Lets another device of the account take part; for the user, who knows that it is theirs. */
+  async confirmDevice(deviceId: string): Promise<void> {
+    await orFailure(this.device.confirm(deviceId));
+    this.changed();
+  }
+
+  /** Makes the account's key anew, for a device that nobody else confirms. */
   async startAnew(): Promise<void> {
-    await this.device.startAnew();
+    await orFailure(this.device.startAnew());
     this.session?.noteStanding();
     this.changed();
   }
 
+  /** Sixty digits to compare with somebody in this conversation; undefined while one of the two has no keys. */
   async safetyNumber(userId: string, conversationId: string): Promise<string | undefined> {
-    const { accounts } = await this.api.keys.listDeviceKeys({ userIds: [userId], shared: { case: "conversationId", value: conversationId } });
+    const shared = { case: "conversationId", value: conversationId } as const;
+    const { accounts } = await orFailure(this.api.keys.listDeviceKeys({ userIds: [userId], shared }));
     for (const account of accounts) await this.memory.check(account, this.now());
     this.changed();
     const [own, other] = [this.memory.known(this.self.userId), this.memory.known(userId)];
@@ -110,4 +116,10 @@ export class Keyring {
     for (const key of this.early.splice(0)) void session.receive(key);
     session.catchUp();
   }
+}
+
+function protectionOf(session: CallSession | undefined): CallProtection {
+  if (!session || session.sending === "nothing") return session?.blocked ? "blocked" : "starting";
+  if (session.sending === "clear") return "clear";
+  return session.blocked ? "blocked" : "on";
 }
