@@ -14,7 +14,7 @@ from services.signaling.keys.ports import Change
 from services.signaling.ports import Record
 
 # Two first devices that come at once: the second waits here for the first's commit.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('device_keys ' || $1, 0))"
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('device_keys ' || $1::text, 0))"
 _ACCOUNTS = """
 SELECT accounts.user_id, accounts.version, accounts.account_key, devices.device_id, devices.signing_key,
     devices.kem_key, devices.publish_time, devices.signature, devices.sealed_account_key
