@@ -33,18 +33,19 @@ ON CONFLICT (user_id, device_id) DO UPDATE SET
     signing_key = excluded.signing_key, kem_key = excluded.kem_key, publish_time = excluded.publish_time,
     signature = excluded.signature, sealed_account_key = excluded.sealed_account_key
 """
-# The call stays as it is until the keys are stored: what ends it then takes them away.
-_RUNS = "SELECT call_id FROM calls WHERE call_id = $1 AND state <> 'ended' FOR SHARE"
+# The call stays as it is until the keys are stored: what ends it then takes them away. Senders come one by one.
+_RUNS = "SELECT call_id FROM calls WHERE call_id = $1 AND state <> 'ended' FOR NO KEY UPDATE"
 _HAND_ON = """
 INSERT INTO sealed_call_keys AS known
-    (call_id, sender_user_id, sender_device_id, user_id, device_id, epoch, sealed_key)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+    (call_id, sender_user_id, sender_device_id, epoch, user_id, device_id, sealed_key)
+SELECT $1::uuid, $2, $3, $4::bigint, keys.*
+FROM unnest($5::text[], $6::text[], $7::bytea[]) AS keys (user_id, device_id, sealed_key)
 ON CONFLICT (call_id, sender_user_id, user_id) DO UPDATE SET
     sender_device_id = excluded.sender_device_id, device_id = excluded.device_id, epoch = excluded.epoch,
     sealed_key = excluded.sealed_key
 WHERE known.epoch < excluded.epoch OR (known.sender_device_id, known.device_id)
     IS DISTINCT FROM (excluded.sender_device_id, excluded.device_id)
-RETURNING call_id
+RETURNING user_id
 """
 # Of devices that are not in the call any more.
 _TIDY = """
@@ -94,14 +95,18 @@ class PostgresKeys:
         """See ports.KeyStore."""
         if not keys:
             return
-        call_id = keys[0][0].call_id
-        records = []
+        first, to = keys[0][0], [key.key for key, _ in keys]
+        call_id = first.call_id
         async with self._database.transaction() as connection:
             if await connection.fetchval(_RUNS, UUID(call_id)) is None:
                 return
-            for key, record in keys:
-                if await connection.fetchval(_HAND_ON, *_values(key)) is not None:
-                    records.append(record)
+            stored = await connection.fetch(
+                _HAND_ON,
+                *(UUID(call_id), first.sender_id, first.sender_device_id, first.epoch),
+                *([key.user_id for key in to], [key.device_id for key in to], [key.sealed_key for key in to]),
+            )
+            new = {row["user_id"] for row in stored}
+            records = [record for key, record in keys if key.key.user_id in new]
             await connection.execute(_TIDY, UUID(call_id))
             if records:
                 await outbox.append(connection, call_id, records)
@@ -135,12 +140,6 @@ async def _save(connection: Connection, before: Account | None, after: Account) 
                 *(after.user_id, device.device_id, device.signing_key, device.kem_key, device.publish_time),
                 *(device.signature, device.sealed_account_key),
             )
-
-
-def _values(key: CallKey) -> tuple[object, ...]:
-    to = key.key
-    sender = (key.sender_id, key.sender_device_id)
-    return (UUID(key.call_id), *sender, to.user_id, to.device_id, key.epoch, to.sealed_key)
 
 
 def _accounts(rows: Sequence[asyncpg.Record]) -> list[Account]:
