@@ -22,8 +22,8 @@ class KeyStore(Protocol):
         """Of these people, those who have published something."""
 
     async def pass_on(self, keys: Sequence[tuple[CallKey, Record]]) -> None:
-        """Store keys of one sender and epoch in one call, each with its record. Passed over are those of no higher epoch than is
-        stored, and all of a call that has ended."""
+        """Store keys of one sender and epoch in one call, each with its record. Passed over are those of no higher
+        epoch than is stored, and all of a call that has ended."""
 
     async def list_call_keys(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Sequence[CallKey]:
         """The last one of each sender for a device."""

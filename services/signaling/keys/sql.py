@@ -38,7 +38,7 @@ _RUNS = "SELECT call_id FROM calls WHERE call_id = $1 AND state <> 'ended' FOR N
 _HAND_ON = """
 INSERT INTO sealed_call_keys AS known
     (call_id, sender_user_id, sender_device_id, epoch, user_id, device_id, sealed_key)
-SELECT $1::uuid, $2, $3, $4::bigint, keys.*
+SELECT $1::uuid, $2::text, $3::text, $4::bigint, keys.*
 FROM unnest($5::text[], $6::text[], $7::bytea[]) AS keys (user_id, device_id, sealed_key)
 ON CONFLICT (call_id, sender_user_id, user_id) DO UPDATE SET
     sender_device_id = excluded.sender_device_id, device_id = excluded.device_id, epoch = excluded.epoch,
