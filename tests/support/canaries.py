@@ -48,7 +48,7 @@ async def tables_holding(url: str, words: Sequence[str]) -> tuple[int, set[str]]
     try:
         for table in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
             copy = BytesIO()
-            await connection.copy_from_table(table["tablename"], output=copy)
+            await connection.copy_from_query(f'SELECT * FROM "{table["tablename"]}"', output=copy)
             count += len(copy.getvalue())
             if any(word.encode() in copy.getvalue() for word in words):
                 found.add(table["tablename"])

@@ -333,7 +333,6 @@ export class ParleyClient {
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
     this.encryption.refresh();
-    this.encryption.catchUp();
   }
 
   /** What follows from changes. */

@@ -133,7 +133,7 @@ export const REASON_LINES = {
   CALL_FULL: "This call is full.",
   ACCOUNT_KEY_OUTDATED: "Please try again.",
   DEVICE_KEYS_NOT_FOUND: "Please try again.",
-  KEY_DEVICE_LIMIT: "You have too many devices.",
+  KEY_DEVICE_LIMIT: "Too many devices.",
   JOIN_LINK_NOT_FOUND: "This link leads to no call. Ask for a new one.",
   JOIN_LINK_CLOSED: "This link is no longer valid. Ask for a new one.",
   JOIN_LINK_LIMIT: "This call has as many links as it may. Revoke one first.",

@@ -49,7 +49,7 @@ export class CallEncryption {
     private readonly api: Api,
     private readonly self: CallDevice,
     private readonly store: DeviceStore,
-    private readonly changed: () => void = () => undefined,
+    private readonly changed: () => void,
   ) {}
 
   /** Whether this browser can do it. */
@@ -67,7 +67,7 @@ export class CallEncryption {
     return this.keyring?.view ?? { standing: "unknown", waitingDevices: [], news: [], protection: this.isSupported ? "starting" : "impossible", unable: [] };
   }
 
-  /** Publishes this device's keys, and finds out how it stands. Also after the account's keys changed. */
+  /** Publishes this device's keys, and finds out how it stands, and what it missed. Also after the account's keys changed. */
   refresh(): void {
     this.run((keyring) => keyring.refresh());
   }
@@ -86,11 +86,6 @@ export class CallEncryption {
 
   receive(key: CallKey): void {
     this.run((keyring) => keyring.receive(key));
-  }
-
-  /** Events may have been missed. */
-  catchUp(): void {
-    if (this.call) this.run((keyring) => keyring.catchUp());
   }
 
   /** What guards a connection of this call; undefined in a browser that cannot. */

@@ -46,6 +46,7 @@ export class Keyring {
 
   refresh(): void {
     this.publishing.start();
+    this.session?.catchUp();
   }
 
   follow(call: Call): void {
@@ -62,10 +63,6 @@ export class Keyring {
   receive(key: CallKey): void {
     if (this.session) void this.session.receive(key);
     else if (this.early.length < MAX_EARLY) this.early.push(key);
-  }
-
-  catchUp(): void {
-    this.session?.catchUp();
   }
 
   /** The user has seen who cannot decrypt, and wants to be heard by them all the same. */
