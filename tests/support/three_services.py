@@ -209,9 +209,10 @@ class ThreeServices:
             await self.calls.accept_call(call.call_id, UserId(user_id), device_of(user_id))
 
     async def publish_keys(self, user_id: str) -> None:
-        """The user's first device publishes its keys."""
-        device = Device(device_of(user_id), b"signing", b"kem", START, b"signature", b"sealed")
-        await self.keys.publish(UserId(user_id), 1, b"account", device)
+        """The user's first device publishes its keys, all of them one point, which the user may publish again."""
+        point = b"\x04" + bytes(64)
+        device = Device(device_of(user_id), point, point, START, bytes(64), b"sealed")
+        await self.keys.publish(UserId(user_id), 1, point, device)
 
     async def connect(self, user_id: str) -> FakeDevice:
         """The stream of the user's first device."""

@@ -102,7 +102,7 @@ export class ParleyClient {
   /** What this user is told of while Parley is closed. */
   readonly notifications: Notifications;
   readonly joinLinks: JoinLinks;
-  /** End-to-end encryption of calls; off until it is given a passphrase. */
+  /** End-to-end encryption of calls, and the keys of this user's devices. */
   readonly encryption: CallEncryption;
   /** The state of the event stream. */
   stream: StreamState = { kind: "connecting" };
@@ -143,13 +143,14 @@ export class ParleyClient {
     this.downloads = new Downloads(api);
     this.account = new Account(api, this.userId, () => void this.wipe());
     this.people = new People(options.people, changed);
-    this.keeper = new Keeper(options.store ?? defaultStore(this.userId), this.messaging.store, this.messaging, this.people, changed);
+    const store = options.store ?? defaultStore(this.userId);
+    this.keeper = new Keeper(store, this.messaging.store, this.messaging, this.people, changed);
     this.drafts = new Drafts(this.userId, options.storage, api, changed);
     this.deliveryReceipts = new DeliveryReceipts(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
     this.expiry = new Expiry(this.messaging.store, changed);
     this.presence = new PresenceTracker(api, this.deviceId, changed);
     const media: MediaFactory = options.media ?? ((signaling, listener) => new LazyMedia(loadMedia, signaling, listener));
-    this.encryption = new CallEncryption(changed);
+    this.encryption = new CallEncryption(api, { userId: this.userId, deviceId: this.deviceId }, store, changed);
     this.calls = new Calls(api, this.userId, this.deviceId, media, this.encryption, {
       onChange: changed,
       onNotice: (notice) => this.showNotice(notice),
@@ -195,6 +196,7 @@ export class ParleyClient {
     this.expiry.close();
     this.drafts.close();
     this.catchUp.cancel();
+    this.encryption.close();
     this.events.stop();
     void this.keeper.close();
   }
@@ -300,6 +302,10 @@ export class ParleyClient {
         return this.presence.applyPresence(event.value.userId, readPresence(event.value));
       case "call":
         return this.calls.receive(event.value);
+      case "callKey":
+        return this.encryption.receive(event.value);
+      case "keysChanged":
+        return this.encryption.refresh();
       case "lobbyPlace":
         return this.joinLinks.receive(event.value);
       case "scheduledMessage":
@@ -334,6 +340,7 @@ export class ParleyClient {
     await this.joinLinks.refresh().catch(() => undefined);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
+    this.encryption.refresh();
   }
 
   /** What follows from changes. */

@@ -2,6 +2,9 @@
 export type { Api } from "./api.js";
 export type { QuietHours, Ringing } from "./call-settings.js";
 export type { CallView } from "./call-view.js";
+export { groupedDigits } from "./core/digits.js";
+export type { CallEncryption, CallProtection, KeysView } from "./encryption/call-encryption.js";
+export type { KeyNews } from "./encryption/known-accounts.js";
 export type { MediaFactory } from "./call-media-session.js";
 export type { CallsListener } from "./calls.js";
 export { type ClientOptions, type Notice, isKnownHere, storedDeviceId, ParleyClient } from "./client.js";

@@ -173,23 +173,28 @@ describe("pieces of the page", () => {
 
   test("a weak network is told to whose it is, and nothing else is", async () => {
     const client = await ready();
-    const call = { ...client.calls.view(), phase: "active" as const };
+    const call = { ...client.calls.view(), phase: "active" as const, encryption: "on" as const };
     const notes = (change: object) => heard(renderToString(h(CallNotes, { client, call: { ...call, ...change } })));
     expect(notes({ weak: true })).toBe("Your network is weak");
     expect(notes({ weak: false })).toBe("");
   });
 
-  test("who cannot decrypt what comes is told what it takes", async () => {
+  test("who cannot decrypt is named, and nothing is sent to them before the user says so", async () => {
     const client = await ready();
     const call = { ...client.calls.view(), phase: "active" as const };
-    const notes = (encryption: CallView["encryption"]) => heard(renderToString(h(CallNotes, { client, call: { ...call, encryption } })));
+    const notes = (encryption: CallView["encryption"], unable: string[] = []) => heard(renderToString(h(CallNotes, { client, call: { ...call, encryption, unable }, nameOf: () => "Bob" })));
     expect(notes("on")).toBe("");
-    expect(notes("unreadable")).toBe("What comes cannot be decrypted. Everyone in the call needs the same passphrase.");
+    expect(notes("starting")).toBe("");
+    expect(notes("unreadable")).toBe("Some of what comes cannot be decrypted.");
+    expect(notes("blocked", ["bob"])).toBe("Bob cannot take part in encrypted calls, and does not see or hear you. Send unencrypted");
+    expect(notes("blocked", [client.userId])).toBe("Your other devices have not confirmed this browser: nobody sees or hears you. Send unencrypted");
+    expect(notes("clear", ["bob"])).toBe("What you send is not encrypted end to end: Bob cannot decrypt it.");
+    expect(notes("impossible")).toContain("This browser cannot encrypt");
   });
 
   test("a picture that cannot be decoded is told to both sides", async () => {
     const client = await ready();
-    const call = { ...client.calls.view(), phase: "active" as const };
+    const call = { ...client.calls.view(), phase: "active" as const, encryption: "on" as const };
     const notes = (unseen: CallView["unseen"]) => heard(renderToString(h(CallNotes, { client, call: { ...call, unseen }, nameOf: () => "Bob" })));
     expect(notes({ of: [], by: [] })).toBe("");
     expect(notes({ of: [{ userId: "bob", screen: false }], by: [] })).toBe("Your device cannot show the camera of Bob: it does not know the video format.");

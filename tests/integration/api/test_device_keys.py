@@ -45,14 +45,13 @@ async def test_a_sealed_key_reaches_the_device_in_the_call_and_no_other_one_of_i
     # What all of Bob's devices are told later finds the tablet without the key.
     await bob.device.keys.RemoveDeviceKeys(api.RemoveDeviceKeysRequest(device_id=bob.device.device_id))
     await alice.phone.hang_up()
-    await tablet.stream.until(
-        lambda: any(
-            each.user_id == alice.user_id and each.HasField("leave_time")
-            for each in tablet.stream.inbox.calls[call_id].participants
-        ),
-        DEADLINE_S,
-        "Alice has left, at the tablet",
-    )
+
+    def has_left() -> bool:
+        call = tablet.stream.inbox.calls.get(call_id)
+        people = call.participants if call else ()
+        return any(each.user_id == alice.user_id and each.HasField("leave_time") for each in people)
+
+    await tablet.stream.until(has_left, DEADLINE_S, "Alice has left, at the tablet")
     assert tablet.stream.inbox.call_keys == {}
     with refused(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
         stranger = world.device()

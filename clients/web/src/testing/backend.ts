@@ -4,6 +4,7 @@ import type { Transport } from "@connectrpc/connect";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { CallsService } from "../gen/parley/calls/v1/service_pb.js";
 import { type DeviceEvent, PresenceChangedSchema, PresenceState, ReadySchema } from "../gen/parley/gateway/v1/messages_pb.js";
+import { DeviceKeysService } from "../gen/parley/keys/v1/service_pb.js";
 import { GatewayService, type SubscribeResponse, SubscribeResponseSchema } from "../gen/parley/gateway/v1/service_pb.js";
 import {
   type Conversation,
@@ -29,6 +30,7 @@ import { draftsOf, MockDrafts } from "./drafts.js";
 import { MockEdits } from "./edits.js";
 import { groupsOf } from "./groups.js";
 import { EventQueue } from "./event-queue.js";
+import { MockKeys } from "./keys.js";
 import { messagesOf } from "./messages.js";
 import { MockNotifications } from "./notifications.js";
 import { conversationSettingsOf, MockOwnStates } from "./own-states.js";
@@ -56,6 +58,7 @@ export interface MockConversation {
 export class MockBackend {
   private readonly conversations = new Map<string, MockConversation>();
   readonly calls = new MockCalls(this);
+  readonly keys = new MockKeys(this);
   private readonly streams = new Map<string, Map<string, EventQueue<SubscribeResponse>>>();
   private ids = 0;
   /** Groups by the tokens that lead into them. */
@@ -96,6 +99,7 @@ export class MockBackend {
       router.service(ScheduledMessagesService, scheduledOf(this, userId));
       router.service(AccountService, accountOf(this));
       router.service(CallsService, this.calls.methodsOf(userId));
+      router.service(DeviceKeysService, this.keys.methodsOf(userId));
       router.service(NotificationsService, this.notifications.methodsOf(userId));
     });
   }
