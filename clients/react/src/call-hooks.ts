@@ -34,7 +34,8 @@ const NO_CALL: CallView = {
   remote: undefined,
   speakers: [],
   weak: false,
-  encryption: "off",
+  encryption: "starting",
+  unable: [],
   unseen: { of: [], by: [] },
   connection: "idle",
   problem: undefined,
@@ -45,7 +46,7 @@ const sameProblems = (before: DeviceProblems | undefined, after: DeviceProblems 
 const sameRemote = (before: RemoteParticipant | undefined, after: RemoteParticipant | undefined): boolean => sameFields(before, after);
 const sameRemotes = (before: readonly RemoteParticipant[], after: readonly RemoteParticipant[]): boolean => sameItems(before, after, sameRemote);
 const sameCall = (before: CallView, after: CallView): boolean =>
-  sameFields(before, after, { deviceProblem: sameProblems, remote: sameRemote, remotes: sameRemotes, speakers: sameItems });
+  sameFields(before, after, { deviceProblem: sameProblems, remote: sameRemote, remotes: sameRemotes, speakers: sameItems, unable: sameItems });
 
 function actionsOf({ calls }: ParleyClient): CallActions {
   return {

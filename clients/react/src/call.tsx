@@ -102,8 +102,30 @@ function Running({ call, labels }: { call: CallState; labels: Labels }): ReactEl
       )}
       {view.remotes.flatMap(({ audio, screenSound }) => [audio, screenSound]).map((track) => track && <TrackSound key={track.id} track={track} />)}
       {view.deviceProblem && <p className="parley-problem" role="status">{view.deviceProblem.line}</p>}
+      {!ended && <Unencrypted view={view} labels={labels} />}
       {!ended && <Controls call={call} labels={labels} />}
     </section>
+  );
+}
+
+/** Who cannot decrypt, and what this device sends them: nothing, unless the user says so. */
+function Unencrypted({ view, labels }: { view: CallView; labels: Labels }): ReactElement | null {
+  const client = useParley();
+  const names = useNames(view.unable);
+  const clear = view.encryption === "clear";
+  if (!clear && view.encryption !== "blocked") return null;
+  const line = clear ? labels.sentInClear : labels.cannotDecrypt;
+  return (
+    <div className="parley-problem" role="alert">
+      {view.unable.map((userId, i) => (
+        <p key={userId}>{line(userId === client.userId ? "" : (names[i] ?? userId))}</p>
+      ))}
+      {!clear && (
+        <button type="button" className="parley-button" onClick={() => void client.encryption.keys().then((keys) => keys.allowClear())}>
+          {labels.sendUnencrypted}
+        </button>
+      )}
+    </div>
   );
 }
 

@@ -79,6 +79,11 @@ export interface Labels {
   readonly cameraOff: string;
   readonly hangUp: string;
   readonly muted: string;
+  /** Of somebody whose device cannot decrypt, and is sent nothing until the user allows it; an empty name: this device. */
+  readonly cannotDecrypt: (name: string) => string;
+  /** The same person or device, once it is sent all in the clear. */
+  readonly sentInClear: (name: string) => string;
+  readonly sendUnencrypted: string;
   readonly people: string;
   readonly videoOf: (name: string) => string;
   readonly screenOf: (name: string) => string;
@@ -198,6 +203,9 @@ export const ENGLISH: Labels = {
   cameraOff: "Turn camera off",
   hangUp: "Hang up",
   muted: "Muted",
+  cannotDecrypt: (name) => (name ? `${name} cannot take part in encrypted calls, and does not see or hear you.` : "Your other devices have not confirmed this one: nobody sees or hears you."),
+  sentInClear: (name) => (name ? `What you send is not encrypted end to end: ${name} cannot decrypt it.` : "What you send is not encrypted end to end: this device is not confirmed."),
+  sendUnencrypted: "Send unencrypted",
   people: "People in the call",
   videoOf: (name) => `Video of ${name}`,
   screenOf: (name) => `Screen of ${name}`,
