@@ -78,6 +78,7 @@ def encode_call(call: Call) -> messages_pb2.Call:
             )
             for leg in call.lobby
         ],
+        scheduled_call_id=call.scheduled_id or "",
     )
 
 
@@ -110,7 +111,13 @@ def place_state(call: Call | None, user_id: UserId) -> messages_pb2.LobbyPlaceSt
 
 def encode_place(call: Call, user_id: UserId) -> messages_pb2.LobbyPlace:
     """All that somebody in the lobby is told."""
-    return messages_pb2.LobbyPlace(call_id=call.call_id, state=place_state(call, user_id), version=call.version)
+    leg = next((leg for leg in call.legs if leg.user_id == user_id), None)
+    return messages_pb2.LobbyPlace(
+        call_id=call.call_id,
+        state=place_state(call, user_id),
+        version=call.version,
+        link_id=(leg.link_id if leg else None) or "",
+    )
 
 
 def _encode_leg_state(leg: Leg, call: Call) -> messages_pb2.ParticipantState.ValueType:
@@ -138,11 +145,12 @@ def encode_link(link: JoinLink) -> messages_pb2.JoinLink:
     """A link as its hosts are shown it."""
     return messages_pb2.JoinLink(
         link_id=link.link_id,
-        call_id=link.call_id,
+        call_id=link.call_id or "",
         maker_user_id=link.maker_id,
         create_time=encode_time(link.create_time),
         expire_time=encode_time(link.expire_time),
         revoke_time=encode_time(link.revoke_time),
+        scheduled_call_id=link.scheduled_id or "",
     )
 
 

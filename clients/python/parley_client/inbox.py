@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.duration_pb2 import Duration
 from parley.calls.v1 import messages_pb2 as calls
+from parley.calls.v1 import scheduled_pb2 as scheduled
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as service
@@ -88,6 +89,8 @@ class Inbox:
         self.calls: dict[str, calls.Call] = {}
         # Per call id, this user's own place in its lobby, the highest version.
         self.places: dict[str, calls.LobbyPlace] = {}
+        # Scheduled calls that were told, by their ids, the highest version.
+        self.scheduled_calls: dict[str, scheduled.ScheduledCall] = {}
         # When the stream, not Sync, first brought a message, by (conversation, seq), and a call in a state.
         self.message_arrived_s: dict[tuple[str, int], float] = {}
         self.call_arrived_s: dict[tuple[str, calls.CallState.ValueType], float] = {}
@@ -247,6 +250,11 @@ class Inbox:
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
         elif kind == "lobby_place":
             self.take_place(event.lobby_place)
+        elif kind == "scheduled_call":
+            told = event.scheduled_call.scheduled_call
+            known = self.scheduled_calls.get(told.scheduled_call_id)
+            if known is None or told.version > known.version:
+                self.scheduled_calls[told.scheduled_call_id] = told
         elif kind == "presence":
             self.presence[event.presence.user_id] = event.presence
         return False

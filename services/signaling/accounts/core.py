@@ -28,6 +28,11 @@ PERSONAL_COLUMNS = (
     PersonalColumn(
         *("join_links", "maker_id", "emptied, and the link revoked; the row goes with the call's", "join_link"),
     ),
+    PersonalColumn(
+        *("scheduled_calls", "maker_id", "emptied with the title; what is planned is cancelled", "scheduled_call"),
+    ),
+    PersonalColumn("scheduled_answers", "user_id", "the row goes", "scheduled_answer"),
+    PersonalColumn("scheduled_waiting", "user_id", "the row goes", "scheduled_waiting"),
     PersonalColumn("active_legs", "user_id", "goes when the call lets the person go, at once; made from participants"),
     PersonalColumn("call_keys", "user_id", "the row goes", "call_key"),
     PersonalColumn("call_settings", "user_id", "the row goes", "call_settings"),

@@ -8,6 +8,7 @@ from services.runtime.grpc.guard import Context
 from services.signaling.links.service import JoinLinks
 from services.signaling.mapping import encode_call, encode_link, encode_place
 from services.signaling.requests import call_id_of, check_link_ttl, check_user_id, link_id_of, me, request_id
+from services.signaling.scheduled.mapping import encode_entry
 
 # No secret is that long.
 MAX_SECRET_CHARS = 256
@@ -37,9 +38,11 @@ class JoinLinkRpcs(service_pb2_grpc.CallsServiceServicer):
             raise InvalidRequest("secret", f"is longer than {MAX_SECRET_CHARS} characters")
         opened = await self._links.open_link(request.secret, me(), request_id(request))
         answer = api.OpenJoinLinkResponse(host_user_id=opened.host_id)
-        if opened.is_part:
+        if opened.scheduled:
+            answer.scheduled.CopyFrom(encode_entry(opened.scheduled, opened.link.link_id))
+        elif opened.call and opened.is_part:
             answer.call.CopyFrom(encode_call(opened.call))
-        else:
+        elif opened.call:
             answer.place.CopyFrom(encode_place(opened.call, me()))
         return answer
 

@@ -1,11 +1,12 @@
 import type { JSX } from "preact";
-import type { Conversation, Message, ParleyClient } from "@parley/client";
+import type { Conversation, Message, ParleyClient, ScheduledCall } from "@parley/client";
 import { ConfirmDialog } from "./confirm-dialog";
 import { EditHistory } from "./edit-history";
 import { ForwardDialog } from "./forward-dialog";
 import type { Viewer } from "./conversation-text";
 import { ReadBy } from "./read-by";
 import { ReportDialog } from "./report-dialog";
+import { ScheduleDialog } from "./schedule-dialog";
 import { VanishDialog } from "./vanish-dialog";
 import { t } from "./text";
 
@@ -15,7 +16,9 @@ export type OpenDialog =
   /** Without messages it is about the conversation as a whole; with a person, about what that one wrote. */
   | { readonly kind: "report"; readonly seqs: readonly number[]; readonly userId?: string }
   | { readonly kind: "block"; readonly userId: string }
-  | { readonly kind: "vanishing" };
+  | { readonly kind: "vanishing" }
+  /** Plans a call; with one, plans that anew. */
+  | { readonly kind: "schedule"; readonly call?: ScheduledCall };
 
 interface MessageDialogsProps {
   readonly dialog: OpenDialog;
@@ -39,6 +42,8 @@ export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.E
       return <ReportDialog seqs={dialog.seqs} userId={dialog.userId} {...props} />;
     case "vanishing":
       return <VanishDialog {...props} />;
+    case "schedule":
+      return <ScheduleDialog call={dialog.call} {...props} />;
     case "block":
       return (
         <ConfirmDialog
