@@ -133,9 +133,7 @@ def _message(message: messaging.Message, time: datetime) -> News | None:
 def _scheduled(user_id: UserId, changed: gateway.ScheduledCallChanged, time: datetime) -> ScheduledCallTold:
     call = changed.scheduled_call
     start_time = _time(call.start_time)
-    stays_away = any(
-        each.user_id == user_id and each.answer == scheduled.ATTENDANCE_ANSWER_NO for each in call.answers
-    )
+    stays_away = any(each.user_id == user_id and each.answer == scheduled.ATTENDANCE_ANSWER_NO for each in call.answers)
     return ScheduledCallTold(
         str(UUID(call.scheduled_call_id)),
         _conversation(call.conversation_id),

@@ -33,8 +33,8 @@ ANNOUNCEMENTS_PASSED_OVER = Counter(
 )
 LINK_OPENINGS = Counter(
     "signaling_link_openings",
-    "Join links that somebody opened: part (of the call already), lobby, early, or why not: unknown (a secret of no link),"
-    " closed, ended, locked, full, refused, failed.",
+    "Join links that somebody opened: part (of the call already), lobby, early, or why not: unknown (a secret of no"
+    " link), closed, ended, locked, full, refused, failed.",
     ["outcome"],
 )
 CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])

@@ -25,7 +25,13 @@ from tests.support.three_services import SERVICES, TABLE, ThreeServices, device_
 from tests.support.waiting import until
 from tests.unit.signaling.fakes import OTHER_WORKER, START
 
-NOT_FOUND = ["CALL_NOT_FOUND", "CONVERSATION_NOT_FOUND", "JOIN_TOKEN_INVALID", "JOIN_LINK_NOT_FOUND", "SCHEDULED_CALL_NOT_FOUND"]
+NOT_FOUND = [
+    "CALL_NOT_FOUND",
+    "CONVERSATION_NOT_FOUND",
+    "JOIN_TOKEN_INVALID",
+    "JOIN_LINK_NOT_FOUND",
+    "SCHEDULED_CALL_NOT_FOUND",
+]
 # Of a link that the caller made a moment ago, or of what the caller planned.
 OF_THE_MOMENT = ("link", "secret", "scheduled_call")
 CALLS, PRESENCE, STREAMS = (

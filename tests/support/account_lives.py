@@ -207,7 +207,6 @@ class CallTown:
         await self._plan()
         await self.service.update_settings(UserId("alice"), CallSettings(True, QuietHours(60, 120, "Europe/Paris")))
 
-
     async def _plan(self) -> None:
         """She has planned a call, said that she comes, and waits for the time of another one."""
         draft = ScheduledDraft(f"{WORDS} on Friday", False, self.clock.now() + timedelta(days=1), 1800, 600)

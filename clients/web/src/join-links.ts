@@ -23,6 +23,8 @@ export interface ScheduledEntry {
   readonly title: string;
   readonly video: boolean;
   readonly startTimeMs: number;
+  /** For members alone, who join there when the time has come; empty for who is outside. */
+  readonly conversationId: string;
 }
 
 /** A request that opened a link. */
@@ -111,7 +113,7 @@ export class JoinLinks {
 
   /** This user's place in the lobby to which a link has led, also one that was opened before the time of a scheduled call. */
   placeBy(linkId: string): LobbyPlace | undefined {
-    return [...this.places.values()].findLast((place) => place.linkId === linkId);
+    return [...this.places.values()].filter((place) => place.linkId === linkId).at(-1);
   }
 
   /** The call that this user was let into, for `Calls.join`. Needs no link: it may have expired meanwhile. */
@@ -178,9 +180,9 @@ export class JoinLinks {
       return { kind: "call", call: readCall(opened.value), hostUserId };
     }
     if (opened.case === "scheduled") {
-      const { scheduledCallId, linkId, title, video, startTime } = opened.value;
-      this.early.set(linkId, link);
-      const entry = { scheduledCallId, linkId, title: displayName(title), video, startTimeMs: millis(startTime) ?? 0 };
+      const { scheduledCallId, linkId, title, video, startTime, conversationId } = opened.value;
+      if (!conversationId) this.early.set(linkId, link);
+      const entry = { scheduledCallId, linkId, title: displayName(title), video, startTimeMs: millis(startTime) ?? 0, conversationId };
       return { kind: "scheduled", entry, hostUserId };
     }
     if (opened.case !== "place") throw new Error("nothing in the answer");

@@ -139,7 +139,7 @@ describe("join links", () => {
 
   test("before the time of a scheduled call it says when, and the lobby follows by itself", async () => {
     const { links, opened } = linksOver([{ scheduled: EARLY }, { scheduled: EARLY }, { place: place(LobbyPlaceState.WAITING, 4n) }]);
-    const entry = { scheduledCallId: "friday", linkId: "link", title: "Rehearsal", video: false, startTimeMs: 9 };
+    const entry = { scheduledCallId: "friday", linkId: "link", title: "Rehearsal", video: false, startTimeMs: 9, conversationId: "" };
     expect(await links.open(SECRET)).toEqual({ kind: "scheduled", entry, hostUserId: "alice" });
     expect(links.placeBy("link")).toBeUndefined();
     await links.refresh();

@@ -41,7 +41,7 @@ class JoinLink:
     @property
     def target_id(self) -> CallId:
         """The call, or the scheduled one: what it was made for."""
-        return self.call_id or CallId(self.scheduled_id or "")
+        return CallId(self.scheduled_id or self.call_id or "")
 
     def is_open(self, now: datetime) -> bool:
         """Whether it can be opened, as far as it says itself."""

@@ -39,7 +39,8 @@ class JoinLinkRpcs(service_pb2_grpc.CallsServiceServicer):
         opened = await self._links.open_link(request.secret, me(), request_id(request))
         answer = api.OpenJoinLinkResponse(host_user_id=opened.host_id)
         if opened.scheduled:
-            answer.scheduled.CopyFrom(encode_entry(opened.scheduled, opened.link.link_id))
+            entry = encode_entry(opened.scheduled, opened.link.link_id, is_member=opened.is_part)
+            answer.scheduled.CopyFrom(entry)
         elif opened.call and opened.is_part:
             answer.call.CopyFrom(encode_call(opened.call))
         elif opened.call:

@@ -208,7 +208,9 @@ class JoinLinks:
             raise NotGroupCall("a call of two has no room for a third")
         if call.state is CallState.ENDED:
             raise CallEnded
-        return JoinLink(link_id, call.call_id, maker_id, now, core.expiry(now, ttl_s))
+        of_scheduled = scheduled.scheduled_id if scheduled else None
+        expire_time = core.expiry(now, ttl_s)
+        return JoinLink(link_id, call.call_id, maker_id, now, expire_time, scheduled_id=of_scheduled)
 
     async def _find_scheduled(self, target_id: CallId) -> ScheduledCall | None:
         return await self.scheduled.find(ScheduledId(target_id))
@@ -297,8 +299,12 @@ class JoinLinks:
             raise JoinLinkNotFound
         if scheduled.is_over:
             raise JoinLinkClosed if scheduled.state is State.CANCELLED else CallEnded
+        if scheduled.call_id:
+            # The link was made while its time came.
+            await self.links.bind(scheduled.scheduled_id, scheduled.call_id)
         members = await self._check_way(link, scheduled.conversation_id, user_id)
-        if user_id not in members.user_ids:
+        is_member = user_id in members.user_ids
+        if not is_member:
             waiting = Waiting(user_id, link.link_id)
             now = self.changes.clock.now()
             if not await self.scheduled.add_waiting(scheduled.scheduled_id, waiting, now, MAX_WAITING):
@@ -307,7 +313,7 @@ class JoinLinks:
         found = await self.links.find(link.link_id)
         if found is None or found.call_id:
             return None
-        return Opened(link, None, scheduled=scheduled)
+        return Opened(link, None, is_part=is_member, scheduled=scheduled)
 
     async def _enter(self, link: JoinLink, user_id: UserId, request_id: str) -> Opened:
         call = await self.changes.store.find(link.call_id) if link.call_id else None

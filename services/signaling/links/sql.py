@@ -44,7 +44,7 @@ class PostgresLinks:
         """See ports.LinkStore."""
         link = stored.link
         async with self._database.transaction() as connection:
-            await connection.execute(_LOCK if link.call_id else _LOCK_SCHEDULED, link.target_id)
+            await connection.execute(_LOCK_SCHEDULED if link.scheduled_id else _LOCK, link.target_id)
             if stored.request_hash and await connection.fetchrow(_BY_REQUEST, stored.request_hash):
                 return True
             if await connection.fetchval(_COUNT, link.target_id, now) >= limit:

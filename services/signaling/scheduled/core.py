@@ -226,6 +226,4 @@ def _waits_for_reminder(call: ScheduledCall) -> bool:
 
 
 def _due_at_next(call: ScheduledCall) -> ScheduledCall:
-    return replace(
-        call, due_time=_reminder_time(call.draft) if _waits_for_reminder(call) else call.draft.start_time
-    )
+    return replace(call, due_time=_reminder_time(call.draft) if _waits_for_reminder(call) else call.draft.start_time)

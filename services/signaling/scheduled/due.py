@@ -69,17 +69,18 @@ class DueScheduledCalls:
         now = self.clock.now()
         if call.state is State.PLANNED and (members is None or not call.maker_id):
             # Nobody is left to hold it, the two may not talk any more, or its maker's account is gone: not told which.
-            return await self._save(core.end(call, State.CANCELLED, now), call, members)
+            await self._save(core.end(call, State.CANCELLED, now), call, members)
+            return
         match core.due(call, now):
             case Due.REMIND:
-                return await self._save(core.remind(call), call, members, Notice.REMINDER)
+                await self._save(core.remind(call), call, members, Notice.REMINDER)
             case Due.BEGIN if members:
-                return await self._begin(call, members)
+                await self._begin(call, members)
             case Due.LOOK:
-                return await self._look_at_end(call, members)
+                await self._look_at_end(call, members)
             case _:
                 # It was changed after it was claimed.
-                return await self._save(core.due_again(call), call, None)
+                await self._save(core.due_again(call), call, None)
 
     async def prune(self) -> None:
         """Forget those that were over too long ago. Raises StoreUnavailable."""
@@ -96,7 +97,11 @@ class DueScheduledCalls:
             # Whoever comes from here on finds the call.
             for waiting in await self.store.list_waiting(call.scheduled_id):
                 await self.doors.knock(placed.call_id, waiting.link_id, waiting.user_id)
-        await self._save(core.begin(call, placed.call_id if placed else None), call, members, Notice.BEGINS)
+        begun = await self._save(core.begin(call, placed.call_id if placed else None), call, members, Notice.BEGINS)
+        if placed and not begun:
+            found = await self.store.find(call.scheduled_id)
+            if found is None or found.state is State.CANCELLED:
+                await self.beginner.withdraw(placed, call.scheduled_id)
 
     async def _look_at_end(self, call: ScheduledCall, members: Membership | None) -> None:
         now = self.clock.now()
@@ -109,11 +114,14 @@ class DueScheduledCalls:
 
     async def _save(
         self, after: ScheduledCall, before: ScheduledCall, members: Membership | None, notice: Notice | None = None
-    ) -> None:
-        """Where it has changed meanwhile, it is due by what was made of it."""
+    ) -> bool:
+        """Whether it was written. Where it has changed meanwhile, it is due by what was made of it."""
         records = self.events_of(after, members.user_ids, notice, self.clock.now()) if members else ()
-        if await self.store.save(after, before, records) and after.version != before.version:
+        if not await self.store.save(after, before, records):
+            return False
+        if after.version != before.version:
             log.info("scheduled_call_due", scheduled_id=after.scheduled_id, state=after.state.value)
+        return True
 
     async def _members_of(self, call: ScheduledCall) -> Membership | None:
         """None when nobody may be called there any more. Raises MembersUnavailable."""

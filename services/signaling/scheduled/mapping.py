@@ -50,12 +50,14 @@ def encode_scheduled(call: ScheduledCall) -> scheduled_pb2.ScheduledCall:
     return encoded
 
 
-def encode_entry(call: ScheduledCall, link_id: str) -> scheduled_pb2.ScheduledEntry:
-    """All that is told outside of the conversation."""
+def encode_entry(call: ScheduledCall, link_id: str, *, is_member: bool) -> scheduled_pb2.ScheduledEntry:
+    """All that is told outside of the conversation; to members, which one it is."""
     entry = scheduled_pb2.ScheduledEntry(
         link_id=link_id, title=call.draft.title, video=call.draft.video, scheduled_call_id=call.scheduled_id
     )
     entry.start_time.FromDatetime(call.draft.start_time)
+    if is_member:
+        entry.conversation_id = call.conversation_id
     return entry
 
 

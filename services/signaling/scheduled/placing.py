@@ -6,7 +6,8 @@ from datetime import datetime
 
 from services.signaling.core.calls import CallAttempt, ring
 from services.signaling.core.errors import CallNotAllowed, Contended
-from services.signaling.core.model import Call, CallId, DeviceId, LegState, UserId
+from services.signaling.core.inputs import EndByNetwork
+from services.signaling.core.model import Call, CallId, DeviceId, LegState, ScheduledId, UserId
 from services.signaling.ports import GroupCallExists, IdempotencyKey
 from services.signaling.scheduled.core import ScheduledCall
 from services.signaling.starting import CallStarter
@@ -44,3 +45,9 @@ class ScheduledStarter:
                 return existing
             case _:
                 raise Contended
+
+    async def withdraw(self, placed: Call, scheduled_id: ScheduledId) -> None:
+        """See ports.Beginner."""
+        call = await self.starter.store.find(placed.call_id)
+        if call and call.scheduled_id == scheduled_id and call.answer_time is None:
+            await self.starter.changes.apply(call.call_id, EndByNetwork())

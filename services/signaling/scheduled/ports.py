@@ -64,6 +64,10 @@ class Beginner(Protocol):
         MembersUnavailable, Contended, StoreUnavailable.
         """
 
+    async def withdraw(self, placed: Call, scheduled_id: ScheduledId) -> None:
+        """End a call that was placed for one which was cancelled at that moment, unless somebody has come by now.
+        Raises StoreUnavailable, Contended."""
+
 
 class Doors(Protocol):
     """The join links that were made before there was a call."""

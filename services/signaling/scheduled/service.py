@@ -50,7 +50,10 @@ class ScheduledCalls:
     async def schedule(
         self, maker_id: UserId, conversation_id: ConversationId, draft: Draft, request_id: str
     ) -> ScheduledCall:
-        """Plan a call. Idempotent by the request's id. Raises ConversationNotFound, CallNotAllowed, ScheduledCallLimit."""
+        """Plan a call. Idempotent by the request's id.
+
+        Raises ConversationNotFound, CallNotAllowed, ScheduledCallLimit.
+        """
         if request_id and (known := await self.store.find_by_request(maker_id, request_id)):
             return known
         callees = await self.members.callees_of(conversation_id, maker_id)
@@ -82,9 +85,7 @@ class ScheduledCalls:
         def is_done(call: ScheduledCall) -> bool:
             return call.state is State.CANCELLED
 
-        return await self._lead(
-            scheduled_id, user_id, lambda call, now: core.end(call, State.CANCELLED, now), is_done
-        )
+        return await self._lead(scheduled_id, user_id, lambda call, now: core.end(call, State.CANCELLED, now), is_done)
 
     async def answer(self, scheduled_id: ScheduledId, user_id: UserId, said: Answer) -> ScheduledCall:
         """Say whether one comes. Idempotent. Raises ScheduledCallNotFound, ScheduledCallOver, Contended."""
@@ -135,7 +136,7 @@ class ScheduledCalls:
         raise Contended
 
     async def _see(self, conversation_id: ConversationId, user_id: UserId) -> Membership:
-        """The members, for one of them. Raises ConversationNotFound, also where a block closed a direct conversation."""
+        """The members, for one of them. Raises ConversationNotFound, also for two between whom a block stands."""
         members = await self.members.members_of(conversation_id)
         if user_id not in members.user_ids:
             raise ConversationNotFound

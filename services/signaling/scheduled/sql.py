@@ -25,7 +25,8 @@ from services.signaling.scheduled.core import (
 # Those who plan in one conversation, or as one person, are counted one after the other.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1::text[]) AS key"
 _COUNT = """
-SELECT count(*) FILTER (WHERE maker_id = $1) AS of_maker, count(*) FILTER (WHERE conversation_id = $2) AS of_conversation
+SELECT count(*) FILTER (WHERE maker_id = $1) AS of_maker,
+    count(*) FILTER (WHERE conversation_id = $2) AS of_conversation
 FROM scheduled_calls WHERE due_time IS NOT NULL AND (maker_id = $1 OR conversation_id = $2)
 """
 _INSERT = """

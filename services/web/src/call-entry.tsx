@@ -9,6 +9,7 @@ import { made, t } from "./text";
 interface CallEntryProps {
   readonly client: ParleyClient;
   readonly nameOf: (userId: string) => string;
+  readonly onOpen: (conversationId: string) => void;
   /** A call has the page, or rings: the link waits until it is over. */
   readonly covered: boolean;
 }
@@ -23,7 +24,7 @@ type Step =
 const OVER: Step = { kind: "over" };
 
 /** For whoever opened a join link: asks, waits in the lobby where they must, and goes into the call. */
-export function CallEntry({ client, nameOf, covered }: CallEntryProps): JSX.Element | null {
+export function CallEntry({ client, nameOf, onOpen, covered }: CallEntryProps): JSX.Element | null {
   const [step, setStep] = useState(firstStep);
   const place = step.kind === "lobby" ? client.joinLinks.place(step.callId)?.state : undefined;
   const begun = step.kind === "early" ? client.joinLinks.placeBy(step.entry.linkId)?.callId : undefined;
@@ -47,6 +48,8 @@ export function CallEntry({ client, nameOf, covered }: CallEntryProps): JSX.Elem
     const open = async (): Promise<void> => {
       const opened = await client.joinLinks.open(step.secret);
       setStep(stepAfter(opened));
+      // A member joins in the conversation, when its time has come.
+      if (opened.kind === "scheduled" && opened.entry.conversationId) onOpen(opened.entry.conversationId);
       if (opened.kind === "call") client.calls.join(opened.call, opened.call.video);
     };
     // It closes after an answer, too: what that led to stays.
@@ -72,7 +75,7 @@ export function CallEntry({ client, nameOf, covered }: CallEntryProps): JSX.Elem
 
 function stepAfter(opened: OpenedLink): Step {
   if (opened.kind === "lobby") return { kind: "lobby", callId: opened.place.callId, hostUserId: opened.hostUserId };
-  return opened.kind === "scheduled" ? { kind: "early", entry: opened.entry, hostUserId: opened.hostUserId } : OVER;
+  return opened.kind === "scheduled" && !opened.entry.conversationId ? { kind: "early", entry: opened.entry, hostUserId: opened.hostUserId } : OVER;
 }
 
 function firstStep(): Step {

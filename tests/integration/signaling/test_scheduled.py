@@ -167,7 +167,9 @@ async def test_many_replicas_at_once_begin_it_once_and_its_call_ends_it(database
         )
         for _ in range(4)
     ]
-    await asyncio.gather(*(replica.sweep() for replica in replicas), *(each.look(call.scheduled_id) for each in replicas))
+    await asyncio.gather(
+        *(replica.sweep() for replica in replicas), *(each.look(call.scheduled_id) for each in replicas)
+    )
     begun = await town.scheduled_store.find(call.scheduled_id)
     assert begun is not None
     assert begun.state is State.OPEN

@@ -289,9 +289,7 @@ def make_service(
     )
 
 
-def make_links(
-    changes: CallChanges, service: CallsService, store: LinkStore, scheduled: ScheduledStore
-) -> JoinLinks:
+def make_links(changes: CallChanges, service: CallsService, store: LinkStore, scheduled: ScheduledStore) -> JoinLinks:
     """The use-cases of join links beside those of calls."""
     salts = count(1)
 

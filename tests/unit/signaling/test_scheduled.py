@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from parley.gateway.v1 import service_pb2 as gateway_service
@@ -22,7 +23,16 @@ from services.signaling.core.errors import (
     ScheduledCallNotFound,
     ScheduledCallOver,
 )
-from services.signaling.core.model import Call, CallId, CallState, ConversationId, EndReason, LegState, ScheduledId, UserId
+from services.signaling.core.model import (
+    Call,
+    CallId,
+    CallState,
+    ConversationId,
+    EndReason,
+    LegState,
+    ScheduledId,
+    UserId,
+)
 from services.signaling.publisher import ScheduledEvents
 from services.signaling.scheduled.core import (
     MAX_OF_CONVERSATION,
@@ -32,10 +42,24 @@ from services.signaling.scheduled.core import (
     Notice,
     ScheduledCall,
     State,
+    Waiting,
     find_fault,
 )
 from services.signaling.scheduled.due import CLAIM_LEASE
-from tests.unit.signaling.fakes import ALICE, BOB, CAROL, DAVE, GROUP_TALK, PHONE, START, TABLET, TALK, WORKER, FakeMembers, World
+from tests.unit.signaling.fakes import (
+    ALICE,
+    BOB,
+    CAROL,
+    DAVE,
+    GROUP_TALK,
+    PHONE,
+    START,
+    TABLET,
+    TALK,
+    WORKER,
+    FakeMembers,
+    World,
+)
 from tests.unit.signaling.meeting import EVE, FAY, told
 
 HOUR_S = 3600
@@ -280,7 +304,9 @@ async def test_what_is_away_at_its_time_delays_it_and_it_is_given_up_when_its_ti
 
 
 @pytest.mark.parametrize("step", ["place", "open_to", "list_waiting", "save"])
-async def test_a_replica_that_ends_at_any_step_of_the_beginning_leaves_it_to_the_next(office: Office, step: str) -> None:
+async def test_a_replica_that_ends_at_any_step_of_the_beginning_leaves_it_to_the_next(
+    office: Office, step: str
+) -> None:
     call = await office.plan()
     _, secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
     await office.links.open_link(secret, EVE)
@@ -303,6 +329,21 @@ async def test_a_replica_that_ends_at_any_step_of_the_beginning_leaves_it_to_the
     assert [(guest.user_id, guest.state) for guest in held.lobby] == [(EVE, LegState.LOBBY)]
     assert office.notices()[ALICE, "begins"] == 1
     assert len(await office.store.list_running_in(GROUP_TALK)) == 1
+
+
+async def test_one_that_is_cancelled_while_it_begins_leaves_no_call(office: Office) -> None:
+    call = await office.plan()
+
+    async def cancel_first(_: ScheduledId) -> list[Waiting]:
+        await office.scheduled.cancel(call.scheduled_id, BOB)
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(office.scheduled_store, "list_waiting", cancel_first)
+        await office.pass_time(HOUR_S)
+    assert (await office.now(call)).state is State.CANCELLED
+    assert await office.store.list_running_in(GROUP_TALK) == []
+    assert (ALICE, "begins") not in office.notices()
 
 
 async def test_of_two_replicas_that_look_at_once_one_tells(office: Office) -> None:
@@ -389,6 +430,7 @@ async def test_a_link_opens_to_a_page_that_waits_and_to_the_lobby_at_its_time(of
     for who in (EVE, CAROL, EVE):
         early = await office.links.open_link(secret, who)
         assert (early.call, early.scheduled, early.host_id) == (None, call, BOB)
+        assert early.is_part is (who == CAROL)
     await office.pass_time(HOUR_S)
     held = await office.held(call)
     # Members do not wait in a lobby.
@@ -400,12 +442,22 @@ async def test_a_link_opens_to_a_page_that_waits_and_to_the_lobby_at_its_time(of
     assert (await office.links.open_link(secret, FAY)).call is not None
     # By now it is a link to the call.
     assert [each.link_id for each in await office.links.list_links(held.call_id, BOB)] == [link.link_id]
-    other, _ = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
+    other, other_secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "by then")
     assert other.call_id == held.call_id
+    assert await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "by then") == (other, other_secret)
     await office.service.join_call(held.call_id, CAROL, TABLET)
     await office.service.leave_call(held.call_id, CAROL, TABLET)
     with pytest.raises(CallEnded):
         await office.links.open_link(secret, FAY)
+
+
+async def test_a_link_that_was_made_while_its_time_came_leads_to_its_call(office: Office) -> None:
+    call = await office.plan()
+    link, secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
+    await office.pass_time(HOUR_S)
+    office.link_store.change(replace(office.link_store.stored[link.link_id].link, call_id=None))
+    assert (await office.links.open_link(secret, EVE)).call is not None
+    assert [guest.user_id for guest in (await office.held(call)).lobby] == [EVE]
 
 
 async def test_its_links_count_from_its_start_and_close_when_it_is_cancelled(office: Office) -> None:
@@ -480,7 +532,7 @@ async def test_who_opens_a_link_while_it_begins_comes_into_the_lobby(office: Off
 
 async def test_each_member_is_told_and_the_notice_goes_to_those_whom_it_is_for(office: Office) -> None:
     call = replace(await office.plan(), answers={CAROL: Answer.NO, DAVE: Answer.YES})
-    events_of = ScheduledEvents(lambda now: ScheduledId("0190f000-0000-7000-8000-00000000beef"))  # type: ignore[arg-type,return-value]
+    events_of = ScheduledEvents(lambda now: UUID(int=7))
     records = events_of(call, [ALICE, BOB, CAROL], Notice.REMINDER, START)
     frames = {}
     for record in records:

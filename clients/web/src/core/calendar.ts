@@ -37,10 +37,8 @@ function utc(ms: number): string {
 
 /** Section 3.3.11. Without controls, which no text has. */
 function escaped(text: string): string {
-  return text
-    .replaceAll(/[\\;,]/g, String.raw`\$&`)
-    .replaceAll(/\r\n|[\r\n]/g, String.raw`\n`)
-    .replaceAll(/[\u0000-\u001f\u007f]/g, "");
+  const line = text.replaceAll(/[\\;,]/g, String.raw`\$&`).replaceAll(/\r\n|[\r\n]/g, String.raw`\n`);
+  return [...line].filter((character) => character >= " " && character !== "\u007f").join("");
 }
 
 /** A longer line goes on in the next one, after a space; no character is cut in two. */
