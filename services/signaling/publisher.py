@@ -14,10 +14,9 @@ from services.runtime.ids import NewId
 from services.runtime.kafka.bus import Outgoing, trace_headers
 from services.runtime.observability import tracing
 from services.signaling.core.model import RUNG, Call, CallState, LegState, UserId
-from services.signaling.mapping import encode_call, encode_place, encode_time, place_state
+from services.signaling.mapping import NOTICES, encode_call, encode_place, encode_scheduled, encode_time, place_state
 from services.signaling.ports import Record
 from services.signaling.scheduled.core import Notice, ScheduledCall, recipients
-from services.signaling.scheduled.mapping import NOTICES, encode_scheduled
 
 CALLS_TOPIC = "calls.events.v1"
 DELIVERY_TOPIC = "delivery.v1"

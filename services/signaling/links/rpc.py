@@ -6,9 +6,8 @@ from parley.calls.v1 import service_pb2_grpc
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Context
 from services.signaling.links.service import JoinLinks
-from services.signaling.mapping import encode_call, encode_link, encode_place
+from services.signaling.mapping import encode_call, encode_entry, encode_link, encode_place
 from services.signaling.requests import call_id_of, check_link_ttl, check_user_id, link_id_of, me, request_id
-from services.signaling.scheduled.mapping import encode_entry
 
 # No secret is that long.
 MAX_SECRET_CHARS = 256

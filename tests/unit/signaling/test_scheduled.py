@@ -406,6 +406,7 @@ async def test_where_everybody_left_or_the_maker_is_deleted_it_is_cancelled(offi
 
 
 async def test_the_call_of_one_whose_maker_left_is_placed_for_the_others(office: Office) -> None:
+    office.members.conversations[GROUP_TALK].append(DAVE)
     call = await office.plan(BOB)
     office.members.conversations[GROUP_TALK].remove(BOB)
     await office.pass_time(HOUR_S)
