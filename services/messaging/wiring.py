@@ -12,9 +12,8 @@ from services.messaging.accounts.clients import GrpcSource
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.mapping import standing_of
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
-from services.messaging.accounts.service.pruning import Pruner
 from services.messaging.accounts.service.runner import JobRunner
-from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.accounts.service.signing_out import PRUNE_INTERVAL_S, SignOuts
 from services.messaging.accounts.sql.store import (
     PostgresAccounts,
     PostgresJobs,
@@ -47,7 +46,7 @@ from services.messaging.hooks.core.verdicts import Surface
 from services.messaging.hooks.ports import Places
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
-from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.service.reviewing import HeldPurging, KeepingPolicy, Reviews
 from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
@@ -95,6 +94,7 @@ from services.runtime.ids import new_id, new_secret
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
+from services.runtime.periodic import PeriodicTask
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from services.runtime.postgres.store_clock import StoreClock
@@ -341,9 +341,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 Worker("search-reindexer", Reindexer(search_store).run),
                 Worker("objects-collector", collector.run),
                 Worker("account-jobs", runner.run),
-                Worker("revocations", Pruner(sign_outs).run),
+                PeriodicTask("revocations", sign_outs.prune, PRUNE_INTERVAL_S),
                 # What was held stays so when the hook is taken away.
-                Worker("held-messages", Keeper(held, clock, keeping).run),
+                Worker("held-messages", HeldPurging(held, clock, keeping).run),
             ),
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],

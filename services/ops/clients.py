@@ -103,13 +103,20 @@ class Refused(Exception):
         self.reason = reason
 
 
-class CallOperations:
-    """Signaling's operations on calls and workers. Every method raises Refused."""
+class _AdminClient:
+    """One service at its admin port, by the addresses of its replicas. Every method of a subclass raises Refused."""
 
-    def __init__(self, signaling: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
-        self._addresses = ",".join(signaling.values())
+    def __init__(self, replicas: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
+        self._addresses = ",".join(replicas.values())
         self._tokens = tokens
         self._peer = peer
+
+    def _connect(self) -> grpc.aio.Channel:
+        return connect(self._addresses, self._tokens, self._peer)
+
+
+class CallOperations(_AdminClient):
+    """Signaling's operations on calls and workers."""
 
     async def locate(self, call_id: str) -> tuple[str, int]:
         """Which worker carries the call, and how often it has moved."""
@@ -130,26 +137,18 @@ class CallOperations:
         return answer.calls_left
 
     async def _ask(self, ask: Callable[["CallOperationsServiceAsyncStub"], Awaitable[T]]) -> T:
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub: CallOperationsServiceAsyncStub = calls_grpc.CallOperationsServiceStub(channel)
-            try:
-                return await ask(stub)
-            except grpc.aio.AioRpcError as error:
-                raise Refused(reason_of(error) or error.code().name, error.details() or "") from error
+            return await _answered(ask(stub))
 
 
-class Deletions:
-    """Messaging's word on deleted accounts. Every method raises Refused."""
-
-    def __init__(self, messaging: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
-        self._addresses = ",".join(messaging.values())
-        self._tokens = tokens
-        self._peer = peer
+class Deletions(_AdminClient):
+    """Messaging's word on deleted accounts."""
 
     async def known(self) -> list[str]:
         """All users that were deleted, as messaging's database has it."""
         found: list[str] = []
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub = accounts_grpc.AccountAdminServiceStub(channel)
             while True:
                 request = accounts_api.ListDeletedUsersRequest(after_user_id=found[-1] if found else "")
@@ -160,23 +159,18 @@ class Deletions:
 
     async def again(self, user_ids: Sequence[str]) -> None:
         """Have these deleted, once more by those that know it. Idempotent."""
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub = accounts_grpc.AccountAdminServiceStub(channel)
             for user_id in user_ids:
                 await _answered(stub.DeleteUser(accounts_api.DeleteUserRequest(user_id=user_id), timeout=TIMEOUT_S))
 
 
-class WebhookOperations:
-    """Webhooks' endpoints. Every method raises Refused."""
-
-    def __init__(self, webhooks: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
-        self._addresses = ",".join(webhooks.values())
-        self._tokens = tokens
-        self._peer = peer
+class WebhookOperations(_AdminClient):
+    """Webhooks' endpoints."""
 
     async def endpoints(self) -> list[Endpoint]:
         """All that are configured."""
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub = webhooks_grpc.WebhookAdminServiceStub(channel)
             found = await _answered(stub.ListEndpoints(webhooks_api.ListEndpointsRequest(), timeout=TIMEOUT_S))
         return [
@@ -194,7 +188,7 @@ class WebhookOperations:
 
     async def enable(self, endpoint: str) -> None:
         """Send to it again. Idempotent."""
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub = webhooks_grpc.WebhookAdminServiceStub(channel)
             request = webhooks_api.EnableEndpointRequest(endpoint=endpoint)
             await _answered(stub.EnableEndpoint(request, timeout=TIMEOUT_S))
@@ -202,7 +196,7 @@ class WebhookOperations:
     async def dead_letters(self, endpoint: str, limit: int) -> list[GivenUpWebhook]:
         """The newest that were given up."""
         request = webhooks_api.ListDeadLettersRequest(endpoint=endpoint, limit=limit)
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub = webhooks_grpc.WebhookAdminServiceStub(channel)
             found = await _answered(stub.ListDeadLetters(request, timeout=TIMEOUT_S))
         return [
@@ -223,7 +217,7 @@ class WebhookOperations:
         request.start_time.FromDatetime(start)
         request.end_time.FromDatetime(end)
         count = 0
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub = webhooks_grpc.WebhookAdminServiceStub(channel)
             while True:
                 page = await _answered(stub.ReplayDeliveries(request, timeout=DRAIN_TIMEOUT_S))
@@ -233,18 +227,13 @@ class WebhookOperations:
                 request.page_token = page.next_page_token
 
 
-class NoticeOperations:
-    """Push's dead letters, of one provider or of all (empty). Every method raises Refused."""
-
-    def __init__(self, push: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
-        self._addresses = ",".join(push.values())
-        self._tokens = tokens
-        self._peer = peer
+class NoticeOperations(_AdminClient):
+    """Push's dead letters, of one provider or of all (empty)."""
 
     async def dead_letters(self, provider: str, limit: int) -> list[GivenUpNotice]:
         """The newest that were given up."""
         request = push_admin.ListDeadLettersRequest(provider=_provider(provider), limit=limit)
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub = push_grpc.NotificationsAdminServiceStub(channel)
             found = await _answered(stub.ListDeadLetters(request, timeout=TIMEOUT_S))
         return [
@@ -263,7 +252,7 @@ class NoticeOperations:
         """Have all of them sent again: how many."""
         request = push_admin.ReplayDeadLettersRequest(provider=_provider(provider))
         count = 0
-        async with connect(self._addresses, self._tokens, self._peer) as channel:
+        async with self._connect() as channel:
             stub = push_grpc.NotificationsAdminServiceStub(channel)
             while page := (await _answered(stub.ReplayDeadLetters(request, timeout=DRAIN_TIMEOUT_S))).replayed:
                 count += page

@@ -29,7 +29,7 @@ BATCH = 2_000
 SMALLER = 8
 # Rows that are put off until the next round. Raising it lets a locked table hold a round up for longer (each row takes
 # up to 10 s); lowering it lets fewer faulty rows keep the others from being written.
-MOST_PUT_OFF = 10
+MAX_PUT_OFF = 10
 STOP_TIMEOUT_S = 2.0
 
 
@@ -65,7 +65,7 @@ class Backlog:
                 await write(batch)
             except BaseException as error:
                 self._rows = {**{row.user_id: row for row in batch}, **self._rows}
-                if not isinstance(error, StatementCutOff) or put_off == MOST_PUT_OFF or await is_outage(error):
+                if not isinstance(error, StatementCutOff) or put_off == MAX_PUT_OFF or await is_outage(error):
                     raise
                 log.exception("states_cut_off", rows=len(batch))
                 if len(batch) == 1:

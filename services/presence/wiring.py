@@ -75,9 +75,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
         Worker("presence-timers", presence.run_timers, needed=True),
-        Worker("presence-recalls", presence.run_last_seen_loads),
+        Worker("presence-last-seen-loads", presence.run_last_seen_loads),
         Worker("presence-restores", presence.run_restores),
-        Worker("presence-failed_replicas", failed_replicas.run),
+        Worker("presence-failed-replicas", failed_replicas.run),
     ]
     return App([database, publisher, writer, *workers, consumer, deletions], server)
 

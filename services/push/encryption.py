@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 # Push services must take bodies of 4,096 bytes (RFC 8030, section 7.2): of these 86 are the header, 16 the tag, and one
 # ends the record.
 RECORD_BYTES = 4_096
-MOST_BYTES = RECORD_BYTES - 86 - 16 - 1
+MAX_BYTES = RECORD_BYTES - 86 - 16 - 1
 _LAST_RECORD = b"\x02"
 
 

@@ -1,13 +1,6 @@
 """Forgets what was kept for long enough."""
 
-import asyncio
-
-import structlog
-
 from services.push.ports import Keeping
-from services.runtime.errors import StoreUnavailable
-
-log = structlog.get_logger()
 
 # Raising it keeps rows for longer than was asked; lowering it makes more queries that find nothing.
 INTERVAL_S = 3_600.0
@@ -16,18 +9,13 @@ STEP = 2_000
 
 
 class Purging:
-    """A worker of the service; replicas may do it side by side."""
+    """For a PeriodicTask; replicas may do it side by side."""
 
     def __init__(self, store: Keeping, keep_s: float) -> None:
         self._store = store
         self._keep_s = keep_s
 
-    async def run(self) -> None:
-        """For ever."""
-        while True:
-            try:
-                while await self._store.purge(self._keep_s, STEP) >= STEP:
-                    pass
-            except StoreUnavailable:
-                log.warning("push_purge_waits")
-            await asyncio.sleep(INTERVAL_S)
+    async def purge(self) -> None:
+        """Forget all that is due. Raises StoreUnavailable."""
+        while await self._store.purge(self._keep_s, STEP) >= STEP:
+            pass

@@ -46,8 +46,10 @@ _SCHEDULED = {
     scheduled.SCHEDULED_CALL_NOTICE_BEGINS: NoticeKind.CALL_BEGINS,
 }
 _NOT_OVER = (scheduled.SCHEDULED_CALL_STATE_PLANNED, scheduled.SCHEDULED_CALL_STATE_OPEN)
-_GONE = ("unsent", "expired")
-_SAID = ("text", "voice")
+# Fields of the oneof `content` (a test compares them with messaging's kinds). Nothing is left of what was said:
+GONE = ("unsent", "expired")
+# Somebody said it: whoever sleeps is told. Calls have a rule of their own.
+SAID = ("text", "voice")
 
 
 def read_delivery(record: Incoming) -> Iterator[Told]:
@@ -105,12 +107,12 @@ def _message(message: messaging.Message, time: datetime) -> News | None:
             sender_id,
             time,
             text,
-            is_gone=kind in _GONE,
+            is_gone=kind in GONE,
             is_edit=message.HasField("edit_time") and _time(message.edit_time) == time,
             reactors=tuple(dict.fromkeys(UserId(one) for reaction in message.reactions for one in reaction.user_ids)),
         )
     is_missed_call = kind == "call" and message.call.outcome in _MISSED
-    if kind not in _SAID and not is_missed_call:
+    if kind not in SAID and not is_missed_call:
         return None
     mentions = frozenset(
         UserId(entity.mention_user_id)

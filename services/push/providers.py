@@ -16,12 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from services.push.core.addresses import PUSH_SERVICES, is_base_url
 from services.push.core.model import Provider
+from services.runtime.webhook_secrets import SECRET_RULE, is_webhook_secret
 
 APNS_URL = "https://api.push.apple.com"
 FCM_URL = "https://fcm.googleapis.com"
-SECRET_PREFIX = "whsec_"  # noqa: S105 - of all secrets, not one of them
-# Standard Webhooks: 24 to 64 bytes.
-_SECRET_BYTES = range(24, 65)
 
 
 @dataclass(frozen=True)
@@ -195,14 +193,6 @@ def _web_push(part: _Part) -> WebPush:
 def _network(part: _Part) -> Network:
     part.only("url", "secrets")
     secrets = part.texts("secrets")
-    if not all(map(_is_secret, secrets)):
-        raise part.fault("secrets", "a list of whsec_ and base64 of 24 to 64 bytes")
+    if not all(map(is_webhook_secret, secrets)):
+        raise part.fault("secrets", f"a list of {SECRET_RULE}")
     return Network(part.url("url"), secrets)
-
-
-def _is_secret(value: str) -> bool:
-    try:
-        is_long = len(base64.b64decode(value.removeprefix(SECRET_PREFIX), validate=True)) in _SECRET_BYTES
-    except (binascii.Error, ValueError):
-        return False
-    return value.startswith(SECRET_PREFIX) and is_long

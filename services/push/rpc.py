@@ -28,9 +28,9 @@ ERRORS: ErrorTable = {
     ProviderNotServed: Refusal(grpc.StatusCode.FAILED_PRECONDITION, "PROVIDER_NOT_SERVED"),
     TooManyConversations: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CONVERSATIONS"),
 }
-MOST_TOKEN_CHARS = 1_024
+MAX_TOKEN_CHARS = 1_024
 AUTH_BYTES = 16
-MOST_LISTED, LISTED = 1_000, 20
+MAX_LISTED, LISTED = 1_000, 20
 # In a path of Apple's, so nothing else may be in it.
 _APNS_TOKEN = re.compile(r"[0-9A-Fa-f]{1,200}\Z")
 
@@ -124,8 +124,8 @@ class NotificationsServicer(service_pb2_grpc.NotificationsServiceServicer):
     def _token(self, request: api.RegisterTokenRequest) -> Token:
         device_id, provider = _device_id(request.device_id), _provider(request.provider)
         address = request.token
-        if not (1 <= len(address) <= MOST_TOKEN_CHARS and address.isascii() and address.isprintable()):
-            raise InvalidRequest("token", f"must be 1 to {MOST_TOKEN_CHARS} printable ASCII characters")
+        if not (1 <= len(address) <= MAX_TOKEN_CHARS and address.isascii() and address.isprintable()):
+            raise InvalidRequest("token", f"must be 1 to {MAX_TOKEN_CHARS} printable ASCII characters")
         token = Token(self._new_token_id(), _me(), device_id, provider, address)
         match provider:
             case Provider.APNS | Provider.APNS_VOIP:
@@ -164,8 +164,8 @@ class AdminServicer(admin_pb2_grpc.NotificationsAdminServiceServicer):
     async def ListDeadLetters(
         self, request: admin_pb2.ListDeadLettersRequest, context: Context
     ) -> admin_pb2.ListDeadLettersResponse:
-        if not 0 <= request.limit <= MOST_LISTED:
-            raise InvalidRequest("limit", f"is not 0 to {MOST_LISTED}")
+        if not 0 <= request.limit <= MAX_LISTED:
+            raise InvalidRequest("limit", f"is not 0 to {MAX_LISTED}")
         provider = _provider(request.provider) if request.provider else None
         return admin_pb2.ListDeadLettersResponse(
             dead_letters=[

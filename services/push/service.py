@@ -47,16 +47,16 @@ from services.runtime.clock import Clock
 log = structlog.get_logger()
 
 # Devices of a person. Raising it sends more for each message; lowering it forgets people's older devices.
-MOST_DEVICES = 20
+MAX_DEVICES = 20
 # Conversations with a level of their own. Raising it keeps longer lists; lowering it refuses who is in many groups.
-MOST_LEVELS = 1_000
+MAX_LEVELS = 1_000
 # Dead letters of one step of a replay. Raising it holds more locks for longer; lowering it takes more steps.
 REPLAY_STEP = 2_000
 # Of one request to messaging. Raising it makes longer statements there; lowering it makes more requests.
-MOST_QUESTIONS = 500
+MAX_QUESTIONS = 500
 # People of one transaction. Raising it takes fewer round trips for a message of a large group; lowering it lets those
 # who change their settings meanwhile, and senders, wait less for the people's rows.
-MOST_PEOPLE = 100
+MAX_PEOPLE = 100
 
 
 class Notices:
@@ -76,8 +76,8 @@ class Notices:
             if one.user_id in known:
                 by_person.setdefault(one.user_id, []).append(one.news)
         people = list(by_person)
-        for start in range(0, len(people), MOST_PEOPLE):
-            if await self._take_of({user_id: by_person[user_id] for user_id in people[start : start + MOST_PEOPLE]}):
+        for start in range(0, len(people), MAX_PEOPLE):
+            if await self._take_of({user_id: by_person[user_id] for user_id in people[start : start + MAX_PEOPLE]}):
                 self._wake()
 
     async def note_attended(self, people: Mapping[UserId, bool]) -> None:
@@ -109,8 +109,8 @@ class Notices:
                     asked[user_id, place] = question
         questions = list(asked.values())
         found: list[Facts] = []
-        for start in range(0, len(questions), MOST_QUESTIONS):
-            found += await self._facts.facts(questions[start : start + MOST_QUESTIONS])
+        for start in range(0, len(questions), MAX_QUESTIONS):
+            found += await self._facts.facts(questions[start : start + MAX_QUESTIONS])
         return dict(zip(asked, found, strict=True))
 
     async def _decide(
@@ -229,7 +229,7 @@ class Devices:
         """Tell the device from now on. Idempotent. Raises ProviderNotServed."""
         if token.provider not in self._served():
             raise ProviderNotServed(f"notices are not sent by {token.provider.value} here")
-        await self._tokens.register(token, MOST_DEVICES, self._clock.now())
+        await self._tokens.register(token, MAX_DEVICES, self._clock.now())
 
     async def remove(self, user_id: UserId, device_id: DeviceId, provider: Provider | None) -> None:
         """Tell it no more. Idempotent."""
@@ -246,7 +246,7 @@ class Devices:
 
     async def set_level(self, user_id: UserId, conversation_id: ConversationId, level: Level | None) -> None:
         """Of one conversation; None takes it away. Idempotent. Raises TooManyConversations."""
-        await self._tokens.set_level(user_id, conversation_id, level, MOST_LEVELS)
+        await self._tokens.set_level(user_id, conversation_id, level, MAX_LEVELS)
 
 
 @dataclass(frozen=True)

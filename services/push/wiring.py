@@ -16,7 +16,7 @@ from services.push.config import DAY_S, Config
 from services.push.consumer import GROUP, AccountsConsumer, NewsConsumer, PresenceConsumer
 from services.push.core.model import Provider, TokenId
 from services.push.export import pages
-from services.push.keeping import Purging
+from services.push.keeping import INTERVAL_S, Purging
 from services.push.mapping import ACCOUNTS_TOPIC, CALLS_TOPIC, DELIVERY_TOPIC, PRESENCE_TOPIC
 from services.push.ports import Sender as ProviderSender
 from services.push.providers import Providers, parse
@@ -39,6 +39,7 @@ from services.runtime.kafka.bus import by_topic
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
+from services.runtime.periodic import PeriodicTask
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.store_clock import StoreClock
 from services.runtime.watched import Watched
@@ -113,7 +114,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     workers: list[Part] = [
         Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
-        Worker("push-purge", Purging(queue, config.keep_days * DAY_S).run),
+        PeriodicTask("push-purge", Purging(queue, config.keep_days * DAY_S).purge, INTERVAL_S),
     ]
     consumers = _consumers(config, notices, lifecycle, accounts, publisher)
     return App([database, publisher, facts, *clients, *workers, sender, *consumers], server)

@@ -18,7 +18,7 @@ from services.runtime import tasks
 from services.runtime.config import ProcessConfig, TelemetryConfig
 from services.runtime.env import ConfigError
 from services.runtime.grpc.server import RpcServer
-from services.runtime.observability import logs, metrics, tracing
+from services.runtime.observability import logs, metrics, metrics_server, tracing
 from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
@@ -237,7 +237,7 @@ def main(
     try:
         if config.process.sched_batch:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        metrics.serve(config.process.metrics_address, registry(config))
+        metrics_server.serve(config.process.metrics_address, registry(config))
         with _spans_kept(config.process.telemetry, service):
             return uvloop.run(_serve(config, build))
     except ConfigError as error:

@@ -6,7 +6,7 @@ The rule:
   `cancel`, is logged (`task_failed`), counted (`background_task_failures`), and the task begins again after a pause
   (`restarts.py`: 0.2 s, doubled up to 5 s).
 - A task without which the service cannot do its work is `needed`: while it fails, the service is not ready. When it
-  fails MOST_FAILURES times in a row, the process ends with status 1, since its memory may be at fault, and a new
+  fails MAX_FAILURES times in a row, the process ends with status 1, since its memory may be at fault, and a new
   process has a new one. A task that is not needed is tried again for ever.
 - `Fatal` ends the process at once: a person must do something first, or there is nothing left to run for.
 - `awaited` and `detached` are for tasks that end by themselves. Both ask for the reason why that is so.
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 # In a row. Raising it leaves a process that cannot work standing for longer; lowering it ends one, and with it what it
 # holds in memory, for a fault that might have passed.
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 # A task that has run for so long after a restart is not failing any more. Raising it keeps the service unready for
 # longer after a single failure; lowering it lets a task that fails again and again look well in between.
 SETTLED_S = 1.0
@@ -196,7 +196,7 @@ class _Kept:
         log.error("task_failed", task=self.name, error=type(failure).__name__, retry_s=pause_s, exc_info=failure)
         if not self._needed:
             return
-        if self._failures >= MOST_FAILURES:
+        if self._failures >= MAX_FAILURES:
             self._end(failure)
             raise Fatal(f"{self.name} failed {self._failures} times in a row") from failure
         self._board.note_failing(self, self.name)

@@ -19,7 +19,7 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 from services.runtime import tasks
 from services.runtime.delivery.direct import DirectDelivery
 from services.runtime.errors import reason_of
-from services.runtime.grpc.channels import connect
+from services.runtime.grpc.channels import ServiceClient, connect
 from services.runtime.grpc.server import LIVENESS, READINESS
 from services.runtime.grpc.tls import Peer
 from services.runtime.identity.auth import ServiceTokens
@@ -61,23 +61,10 @@ DEVICE_TIMEOUT_S = 1.0
 MAX_CHANNELS = 256
 
 
-class GrpcMembers:
+class GrpcMembers(ServiceClient):
     """See ports.Members; asks messaging each time, because members change."""
 
     name = "messaging-client"
-
-    def __init__(self, address: str, tokens: ServiceTokens, peer: Peer | None = None) -> None:
-        self._address = address
-        self._tokens = tokens
-        self._peer = peer
-        self._channel: grpc.aio.Channel | None = None
-
-    async def start(self) -> None:
-        self._channel = connect(self._address, self._tokens, self._peer)
-
-    async def stop(self) -> None:
-        if self._channel:
-            await self._channel.close()
 
     async def members_of(self, conversation_id: ConversationId) -> Membership:
         """See ports.Members."""

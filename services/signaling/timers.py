@@ -1,14 +1,13 @@
 """What wakes upkeep: alarms of this replica for promptness, periodic tasks for what crashed replicas left."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import structlog
 
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
+from services.runtime.periodic import PeriodicTask
 from services.signaling.alarms import Alarms
 from services.signaling.moves import CallMoves
 from services.signaling.upkeep import Upkeep
@@ -29,29 +28,6 @@ async def run_alarms(alarms: Alarms, upkeep: Upkeep, clock: Clock) -> None:
             except Exception:
                 # One call that cannot be looked at must not keep the others from it.
                 log.exception("alarm_failed", call_id=call_id)
-
-
-@dataclass(frozen=True)
-class PeriodicTask:
-    """Upkeep done again and again; what fails in an outage is done at a later turn."""
-
-    name: str
-    work: Callable[[], Awaitable[None]]
-    interval_s: float
-    # Set when there is something to do before the time.
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def run(self) -> None:
-        """Work for ever."""
-        while True:
-            self.wake.clear()
-            try:
-                await self.work()
-            except StoreUnavailable:
-                log.info("upkeep_waiting", routine=self.name)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.interval_s):
-                    await self.wake.wait()
 
 
 def periodic_tasks(upkeep: Upkeep, moves: CallMoves, wake: asyncio.Event) -> Sequence[PeriodicTask]:

@@ -24,6 +24,7 @@ from services.runtime.kafka.bus import HandleBatch, by_topic
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
+from services.runtime.periodic import PeriodicTask
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from services.runtime.postgres.store_clock import StoreClock
@@ -71,7 +72,7 @@ from services.signaling.scheduled.sql import PostgresScheduled
 from services.signaling.service import CallsService
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import CallStarter
-from services.signaling.timers import PeriodicTask, periodic_tasks, run_alarms
+from services.signaling.timers import periodic_tasks, run_alarms
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
 from services.signaling.worker_health import WorkerHealth
@@ -174,11 +175,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
-        *(Worker(routine.name, routine.run) for routine in periodic_tasks(upkeep, moves, look_now)),
-        Worker("erase-accounts", PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
-        Worker("close-join-links", PeriodicTask("close-join-links", links.sweep, CLOSE_LINKS_INTERVAL_S).run),
-        Worker("scheduled-calls", PeriodicTask("scheduled-calls", due.sweep, SCHEDULED_INTERVAL_S).run),
-        Worker("prune-scheduled", PeriodicTask("prune-scheduled", due.prune, PRUNE_INTERVAL_S).run),
+        *periodic_tasks(upkeep, moves, look_now),
+        PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S),
+        PeriodicTask("close-join-links", links.sweep, CLOSE_LINKS_INTERVAL_S),
+        PeriodicTask("scheduled-calls", due.sweep, SCHEDULED_INTERVAL_S),
+        PeriodicTask("prune-scheduled", due.prune, PRUNE_INTERVAL_S),
         Worker(WorkerHealth.name, WorkerHealth(workers, clock, service_tokens, moves.check_worker, sfu).run),
     ]
 

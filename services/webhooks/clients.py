@@ -4,14 +4,15 @@ from contextlib import suppress
 
 import aiohttp
 
+from services.runtime.backoff import retry_after_s
 from services.runtime.clock import Clock
 from services.runtime.http.reading import BodyTooLarge, read_bounded
 from services.runtime.http.webhooks import signed_headers
-from services.webhooks.core.attempts import Answer, retry_after_s
+from services.webhooks.core.attempts import Answer
 from services.webhooks.core.model import Delivery, Endpoint
 
 # Of an answer's body, which says nothing to us: it is read so that the connection can serve again.
-MOST_ANSWER_BYTES = 16 * 1024
+MAX_ANSWER_BYTES = 16 * 1024
 USER_AGENT = "Parley-Webhooks"
 
 
@@ -49,7 +50,7 @@ class HttpPost:
             ) as response:
                 # The status is the answer, whatever becomes of the rest.
                 with suppress(aiohttp.ClientError, TimeoutError, BodyTooLarge):
-                    await read_bounded(response, MOST_ANSWER_BYTES)
+                    await read_bounded(response, MAX_ANSWER_BYTES)
                 return Answer(response.status, retry_after_s(response.headers.get("Retry-After")))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             # ValueError: an address that only the resolver or the connection finds fault with.

@@ -1,10 +1,7 @@
 """Deletes what was kept for long enough."""
 
-import asyncio
-
 import structlog
 
-from services.runtime.errors import StoreUnavailable
 from services.webhooks import metrics
 from services.webhooks.core.model import DeliveryState
 from services.webhooks.ports import Keeping
@@ -18,24 +15,18 @@ STEP = 2_000
 
 
 class Purging:
-    """A worker of the service; replicas may do it side by side."""
+    """For a PeriodicTask; replicas may do it side by side."""
 
     def __init__(self, store: Keeping, keep_s: float) -> None:
         self._store = store
         self._keep_s = keep_s
 
-    async def run(self) -> None:
-        """For ever."""
-        while True:
-            try:
-                while await self.purge() >= STEP:
-                    pass
-            except StoreUnavailable:
-                log.warning("webhooks_purge_waits")
-            await asyncio.sleep(INTERVAL_S)
+    async def purge(self) -> None:
+        """Delete all that is due. Raises StoreUnavailable."""
+        while await self._step() >= STEP:
+            pass
 
-    async def purge(self) -> int:
-        """One step: how many rows went. Raises StoreUnavailable."""
+    async def _step(self) -> int:
         purged = await self._store.purge(self._keep_s, STEP)
         for state, count in purged.items():
             metrics.PURGED.labels(state.name.lower()).inc(count)

@@ -64,7 +64,7 @@ CONTENTS = frozenset(
         "parley.messaging.v1.GroupRenamed.title",
     }
 )
-_GONE = ("unsent", "expired")
+GONE = ("unsent", "expired")
 NOTHING = Erasure()
 
 
@@ -140,7 +140,7 @@ def _read_conversation(record: Incoming) -> News | None:
     )
     if said is None:
         return News(header, event)
-    is_gone = said.WhichOneof("content") in _GONE
+    is_gone = said.WhichOneof("content") in GONE
     erasure = Erasure(message_ids=frozenset({said.message_id})) if is_gone else NOTHING
     return News(header, event, erasure, is_vanishing=said.HasField("expire_time"))
 

@@ -16,7 +16,7 @@ from services.webhooks.service import Operating
 ERRORS: ErrorTable = {
     EndpointNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "ENDPOINT_NOT_FOUND"),
 }
-MOST_LISTED, LISTED = 1_000, 20
+MAX_LISTED, LISTED = 1_000, 20
 
 
 def apis(operating: Operating) -> list[Api]:
@@ -64,8 +64,8 @@ class AdminServicer(admin_pb2_grpc.WebhookAdminServiceServicer):
     async def ListDeadLetters(
         self, request: admin_pb2.ListDeadLettersRequest, context: Context
     ) -> admin_pb2.ListDeadLettersResponse:
-        if not 0 <= request.limit <= MOST_LISTED:
-            raise InvalidRequest("limit", f"is not 0 to {MOST_LISTED}")
+        if not 0 <= request.limit <= MAX_LISTED:
+            raise InvalidRequest("limit", f"is not 0 to {MAX_LISTED}")
         found = await self._operating.dead_letters(EndpointName(request.endpoint), request.limit or LISTED)
         return admin_pb2.ListDeadLettersResponse(
             dead_letters=[

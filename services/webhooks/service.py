@@ -19,7 +19,7 @@ from services.webhooks.core.model import (
 from services.webhooks.ports import Erasure, Operations, Store
 
 # Counted up to here: nobody needs to know it better.
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 # Deliveries of one step of a replay. Raising it holds more locks for longer; lowering it takes more steps.
 REPLAY_STEP = 2_000
 
@@ -57,7 +57,7 @@ class Operating:
         """The endpoints of the configuration, in its order."""
         endpoints = by_name(self._endpoints())
         states = await self._store.states(list(endpoints))
-        return [(endpoints[state.name], state, await self._store.backlog(state.name, MOST_COUNTED)) for state in states]
+        return [(endpoints[state.name], state, await self._store.backlog(state.name, MAX_COUNTED)) for state in states]
 
     async def enable(self, name: EndpointName) -> None:
         """Send to it again. Idempotent."""

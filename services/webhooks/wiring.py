@@ -15,6 +15,7 @@ from services.runtime.identity.service_keys import ServiceKeys
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
+from services.runtime.periodic import PeriodicTask
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.store_clock import StoreClock
 from services.runtime.watched import Watched
@@ -25,7 +26,7 @@ from services.webhooks.consumer import GROUP, TOPICS, EventsConsumer
 from services.webhooks.core.attempts import RetryPolicy
 from services.webhooks.core.endpoints import parse
 from services.webhooks.core.model import ClaimId, Endpoint
-from services.webhooks.keeping import Purging
+from services.webhooks.keeping import INTERVAL_S, Purging
 from services.webhooks.mapping import TYPES
 from services.webhooks.sender import Sender
 from services.webhooks.service import Intake, Operating
@@ -66,6 +67,6 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     workers: list[Part] = [
         Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
-        Worker("webhooks-purge", Purging(store, config.keep_days * DAY_S).run),
+        PeriodicTask("webhooks-purge", Purging(store, config.keep_days * DAY_S).purge, INTERVAL_S),
     ]
     return App([database, publisher, *workers, post, sender, consumer], server)

@@ -103,6 +103,7 @@ class FakeStore(MemorySync, MemoryGroups):
         conversations = [self._conversations[id_] for id_ in ids]
         states = ConversationStates(
             last_seqs={conversation.id: conversation.last_seq for conversation in conversations},
+            last_times={id_: self._messages[id_][-1].sent_at for id_ in ids if self._messages[id_]},
             senders={
                 (conversation.id, member.user_id): member.request
                 for conversation in conversations

@@ -22,7 +22,10 @@ OUTER_LIBRARIES = MEDIA_LIBRARIES | {"grpc", "asyncpg", "aiokafka", "aiohttp", "
 PURE_LIBRARIES = {"emoji", "regex", "idna", "puremagic"}
 OUTER_RUNTIME = {"grpc", "kafka", "postgres"}
 # Rules that all services share, a core's too: they import the standard library only.
-PURE_RUNTIME = {"user_ids", "device_ids", "client_ids", "uuids", "partitions", "quiet_hours", "reasons"}
+PURE_RUNTIME = {
+    *("user_ids", "device_ids", "client_ids", "uuids", "partitions", "quiet_hours", "reasons"),
+    *("backoff", "webhook_secrets"),
+}
 # The folders of runtime: each uses those after it, and the files beside them, but lifecycle.py, which is above all.
 RUNTIME_FOLDERS = ("delivery", "grpc", "limits", "identity", "postgres", "kafka", "http", "observability")
 # What a service is made of, as files or as folders. A folder that holds one of these is a feature: a part of a large

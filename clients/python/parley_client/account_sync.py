@@ -14,7 +14,7 @@ from parley_client.inbox import Inbox
 
 FOLDERS = (service.CONVERSATION_FOLDER_UNSPECIFIED, service.CONVERSATION_FOLDER_REQUESTS)
 # What a request may name.
-_MOST_CURSORS = 1_000
+_MAX_CURSORS = 1_000
 
 
 class SyncGapError(Exception):
@@ -74,7 +74,7 @@ class AccountSync:
         self._wanted = {key: None for key in self._wanted if conversations.history(key).info is not None}
         wanted = dict.fromkeys([*conversations.gaps(), *self._wanted, *sorted(self.open)])
         known = [key for key in wanted if conversations.history(key).info is not None]
-        self._named = known[:_MOST_CURSORS]
+        self._named = known[:_MAX_CURSORS]
         places = [(key, *conversations.cursor(key)) for key in self._named]
         return service.SyncRequest(
             sync_token=self.token,

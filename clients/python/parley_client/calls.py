@@ -38,6 +38,10 @@ ACTIVE = calls.CALL_STATE_ACTIVE
 ENDED = calls.CALL_STATE_ENDED
 
 
+# What is answered to a device that comes into a call.
+_CallAndGrant = api.StartCallResponse | api.AcceptCallResponse | api.JoinCallResponse | api.TakeOverCallResponse
+
+
 class NoMediaError(Exception):
     """The call gives no grant for media, or media was not joined."""
 
@@ -113,9 +117,7 @@ class Phone:
             device_id=self._device.device_id,
             client_call_id=client_call_id or str(uuid.uuid4()),
         )
-        answer = await retrying(lambda: self._device.calls.StartCall(request))
-        self._take(answer.call, answer.grant if answer.HasField("grant") else None)
-        return answer.call
+        return self._take(await retrying(lambda: self._device.calls.StartCall(request)))
 
     async def until_ring(self, deadline_s: float, conversation_id: str = "") -> calls.Call:
         """Waits for a call of someone else that rings, in this conversation if one is given."""
@@ -137,27 +139,21 @@ class Phone:
         request = api.AcceptCallRequest(
             call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
         )
-        answer = await retrying(lambda: self._device.calls.AcceptCall(request))
-        self._take(answer.call, answer.grant if answer.HasField("grant") else None)
-        return answer.call
+        return self._take(await retrying(lambda: self._device.calls.AcceptCall(request)))
 
     async def join(self, call_id: str) -> calls.Call:
         """Comes into a group's call that runs, or back into it."""
         request = api.JoinCallRequest(
             call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
         )
-        answer = await retrying(lambda: self._device.calls.JoinCall(request))
-        self._take(answer.call, answer.grant if answer.HasField("grant") else None)
-        return answer.call
+        return self._take(await retrying(lambda: self._device.calls.JoinCall(request)))
 
     async def take_over(self, call_id: str) -> calls.Call:
         """Goes on with a call that another device of this user is in."""
         request = api.TakeOverCallRequest(
             call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
         )
-        answer = await retrying(lambda: self._device.calls.TakeOverCall(request))
-        self._take(answer.call, answer.grant if answer.HasField("grant") else None)
-        return answer.call
+        return self._take(await retrying(lambda: self._device.calls.TakeOverCall(request)))
 
     async def decline(self, call_id: str) -> None:
         """Refuses on all devices."""
@@ -288,11 +284,13 @@ class Phone:
         if self._media is not None:
             await self._media.close()
 
-    def _take(self, call: calls.Call, grant: calls.MediaGrant | None) -> None:
+    def _take(self, answer: _CallAndGrant) -> calls.Call:
+        call = answer.call
         self.call_id = call.call_id
-        self._grant = grant
+        self._grant = answer.grant if answer.HasField("grant") else None
         # The answer's own copy may be here before the event; its time says nothing of the delivery.
         known = self._stream.inbox.calls.get(call.call_id)
         if known is None or call.version > known.version:
             self._stream.inbox.calls[call.call_id] = call
             self._stream.inbox.changes.notify()
+        return call

@@ -22,6 +22,8 @@ from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
 from parley.notifications.v1.service_pb2_grpc import NotificationsServiceStub
 from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
 
+from parley_client.channels import KEEP_ALIVE, RPC_TIMEOUT_S, with_token
+
 if TYPE_CHECKING:
     from parley.calls.v1.service_pb2_grpc import CallsServiceAsyncStub
     from parley.gateway.v1.service_pb2_grpc import GatewayServiceAsyncStub
@@ -32,21 +34,12 @@ if TYPE_CHECKING:
     from parley.notifications.v1.service_pb2_grpc import NotificationsServiceAsyncStub
     from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
 
-# A unary call without a deadline of its own gets this one.
-_RPC_TIMEOUT_S = 10.0
 # Tokens are renewed this long before they expire. Raising it costs more logins; lowering it lets a call go out with an
 # expired token when a login is slow.
 _RENEW_BEFORE_S = 30.0
 
-# Keep-alive notices an edge that is gone without having closed the connection.
-_CHANNEL_OPTIONS = [
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    # Devices of one process must not share one connection: each stands for a phone of its own.
-    ("grpc.use_local_subchannel_pool", 1),
-]
+# Devices of one process must not share one connection: each stands for a phone of its own.
+_CHANNEL_OPTIONS = [*KEEP_ALIVE, ("grpc.use_local_subchannel_pool", 1)]
 
 
 class LoginError(Exception):
@@ -98,7 +91,7 @@ def _post_json(url: str, body: dict[str, object]) -> Any:
     """Blocks. Past any proxy: the development issuer is on this machine, or beside it."""
     # Whoever makes the client names the issuer.
     request = Request(url, json.dumps(body).encode(), {"content-type": "application/json"})  # noqa: S310
-    with build_opener(ProxyHandler({})).open(request, timeout=_RPC_TIMEOUT_S) as response:
+    with build_opener(ProxyHandler({})).open(request, timeout=RPC_TIMEOUT_S) as response:
         return json.load(response)
 
 
@@ -155,21 +148,12 @@ def _channel(edge: Edge, tokens: TokenSource) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(edge.address, _CHANNEL_OPTIONS, interceptors=interceptors)
 
 
-async def _with_token(
-    details: grpc.aio.ClientCallDetails, tokens: TokenSource, timeout_s: float | None
-) -> grpc.aio.ClientCallDetails:
-    metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    metadata.add("authorization", f"Bearer {await tokens.token()}")
-    timeout = details.timeout if details.timeout is not None else timeout_s
-    return grpc.aio.ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready)
-
-
 class _UnaryToken(grpc.aio.UnaryUnaryClientInterceptor):
     def __init__(self, tokens: TokenSource) -> None:
         self._tokens = tokens
 
     async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        return await continuation(await _with_token(details, self._tokens, _RPC_TIMEOUT_S), request)
+        return await continuation(with_token(details, await self._tokens.token(), RPC_TIMEOUT_S), request)
 
 
 class _StreamToken(grpc.aio.UnaryStreamClientInterceptor):
@@ -177,4 +161,4 @@ class _StreamToken(grpc.aio.UnaryStreamClientInterceptor):
         self._tokens = tokens
 
     async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
-        return await continuation(await _with_token(details, self._tokens, None), request)
+        return await continuation(with_token(details, await self._tokens.token(), None), request)

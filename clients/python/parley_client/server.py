@@ -1,127 +1,35 @@
-"""A server: a program of the network's back office, such as a bot, which calls the server API with a key of its own.
-
-Here are its tokens, and what it does with conversations; server_calls.py has what it does with calls.
-"""
+"""What a server, a program of the network's back office such as a bot, does with conversations."""
 
 from __future__ import annotations
 
-import json
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import grpc
-import jwt
 from parley.messaging.v1 import messages_pb2, server_pb2, service_pb2
 from parley.messaging.v1.server_pb2_grpc import ServerMessagingServiceStub
+
+from parley_client.server_connection import ServerConnection
 
 if TYPE_CHECKING:
     from parley.messaging.v1.server_pb2_grpc import ServerMessagingServiceAsyncStub
 
-_KIND = "parley-server+jwt"
-# No longer life is believed.
-_TOKEN_LIFE_S = 300.0
-# A call without a deadline of its own gets this one.
-_RPC_TIMEOUT_S = 10.0
-_CHANNEL_OPTIONS = [
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.lb_policy_name", "round_robin"),
-]
 
-
-class KeyFileError(Exception):
-    """The file of the server's key cannot be used. No message holds a key."""
-
-
-class ServerTokens:
-    """Signs the server's tokens, one for each gRPC service that is called, and anew in good time.
-
-    `key_file` is a JWK set with the private Ed25519 key, as `python -m deploy.server_keys` writes it. Its first key of
-    the name signs. It is read again for each token, so a key is replaced without a restart.
-    """
-
-    def __init__(self, key_file: Path, name: str, clock: Callable[[], float] = time.time) -> None:
-        self._key_file = key_file
-        self._name = name
-        self._clock = clock
-        # By audience: the token, and when it was made.
-        self._made: dict[str, tuple[str, float]] = {}
-        self._read_key()
-
-    def token(self, audience: str) -> str:
-        """For calls of the gRPC service with this full name. Raises KeyFileError."""
-        now = self._clock()
-        token, made_at = self._made.get(audience, ("", 0.0))
-        # Half of its life is left for the call, and for clocks that differ.
-        if not token or not 0 <= now - made_at < _TOKEN_LIFE_S / 2:
-            key = self._read_key()
-            subject = f"server:{self._name}"
-            claims = {"iss": subject, "sub": subject, "aud": audience}
-            times = {"iat": int(now), "exp": int(now + _TOKEN_LIFE_S)}
-            headers = {"kid": key["kid"], "typ": _KIND}
-            token = jwt.encode(
-                claims | times, jwt.PyJWK(key, algorithm="EdDSA").key, algorithm="EdDSA", headers=headers
-            )
-            self._made[audience] = (token, now)
-        return token
-
-    def _read_key(self) -> dict[str, Any]:
-        try:
-            keys = json.loads(self._key_file.read_text())["keys"]
-            key: dict[str, Any] = next(each for each in keys if each["parley_server"] == self._name)
-            jwt.PyJWK(key, algorithm="EdDSA")
-        except StopIteration:
-            raise KeyFileError(f"{self._key_file} has no key of {self._name}") from None
-        except OSError as error:
-            raise KeyFileError(f"{self._key_file} cannot be read: {error.strerror}") from None
-        except (jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
-            raise KeyFileError(f"{self._key_file} is no set of private keys: {type(error).__name__}") from None
-        if "d" not in key or "kid" not in key:
-            raise KeyFileError(f"the key of {self._name} in {self._key_file} is not a private one with a kid")
-        return key
-
-
-class ServerClient:
-    """The server API of messaging, at its admin address: `host:port`, or several with commas. Use it with `async with`.
+class ServerClient(ServerConnection):
+    """The server API of messaging, at messaging's admin address; server_calls.py has that of calls.
 
     What a method does, and how it is refused, is said in protos/parley/messaging/v1/server.proto; a refusal is a
-    grpc.aio.AioRpcError, whose reason error_details.reason_of gives. `messaging` has the generated stub.
-
-    `credentials`: for a deployment with mutual TLS, grpc.ssl_channel_credentials with a certificate of its authority.
+    grpc.aio.AioRpcError, whose reason error_details.reason_of gives.
     """
 
-    def __init__(
-        self,
-        address: str,
-        key_file: Path | str,
-        name: str,
-        *,
-        credentials: grpc.ChannelCredentials | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """`name` is the server's, as its key has it. Raises KeyFileError."""
-        tokens = ServerTokens(Path(key_file), name, clock)
-        self._channel = open_channel(address, tokens, credentials, service="messaging")
-        self.messaging: ServerMessagingServiceAsyncStub = ServerMessagingServiceStub(self._channel)
+    _service = "messaging"
 
-    async def __aenter__(self) -> ServerClient:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Ends all calls."""
-        await self._channel.close()
+    @cached_property
+    def messaging(self) -> ServerMessagingServiceAsyncStub:
+        """The generated stub."""
+        return ServerMessagingServiceStub(self._channel)
 
     async def send_text(
         self, as_user: str, conversation_id: str, text: str, *, client_message_id: str = ""
@@ -231,31 +139,3 @@ class ServerClient:
     async def lift_restriction(self, user_id: str, reason: str) -> None:
         """Let an account write again. Idempotent."""
         await self.messaging.LiftRestriction(server_pb2.LiftRestrictionRequest(user_id=user_id, reason=reason))
-
-
-def open_channel(
-    address: str, tokens: ServerTokens, credentials: grpc.ChannelCredentials | None, *, service: str
-) -> grpc.aio.Channel:
-    """To the admin address of a service; each call on it has a token."""
-    target = f"ipv4:{address}" if "," in address else address
-    interceptors = [_UnaryToken(tokens)]
-    if credentials is None:
-        return grpc.aio.insecure_channel(target, _CHANNEL_OPTIONS, interceptors=interceptors)
-    # With mutual TLS a service's certificate has its name, whatever address it is reached at.
-    options = [*_CHANNEL_OPTIONS, ("grpc.default_authority", service)]
-    return grpc.aio.secure_channel(target, credentials, options, interceptors=interceptors)
-
-
-class _UnaryToken(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, tokens: ServerTokens) -> None:
-        self._tokens = tokens
-
-    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        method = details.method.decode() if isinstance(details.method, bytes) else details.method
-        metadata = grpc.aio.Metadata(*(details.metadata or ()))
-        metadata.add("authorization", f"Bearer {self._tokens.token(method.lstrip('/').partition('/')[0])}")
-        timeout = details.timeout if details.timeout is not None else _RPC_TIMEOUT_S
-        return await continuation(
-            grpc.aio.ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready),
-            request,
-        )

@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-import grpc
 from parley.calls.v1 import messages_pb2, server_pb2
 from parley.calls.v1.server_pb2_grpc import ServerCallsServiceStub
 
-from parley_client.server import ServerTokens, open_channel
+from parley_client.server_connection import ServerConnection
 
 if TYPE_CHECKING:
     from parley.calls.v1.server_pb2_grpc import ServerCallsServiceAsyncStub
 
 
-class ServerCallsClient:
-    """The server API of calls, at signaling's admin address: `host:port`, or several with commas. Use it with
-    `async with`.
+class ServerCallsClient(ServerConnection):
+    """The server API of calls, at signaling's admin address.
 
     What a method does, and how it is refused, is said in protos/parley/calls/v1/server.proto; a refusal is a
-    grpc.aio.AioRpcError, whose reason error_details.reason_of gives. `calls` has the generated stub.
-
-    `credentials`: for a deployment with mutual TLS, grpc.ssl_channel_credentials with a certificate of its authority.
+    grpc.aio.AioRpcError, whose reason error_details.reason_of gives.
     """
 
-    def __init__(
-        self,
-        address: str,
-        key_file: Path | str,
-        name: str,
-        *,
-        credentials: grpc.ChannelCredentials | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """`name` is the server's, as its key has it. Raises KeyFileError."""
-        tokens = ServerTokens(Path(key_file), name, clock)
-        self._channel = open_channel(address, tokens, credentials, service="signaling")
-        self.calls: ServerCallsServiceAsyncStub = ServerCallsServiceStub(self._channel)
+    _service = "signaling"
 
-    async def __aenter__(self) -> ServerCallsClient:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Ends all calls of the API."""
-        await self._channel.close()
+    @cached_property
+    def calls(self) -> ServerCallsServiceAsyncStub:
+        """The generated stub."""
+        return ServerCallsServiceStub(self._channel)
 
     async def start_call(
         self, as_user: str, conversation_id: str, *, video: bool = False, client_call_id: str = ""

@@ -8,7 +8,7 @@ from parley.accounts.v1 import service_pb2, service_pb2_grpc
 from services.messaging.accounts.ports import SourceUnavailable
 from services.messaging.kernel.model import UserId
 from services.runtime.errors import reason_of
-from services.runtime.grpc.channels import connect
+from services.runtime.grpc.channels import ServiceClient
 from services.runtime.grpc.tls import Peer
 from services.runtime.identity.auth import ServiceTokens
 
@@ -17,22 +17,12 @@ from services.runtime.identity.auth import ServiceTokens
 TIMEOUT_S = 20.0
 
 
-class GrpcSource:
+class GrpcSource(ServiceClient):
     """See ports.AccountSource."""
 
     def __init__(self, name: str, address: str, tokens: ServiceTokens, peer: Peer | None = None) -> None:
+        super().__init__(address, tokens, peer)
         self.name = name
-        self._address = address
-        self._tokens = tokens
-        self._peer = peer
-        self._channel: grpc.aio.Channel | None = None
-
-    async def start(self) -> None:
-        self._channel = connect(self._address, self._tokens, self._peer)
-
-    async def stop(self) -> None:
-        if self._channel:
-            await self._channel.close()
 
     async def read(self, user_id: UserId, page: str) -> tuple[Sequence[str], str]:
         """See ports.AccountSource."""

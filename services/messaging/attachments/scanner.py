@@ -18,7 +18,7 @@ from services.runtime.http.webhooks import headers_as_before, signed_headers
 log = structlog.get_logger()
 
 # A longer answer is no verdict.
-MOST_ANSWER_BYTES = 4096
+MAX_ANSWER_BYTES = 4096
 _VERDICTS = {"clean": ScanState.CLEAN, "refused": ScanState.REFUSED}
 
 
@@ -49,7 +49,7 @@ class WebhookScanner:
         headers |= signed_headers(self._secrets, str(upload.attachment.id), at_s, body)
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-                answer = await read_bounded(response, MOST_ANSWER_BYTES)
+                answer = await read_bounded(response, MAX_ANSWER_BYTES)
                 verdict = _verdict(answer) if response.status == 200 else None
                 problem = f"status {response.status}"
         except (aiohttp.ClientError, TimeoutError, BodyTooLarge) as error:

@@ -20,5 +20,5 @@ def held_message(held: Held) -> server_pb2.HeldMessage:
     )
     put_content(message, held.content)
     return server_pb2.HeldMessage(
-        held_id=str(held.id), message=message, hold_time=to_timestamp(held.held_at), hook_reason=held.word
+        held_id=str(held.id), message=message, hold_time=to_timestamp(held.held_at), hook_reason=held.hook_reason
     )

@@ -21,9 +21,9 @@ from services.runtime.observability import tracing
 
 # A longer answer is none. Raising it takes more memory of a hook that answers without an end; lowering it refuses it to
 # replace the longest texts.
-MOST_ANSWER_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 64 * 1024
 # JSON of an answer is deeper nowhere.
-_MOST_DEPTH = 20
+_MAX_DEPTH = 20
 # A connection that rests is kept for so long; many servers close it before. Raising it saves the time to connect where
 # little is written; lowering it keeps fewer.
 _KEPT_S = 60.0
@@ -51,7 +51,7 @@ class GrpcHook:
         self._stub: service_pb2_grpc.MessageHookServiceAsyncStub | None = None
 
     async def start(self) -> None:
-        self._channel = connect_outside(self._target, MOST_ANSWER_BYTES, secure=self._secure)
+        self._channel = connect_outside(self._target, MAX_ANSWER_BYTES, secure=self._secure)
         self._stub = service_pb2_grpc.MessageHookServiceStub(self._channel)
 
     async def stop(self) -> None:
@@ -121,13 +121,13 @@ class HttpHook:
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             if response.status != 200:
                 raise NoAnswer(Problem.FAILED, f"status {response.status}")
-            return await read_bounded(response, MOST_ANSWER_BYTES)
+            return await read_bounded(response, MAX_ANSWER_BYTES)
 
 
 def read_answer(answer: bytes) -> api.CheckMessageResponse:
     """The JSON of an answer; fields that this release does not know are left out. Raises NoAnswer."""
     try:
-        return Parse(answer, api.CheckMessageResponse(), ignore_unknown_fields=True, max_recursion_depth=_MOST_DEPTH)
+        return Parse(answer, api.CheckMessageResponse(), ignore_unknown_fields=True, max_recursion_depth=_MAX_DEPTH)
     except (ParseError, ValueError, RecursionError) as error:
         # Also bytes that are no UTF-8.
         raise NoAnswer(Problem.UNREADABLE, type(error).__name__) from error

@@ -13,7 +13,7 @@ from services.messaging.hooks.core.verdicts import (
     Surface,
     Verdict,
     Writing,
-    word_of,
+    checked_reason,
 )
 from services.messaging.hooks.ports import NoAnswer, Problem
 from services.messaging.kernel.content import Text
@@ -71,8 +71,8 @@ def verdict_of(answer: api.CheckMessageResponse) -> Verdict:
         case "mask":
             return Mask([(span.offset, span.length) for span in answer.mask.spans])
         case "hold":
-            return Hold(word_of(answer.hold.reason))
+            return Hold(checked_reason(answer.hold.reason))
         case "refuse":
-            return Refuse(word_of(answer.refuse.reason))
+            return Refuse(checked_reason(answer.refuse.reason))
         case _:
             raise NoAnswer(Problem.UNREADABLE, "no verdict that is known")

@@ -86,7 +86,12 @@ class PostgresHeld:
             kept = await connection.fetchval(
                 _HOLD,
                 *(*key, held.id, held.seq, held.reply_to_seq, *to_columns(held.content)),
-                *(attachment_bytes(held.attachments) if held.attachments else None, held.held_at, held.word, most),
+                *(
+                    attachment_bytes(held.attachments) if held.attachments else None,
+                    held.held_at,
+                    held.hook_reason,
+                    most,
+                ),
                 held.forwarded,
             )
             if kept is not None:

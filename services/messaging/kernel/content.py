@@ -117,7 +117,7 @@ TEXT = ContentKind(
 
 # Voice messages.
 
-LEAST_VOICE, MOST_VOICE = timedelta(milliseconds=100), timedelta(minutes=15)
+MIN_VOICE, MAX_VOICE = timedelta(milliseconds=100), timedelta(minutes=15)
 # Bytes. Raising it draws the sound more finely, and makes bigger messages and events.
 MAX_WAVEFORM = 128
 
@@ -135,7 +135,7 @@ class Voice(Content):
 def _check_voice(content: Voice) -> Voice:
     if content.attachment_id is None:
         raise InvalidField("voice.attachment_id", "is not set")
-    if not LEAST_VOICE <= content.length <= MOST_VOICE:
+    if not MIN_VOICE <= content.length <= MAX_VOICE:
         raise InvalidField("voice.length", "must be 0.1 s to 15 min")
     if len(content.waveform) > MAX_WAVEFORM:
         raise InvalidField("voice.waveform", f"has {len(content.waveform)} bytes; at most {MAX_WAVEFORM} are allowed")

@@ -167,11 +167,11 @@ class MessageHeld(MessagingError):
 
 
 class MessageRefused(MessagingError):
-    """The network does not take what was written. `word`: its own word for why; may be empty."""
+    """The network does not take what was written. `hook_reason`: its own word for why; may be empty."""
 
-    def __init__(self, word: str = "") -> None:
+    def __init__(self, hook_reason: str = "") -> None:
         super().__init__("this was not accepted here")
-        self.error_info = {"hook_reason": word} if word else {}
+        self.error_info = {"hook_reason": hook_reason} if hook_reason else {}
 
 
 class PlaceChanged(MessagingError):

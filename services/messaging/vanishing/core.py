@@ -16,14 +16,14 @@ from services.messaging.kernel.model import (
     UserId,
 )
 
-LEAST_VANISH_AFTER = timedelta(minutes=5)
-MOST_VANISH_AFTER = timedelta(days=365)
+MIN_VANISH_AFTER = timedelta(minutes=5)
+MAX_VANISH_AFTER = timedelta(days=365)
 
 
 def check_vanish_after(length: timedelta) -> timedelta:
     """Whole seconds from 5 minutes to 1 year, or zero for never. Raises InvalidField."""
     whole = timedelta(seconds=length // timedelta(seconds=1))
-    if length and not LEAST_VANISH_AFTER <= whole <= MOST_VANISH_AFTER:
+    if length and not MIN_VANISH_AFTER <= whole <= MAX_VANISH_AFTER:
         raise InvalidField("vanish_after", "must be 5 minutes to 1 year, or 0 for never")
     return whole
 

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 SMALLER = 8
 # Messages of one sweep that cannot be erased. Raising it lets a locked table hold up the sweep for longer (each takes
 # up to 10 s); lowering it lets that many culprits keep the others from being erased.
-MOST_SKIPPED = 10
+MAX_SKIPPED = 10
 
 
 class Vanishing:
@@ -102,7 +102,7 @@ class Sweeper:
             try:
                 count = await self._store.expire_due(self._clock.now(), limit, skipped)
             except StoreUnavailable as error:
-                if skipped == MOST_SKIPPED or await is_outage(error):
+                if skipped == MAX_SKIPPED or await is_outage(error):
                     raise
                 log.exception("vanishing_cut_off", messages=limit)
                 skipped, limit = (skipped + 1, 1) if limit == 1 else (skipped, max(1, limit // SMALLER))

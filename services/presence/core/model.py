@@ -21,6 +21,8 @@ class SessionRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """A device that a gateway has registered here."""
+
     session_id: int
     user_id: UserId
     device_id: DeviceId

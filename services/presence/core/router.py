@@ -229,7 +229,7 @@ class Router:
 
     def deliver(self, user_id: UserId, frame: bytes, *, durable: bool, trace: str = "") -> list[Effect]:
         """A frame for all devices of a user, once for each gateway that holds some."""
-        return _by_link(self._users.devices_of(user_id), frame, durable, trace)
+        return _by_stream(self._users.devices_of(user_id), frame, durable, trace)
 
     def route(self, stream: StreamId, user_id: UserId, frame: bytes) -> list[Effect]:
         """An ephemeral frame that a gateway has for a user of this replica."""
@@ -268,7 +268,7 @@ class Router:
 
     def delete_user(self, user_id: UserId) -> list[Effect]:
         """The account is gone. Its devices, should there still be some, change nothing any more."""
-        effects = _by_link(self._watches.remove_watchers(user_id), PresenceChange(user_id, OFFLINE), durable=False)
+        effects = _by_stream(self._watches.remove_watchers(user_id), PresenceChange(user_id, OFFLINE), durable=False)
         self._users.delete(user_id)
         return [*effects, UserDeleted(user_id)]
 
@@ -328,14 +328,14 @@ class Router:
         return [*notices, StateChanged(user_id, partition, state, self._users.call_of(user_id))]
 
     def _notify(self, refs: Iterable[SessionRef], user_id: UserId) -> list[Effect]:
-        return _by_link(refs, PresenceChange(user_id, self._users.state_of(user_id)), durable=False)
+        return _by_stream(refs, PresenceChange(user_id, self._users.state_of(user_id)), durable=False)
 
 
 def _refused(stream: StreamId, reason: Refusal, count: int) -> list[Effect]:
     return [Refused(stream, reason, count)] if count else []
 
 
-def _by_link(
+def _by_stream(
     refs: Iterable[SessionRef], content: bytes | PresenceChange, durable: bool, trace: str = ""
 ) -> list[Effect]:
     return [Send(stream, Deliver(ids, content, durable, trace)) for stream, ids in _grouped(refs)]

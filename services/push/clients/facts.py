@@ -11,9 +11,7 @@ from parley.messaging.v1 import notices_pb2_grpc
 from services.push.core.model import Facts, RequestState
 from services.push.ports import FactsUnavailable, Question
 from services.runtime.errors import reason_of
-from services.runtime.grpc.channels import connect
-from services.runtime.grpc.tls import Peer
-from services.runtime.identity.auth import ServiceTokens
+from services.runtime.grpc.channels import ServiceClient
 
 # Raising it waits longer for a messaging that hangs; lowering it gives up one that is only busy.
 TIMEOUT_S = 5.0
@@ -24,23 +22,10 @@ _REQUESTS = {
 }
 
 
-class GrpcFacts:
+class GrpcFacts(ServiceClient):
     """See ports.FactSource."""
 
     name = "messaging-client"
-
-    def __init__(self, address: str, tokens: ServiceTokens, peer: Peer | None = None) -> None:
-        self._address = address
-        self._tokens = tokens
-        self._peer = peer
-        self._channel: grpc.aio.Channel | None = None
-
-    async def start(self) -> None:
-        self._channel = connect(self._address, self._tokens, self._peer)
-
-    async def stop(self) -> None:
-        if self._channel:
-            await self._channel.close()
 
     async def facts(self, questions: Sequence[Question]) -> Sequence[Facts]:
         """See ports.FactSource."""

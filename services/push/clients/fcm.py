@@ -10,7 +10,7 @@ import jwt
 
 from services.push.clients.http import HttpClient, Response
 from services.push.core.attempts import Answer, Outcome, outcome_of
-from services.push.core.effects import Effect, Notify
+from services.push.core.effects import Effect, Notify, ttl_s
 from services.push.core.model import NoticeKind, Token
 from services.push.core.payloads import as_texts, payload
 from services.push.providers import Fcm
@@ -23,10 +23,6 @@ ASSERTION_LIFE_S = 3_600
 # An access token is renewed so long before its end. Raising it renews more often; lowering it sends with one that ends
 # on the way.
 RENEW_BEFORE_S = 300.0
-# How long what was taken back is told to a device that is off. Raising it wakes it for old news; lowering it leaves a
-# notice that was read elsewhere.
-TAKE_BACK_KEEP_S = 86_400
-MOST_KEEP_S = 4 * 7 * 86_400
 
 _CODES = {
     "UNREGISTERED": Outcome.GONE,
@@ -96,10 +92,6 @@ class FcmSender:
 
 def message_of(token: Token, sent: Effect, now_s: float) -> dict[str, Any]:
     """A message of data alone: the app shows it, in its own words and with the names that it knows."""
-    is_notice = isinstance(sent, Notify)
-    keep_s = TAKE_BACK_KEEP_S
-    if isinstance(sent, Notify):
-        keep_s = max(0, min(MOST_KEEP_S, int(sent.expire_time.timestamp() - now_s)))
     is_urgent = sent.is_urgent if not isinstance(sent, Notify) else not sent.notice.is_quiet
     is_call = isinstance(sent, Notify) and sent.notice.kind is NoticeKind.CALL
     return {
@@ -108,7 +100,7 @@ def message_of(token: Token, sent: Effect, now_s: float) -> dict[str, Any]:
         "android": {
             "collapse_key": sent.key,
             "priority": "HIGH" if is_urgent or is_call else "NORMAL",
-            "ttl": f"{keep_s if is_notice else TAKE_BACK_KEEP_S}s",
+            "ttl": f"{ttl_s(sent, now_s)}s",
         },
     }
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from services.push.core.attempts import Answer, Outcome, outcome_of, retry_after_s
+from services.push.core.attempts import Answer, Outcome, outcome_of
+from services.runtime.backoff import retry_after_s
 
 # Of an answer, which holds a word or two. Raising it reads more of what a provider says; lowering it may cut a reason.
-MOST_ANSWER_BYTES = 16 * 1024
+MAX_ANSWER_BYTES = 16 * 1024
 # To one provider; over one of HTTP/2 go hundreds of requests at once. Raising it sends more at once by HTTP/1.1;
 # lowering it makes what a slow host holds up wait in us.
-MOST_CONNECTIONS = 32
+MAX_CONNECTIONS = 32
 # Raising it keeps idle connections; lowering it makes more handshakes, which providers take for an attack.
 KEEP_ALIVE_S = 300.0
 
@@ -54,8 +55,8 @@ class HttpClient:
             verify=context,
             timeout=httpx.Timeout(self._timeout_s),
             limits=httpx.Limits(
-                max_connections=MOST_CONNECTIONS,
-                max_keepalive_connections=MOST_CONNECTIONS,
+                max_connections=MAX_CONNECTIONS,
+                max_keepalive_connections=MAX_CONNECTIONS,
                 keepalive_expiry=KEEP_ALIVE_S,
             ),
             follow_redirects=False,
@@ -82,8 +83,8 @@ async def _beginning(response: httpx.Response) -> bytes:
     try:
         async for part in response.aiter_raw():
             body += part
-            if len(body) > MOST_ANSWER_BYTES:
+            if len(body) > MAX_ANSWER_BYTES:
                 break
     except (httpx.HTTPError, httpx.StreamError):
         pass
-    return body[:MOST_ANSWER_BYTES]
+    return body[:MAX_ANSWER_BYTES]

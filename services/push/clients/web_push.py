@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from services.push.clients.http import HttpClient
 from services.push.core.addresses import is_push_service, origin
 from services.push.core.attempts import Answer, Outcome
-from services.push.core.effects import Effect, Notify
+from services.push.core.effects import Effect, Notify, ttl_s
 from services.push.core.model import NoticeKind, Token
 from services.push.core.payloads import payload
-from services.push.encryption import MOST_BYTES, NotAKey, encrypt
+from services.push.encryption import MAX_BYTES, NotAKey, encrypt
 from services.push.providers import WebPush
 from services.runtime.clock import Clock
 
@@ -25,9 +25,7 @@ VAPID_LIFE_S = 12 * 3_600
 # Tokens are made anew so long before their end.
 RENEW_BEFORE_S = 3_600
 # Push services of which a token is kept.
-MOST_ORIGINS = 100
-TAKE_BACK_KEEP_S = 86_400
-MOST_KEEP_S = 4 * 7 * 86_400
+MAX_ORIGINS = 100
 
 
 class WebPushSender:
@@ -49,7 +47,7 @@ class WebPushSender:
             # The operators allow it no more.
             return Answer(Outcome.GONE, reason="not allowed")
         body = json.dumps(payload(sent), ensure_ascii=False, separators=(",", ":")).encode()
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             return Answer(Outcome.REFUSED, reason="too large")
         ephemeral = ec.generate_private_key(ec.SECP256R1())
         try:
@@ -79,7 +77,7 @@ class WebPushSender:
             {"aud": audience, "exp": int(end), "sub": config.subject}, config.private_key, algorithm="ES256"
         )
         self._tokens[audience] = (made, end)
-        if len(self._tokens) > MOST_ORIGINS:
+        if len(self._tokens) > MAX_ORIGINS:
             self._tokens.popitem(last=False)
         return made
 
@@ -87,11 +85,10 @@ class WebPushSender:
 def headers_of(sent: Effect, now_s: float) -> dict[str, str]:
     """How long the push service keeps it, how much it matters, and what it takes the place of."""
     if not isinstance(sent, Notify):
-        ttl, urgency = TAKE_BACK_KEEP_S, "high" if sent.is_urgent else "normal"
+        urgency = "high" if sent.is_urgent else "normal"
     else:
-        ttl = max(0, min(MOST_KEEP_S, int(sent.expire_time.timestamp() - now_s)))
         urgency = "low" if sent.notice.is_quiet else "high" if sent.notice.kind is NoticeKind.CALL else "normal"
-    return {"ttl": str(ttl), "urgency": urgency, "topic": topic_of(sent)}
+    return {"ttl": str(ttl_s(sent, now_s)), "urgency": urgency, "topic": topic_of(sent)}
 
 
 def topic_of(sent: Effect) -> str:

@@ -3,16 +3,10 @@
 from dataclasses import dataclass
 from enum import Enum
 
-# The wait after the first failure. Raising it tells people later of what failed for a moment; lowering it asks a
-# provider more often that restarts.
-FIRST_BACKOFF_S = 1.0
-# Each wait is so many times the one before. Raising it makes fewer attempts; lowering it makes more.
-BACKOFF_FACTOR = 3.0
+from services.runtime.backoff import backoff_s, bounded_pause_s
+
 # The longest wait. Raising it makes fewer attempts; lowering it notices sooner that a provider is back.
-MOST_BACKOFF_S = 900.0
-# The most that an answer's Retry-After is believed. Raising it lets a provider hold what waits for longer; lowering it
-# asks one too early that knows better.
-MOST_RETRY_AFTER_S = 3_600.0
+MAX_BACKOFF_S = 900.0
 
 
 class Outcome(Enum):
@@ -75,21 +69,12 @@ def next_step(answer: Answer, attempts: int, waited_s: float, give_up_after_s: f
         case _:
             if waited_s >= give_up_after_s:
                 return GiveUp()
-            return Retry(max(backoff_s(attempts, chance), pause_s(answer)))
-
-
-def backoff_s(attempts: int, chance: float) -> float:
-    """The wait after so many failed attempts; chance takes up to half of it away."""
-    # Bounded before it is raised: 3 to the 700th is no float.
-    grown = FIRST_BACKOFF_S * BACKOFF_FACTOR ** min(attempts - 1, 30)
-    return min(grown, MOST_BACKOFF_S) * (1 - chance / 2)
+            return Retry(max(backoff_s(attempts, MAX_BACKOFF_S, chance), pause_s(answer)))
 
 
 def pause_s(answer: Answer) -> float:
     """How long the provider is to be left alone, for all tokens."""
-    if answer.outcome is not Outcome.BUSY:
-        return 0.0
-    return min(answer.retry_after_s or FIRST_BACKOFF_S, MOST_RETRY_AFTER_S)
+    return bounded_pause_s(answer.retry_after_s) if answer.outcome is Outcome.BUSY else 0.0
 
 
 def outcome_of(status: int, *, gone: frozenset[int] = frozenset({404, 410})) -> Outcome:
@@ -104,11 +89,3 @@ def outcome_of(status: int, *, gone: frozenset[int] = frozenset({404, 410})) -> 
     if status in (0, 401, 403, 408) or status >= 500:
         return Outcome.UNAVAILABLE
     return Outcome.REFUSED
-
-
-def retry_after_s(header: str | None) -> float | None:
-    """The seconds of a Retry-After header (RFC 9110, section 10.2.3); None without one, and for a date, which needs a
-    clock that agrees with ours."""
-    if header is None or not header.strip().isascii() or not header.strip().isdigit() or len(header) > 12:
-        return None
-    return float(header)

@@ -31,7 +31,7 @@ from services.push.core.news import (
 )
 
 # What a thread counts at most. Raising it makes rows longer; lowering it makes the badge say less than was missed.
-MOST_COUNTED = 100
+MAX_COUNTED = 100
 # Code points of a preview. Raising it fills payloads, of which APNs takes 4 KB; lowering it cuts off sooner.
 PREVIEW_CHARS = 256
 
@@ -99,7 +99,7 @@ def _take_message(
     kind = _kind_of_message(person, said, facts, now)
     if kind is None or said.seq <= thread.read_seq:
         return thread
-    seqs = (*thread.seqs, said.seq)[-MOST_COUNTED:]
+    seqs = (*thread.seqs, said.seq)[-MAX_COUNTED:]
     standing = thread.notice
     if kind is NoticeKind.REQUEST:
         # Once, however much a stranger writes.

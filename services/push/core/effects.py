@@ -21,6 +21,9 @@ ATTENDED_WAIT_S = 10.0
 # How long a provider keeps a notice for a device that is off. Raising it tells of older things when it comes back;
 # lowering it leaves more to what the app asks by itself.
 KEEP_S = 4 * 7 * 86_400
+# The same for what is taken back. Raising it wakes a device for old news; lowering it leaves a notice that was read
+# elsewhere.
+TAKE_BACK_KEEP_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,13 @@ def effect(thread: Thread, shown: Shown, token: Token, settings: Settings, badge
         badge,
         notice.expire_time or now + timedelta(seconds=KEEP_S),
     )
+
+
+def ttl_s(sent: Effect, now_s: float) -> int:
+    """How many seconds a provider keeps it for a device that is off. `now_s`: Unix time."""
+    if isinstance(sent, TakeBack):
+        return TAKE_BACK_KEEP_S
+    return max(0, min(KEEP_S, int(sent.expire_time.timestamp() - now_s)))
 
 
 def badge(threads: Sequence[Thread]) -> int:

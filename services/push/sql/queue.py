@@ -58,6 +58,8 @@ UPDATE deliveries SET claim = NULL, attempts = attempts + 1, last_status = $4,
     give_up_time = CASE WHEN wanted > $5 THEN NULL ELSE clock_timestamp() END
 WHERE token_id = $1 AND key = $2 AND claim = $3
 """
+# As decisions do, the thread before its deliveries: two devices of a thread that end at once see each other.
+_LOCK_THREAD = "SELECT FROM threads WHERE user_id = $1 AND key = $2 FOR UPDATE"
 # All devices have it, or none is to: the words are of no more use here.
 _DROP_WORDS = """
 UPDATE threads SET body = '' WHERE user_id = $1 AND key = $2 AND version = $3 AND body <> ''
@@ -131,10 +133,7 @@ class PostgresQueue:
         ]
 
     async def settle(self, claimed: Claimed, version: int, *, is_up: bool, status: int) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(_SETTLE, *_place(claimed), version, is_up, status)
-            if claimed.thread.notice is not None and claimed.thread.notice.text:
-                await connection.execute(_DROP_WORDS, claimed.token.user_id, claimed.thread.key, version)
+        await self._end(claimed, _SETTLE, version, is_up, status, version=version)
 
     async def defer(self, claimed: Claimed, status: int, delay_s: float) -> None:
         async with self._database.connection() as connection:
@@ -142,9 +141,20 @@ class PostgresQueue:
 
     async def give_up(self, claimed: Claimed, status: int) -> None:
         version = claimed.thread.version
-        async with self._database.connection() as connection:
-            await connection.execute(_GIVE_UP, *_place(claimed), status, version)
-            await connection.execute(_DROP_WORDS, claimed.token.user_id, claimed.thread.key, version)
+        await self._end(claimed, _GIVE_UP, status, version, version=version)
+
+    async def _end(self, claimed: Claimed, statement: str, *values: object, version: int) -> None:
+        """Nothing is due any more, and the words go with it: not a moment later, which a kill would make for ever."""
+        notice = claimed.thread.notice
+        if notice is None or not notice.text:
+            async with self._database.connection() as connection:
+                await connection.execute(statement, *_place(claimed), *values)
+            return
+        thread = claimed.token.user_id, claimed.thread.key
+        async with self._database.transaction() as connection:
+            await connection.execute(_LOCK_THREAD, *thread)
+            await connection.execute(statement, *_place(claimed), *values)
+            await connection.execute(_DROP_WORDS, *thread, version)
 
     async def drop_token(self, token: Token) -> None:
         async with self._database.transaction() as connection:

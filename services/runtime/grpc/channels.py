@@ -68,6 +68,26 @@ def connect_outside(target: str, most_answer_bytes: int, *, secure: bool) -> grp
     return grpc.aio.insecure_channel(target, options)
 
 
+class ServiceClient:
+    """A part that calls another service: it has a channel from its start to its stop. Subclasses add what they ask."""
+
+    name: str
+
+    def __init__(self, address: str, tokens: Credentials, peer: Peer | None = None) -> None:
+        self._address = address
+        self._tokens = tokens
+        self._peer = peer
+        # None before the start: whoever asks so early is told that the service is away.
+        self._channel: grpc.aio.Channel | None = None
+
+    async def start(self) -> None:
+        self._channel = connect(self._address, self._tokens, self._peer)
+
+    async def stop(self) -> None:
+        if self._channel:
+            await self._channel.close()
+
+
 def _with_credentials(details: grpc.aio.ClientCallDetails, tokens: Credentials) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
     method = details.method.decode() if isinstance(details.method, bytes) else details.method

@@ -25,7 +25,7 @@ _TARGETS = (
 # The request of a user that a server's holds.
 _INNER = ("message", "direct", "group")
 # Whom several things are done to at once. Raising the number makes larger rows; lowering it forgets some of them.
-_PEOPLE, _MOST_PEOPLE = "user_ids", 100
+_PEOPLE, _MAX_PEOPLE = "user_ids", 100
 # Why something is done to somebody, in the office's own words, which may quote others': for the row alone, and not for
 # the log.
 _REASON = "reason"
@@ -118,7 +118,7 @@ def _targets(request: Any) -> dict[str, str]:
         named = {name: getattr(part, name, "") for name in _TARGETS}
         found |= {name: str(value)[:64] for name, value in named.items() if isinstance(value, str | int) and value}
         if people := getattr(part, _PEOPLE, ()):
-            found[_PEOPLE] = " ".join(person[:64] for person in people[:_MOST_PEOPLE])
+            found[_PEOPLE] = " ".join(person[:64] for person in people[:_MAX_PEOPLE])
     reason = getattr(request, _REASON, "")
     if isinstance(reason, str) and reason:
         found[_REASON] = reason[:MAX_REASON_CHARS]

@@ -36,7 +36,7 @@ SERVER_TOKEN_MAX_LIFE_S = 300.0
 # Of a key that says nothing else. Raising it lets a program that runs wild do more before somebody sees it; lowering it
 # slows an honest bot that greets many people at once.
 DEFAULT_CALLS_PER_MINUTE = 600
-_MOST_CALLS_PER_MINUTE = 1_000_000
+_MAX_CALLS_PER_MINUTE = 1_000_000
 
 OWNER, SCOPES, ACTS_AS, CALLS = "parley_server", "parley_scopes", "parley_acts_as", "parley_calls_per_minute"
 EVERYBODY = "*"
@@ -151,8 +151,8 @@ def _server_of(entry: Mapping[str, Any]) -> Server:
     if unknown := sorted(set(words) - scopes.ALL):
         raise ValueError(f"{SCOPES} of {name} has {unknown[0][:40]!r}, which is none of {sorted(scopes.ALL)}")
     calls = entry.get(CALLS, DEFAULT_CALLS_PER_MINUTE)
-    if isinstance(calls, bool) or not isinstance(calls, int) or not 1 <= calls <= _MOST_CALLS_PER_MINUTE:
-        raise ValueError(f"{CALLS} of {name} is not a number from 1 to {_MOST_CALLS_PER_MINUTE}")
+    if isinstance(calls, bool) or not isinstance(calls, int) or not 1 <= calls <= _MAX_CALLS_PER_MINUTE:
+        raise ValueError(f"{CALLS} of {name} is not a number from 1 to {_MAX_CALLS_PER_MINUTE}")
     return Server(name, frozenset(words), _accounts(name, entry.get(ACTS_AS, [])), calls)
 
 

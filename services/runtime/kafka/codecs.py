@@ -17,17 +17,17 @@ from services.runtime.observability.failures import named
 
 # Of one batch. Brokers and producers bound a batch by 1 MiB unless somebody raises it, so that this is far above what
 # anybody sends. Raising it: a hostile writer makes each consumer hold more. Lowering it: large batches are parked.
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 # How Java's snappy streams begin; blocks with their length before them follow 8 bytes later.
 _XERIAL = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES = 16
 
 # Pages of it exist only once they were written to. One loop a process, so that one batch at a time is unfolded.
-_scratch = mmap.mmap(-1, MOST_BYTES)
+_scratch = mmap.mmap(-1, MAX_BYTES)
 
 
 class UnfoldsTooLarge(ValueError):
-    """The batch holds more than MOST_BYTES, or cannot be unfolded."""
+    """The batch holds more than MAX_BYTES, or cannot be unfolded."""
 
 
 def gzip_decode(data: Any) -> bytes:
@@ -54,8 +54,8 @@ def snappy_decode(data: Any) -> bytes:
     for block in _xerial_blocks(data):
         parts.append(_unfold(cramjam.snappy.decompress_raw_into, block))
         length += len(parts[-1])
-        if length > MOST_BYTES:
-            raise UnfoldsTooLarge(f"more than {MOST_BYTES} bytes")
+        if length > MAX_BYTES:
+            raise UnfoldsTooLarge(f"more than {MAX_BYTES} bytes")
     return b"".join(parts)
 
 
@@ -73,7 +73,7 @@ def _unfold(decompress_into: Callable[[Any, Any], int], data: Any) -> bytes:
     try:
         length = decompress_into(bytes(data), _scratch)
     except Exception as error:
-        raise UnfoldsTooLarge(f"more than {MOST_BYTES} bytes, or no batch: {named(error)}") from error
+        raise UnfoldsTooLarge(f"more than {MAX_BYTES} bytes, or no batch: {named(error)}") from error
     return _scratch[:length]
 
 

@@ -16,7 +16,7 @@ CUT_OFF_ATTEMPTS = 5
 # At least so long, which counts where statements are cut off at once. The same is won and lost.
 FIRST_PATIENCE_S = 15.0
 # However many records in a row were given up.
-MOST_PATIENCE_S = 3600.0
+MAX_PATIENCE_S = 3600.0
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Suspicion:
         if self._attempts == 0:
             self._since_s = now_s
         self._attempts += 1
-        patience_s = min(FIRST_PATIENCE_S * 2**self._given_up, MOST_PATIENCE_S)
+        patience_s = min(FIRST_PATIENCE_S * 2**self._given_up, MAX_PATIENCE_S)
         if self._attempts < CUT_OFF_ATTEMPTS or now_s - self._since_s < patience_s:
             return False
         self._given_up = min(self._given_up + 1, 16)

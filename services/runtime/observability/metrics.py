@@ -1,6 +1,6 @@
-"""The metrics port, and the metrics that all services have. Labels are bounded; ids are never labels."""
+"""The metrics that all services have. Labels are bounded; ids are never labels."""
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -41,9 +41,3 @@ DIRECT_DELIVERIES = Counter(
 TASK_FAILURES = Counter("background_task_failures", "How often a background task ended by a failure.", ["task"])
 JWKS_FETCHES = Counter("jwks_fetches", "Fetches of the network's keys, by result: ok or failed.", ["result"])
 READY = Gauge("service_ready", "1 when the service can do its work, by dependency.", ["dependency"])
-
-
-def serve(address: str, registry: CollectorRegistry = REGISTRY) -> None:
-    """Serve /metrics (OpenMetrics on request) from a daemon thread for the life of the process."""
-    host, _, port = address.rpartition(":")
-    start_http_server(int(port), host, registry)

@@ -15,7 +15,7 @@ MIN_REMINDER_S = 60
 MAX_REMINDER_S = 604_800
 # How far ahead a call may be planned. Raising it keeps rows for longer that nobody remembers; lowering it refuses what
 # happens once a year.
-MOST_AHEAD = timedelta(days=366)
+MAX_AHEAD = timedelta(days=366)
 # How long a call waits for somebody to come is how long it was to take, within these bounds. Raising them leaves a call
 # in the list that nobody wants; lowering them ends one before those who are late.
 MIN_WAIT = timedelta(minutes=15)
@@ -136,8 +136,8 @@ def find_fault(draft: Draft, now: datetime) -> tuple[str, str] | None:
     is_line = not _UNFIT & set(categories) and not _TURNING & set(draft.title)
     if len(draft.title) > MAX_TITLE_CHARS or not is_line or set(categories) <= _UNSEEN:
         return "title", f"is not 1 to {MAX_TITLE_CHARS} characters of one line, some of which can be seen"
-    if not now < draft.start_time <= now + MOST_AHEAD:
-        return "start_time", f"is not in the next {MOST_AHEAD.days} days"
+    if not now < draft.start_time <= now + MAX_AHEAD:
+        return "start_time", f"is not in the next {MAX_AHEAD.days} days"
     if not MIN_LENGTH_S <= draft.length_s <= MAX_LENGTH_S:
         return "length_s", f"is not {MIN_LENGTH_S} to {MAX_LENGTH_S}"
     if draft.reminder_s and not MIN_REMINDER_S <= draft.reminder_s <= MAX_REMINDER_S:

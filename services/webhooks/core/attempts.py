@@ -3,14 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-# The wait after the first failure. Raising it tells a receiver later that was away for a moment; lowering it asks one
-# more often that restarts.
-FIRST_BACKOFF_S = 1.0
-# Each wait is so many times the one before. Raising it makes fewer attempts; lowering it makes more.
-BACKOFF_FACTOR = 3.0
-# The most that an answer's Retry-After is believed. Raising it lets a receiver hold what waits for longer; lowering it
-# asks one too early that knows better.
-MOST_RETRY_AFTER_S = 3_600.0
+from services.runtime.backoff import backoff_s, bounded_pause_s
 
 GONE, TOO_MANY_REQUESTS, UNAVAILABLE = 410, 429, 503
 
@@ -72,14 +65,6 @@ def outcome(answer: Answer) -> Outcome:
     return Outcome.UNAVAILABLE if status >= 500 else Outcome.REFUSED
 
 
-def backoff_s(attempts: int, policy: RetryPolicy, chance: float) -> float:
-    """The wait after so many failed attempts (1 and more). `chance`, of [0, 1), takes up to half of it away, so that
-    what failed together does not come back together."""
-    # Bounded before it is raised: 3 to the 700th is no float.
-    grown = FIRST_BACKOFF_S * BACKOFF_FACTOR ** min(attempts - 1, 30)
-    return min(grown, policy.most_backoff_s) * (1 - chance / 2)
-
-
 def after_failure(answer: Answer, attempts: int, waited_s: float, policy: RetryPolicy, chance: float) -> Retry | GiveUp:
     """What becomes of a delivery that failed for the `attempts`-th time, after it has waited for so long.
 
@@ -87,19 +72,9 @@ def after_failure(answer: Answer, attempts: int, waited_s: float, policy: RetryP
     """
     if waited_s >= policy.give_up_after_s and outcome(answer) is not Outcome.GONE:
         return GiveUp()
-    return Retry(max(backoff_s(attempts, policy, chance), pause_s(answer)))
+    return Retry(max(backoff_s(attempts, policy.most_backoff_s, chance), pause_s(answer)))
 
 
 def pause_s(answer: Answer) -> float:
     """How long the whole endpoint is to be left alone."""
-    if outcome(answer) is not Outcome.BUSY:
-        return 0.0
-    return min(answer.retry_after_s or FIRST_BACKOFF_S, MOST_RETRY_AFTER_S)
-
-
-def retry_after_s(header: str | None) -> float | None:
-    """The seconds of a Retry-After header (RFC 9110, section 10.2.3); None without one, and for a date, which needs a
-    clock that agrees with ours."""
-    if header is None or not header.strip().isascii() or not header.strip().isdigit() or len(header) > 12:
-        return None
-    return float(header)
+    return bounded_pause_s(answer.retry_after_s) if outcome(answer) is Outcome.BUSY else 0.0

@@ -3,28 +3,24 @@
 {"endpoints": [{"name": "bots", "url": "https://…", "secrets": ["whsec_…"], "events": ["message.*"]}]}
 """
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.runtime.webhook_secrets import SECRET_RULE, is_webhook_secret
 from services.webhooks.core.model import ConversationKind, Endpoint, EndpointName
 
 # In metrics, in tables and in logs.
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _PATTERN = re.compile(r"(\*|[a-z_]+\.(\*|[a-z_]+))\Z")
 # A name is a metric's label. Raising it makes more series; lowering it allows fewer receivers.
-MOST_ENDPOINTS = 100
-MOST_PARALLEL = 1_000
-SECRET_PREFIX = "whsec_"  # noqa: S105 - of all secrets, not one of them
-# Standard Webhooks: 24 to 64 bytes.
-_SECRET_BYTES = range(24, 65)
+MAX_ENDPOINTS = 100
+MAX_PARALLEL = 1_000
 _FIELDS = {"name", "url", "secrets", "events", "conversations", "contents", "parallel"}
 _REQUIRED = ("name", "url", "secrets", "events")
-_MOST_SECRETS = 5
+_MAX_SECRETS = 5
 
 
 def parse(data: bytes, known_types: Sequence[str]) -> tuple[Endpoint, ...]:
@@ -36,8 +32,8 @@ def parse(data: bytes, known_types: Sequence[str]) -> tuple[Endpoint, ...]:
     rows = document.get("endpoints") if isinstance(document, dict) else None
     if not isinstance(rows, list) or set(document) != {"endpoints"}:
         raise ValueError('it is not {"endpoints": [...]}')
-    if len(rows) > MOST_ENDPOINTS:
-        raise ValueError(f"more than {MOST_ENDPOINTS} endpoints")
+    if len(rows) > MAX_ENDPOINTS:
+        raise ValueError(f"more than {MAX_ENDPOINTS} endpoints")
     found = tuple(_endpoint(row, number, known_types) for number, row in enumerate(rows, 1))
     if len({endpoint.name for endpoint in found}) != len(found):
         raise ValueError("two endpoints have one name")
@@ -62,11 +58,11 @@ def _endpoint(row: Any, number: int, known_types: Sequence[str]) -> Endpoint:
     return Endpoint(
         name=EndpointName(require("name", _is_name, "lower-case letters, digits and hyphens, at most 63")),
         url=require("url", is_url, "an http or https address without a user"),
-        secrets=tuple(require("secrets", _are_secrets, f"1 to {_MOST_SECRETS} of whsec_ and base64 of 24 to 64 bytes")),
+        secrets=tuple(require("secrets", _are_secrets, f"1 to {_MAX_SECRETS} of {SECRET_RULE}")),
         events=tuple(require("events", lambda value: _are_patterns(value, known_types), "a list of types of events")),
         conversations=ConversationKind(conversations) if conversations else None,
         contents=bool(require("contents", lambda value: isinstance(value, bool), "true or false")),
-        parallel=require("parallel", _is_parallel, f"1 to {MOST_PARALLEL}") or Endpoint.parallel,
+        parallel=require("parallel", _is_parallel, f"1 to {MAX_PARALLEL}") or Endpoint.parallel,
     )
 
 
@@ -88,16 +84,11 @@ def is_url(value: Any) -> bool:
 
 
 def _are_secrets(value: Any) -> bool:
-    return isinstance(value, list) and 1 <= len(value) <= _MOST_SECRETS and all(map(_is_secret, value))
+    return isinstance(value, list) and 1 <= len(value) <= _MAX_SECRETS and all(map(_is_secret, value))
 
 
 def _is_secret(value: Any) -> bool:
-    if not isinstance(value, str) or not value.startswith(SECRET_PREFIX):
-        return False
-    try:
-        return len(base64.b64decode(value.removeprefix(SECRET_PREFIX), validate=True)) in _SECRET_BYTES
-    except (binascii.Error, ValueError):
-        return False
+    return isinstance(value, str) and is_webhook_secret(value)
 
 
 def _are_patterns(value: Any, known_types: Sequence[str]) -> bool:
@@ -113,7 +104,7 @@ def _means_something(pattern: str, known_types: Sequence[str]) -> bool:
 
 
 def _is_parallel(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_PARALLEL
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PARALLEL
 
 
 def by_name(endpoints: Sequence[Endpoint]) -> Mapping[EndpointName, Endpoint]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 
 class Action(StrEnum):
@@ -174,6 +174,18 @@ class Notice:
     at_s: float = 0.0
 
 
+PostedT = TypeVar("PostedT", Hook, Notice)
+
+
+def without_repetitions(posted: Iterable[PostedT]) -> Iterator[PostedT]:
+    """Each of what was posted as it was taken for the first time."""
+    seen: set[str] = set()
+    for one in posted:
+        if one.webhook_id not in seen:
+            seen.add(one.webhook_id)
+            yield one
+
+
 @dataclass(frozen=True)
 class CallView:
     """A call as one person is told of it when all is quiet. `end`: the reason of its end; empty while it runs."""
@@ -233,6 +245,14 @@ class History:
         """The operations of these kinds, in the order in which they began."""
         for operation in self.operations:
             if operation.action in actions and outcome in (None, operation.outcome):
+                yield operation
+
+    def lasting(self, action: Action) -> Iterator[Operation]:
+        """What was acknowledged, and asked after the broker last lost its data: what hangs on the broker alone may be
+        lost of all before."""
+        lost_s = self.last_loss_s
+        for operation in self.of(action, outcome=Outcome.OK):
+            if lost_s is None or operation.began_s > lost_s:
                 yield operation
 
     def fresh(self, conversation: str | None = None) -> Iterator[View]:

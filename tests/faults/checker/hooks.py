@@ -10,23 +10,18 @@ from random import Random
 from typing import Any
 
 from tests.faults.checker.history import Hook
-from tests.support.webhook_receiver import SECRET, Receiver, Request
+from tests.faults.checker.receiving import Receiving
+from tests.support.webhook_receiver import SECRET
 
 EVENTS = ("message.*", "call.*", "account.*")
-# Of the requests. Raising it tries the order more often; lowering it tells sooner, since each failure holds up its
-# conversation for a second.
-FAILING = 0.01
 
 
-class Listener:
+class Listener(Receiving[Hook]):
     """One endpoint of the stack, under a name that no run before had. `clock`: seconds since the run began."""
 
     def __init__(self, name: str, random: Random, clock: Callable[[], float]) -> None:
+        super().__init__(read, random, clock)
         self._name = name
-        self._random = random
-        self._clock = clock
-        self._hooks: list[Hook] = []
-        self._receiver = Receiver(answer=self._answer)
 
     @asynccontextmanager
     async def open(self, endpoints_file: Path) -> AsyncIterator[None]:
@@ -42,21 +37,7 @@ class Listener:
 
     def about(self, keys: Collection[str]) -> Iterator[Hook]:
         """What was taken about these conversations, calls and people, in the order in which it was taken."""
-        return (hook for hook in self._hooks if hook.about in keys)
-
-    @property
-    def disbelieved(self) -> tuple[str, ...]:
-        """The ids of requests that were not signed with our key."""
-        return tuple(self._receiver.disbelieved)
-
-    def _answer(self, request: Request) -> int:
-        # Those of an hour would fill the memory.
-        self._receiver.came.clear()
-        self._receiver.taken.clear()
-        if self._random.random() < FAILING:
-            return 503
-        self._hooks.append(read(request.webhook_id, request.said, self._clock()))
-        return 200
+        return (hook for hook in self._taken if hook.about in keys)
 
 
 def read(webhook_id: str, said: Any, at_s: float) -> Hook:

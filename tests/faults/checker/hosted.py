@@ -30,7 +30,7 @@ def main(service: str) -> None:
     folder = Path(os.environ[FOLDER])
     _set_by(folder / str(os.getpid()))
     # Else 5 minutes, longer than most runs.
-    core.LEAST_VANISH_AFTER = timedelta(seconds=1)
+    core.MIN_VANISH_AFTER = timedelta(seconds=1)
     # Else 10 s, since the people of the town are there: most would be read or overtaken by then.
     effects.ATTENDED_WAIT_S = 0.05
     if (chosen := folder / BUG).exists() and (bug := BUGS[chosen.read_text()]).service == service:

@@ -12,18 +12,15 @@ from parley.notifications.v1 import service_pb2 as api
 from loadtests.webhooks import provider_part
 from parley_client.client import Device
 from tests.faults.checker.history import Notice, Sleeper
-from tests.faults.checker.hooks import FAILING
-from tests.support.webhook_receiver import SECRET, Receiver, Request
+from tests.faults.checker.receiving import Receiving
+from tests.support.webhook_receiver import SECRET
 
 
-class Messenger:
+class Messenger(Receiving[Notice]):
     """What the stack has sent to devices that sleep, of all towns. `clock`: seconds since the run began."""
 
     def __init__(self, random: Random, clock: Callable[[], float]) -> None:
-        self._random = random
-        self._clock = clock
-        self._notices: list[Notice] = []
-        self._receiver = Receiver(answer=self._answer)
+        super().__init__(read, random, clock)
 
     @asynccontextmanager
     async def open(self, providers_file: str) -> AsyncIterator[None]:
@@ -44,21 +41,7 @@ class Messenger:
 
     def to(self, people: Collection[str]) -> Iterator[Notice]:
         """What was taken for these, in the order in which it was taken."""
-        return (notice for notice in self._notices if notice.person in people)
-
-    @property
-    def disbelieved(self) -> tuple[str, ...]:
-        """The ids of requests that were not signed with our key."""
-        return tuple(self._receiver.disbelieved)
-
-    def _answer(self, request: Request) -> int:
-        # Those of an hour would fill the memory.
-        self._receiver.came.clear()
-        self._receiver.taken.clear()
-        if self._random.random() < FAILING:
-            return 503
-        self._notices.append(read(request.webhook_id, request.said, self._clock()))
-        return 200
+        return (notice for notice in self._taken if notice.person in people)
 
 
 def read(webhook_id: str, said: Any, at_s: float) -> Notice:

@@ -21,6 +21,6 @@ def fuzz(data: bytes) -> None:
     if not data:
         return
     try:
-        assert len(codecs.DECODERS[data[0] % len(codecs.DECODERS)](data[1:])) <= codecs.MOST_BYTES
+        assert len(codecs.DECODERS[data[0] % len(codecs.DECODERS)](data[1:])) <= codecs.MAX_BYTES
     except codecs.UnfoldsTooLarge:
         return

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,10 +9,11 @@ import asyncpg
 import pytest
 from parley.messaging.v1 import accounts_pb2 as accounts
 
-from deploy.embedded.record import ROOT, StackRecord
+from deploy.embedded.record import StackRecord
 from parley_client.calls import ENDED
 from tests.integration.api.conftest import DEADLINE_S, World, send
 from tests.integration.api.test_calls import until_call
+from tests.support.ops_command import run_ops
 from tests.support.waiting import eventually
 
 # What a deletion erases in each database, by a column that names the person.
@@ -56,10 +54,9 @@ async def until_erased(databases: Databases, user_id: str) -> None:
 
 async def delete_again(record_path: Path) -> str:
     """Runs the command; what it printed."""
-    command = [sys.executable, "-m", "services.ops", "delete-again", "--stack", str(record_path)]
-    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
+    status, output, complaints = await run_ops({}, "delete-again", "--stack", str(record_path))
+    assert status == 0, complaints + output
+    return output
 
 
 async def test_who_was_deleted_since_the_backup_is_deleted_again(

@@ -18,7 +18,7 @@ from parley.hooks.v1 import service_pb2 as api
 from parley.messaging.v1.messages_pb2 import TextContent
 
 from deploy.embedded.record import ROOT
-from services.messaging.hooks.clients import AUDIENCE, MOST_ANSWER_BYTES, GrpcHook, HttpHook
+from services.messaging.hooks.clients import AUDIENCE, MAX_ANSWER_BYTES, GrpcHook, HttpHook
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import Allow, Hold, Mask, Refuse, Surface, Verdict
 from services.messaging.hooks.ports import MessageHook, NoAnswer, Problem
@@ -184,7 +184,7 @@ async def test_what_is_held_comes_when_it_is_released(database: Database, judge:
         with pytest.raises(MessageHeld):
             await town.say(conversation, "1", Text("buy this"))
         ((held,), _) = await town.reviews.list_held(0, "")
-        assert held.word == "SPAM"
+        assert held.hook_reason == "SPAM"
         released = await town.reviews.release(str(held.id))
         assert await town.say(conversation, "1", Text("buy this")) == released
         assert await town.texts(conversation) == [Text("later"), Text("buy this")]
@@ -297,7 +297,7 @@ async def test_a_grpc_hook_knows_who_asks() -> None:
     "answer",
     [
         api.CheckMessageResponse(),
-        api.CheckMessageResponse(replace=api.Replace(text=TextContent(text="x" * (MOST_ANSWER_BYTES + 1)))),
+        api.CheckMessageResponse(replace=api.Replace(text=TextContent(text="x" * (MAX_ANSWER_BYTES + 1)))),
     ],
     ids=["no verdict", "too large"],
 )

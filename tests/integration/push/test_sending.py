@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -18,7 +19,7 @@ from services.push.core.model import (
     conversation_key,
 )
 from services.push.core.news import CallRang, MessageChanged, MessageSent, RelationsChanged, RingEnded, Told
-from services.push.service import MOST_PEOPLE
+from services.push.service import MAX_PEOPLE
 from tests.integration.push.conftest import BOB, CONVERSATION, ME, Push
 from tests.support.http2_server import Reply
 from tests.support.push_providers import Provider as Fake
@@ -182,6 +183,25 @@ async def test_what_is_refused_is_a_dead_letter_that_an_operator_sends_again_wit
     assert await push.operating.replay(None) == 0
 
 
+async def test_a_dead_letter_and_its_words_are_never_seen_together(push: Push) -> None:
+    await push.device(Provider.FCM)
+    await push.say("secret words")
+    (claimed,) = await push.queue.claim(Provider.FCM, 1, 60.0, "one")
+    async with push.database.connection() as looking, push.database.transaction() as holding:
+        await holding.execute("SELECT FROM threads FOR UPDATE")
+        ending = asyncio.create_task(push.queue.give_up(claimed, 400))
+
+        async def waits() -> bool:
+            return bool(await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+        await eventually(waits, what="the end to wait for the thread")
+        # A process that is killed here tries again later.
+        assert await push.operating.dead_letters(None, 10) == []
+    await ending
+    assert len(await push.operating.dead_letters(None, 10)) == 1
+    assert await push.rows("SELECT 1 FROM threads WHERE body <> ''") == []
+
+
 async def test_what_is_tried_for_too_long_is_given_up_and_new_messages_are_tried_all_the_same(push: Push) -> None:
     await push.replica(retry_s=0.01)
     token = await push.device(Provider.APNS)
@@ -287,7 +307,7 @@ async def test_a_block_takes_back_what_stands(push: Push) -> None:
 async def test_the_members_of_a_group_are_decided_on_together_and_each_for_themselves(push: Push) -> None:
     """More than one transaction takes; one has read it, one is asked to join, one blocked the sender in between."""
     await push.replica()
-    members = [UserId(f"member-{number:03}") for number in range(MOST_PEOPLE + 5)]
+    members = [UserId(f"member-{number:03}") for number in range(MAX_PEOPLE + 5)]
     read, asked, blocks, nobody = members[0], members[1], members[2], UserId("without-a-device")
     tokens = {user_id: await push.device(Provider.NETWORK, user_id) for user_id in members}
     push.messaging.facts_of[read, CONVERSATION] = Facts(read_seq=1)

@@ -25,13 +25,13 @@ from services.push.core.model import (
 )
 from services.push.core.news import MessageChanged
 from services.push.export import pages
-from services.push.service import MOST_DEVICES, AccountLifecycle
+from services.push.service import MAX_DEVICES, AccountLifecycle
 from services.runtime.grpc.account_data import AccountDataServicer
 from services.runtime.identity.accounts import Standing, encode
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from services.runtime.quiet_hours import QuietHours
 from tests.integration.push.conftest import BOB, CONVERSATION, ME, Push
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 
 def token(address: str, device: str = "phone-00", user_id: UserId = ME, provider: Provider = Provider.FCM) -> Token:
@@ -60,9 +60,9 @@ async def test_a_token_is_whose_it_was_registered_last(push: Push) -> None:
 
 
 async def test_of_too_many_devices_the_oldest_are_told_no_more(push: Push) -> None:
-    for number in range(MOST_DEVICES + 3):
+    for number in range(MAX_DEVICES + 3):
         await push.devices.register(token(f"t{number:02}", f"device-{number:02}"))
-    assert await addresses(push) == [f"t{number:02}" for number in range(3, MOST_DEVICES + 3)]
+    assert await addresses(push) == [f"t{number:02}" for number in range(3, MAX_DEVICES + 3)]
     await push.devices.register(token("t03", "device-03"))
     await push.devices.register(token("t99", "device-99"))
     assert {"t03", "t99"} <= set(await addresses(push))
@@ -187,6 +187,8 @@ async def test_what_did_not_change_for_long_is_forgotten(push: Push) -> None:
     await push.device(Provider.FCM)
     await push.say()
     await until(lambda: push.fcm.arrivals, what="the notice")
+    # What is being noted down is left alone, and goes another time.
+    await eventually(push.is_idle, what="the answer to be noted")
     assert await push.queue.purge(3_600, 100) == 0
     await push.rows("UPDATE threads SET change_time = now() - interval '2 hours'")
     assert await push.queue.purge(3_600, 100) == 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support.direct_hop import LOST
 from tests.support.older_release import OLDER
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S
+from tests.support.writing_pair import Pair
 
 PARTS = ("postgres", "broker", "issuer", "messaging", "presence", "gateway", "signaling", "edge")
 # A killed replica is missed after this, and in the background after five times as much. Raising it: each kill takes
@@ -60,3 +62,11 @@ async def settled(running: RunningStack) -> StackRecord:
 async def record(replicated: RunningStack) -> StackRecord:
     """The stack, once all replicas have their share."""
     return await settled(replicated)
+
+
+@pytest.fixture
+async def pair(record: StackRecord) -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as cleanup:
+        pair = Pair(record)
+        await pair.meet(cleanup)
+        yield pair

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from deploy.embedded.record import StackRecord
 from loadtests.event_routing.replicas import counters
@@ -23,14 +21,6 @@ def losing(file: Path) -> Iterator[None]:
         yield
     finally:
         file.unlink()
-
-
-@pytest.fixture
-async def pair(record: StackRecord) -> AsyncIterator[Pair]:
-    async with AsyncExitStack() as cleanup:
-        pair = Pair(record)
-        await pair.meet(cleanup)
-        yield pair
 
 
 async def total(record: StackRecord, counter: str, **labels: str) -> int:

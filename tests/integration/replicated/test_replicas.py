@@ -6,8 +6,6 @@ import asyncio
 import os
 import secrets
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -24,12 +22,13 @@ from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import events_pb2
 from parley.presence.v1 import service_pb2 as presence
 
-from deploy.embedded.record import ROOT, StackRecord
+from deploy.embedded.record import StackRecord
 from loadtests.event_routing.replicas import counters, names_of, replicas_of
 from parley_client.client import Device, Edge
 from parley_client.conversations import delivery_faults
 from parley_client.stream import EventStream
 from tests.support.admins import admin_of
+from tests.support.ops_command import run_ops
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S, eventually
@@ -143,13 +142,19 @@ async def test_a_message_reaches_a_users_devices_on_both_gateways_and_is_handled
         call.cancel()
 
 
-async def test_away_and_back_are_seen_by_who_watches_on_another_replica(people: People) -> None:
+async def watched(people: People) -> tuple[Device, Device, EventStream]:
+    """Alice, Bob, and the stream of hers, which shows that he is online."""
     alice, (bob,), _ = await people.pair()
     watching = await people.follow(alice)
     await watching.until_current(PATIENCE_S)
     await (await people.follow(bob)).until_current(PATIENCE_S)
     await watch(watching, bob.user_id)
     await sees(watching, bob.user_id, gateway.PRESENCE_STATE_ONLINE)
+    return alice, bob, watching
+
+
+async def test_away_and_back_are_seen_by_who_watches_on_another_replica(people: People) -> None:
+    _, bob, watching = await watched(people)
     for away, state in ((True, gateway.PRESENCE_STATE_AWAY), (False, gateway.PRESENCE_STATE_ONLINE)):
         await bob.presence.SetStatus(presence.SetStatusRequest(device_id=bob.device_id, away=away))
         await sees(watching, bob.user_id, state)
@@ -159,12 +164,7 @@ async def test_away_and_back_are_seen_by_who_watches_on_another_replica(people: 
 async def test_who_may_not_see_somebody_any_more_is_told_offline_at_once_and_then_nothing(
     people: People, hides: str
 ) -> None:
-    alice, (bob,), _ = await people.pair()
-    watching = await people.follow(alice)
-    await watching.until_current(PATIENCE_S)
-    await (await people.follow(bob)).until_current(PATIENCE_S)
-    await watch(watching, bob.user_id)
-    await sees(watching, bob.user_id, gateway.PRESENCE_STATE_ONLINE)
+    alice, bob, watching = await watched(people)
     async with grpc.aio.insecure_channel(bob.edge.address) as channel:
         relations_of_bob = relations_grpc.RelationsServiceStub(channel)
         token = (("authorization", f"Bearer {await bob.tokens.token()}"),)
@@ -267,19 +267,14 @@ async def test_people_who_run_it_can_look(record: StackRecord, what: str, tmp_pa
     token_file = tmp_path / "token"
     token_file.write_text(admin_of(record, "operator").token(""))
     env = {
-        **os.environ,
         "PARLEY_ADMIN_TOKEN_FILE": str(token_file),
         "PARLEY_PRESENCE_ADDRESSES": ",".join(record.admin_addresses[name] for name in PRESENCE),
         "PARLEY_GATEWAY_ADDRESSES": ",".join(record.admin_addresses[name] for name in names_of(record, "gateway")),
     }
-    command = [sys.executable, "-m", "services.ops", what]
-    done = await asyncio.to_thread(
-        subprocess.run, command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert len(lines) >= {"sessions": 3, "partitions": 4, "slowest": 1}[what]
-    assert "owned by nobody" not in done.stdout
+    status, output, complaints = await run_ops(env, what)
+    assert (status, complaints) == (0, "")
+    assert len(output.splitlines()) >= {"sessions": 3, "partitions": 4, "slowest": 1}[what]
+    assert "owned by nobody" not in output
 
 
 def _kill_all(stack: RunningStack) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
-from deploy.embedded.record import StackRecord
 from loadtests.event_routing.replicas import counters
 from tests.integration.replicated.conftest import settled
 from tests.support.stack import RunningStack
@@ -20,14 +16,6 @@ from tests.support.writing_pair import Acknowledged, Pair
 MESSAGES = 10
 PRESENCE = ("presence-1", "presence-2", "presence-3")
 MESSAGING = ("messaging-1", "messaging-2")
-
-
-@pytest.fixture
-async def pair(record: StackRecord) -> AsyncIterator[Pair]:
-    async with AsyncExitStack() as cleanup:
-        pair = Pair(record)
-        await pair.meet(cleanup)
-        yield pair
 
 
 async def replace(running: RunningStack, names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, RecordRefused
 from services.runtime.kafka.bus import REASON_HEADER, Incoming, Outgoing
-from services.runtime.kafka.codecs import MOST_BYTES
+from services.runtime.kafka.codecs import MAX_BYTES
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
 from services.runtime.kafka.dead_letters import OFFSET_HEADER, PART_HEADER
 from services.runtime.kafka.producer import KafkaPublisher
@@ -123,7 +123,7 @@ async def test_a_compressed_record_is_handled(place: Place, publisher: KafkaPubl
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
 async def test_a_record_that_unfolds_without_end_is_parked(place: Place, publisher: KafkaPublisher, codec: str) -> None:
     await place.make()
-    size = MOST_BYTES + 1
+    size = MAX_BYTES + 1
     producer = AIOKafkaProducer(
         bootstrap_servers=place.kafka.bootstrap, compression_type=codec, max_request_size=2 * size
     )

@@ -1,8 +1,5 @@
 """The operators' commands that move calls and drain workers, against a whole signaling service."""
 
-import asyncio
-import os
-import sys
 from tempfile import NamedTemporaryFile
 from uuid import uuid4
 
@@ -10,6 +7,7 @@ from parley.calls.v1 import service_pb2 as api
 
 from tests.integration.signaling.town import Town
 from tests.support.admins import admin
+from tests.support.ops_command import run_ops
 from tests.support.waiting import eventually
 
 # Each command is a process that has to start. Meanwhile no call ends by itself, although nobody brings it media, and no
@@ -31,17 +29,8 @@ async def operate(town: Town, *arguments: str) -> tuple[int, str, str]:
 
 async def run(town: Town, token_file: str, *arguments: str) -> tuple[int, str, str]:
     assert town.replica.app.server is not None
-    env = {
-        **os.environ,
-        "PARLEY_ADMIN_TOKEN_FILE": token_file,
-        "PARLEY_SIGNALING_ADDRESSES": f"127.0.0.1:{town.replica.app.server.admin_port}",
-    }
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-m", "services.ops", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, env=env, stdout=pipe, stderr=pipe)
-    output, complaints = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, output.decode().strip(), complaints.decode().strip()
+    address = f"127.0.0.1:{town.replica.app.server.admin_port}"
+    return await run_ops({"PARLEY_ADMIN_TOKEN_FILE": token_file, "PARLEY_SIGNALING_ADDRESSES": address}, *arguments)
 
 
 async def test_a_call_is_found_and_moved_to_a_named_worker(town: Town) -> None:

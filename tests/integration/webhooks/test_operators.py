@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +17,7 @@ from services.webhooks.core.attempts import RetryPolicy
 from tests.integration.webhooks.conftest import Hooks, event, ids_of, key_of
 from tests.support.admins import admin, verifier
 from tests.support.identities import environment, tokens_of
+from tests.support.ops_command import run_ops
 from tests.support.waiting import eventually, until
 
 KEY = "conversation:1"
@@ -39,17 +37,10 @@ class Shell:
 
     async def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit status, output and complaints."""
-        env = {
-            **os.environ,
-            "PARLEY_ADMIN_TOKEN_FILE": str(self._token),
-            "PARLEY_WEBHOOKS_ADDRESSES": f"127.0.0.1:{self.server.admin_port}",
-        }
-        pipe = asyncio.subprocess.PIPE
-        command = [sys.executable, "-m", "services.ops", *arguments]
-        process = await asyncio.create_subprocess_exec(*command, env=env, stdout=pipe, stderr=pipe)
-        output, complaints = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode().strip(), complaints.decode().strip()
+        address = f"127.0.0.1:{self.server.admin_port}"
+        return await run_ops(
+            {"PARLEY_ADMIN_TOKEN_FILE": str(self._token), "PARLEY_WEBHOOKS_ADDRESSES": address}, *arguments
+        )
 
 
 @pytest.fixture

@@ -48,6 +48,34 @@ def test_drafts_take_the_next_numbers_of_their_own_conversation() -> None:
     assert sequenced.last_seqs == {CONVERSATION: 9, OTHER: 1}
 
 
+@given(st.lists(st.integers(min_value=-1_000, max_value=1_000), min_size=1))
+def test_no_message_has_a_time_before_that_of_the_one_before_it(offsets_ms: list[int]) -> None:
+    last = NOW
+    for number, offset_ms in enumerate(offsets_ms):
+        late = replace(draft(number), sent_at=NOW + timedelta(milliseconds=offset_ms))
+        known = replace(states({CONVERSATION: number}), last_times={CONVERSATION: last})
+        (message,) = sequence_drafts([late], known, {}).inserted
+        assert last <= message.sent_at <= max(last, late.sent_at)
+        last = message.sent_at
+
+
+def test_two_of_a_batch_follow_each_other_in_time() -> None:
+    drafts = [draft(1), replace(draft(2), sent_at=NOW - timedelta(milliseconds=30))]
+    assert [message.sent_at for message in sequence_drafts(drafts, states({CONVERSATION: 0}), {}).inserted] == [NOW] * 2
+
+
+def test_a_time_that_is_far_ahead_holds_for_its_own_message_alone() -> None:
+    known = replace(states({CONVERSATION: 4}), last_times={CONVERSATION: NOW + timedelta(hours=2)})
+    assert sequence_drafts([draft(1)], known, {}).inserted[0].sent_at == NOW
+
+
+def test_a_message_vanishes_by_the_time_that_it_has() -> None:
+    after = timedelta(minutes=1)
+    last = NOW + timedelta(seconds=1)
+    known = replace(states({CONVERSATION: 0}), last_times={CONVERSATION: last}, vanish_after={CONVERSATION: after})
+    assert sequence_drafts([draft(1)], known, {}).inserted[0].expires_at == last + after
+
+
 def test_a_refused_draft_takes_no_number() -> None:
     drafts = [draft(1), draft(2, sender=MALLORY), draft(3, NOWHERE), draft(4)]
     outcomes = sequence_drafts(drafts, states({CONVERSATION: 0}), {}).outcomes

@@ -59,7 +59,7 @@ def roles(conversation: Conversation) -> dict[str, Role]:
 def test_each_action_is_allowed_from_its_least_role_on(action: GroupAction, actor: UserId) -> None:
     member = group().member(actor)
     assert member is not None
-    if permissions.RANK[member.role] >= permissions.RANK[permissions.LEAST_ROLE[action]]:
+    if permissions.RANK[member.role] >= permissions.RANK[permissions.MIN_ROLE[action]]:
         permissions.require(group(), actor, action)
     else:
         with pytest.raises(RoleTooLow):

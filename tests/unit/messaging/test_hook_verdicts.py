@@ -19,8 +19,8 @@ from services.messaging.hooks.core.verdicts import (
     Surface,
     UnfitVerdict,
     Writing,
+    checked_reason,
     content_after,
-    word_of,
 )
 from services.messaging.kernel.content import Content, Link, Mention, Text, Voice
 from services.messaging.kernel.errors import HeldDecided
@@ -102,8 +102,8 @@ def test_a_new_title_is_a_title() -> None:
 
 @pytest.mark.parametrize("value", ["spam", "A B", "A" * 65, "Ä", "A\n", "<B>"])
 def test_a_word_that_is_none_is_left_out(value: str) -> None:
-    assert word_of(value) == ""
-    assert word_of("HATE_SPEECH_2") == "HATE_SPEECH_2"
+    assert checked_reason(value) == ""
+    assert checked_reason("HATE_SPEECH_2") == "HATE_SPEECH_2"
 
 
 def test_strangers_are_refused_without_an_answer_and_others_pass_unless_it_is_said() -> None:
@@ -181,7 +181,7 @@ def test_a_title_cannot_be_held() -> None:
     assert held_of(asked(Text("Title"), Writing.GROUP_TITLE), "") is None
     held = held_of(asked(Text("hello")), "SPAM")
     assert held is not None
-    assert (held.content, held.word, held.state, held.key.sender_id) == (
+    assert (held.content, held.hook_reason, held.state, held.key.sender_id) == (
         Text("hello"),
         "SPAM",
         HeldState.WAITING,

@@ -9,7 +9,7 @@ import pytest
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.hooks.core.holding import MOST_HELD, HeldId, Place
+from services.messaging.hooks.core.holding import MAX_HELD, HeldId, Place
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import (
     Allow,
@@ -25,7 +25,7 @@ from services.messaging.hooks.core.verdicts import (
 from services.messaging.hooks.ports import NoAnswer, Problem
 from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
-from services.messaging.hooks.service.reviewing import Keeper, KeepingPolicy, Reviews
+from services.messaging.hooks.service.reviewing import HeldPurging, KeepingPolicy, Reviews
 from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
 from services.messaging.kernel.errors import (
@@ -381,7 +381,7 @@ async def test_what_is_held_is_seen_by_nobody_until_it_is_released(judged: Judge
     assert await judged.texts(conversation) == [Text("first"), Text("second")]
     await send(world, ALICE, conversation, "later", "later")
     ((held,), _) = await judged.reviews.list_held(0, "")
-    assert (held.content, held.word, held.key.sender_id) == (Text("buy this"), "SPAM", ALICE)
+    assert (held.content, held.hook_reason, held.key.sender_id) == (Text("buy this"), "SPAM", ALICE)
     released = await judged.reviews.release(str(held.id))
     assert (released.seq, released.content, released.client_message_id) == (4, Text("buy this"), "k")
     assert await judged.reviews.release(str(held.id)) == released
@@ -532,7 +532,7 @@ async def test_one_sender_fills_no_more_of_the_queue_than_may_be(judged: Judged)
     world = judged.world
     conversation = await accepted(world)
     judged.answer(Hold())
-    for number in range(MOST_HELD):
+    for number in range(MAX_HELD):
         with pytest.raises(MessageHeld):
             await send(world, ALICE, conversation, f"k{number}", "buy this")
     with pytest.raises(MessageRefused):
@@ -573,15 +573,15 @@ async def test_what_nobody_reviews_is_forgotten_and_what_was_decided_on_later_to
     old, refused = await judged.waiting()
     await judged.reviews.refuse(str(refused))
     policy = KeepingPolicy()
-    keeper = Keeper(judged.held, world.clock, policy)
+    purging = HeldPurging(judged.held, world.clock, policy)
     world.clock.advance(policy.waiting.total_seconds() + 1)
-    await keeper.keep()
+    await purging.purge()
     with pytest.raises(HeldNotFound):
         await judged.reviews.release(str(old))
     with pytest.raises(MessageRefused):
         await send(world, ALICE, conversation, "refused", "buy this")
     world.clock.advance(policy.decided.total_seconds())
-    await keeper.keep()
+    await purging.purge()
     judged.answer(Allow())
     assert (await send(world, ALICE, conversation, "refused", "buy this")).seq == 3
 

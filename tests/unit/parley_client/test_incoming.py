@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import grpc
 import pytest
 from parley.gateway.v1 import messages_pb2 as events
@@ -77,14 +75,6 @@ def test_what_waits_behind_a_gap_is_not_handed_out() -> None:
 
 
 # The loop.
-
-
-@pytest.fixture
-async def edge() -> AsyncIterator[FakeEdge]:
-    fake = FakeEdge()
-    server = await fake.start()
-    yield fake
-    await server.stop(None)
 
 
 async def tokens() -> AccessToken:

@@ -20,14 +20,6 @@ AT_ONCE = BackOff(first_s=0.001, most_s=0.01)
 
 
 @pytest.fixture
-async def edge() -> AsyncIterator[FakeEdge]:
-    fake = FakeEdge()
-    server = await fake.start()
-    yield fake
-    await server.stop(None)
-
-
-@pytest.fixture
 async def stream(edge: FakeEdge) -> AsyncIterator[EventStream]:
     logins = 0
 

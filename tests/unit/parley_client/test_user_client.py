@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -24,12 +23,9 @@ AT_ONCE = BackOff(first_s=0.001, most_s=0.001)
 
 
 @pytest.fixture
-async def edge() -> AsyncIterator[FakeEdge]:
-    fake = FakeEdge()
-    fake.first = {"ready": READY}
-    server = await fake.start()
-    yield fake
-    await server.stop(None)
+def edge(edge: FakeEdge) -> FakeEdge:
+    edge.first = {"ready": READY}
+    return edge
 
 
 async def tokens() -> AccessToken:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.push.encryption import MOST_BYTES, RECORD_BYTES, NotAKey, encrypt, is_key
+from services.push.encryption import MAX_BYTES, RECORD_BYTES, NotAKey, encrypt, is_key
 from tests.support.push_providers import Subscription
 
 
@@ -33,7 +33,7 @@ def test_the_vector_of_the_rfc() -> None:
     assert encrypt(b"When I grow up, I want to be a watermelon", P256DH, AUTH, SENDER, SALT) == BODY
 
 
-@given(st.binary(max_size=MOST_BYTES))
+@given(st.binary(max_size=MAX_BYTES))
 def test_whoever_subscribed_reads_it_and_push_services_take_it(text: bytes) -> None:
     subscription = Subscription.new("https://push.example.com/1")
     body = encrypt(text, subscription.p256dh, subscription.auth, SENDER, SALT)

@@ -18,7 +18,7 @@ from services.push.core.decision import PREVIEW_CHARS
 from services.push.core.effects import Notify, TakeBack
 from services.push.core.model import Notice, NoticeKind, Provider, call_key, conversation_key
 from services.push.core.payloads import payload
-from services.push.encryption import MOST_BYTES
+from services.push.encryption import MAX_BYTES
 from tests.unit.push.test_decision import BOB, CONVERSATION, NOW
 from tests.unit.push.test_effects import token
 
@@ -103,7 +103,7 @@ def test_the_longest_preview_fits_into_every_providers_payload(text: str, title:
 
     assert size(apns.body_of(sent)) <= 4_096
     assert size(fcm.message_of(token(Provider.FCM), sent, NOW.timestamp())["data"]) <= 4_096
-    assert size(payload(sent)) <= MOST_BYTES
+    assert size(payload(sent)) <= MAX_BYTES
 
 
 def test_fcm() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime.kafka import codecs
-from services.runtime.kafka.codecs import MOST_BYTES, UnfoldsTooLarge
+from services.runtime.kafka.codecs import MAX_BYTES, UnfoldsTooLarge
 
 CODECS: list[tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = [
     (written.gzip_encode, codecs.gzip_decode),
@@ -35,10 +35,10 @@ def test_what_was_packed_is_unpacked_also_after_something_longer(
 def test_some_bytes_that_hold_too_many_are_refused(
     encode: Callable[[bytes], bytes], decode: Callable[[bytes], bytes]
 ) -> None:
-    packed = encode(bytes(MOST_BYTES + 1))
+    packed = encode(bytes(MAX_BYTES + 1))
     with pytest.raises(UnfoldsTooLarge):
         decode(packed)
-    assert len(decode(encode(bytes(MOST_BYTES // 4)))) == MOST_BYTES // 4
+    assert len(decode(encode(bytes(MAX_BYTES // 4)))) == MAX_BYTES // 4
 
 
 @pytest.mark.parametrize("decode", codecs.DECODERS)

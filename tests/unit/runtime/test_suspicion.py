@@ -3,7 +3,7 @@
 from services.runtime.kafka.suspicion import (
     CUT_OFF_ATTEMPTS,
     FIRST_PATIENCE_S,
-    MOST_PATIENCE_S,
+    MAX_PATIENCE_S,
     Suspicion,
 )
 
@@ -13,7 +13,7 @@ def given_up_after(suspicion: Suspicion, now_s: float, step_s: float) -> float:
     began = now_s
     while not suspicion.note_cut_off(now_s, others_pass=True):
         now_s += step_s
-        assert now_s - began <= 2 * MOST_PATIENCE_S
+        assert now_s - began <= 2 * MAX_PATIENCE_S
     return now_s - began
 
 
@@ -56,4 +56,4 @@ def test_a_record_that_is_handled_makes_the_next_ones_waiting_short_again() -> N
 
 def test_waiting_is_bounded_however_many_records_are_at_fault() -> None:
     suspicion = Suspicion()
-    assert max(given_up_after(suspicion, 0.0, 60.0) for _ in range(50)) == MOST_PATIENCE_S
+    assert max(given_up_after(suspicion, 0.0, 60.0) for _ in range(50)) == MAX_PATIENCE_S

@@ -7,7 +7,7 @@ import pytest
 from services.runtime import tasks
 from services.runtime.lifecycle import App, Worker
 from services.runtime.observability import metrics
-from services.runtime.tasks import MOST_FAILURES, Board, Fatal
+from services.runtime.tasks import MAX_FAILURES, Board, Fatal
 from tests.support.waiting import until, within
 
 
@@ -78,7 +78,7 @@ async def test_a_needed_task_that_fails_is_told_of_until_it_has_settled(board: B
 
 
 async def test_a_needed_task_that_fails_again_and_again_ends_the_process(board: Board) -> None:
-    bugs = [ValueError(str(number)) for number in range(MOST_FAILURES)]
+    bugs = [ValueError(str(number)) for number in range(MAX_FAILURES)]
     task = tasks.keep("needed", Faulty(*map(raising, bugs)).run, needed=True)
     assert await within(board.fatal(), 10) is bugs[-1]
     with pytest.raises(Fatal):
@@ -193,7 +193,7 @@ async def test_a_dependency_that_cannot_even_say_is_away_until_it_can(
 ) -> None:
     monkeypatch.setattr("services.runtime.lifecycle.READY_INTERVAL_S", 0.01)
     monkeypatch.setattr("services.runtime.lifecycle.READY_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(tasks, "MOST_FAILURES", 1_000)
+    monkeypatch.setattr(tasks, "MAX_FAILURES", 1_000)
     server, store = Server(), Store()
     app = App([store], server)  # type: ignore[arg-type]
     await app.start()

@@ -1,7 +1,7 @@
 """Repairs do not come in one burst: a receiver that lost much asks for it again and gets it at what its path bears."""
 
 from services.sfu.core.congestion.estimator import START_BPS
-from services.sfu.core.congestion.pacing import BURST_S, LEAST_BURST_BYTES, Pacer
+from services.sfu.core.congestion.pacing import BURST_S, MIN_BURST_BYTES, Pacer
 from services.sfu.core.session.effects import SendMedia, SendRepair
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
@@ -44,7 +44,7 @@ def test_a_burst_of_losses_is_repaired_at_the_rate_of_the_path_and_completely() 
         missing -= set(again)
         at_once.append(len(again))
         now += 0.05
-    burst = max(START_BPS / 8 * BURST_S, LEAST_BURST_BYTES) / SIZE
+    burst = max(START_BPS / 8 * BURST_S, MIN_BURST_BYTES) / SIZE
     assert max(at_once) <= burst + 1
     assert not missing
     assert now - 2.0 <= 2 * LOST * SIZE / (START_BPS / 8)
@@ -62,6 +62,6 @@ def test_a_pace_lets_through_its_rate_and_no_more_than_a_burst_at_once() -> None
 def test_a_pace_follows_its_rate() -> None:
     pace = Pacer()
     assert pace.has_tokens(8_000_000.0, 1.0)
-    pace.spend(LEAST_BURST_BYTES + 200_000)
+    pace.spend(MIN_BURST_BYTES + 200_000)
     assert not pace.has_tokens(100_000.0, 1.1)
     assert pace.has_tokens(8_000_000.0, 1.4)

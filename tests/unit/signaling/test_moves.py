@@ -108,14 +108,20 @@ async def test_a_worker_that_breaks_off_is_dead_at_once_and_its_calls_move(world
     assert world.workers.find(WORKER.worker_id, world.clock.now()) is None
 
 
-async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moves, "MOVE_LIMIT", 2)
+async def start_many(world: World, count: int) -> list[Call]:
+    """Each of two people of its own."""
     calls = []
-    for number in range(5):
+    for number in range(count):
         talk = ConversationId(f"talk-{number}")
         caller, callee = UserId(f"caller-{number}"), UserId(f"callee-{number}")
         world.members.conversations[talk] = [caller, callee]
         calls.append(await world.start(caller, key="first", talk=talk))
+    return calls
+
+
+async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "MOVE_LIMIT", 2)
+    calls = await start_many(world, 5)
     world.hear(OTHER_WORKER)
     world.media.unreachable.add(WORKER.worker_id)
     await world.moves.check_worker(WORKER)
@@ -128,12 +134,7 @@ async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypat
 async def test_a_call_whose_statement_is_cut_off_does_not_keep_the_others_on_a_lost_worker(
     world: World, monkeypatch: pytest.MonkeyPatch, others_pass: bool
 ) -> None:
-    calls = []
-    for number in range(3):
-        talk = ConversationId(f"talk-{number}")
-        caller, callee = UserId(f"caller-{number}"), UserId(f"callee-{number}")
-        world.members.conversations[talk] = [caller, callee]
-        calls.append(await world.start(caller, key="first", talk=talk))
+    calls = await start_many(world, 3)
     find_one = world.store.find
 
     async def find_some(call_id: CallId) -> Call | None:

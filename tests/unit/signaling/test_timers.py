@@ -3,9 +3,10 @@
 import asyncio
 from datetime import timedelta
 
+from services.runtime.periodic import PeriodicTask
 from services.signaling.alarms import Alarms
 from services.signaling.core.model import CallId, CallState
-from services.signaling.timers import PeriodicTask, periodic_tasks, run_alarms
+from services.signaling.timers import periodic_tasks, run_alarms
 from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import ALICE, START, TIMEOUTS, World
 
@@ -60,7 +61,7 @@ async def test_a_due_alarm_ends_the_ring_and_an_outage_is_survived() -> None:
     running.cancel()
 
 
-async def test_a_routine_goes_on_after_an_outage() -> None:
+async def test_a_periodic_task_goes_on_after_an_outage() -> None:
     world = World()
     turns: list[bool] = []
 
@@ -78,6 +79,6 @@ async def test_a_routine_goes_on_after_an_outage() -> None:
     running.cancel()
 
 
-def test_every_routine_has_a_name_of_its_own() -> None:
+def test_every_periodic_task_has_a_name_of_its_own() -> None:
     made = periodic_tasks(World().upkeep, World().moves, asyncio.Event())
-    assert len({routine.name for routine in made}) == len(made)
+    assert len({task.name for task in made}) == len(made)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.webhooks.core.endpoints import MOST_ENDPOINTS, by_name, parse
+from services.webhooks.core.endpoints import MAX_ENDPOINTS, by_name, parse
 from services.webhooks.core.model import ConversationKind
 from services.webhooks.mapping import TYPES
 
@@ -88,7 +88,7 @@ def test_two_endpoints_of_one_name_and_too_many_are_refused() -> None:
     with pytest.raises(ValueError, match="one name"):
         parsed(ROW, ROW)
     with pytest.raises(ValueError, match="more than"):
-        parsed(*({**ROW, "name": f"n{number}"} for number in range(MOST_ENDPOINTS + 1)))
+        parsed(*({**ROW, "name": f"n{number}"} for number in range(MAX_ENDPOINTS + 1)))
 
 
 JSON = st.recursive(

@@ -23,7 +23,7 @@ class GroupAction(Enum):
 RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
 
 # ADD: unless the group says otherwise, see `least_role`.
-LEAST_ROLE = {
+MIN_ROLE = {
     GroupAction.ADD: Role.MEMBER,
     GroupAction.UPDATE: Role.ADMIN,
     GroupAction.INVITE: Role.ADMIN,
@@ -34,7 +34,7 @@ LEAST_ROLE = {
     GroupAction.LIFT_BAN: Role.ADMIN,
     GroupAction.PIN: Role.ADMIN,
 }
-_ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[GroupAction.ADD], AddAudience.ADMINS: Role.ADMIN}
+_ADDERS = {AddAudience.MEMBERS: MIN_ROLE[GroupAction.ADD], AddAudience.ADMINS: Role.ADMIN}
 
 
 # What nobody does while moderation has frozen the group: what says something or brings people in. People still go.
@@ -57,7 +57,7 @@ def require(group: Conversation, actor: UserId, action: GroupAction) -> None:
 
 def least_role(group: Conversation, action: GroupAction) -> Role:
     """From which role on this may be done in this group."""
-    return _ADDERS[group.add_audience] if action is GroupAction.ADD else LEAST_ROLE[action]
+    return _ADDERS[group.add_audience] if action is GroupAction.ADD else MIN_ROLE[action]
 
 
 def find_actor(group: Conversation, actor: UserId) -> Member:

@@ -19,6 +19,7 @@ from services.messaging.groups.ports import DecideGroup
 from services.messaging.groups.sql.entering import load_bans, take_request_key, write_bans
 from services.messaging.kernel.model import Conversation, ConversationId, direct_recipients
 from services.messaging.kernel.quotas import DayQuota
+from services.messaging.messages.core.sequencing import not_before
 from services.messaging.messages.sql.messages import insert_messages
 from services.messaging.relations.sql.quotas import count_new_conversation, count_requests
 from services.messaging.wire.events import conversation_changed, message_sent
@@ -86,6 +87,7 @@ async def write_system_message(
     """Insert the system message of a change; the conversation with its new counter, and the message's event."""
     if change.system is None:
         return change.after, []
-    message = system_message(change, stamp)
+    last = await connection.fetchval("SELECT active_at FROM conversations WHERE id = $1", change.after.id)
+    message = system_message(change, replace(stamp, now=not_before(last, stamp.now)))
     await insert_messages(connection, [message])
     return replace(change.after, last_seq=message.seq), [message_sent(message)]

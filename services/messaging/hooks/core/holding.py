@@ -14,7 +14,7 @@ from services.messaging.kernel.model import Attachment, ConversationKind, DraftK
 HeldId = NewType("HeldId", UUID)
 
 # Of one sender, waiting. Raising it lets one person put more before the reviewers; lowering it refuses what might pass.
-MOST_HELD = 50
+MAX_HELD = 50
 
 
 class HeldState(Enum):
@@ -83,7 +83,7 @@ class Held:
     key: DraftKey
     content: Content
     held_at: datetime
-    word: str = ""
+    hook_reason: str = ""
     seq: int = 0
     reply_to_seq: int = 0
     attachments: tuple[Attachment, ...] = ()
@@ -100,7 +100,7 @@ def edit_key(seq: int) -> str:
     return f"{_EDIT_KEY_PREFIX}{seq}"
 
 
-def held_of(question: Question, word: str) -> Held | None:
+def held_of(question: Question, hook_reason: str) -> Held | None:
     """What waits for a review of what was asked about; None for what cannot wait: a title."""
     if question.writing is Writing.GROUP_TITLE or question.conversation_id is None:
         return None
@@ -109,7 +109,7 @@ def held_of(question: Question, word: str) -> Held | None:
         DraftKey(question.conversation_id, question.sender_id, question.client_message_id),
         question.content,
         question.asked_at,
-        word,
+        hook_reason,
         question.seq,
         question.reply_to_seq,
         question.attachments,

@@ -18,7 +18,7 @@ from services.messaging.kernel.model import Attachment, ConversationId, UserId
 
 # What all of a text becomes: its length is not told.
 ALL_MASKED = "***"
-_WORD = regex.compile(r"[A-Z0-9_]{0,64}")
+_REASON = regex.compile(r"[A-Z0-9_]{0,64}")
 
 
 class Writing(Enum):
@@ -83,14 +83,14 @@ class Mask:
 class Hold:
     """It waits for a person."""
 
-    word: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Refuse:
     """It is not taken."""
 
-    word: str = ""
+    reason: str = ""
 
 
 Verdict = Allow | Replace | Mask | Hold | Refuse
@@ -100,9 +100,9 @@ class UnfitVerdict(ValueError):
     """An answer that does not fit what was asked."""
 
 
-def word_of(value: str) -> str:
-    """The network's own word for why, as it is passed on; empty for what is no such word."""
-    return value if _WORD.fullmatch(value) else ""
+def checked_reason(value: str) -> str:
+    """The hook's own word for why, as it is passed on; empty for what is no such word."""
+    return value if _REASON.fullmatch(value) else ""
 
 
 def content_after(question: Question, verdict: Allow | Replace | Mask, text_chars: int) -> Content:

@@ -31,7 +31,7 @@ AT_ONCE_A_SENDER = 4
 # Beyond those. Raising it holds more of a flood; lowering it leaves more of a burst without an answer.
 WAITING_A_SENDER = 32
 # Of a deadline whose time is nearly over. Raising it lets who waited for a turn wait longer; lowering it asks in vain.
-LEAST_S = 0.001
+MIN_S = 0.001
 _RANKS = {surface: rank for rank, surface in enumerate(Surface)}
 _IN_VAIN = (Problem.TIMEOUT, Problem.UNREACHABLE)
 
@@ -93,7 +93,7 @@ class Asking:
         self._note(Input.WANTED, question)
         told = Input.LEFT
         try:
-            verdict = await self._hook.ask(question, max(began + self._timeout_s - now, LEAST_S))
+            verdict = await self._hook.ask(question, max(began + self._timeout_s - now, MIN_S))
             told = Input.ANSWERED
             return verdict
         except NoAnswer as error:

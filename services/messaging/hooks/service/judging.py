@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from services.messaging import metrics
-from services.messaging.hooks.core.holding import MOST_HELD, HeldState, Place, edit_key, held_of
+from services.messaging.hooks.core.holding import MAX_HELD, HeldState, Place, edit_key, held_of
 from services.messaging.hooks.core.policy import HookPolicy, WithoutAnswer
 from services.messaging.hooks.core.verdicts import Hold, Question, Refuse, Surface, Writing
 from services.messaging.hooks.ports import HeldStore, NoAnswer, Places
@@ -141,15 +141,15 @@ class Judging:
         if answer is None:
             raise HookUnavailable
         if isinstance(answer, Refuse):
-            raise MessageRefused(answer.word)
+            raise MessageRefused(answer.reason)
         if isinstance(answer, Hold):
             await self._hold(question, answer)
         return answer
 
     async def _hold(self, question: Question, verdict: Hold) -> NoReturn:
-        held = held_of(question, verdict.word)
-        if held is None or not await self._held.hold(held, MOST_HELD):
-            raise MessageRefused(verdict.word)
+        held = held_of(question, verdict.reason)
+        if held is None or not await self._held.hold(held, MAX_HELD):
+            raise MessageRefused(verdict.reason)
         # Its sender's next one is looked up, and so is a retry.
         self._places.forget([held.key.conversation_id])
         raise MessageHeld

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 _ROW_BYTES = 512
 # Raising it leaves old rows for longer, and what the metrics say of the queue older; lowering it makes more idle
 # queries.
-KEEP_INTERVAL_S = 60.0
+PURGE_INTERVAL_S = 60.0
 _FORGET_BATCH = 500
 
 
@@ -85,7 +85,7 @@ class KeepingPolicy:
     decided: timedelta = timedelta(days=30)
 
 
-class Keeper:
+class HeldPurging:
     """Forgets what was held too long ago, and tells how much waits. Every replica runs one."""
 
     def __init__(self, store: HeldStore, clock: Clock, policy: KeepingPolicy) -> None:
@@ -94,18 +94,18 @@ class Keeper:
         self._policy = policy
 
     async def run(self) -> None:
-        """Keep for ever."""
+        """Purge for ever."""
         while True:
             try:
-                await self.keep()
+                await self.purge()
             except StoreUnavailable as error:
                 log.warning("held_keeping_waits", error=describe(error))
             except Exception:
                 # What is never forgotten would be a silent failure; the next round tries again.
                 log.exception("held_keeping_failed")
-            await asyncio.sleep(KEEP_INTERVAL_S)
+            await asyncio.sleep(PURGE_INTERVAL_S)
 
-    async def keep(self) -> None:
+    async def purge(self) -> None:
         """One round. Errors: StoreUnavailable."""
         now, policy = self._clock.now(), self._policy
         while await self._store.forget(now - policy.waiting, now - policy.decided, _FORGET_BATCH) == _FORGET_BATCH:

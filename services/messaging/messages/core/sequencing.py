@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.messaging.kernel.content import kind_of, withheld
 from services.messaging.kernel.errors import (
@@ -26,6 +26,10 @@ from services.messaging.kernel.model import (
     UserId,
 )
 from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
+
+# How far the times of two replicas may be apart: of StoreClock, half a round trip to the database and a quartz. Raising
+# it lets one wrong clock set the time of what follows its message by more; lowering it lets times go back sooner.
+MAX_CLOCK_SPREAD = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class ConversationStates:
     sent_in_request: Mapping[tuple[ConversationId, UserId], int] = field(default_factory=dict)
     # Senders of whom a new message was held for a review, whatever became of it.
     held: AbstractSet[tuple[ConversationId, UserId]] = frozenset()
+    # When the last message was sent, or the conversation was made.
+    last_times: Mapping[ConversationId, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Sequenced:
     outcomes: list[Message | MessagingError] = field(default_factory=list)
     inserted: list[Message] = field(default_factory=list)
     last_seqs: dict[ConversationId, int] = field(default_factory=dict)
+    last_times: dict[ConversationId, datetime] = field(default_factory=dict)
     # Who wrote in a conversation that was a request to them: writing accepts it.
     accepted: dict[tuple[ConversationId, UserId], None] = field(default_factory=dict)
 
@@ -72,7 +79,7 @@ def sequence_drafts(
     stored: Mapping[DraftKey, Message],
     request_messages: int = REQUEST_MESSAGES,
 ) -> Sequenced:
-    """Give each draft the next seq of its conversation, so that sequences have no gaps.
+    """Give each draft the next seq of its conversation, so that sequences have no gaps, and no time before the last's.
 
     `stored` holds the earlier results of the same keys. A repeated key, earlier or within the batch, gets the first
     result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
@@ -80,7 +87,7 @@ def sequence_drafts(
     frozen a conversation. Where nobody else has let the conversation in, a sender gets `request_messages` in, plain:
     without files, links and mentions. What was judged as of another version of the conversation is PlaceChanged.
     """
-    sequenced = Sequenced(last_seqs=dict(states.last_seqs))
+    sequenced = Sequenced(last_seqs=dict(states.last_seqs), last_times=dict(states.last_times))
     known = dict(stored)
     unused = set(states.unused)
     counts = dict(states.sent_in_request)
@@ -101,11 +108,13 @@ def sequence_drafts(
             sequenced.outcomes.append(AttachmentNotFound())
         else:
             seq = sequenced.last_seqs[draft.conversation_id] + 1
-            message = _at(draft, seq, states.vanish_after.get(draft.conversation_id))
+            sent_at = not_before(sequenced.last_times.get(draft.conversation_id), draft.sent_at)
+            message = _at(draft, seq, sent_at, states.vanish_after.get(draft.conversation_id))
             if sender in counts:
                 message = replace(message, content=withheld(message.content))
                 counts[sender] += not is_record
             sequenced.last_seqs[draft.conversation_id] = message.seq
+            sequenced.last_times[draft.conversation_id] = message.sent_at
             known[draft.key] = message
             unused.difference_update(attachment.id for attachment in draft.attachments)
             sequenced.inserted.append(message)
@@ -157,17 +166,26 @@ def recipients(states: ConversationStates, sequenced: Sequenced) -> Mapping[Conv
     return found
 
 
-def _at(draft: Draft, seq: int, vanish_after: timedelta | None) -> Message:
+def not_before(last: datetime | None, now: datetime) -> datetime:
+    """The time of a message that follows one of the time `last`, written by a replica whose clock says `now`.
+
+    Replicas' clocks differ a little, and what people read has one order. A `last` far ahead was wrong, and is passed
+    over.
+    """
+    return last if last is not None and now < last <= now + MAX_CLOCK_SPREAD else now
+
+
+def _at(draft: Draft, seq: int, sent_at: datetime, vanish_after: timedelta | None) -> Message:
     return Message(
         id=draft.message_id,
         conversation_id=draft.conversation_id,
         seq=seq,
         sender_id=draft.sender_id,
         client_message_id=draft.client_message_id,
-        sent_at=draft.sent_at,
+        sent_at=sent_at,
         content=draft.content,
         reply_to_seq=draft.reply_to_seq,
-        expires_at=draft.sent_at + vanish_after if vanish_after else None,
+        expires_at=sent_at + vanish_after if vanish_after else None,
         attachments=draft.attachments,
         forwarded=draft.forwarded,
     )

@@ -1,14 +1,14 @@
 """What a replica remembers of conversations between sends, so that most sends need to ask nothing."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.messaging.hooks.core.holding import Place
 from services.messaging.kernel.model import ConversationId, ConversationKind, Draft, DraftKey, UserId
 from services.messaging.kernel.request import RequestState
-from services.messaging.messages.core.sequencing import ConversationStates
+from services.messaging.messages.core.sequencing import ConversationStates, Sequenced
 
 # Conversations that are remembered. Raising it takes more memory (about 1 KB each); lowering it makes us ask again for
 # less busy ones.
@@ -20,6 +20,7 @@ class CachedState:
     """A conversation in which `senders` may write, as of `version` and `last_seq`."""
 
     last_seq: int
+    last_time: datetime
     version: int
     direct_recipients: Sequence[UserId]
     senders: frozenset[UserId]
@@ -48,6 +49,7 @@ class StateCache:
             senders={
                 (id_, user_id): RequestState.ACCEPTED for id_, state in known.items() for user_id in state.senders
             },
+            last_times={id_: state.last_time for id_, state in known.items()},
             versions={id_: state.version for id_, state in known.items()},
             direct_recipients={id_: state.direct_recipients for id_, state in known.items()},
             vanish_after={id_: state.vanish_after for id_, state in known.items() if state.vanish_after},
@@ -65,8 +67,8 @@ class StateCache:
         peer_id = others[0] if others else None
         return Place(ConversationKind.DIRECT, is_member=True, peer_id=peer_id, facts=state.version)
 
-    def learn(self, states: ConversationStates, last_seqs: Mapping[ConversationId, int]) -> None:
-        """Remember what was read, or held, and where the counters stand since."""
+    def learn(self, states: ConversationStates, sequenced: Sequenced, conversations: Iterable[ConversationId]) -> None:
+        """Remember what was read, or held, of these, and where the counters stand since."""
         senders: dict[ConversationId, set[UserId]] = defaultdict(set)
         for (conversation_id, user_id), request in states.senders.items():
             # Nothing is remembered of whom nobody else has accepted: how much they have sent counts.
@@ -75,7 +77,7 @@ class StateCache:
         held: dict[ConversationId, set[UserId]] = defaultdict(set)
         for conversation_id, user_id in states.held:
             held[conversation_id].add(user_id)
-        for conversation_id, last_seq in last_seqs.items():
+        for conversation_id in conversations:
             before = self._known.pop(conversation_id, None)
             if conversation_id in states.blocked or conversation_id in states.frozen:
                 continue
@@ -85,8 +87,9 @@ class StateCache:
             vanish_after = states.vanish_after.get(conversation_id)
             writers = frozenset(senders[conversation_id] | (same.senders if same else frozenset()))
             of_held = frozenset(held[conversation_id] | (same.held if same else frozenset()))
+            last_seq, last_time = sequenced.last_seqs[conversation_id], sequenced.last_times[conversation_id]
             self._known[conversation_id] = CachedState(
-                last_seq, version, direct_recipients, writers, vanish_after, of_held
+                last_seq, last_time, version, direct_recipients, writers, vanish_after, of_held
             )
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)

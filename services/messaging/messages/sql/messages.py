@@ -36,8 +36,8 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
 
 
 _STATES = f"""
-SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, c.frozen, c.vanish_after_s,
-    m.request, s.seq IS NOT NULL AS is_stored, {DIRECT_RECIPIENTS} AS recipients, o.is_accepted,
+SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.active_at, c.facts, c.blocked, c.frozen,
+    c.vanish_after_s, m.request, s.seq IS NOT NULL AS is_stored, {DIRECT_RECIPIENTS} AS recipients, o.is_accepted,
     EXISTS (
         SELECT FROM held_messages h WHERE h.conversation_id = c.id AND h.sender_id = k.sender_id AND h.seq = 0
     ) AS has_held,
@@ -77,6 +77,7 @@ async def load_states(connection: Connection, drafts: Sequence[Draft]) -> tuple[
     members = [row for row in rows if row["request"] is not None]
     states = ConversationStates(
         last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
+        last_times={row["conversation_id"]: row["active_at"] for row in rows},
         senders={(row["conversation_id"], row["sender_id"]): RequestState(row["request"]) for row in members},
         blocked={row["conversation_id"] for row in rows if row["blocked"]},
         frozen={row["conversation_id"] for row in rows if row["frozen"]},

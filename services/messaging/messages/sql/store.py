@@ -89,7 +89,7 @@ class PostgresMessages:
             # A retry of something that is stored: the long way finds it.
             log.debug("send_repeated", drafts=len(drafts))
         self._known.forget(states.last_seqs.keys() - held)
-        self._known.learn(states, {id_: sequenced.last_seqs[id_] for id_ in held})
+        self._known.learn(states, sequenced, held)
         told = [
             (event, trace)
             for message, event, trace in zip(sequenced.inserted, events, traces, strict=True)
@@ -121,7 +121,7 @@ class PostgresMessages:
             if sequenced.accepted:
                 now = max(message.sent_at for message in sequenced.inserted)
                 woken = await accept_requests(connection, sequenced.accepted, now)
-        self._known.learn(states, sequenced.last_seqs)
+        self._known.learn(states, sequenced, sequenced.last_seqs)
         self._wake(woken)
         self._relay.committed(events, traces)
         return {draft.message_id: outcome for draft, outcome in zip(drafts, sequenced.outcomes, strict=True)}

@@ -25,7 +25,7 @@ WEAK_MOS = 3.6
 # Voice of fewer packets in an interval is judged as if it were so many: in silence a client with DTX sends 2.5 of them
 # a second, and nobody hears that one is lost. Raising it judges short calls too well; lowering it makes a poor network
 # of a lost packet of silence.
-LEAST_VOICE_PACKETS = 50
+MIN_VOICE_PACKETS = 50
 
 # What takes most of a leg's MOS.
 Cause = Literal["loss", "delay"]
@@ -195,7 +195,7 @@ def _remote_mos(participant: Participant) -> float:
 
 def _leg(before: _LegTotals, after: _LegTotals, rtt_s: float | None) -> Leg:
     packets, loss = _since(before.all, after.all)
-    heard, audio_loss = _since(before.audio, after.audio, LEAST_VOICE_PACKETS)
+    heard, audio_loss = _since(before.audio, after.audio, MIN_VOICE_PACKETS)
     judged = (audio_loss, after.audio.jitter_s) if heard else (loss, after.all.jitter_s)
     delay_s = (rtt_s or 0.0) / 2 + JITTER_WAIT * judged[1]
     return Leg(

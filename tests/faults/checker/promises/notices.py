@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from tests.faults.checker.history import Action, History, Notice, Operation, Outcome, Shown
+from tests.faults.checker.history import Action, History, Notice, Outcome, Shown, without_repetitions
 from tests.faults.checker.promises.messages import GONE
 from tests.faults.checker.promises.people import is_between, undone_s
 
@@ -21,7 +21,7 @@ def notices_tell_all(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
     What the broker had when it lost its data may be lost to push, which has no other source. What is said while the two
     have blocked each other makes no notice, whenever push gets to it.
     """
-    sends = {(send.conversation, send.seq): send for send in _done(history, Action.SEND)}
+    sends = {(send.conversation, send.seq): send for send in history.lasting(Action.SEND)}
     blocks = {(block.person, block.subject) for block in history.of(Action.BLOCK)}
     standing = _standing(history)
     for sleeper in history.sleepers:
@@ -50,7 +50,7 @@ def notices_tell_all(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
 def notices_go_when_read(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
     """What was read with acknowledgement stands on no device. A reaction is to something old, and stays till later."""
     standing = _standing(history)
-    for read in _done(history, Action.READ):
+    for read in history.lasting(Action.READ):
         for sleeper in history.sleepers:
             shown = standing.get((sleeper.device, _thread(read.conversation)))
             if sleeper.person != read.person or shown is None or shown.kind == REACTION:
@@ -66,7 +66,7 @@ def notices_go_when_read(history: History) -> Iterator[tuple[tuple[str, ...], st
 def notices_keep_the_order(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
     """What comes for the first time of a thread is newer than all that came before; repetitions may come late."""
     newest: dict[tuple[str, str], int] = defaultdict(int)
-    for notice in _once(history):
+    for notice in without_repetitions(history.notices):
         place = (notice.device, notice.thread)
         if notice.version <= newest[place]:
             yield (
@@ -88,7 +88,7 @@ def notices_tell_no_more(history: History) -> Iterator[tuple[tuple[str, ...], st
         (view.person, _thread(view.conversation)): {message.seq: message for message in view.messages}
         for view in history.fresh()
     }
-    for notice in _once(history):
+    for notice in without_repetitions(history.notices):
         if notice.kind not in OF_A_MESSAGE or not notice.sender:
             continue
         key = (notice.device, notice.thread, str(notice.version))
@@ -107,7 +107,7 @@ def no_notice_of_the_blocked(history: History) -> Iterator[tuple[tuple[str, ...]
     }
     for block in history.of(Action.BLOCK, outcome=Outcome.OK):
         until_s = undone_s(history, block, Action.UNBLOCK, block.subject)
-        for notice in _once(history):
+        for notice in without_repetitions(history.notices):
             send = sends.get((notice.thread, notice.sender, notice.seq))
             is_theirs = (notice.person, notice.sender) == (block.person, block.subject) and notice.kind in OF_A_MESSAGE
             if is_theirs and send and notice.at_s < until_s and is_between(history, send, block, until_s):
@@ -129,21 +129,6 @@ def _standing(history: History) -> Mapping[tuple[str, str], Notice]:
         place = (notice.device, notice.thread)
         newest[place] = max(newest.get(place, notice), notice, key=lambda one: one.version)
     return {place: notice for place, notice in newest.items() if notice.kind}
-
-
-def _once(history: History) -> Iterator[Notice]:
-    """Each notice as it was taken for the first time."""
-    seen: set[str] = set()
-    for notice in history.notices:
-        if notice.webhook_id not in seen:
-            seen.add(notice.webhook_id)
-            yield notice
-
-
-def _done(history: History, action: Action) -> Iterator[Operation]:
-    """What was acknowledged, and asked after the broker last lost anything."""
-    lost_s = history.last_loss_s
-    return (done for done in history.of(action, outcome=Outcome.OK) if lost_s is None or done.began_s > lost_s)
 
 
 def _thread(conversation: str) -> str:

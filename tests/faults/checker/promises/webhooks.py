@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tests.faults.checker.history import Action, History, Hook, Operation, Outcome, Shown
+from tests.faults.checker.history import Action, History, Hook, Shown, without_repetitions
 from tests.faults.checker.promises.messages import GONE
 
 SENT, CHANGED, CALL_ENDED, ACCOUNT = "message.sent", "message.changed", "call.ended", "account.changed"
@@ -17,11 +17,11 @@ def webhooks_tell_all(history: History) -> Iterator[tuple[tuple[str, ...], str]]
 
     What the broker had when it lost its data may be lost to webhooks, which have no other source.
     """
-    came = Counter((hook.type, hook.about, hook.place) for hook in _once(history))
+    came = Counter((hook.type, hook.about, hook.place) for hook in without_repetitions(history.hooks))
     # Each edit of the checker says something new, and so has a webhook of its own.
-    wanted = Counter((CHANGED, edit.conversation, edit.seq) for edit in _done(history, Action.EDIT))
-    wanted.update({(CHANGED, unsend.conversation, unsend.seq) for unsend in _done(history, Action.UNSEND)})
-    wanted.update({(SENT, send.conversation, send.seq) for send in _done(history, Action.SEND)})
+    wanted = Counter((CHANGED, edit.conversation, edit.seq) for edit in history.lasting(Action.EDIT))
+    wanted.update({(CHANGED, unsend.conversation, unsend.seq) for unsend in history.lasting(Action.UNSEND)})
+    wanted.update({(SENT, send.conversation, send.seq) for send in history.lasting(Action.SEND)})
     ends = {hook.about for hook in history.hooks if hook.type == CALL_ENDED}
     for (type_, about, place), count in wanted.items():
         if came[type_, about, place] < count:
@@ -30,10 +30,10 @@ def webhooks_tell_all(history: History) -> Iterator[tuple[tuple[str, ...], str]]
                 f"{count} of {type_} for seq {place} of {about} are wanted; {came[type_, about, place]} came",
             )
     ended = {call.call_id for call in history.calls if call.end}
-    for start in _done(history, Action.START_CALL):
+    for start in history.lasting(Action.START_CALL):
         if start.subject in ended - ends:
             yield (CALL_ENDED, start.subject), f"call {start.subject} has ended; no {CALL_ENDED} came"
-    for deletion in _done(history, Action.DELETE_ACCOUNT):
+    for deletion in history.lasting(Action.DELETE_ACCOUNT):
         if not any((hook.type, hook.about) == (ACCOUNT, deletion.person) for hook in history.hooks):
             yield (ACCOUNT, deletion.person), f"{deletion.person} was deleted; no {ACCOUNT} came"
 
@@ -42,7 +42,7 @@ def webhooks_keep_the_order(history: History) -> Iterator[tuple[tuple[str, ...],
     """What comes for the first time of a conversation or a call comes in its order; repetitions may come late."""
     # By what it is that ascends: the messages of a conversation, the changes of a message, a call.
     newest: dict[tuple[str, ...], Hook] = {}
-    for hook in _once(history):
+    for hook in without_repetitions(history.hooks):
         line = _line(hook)
         before = newest.get(line)
         if before is not None and _rank(before) > _rank(hook):
@@ -78,21 +78,6 @@ def webhooks_tell_no_more(history: History) -> Iterator[tuple[tuple[str, ...], s
                     (hook.about, str(hook.place)),
                     f"seq {hook.place} of {hook.about} was told as {hook.subject} of {hook.sender}; {there} is there",
                 )
-
-
-def _once(history: History) -> Iterator[Hook]:
-    """Each webhook as it was taken for the first time."""
-    seen: set[str] = set()
-    for hook in history.hooks:
-        if hook.webhook_id not in seen:
-            seen.add(hook.webhook_id)
-            yield hook
-
-
-def _done(history: History, action: Action) -> Iterator[Operation]:
-    """What was acknowledged, and asked after the broker last lost anything."""
-    lost_s = history.last_loss_s
-    return (done for done in history.of(action, outcome=Outcome.OK) if lost_s is None or done.began_s > lost_s)
 
 
 def _line(hook: Hook) -> tuple[str, ...]:

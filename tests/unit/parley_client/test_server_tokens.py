@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from deploy import identities, server_keys
-from parley_client.server import KeyFileError, ServerTokens
+from parley_client.server_tokens import KeyFileError, ServerTokens
 from services.runtime.identity import server_keys as verified
 from tests.support.clock import ManualClock
 from tests.support.servers import tokens_of
