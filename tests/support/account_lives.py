@@ -1,7 +1,7 @@
 """A person's life in each database, so that a deletion and an export have something to find in every table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,8 @@ class CallTown:
         draft = ScheduledDraft(f"{WORDS} on Friday", False, self.clock.now() + timedelta(days=1), 1800, 600)
         own = await self.scheduled.schedule(UserId("alice"), GROUP_TALK, draft, WORDS)
         await self.scheduled.answer(own.scheduled_id, UserId("alice"), Answer.YES)
-        theirs = await self.scheduled.schedule(UserId("dave"), LOBBY_TALK, draft, "")
+        others = replace(draft, title="Friday")
+        theirs = await self.scheduled.schedule(UserId("dave"), LOBBY_TALK, others, "")
         _, secret = await self.links.create_link(CallId(theirs.scheduled_id), UserId("dave"), 0, "")
         await self.links.open_link(secret, UserId("alice"))
 
