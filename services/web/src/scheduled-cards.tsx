@@ -44,6 +44,12 @@ export function ScheduledCards(props: ScheduledCardsProps): JSX.Element | null {
 function Card({ client, conversation, peer, call, onDialog }: ScheduledCardsProps & { call: ScheduledCall }): JSX.Element {
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
   const [asked, setAsked] = useState(false);
+  const [address, setAddress] = useState("");
+  const copyLink = async (): Promise<void> => {
+    const made = address || joinAddress(location.origin, (await client.joinLinks.create(call.id)).secret);
+    setAddress(made);
+    client.showNotice((await copyText(made)) ? t("call.link.copied") : t("invite.copy.refused"));
+  };
   const tell = (request: Promise<unknown>): void => void request.catch((failure: Failure) => client.showNotice(failure));
   const choose = (act: () => void) => () => {
     setAnchor(undefined);
@@ -85,21 +91,17 @@ function Card({ client, conversation, peer, call, onDialog }: ScheduledCardsProp
       {anchor && (
         <Menu anchor={anchor} label={t("schedule.options", { title: call.title })} onClose={() => setAnchor(undefined)}>
           <MenuItem icon="download" label={t("schedule.calendar")} onClick={choose(() => saveCalendar(call))} />
-          {call.group && <MenuItem icon="link" label={t("call.link.copy")} onClick={choose(() => tell(copyLink(client, call)))} />}
+          {call.group && <MenuItem icon="link" label={t("call.link.copy")} onClick={choose(() => tell(copyLink()))} />}
           {leads && <MenuItem icon="edit" label={t("schedule.change")} onClick={choose(() => onDialog({ kind: "schedule", call }))} />}
           {leads && <MenuItem icon="block" label={t("schedule.cancel")} danger onClick={choose(() => setAsked(true))} />}
         </Menu>
       )}
+      {planned && address && <input class="scheduled-link" aria-label={t("call.link")} dir="ltr" readOnly value={address} onFocus={(event) => event.currentTarget.select()} />}
       {asked && (
         <ConfirmDialog title={t("schedule.cancel.ask")} body={t("schedule.cancel.hint")} verb={t("schedule.cancel.verb")} danger act={async () => void (await client.scheduledCalls.cancel(call.id))} onClose={() => setAsked(false)} />
       )}
     </li>
   );
-}
-
-async function copyLink(client: ParleyClient, call: ScheduledCall): Promise<void> {
-  const { secret } = await client.joinLinks.create(call.id);
-  client.showNotice((await copyText(joinAddress(location.origin, secret))) ? t("call.link.copied") : t("invite.copy.refused"));
 }
 
 /** Hands the browser a file for this user's calendar. */
