@@ -6,7 +6,7 @@ import { ForwardDialog } from "./forward-dialog";
 import type { Viewer } from "./conversation-text";
 import { ReadBy } from "./read-by";
 import { ReportDialog } from "./report-dialog";
-import { ScheduleDialog } from "./schedule-dialog";
+import { ScheduleCallDialog } from "./schedule-call-dialog";
 import { VanishDialog } from "./vanish-dialog";
 import { t } from "./text";
 
@@ -43,7 +43,7 @@ export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.E
     case "vanishing":
       return <VanishDialog {...props} />;
     case "schedule":
-      return <ScheduleDialog call={dialog.call} {...props} />;
+      return <ScheduleCallDialog call={dialog.call} {...props} />;
     case "block":
       return (
         <ConfirmDialog

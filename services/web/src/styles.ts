@@ -17,4 +17,4 @@ import "./style/call-notes.css";
 import "./style/group-call.css";
 import "./style/call-participants.css";
 import "./style/call-banner.css";
-import "./style/scheduled.css";
+import "./style/scheduled-calls.css";

@@ -5,7 +5,7 @@ import { lengthLine } from "./format";
 import { Modal } from "./modal";
 import { fieldDirection, lineOf, made, type Problem, t } from "./text";
 
-interface ScheduleDialogProps {
+interface ScheduleCallDialogProps {
   readonly client: ParleyClient;
   readonly conversation: Conversation;
   /** The one that is changed; without it a new one is planned. */
@@ -21,7 +21,7 @@ const HOUR_MS = 3_600_000;
 const MAX_TITLE_CHARS = 100;
 
 /** Plans a call, or plans one anew. */
-export function ScheduleDialog({ client, conversation, call, nowMs, onClose }: ScheduleDialogProps): JSX.Element {
+export function ScheduleCallDialog({ client, conversation, call, nowMs, onClose }: ScheduleCallDialogProps): JSX.Element {
   const [title, setTitle] = useState(call?.title ?? "");
   // At the next full hour.
   const [start, setStart] = useState(() => fieldOf(call?.startTimeMs ?? Math.ceil((nowMs + 1) / HOUR_MS) * HOUR_MS));
