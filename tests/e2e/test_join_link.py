@@ -1,5 +1,5 @@
-"""A join link in headless Chromium: copied, opened by people outside of the group, who are let in or refused; and one to
-a scheduled call."""
+"""A join link in headless Chromium: copied, opened by people outside of the group, who are let in or refused; and
+one to a scheduled call."""
 
 from __future__ import annotations
 
