@@ -54,6 +54,9 @@ from services.signaling.consumer import (
 )
 from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.keys import rpc as keys_rpc
+from services.signaling.keys.service import DeviceKeys
+from services.signaling.keys.sql import PostgresKeys
 from services.signaling.links.core import SALT_BYTES
 from services.signaling.links.service import JoinLinks
 from services.signaling.links.sql import PostgresLinks
@@ -61,7 +64,7 @@ from services.signaling.media_access import MediaAccess
 from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
 from services.signaling.ports import Record
-from services.signaling.publisher import CALLS_TOPIC, CallEvents, ScheduledEvents, deliveries_among
+from services.signaling.publisher import CALLS_TOPIC, CallEvents, KeyEvents, ScheduledEvents, deliveries_among
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
 from services.signaling.roster import Roster
@@ -133,8 +136,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     upkeep = Upkeep(store, changes, media, devices, workers, config.retention)
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
+    key_events = KeyEvents(new_id)
+    key_store = PostgresKeys(database, relay.wake, hand_over)
+    keys = DeviceKeys(key_store, store, members, clock, key_events.call_key, key_events.keys_changed)
     account_store = PostgresAccounts(database)
-    lifecycle = AccountLifecycle(account_store, changes)
+    lifecycle = AccountLifecycle(account_store, changes, keys)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     scheduled_store = PostgresScheduled(database, relay.wake, hand_over)
     scheduled_events = ScheduledEvents(new_id)
@@ -162,6 +168,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         config.server,
         [
             *rpc.apis(service, links, scheduled, moves),
+            keys_rpc.api_of(keys, clock),
             account_data.api_of(pages(account_store)),
             back_office_rpc.api_of(back_office),
         ],

@@ -34,8 +34,9 @@ NOT_FOUND = [
 ]
 # Of a link that the caller made a moment ago, or of what the caller planned.
 OF_THE_MOMENT = ("link", "secret", "scheduled_call")
-CALLS, PRESENCE, STREAMS = (
+CALLS, KEYS, PRESENCE, STREAMS = (
     "parley.calls.v1.CallsService",
+    "parley.keys.v1.DeviceKeysService",
     "parley.presence.v1.PresenceService",
     "parley.gateway.v1.GatewayService",
 )
@@ -73,6 +74,11 @@ def values_of(**named: Sequence[Any]) -> Values:
         "nanos": [0, 1],
         "length_s": [1_800, 299],
         "reminder_s": [600, 0, 59],
+        "version": [1],
+        "epoch": [1],
+        **{name: [b"\x04" + bytes(64), b""] for name in ("account_key", "signing_key", "kem_key")},
+        "signature": [bytes(64), b""],
+        **{name: [b"sealed", b""] for name in ("sealed_account_key", "sealed_key")},
         "position": [0, 1, 99],
         "time_zone": ["Europe/Berlin", "x"],
     }
@@ -116,6 +122,7 @@ def about_call(
             "join_token": NO_TOKEN,
         },
         user_id=[call.caller_id, NOBODY],
+        user_ids=[call.caller_id],
     )
 
 
@@ -147,6 +154,8 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     draft = Draft("Friday", False, START + timedelta(hours=1), 1_800, 600)
     planned = await town.scheduled.schedule(UserId("alice"), ConversationId(conversation), draft, "")
     early, _ = await town.links.create_link(CallId(planned.scheduled_id), UserId("bob"), 0, "")
+    for user_id in ("alice", "bob", "carol", "erin", "hana"):
+        await town.publish_keys(user_id)
     findings = Findings()
     for user_id, call in (
         *(("mallory", call) for call in (group, direct, ringing, ended)),
@@ -159,7 +168,7 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     ):
         link_id, scheduled_id = (link.link_id, planned.scheduled_id) if call is group else ("", "")
         questions = about_call(town, call, join_token if call is direct else "", link_id, scheduled_id)
-        await ask_all(town, findings, token_of(user_id), questions, [CALLS])
+        await ask_all(town, findings, token_of(user_id), questions, [CALLS, KEYS])
     findings.assert_none()
     findings = Findings()
     for user_id in ("mallory", "rae", "bo"):

@@ -130,8 +130,10 @@ SELECT call_id FROM calls WHERE state = 'ended' AND end_time < $1 ORDER BY end_t
 """
 # The sweep of scheduled calls finds one whose call has ended.
 END_SCHEDULED = "UPDATE scheduled_calls SET due_time = $2 WHERE call_id = $1 AND state = 'open'"
+FORGET_SEALED_KEYS = "DELETE FROM sealed_call_keys WHERE call_id = $1"
 # What refers to a call goes before it.
 FORGET = (
+    "DELETE FROM sealed_call_keys WHERE call_id = ANY ($1)",
     "DELETE FROM media_quality WHERE call_id = ANY ($1)",
     "DELETE FROM call_keys WHERE call_id = ANY ($1)",
     "DELETE FROM participants WHERE call_id = ANY ($1)",

@@ -77,6 +77,9 @@ class PostgresStore:
                 await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id)
             if call.group and call.state is CallState.ENDED:
                 await connection.execute(sql.END_SCHEDULED, call.call_id, call.end_time)
+            if call.state is CallState.ENDED:
+                # Nobody needs them any more, and who once gets hold of a device's key shall find none.
+                await connection.execute(sql.FORGET_SEALED_KEYS, call.call_id)
             if records:
                 await outbox.append(connection, call.call_id, records)
         self._wake(call.call_id)

@@ -82,7 +82,7 @@ function Header({ call, conversation, small, setSmall, name, people, setPeople }
               <Icon name="lock" />
             </span>
           )}
-          {call.encryption !== "off" && (
+          {(call.encryption === "on" || call.encryption === "unreadable") && (
             <span class="sign" role="img" aria-label={t("call.encrypted")} title={t("call.encrypted")}>
               <Icon name="shield" />
             </span>

@@ -116,6 +116,7 @@ function MoreMenu({ client, view, face, panel, setPanel, onDialog }: ThreadHeade
           <MenuItem icon="search" label={t("search.in")} onClick={choose(() => setPanel(panel === "search" ? undefined : "search"))} />
           {view.own.request === "none" && !blocked && <MenuItem icon="phone" label={t("schedule.open")} onClick={choose(() => onDialog({ kind: "schedule" }))} />}
           <MenuItem icon="clock" label={t("vanishing.open")} onClick={choose(() => onDialog({ kind: "vanishing" }))} />
+          {peer && client.encryption.isSupported && <MenuItem icon="shield" label={t("safety.open")} onClick={choose(() => onDialog({ kind: "safety", userId: peer }))} />}
           {peer && blocked && <MenuItem icon="block" label={t("unblock")} onClick={choose(() => unblock(peer))} />}
           {peer && !blocked && <MenuItem icon="block" label={t("block.open")} danger onClick={choose(() => onDialog({ kind: "block", userId: peer }))} />}
           <MenuItem icon="flag" label={t("report.open")} danger onClick={choose(() => onDialog({ kind: "report", seqs: [] }))} />
