@@ -117,6 +117,11 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "LeaveLobby": f"POST {_CALL}/leave-lobby",
         "AdmitGuest": f"POST {_CALL}/lobby/{{user_id}}/admit",
         "RefuseGuest": f"POST {_CALL}/lobby/{{user_id}}/refuse",
+        "ScheduleCall": f"POST {_CONVERSATION}/scheduled-calls",
+        "ListScheduledCalls": f"GET {_CONVERSATION}/scheduled-calls",
+        "ChangeScheduledCall": "PUT /v1/scheduled-calls/{scheduled_call_id}",
+        "CancelScheduledCall": "DELETE /v1/scheduled-calls/{scheduled_call_id}",
+        "AnswerScheduledCall": "PUT /v1/scheduled-calls/{scheduled_call_id}/answer",
     },
     "parley.keys.v1.DeviceKeysService": {
         "PublishDeviceKeys": "PUT /v1/devices/{device_id}/keys",

@@ -1,18 +1,19 @@
 """Records of the topics as news."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import events_pb2 as calls
+from parley.calls.v1 import scheduled_pb2 as scheduled
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.presence.v1 import events_pb2 as presence
 
-from services.push.core.model import ConversationId, MessageId, RequestState, UserId
+from services.push.core.model import ConversationId, MessageId, NoticeKind, RequestState, UserId
 from services.push.core.news import (
     CallRang,
     ConversationLeft,
@@ -22,6 +23,7 @@ from services.push.core.news import (
     OwnStateChanged,
     RelationsChanged,
     RingEnded,
+    ScheduledCallTold,
     Told,
 )
 from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key
@@ -39,6 +41,11 @@ _REQUESTS = {
 }
 # Nobody answered, or the caller gave up before anybody could.
 _MISSED = (messaging.CALL_OUTCOME_MISSED, messaging.CALL_OUTCOME_CANCELLED)
+_SCHEDULED = {
+    scheduled.SCHEDULED_CALL_NOTICE_REMINDER: NoticeKind.CALL_REMINDER,
+    scheduled.SCHEDULED_CALL_NOTICE_BEGINS: NoticeKind.CALL_BEGINS,
+}
+_NOT_OVER = (scheduled.SCHEDULED_CALL_STATE_PLANNED, scheduled.SCHEDULED_CALL_STATE_OPEN)
 # Fields of the oneof `content` (a test compares them with messaging's kinds). Nothing is left of what was said:
 GONE = ("unsent", "expired")
 # Somebody said it: whoever sleeps is told. Calls have a rule of their own.
@@ -80,6 +87,8 @@ def _news(user_id: UserId, event: gateway.DeviceEvent, time: datetime) -> News |
         case "conversation":
             is_in = any(member.user_id == user_id for member in event.conversation.members)
             return None if is_in else ConversationLeft(_conversation(event.conversation.conversation_id), time)
+        case "scheduled_call":
+            return _scheduled(user_id, event.scheduled_call, time)
         case _:
             return None
 
@@ -120,6 +129,25 @@ def _message(message: messaging.Message, time: datetime) -> News | None:
         mentions,
         message.reply_to_seq,
         is_missed_call=is_missed_call,
+    )
+
+
+def _scheduled(user_id: UserId, changed: gateway.ScheduledCallChanged, time: datetime) -> ScheduledCallTold:
+    call = changed.scheduled_call
+    start_time = _time(call.start_time)
+    stays_away = any(each.user_id == user_id and each.answer == scheduled.ATTENDANCE_ANSWER_NO for each in call.answers)
+    return ScheduledCallTold(
+        str(UUID(call.scheduled_call_id)),
+        _conversation(call.conversation_id),
+        call.version,
+        time,
+        UserId(call.maker_user_id),
+        call.title,
+        call.video,
+        start_time,
+        start_time + timedelta(seconds=call.length_s),
+        _SCHEDULED.get(changed.notice),
+        is_off=call.state not in _NOT_OVER or stays_away,
     )
 
 

@@ -21,7 +21,15 @@ from services.push.core.model import (
     UserId,
     is_call,
 )
-from services.push.core.news import MessageChanged, MessageSent, News, RelationsChanged, ThreadNews, Told
+from services.push.core.news import (
+    MessageChanged,
+    MessageSent,
+    News,
+    RelationsChanged,
+    ScheduledCallTold,
+    ThreadNews,
+    Told,
+)
 from services.push.ports import (
     Accounts,
     Change,
@@ -185,6 +193,11 @@ def _question(kept: Kept, news: ThreadNews) -> Question | None:
             reactors = kept.reactors.get(news.message_id, frozenset())
             if reactor := new_reactor(user_id, news, reactors):
                 return Question(user_id, news.conversation_id, reactor)
+        case ScheduledCallTold():
+            if needs_facts(user_id, thread, news, frozenset()):
+                # A block between the person and themselves there is none.
+                maker_id = UserId("") if news.maker_id == user_id else news.maker_id
+                return Question(user_id, news.conversation_id, maker_id)
         case _:
             pass
     return None

@@ -1,10 +1,10 @@
 """Between the core's calls and their protobuf form."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from parley.calls.v1 import messages_pb2
+from parley.calls.v1 import messages_pb2, scheduled_pb2
 from parley.keys.v1 import messages_pb2 as keys_pb2
 
 from services.runtime.quiet_hours import QuietHours
@@ -24,6 +24,7 @@ from services.signaling.core.model import (
 from services.signaling.core.quality import DirectionTotals, UserQuality
 from services.signaling.keys.core import Account, CallKey
 from services.signaling.links.core import JoinLink
+from services.signaling.scheduled.core import Answer, Draft, Notice, ScheduledCall, State
 
 # Who went, and who is not part of the call.
 _NO_PARTICIPANTS = OUTSIDE | {LegState.GONE}
@@ -44,6 +45,24 @@ _MOVE_REASONS = {
     MoveReason.DRAIN: messages_pb2.MEDIA_MOVE_REASON_DRAIN,
     MoveReason.WORKER_LOST: messages_pb2.MEDIA_MOVE_REASON_WORKER_LOST,
     MoveReason.OPERATOR: messages_pb2.MEDIA_MOVE_REASON_OPERATOR,
+}
+
+_SCHEDULED_STATES = {
+    State.PLANNED: scheduled_pb2.SCHEDULED_CALL_STATE_PLANNED,
+    State.OPEN: scheduled_pb2.SCHEDULED_CALL_STATE_OPEN,
+    State.ENDED: scheduled_pb2.SCHEDULED_CALL_STATE_ENDED,
+    State.UNATTENDED: scheduled_pb2.SCHEDULED_CALL_STATE_UNATTENDED,
+    State.CANCELLED: scheduled_pb2.SCHEDULED_CALL_STATE_CANCELLED,
+}
+_ANSWERS = {
+    Answer.YES: scheduled_pb2.ATTENDANCE_ANSWER_YES,
+    Answer.NO: scheduled_pb2.ATTENDANCE_ANSWER_NO,
+    Answer.MAYBE: scheduled_pb2.ATTENDANCE_ANSWER_MAYBE,
+}
+_ANSWERS_BACK = {encoded: answer for answer, encoded in _ANSWERS.items()}
+NOTICES = {
+    Notice.REMINDER: scheduled_pb2.SCHEDULED_CALL_NOTICE_REMINDER,
+    Notice.BEGINS: scheduled_pb2.SCHEDULED_CALL_NOTICE_BEGINS,
 }
 
 
@@ -80,6 +99,7 @@ def encode_call(call: Call) -> messages_pb2.Call:
             )
             for leg in call.lobby
         ],
+        scheduled_call_id=call.scheduled_id or "",
     )
 
 
@@ -112,7 +132,13 @@ def place_state(call: Call | None, user_id: UserId) -> messages_pb2.LobbyPlaceSt
 
 def encode_place(call: Call, user_id: UserId) -> messages_pb2.LobbyPlace:
     """All that somebody in the lobby is told."""
-    return messages_pb2.LobbyPlace(call_id=call.call_id, state=place_state(call, user_id), version=call.version)
+    leg = next((leg for leg in call.legs if leg.user_id == user_id), None)
+    return messages_pb2.LobbyPlace(
+        call_id=call.call_id,
+        state=place_state(call, user_id),
+        version=call.version,
+        link_id=(leg.link_id if leg else None) or "",
+    )
 
 
 def _encode_leg_state(leg: Leg, call: Call) -> messages_pb2.ParticipantState.ValueType:
@@ -140,12 +166,62 @@ def encode_link(link: JoinLink) -> messages_pb2.JoinLink:
     """A link as its hosts are shown it."""
     return messages_pb2.JoinLink(
         link_id=link.link_id,
-        call_id=link.call_id,
+        call_id=link.call_id or "",
         maker_user_id=link.maker_id,
         create_time=encode_time(link.create_time),
         expire_time=encode_time(link.expire_time),
         revoke_time=encode_time(link.revoke_time),
+        scheduled_call_id=link.scheduled_id or "",
     )
+
+
+def encode_scheduled(call: ScheduledCall) -> scheduled_pb2.ScheduledCall:
+    """As the members of its conversation are told of it."""
+    encoded = scheduled_pb2.ScheduledCall(
+        scheduled_call_id=call.scheduled_id,
+        conversation_id=call.conversation_id,
+        maker_user_id=call.maker_id,
+        title=call.draft.title,
+        video=call.draft.video,
+        length_s=call.draft.length_s,
+        reminder_s=call.draft.reminder_s,
+        state=_SCHEDULED_STATES[call.state],
+        call_id=call.call_id or "",
+        answers=[
+            scheduled_pb2.ScheduledCallAnswer(user_id=user_id, answer=_ANSWERS[answer])
+            for user_id, answer in sorted(call.answers.items())
+        ],
+        version=call.version,
+        group=call.group,
+    )
+    encoded.start_time.FromDatetime(call.draft.start_time)
+    encoded.create_time.FromDatetime(call.create_time)
+    return encoded
+
+
+def encode_entry(call: ScheduledCall, link_id: str, *, is_member: bool) -> scheduled_pb2.ScheduledEntry:
+    """All that is told outside of the conversation; to members, which one it is."""
+    entry = scheduled_pb2.ScheduledEntry(
+        link_id=link_id, title=call.draft.title, video=call.draft.video, scheduled_call_id=call.scheduled_id
+    )
+    entry.start_time.FromDatetime(call.draft.start_time)
+    if is_member:
+        entry.conversation_id = call.conversation_id
+    return entry
+
+
+def to_draft(title: str, video: bool, start_time: Timestamp, length_s: int, reminder_s: int) -> Draft:
+    """What a request plans; core.find_fault checks it. Raises ValueError for what is no time."""
+    try:
+        start: datetime = start_time.ToDatetime(UTC)
+    except OverflowError as error:
+        raise ValueError("no time") from error
+    return Draft(title.strip(), video, start.replace(microsecond=0), length_s, reminder_s)
+
+
+def to_answer(encoded: scheduled_pb2.AttendanceAnswer.ValueType) -> Answer | None:
+    """None for what is none."""
+    return _ANSWERS_BACK.get(encoded)
 
 
 def encode_grant(grant: Grant | None) -> messages_pb2.MediaGrant | None:

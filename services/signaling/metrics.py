@@ -33,8 +33,8 @@ ANNOUNCEMENTS_PASSED_OVER = Counter(
 )
 LINK_OPENINGS = Counter(
     "signaling_link_openings",
-    "Join links that somebody opened: part (of the call already), lobby, or why not: unknown (a secret of no link),"
-    " closed, ended, locked, full, refused, failed.",
+    "Join links that somebody opened: part (of the call already), lobby, early, or why not: unknown (a secret of no"
+    " link), closed, ended, locked, full, refused, failed.",
     ["outcome"],
 )
 CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])
@@ -62,7 +62,7 @@ for _reason in EndReason:
 for _cause in MoveReason:
     MOVES.labels(_cause.value)
     MOVE_SECONDS.labels(_cause.value)
-for _outcome in ("part", "lobby", "failed", *_NOT_OPENED.values()):
+for _outcome in ("part", "lobby", "early", "failed", *_NOT_OPENED.values()):
     LINK_OPENINGS.labels(_outcome)
 for _stage in ("members", "placement", "join", "media"):
     SETUP_FAILURES.labels(_stage)

@@ -1,11 +1,11 @@
 """The events of a call's change: for other services, for the devices of each member, and for a push provider."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parley.calls.v1 import events_pb2 as calls_events
-from parley.calls.v1 import messages_pb2
+from parley.calls.v1 import messages_pb2, scheduled_pb2
 from parley.gateway.v1 import messages_pb2 as gateway_messages
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2 as presence_events
@@ -15,8 +15,17 @@ from services.runtime.kafka.bus import Outgoing, trace_headers
 from services.runtime.observability import tracing
 from services.signaling.core.model import RUNG, Call, CallState, DeviceId, LegState, UserId
 from services.signaling.keys.core import CallKey
-from services.signaling.mapping import encode_call, encode_call_key, encode_place, encode_time, place_state
+from services.signaling.mapping import (
+    NOTICES,
+    encode_call,
+    encode_call_key,
+    encode_place,
+    encode_scheduled,
+    encode_time,
+    place_state,
+)
 from services.signaling.ports import Record
+from services.signaling.scheduled.core import Notice, ScheduledCall, recipients
 
 CALLS_TOPIC = "calls.events.v1"
 DELIVERY_TOPIC = "delivery.v1"
@@ -150,3 +159,30 @@ def _activity(call: Call, user_id: UserId) -> presence_events.CallActivity:
     return presence_events.CallActivity(
         call_id=call.call_id, version=call.version, in_call=call.state is CallState.ACTIVE and takes_part
     )
+
+
+@dataclass(frozen=True)
+class ScheduledEvents:
+    """See scheduled.ports.ScheduledEventsOf."""
+
+    new_id: NewId
+
+    def __call__(
+        self, call: ScheduledCall, members: Collection[UserId], notice: Notice | None, now: datetime
+    ) -> Sequence[Record]:
+        noticed = set(recipients(call, members, notice)) if notice else set()
+        # As members are told of it: with the answers of those who are in the conversation.
+        encoded = encode_scheduled(replace(call, answers={u: said for u, said in call.answers.items() if u in members}))
+        frames = {told: _scheduled_frame(encoded, told) for told in {None, notice}}
+        delivery_id = str(self.new_id(now))
+        return [
+            _delivery(user_id, frames[notice if user_id in noticed else None], now, delivery_id)
+            for user_id in sorted(members)
+        ]
+
+
+def _scheduled_frame(call: scheduled_pb2.ScheduledCall, notice: Notice | None) -> bytes:
+    told = scheduled_pb2.SCHEDULED_CALL_NOTICE_UNSPECIFIED if notice is None else NOTICES[notice]
+    changed = gateway_messages.ScheduledCallChanged(scheduled_call=call, notice=told)
+    event = gateway_messages.DeviceEvent(scheduled_call=changed)
+    return gateway_service.SubscribeResponse(event=event).SerializeToString()

@@ -30,6 +30,8 @@ from services.signaling.requests import (
     own_device_id,
     request_id,
 )
+from services.signaling.scheduled.rpc import ScheduledCallRpcs
+from services.signaling.scheduled.service import ScheduledCalls
 from services.signaling.service import CallsService
 from services.signaling.starting import StartRequest
 
@@ -57,6 +59,9 @@ ERRORS: ErrorTable = {
     errors.JoinLinkLimit: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "JOIN_LINK_LIMIT"),
     errors.LobbyFull: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "LOBBY_FULL"),
     errors.LobbyRefused: Refusal(grpc.StatusCode.PERMISSION_DENIED, "LOBBY_REFUSED"),
+    errors.ScheduledCallNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "SCHEDULED_CALL_NOT_FOUND"),
+    errors.ScheduledCallOver: Refusal(_FAILED, "SCHEDULED_CALL_OVER"),
+    errors.ScheduledCallLimit: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "SCHEDULED_CALL_LIMIT"),
     errors.NotHost: Refusal(grpc.StatusCode.PERMISSION_DENIED, "NOT_HOST"),
     errors.ParticipantNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "PARTICIPANT_NOT_FOUND"),
     errors.AlreadyInCall: Refusal(_FAILED, "ALREADY_IN_CALL"),
@@ -78,9 +83,9 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(service: CallsService, links: JoinLinks, moves: CallMoves) -> list[Api]:
+def apis(service: CallsService, links: JoinLinks, scheduled: ScheduledCalls, moves: CallMoves) -> list[Api]:
     """What the server serves."""
-    servicer = CallsServicer(service, links)
+    servicer = CallsServicer(service, links, scheduled)
     operations = OperationsServicer(moves)
     return [
         Api(
@@ -96,12 +101,13 @@ def apis(service: CallsService, links: JoinLinks, moves: CallMoves) -> list[Api]
     ]
 
 
-class CallsServicer(JoinLinkRpcs, service_pb2_grpc.CallsServiceServicer):
+class CallsServicer(JoinLinkRpcs, ScheduledCallRpcs, service_pb2_grpc.CallsServiceServicer):
     """Translates; the use-cases stand in service.py."""
 
-    def __init__(self, service: CallsService, links: JoinLinks) -> None:
+    def __init__(self, service: CallsService, links: JoinLinks, scheduled: ScheduledCalls) -> None:
         self._service = service
         self._links = links
+        self._scheduled = scheduled
 
     async def StartCall(self, request: api.StartCallRequest, context: Context) -> api.StartCallResponse:
         start = StartRequest(

@@ -100,10 +100,10 @@ class CallStarter:
             attempt = await self._plan(request, callees)
             call = await self._try_start(attempt, request.key)
             if call:
-                return await self._recheck(call)
+                return await self.recheck(call)
         raise Contended
 
-    async def _recheck(self, call: Call) -> Call:
+    async def recheck(self, call: Call) -> Call:
         """Apply what changed while the call began, because its event found no call yet.
 
         Members who left the group are taken out. If the callee has blocked the caller, the call ends.
@@ -168,13 +168,13 @@ class CallStarter:
 
     async def _try_start(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         """The call; None when the call in the way has changed, so that the attempt must be planned again."""
-        call = ring(attempt, self._find_worker(attempt), self.changes.clock.now(), self.changes.timeouts)
-        outcome = await self._create(call, key)
+        call = ring(attempt, self.find_worker(attempt), self.changes.clock.now(), self.changes.timeouts)
+        outcome = await self.create(call, key)
         if isinstance(outcome, CalleesBusy):
             answered = await self._resolve_quiet_glare(attempt, key)
             if answered:
                 return answered
-            outcome = await self._create(await self._without_busy(call, outcome.user_ids), key)
+            outcome = await self.create(await self._without_busy(call, outcome.user_ids), key)
         match outcome:
             case Call():
                 return outcome
@@ -185,7 +185,8 @@ class CallStarter:
             case _:
                 return None
 
-    async def _create(self, call: Call, key: IdempotencyKey) -> Call | CallerBusy | CalleesBusy | GroupCallExists:
+    async def create(self, call: Call, key: IdempotencyKey) -> Call | CallerBusy | CalleesBusy | GroupCallExists:
+        """Store a new call and tell of it; the one of the same key, or what stands in its way."""
         decision = Decision(call, (Effect.PUBLISH,))
         match await self.store.create(call, key, self.changes.records(None, decision)):
             case Created():
@@ -250,7 +251,8 @@ class CallStarter:
         except UserBusy as error:
             raise AlreadyInCall from error
 
-    def _find_worker(self, attempt: CallAttempt) -> Worker:
+    def find_worker(self, attempt: CallAttempt) -> Worker:
+        """Which worker carries it. Raises NoMediaWorker."""
         participants = min(attempt.capacity, 1 + len(attempt.others))
         worker = self.workers.choose(participants, self.changes.clock.now())
         if worker is None:

@@ -64,10 +64,14 @@ from services.signaling.media_access import MediaAccess
 from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
 from services.signaling.ports import Record
-from services.signaling.publisher import CALLS_TOPIC, CallEvents, KeyEvents, deliveries_among
+from services.signaling.publisher import CALLS_TOPIC, CallEvents, KeyEvents, ScheduledEvents, deliveries_among
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
 from services.signaling.roster import Roster
+from services.signaling.scheduled.due import DueScheduledCalls
+from services.signaling.scheduled.placing import ScheduledStarter
+from services.signaling.scheduled.service import ScheduledCalls
+from services.signaling.scheduled.sql import PostgresScheduled
 from services.signaling.service import CallsService
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import CallStarter
@@ -83,6 +87,12 @@ ERASE_INTERVAL_S = 30.0
 # The time between looks for revoked join links whose guests may still be in a call, because a replica ended in between.
 # Raising it leaves them there for longer; lowering it costs idle queries.
 CLOSE_LINKS_INTERVAL_S = 30.0
+# The time between looks for scheduled calls whose time has come. Raising it begins them later; lowering it costs idle
+# queries.
+SCHEDULED_INTERVAL_S = 5.0
+# The time between looks for those that were over too long ago. Raising it keeps them a little longer; lowering it costs
+# idle queries.
+PRUNE_INTERVAL_S = 3600.0
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:
@@ -132,7 +142,16 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     account_store = PostgresAccounts(database)
     lifecycle = AccountLifecycle(account_store, changes, keys)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
-    links = JoinLinks(PostgresLinks(database), changes, roster, _new_id, partial(token_bytes, SALT_BYTES))
+    scheduled_store = PostgresScheduled(database, relay.wake, hand_over)
+    scheduled_events = ScheduledEvents(new_id)
+    scheduled = ScheduledCalls(scheduled_store, members, scheduled_events, clock, _new_id)
+    links = JoinLinks(
+        PostgresLinks(database), changes, roster, scheduled_store, _new_id, partial(token_bytes, SALT_BYTES)
+    )
+    due = DueScheduledCalls(
+        *(scheduled_store, store, members, ScheduledStarter(starter), links, scheduled_events, clock),
+        retention=config.retention,
+    )
     back_office = BackOffice(store, changes, starter, roster, members, links, accounts)
     trail = PostgresTrail(database)
     known = {
@@ -148,7 +167,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     server = RpcServer(
         config.server,
         [
-            *rpc.apis(service, links, moves),
+            *rpc.apis(service, links, scheduled, moves),
             keys_rpc.api_of(keys, clock),
             account_data.api_of(pages(account_store)),
             back_office_rpc.api_of(back_office),
@@ -166,6 +185,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         *periodic_tasks(upkeep, moves, look_now),
         PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S),
         PeriodicTask("close-join-links", links.sweep, CLOSE_LINKS_INTERVAL_S),
+        PeriodicTask("scheduled-calls", due.sweep, SCHEDULED_INTERVAL_S),
+        PeriodicTask("prune-scheduled", due.prune, PRUNE_INTERVAL_S),
         Worker(WorkerHealth.name, WorkerHealth(workers, clock, service_tokens, moves.check_worker, sfu).run),
     ]
 

@@ -73,10 +73,33 @@ async function end() {
   return { ended_for_the_guest: true };
 }
 
+/** The next one is planned: who opens its link before the time waits for that. */
+async function plan(browser) {
+  await press(ben, "Conversation options");
+  await ben.getByRole("menuitem", { name: "Schedule a call…" }).click();
+  await ben.getByLabel("Title", { exact: true }).fill("Rehearsal");
+  await shoot(ben, "schedule-dialog-wide-light");
+  await press(ben, "Schedule");
+  await press(anna, "Yes");
+  const card = ben.getByTestId("scheduled");
+  await card.getByText("1 coming").waitFor();
+  await press(ben, "Options for Rehearsal");
+  await ben.getByRole("menuitem", { name: "Copy link for guests" }).click();
+  address = await card.getByLabel("Link to this call").inputValue();
+  await shoot(anna, "scheduled-call-wide-light");
+  const page = await follow(browser, "eve");
+  const line = await page.getByTestId("lobby").textContent();
+  await shoot(page, "scheduled-call-early-wide-light");
+  await press(page, "Stop waiting");
+  await gone(page.getByTestId("lobby"));
+  return { early_line: line };
+}
+
 await play({
   "Ben copies a link to the call": copyALink,
   "Eve waits in the lobby": waitInTheLobby,
   "she is let in, and everybody sees a guest": comeIn,
   "Gus is refused": refuse,
   "the members leave": end,
+  "Ben plans the next one": plan,
 });

@@ -1,4 +1,5 @@
-"""A join link in headless Chromium: copied, opened by people outside of the group, who are let in or refused."""
+"""A join link in headless Chromium: copied, opened by people outside of the group, who are let in or refused; and
+one to a scheduled call."""
 
 from __future__ import annotations
 
@@ -40,6 +41,10 @@ def test_who_is_refused_is_told_so(facts: Facts) -> None:
 
 def test_the_call_ends_for_a_guest_when_the_members_have_left(facts: Facts) -> None:
     assert facts["ended_for_the_guest"]
+
+
+def test_before_the_time_of_a_scheduled_call_its_link_says_when_and_waits(facts: Facts) -> None:
+    assert facts["early_line"].startswith("Rehearsal begins at ")
 
 
 def test_the_pages_report_no_errors_and_ask_no_other_host(facts: Facts) -> None:

@@ -116,6 +116,9 @@ EXPORT_LINES = {
     ("signaling", "participants"): "call",
     ("signaling", "media_quality"): "call",
     ("signaling", "join_links"): "join_link",
+    ("signaling", "scheduled_calls"): "scheduled_call",
+    ("signaling", "scheduled_answers"): "scheduled_answer",
+    ("signaling", "scheduled_waiting"): "scheduled_waiting",
     ("signaling", "call_keys"): "call_key",
     ("signaling", "account_keys"): "account_keys",
     ("signaling", "device_keys"): "device_keys",
@@ -339,7 +342,7 @@ async def test_every_table_is_in_the_export_or_says_why_not(everywhere: Everywhe
     assert (link["maker_id"], {"secret_hash", "salt", "request_hash"} & set(link)) == (ALICE, set())
     # Of a call that she was not let into, nobody else is named.
     (place,) = [line["lobby_place"] for line in lines if line["type"] == "lobby_place"]
-    assert set(place) == {"call_id", "state", "version"}
+    assert set(place) == {"call_id", "state", "version", "link_id"}
 
 
 async def test_an_export_of_many_calls_comes_in_pages_and_has_each_once(everywhere: Everywhere) -> None:

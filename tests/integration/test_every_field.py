@@ -3,6 +3,7 @@ a device is told of it what they are told of one that does not exist. New RPCs a
 protos; an RPC that users call and that no such test asks fails here."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,8 @@ from services.runtime.identity.auth import UserToken
 from services.runtime.identity.scopes import SCOPES
 from services.signaling.core.errors import CallEnded, CallNotAllowed
 from services.signaling.core.inputs import SetHand
-from services.signaling.core.model import Call, UserId
+from services.signaling.core.model import Call, CallId, ConversationId, UserId
+from services.signaling.scheduled.core import Draft
 from tests.integration.messaging import test_every_field as of_messaging
 from tests.integration.push import test_strangers as of_push
 from tests.support.client_rpcs import client_rpcs
@@ -21,11 +23,17 @@ from tests.support.filled_requests import Values, filled_requests
 from tests.support.strangers import Findings, Questions, Told, ask_both, named_fields, request_of, told
 from tests.support.three_services import SERVICES, TABLE, ThreeServices, device_of, token_of
 from tests.support.waiting import until
-from tests.unit.signaling.fakes import OTHER_WORKER
+from tests.unit.signaling.fakes import OTHER_WORKER, START
 
-NOT_FOUND = ["CALL_NOT_FOUND", "CONVERSATION_NOT_FOUND", "JOIN_TOKEN_INVALID", "JOIN_LINK_NOT_FOUND"]
-# Of a link that the caller made a moment ago.
-OF_THE_MOMENT = ("link", "secret")
+NOT_FOUND = [
+    "CALL_NOT_FOUND",
+    "CONVERSATION_NOT_FOUND",
+    "JOIN_TOKEN_INVALID",
+    "JOIN_LINK_NOT_FOUND",
+    "SCHEDULED_CALL_NOT_FOUND",
+]
+# Of a link that the caller made a moment ago, or of what the caller planned.
+OF_THE_MOMENT = ("link", "secret", "scheduled_call")
 CALLS, KEYS, PRESENCE, STREAMS = (
     "parley.calls.v1.CallsService",
     "parley.keys.v1.DeviceKeysService",
@@ -60,6 +68,12 @@ def values_of(**named: Sequence[Any]) -> Values:
         "link_id": ["x"],
         "secret": ["x" * 32, ""],
         "ttl_s": [0, 60, 59],
+        "scheduled_call_id": ["x"],
+        "title": ["hello", ""],
+        "seconds": [int(START.timestamp()) + 3_600, int(START.timestamp()), -1, 2**62],
+        "nanos": [0, 1],
+        "length_s": [1_800, 299],
+        "reminder_s": [600, 0, 59],
         "version": [1],
         "epoch": [1],
         **{name: [b"\x04" + bytes(64), b""] for name in ("account_key", "signing_key", "kem_key")},
@@ -88,17 +102,21 @@ async def ask_all(
             await ask_both(findings, f"{token.user_id} {token.device_id}", method, questions, ask_as)
 
 
-def about_call(town: ThreeServices, call: Call, join_token: str = "", link_id: str = "") -> Questions:
-    """A call with its conversation and a link to it, and others that do not exist."""
+def about_call(
+    town: ThreeServices, call: Call, join_token: str = "", link_id: str = "", scheduled_id: str = ""
+) -> Questions:
+    """A call with its conversation, a link to it and what is planned there, and others that do not exist."""
     return about(
         {
             "link_id": link_id or town.new_id(),
+            "scheduled_call_id": scheduled_id or town.new_id(),
             "call_id": call.call_id,
             "conversation_id": call.conversation_id,
             "join_token": join_token or "no.other.token",
         },
         {
             "link_id": town.new_id(),
+            "scheduled_call_id": town.new_id(),
             "call_id": town.new_id(),
             "conversation_id": town.new_id(),
             "join_token": NO_TOKEN,
@@ -133,6 +151,9 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     await town.calls.cancel_call(ended.call_id, UserId("hana"))
     join_token = (await town.calls.access.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
     link, _ = await town.links.create_link(group.call_id, UserId("bob"), 0, "")
+    draft = Draft("Friday", False, START + timedelta(hours=1), 1_800, 600)
+    planned = await town.scheduled.schedule(UserId("alice"), ConversationId(conversation), draft, "")
+    early, _ = await town.links.create_link(CallId(planned.scheduled_id), UserId("bob"), 0, "")
     for user_id in ("alice", "bob", "carol", "erin", "hana"):
         await town.publish_keys(user_id)
     findings = Findings()
@@ -145,9 +166,18 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
         ("ned", direct),
         ("bob", direct),
     ):
-        link_id = link.link_id if call is group else ""
-        questions = about_call(town, call, join_token if call is direct else "", link_id)
+        link_id, scheduled_id = (link.link_id, planned.scheduled_id) if call is group else ("", "")
+        questions = about_call(town, call, join_token if call is direct else "", link_id, scheduled_id)
         await ask_all(town, findings, token_of(user_id), questions, [CALLS, KEYS])
+    findings.assert_none()
+    findings = Findings()
+    for user_id in ("mallory", "rae", "bo"):
+        # Of a scheduled call before its time, what takes an id of either.
+        there = {"call_id": planned.scheduled_id, "link_id": early.link_id, "scheduled_call_id": planned.scheduled_id}
+        nowhere = {name: town.new_id() for name in there}
+        await ask_all(town, findings, token_of(user_id), about(there, nowhere), [CALLS])
+    # About the conversation nothing was asked there.
+    findings.vain.clear()
     findings.assert_none()
 
 

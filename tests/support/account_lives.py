@@ -1,7 +1,7 @@
 """A person's life in each database, so that a deletion and an export have something to find in every table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ from services.signaling.keys.sql import PostgresKeys
 from services.signaling.links.sql import PostgresLinks
 from services.signaling.moves import CallMoves
 from services.signaling.publisher import KeyEvents
+from services.signaling.scheduled.core import Answer
+from services.signaling.scheduled.core import Draft as ScheduledDraft
+from services.signaling.scheduled.service import ScheduledCalls
+from services.signaling.scheduled.sql import PostgresScheduled
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
 from tests.support.account_town import Town
@@ -59,6 +63,7 @@ from tests.unit.signaling.fakes import (
     events_of,
     make_links,
     make_service,
+    scheduled_events_of,
 )
 
 SERVICES = Path(__file__).parents[2] / "services"
@@ -163,7 +168,11 @@ class CallTown:
         world.members.conversations[LOBBY_TALK] = [UserId("dave"), UserId("erin"), UserId("frank")]
         moves = CallMoves(self.store, self.changes, world.media, world.workers)
         self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
-        self.links = make_links(self.changes, self.service, PostgresLinks(self.database))
+        self.scheduled_store = PostgresScheduled(self.database, lambda _: None)
+        self.links = make_links(self.changes, self.service, PostgresLinks(self.database), self.scheduled_store)
+        self.scheduled = ScheduledCalls(
+            *(self.scheduled_store, world.members, scheduled_events_of, self.clock, lambda now: str(new_id(now)))
+        )
         self.accounts = PostgresAccounts(self.database)
         events = KeyEvents(new_id)
         keys = PostgresKeys(self.database, lambda _: None)
@@ -217,7 +226,18 @@ class CallTown:
         _, secret = await self.links.create_link(theirs.call_id, UserId("dave"), 0, "")
         await self.links.open_link(secret, UserId("alice"))
         await self.service.leave_call(theirs.call_id, UserId("dave"), TABLET)
+        await self._plan()
         await self.service.update_settings(UserId("alice"), CallSettings(True, QuietHours(60, 120, "Europe/Paris")))
+
+    async def _plan(self) -> None:
+        """She has planned a call, said that she comes, and waits for the time of another one."""
+        draft = ScheduledDraft(f"{WORDS} on Friday", False, self.clock.now() + timedelta(days=1), 1800, 600)
+        own = await self.scheduled.schedule(UserId("alice"), GROUP_TALK, draft, WORDS)
+        await self.scheduled.answer(own.scheduled_id, UserId("alice"), Answer.YES)
+        others = replace(draft, title="Friday")
+        theirs = await self.scheduled.schedule(UserId("dave"), LOBBY_TALK, others, "")
+        _, secret = await self.links.create_link(CallId(theirs.scheduled_id), UserId("dave"), 0, "")
+        await self.links.open_link(secret, UserId("alice"))
 
 
 async def live_in_presence(database: Database, users: Sequence[str] = ("alice", "bob")) -> PostgresStates:

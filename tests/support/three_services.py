@@ -49,6 +49,8 @@ from services.signaling.keys.sql import PostgresKeys
 from services.signaling.links.sql import PostgresLinks
 from services.signaling.moves import CallMoves
 from services.signaling.publisher import KeyEvents
+from services.signaling.scheduled.service import ScheduledCalls
+from services.signaling.scheduled.sql import PostgresScheduled
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
 from services.signaling.wiring import MIGRATIONS
@@ -72,6 +74,7 @@ from tests.unit.signaling.fakes import (
     events_of,
     make_links,
     make_service,
+    scheduled_events_of,
 )
 
 TABLE: ErrorTable = {**BASE_TABLE, **calls_rpc.ERRORS, **gateway_rpc.ERRORS}
@@ -138,7 +141,9 @@ class ThreeServices:
             workers.announce(announcement(worker, clock.now(), cpu_ratio=busy))
         tokens = JwtJoinTokens(keys_of("signaling"))
         self.calls = make_service(changes, self.members, self.moves, lambda _: self.new_id(), tokens)
-        self.links = make_links(changes, self.calls, PostgresLinks(self._calls_database))
+        scheduled = PostgresScheduled(self._calls_database, lambda _: None)
+        self.links = make_links(changes, self.calls, PostgresLinks(self._calls_database), scheduled)
+        self.scheduled = ScheduledCalls(*(scheduled, self.members, scheduled_events_of, clock, lambda _: self.new_id()))
         events = KeyEvents(new_id)
         keys = PostgresKeys(self._calls_database, lambda _: None)
         self.keys = DeviceKeys(keys, store, self.members, clock, events.call_key, events.keys_changed)
@@ -150,7 +155,7 @@ class ThreeServices:
         self.world = GatewayWorld(typing_burst=1_000_000, membership=membership)
         self._watching = asyncio.create_task(self.world.gateway.watch_lists.run())
         self.servicers: dict[str, Any] = {
-            "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls, self.links),
+            "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls, self.links, self.scheduled),
             "parley.keys.v1.DeviceKeysService": self.key_servicer,
             "parley.presence.v1.PresenceService": gateway_rpc.PresenceServicer(self.world.gateway),
             "parley.gateway.v1.GatewayService": gateway_rpc.GatewayServicer(self.world.gateway),

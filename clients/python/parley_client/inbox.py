@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.duration_pb2 import Duration
 from parley.calls.v1 import messages_pb2 as calls
+from parley.calls.v1 import scheduled_pb2 as scheduled
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.keys.v1 import messages_pb2 as keys
 from parley.messaging.v1 import messages_pb2 as messaging
@@ -89,6 +90,8 @@ class Inbox:
         self.calls: dict[str, calls.Call] = {}
         # Per call id, this user's own place in its lobby, the highest version.
         self.places: dict[str, calls.LobbyPlace] = {}
+        # Scheduled calls that were told, by their ids, the highest version.
+        self.scheduled_calls: dict[str, scheduled.ScheduledCall] = {}
         # Sealed frame keys by call and sender: what others encrypt with, and this client cannot open.
         self.call_keys: dict[tuple[str, str], keys.CallKey] = {}
         # When the stream, not Sync, first brought a message, by (conversation, seq), and a call in a state.
@@ -252,6 +255,11 @@ class Inbox:
             self.call_keys[event.call_key.call_id, event.call_key.sender_user_id] = event.call_key
         elif kind == "lobby_place":
             self.take_place(event.lobby_place)
+        elif kind == "scheduled_call":
+            told = event.scheduled_call.scheduled_call
+            known = self.scheduled_calls.get(told.scheduled_call_id)
+            if known is None or told.version > known.version:
+                self.scheduled_calls[told.scheduled_call_id] = told
         elif kind == "presence":
             self.presence[event.presence.user_id] = event.presence
         return False

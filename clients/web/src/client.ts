@@ -23,6 +23,7 @@ import { hangUpOnUnload } from "./hangup-on-unload.js";
 import { Forwarding } from "./forwarding.js";
 import { Groups } from "./groups.js";
 import { JoinLinks } from "./join-links.js";
+import { ScheduledCalls } from "./scheduled-calls.js";
 import { LazyMedia, loadMedia } from "./lazy-media.js";
 import { ConversationSettings } from "./conversation-settings.js";
 import { IndexedDbStore } from "./indexed-db-store.js";
@@ -102,6 +103,7 @@ export class ParleyClient {
   /** What this user is told of while Parley is closed. */
   readonly notifications: Notifications;
   readonly joinLinks: JoinLinks;
+  readonly scheduledCalls: ScheduledCalls;
   /** End-to-end encryption of calls, and the keys of this user's devices. */
   readonly encryption: CallEncryption;
   /** The state of the event stream. */
@@ -162,6 +164,7 @@ export class ParleyClient {
     this.callSettings = new CallSettings(api, changed);
     this.notifications = new Notifications(api, this.deviceId, changed);
     this.joinLinks = new JoinLinks(api, (call) => this.calls.receive(call), changed);
+    this.scheduledCalls = new ScheduledCalls(api, changed);
     this.events = new EventStream(api, this.deviceId, {
       onEvent: (event) => this.receive(event),
       onState: (state) => this.setStream(state),
@@ -308,6 +311,8 @@ export class ParleyClient {
         return this.encryption.refresh();
       case "lobbyPlace":
         return this.joinLinks.receive(event.value);
+      case "scheduledCall":
+        return event.value.scheduledCall && this.scheduledCalls.receive(event.value.scheduledCall);
       case "scheduledMessage":
         return this.scheduled.receive(event.value);
       case "draft":
@@ -337,7 +342,7 @@ export class ParleyClient {
   private async fetchMissed(): Promise<void> {
     const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync(), this.relations.refresh(), this.scheduled.refresh(), this.drafts.refresh()]);
     // A link that is closed by now, or a call that ended, keeps nothing else from being current.
-    await this.joinLinks.refresh().catch(() => undefined);
+    await Promise.all([this.joinLinks.refresh(), this.scheduledCalls.refreshAll()].map((refreshed) => refreshed.catch(() => undefined)));
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
     this.encryption.refresh();

@@ -2,14 +2,30 @@ import type { Call as WireCall, JoinLink as WireJoinLink, LobbyPlace as WireLobb
 import { LobbyPlaceState } from "./gen/parley/calls/v1/messages_pb.js";
 import type { Api } from "./api.js";
 import type { Call, JoinLink, LobbyPlace, LobbyPlaceState as PlaceState } from "./core/model.js";
+import { displayName } from "./core/display-name.js";
 import type { Failure } from "./errors.js";
 import { orFailure } from "./errors.js";
 import { millis, readCall } from "./wire.js";
 
-/** What opening a link gave: the call, for `Calls.join`, or a place in its lobby. `hostUserId` made the link. */
+/**
+ * What opening a link gave: the call, for `Calls.join`; a place in its lobby; or, before the time of a scheduled call, when it
+ * begins: for who is outside `placeBy` has the place in the lobby from then on. `hostUserId` made the link.
+ */
 export type OpenedLink =
   | { readonly kind: "call"; readonly call: Call; readonly hostUserId: string }
-  | { readonly kind: "lobby"; readonly place: LobbyPlace; readonly hostUserId: string };
+  | { readonly kind: "lobby"; readonly place: LobbyPlace; readonly hostUserId: string }
+  | { readonly kind: "scheduled"; readonly entry: ScheduledEntry; readonly hostUserId: string };
+
+/** All that is known outside of a scheduled call before its time. */
+export interface ScheduledEntry {
+  readonly scheduledCallId: string;
+  readonly linkId: string;
+  readonly title: string;
+  readonly video: boolean;
+  readonly startTimeMs: number;
+  /** For members alone, who join there when the time has come; empty for who is outside. */
+  readonly conversationId: string;
+}
 
 /** A request that opened a link. */
 interface Knocked {
@@ -47,6 +63,8 @@ export class JoinLinks {
   private readonly places = new Map<string, LobbyPlace>();
   /** Links that this user was shown: own ones, and for admins all. */
   private readonly known = new Set<string>();
+  /** By link, those to scheduled calls for whose time this user waits. */
+  private readonly early = new Map<string, Knocked>();
   /** By call, the links that lead to where this user waits, each with the id of the request that knocked. */
   private readonly opened = new Map<string, Knocked>();
 
@@ -56,7 +74,7 @@ export class JoinLinks {
     private readonly changed: () => void,
   ) {}
 
-  /** A link to a call, and its secret, which is given once. Without `ttlS` it can be opened for a day; it ends with the call. */
+  /** A link to a call, or by its id to a scheduled one, and its secret, which is given once. Without `ttlS` it can be opened for a day (of a scheduled call from its start); it ends with the call. */
   async create(callId: string, ttlS = 0): Promise<{ link: JoinLink; secret: string }> {
     const { link, secret } = await orFailure(this.api.calls.createJoinLink({ callId, ttlS, clientRequestId: crypto.randomUUID() }));
     const made = readJoinLink(link);
@@ -93,6 +111,11 @@ export class JoinLinks {
     return this.places.get(callId);
   }
 
+  /** This user's place in the lobby to which a link has led, also one that was opened before the time of a scheduled call. */
+  placeBy(linkId: string): LobbyPlace | undefined {
+    return [...this.places.values()].filter((place) => place.linkId === linkId).at(-1);
+  }
+
   /** The call that this user was let into, for `Calls.join`. Needs no link: it may have expired meanwhile. */
   async callOf(callId: string): Promise<Call> {
     const { call } = await orFailure(this.api.calls.getCall({ callId }));
@@ -101,9 +124,10 @@ export class JoinLinks {
     return readCall(call);
   }
 
-  /** Waits no more. */
+  /** Waits no more: in the lobby of a call, or by its id for the time of a scheduled one. */
   async leaveLobby(callId: string): Promise<void> {
     this.opened.delete(callId);
+    this.early.clear();
     await orFailure(this.api.calls.leaveLobby({ callId }));
   }
 
@@ -128,7 +152,13 @@ export class JoinLinks {
       const place = this.places.get(callId);
       return place?.state === "waiting" ? [this.askAgain(place, link)] : [];
     });
-    await Promise.all(waiting);
+    const early = [...this.early].map(([linkId, link]) => this.waitAgain(linkId, link));
+    await Promise.all([...waiting, ...early]);
+  }
+
+  private async waitAgain(linkId: string, link: Knocked): Promise<void> {
+    if (this.placeBy(linkId)) this.early.delete(linkId);
+    else await this.knock(link);
   }
 
   private async askAgain(place: LobbyPlace, link: Knocked): Promise<void> {
@@ -149,8 +179,15 @@ export class JoinLinks {
       this.receiveCall(opened.value);
       return { kind: "call", call: readCall(opened.value), hostUserId };
     }
+    if (opened.case === "scheduled") {
+      const { scheduledCallId, linkId, title, video, startTime, conversationId } = opened.value;
+      if (!conversationId) this.early.set(linkId, link);
+      const entry = { scheduledCallId, linkId, title: displayName(title), video, startTimeMs: millis(startTime) ?? 0, conversationId };
+      return { kind: "scheduled", entry, hostUserId };
+    }
     if (opened.case !== "place") throw new Error("nothing in the answer");
     const place = readPlace(opened.value);
+    this.early.delete(place.linkId);
     this.opened.set(place.callId, link);
     this.take(place);
     return { kind: "lobby", place, hostUserId };
@@ -170,13 +207,19 @@ export class JoinLinks {
   private take(place: LobbyPlace): void {
     const known = this.places.get(place.callId);
     if (known && known.version >= place.version) return;
+    const waited = this.early.get(place.linkId);
+    if (waited) {
+      // Its time has come: from here on it is asked after as any other.
+      this.early.delete(place.linkId);
+      this.opened.set(place.callId, waited);
+    }
     this.places.set(place.callId, place);
     this.changed();
   }
 }
 
-function readPlace({ callId, state, version }: WireLobbyPlace): LobbyPlace {
-  return { callId, state: PLACES[state] ?? "closed", version: Number(version) };
+function readPlace({ callId, linkId, state, version }: WireLobbyPlace): LobbyPlace {
+  return { callId, linkId, state: PLACES[state] ?? "closed", version: Number(version) };
 }
 
 function readJoinLink(wire: WireJoinLink | undefined): JoinLink {

@@ -4,7 +4,7 @@
  */
 import { displayName } from "./core/display-name.js";
 
-export type NoticeKind = "message" | "mention" | "reply" | "reaction" | "request" | "call" | "missed_call";
+export type NoticeKind = "message" | "mention" | "reply" | "reaction" | "request" | "call" | "missed_call" | "call_reminder" | "call_begins";
 
 interface Pushed {
   /** What collapses: use it as the `tag`. */
@@ -26,6 +26,7 @@ export interface ShownNotice extends Pushed {
   readonly fromUserId: string;
   /** Of a group. */
   readonly title: string;
+  /** What was written; what a scheduled call is about. */
   readonly text: string;
   /** Of a ringing call. */
   readonly callId: string;
@@ -39,7 +40,7 @@ export interface TakenBack extends Pushed {
 
 export type PushedNotice = ShownNotice | TakenBack;
 
-const KINDS: ReadonlySet<string> = new Set<NoticeKind>(["message", "mention", "reply", "reaction", "request", "call", "missed_call"]);
+const KINDS: ReadonlySet<string> = new Set<NoticeKind>(["message", "mention", "reply", "reaction", "request", "call", "missed_call", "call_reminder", "call_begins"]);
 
 /** The notice in a push's JSON; undefined for what is none. One of a kind that this release does not know counts as a message. */
 export function readNotice(json: unknown): PushedNotice | undefined {

@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { type Call, CallSchema, CallState, JoinLinkSchema, LobbyPlaceSchema, LobbyPlaceState, ParticipantState } from "../src/gen/parley/calls/v1/messages_pb.js";
+import { type ScheduledEntry, ScheduledEntrySchema } from "../src/gen/parley/calls/v1/scheduled_pb.js";
 import { CallsService, type OpenJoinLinkRequest } from "../src/gen/parley/calls/v1/service_pb.js";
 import { joinAddress, JoinLinks, joinSecretOf } from "../src/join-links.js";
 import { createApi } from "../src/testing/api.js";
@@ -11,7 +12,8 @@ import { readCall } from "../src/wire.js";
 
 const SECRET = "0123456789abcdefghijklmnopqrst_-";
 const refused = (name: string) => withReason(new ConnectError("refused", Code.FailedPrecondition), name);
-const place = (state: LobbyPlaceState, version: bigint) => create(LobbyPlaceSchema, { callId: "call", state, version });
+const place = (state: LobbyPlaceState, version: bigint) => create(LobbyPlaceSchema, { callId: "call", linkId: "link", state, version });
+const EARLY = create(ScheduledEntrySchema, { scheduledCallId: "friday", linkId: "link", title: "Rehearsal", startTime: timestampFromMs(9) });
 const CALL = create(CallSchema, {
   callId: "call",
   conversationId: "room",
@@ -26,7 +28,7 @@ const CALL = create(CallSchema, {
 });
 
 /** Links over a service that answers each opening with what is next. */
-function linksOver(answers: { call?: Call; place?: ReturnType<typeof place>; refusal?: ConnectError }[]) {
+function linksOver(answers: { call?: Call; place?: ReturnType<typeof place>; scheduled?: ScheduledEntry; refusal?: ConnectError }[]) {
   const opened: OpenJoinLinkRequest[] = [];
   const calls: Call[] = [];
   const decided: string[] = [];
@@ -44,6 +46,7 @@ function linksOver(answers: { call?: Call; place?: ReturnType<typeof place>; ref
         const next = answers.shift();
         if (!next) throw new ConnectError("no such link", Code.NotFound);
         if (next.refusal) throw next.refusal;
+        if (next.scheduled) return { opened: { case: "scheduled", value: next.scheduled }, hostUserId: "alice" };
         return { opened: next.call ? { case: "call", value: next.call } : { case: "place", value: next.place ?? place(LobbyPlaceState.CLOSED, 1n) }, hostUserId: "alice" };
       },
       getCall: () => ({ call: CALL }),
@@ -88,7 +91,7 @@ describe("join links", () => {
 
   test("somebody else waits, and the newest word on the place counts", async () => {
     const { links } = linksOver([{ place: place(LobbyPlaceState.WAITING, 3n) }]);
-    expect(await links.open(SECRET)).toEqual({ kind: "lobby", place: { callId: "call", state: "waiting", version: 3 }, hostUserId: "alice" });
+    expect(await links.open(SECRET)).toEqual({ kind: "lobby", place: { callId: "call", linkId: "link", state: "waiting", version: 3 }, hostUserId: "alice" });
     links.receive(place(LobbyPlaceState.ADMITTED, 4n));
     links.receive(place(LobbyPlaceState.WAITING, 3n));
     expect(links.place("call")).toMatchObject({ state: "admitted" });
@@ -111,7 +114,7 @@ describe("join links", () => {
     const { links, calls } = linksOver([{ place: place(LobbyPlaceState.WAITING, 3n) }, { call: CALL }]);
     await links.open(SECRET);
     await links.refresh();
-    expect(links.place("call")).toEqual({ callId: "call", state: "admitted", version: 5 });
+    expect(links.place("call")).toEqual({ callId: "call", linkId: "link", state: "admitted", version: 5 });
     expect(await links.callOf("call")).toEqual(readCall(CALL));
     expect(calls).toEqual([CALL, CALL]);
   });
@@ -132,6 +135,27 @@ describe("join links", () => {
     await links.open(SECRET);
     await expect(links.refresh()).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
     expect(links.place("call")).toMatchObject({ state: "waiting" });
+  });
+
+  test("before the time of a scheduled call it says when, and the lobby follows by itself", async () => {
+    const { links, opened } = linksOver([{ scheduled: EARLY }, { scheduled: EARLY }, { place: place(LobbyPlaceState.WAITING, 4n) }]);
+    const entry = { scheduledCallId: "friday", linkId: "link", title: "Rehearsal", video: false, startTimeMs: 9, conversationId: "" };
+    expect(await links.open(SECRET)).toEqual({ kind: "scheduled", entry, hostUserId: "alice" });
+    expect(links.placeBy("link")).toBeUndefined();
+    await links.refresh();
+    links.receive(place(LobbyPlaceState.WAITING, 3n));
+    expect(links.placeBy("link")).toMatchObject({ callId: "call", state: "waiting" });
+    await links.refresh();
+    expect(opened).toEqual([opened[0], opened[0], opened[0]]);
+    expect(links.placeBy("link")).toMatchObject({ version: 4 });
+  });
+
+  test("who gives up the wait is asked after no more", async () => {
+    const { links, opened, decided } = linksOver([{ scheduled: EARLY }]);
+    await links.open(SECRET);
+    await links.leaveLobby("friday");
+    await links.refresh();
+    expect([opened.length, decided]).toEqual([1, ["leave friday"]]);
   });
 
   test("hosts decide, and who waits gives up", async () => {

@@ -47,6 +47,9 @@ class CallRecords:
                 await self._record(call)
 
     async def _record(self, call: call_messages.Call) -> None:
+        if call.scheduled_call_id and not call.HasField("answer_time"):
+            # Nobody came at its time, and nobody was called: nobody has missed it.
+            return
         length = timedelta(0)
         if call.HasField("answer_time"):
             length = call.end_time.ToDatetime() - call.answer_time.ToDatetime()

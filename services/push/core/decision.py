@@ -26,6 +26,7 @@ from services.push.core.news import (
     MessageSent,
     OwnStateChanged,
     RingEnded,
+    ScheduledCallTold,
     ThreadNews,
 )
 
@@ -45,6 +46,8 @@ def needs_facts(person: UserId, thread: Thread, news: ThreadNews, reactors: froz
             return news.sender_id != person and news.seq > thread.seen_seq
         case MessageChanged():
             return new_reactor(person, news, reactors) is not None
+        case ScheduledCallTold():
+            return news.kind is not None and news.version > thread.seen_seq
         case _:
             return False
 
@@ -247,6 +250,47 @@ def _take_ring_end(
     return _clear(replace(thread, seen_seq=at_ms))
 
 
+def _take_scheduled(
+    person: Person, thread: Thread, told: ScheduledCallTold, _: frozenset[UserId], facts: Facts, now: datetime
+) -> Thread:
+    if told.version <= thread.seen_seq:
+        return thread
+    thread = replace(thread, seen_seq=told.version)
+    if told.is_off:
+        return _clear(thread)
+    if told.kind is None:
+        # What somebody answered takes nothing back; another time, and the beginning, take back the reminder.
+        standing = thread.notice
+        is_old = standing is not None and standing.expire_time not in (told.start_time, told.end_time)
+        return _clear(thread) if is_old else thread
+    use_end = told.start_time if told.kind is NoticeKind.CALL_REMINDER else told.end_time
+    if now >= use_end or not _may_be_told_of_call(person, told, facts, now):
+        return _clear(thread)
+    notice = Notice(
+        told.kind,
+        told.conversation_id,
+        told.time,
+        from_user_id=told.maker_id,
+        text=told.title[:PREVIEW_CHARS],
+        title=facts.title,
+        video=told.video,
+        expire_time=use_end,
+    )
+    return _show(thread, notice, ())
+
+
+def _may_be_told_of_call(person: Person, told: ScheduledCallTold, facts: Facts, now: datetime) -> bool:
+    """It is meant for everybody who is in the conversation."""
+    level = person.settings.conversations.get(told.conversation_id) or person.settings.level
+    return (
+        level is not Level.NONE
+        and facts.is_member
+        and facts.request is RequestState.ACCEPTED
+        and not facts.is_blocked
+        and not _is_muted(facts, now)
+    )
+
+
 def _is_muted(facts: Facts, now: datetime) -> bool:
     return facts.muted_until is not None and now < facts.muted_until
 
@@ -268,4 +312,5 @@ _DECISIONS: Mapping[type, Callable[[Person, Thread, Any, frozenset[UserId], Fact
     ConversationLeft: _take_leaving,
     CallRang: _take_ring,
     RingEnded: _take_ring_end,
+    ScheduledCallTold: _take_scheduled,
 }

@@ -13,7 +13,7 @@ DeviceId = NewType("DeviceId", str)
 TokenId = NewType("TokenId", str)
 ConversationId = NewType("ConversationId", str)
 MessageId = NewType("MessageId", str)
-# What collapses on a device: all of a conversation, or one ringing call.
+# What collapses on a device: all of a conversation, one ringing call, or one scheduled call.
 ThreadKey = NewType("ThreadKey", str)
 
 
@@ -39,6 +39,9 @@ class NoticeKind(Enum):
     REQUEST = "request"
     CALL = "call"
     MISSED_CALL = "missed_call"
+    # A scheduled call begins soon; its time has come.
+    CALL_REMINDER = "call_reminder"
+    CALL_BEGINS = "call_begins"
 
 
 class Level(Enum):
@@ -126,12 +129,13 @@ class Notice:
     kind: NoticeKind
     conversation_id: ConversationId
     time: datetime
-    # The message; 0 and empty for a ringing call, and where it was taken back and others stay.
+    # The message; 0 and empty for a call, and where it was taken back and others stay.
     seq: int = 0
     message_id: str = ""
     # Empty for a request: nobody may write a name onto the screen of who has not let them in.
     from_user_id: str = ""
-    # What was written, as far as the person may see it before looking; it goes when all devices have the notice.
+    # What was written, or what a scheduled call is about, as far as the person may see it before looking; it goes when
+    # all devices have the notice.
     text: str = ""
     # Of a group.
     title: str = ""
@@ -139,7 +143,7 @@ class Notice:
     # Of a ringing call.
     call_id: str = ""
     video: bool = False
-    # After this it is of no use.
+    # After this it is of no use: the end of the ring; of a reminder the start of the call.
     expire_time: datetime | None = None
 
 
@@ -153,7 +157,8 @@ class Thread:
     version: int = 0
     # The messages that were noticed and not read, ascending: what the badge counts.
     seqs: tuple[int, ...] = ()
-    # The newest that was decided on: what comes again is known by it. Of a call, milliseconds of its newest event.
+    # The newest that was decided on: what comes again is known by it. Of a call, milliseconds of its newest event; of a
+    # scheduled one its version.
     seen_seq: int = 0
     # As far as is known here.
     read_seq: int = 0
@@ -173,6 +178,11 @@ def conversation_key(conversation_id: ConversationId) -> ThreadKey:
 def call_key(call_id: str) -> ThreadKey:
     """The thread of a ringing call."""
     return ThreadKey(f"call:{call_id}")
+
+
+def scheduled_key(scheduled_id: str) -> ThreadKey:
+    """The thread of a scheduled call."""
+    return ThreadKey(f"scheduled:{scheduled_id}")
 
 
 def is_call(key: ThreadKey) -> bool:

@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.push.core.model import ConversationId, MessageId, RequestState, ThreadKey, UserId, call_key
+from services.push.core.model import (
+    ConversationId,
+    MessageId,
+    NoticeKind,
+    RequestState,
+    ThreadKey,
+    UserId,
+    call_key,
+    scheduled_key,
+)
 from services.push.core.model import conversation_key as key_of
 
 
@@ -99,8 +108,35 @@ class RingEnded(_OfCall):
     time: datetime
 
 
+@dataclass(frozen=True)
+class ScheduledCallTold:
+    """A scheduled call changed, begins soon, or begins."""
+
+    scheduled_id: str
+    conversation_id: ConversationId
+    version: int
+    time: datetime
+    maker_id: UserId
+    # What it is about.
+    title: str
+    video: bool
+    start_time: datetime
+    # After that, that it begins is no news.
+    end_time: datetime
+    # CALL_REMINDER, CALL_BEGINS; None for any other change.
+    kind: NoticeKind | None = None
+    # It is over, or the person does not come.
+    is_off: bool = False
+
+    @property
+    def thread(self) -> ThreadKey:
+        return scheduled_key(self.scheduled_id)
+
+
 # What is about one thread.
-ThreadNews = MessageSent | MessageChanged | OwnStateChanged | ConversationLeft | CallRang | RingEnded
+ThreadNews = (
+    MessageSent | MessageChanged | OwnStateChanged | ConversationLeft | CallRang | RingEnded | ScheduledCallTold
+)
 News = ThreadNews | RelationsChanged
 
 

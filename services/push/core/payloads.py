@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from services.push.core.effects import Effect, Notify
+from services.push.core.model import Notice, NoticeKind
 
 
 def payload(sent: Effect) -> dict[str, Any]:
@@ -27,10 +28,16 @@ def payload(sent: Effect) -> dict[str, Any]:
         "title": notice.title,
         "call_id": notice.call_id,
         "video": notice.video,
-        "ring_deadline_time": _text(notice.expire_time) if notice.expire_time else "",
+        "ring_deadline_time": _time_of(notice, NoticeKind.CALL),
+        "start_time": _time_of(notice, NoticeKind.CALL_REMINDER),
     }
     # A badge of 0 says something.
     return {name: value for name, value in fields.items() if value or name == "badge"}
+
+
+def _time_of(notice: Notice, kind: NoticeKind) -> str:
+    """Until when it is of use, where that says something."""
+    return _text(notice.expire_time) if notice.expire_time and notice.kind is kind else ""
 
 
 def as_texts(fields: dict[str, Any]) -> dict[str, str]:

@@ -149,6 +149,12 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "LeaveLobby": _WRITE,
         "AdmitGuest": _WRITE,
         "RefuseGuest": _WRITE,
+        # All members of the conversation are told of each of the four.
+        "ScheduleCall": Cost(20),
+        "ChangeScheduledCall": Cost(20),
+        "CancelScheduledCall": Cost(20),
+        "AnswerScheduledCall": _CALL,
+        "ListScheduledCalls": _LOOK,
     },
     "parley.keys.v1.DeviceKeysService": {
         "PublishDeviceKeys": _WRITE,

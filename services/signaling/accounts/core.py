@@ -28,6 +28,11 @@ PERSONAL_COLUMNS = (
     PersonalColumn(
         *("join_links", "maker_id", "emptied, and the link revoked; the row goes with the call's", "join_link"),
     ),
+    PersonalColumn(
+        *("scheduled_calls", "maker_id", "emptied with the title; what is planned is cancelled", "scheduled_call"),
+    ),
+    PersonalColumn("scheduled_answers", "user_id", "the row goes", "scheduled_answer"),
+    PersonalColumn("scheduled_waiting", "user_id", "the row goes", "scheduled_waiting"),
     PersonalColumn("account_keys", "user_id", "the row goes", "account_keys"),
     PersonalColumn("device_keys", "user_id", "the row goes", "device_keys"),
     PersonalColumn("device_keys", "device_id", "goes with the row", "device_keys"),

@@ -44,6 +44,11 @@ _ERASE_BESIDE = (
     "DELETE FROM account_keys WHERE user_id = $1",
     # A link without a host: its guests are put out by the sweep of links.
     "UPDATE join_links SET maker_id = '', revoke_time = coalesce(revoke_time, clock_timestamp()) WHERE maker_id = $1",
+    "DELETE FROM scheduled_answers WHERE user_id = $1",
+    "DELETE FROM scheduled_waiting WHERE user_id = $1",
+    # What was planned is cancelled by the sweep of scheduled calls, which tells the others.
+    "UPDATE scheduled_calls SET maker_id = '', title = '', request_id = NULL, version = version + 1,"
+    " due_time = CASE WHEN due_time IS NULL THEN NULL ELSE clock_timestamp() END WHERE maker_id = $1",
 )
 _EMPTY = "SELECT call_id FROM calls WHERE call_id = ANY ($1) AND call_id NOT IN (SELECT call_id FROM participants)"
 _FINISH_DELETION = """
@@ -63,6 +68,18 @@ _ROWS = (
         "join_link",
         "SELECT to_jsonb(t) - '{secret_hash,salt,request_hash}'::text[] AS row FROM join_links t WHERE maker_id = $1"
         " ORDER BY link_id",
+    ),
+    (
+        "scheduled_call",
+        "SELECT to_jsonb(t) AS row FROM scheduled_calls t WHERE maker_id = $1 ORDER BY scheduled_id",
+    ),
+    (
+        "scheduled_answer",
+        "SELECT to_jsonb(t) AS row FROM scheduled_answers t WHERE user_id = $1 ORDER BY scheduled_id",
+    ),
+    (
+        "scheduled_waiting",
+        "SELECT to_jsonb(t) AS row FROM scheduled_waiting t WHERE user_id = $1 ORDER BY scheduled_id",
     ),
     ("call_key", "SELECT to_jsonb(t) AS row FROM call_keys t WHERE user_id = $1 ORDER BY client_call_id"),
 )

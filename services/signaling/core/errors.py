@@ -79,7 +79,19 @@ class LobbyRefused(CallsError):
 
 
 class NotHost(CallsError):
-    """Only the maker of the link and the group's admins and owner may do this."""
+    """Only the maker, of the link or of the scheduled call, and the group's admins and owner may do this."""
+
+
+class ScheduledCallNotFound(CallsError):
+    """No such scheduled call, or the user is not in its conversation; which of the two is not told."""
+
+
+class ScheduledCallOver(CallsError):
+    """Its time has come, or it was cancelled."""
+
+
+class ScheduledCallLimit(CallsError):
+    """The maker, or the conversation, has as many scheduled calls as may be planned."""
 
 
 class ParticipantNotFound(CallsError):

@@ -11,6 +11,7 @@ UserId = NewType("UserId", str)
 DeviceId = NewType("DeviceId", str)
 WorkerId = NewType("WorkerId", str)
 LinkId = NewType("LinkId", str)
+ScheduledId = NewType("ScheduledId", str)
 
 
 class CallState(Enum):
@@ -196,6 +197,8 @@ class Call:
     end_time: datetime | None = None
     # The W3C trace of StartCall, so that what follows can be found from there.
     trace: str = ""
+    # Of a call that was placed at the time of a scheduled one.
+    scheduled_id: ScheduledId | None = None
 
     @property
     def due_time(self) -> datetime | None:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.signaling.core.model import OUTSIDE, Call, CallId, LegState, LinkId, UserId
+from services.signaling.core.model import OUTSIDE, Call, CallId, LegState, LinkId, ScheduledId, UserId
 
 # 192 bits, as 32 characters of base64url. Raising it makes addresses longer; below 128 bits a secret can be guessed.
 SECRET_BYTES = 24
@@ -25,14 +25,23 @@ MAX_OPEN_LINKS = 32
 
 @dataclass(frozen=True)
 class JoinLink:
-    """A way into one call. The maker is empty when that account was deleted."""
+    """A way into one call. The maker is empty when that account was deleted.
+
+    `call_id` is None until the time of the scheduled call for which it was made.
+    """
 
     link_id: LinkId
-    call_id: CallId
+    call_id: CallId | None
     maker_id: UserId
     create_time: datetime
     expire_time: datetime
     revoke_time: datetime | None = None
+    scheduled_id: ScheduledId | None = None
+
+    @property
+    def target_id(self) -> CallId:
+        """The call, or the scheduled one: what it was made for."""
+        return CallId(self.scheduled_id or self.call_id or "")
 
     def is_open(self, now: datetime) -> bool:
         """Whether it can be opened, as far as it says itself."""
@@ -67,17 +76,17 @@ def hash_of(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def request_hash_of(maker_id: UserId, call_id: CallId, request_id: str) -> bytes | None:
+def request_hash_of(maker_id: UserId, target_id: CallId, request_id: str) -> bytes | None:
     """What is stored of a client's id of a request; None without one. The id itself would give the secret."""
     if not request_id:
         return None
-    return hashlib.sha256("\n".join((maker_id, call_id, request_id)).encode()).digest()
+    return hashlib.sha256("\n".join((maker_id, target_id, request_id)).encode()).digest()
 
 
 def link_of(link: JoinLink, salt: bytes, request_id: str) -> tuple[StoredLink, str]:
     """What is to be stored of a new link, and its secret."""
     secret = secret_of(salt, request_id)
-    request_hash = request_hash_of(link.maker_id, link.call_id, request_id)
+    request_hash = request_hash_of(link.maker_id, link.target_id, request_id)
     # Of a request that cannot be known again the salt alone would give the secret.
     return StoredLink(link, hash_of(secret), salt if request_hash else b"", request_hash), secret
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from services.signaling.core.model import CallId, LinkId
+from services.signaling.core.model import CallId, LinkId, ScheduledId
 from services.signaling.links.core import JoinLink, StoredLink
 
 
@@ -23,8 +23,11 @@ class LinkStore(Protocol):
     async def find(self, link_id: LinkId) -> JoinLink | None:
         """The link of that id."""
 
-    async def list_of(self, call_id: CallId) -> Sequence[JoinLink]:
-        """The links to a call, the oldest first."""
+    async def list_of(self, target_id: CallId) -> Sequence[JoinLink]:
+        """The links to a call, or to a scheduled one, the oldest first."""
+
+    async def bind(self, scheduled_id: ScheduledId, call_id: CallId) -> None:
+        """Let the links to a scheduled call lead to this one. Idempotent."""
 
     async def revoke(self, link_id: LinkId, now: datetime) -> JoinLink | None:
         """The link, which nobody opens any more; it keeps the time when it was first revoked."""

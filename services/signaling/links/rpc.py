@@ -6,7 +6,7 @@ from parley.calls.v1 import service_pb2_grpc
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Context
 from services.signaling.links.service import JoinLinks
-from services.signaling.mapping import encode_call, encode_link, encode_place
+from services.signaling.mapping import encode_call, encode_entry, encode_link, encode_place
 from services.signaling.requests import call_id_of, check_link_ttl, check_user_id, link_id_of, me, request_id
 
 # No secret is that long.
@@ -37,9 +37,12 @@ class JoinLinkRpcs(service_pb2_grpc.CallsServiceServicer):
             raise InvalidRequest("secret", f"is longer than {MAX_SECRET_CHARS} characters")
         opened = await self._links.open_link(request.secret, me(), request_id(request))
         answer = api.OpenJoinLinkResponse(host_user_id=opened.host_id)
-        if opened.is_part:
+        if opened.scheduled:
+            entry = encode_entry(opened.scheduled, opened.link.link_id, is_member=opened.is_part)
+            answer.scheduled.CopyFrom(entry)
+        elif opened.call and opened.is_part:
             answer.call.CopyFrom(encode_call(opened.call))
-        else:
+        elif opened.call:
             answer.place.CopyFrom(encode_place(opened.call, me()))
         return answer
 

@@ -13,20 +13,26 @@ from services.signaling.core.errors import (
     CallEnded,
     CallNotFound,
     CallsError,
+    Contended,
     ConversationNotFound,
     JoinLinkClosed,
     JoinLinkLimit,
     JoinLinkNotFound,
+    LobbyFull,
+    MembersUnavailable,
     NotGroupCall,
     ParticipantNotFound,
+    ScheduledCallOver,
 )
 from services.signaling.core.inputs import AdmitGuest, CloseLink, Knock, LeaveLobby, RefuseGuest
-from services.signaling.core.model import Call, CallId, CallState, LinkId, UserId
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, LinkId, ScheduledId, UserId
 from services.signaling.links import core
 from services.signaling.links.core import JoinLink
 from services.signaling.links.ports import LinkStore
 from services.signaling.ports import IdempotencyKey, Membership
 from services.signaling.roster import Roster
+from services.signaling.scheduled.core import MAX_WAITING, ScheduledCall, State, Waiting
+from services.signaling.scheduled.ports import ScheduledStore
 
 log = structlog.get_logger()
 
@@ -36,11 +42,19 @@ SWEEP_LINKS = 200
 
 @dataclass(frozen=True)
 class Opened:
-    """What opening a link gave: the call as somebody sees it who is part of it, or who is in its lobby."""
+    """What opening a link gave: the call as somebody sees it who is part of it, or who is in its lobby; or what it will
+    lead to."""
 
-    call: Call
-    host_id: UserId
-    is_part: bool
+    link: JoinLink
+    call: Call | None
+    is_part: bool = False
+    # Before the time of a scheduled call.
+    scheduled: ScheduledCall | None = None
+
+    @property
+    def host_id(self) -> UserId:
+        """Who made the link."""
+        return self.link.maker_id
 
 
 @dataclass(frozen=True)
@@ -53,36 +67,36 @@ class JoinLinks:
     links: LinkStore
     changes: CallChanges
     roster: Roster
+    scheduled: ScheduledStore
     new_id: Callable[[datetime], str]
     new_salt: Callable[[], bytes]
 
     # Links.
 
-    async def create_link(self, call_id: CallId, maker_id: UserId, ttl_s: int, request_id: str) -> tuple[JoinLink, str]:
-        """A new link and its secret. Idempotent by the request's id.
+    async def create_link(
+        self, target_id: CallId, maker_id: UserId, ttl_s: int, request_id: str
+    ) -> tuple[JoinLink, str]:
+        """A new link, to a call or to a scheduled one, and its secret. Idempotent by the request's id.
 
-        Raises CallNotFound, NotGroupCall, CallEnded, JoinLinkLimit.
+        Raises CallNotFound, NotGroupCall, CallEnded, ScheduledCallOver, JoinLinkLimit.
         """
-        if known := await self._find_made(call_id, maker_id, request_id):
+        if known := await self._find_made(target_id, maker_id, request_id):
             return known
-        call, _ = await self._own_call(call_id, maker_id)
-        if not call.group:
-            raise NotGroupCall("a call of two has no room for a third")
-        if call.state is CallState.ENDED:
-            raise CallEnded
-        now = self.changes.clock.now()
-        link = JoinLink(LinkId(self.new_id(now)), call_id, maker_id, now, core.expiry(now, ttl_s))
+        link = await self._plan_link(target_id, maker_id, ttl_s)
         stored, secret = core.link_of(link, self.new_salt(), request_id)
-        if not await self.links.add(stored, now, core.MAX_OPEN_LINKS):
+        if not await self.links.add(stored, link.create_time, core.MAX_OPEN_LINKS):
             raise JoinLinkLimit
-        log.info("join_link_made", call_id=call_id, link_id=link.link_id)
+        log.info("join_link_made", call_id=link.call_id, scheduled_id=link.scheduled_id, link_id=link.link_id)
         # Of two of the same request at once one was stored.
-        return await self._find_made(call_id, maker_id, request_id) or (link, secret)
+        return await self._find_made(target_id, maker_id, request_id) or (link, secret)
 
     async def list_links(self, call_id: CallId, user_id: UserId) -> Sequence[JoinLink]:
-        """The links of the call that the user made; for admins all. Raises CallNotFound."""
-        call, members = await self._own_call(call_id, user_id)
-        links = await self.links.list_of(call.call_id)
+        """The links of the call, or of the scheduled one, that the user made; for admins all. Raises CallNotFound."""
+        scheduled = await self._find_scheduled(call_id)
+        members = await self._own_members(scheduled.conversation_id if scheduled else None, user_id)
+        if members is None:
+            _, members = await self._own_call(call_id, user_id)
+        links = await self.links.list_of(call_id)
         return [link for link in links if user_id in members.admin_ids or link.maker_id == user_id]
 
     async def revoke_link(self, link_id: LinkId, user_id: UserId) -> JoinLink:
@@ -104,12 +118,14 @@ class JoinLinks:
         except CallsError as refusal:
             metrics.LINK_OPENINGS.labels(metrics.outcome_of_opening(refusal)).inc()
             raise
-        metrics.LINK_OPENINGS.labels("part" if opened.is_part else "lobby").inc()
+        metrics.LINK_OPENINGS.labels("early" if opened.scheduled else "part" if opened.is_part else "lobby").inc()
         return opened
 
     async def leave_lobby(self, call_id: CallId, user_id: UserId) -> None:
-        """Give the place up. Idempotent. Raises CallNotFound."""
-        await self.changes.apply(call_id, LeaveLobby(user_id))
+        """Give the place up, or the wait for a scheduled call. Idempotent. Raises CallNotFound, also for who never
+        knocked, or does not wait any more for what has not begun."""
+        if not await self.scheduled.remove_waiting(ScheduledId(call_id), user_id):
+            await self.changes.apply(call_id, LeaveLobby(user_id))
 
     # The lobby, from inside.
 
@@ -156,6 +172,54 @@ class JoinLinks:
                 # One that cannot be closed must not keep the others open.
                 log.exception("join_link_not_closed", link_id=link.link_id)
 
+    async def open_to(self, scheduled_id: ScheduledId, call_id: CallId) -> None:
+        """See scheduled.ports.Doors."""
+        await self.links.bind(scheduled_id, call_id)
+
+    async def knock(self, call_id: CallId, link_id: LinkId, user_id: UserId) -> None:
+        """See scheduled.ports.Doors."""
+        link = await self.links.find(link_id)
+        if link is None or link.call_id != call_id:
+            return
+        try:
+            await self._enter(link, user_id, "")
+        except (Contended, MembersUnavailable):
+            raise
+        except CallsError as refusal:
+            log.info("waiting_not_let_in", call_id=call_id, link_id=link_id, because=type(refusal).__name__)
+
+    async def _plan_link(self, target_id: CallId, maker_id: UserId, ttl_s: int) -> JoinLink:
+        """Raises CallNotFound, NotGroupCall, CallEnded, ScheduledCallOver."""
+        now = self.changes.clock.now()
+        link_id = LinkId(self.new_id(now))
+        scheduled = await self._find_scheduled(target_id)
+        if scheduled and await self._own_members(scheduled.conversation_id, maker_id) is None:
+            raise CallNotFound
+        if scheduled and not scheduled.group:
+            raise NotGroupCall("a call of two has no room for a third")
+        if scheduled and scheduled.is_over:
+            raise ScheduledCallOver
+        if scheduled and scheduled.state is State.PLANNED:
+            begin = max(now, scheduled.draft.start_time)
+            expire_time = core.expiry(begin, ttl_s)
+            return JoinLink(link_id, None, maker_id, now, expire_time, scheduled_id=scheduled.scheduled_id)
+        call, _ = await self._own_call(scheduled.call_id or target_id if scheduled else target_id, maker_id)
+        if not call.group:
+            raise NotGroupCall("a call of two has no room for a third")
+        if call.state is CallState.ENDED:
+            raise CallEnded
+        of_scheduled = scheduled.scheduled_id if scheduled else None
+        expire_time = core.expiry(now, ttl_s)
+        return JoinLink(link_id, call.call_id, maker_id, now, expire_time, scheduled_id=of_scheduled)
+
+    async def _find_scheduled(self, target_id: CallId) -> ScheduledCall | None:
+        return await self.scheduled.find(ScheduledId(target_id))
+
+    async def _own_members(self, conversation_id: ConversationId | None, user_id: UserId) -> Membership | None:
+        """The members of a conversation, for one of them."""
+        members = await self._members_in(conversation_id) if conversation_id else None
+        return members if members and user_id in members.user_ids else None
+
     async def _find_made(self, call_id: CallId, maker_id: UserId, request_id: str) -> tuple[JoinLink, str] | None:
         request_hash = core.request_hash_of(maker_id, call_id, request_id)
         stored = await self.links.find_by_request(request_hash) if request_hash else None
@@ -174,8 +238,11 @@ class JoinLinks:
             # Ask all the same, so that neither the time nor an outage tells whether there is such a call.
             await self.roster.query_no_conversation()
             return None
+        return await self._members_in(call.conversation_id)
+
+    async def _members_in(self, conversation_id: ConversationId) -> Membership | None:
         try:
-            return await self.roster.members.members_of(call.conversation_id)
+            return await self.roster.members.members_of(conversation_id)
         except ConversationNotFound:
             return None
 
@@ -183,8 +250,18 @@ class JoinLinks:
         """Who made it may, also who is not in the conversation any more."""
         if link.maker_id == user_id:
             return True
-        members = await self._members_of(await self.changes.store.find(link.call_id))
-        return members is not None and user_id in members.user_ids and user_id in members.admin_ids
+        conversation_id = await self._conversation_of(link)
+        members = await self._own_members(conversation_id, user_id)
+        if conversation_id is None:
+            await self.roster.query_no_conversation()
+        return members is not None and user_id in members.admin_ids
+
+    async def _conversation_of(self, link: JoinLink) -> ConversationId | None:
+        if link.call_id:
+            call = await self.changes.store.find(link.call_id)
+            return call.conversation_id if call else None
+        scheduled = await self._find_scheduled(link.target_id)
+        return scheduled.conversation_id if scheduled else None
 
     async def _revoke(self, link: JoinLink) -> JoinLink:
         revoked = await self.links.revoke(link.link_id, self.changes.clock.now())
@@ -196,7 +273,8 @@ class JoinLinks:
 
     async def _close(self, link: JoinLink) -> None:
         try:
-            await self.changes.apply(link.call_id, CloseLink(link.link_id))
+            if link.call_id:
+                await self.changes.apply(link.call_id, CloseLink(link.link_id))
         except CallNotFound:
             return
         await self.links.note_closed(link.link_id, self.changes.clock.now())
@@ -204,21 +282,55 @@ class JoinLinks:
 
     async def _open(self, secret: str, user_id: UserId, request_id: str) -> Opened:
         link = await self.links.find_by_secret(core.hash_of(secret)) if core.is_secret(secret) else None
-        call = await self.changes.store.find(link.call_id) if link else None
-        if link is None or call is None:
+        if link and link.call_id is None:
+            if early := await self._wait_early(link, user_id):
+                return early
+            # Its time has come meanwhile.
+            link = await self.links.find(link.link_id)
+        if link is None:
+            raise JoinLinkNotFound
+        return await self._enter(link, user_id, request_id)
+
+    async def _wait_early(self, link: JoinLink, user_id: UserId) -> Opened | None:
+        """Before the time of a scheduled call; None once it has begun. Raises JoinLinkNotFound, JoinLinkClosed,
+        CallEnded, LobbyFull."""
+        scheduled = await self._find_scheduled(link.target_id)
+        if scheduled is None:
+            raise JoinLinkNotFound
+        if scheduled.is_over:
+            raise JoinLinkClosed if scheduled.state is State.CANCELLED else CallEnded
+        if scheduled.call_id:
+            # The link was made while its time came.
+            await self.links.bind(scheduled.scheduled_id, scheduled.call_id)
+        members = await self._check_way(link, scheduled.conversation_id, user_id)
+        is_member = user_id in members.user_ids
+        if not is_member:
+            waiting = Waiting(user_id, link.link_id)
+            now = self.changes.clock.now()
+            if not await self.scheduled.add_waiting(scheduled.scheduled_id, waiting, now, MAX_WAITING):
+                raise LobbyFull
+        # Who came while it began was perhaps not seen by whoever lets those in who wait.
+        found = await self.links.find(link.link_id)
+        if found is None or found.call_id:
+            return None
+        return Opened(link, None, is_part=is_member, scheduled=scheduled)
+
+    async def _enter(self, link: JoinLink, user_id: UserId, request_id: str) -> Opened:
+        call = await self.changes.store.find(link.call_id) if link.call_id else None
+        if call is None:
             raise JoinLinkNotFound
         if call.state is CallState.ENDED:
             raise CallEnded
         await self._check_open(link, call, user_id)
         leg = call.leg_of(user_id)
         if user_id in await self.roster.sync(call) or (leg and leg.is_guest):
-            return Opened(await self._again(call, user_id), link.maker_id, is_part=True)
+            return Opened(link, await self._again(call, user_id), is_part=True)
         key = IdempotencyKey.of_request(user_id, call.call_id, "knock", request_id)
         call = await self.changes.apply(call.call_id, Knock(user_id, link.link_id), key)
         if await self._was_revoked(link):
             await self._revoke(link)
             raise JoinLinkClosed
-        return Opened(call, link.maker_id, is_part=call.leg_of(user_id) is not None)
+        return Opened(link, call, is_part=call.leg_of(user_id) is not None)
 
     async def _again(self, call: Call, user_id: UserId) -> Call:
         """As it stands after the members were read."""
@@ -228,12 +340,17 @@ class JoinLinks:
         if link.revoke_time is None and core.came_by(call, user_id, link.link_id):
             # What keeps others from knocking by now does not end a place: they ask how theirs stands.
             return
-        members = await self._members_of(call)
+        await self._check_way(link, call.conversation_id, user_id)
+
+    async def _check_way(self, link: JoinLink, conversation_id: ConversationId, user_id: UserId) -> Membership:
+        """The members, where the link is open to somebody. Raises JoinLinkClosed."""
+        members = await self._members_in(conversation_id)
         is_open = link.is_open(self.changes.clock.now())
         if not is_open or members is None or link.maker_id not in members.user_ids:
             raise JoinLinkClosed
         if user_id not in members.user_ids and await self.roster.members.blocked_among(link.maker_id, [user_id]):
             raise JoinLinkClosed
+        return members
 
     async def _was_revoked(self, link: JoinLink) -> bool:
         found = await self.links.find(link.link_id)

@@ -22,6 +22,7 @@ from services.signaling.core.model import (
     LegState,
     LinkId,
     MoveReason,
+    ScheduledId,
     UserId,
     Worker,
     WorkerId,
@@ -50,7 +51,7 @@ CHANGING = (
     "due_time",
     "version",
 )
-FIXED = ("conversation_id", "caller_id", "video", "is_group", "capacity", "create_time", "trace")
+FIXED = ("conversation_id", "caller_id", "video", "is_group", "capacity", "create_time", "trace", "scheduled_id")
 LEG = (
     ("user_id", "text"),
     ("position", "smallint"),
@@ -106,6 +107,7 @@ def fixed(call: Call) -> Iterable[Any]:
         call.capacity,
         call.create_time,
         call.trace,
+        UUID(call.scheduled_id) if call.scheduled_id else None,
     )
 
 
@@ -165,6 +167,7 @@ def to_call(rows: Sequence[asyncpg.Record]) -> Call:
         media_time=row["media_time"],
         end_time=row["end_time"],
         trace=row["trace"],
+        scheduled_id=ScheduledId(str(row["scheduled_id"])) if row["scheduled_id"] else None,
     )
 
 

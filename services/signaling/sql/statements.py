@@ -128,6 +128,8 @@ COUNT = "SELECT state, count(*) AS number FROM calls WHERE state <> 'ended' GROU
 OLD = """
 SELECT call_id FROM calls WHERE state = 'ended' AND end_time < $1 ORDER BY end_time LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+# The sweep of scheduled calls finds one whose call has ended.
+END_SCHEDULED = "UPDATE scheduled_calls SET due_time = $2 WHERE call_id = $1 AND state = 'open'"
 FORGET_SEALED_KEYS = "DELETE FROM sealed_call_keys WHERE call_id = $1"
 # What refers to a call goes before it.
 FORGET = (

@@ -1,13 +1,15 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Failure, ParleyClient } from "@parley/client";
+import type { Failure, OpenedLink, ParleyClient, ScheduledEntry } from "@parley/client";
 import { joinSecretOf } from "@parley/client";
 import { ConfirmDialog } from "./confirm-dialog";
-import { t } from "./text";
+import { dateTime } from "./format";
+import { made, t } from "./text";
 
 interface CallEntryProps {
   readonly client: ParleyClient;
   readonly nameOf: (userId: string) => string;
+  readonly onOpen: (conversationId: string) => void;
   /** A call has the page, or rings: the link waits until it is over. */
   readonly covered: boolean;
 }
@@ -15,15 +17,20 @@ interface CallEntryProps {
 /** Where somebody stands who opened a link. */
 type Step =
   | { readonly kind: "asked"; readonly secret: string }
+  | { readonly kind: "early"; readonly entry: ScheduledEntry; readonly hostUserId: string }
   | { readonly kind: "lobby"; readonly callId: string; readonly hostUserId: string }
   | { readonly kind: "over" };
 
 const OVER: Step = { kind: "over" };
 
 /** For whoever opened a join link: asks, waits in the lobby where they must, and goes into the call. */
-export function CallEntry({ client, nameOf, covered }: CallEntryProps): JSX.Element | null {
+export function CallEntry({ client, nameOf, onOpen, covered }: CallEntryProps): JSX.Element | null {
   const [step, setStep] = useState(firstStep);
   const place = step.kind === "lobby" ? client.joinLinks.place(step.callId)?.state : undefined;
+  const begun = step.kind === "early" ? client.joinLinks.placeBy(step.entry.linkId)?.callId : undefined;
+  useEffect(() => {
+    if (step.kind === "early" && begun) setStep({ kind: "lobby", callId: begun, hostUserId: step.hostUserId });
+  }, [step, begun]);
   useEffect(() => {
     // Only at the end, so that a reload before asks again.
     if (step.kind === "over" && joinSecretOf(location.href)) history.replaceState(null, "", `/${location.search}`);
@@ -40,19 +47,35 @@ export function CallEntry({ client, nameOf, covered }: CallEntryProps): JSX.Elem
   if (step.kind === "asked") {
     const open = async (): Promise<void> => {
       const opened = await client.joinLinks.open(step.secret);
-      setStep(opened.kind === "lobby" ? { kind: "lobby", callId: opened.place.callId, hostUserId: opened.hostUserId } : OVER);
+      setStep(stepAfter(opened));
+      // A member joins in the conversation, when its time has come.
+      if (opened.kind === "scheduled" && opened.entry.conversationId) onOpen(opened.entry.conversationId);
       if (opened.kind === "call") client.calls.join(opened.call, opened.call.video);
     };
     // It closes after an answer, too: what that led to stays.
     const close = (): void => setStep((now) => (now === step ? OVER : now));
     return <ConfirmDialog title={t("join.call.ask")} body={t("join.call.hint")} verb={t("join")} act={open} onClose={close} />;
   }
-  const leave = (): void => {
-    if (place === "waiting") void client.joinLinks.leaveLobby(step.callId).catch((failure: Failure) => client.showNotice(failure));
+  const give = (id: string): void => {
+    void client.joinLinks.leaveLobby(id).catch((failure: Failure) => client.showNotice(failure));
     setStep(OVER);
+  };
+  if (step.kind === "early") {
+    const { title, startTimeMs, scheduledCallId } = step.entry;
+    const line = t("join.call.early.hint", { title, time: made(dateTime(startTimeMs)), name: nameOf(step.hostUserId) });
+    return <Lobby line={line} verb={t("join.call.leave")} onClose={() => give(scheduledCallId)} />;
+  }
+  const leave = (): void => {
+    if (place === "waiting") give(step.callId);
+    else setStep(OVER);
   };
   const line = place === "refused" ? t("join.call.refused") : place === "closed" ? t("join.call.closed") : t("join.call.waiting.hint", { name: nameOf(step.hostUserId) });
   return <Lobby line={line} verb={place === "waiting" ? t("join.call.leave") : t("close")} onClose={leave} />;
+}
+
+function stepAfter(opened: OpenedLink): Step {
+  if (opened.kind === "lobby") return { kind: "lobby", callId: opened.place.callId, hostUserId: opened.hostUserId };
+  return opened.kind === "scheduled" && !opened.entry.conversationId ? { kind: "early", entry: opened.entry, hostUserId: opened.hostUserId } : OVER;
 }
 
 function firstStep(): Step {

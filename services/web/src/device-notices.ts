@@ -161,6 +161,8 @@ function linesOf(texts: typeof language.catalog.texts): NoticeLines {
     mentionBy: texts["notice.mention.by"],
     replyBy: texts["notice.reply.by"],
     reactionBy: texts["notice.reaction.by"],
+    callReminder: texts["notice.call.reminder"],
+    callBegins: texts["notice.call.begins"],
   };
 }
 

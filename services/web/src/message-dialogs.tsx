@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import type { Conversation, Message, ParleyClient } from "@parley/client";
+import type { Conversation, Message, ParleyClient, ScheduledCall } from "@parley/client";
 import { ConfirmDialog } from "./confirm-dialog";
 import { EditHistory } from "./edit-history";
 import { ForwardDialog } from "./forward-dialog";
@@ -7,6 +7,7 @@ import type { Viewer } from "./conversation-text";
 import { ReadBy } from "./read-by";
 import { ReportDialog } from "./report-dialog";
 import { SafetyDialog } from "./safety-dialog";
+import { ScheduleCallDialog } from "./schedule-call-dialog";
 import { VanishDialog } from "./vanish-dialog";
 import { t } from "./text";
 
@@ -16,7 +17,9 @@ export type OpenDialog =
   /** Without messages it is about the conversation as a whole; with a person, about what that one wrote. */
   | { readonly kind: "report"; readonly seqs: readonly number[]; readonly userId?: string }
   | { readonly kind: "block" | "safety"; readonly userId: string }
-  | { readonly kind: "vanishing" };
+  | { readonly kind: "vanishing" }
+  /** Plans a call; with one, plans that anew. */
+  | { readonly kind: "schedule"; readonly call?: ScheduledCall };
 
 interface MessageDialogsProps {
   readonly dialog: OpenDialog;
@@ -42,6 +45,8 @@ export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.E
       return <SafetyDialog client={client} conversationId={conversation.id} userId={dialog.userId} name={viewer.nameOf(dialog.userId)} onClose={onClose} />;
     case "vanishing":
       return <VanishDialog {...props} />;
+    case "schedule":
+      return <ScheduleCallDialog call={dialog.call} {...props} />;
     case "block":
       return (
         <ConfirmDialog

@@ -15,6 +15,9 @@ export interface NoticeLines {
   readonly mentionBy: string;
   readonly replyBy: string;
   readonly reactionBy: string;
+  /** Missing in what a page of the release before has kept. */
+  readonly callReminder?: string;
+  readonly callBegins?: string;
 }
 
 export interface Told {

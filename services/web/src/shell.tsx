@@ -129,7 +129,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
       {calling && <CallWindow {...{ client, call, nameOf, small, setSmall }} conversation={callers} />}
       {calling && <CallWaiting client={client} nameOf={nameOf} />}
       {client.messaging.ready && !covered && <Invitation client={client} onOpen={open} />}
-      {client.messaging.ready && <CallEntry {...{ client, nameOf }} covered={covered || client.calls.busy} />}
+      {client.messaging.ready && <CallEntry {...{ client, nameOf }} onOpen={open} covered={covered || client.calls.busy} />}
       {settings && <SettingsDialog {...{ client, notices, nameOf }} onClose={() => setSettings(false)} onDeleted={onLogout} />}
       <Notice client={client} />
     </div>

@@ -18,3 +18,4 @@ import "./style/call-notes.css";
 import "./style/group-call.css";
 import "./style/call-participants.css";
 import "./style/call-banner.css";
+import "./style/scheduled-calls.css";

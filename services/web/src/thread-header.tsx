@@ -88,7 +88,7 @@ function PresenceLine({ client, conversation, face, viewer, nowMs, closed }: Thr
 }
 
 /** Everything that is not done every day. */
-function MoreMenu({ client, face, panel, setPanel, onDialog }: ThreadHeaderProps): JSX.Element {
+function MoreMenu({ client, view, face, panel, setPanel, onDialog }: ThreadHeaderProps): JSX.Element {
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
   const close = (): void => setAnchor(undefined);
   const choose = (act: () => void) => () => {
@@ -114,6 +114,7 @@ function MoreMenu({ client, face, panel, setPanel, onDialog }: ThreadHeaderProps
       {anchor && (
         <Menu anchor={anchor} label={t("thread.options")} onClose={close}>
           <MenuItem icon="search" label={t("search.in")} onClick={choose(() => setPanel(panel === "search" ? undefined : "search"))} />
+          {view.own.request === "none" && !blocked && <MenuItem icon="phone" label={t("schedule.open")} onClick={choose(() => onDialog({ kind: "schedule" }))} />}
           <MenuItem icon="clock" label={t("vanishing.open")} onClick={choose(() => onDialog({ kind: "vanishing" }))} />
           {peer && client.encryption.isSupported && <MenuItem icon="shield" label={t("safety.open")} onClick={choose(() => onDialog({ kind: "safety", userId: peer }))} />}
           {peer && blocked && <MenuItem icon="block" label={t("unblock")} onClick={choose(() => unblock(peer))} />}

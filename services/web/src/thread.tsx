@@ -10,6 +10,7 @@ import { MessageDialogs, type OpenDialog } from "./message-dialogs";
 import { MessageList } from "./message-list";
 import { titleOf } from "./conversation-text";
 import { PinBar } from "./pin-bar";
+import { ScheduledCards } from "./scheduled-cards";
 import { RequestBar, usePermission } from "./request-bar";
 import { ScheduledBar } from "./scheduled-bar";
 import { StreamLine } from "./status-lines";
@@ -67,6 +68,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
         <ThreadHeader {...common} {...{ onClose, panel, setPanel }} onDialog={setDialog} />
         <PinBar {...{ view, viewer }} jump={actions.jump} />
         <CallBanner {...{ client, conversation, viewer }} />
+        {view.own.request === "none" && <ScheduledCards {...{ client, conversation }} peer={face.peer} onDialog={setDialog} />}
         <div class="narrow-only">
           <StreamLine client={client} />
         </div>

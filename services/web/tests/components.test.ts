@@ -1,8 +1,11 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { h } from "preact";
 import { renderToString } from "preact-render-to-string";
 import { describe, expect, test } from "vitest";
-import type { CallView, ConversationView, Message, ParleyClient, Upload, UserMessage } from "@parley/client";
+import type { Call, CallView, ConversationView, Message, ParleyClient, Upload, UserMessage } from "@parley/client";
 import { CallBanner } from "../src/call-banner";
+import { CallLobby } from "../src/call-lobby";
 import { CallNotes } from "../src/call-notes";
 import { CallTile } from "../src/call-tile";
 import { ConversationItem } from "../src/conversation-item";
@@ -14,8 +17,10 @@ import { PinBar } from "../src/pin-bar";
 import { RequestBar } from "../src/request-bar";
 import { ScheduledBar } from "../src/scheduled-bar";
 import { PrivacySettings } from "../src/settings-privacy";
+import { ScheduledCards } from "../src/scheduled-cards";
 import { layOut } from "../src/timeline";
 import { UploadList } from "../src/upload-list";
+import { AttendanceAnswer, ScheduledCallSchema, ScheduledCallState } from "@parley/client/gen/parley/calls/v1/scheduled_pb";
 import { conversation, member, message, own, ROOM } from "@parley/client/testing";
 import { until, useWorld } from "./support";
 
@@ -199,6 +204,47 @@ describe("pieces of the page", () => {
     expect(notes({ of: [], by: [] })).toBe("");
     expect(notes({ of: [{ userId: "bob", screen: false }], by: [] })).toBe("Your device cannot show the camera of Bob: it does not know the video format.");
     expect(notes({ of: [], by: [{ userId: "bob", screen: true }] })).toBe("Bob cannot see your screen: their device does not know its video format.");
+  });
+
+  test("who waits to be let in is named to all, and a host decides", async () => {
+    const client = await ready();
+    const lobbyOfOne = [{ userId: "bob", linkId: "link", knockTimeMs: 1 }];
+    const times = { answerTimeMs: 1, endTimeMs: undefined };
+    const call: Call = { id: "call", conversationId: ROOM, callerId: "alice", video: false, state: "active", endReason: undefined, participants: [], version: 1, group: true, locked: false, mediaEpoch: 0, lobby: lobbyOfOne, ...times };
+    const lobby = (leads: boolean, shown = call) => heard(renderToString(h(CallLobby, { client, call: shown, leads, nameOf })));
+    expect(lobby(true)).toContain("Bob Berger [Do not let Bob Berger in] [Let Bob Berger in] Let in");
+    expect(lobby(false)).toMatch(/Bob Berger$/);
+    expect(lobby(true, { ...call, lobby: [] })).toBe("");
+  });
+
+  test("a scheduled call says when, who comes, and what one can do; at its time, that it can be joined", async () => {
+    const client = await ready();
+    const cards = (peer?: string) => heard(renderToString(h(ScheduledCards, { client, conversation: conversation({ kind: peer ? "direct" : "group" }), peer, onDialog: nothing })));
+    const tell = (version: bigint, state: ScheduledCallState, group = true): void =>
+      client.scheduledCalls.receive(
+        create(ScheduledCallSchema, {
+          scheduledCallId: "friday",
+          conversationId: ROOM,
+          makerUserId: "bob",
+          title: "Rehearsal",
+          startTime: timestampFromMs(NOON),
+          lengthS: 3600,
+          group,
+          version,
+          state,
+          answers: [{ userId: "bob", answer: AttendanceAnswer.YES }],
+        }),
+      );
+    expect(cards()).toBe("");
+    tell(1n, ScheduledCallState.PLANNED);
+    for (const words of ["Rehearsal", "an hour", "1 coming", "Yes Maybe No", "[Options for Rehearsal]"]) expect(cards()).toContain(words);
+    tell(2n, ScheduledCallState.OPEN);
+    expect(cards()).toContain("It is time. Everybody here can join.");
+    expect(cards()).not.toContain("Maybe");
+    tell(3n, ScheduledCallState.OPEN, false);
+    expect(cards("bob")).toMatch(/It is time for this call\..* Call$/);
+    tell(4n, ScheduledCallState.ENDED);
+    expect(cards()).toBe("");
   });
 
   test("a running call in the group is shown with who is in it, and the ways in", async () => {

@@ -22,6 +22,8 @@ const LINES = {
   mentionBy: "{name} mentioned you: {text}",
   replyBy: "{name} replied: {text}",
   reactionBy: "{name} reacted to your message",
+  callReminder: "Soon: {text}",
+  callBegins: "Now: {text}",
 };
 const TOLD: Told = { page: "/", language: "en", direction: "ltr", lines: LINES, names: { bob: "Bob Berger", leila: "ليلى" } };
 
@@ -58,6 +60,9 @@ describe("a notice", () => {
     [{ kind: "reply" }, "Bob Berger", "Bob Berger replied: hello"],
     [{ kind: "reaction", text: "" }, "Bob Berger", "Bob Berger reacted to your message"],
     [{ kind: "missed_call", text: "" }, "Bob Berger", "Missed call"],
+    [{ kind: "call_reminder", title: "Choir", text: "Rehearsal" }, "Choir", "Soon: Rehearsal"],
+    [{ kind: "call_begins", text: "Rehearsal" }, "Bob Berger", "Now: Rehearsal"],
+    [{ kind: "call_begins", text: "" }, "Bob Berger", "New message"],
     [{ kind: "call", text: "", video: true }, "Bob Berger", "Incoming video call"],
     [{ kind: "call", text: "" }, "Bob Berger", "Incoming voice call"],
   ])("says who and what (%#)", (change, title, body) => {

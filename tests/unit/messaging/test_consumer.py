@@ -168,6 +168,19 @@ async def test_a_call_that_ends_in_a_frozen_conversation_leaves_no_record_and_is
     assert world.store.messages_of(ConversationId(UUID(conversation))) == []
 
 
+async def test_a_scheduled_call_to_which_nobody_came_leaves_no_record_and_one_that_was_held_does(world: World) -> None:
+    conversation = await world.conversation()
+    event = ended_call(call_messages.END_REASON_MISSED, conversation)
+    call = event.call_changed.call
+    call.scheduled_call_id = str(UUID(int=8))
+    held = event.SerializeToString()
+    call.ClearField("answer_time")
+    await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
+    assert (await world.messages.list_messages(ALICE, conversation, 0, 0))[0] == []
+    await CallRecords(world.messages).handle([call_record(held)])
+    assert len((await world.messages.list_messages(ALICE, conversation, 0, 0))[0]) == 1
+
+
 async def test_a_call_that_goes_on_is_not_recorded(world: World) -> None:
     conversation = await world.conversation()
     event = ended_call(call_messages.END_REASON_HUNG_UP, conversation)

@@ -21,6 +21,7 @@ from services.push.core.model import (
     UserId,
     call_key,
     conversation_key,
+    scheduled_key,
 )
 from services.push.core.news import (
     CallRang,
@@ -29,6 +30,7 @@ from services.push.core.news import (
     MessageSent,
     OwnStateChanged,
     RingEnded,
+    ScheduledCallTold,
     ThreadNews,
 )
 
@@ -255,3 +257,60 @@ def test_who_is_out_is_shown_nothing_any_more() -> None:
 )
 def test_what_stands_after_a_block(facts: Facts, *, stays: bool) -> None:
     assert (recheck(after(said()), facts).notice is not None) is stays
+
+
+# Scheduled calls.
+
+REMINDER, BEGINS = NoticeKind.CALL_REMINDER, NoticeKind.CALL_BEGINS
+
+
+def scheduled(version: int, kind: NoticeKind | None = None, in_s: int = 600, **fields: object) -> ScheduledCallTold:
+    start = NOW + timedelta(seconds=in_s)
+    told = ScheduledCallTold(
+        *("id", CONVERSATION, version, NOW, BOB, "Rehearsal", False, start, start + timedelta(minutes=30)), kind=kind
+    )
+    return replace(told, **fields)  # type: ignore[arg-type]
+
+
+PLAN = Thread(scheduled_key("id"))
+
+
+def test_a_reminder_and_the_beginning_stand_one_after_the_other_and_go_with_their_use() -> None:
+    reminded = after(scheduled(2, REMINDER), PLAN, facts=Facts(is_group=True, title="Choir"))
+    assert reminded.notice
+    assert (kind(reminded), reminded.notice.text, reminded.notice.title) == (REMINDER, "Rehearsal", "Choir")
+    assert (reminded.badge, reminded.notice.expire_time) == (0, NOW + timedelta(seconds=600))
+    # What comes twice, or late, changes nothing; nor does what somebody answers.
+    assert after(scheduled(2, REMINDER), reminded) is reminded
+    assert kind(after(scheduled(3), reminded)) is REMINDER
+    begun = after(scheduled(4, BEGINS), reminded)
+    assert (kind(begun), begun.version) == (BEGINS, reminded.version + 1)
+    assert kind(after(scheduled(5, is_off=True), begun)) is None
+    assert after(scheduled(2, BEGINS), PLAN, now=NOW + timedelta(seconds=2400)).notice is None
+
+
+def test_a_reminder_of_another_time_is_taken_back() -> None:
+    reminded = after(scheduled(2, REMINDER), PLAN)
+    assert kind(after(scheduled(3, in_s=1200), reminded)) is None
+    assert kind(after(scheduled(3, is_off=True), reminded)) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "is_told"),
+    [
+        (Facts(), Level.ALL, True),
+        # It is meant for all who are there.
+        (Facts(is_group=True), Level.MENTIONS, True),
+        (Facts(), Level.NONE, False),
+        (Facts(muted_until=NOW + timedelta(hours=1)), Level.ALL, False),
+        (Facts(is_member=False), Level.ALL, False),
+        (Facts(is_blocked=True), Level.ALL, False),
+        (Facts(request=RequestState.PENDING), Level.ALL, False),
+    ],
+)
+def test_who_is_told_of_a_scheduled_call(facts: Facts, level: Level, *, is_told: bool) -> None:
+    person = Person(ME, Settings(level))
+    news = scheduled(1, REMINDER)
+    assert needs_facts(ME, PLAN, news, NOBODY)
+    assert not needs_facts(ME, PLAN, scheduled(1), NOBODY)
+    assert (after(news, PLAN, facts=facts, person=person).notice is not None) is is_told

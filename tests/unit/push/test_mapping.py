@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import events_pb2 as calls
+from parley.calls.v1 import scheduled_pb2 as scheduled
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import messages_pb2 as messaging
@@ -25,6 +26,7 @@ from services.push.core.news import (
     OwnStateChanged,
     RelationsChanged,
     RingEnded,
+    ScheduledCallTold,
     Told,
 )
 from services.push.mapping import read_call, read_delivery, read_presence
@@ -204,3 +206,38 @@ def test_an_id_that_is_none_is_parked() -> None:
     event = gateway.DeviceEvent(message=messaging.Message(conversation_id="no", text=messaging.TextContent(text="x")))
     with pytest.raises(PoisonRecord):
         list(read_delivery(delivery(event)))
+
+
+SCHEDULED = "0190f000-0000-7000-8000-0000000000cc"
+
+
+@pytest.mark.parametrize(
+    ("state", "notice", "answer", "expected"),
+    [
+        (scheduled.SCHEDULED_CALL_STATE_PLANNED, scheduled.SCHEDULED_CALL_NOTICE_REMINDER, 0, ("call_reminder", False)),
+        (scheduled.SCHEDULED_CALL_STATE_OPEN, scheduled.SCHEDULED_CALL_NOTICE_BEGINS, 0, ("call_begins", False)),
+        (scheduled.SCHEDULED_CALL_STATE_PLANNED, 0, 0, (None, False)),
+        (scheduled.SCHEDULED_CALL_STATE_PLANNED, 0, scheduled.ATTENDANCE_ANSWER_NO, (None, True)),
+        (scheduled.SCHEDULED_CALL_STATE_CANCELLED, 0, 0, (None, True)),
+        (scheduled.SCHEDULED_CALL_STATE_ENDED, 0, 0, (None, True)),
+        # Of a newer release.
+        (scheduled.SCHEDULED_CALL_STATE_PLANNED, 99, 0, (None, False)),
+    ],
+)
+def test_a_scheduled_call(state: Any, notice: Any, answer: Any, expected: tuple[str | None, bool]) -> None:
+    call = scheduled.ScheduledCall(
+        scheduled_call_id=SCHEDULED,
+        conversation_id=CONVERSATION,
+        maker_user_id=BOB,
+        title="Rehearsal",
+        start_time=stamp(),
+        length_s=1_800,
+        state=state,
+        version=3,
+        answers=[scheduled.ScheduledCallAnswer(user_id=ME, answer=answer)],
+    )
+    news = news_of(gateway.DeviceEvent(scheduled_call=gateway.ScheduledCallChanged(scheduled_call=call, notice=notice)))
+    assert isinstance(news, ScheduledCallTold)
+    assert (news.kind.value if news.kind else None, news.is_off) == expected
+    assert (news.thread, news.version, news.maker_id, news.title) == (f"scheduled:{SCHEDULED}", 3, BOB, "Rehearsal")
+    assert (news.start_time, news.end_time) == (NOW, NOW + timedelta(minutes=30))

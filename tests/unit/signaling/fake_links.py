@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.signaling.core.model import CallId, LinkId
+from services.signaling.core.model import CallId, LinkId, ScheduledId
 from services.signaling.links.core import JoinLink, StoredLink
 
 
@@ -18,7 +18,7 @@ class FakeLinks:
     async def add(self, stored: StoredLink, now: datetime, limit: int) -> bool:
         if stored.request_hash and await self.find_by_request(stored.request_hash):
             return True
-        links = await self.list_of(stored.link.call_id)
+        links = await self.list_of(stored.link.target_id)
         if sum(link.is_open(now) for link in links) >= limit:
             return False
         self.stored[stored.link.link_id] = stored
@@ -33,8 +33,21 @@ class FakeLinks:
     async def find(self, link_id: LinkId) -> JoinLink | None:
         return self.stored[link_id].link if link_id in self.stored else None
 
-    async def list_of(self, call_id: CallId) -> Sequence[JoinLink]:
-        return [self.stored[link_id].link for link_id in sorted(self.stored) if self._is_of(link_id, call_id)]
+    async def list_of(self, target_id: CallId) -> Sequence[JoinLink]:
+        return [self.stored[link_id].link for link_id in sorted(self.stored) if self._is_of(link_id, target_id)]
+
+    async def bind(self, scheduled_id: ScheduledId, call_id: CallId) -> None:
+        for link in self.unbound(scheduled_id):
+            self.change(replace(link, call_id=call_id))
+
+    def unbound(self, scheduled_id: ScheduledId) -> Sequence[JoinLink]:
+        """The links to a scheduled call whose time has not come."""
+        links = [each.link for each in self.stored.values()]
+        return [link for link in links if link.scheduled_id == scheduled_id and link.call_id is None]
+
+    def change(self, link: JoinLink) -> None:
+        """Put it in place of what it was."""
+        self.stored[link.link_id] = replace(self.stored[link.link_id], link=link)
 
     async def revoke(self, link_id: LinkId, now: datetime) -> JoinLink | None:
         stored = self.stored.get(link_id)
@@ -51,5 +64,6 @@ class FakeLinks:
     async def note_closed(self, link_id: LinkId, now: datetime) -> None:
         self.closed.add(link_id)
 
-    def _is_of(self, link_id: LinkId, call_id: CallId) -> bool:
-        return self.stored[link_id].link.call_id == call_id
+    def _is_of(self, link_id: LinkId, target_id: CallId) -> bool:
+        link = self.stored[link_id].link
+        return target_id in (link.call_id, link.scheduled_id)

@@ -1,6 +1,6 @@
 """Signaling's ports in memory but for the store, a clock that tests turn, and a whole service made of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -36,6 +36,11 @@ from services.signaling.ports import (
     Record,
 )
 from services.signaling.roster import Roster
+from services.signaling.scheduled.core import Notice, ScheduledCall, recipients
+from services.signaling.scheduled.due import DueScheduledCalls
+from services.signaling.scheduled.placing import ScheduledStarter
+from services.signaling.scheduled.ports import ScheduledStore
+from services.signaling.scheduled.service import ScheduledCalls
 from services.signaling.service import CallsService
 from services.signaling.starting import CallStarter, StartRequest
 from services.signaling.turn import HmacTurnServers
@@ -43,6 +48,7 @@ from services.signaling.upkeep import Upkeep
 from tests.support.clock import ManualClock
 from tests.support.identities import keys_of
 from tests.unit.signaling.fake_links import FakeLinks
+from tests.unit.signaling.fake_scheduled import FakeScheduled
 from tests.unit.signaling.fake_store import FakeStore
 from tests.unit.signaling.measured import Measured
 
@@ -178,6 +184,18 @@ def events_of(before: Call | None, call: Call, now: datetime) -> Sequence[Record
     return [Record("changed", call.call_id, f"{call.version} {call.state.value} {reason}".strip().encode())]
 
 
+def scheduled_events_of(
+    call: ScheduledCall, members: Collection[UserId], notice: Notice | None, now: datetime
+) -> Sequence[Record]:
+    """scheduled.ports.ScheduledEventsOf that says to whom what is told."""
+    noticed = recipients(call, members, notice) if notice else []
+    said = f"{call.version} {call.state.value}"
+    return [
+        Record(user_id, call.scheduled_id, f"{said} {notice.value if notice and user_id in noticed else ''}".encode())
+        for user_id in sorted(members)
+    ]
+
+
 class World:
     """A whole service over fakes, with one worker that announced itself just now."""
 
@@ -200,7 +218,15 @@ class World:
         )
         self.upkeep = Upkeep(self.store, self.changes, self.media, self.devices, self.workers, RETENTION)
         self.link_store = FakeLinks()
-        self.links = make_links(self.changes, self.service, self.link_store)
+        self.scheduled_store = FakeScheduled(self.link_store)
+        self.links = make_links(self.changes, self.service, self.link_store, self.scheduled_store)
+        self.scheduled = ScheduledCalls(
+            *(self.scheduled_store, self.members, scheduled_events_of, self.clock, self.service.access.new_id)
+        )
+        self.due = DueScheduledCalls(
+            *(self.scheduled_store, self.store, self.members, ScheduledStarter(self.service.starter), self.links),
+            *(scheduled_events_of, self.clock, RETENTION),
+        )
         self.hear(WORKER)
 
     def hear(self, worker: Worker, **changes: object) -> None:
@@ -263,14 +289,14 @@ def make_service(
     )
 
 
-def make_links(changes: CallChanges, service: CallsService, store: LinkStore) -> JoinLinks:
+def make_links(changes: CallChanges, service: CallsService, store: LinkStore, scheduled: ScheduledStore) -> JoinLinks:
     """The use-cases of join links beside those of calls."""
     salts = count(1)
 
     def new_salt() -> bytes:
         return next(salts).to_bytes(SALT_BYTES, "big")
 
-    return JoinLinks(store, changes, service.roster, service.access.new_id, new_salt)
+    return JoinLinks(store, changes, service.roster, scheduled, service.access.new_id, new_salt)
 
 
 def announcement(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> WorkerAnnouncement:

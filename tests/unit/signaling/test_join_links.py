@@ -135,7 +135,10 @@ async def test_somebody_else_waits_in_the_lobby_and_learns_of_nobody(world: Meet
     assert set(frames) == {ALICE, BOB, CAROL, EVE}
     (place,) = frames[EVE]
     assert place == messages_pb2.LobbyPlace(
-        call_id=call.call_id, state=messages_pb2.LOBBY_PLACE_STATE_WAITING, version=call.version
+        call_id=call.call_id,
+        state=messages_pb2.LOBBY_PLACE_STATE_WAITING,
+        version=call.version,
+        link_id=link.link_id,
     )
     for member in (ALICE, BOB, CAROL):
         (shown,) = frames[member]

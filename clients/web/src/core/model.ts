@@ -216,6 +216,8 @@ export type LobbyPlaceState = "waiting" | "admitted" | "refused" | "closed";
 /** Where this user stands in the lobby of a call. */
 export interface LobbyPlace {
   readonly callId: string;
+  /** The link by which it was entered; empty with an older server. */
+  readonly linkId: string;
   readonly state: LobbyPlaceState;
   /** Of two copies the higher is newer. */
   readonly version: number;
@@ -224,6 +226,7 @@ export interface LobbyPlace {
 /** A way into one call for people outside of its conversation. */
 export interface JoinLink {
   readonly id: string;
+  /** Empty while the time of its scheduled call has not come. */
   readonly callId: string;
   /** Empty when that account was deleted. */
   readonly makerUserId: string;
@@ -251,6 +254,37 @@ export interface Call {
   readonly mediaEpoch: number;
   /** Who waits to be let in; guests are told of nobody. */
   readonly lobby: readonly LobbyGuest[];
+}
+
+/** `open`: its time has come. `unattended`: nobody came. */
+export type ScheduledCallState = "planned" | "open" | "ended" | "unattended" | "cancelled";
+
+export type AttendanceAnswer = "yes" | "no" | "maybe";
+
+/** What somebody plans. */
+export interface ScheduledCallDraft {
+  readonly title: string;
+  readonly video: boolean;
+  readonly startTimeMs: number;
+  readonly lengthS: number;
+  /** So long before, everybody is reminded; 0: nobody is. */
+  readonly reminderS: number;
+}
+
+/** A call that somebody planned in a conversation. */
+export interface ScheduledCall extends ScheduledCallDraft {
+  readonly id: string;
+  readonly conversationId: string;
+  /** Empty when that account was deleted. */
+  readonly makerUserId: string;
+  readonly state: ScheduledCallState;
+  /** In a group from its time on: the call, for `Calls.join`. */
+  readonly callId: string;
+  readonly answers: Readonly<Record<string, AttendanceAnswer>>;
+  readonly createTimeMs: number;
+  /** Of two copies the higher is newer. */
+  readonly version: number;
+  readonly group: boolean;
 }
 
 export interface Presence {

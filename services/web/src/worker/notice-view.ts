@@ -47,7 +47,7 @@ function nameOf(userId: string, told: Told | undefined): string {
 }
 
 function bodyOf({ kind, text, title, video }: ShownNotice, name: string, { lines, direction }: Told): string {
-  const fill = (line: keyof NoticeLines, said: string): string => filled(lines[line], { name, text: said }, direction === "rtl");
+  const fill = (line: keyof NoticeLines, said: string): string => filled(lines[line] ?? "{text}", { name, text: said }, direction === "rtl");
   switch (kind) {
     case "call":
       return video ? lines.video : lines.voice;
@@ -61,6 +61,10 @@ function bodyOf({ kind, text, title, video }: ShownNotice, name: string, { lines
       return name && text ? fill("mentionBy", text) : lines.mention;
     case "reply":
       return name && text ? fill("replyBy", text) : lines.reply;
+    case "call_reminder":
+      return text && lines.callReminder ? fill("callReminder", text) : text || lines.message;
+    case "call_begins":
+      return text && lines.callBegins ? fill("callBegins", text) : text || lines.message;
     case "message":
       // Under a group's name it says who wrote.
       return name && title ? fill("by", text || lines.message) : text || lines.message;
