@@ -8,7 +8,7 @@ NODE_VENV := .parley/node
 # The venv's programs come first; node from PyPI only where the machine has none.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):$(CURDIR)/$(NODE_VENV)/bin
 PROTOS := $(shell find protos -name '*.proto')
-WEB_SOURCES := $(shell find clients/web services/web package.json tsconfig.base.json -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' -not -path '*/dist/*' 2>/dev/null)
+WEB_SOURCES := $(shell find clients/web clients/react services/web package.json tsconfig.base.json -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' -not -path '*/dist/*' 2>/dev/null)
 NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/sfu/*/*/*.py services/runtime/*.py services/runtime/*/*.py)
 TYPED := $(wildcard services deploy loadtests clients/python/parley_client clients/python/examples tests/support tests/faults/checker tests/contract tests/conftest.py tests/run.py)
 
@@ -42,7 +42,7 @@ $(NODE_VENV)/.stamp: requirements-node.lock requirements-uv.lock $(VENV)/.stamp
 # Node from PyPI comes after the Python packages; a node of the machine's own waits for nothing.
 NODE := $(if $(shell command -v npm),,$(NODE_VENV)/.stamp)
 
-.parley/npm.stamp: package-lock.json package.json clients/web/package.json services/web/package.json $(NODE)
+.parley/npm.stamp: package-lock.json package.json clients/web/package.json clients/react/package.json tests/support/react-18/package.json services/web/package.json $(NODE)
 	@mkdir -p .parley
 	@$(STEP) "web packages" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -266,11 +266,11 @@ wheels: gen/.stamp ## Build the distributions into build/wheels: parley, parley-
 	@deploy/setup/wheels $(WHEELS) . protos clients/python
 
 DIST := build/dist
-dist: gen/.stamp build/web.stamp ## Build what client authors install into build/dist: Python's wheels and the npm package
+dist: gen/.stamp build/web.stamp ## Build what client authors install into build/dist: Python's wheels and the npm packages
 	@rm -rf $(DIST)
 	@deploy/setup/wheels $(DIST) protos clients/python
-	@npm pack --silent --workspace clients/web --pack-destination $(DIST)
+	@npm pack --silent --workspace clients/web --workspace clients/react --pack-destination $(DIST)
 
 clean: ## Remove what was built and installed; the data of `make run` stays in .parley
-	rm -rf build gen node_modules clients/web/src/gen clients/web/dist $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
+	rm -rf build gen node_modules clients/web/src/gen clients/web/dist clients/react/dist tests/support/react-18/node_modules $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
 	rm -rf .mypy_cache .ruff_cache .pytest_cache

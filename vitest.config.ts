@@ -1,4 +1,4 @@
 import { defineConfig } from "vitest/config";
 
-/** `npm test` runs the tests of both workspaces in one go. */
-export default defineConfig({ test: { projects: ["clients/web", "services/web"] } });
+/** `npm test` runs the tests of all workspaces in one go; those of the components, on each library that draws them. */
+export default defineConfig({ test: { projects: ["clients/web", "services/web", "clients/react/vitest.*.ts"] } });

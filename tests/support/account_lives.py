@@ -135,6 +135,16 @@ def _messaging_rows(now: datetime) -> list[tuple[Any, ...]]:
             " VALUES ($1, $2, $3, 'held', 'text', 'canarywords', $4, 'SPAM')",
             *(uuid4(), other, ALICE, now),
         ),
+        (
+            "INSERT INTO scheduled_messages (sender_id, conversation_id, client_message_id, id, created_at, send_at,"
+            " due_at, revision, kind, body) VALUES ($1, $2, 'later', $3, $4, $4, $4, 1, 'text', 'canarywords')",
+            *(ALICE, other, uuid4(), now),
+        ),
+        (
+            "INSERT INTO drafts (user_id, conversation_id, body, revision, changed_at)"
+            " VALUES ($1, $2, 'canarywords', 1, $3)",
+            *(ALICE, other, now),
+        ),
     ]
 
 

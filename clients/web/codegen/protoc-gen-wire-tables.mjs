@@ -15,6 +15,7 @@ const SERVICES = [
   "parley.messaging.v1.AttachmentsService",
   "parley.messaging.v1.MessagingService",
   "parley.messaging.v1.RelationsService",
+  "parley.messaging.v1.ScheduledMessagesService",
   "parley.notifications.v1.NotificationsService",
   "parley.presence.v1.PresenceService",
 ];

@@ -5,6 +5,7 @@ import type { DeviceKeysService } from "./gen/parley/keys/v1/service_pb.js";
 import type { AccountService } from "./gen/parley/messaging/v1/accounts_pb.js";
 import type { AttachmentsService } from "./gen/parley/messaging/v1/attachments_pb.js";
 import type { RelationsService } from "./gen/parley/messaging/v1/relations_pb.js";
+import type { ScheduledMessagesService } from "./gen/parley/messaging/v1/scheduled_pb.js";
 import type { MessagingService } from "./gen/parley/messaging/v1/service_pb.js";
 import type { NotificationsService } from "./gen/parley/notifications/v1/service_pb.js";
 import type { PresenceService } from "./gen/parley/presence/v1/service_pb.js";
@@ -22,6 +23,7 @@ export interface Api {
   readonly messaging: Client<typeof MessagingService>;
   readonly relations: Client<typeof RelationsService>;
   readonly attachments: Client<typeof AttachmentsService>;
+  readonly scheduled: Client<typeof ScheduledMessagesService>;
   readonly account: Client<typeof AccountService>;
   readonly presence: Client<typeof PresenceService>;
   readonly gateway: Client<typeof GatewayService>;
@@ -39,6 +41,7 @@ export function createWebApi(baseUrl: string, tokens: TokenCache): Api {
     messaging: client("parley.messaging.v1.MessagingService"),
     relations: client("parley.messaging.v1.RelationsService"),
     attachments: client("parley.messaging.v1.AttachmentsService"),
+    scheduled: client("parley.messaging.v1.ScheduledMessagesService"),
     account: client("parley.messaging.v1.AccountService"),
     presence: client("parley.presence.v1.PresenceService"),
     gateway: client("parley.gateway.v1.GatewayService"),

@@ -33,6 +33,7 @@ import { RetryingTask } from "./retrying-task.js";
 import { People, type PeopleResolver } from "./people.js";
 import { PresenceTracker } from "./presence.js";
 import { Relations } from "./relations.js";
+import { ScheduledMessages } from "./scheduled.js";
 import type { SearchFilters, SearchPage } from "./search.js";
 import { searchMessages } from "./search.js";
 import type { TokenProvider } from "./tokens.js";
@@ -87,6 +88,7 @@ export class ParleyClient {
   readonly messaging: Messaging;
   readonly groups: Groups;
   readonly forwarding: Forwarding;
+  readonly scheduled: ScheduledMessages;
   readonly conversationSettings: ConversationSettings;
   readonly relations: Relations;
   readonly uploads: Uploads;
@@ -134,6 +136,7 @@ export class ParleyClient {
     );
     this.groups = new Groups(api, this.messaging);
     this.forwarding = new Forwarding(api, this.messaging);
+    this.scheduled = new ScheduledMessages(api, changed);
     this.conversationSettings = new ConversationSettings(api, this.messaging);
     this.relations = new Relations(api, changed, this.messaging);
     this.uploads = new Uploads(api, options.put ?? putByXhr, changed, () => this.limits);
@@ -142,7 +145,7 @@ export class ParleyClient {
     this.people = new People(options.people, changed);
     const store = options.store ?? defaultStore(this.userId);
     this.keeper = new Keeper(store, this.messaging.store, this.messaging, this.people, changed);
-    this.drafts = new Drafts(this.userId, options.storage);
+    this.drafts = new Drafts(this.userId, options.storage, api, changed);
     this.deliveryReceipts = new DeliveryReceipts(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
     this.expiry = new Expiry(this.messaging.store, changed);
     this.presence = new PresenceTracker(api, this.deviceId, changed);
@@ -191,6 +194,7 @@ export class ParleyClient {
     this.uploads.close();
     this.deliveryReceipts.close();
     this.expiry.close();
+    this.drafts.close();
     this.catchUp.cancel();
     this.encryption.close();
     this.events.stop();
@@ -304,6 +308,10 @@ export class ParleyClient {
         return this.encryption.refresh();
       case "lobbyPlace":
         return this.joinLinks.receive(event.value);
+      case "scheduledMessage":
+        return this.scheduled.receive(event.value);
+      case "draft":
+        return this.drafts.receive(event.value);
       default:
         return undefined;
     }
@@ -327,7 +335,7 @@ export class ParleyClient {
 
   /** Everything that may have been missed. */
   private async fetchMissed(): Promise<void> {
-    const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync(), this.relations.refresh()]);
+    const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync(), this.relations.refresh(), this.scheduled.refresh(), this.drafts.refresh()]);
     // A link that is closed by now, or a call that ended, keeps nothing else from being current.
     await this.joinLinks.refresh().catch(() => undefined);
     for (const result of results) if (result.status === "rejected") throw result.reason;

@@ -56,6 +56,7 @@ export type { Draft } from "./outbox.js";
 export type { People, PeopleResolver, Profile } from "./people.js";
 export type { ReportInput } from "./relations.js";
 export type { NotificationLevel, NotificationSettings, Notifications, PushRegistration } from "./notifications.js";
+export { MAX_AHEAD_MS, type ScheduledMessages } from "./scheduled.js";
 export type { SearchFilters, SearchPage } from "./search.js";
 export { devTokens, type DevUser, devUsers, LoginError, readToken, type Token, type TokenProvider } from "./tokens.js";
 export { type Put, TransferError } from "./object-upload.js";

@@ -79,6 +79,9 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "SetVanishing": _WRITE,
         "SetMessagePinned": _WRITE,
         "UpdateOwnState": _LOOK,
+        # A device waits between two of them.
+        "SetDraft": _LOOK,
+        "ListDrafts": _PAGE,
     },
     "parley.messaging.v1.RelationsService": {
         "GetSettings": _LOOK,
@@ -93,6 +96,12 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
     "parley.messaging.v1.AttachmentsService": {
         "CreateUpload": Cost(5),
         "GetDownload": _LOOK,
+    },
+    "parley.messaging.v1.ScheduledMessagesService": {
+        "ScheduleMessage": _WRITE,
+        "UpdateScheduledMessage": _WRITE,
+        "CancelScheduledMessage": _WRITE,
+        "ListScheduledMessages": _PAGE,
     },
     "parley.messaging.v1.AccountService": {
         "StartExport": Cost(100),

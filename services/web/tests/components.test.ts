@@ -12,6 +12,7 @@ import type { MessageActions } from "../src/message-menu";
 import { MessageRow } from "../src/message-row";
 import { PinBar } from "../src/pin-bar";
 import { RequestBar } from "../src/request-bar";
+import { ScheduledBar } from "../src/scheduled-bar";
 import { PrivacySettings } from "../src/settings-privacy";
 import { layOut } from "../src/timeline";
 import { UploadList } from "../src/upload-list";
@@ -108,6 +109,19 @@ describe("pieces of the page", () => {
     expect(bar([2, 1, 7])).toBe("[Pinned messages] 1 1 of 2");
     expect(bar([7])).toBe("[Pinned messages] An earlier message");
     expect([bar([]), bar([2])]).toEqual(["", ""]);
+  });
+
+  test("what waits for its time is counted above the field, and what was not sent comes first", async () => {
+    const client = await ready();
+    const { conversationId: id } = world.backend.openDirect("alice", "bob");
+    const bar = () => heard(renderToString(h(ScheduledBar, { client, conversation: conversation({ id }), viewer })));
+    expect(bar()).toBe("");
+    for (const text of ["one", "two"]) await client.scheduled.schedule(id, { text }, Date.now() + 3_600_000);
+    expect(bar()).toBe("2 scheduled messages");
+    await world.client("bob").relations.block("alice");
+    await client.scheduled.sendNow(client.scheduled.of(id)[0]!);
+    await until("it is refused", () => client.scheduled.of(id)[0]?.state === "refused");
+    expect(bar()).toBe("1 scheduled message was not sent");
   });
 
   test("a copy of another message says so, and where it may go is chosen by name", async () => {

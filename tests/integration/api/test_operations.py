@@ -21,6 +21,7 @@ SERVES = {
         "parley.messaging.v1.MembershipService",
         "parley.messaging.v1.NoticeFactsService",
         "parley.messaging.v1.AttachmentsService",
+        "parley.messaging.v1.ScheduledMessagesService",
         "parley.messaging.v1.AccountService",
     },
     "presence": {"parley.presence.v1.RouterService", "parley.accounts.v1.AccountDataService"},

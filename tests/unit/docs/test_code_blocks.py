@@ -20,8 +20,8 @@ from tests.unit.docs.shell_commands import commands, functions
 from tests.unit.docs.typescript_blocks import complaints_of_tsc
 
 EVERY = every_block()
-CHECKED = ("sh", "python", "ts", "js", "json", "yaml", "proto")
-# `html`: tests/e2e/test_stranger.py opens the page. `text`: drawings, and what programs print.
+CHECKED = ("sh", "python", "ts", "tsx", "js", "json", "yaml", "proto")
+# `html`: tests/e2e/test_stranger.py and test_react.py open the pages. `text`: drawings, and what programs print.
 OTHERS = ("html", "text")
 # What a reader's machine has, or installs where the page says so.
 PROGRAMS = {
@@ -48,7 +48,7 @@ PROGRAMS = {
 # Folders of the repository: a path that begins with one of them must be there.
 OURS = re.compile(r"(?:\./)?((?:tests|services|deploy|loadtests|clients|docs|protos|\.ci)/[\w./-]+)")
 # Written by what the page says before.
-_MADE = re.compile(r"(?:\./)?clients/web/dist")
+_MADE = re.compile(r"(?:\./)?clients/(?:web|react)/dist")
 
 
 def of(*languages: str) -> list[pytest.param]:
@@ -231,7 +231,7 @@ def test_the_protos_of_a_page_are_one_file_that_compiles(source: str, tmp_path: 
 
 
 def test_typescript_fits_the_library() -> None:
-    typescript = [each.values[0] for each in of("ts", "js")]
+    typescript = [each.values[0] for each in of("ts", "tsx", "js")]
     assert complaints_of_tsc(typescript) == []
 
 

@@ -1,4 +1,4 @@
-"""The TypeScript of the documentation, checked against the built library in one run of the compiler."""
+"""The TypeScript of the documentation, checked against the built libraries in one run of the compiler."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ AROUND = {
     "contentType": "string",
     "body": "Blob",
 }
-_DECLARED = re.compile(r"\b(?:const|let|function|class) +(?:\{([^}]*)\}|(\w+))")
+_DECLARED = re.compile(r"\b(?:const|let|function|class) +(?:\{([^}]*)\}|\[([^\]]*)\]|(\w+))")
 _IMPORT = re.compile(r"^import .*;$", re.MULTILINE)
-_COMPLAINT = re.compile(r"^block(\d+)\.(?:ts|js)\((\d+),\d+\): (error .*)$", re.MULTILINE)
+_COMPLAINT = re.compile(r"^block(\d+)\.(?:tsx?|js)\((\d+),\d+\): (error .*)$", re.MULTILINE)
 _OPTIONS = {
     "target": "ES2022",
     "lib": ["ES2023", "DOM", "DOM.Iterable"],
     "module": "ESNext",
     "moduleResolution": "bundler",
+    "jsx": "react-jsx",
     "strict": True,
     "skipLibCheck": True,
     "noEmit": True,
@@ -45,9 +46,13 @@ _OPTIONS = {
 }
 
 
-def exported() -> set[str]:
-    """The values that the library exports, by its public face."""
-    text = (ROOT / "clients/web/src/index.ts").read_text()
+# The packages and their public faces.
+FACES = {"@parley/client": "clients/web/src/index.ts", "@parley/react": "clients/react/src/index.ts"}
+
+
+def exported(face: str) -> set[str]:
+    """The values that a library exports, by its public face."""
+    text = (ROOT / face).read_text()
     lists = re.findall(r"^export \{([^}]*)\}", text, re.MULTILINE)
     names = {name.strip() for found in lists for name in found.split(",")}
     return {name for name in names if name and not name.startswith("type ")}
@@ -57,14 +62,20 @@ def module_of(block: Block) -> tuple[str, int]:
     """A block as a module, and how many of its lines stand before the block's own."""
     imports = _IMPORT.findall(block.text)
     own = {
-        name.split(":")[0].strip() for some, one in _DECLARED.findall(block.text) for name in (some or one).split(",")
+        re.split("[:=]", name)[0].strip()
+        for found in _DECLARED.findall(block.text)
+        for name in "".join(found).split(",")
     }
     used = set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", block.text))
-    named = set(re.findall(r"\w+", " ".join(imports)))
+    # Not what modules are called.
+    named = set(re.findall(r"\w+", re.sub(r'"[^"]*"', "", " ".join(imports))))
     head = [f"declare const {name}: {kind};" for name, kind in AROUND.items() if name in used - own - named]
-    from_library = sorted(exported() & used - own - named)
-    if from_library:
-        head.append(f'import {{ {", ".join(from_library)} }} from "@parley/client";')
+    for package, face in FACES.items():
+        # Of the kit only where JSX is written: the words of its components are those of ordinary texts.
+        if package == "@parley/client" or block.language == "tsx":
+            from_library = sorted(exported(face) & used - own - named)
+            if from_library:
+                head.append(f'import {{ {", ".join(from_library)} }} from "{package}";')
     return "\n".join([*head, block.text, "export {};", ""]), len(head)
 
 
@@ -75,7 +86,7 @@ def complaints_of_tsc(blocks: Sequence[Block]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="docs-", dir=ROOT / "build") as name:
         folder, heads = Path(name), list[int]()
         for number, block in enumerate(blocks):
-            text, head = module_of(block) if block.language == "ts" else (block.text, 0)
+            text, head = module_of(block) if block.language in ("ts", "tsx") else (block.text, 0)
             heads.append(head)
             (folder / f"block{number}.{block.language}").write_text(text)
         config = {"compilerOptions": _OPTIONS, "include": ["block*"]}

@@ -7,6 +7,7 @@ import { DeviceKeysService } from "../gen/parley/keys/v1/service_pb.js";
 import { AccountService } from "../gen/parley/messaging/v1/accounts_pb.js";
 import { AttachmentsService } from "../gen/parley/messaging/v1/attachments_pb.js";
 import { RelationsService } from "../gen/parley/messaging/v1/relations_pb.js";
+import { ScheduledMessagesService } from "../gen/parley/messaging/v1/scheduled_pb.js";
 import { MessagingService } from "../gen/parley/messaging/v1/service_pb.js";
 import { NotificationsService } from "../gen/parley/notifications/v1/service_pb.js";
 import { PresenceService } from "../gen/parley/presence/v1/service_pb.js";
@@ -17,6 +18,7 @@ export function createApi(transport: Transport): Api {
     messaging: createClient(MessagingService, transport),
     relations: createClient(RelationsService, transport),
     attachments: createClient(AttachmentsService, transport),
+    scheduled: createClient(ScheduledMessagesService, transport),
     account: createClient(AccountService, transport),
     presence: createClient(PresenceService, transport),
     gateway: createClient(GatewayService, transport),

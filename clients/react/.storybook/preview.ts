@@ -1,0 +1,3 @@
+import "../src/style.css";
+
+export default {};

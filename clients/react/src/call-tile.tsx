@@ -1,0 +1,58 @@
+import { type ReactElement, type RefObject, useEffect, useRef } from "react";
+import { Avatar } from "./avatar.js";
+import { classes } from "./class-names.js";
+import { usePerson } from "./hooks.js";
+import type { Labels } from "./labels.js";
+
+interface CallTileProps {
+  readonly userId: string;
+  readonly name: string;
+  /** Undefined when there is none, or it is switched off. */
+  readonly video: MediaStreamTrack | undefined;
+  readonly muted?: boolean;
+  readonly speaking?: boolean;
+  /** A screen that somebody shows. */
+  readonly screen?: boolean;
+  /** One's own picture, which is shown as in a mirror. */
+  readonly own?: boolean;
+  readonly labels: Labels;
+}
+
+/** One person of a call, or a screen. */
+export function CallTile({ userId, name, video, muted = false, speaking = false, screen = false, own = false, labels }: CallTileProps): ReactElement {
+  const { avatarUrl } = usePerson(userId);
+  return (
+    <li className={classes("parley-tile", own && "parley-tile-own", screen && "parley-tile-screen", speaking && !muted && "parley-tile-speaking")} data-user={userId}>
+      {video ? <TrackPicture track={video} label={screen ? labels.screenOf(name) : labels.videoOf(name)} /> : <Avatar name={name} url={avatarUrl} />}
+      <span className="parley-tile-name">
+        <bdi>{name}</bdi> {muted && <span className="parley-tile-muted">{labels.muted}</span>}
+      </span>
+    </li>
+  );
+}
+
+function TrackPicture({ track, label }: { track: MediaStreamTrack; label: string }): ReactElement {
+  const video = useRef<HTMLVideoElement>(null);
+  usePlaying(video, track);
+  return <video ref={video} className="parley-video" aria-label={label} autoPlay playsInline muted />;
+}
+
+/** Apart from the picture, so that sound goes on when that is switched off. */
+export function TrackSound({ track }: { track: MediaStreamTrack }): ReactElement {
+  const audio = useRef<HTMLAudioElement>(null);
+  usePlaying(audio, track);
+  return <audio ref={audio} autoPlay />;
+}
+
+function usePlaying(element: RefObject<HTMLMediaElement | null>, track: MediaStreamTrack): void {
+  useEffect(() => {
+    const player = element.current;
+    if (!player) return undefined;
+    player.srcObject = new MediaStream([track]);
+    // Refused where the browser wants a click first; the call itself began with one.
+    void player.play()?.catch(() => undefined);
+    return () => {
+      player.srcObject = null;
+    };
+  }, [element, track]);
+}

@@ -1,0 +1,2 @@
+/** The look of the kit; importing it is all. */
+export {};

@@ -1,0 +1,19 @@
+import { fileURLToPath } from "node:url";
+import type { Alias } from "vite";
+import { defineConfig, type ViteUserConfigExport } from "vitest/config";
+
+/** What draws, in files that a file `vitest.NAME.config.ts` runs once more with something else than the newest React. */
+const DRAWN = ["tests/hooks.test.tsx", "tests/components.test.tsx", "tests/stories.test.tsx"];
+
+export const from = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** The tests on one library that draws. */
+export function on(name: string, alias: readonly Alias[], include = DRAWN): ViteUserConfigExport {
+  return defineConfig({
+    root: from("."),
+    resolve: { alias: [...alias] },
+    test: { name, include, environment: "jsdom", setupFiles: ["tests/setup.ts"], testTimeout: 20_000, env: { DRAWN_BY: name } },
+  });
+}
+
+export default on("react", [], ["tests/**/*.test.{ts,tsx}"]);
