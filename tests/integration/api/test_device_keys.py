@@ -29,7 +29,7 @@ async def publish(online: Online) -> None:
 
 async def test_a_sealed_key_reaches_the_device_in_the_call_and_no_other_one_of_its_user(world: World) -> None:
     alice, bob, conversation_id, call_id = await group_call(world)
-    tablet = await world.online(bob.user_id, "tablet")
+    tablet = await world.online(bob.user_id)
     await publish(alice)
     # Bob's client does not encrypt, and is told who does.
     await until_call(bob, call_id, ACTIVE)
