@@ -28,7 +28,7 @@ from loadtests.webhooks import Heard, notice_receiver, receiver
 from parley_client.account_sync import SyncGapError
 from parley_client.calls import ACTIVE, ENDED
 from parley_client.client import Device, Edge, LoginError
-from parley_client.conversations import delivery_faults, order_differences
+from parley_client.delivery_checks import delivery_faults, order_differences
 from parley_client.media import MediaLostError
 from parley_client.session import Session, open_session
 from parley_client.tracks import SourceOptions

@@ -17,7 +17,7 @@ import structlog
 from loadtests.observing.drill import Pair, pair
 from parley_client.calls import ACTIVE
 from parley_client.client import Edge
-from parley_client.conversations import delivery_faults, order_differences
+from parley_client.delivery_checks import delivery_faults, order_differences
 from parley_client.media import MediaLostError
 from parley_client.session import Session
 

@@ -52,6 +52,8 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "SetVanishing": f"PUT {_CONVERSATION}/vanishing",
         "SetMessagePinned": f"PUT {_MESSAGE}/pinned",
         "UpdateOwnState": f"PATCH {_CONVERSATION}/own-state",
+        "SetDraft": f"PUT {_CONVERSATION}/draft",
+        "ListDrafts": "GET /v1/drafts",
     },
     "parley.messaging.v1.RelationsService": {
         "GetSettings": "GET /v1/settings",
@@ -66,6 +68,12 @@ PATHS: Mapping[str, Mapping[str, str]] = {
     "parley.messaging.v1.AttachmentsService": {
         "CreateUpload": "POST /v1/uploads",
         "GetDownload": f"GET {_MESSAGE}/attachments/{{attachment_id}}",
+    },
+    "parley.messaging.v1.ScheduledMessagesService": {
+        "ScheduleMessage": "POST /v1/scheduled-messages",
+        "UpdateScheduledMessage": "PATCH /v1/scheduled-messages",
+        "CancelScheduledMessage": f"DELETE {_CONVERSATION}/scheduled-messages/{{client_message_id}}",
+        "ListScheduledMessages": "GET /v1/scheduled-messages",
     },
     "parley.messaging.v1.AccountService": {
         "StartExport": "POST /v1/account/exports",
@@ -109,6 +117,14 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "LeaveLobby": f"POST {_CALL}/leave-lobby",
         "AdmitGuest": f"POST {_CALL}/lobby/{{user_id}}/admit",
         "RefuseGuest": f"POST {_CALL}/lobby/{{user_id}}/refuse",
+    },
+    "parley.keys.v1.DeviceKeysService": {
+        "PublishDeviceKeys": "PUT /v1/devices/{device_id}/keys",
+        "ConfirmDevice": "POST /v1/devices/{device_id}/keys/confirm",
+        "RemoveDeviceKeys": "DELETE /v1/devices/{device_id}/keys",
+        "ListDeviceKeys": "GET /v1/device-keys",
+        "SendCallKeys": f"POST {_CALL}/keys",
+        "ListCallKeys": f"GET {_CALL}/keys",
     },
     "parley.notifications.v1.NotificationsService": {
         "RegisterToken": "PUT /v1/devices/{device_id}/push-token",

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from deploy.k8s.objects import Object, Pod, environment, find, matches, namespace_of, of_kind, pods, title
 from deploy.k8s.settings import read_by, service_of
-from services.ops.core import DEAD_LETTER_SUFFIX, STAGES
+from services.ops.core.topics import DEAD_LETTER_SUFFIX, STAGES
 
 SERVICES = Path(__file__).parents[2] / "services"
 _TOPIC = re.compile(r'"([a-z]+(?:\.[a-z]+)*\.v[0-9]+)"')

@@ -1,4 +1,4 @@
-"""What a drill says of what it found. Pure: `scenes.py` destroys, looks, and asks here."""
+"""What a drill says of what it found. Pure: `scenarios.py` destroys, looks, and asks here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from parley_client.conversations import History, delivery_faults, order_differences
+from parley_client.conversations import History
+from parley_client.delivery_checks import delivery_faults, order_differences
 
 # (client_message_id, seq) of each acknowledged send.
 Acknowledged = Sequence[tuple[str, int]]

@@ -23,7 +23,8 @@ from loadtests.evening.handset import CURRENT_WITHIN_S, Handset, Person, new_per
 from loadtests.evening.town import Place, Town
 from loadtests.message_path.figures import percentile
 from parley_client.client import Edge
-from parley_client.conversations import Conversations, delivery_faults
+from parley_client.conversations import Conversations
+from parley_client.delivery_checks import delivery_faults
 from parley_client.waiting import DeadlineMissedError
 
 Say = Callable[[dict[str, Any]], None]

@@ -6,13 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from parley_client.conversations import (
-    Arrival,
-    Conversations,
-    Entry,
-    delivery_faults,
-    order_differences,
-)
+from parley_client.conversations import Arrival, Conversations, Entry
+from parley_client.delivery_checks import delivery_faults, order_differences
 
 
 @dataclass

@@ -121,11 +121,14 @@ class Browser:
                 await asyncio.sleep(0.05)
         self._port = int(port_file.read_text().split()[0])
 
-    async def open(self, user: str, codec: str | None = None, *, simply: bool = False, follows: bool = False) -> Page:
+    async def open(
+        self, user: str, codec: str | None = None, *, simply: bool = False, follows: bool = False, mode: str = ""
+    ) -> Page:
         """A tab in which the user has joined the call; with a codec, such as "video/VP9", in that one and one layer.
 
         `simply`: as pages do that know nothing of Parley: one line a kind, of both directions. `follows`: it sends only
-        the layers that are wanted, as the web client does.
+        the layers that are wanted, and in the codec that is, as the web client does. `mode`: with layers within the one
+        picture, such as "L3T3_KEY".
         """
         url = f"http://127.0.0.1:{self._port}/json/new?{self.url}"
         async with self._http.put(url) as response:
@@ -133,7 +136,7 @@ class Browser:
         page = Page(await self._http.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
         self._pages.append(page)
         await page.loaded("join")
-        arguments = [user] if simply else [user, codec, follows]
+        arguments = [user] if simply else [user, codec, follows, mode]
         await page.evaluate(f"join{'Simply' * simply}({', '.join(map(json.dumps, arguments))})")
         return page
 

@@ -43,3 +43,13 @@ HELD_WAITING = Gauge(
     "messaging_held_waiting", "Held messages and edits that wait for a review; all replicas say the same."
 )
 HELD_OLDEST = Gauge("messaging_held_oldest_seconds", "How long the oldest of them waits.")
+SCHEDULED = Counter(
+    "messaging_scheduled",
+    "Attempts to send scheduled messages, by what came of them (sent, refused, held, waiting: tried again).",
+    ["result"],
+)
+SCHEDULED_LATE = Histogram(
+    "messaging_scheduled_late_seconds",
+    "How long after its time a scheduled message was sent.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60, 300, 3600),
+)

@@ -7,6 +7,8 @@ from services.messaging.accounts import rpc as accounts
 from services.messaging.attachments import rpc as attachments
 from services.messaging.conversations.rpc import ConversationsRpcs
 from services.messaging.conversations.service import Conversations
+from services.messaging.drafts import rpc as drafts
+from services.messaging.drafts.service import Drafts
 from services.messaging.forwarding import rpc as forwarding
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups import rpc as groups
@@ -21,6 +23,7 @@ from services.messaging.pins.service import Pins
 from services.messaging.receipts.rpc import ReceiptsRpcs
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations import rpc as relations
+from services.messaging.scheduling import rpc as scheduling
 from services.messaging.search.rpc import SearchRpcs
 from services.messaging.search.service import Search
 from services.messaging.sync import rpc as sync
@@ -51,6 +54,8 @@ ERRORS: ErrorTable = {
     **hooks.ERRORS,
     **pins.ERRORS,
     **forwarding.ERRORS,
+    **scheduling.ERRORS,
+    **drafts.ERRORS,
 }
 
 
@@ -65,6 +70,7 @@ class MessagingServicer(
     pins.PinsRpcs,
     forwarding.ForwardingRpcs,
     hooks.HooksRpcs,
+    drafts.DraftsRpcs,
 ):
     """Every method is a feature's."""
 
@@ -80,6 +86,7 @@ class MessagingServicer(
         pins: Pins,
         forwarding: Forwarding,
         withdrawals: Withdrawals,
+        drafts: Drafts,
     ) -> None:
         self._conversations = conversations
         self._messages = messages
@@ -91,6 +98,7 @@ class MessagingServicer(
         self._pins = pins
         self._forwarding = forwarding
         self._withdrawals = withdrawals
+        self._drafts = drafts
         self._refusals = ERRORS
 
 

@@ -1,6 +1,7 @@
 """Where messaging's objects are built; tests build the same."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -36,6 +37,8 @@ from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits, Conversations
 from services.messaging.conversations.sql.store import PostgresConversations, PostgresRequests
+from services.messaging.drafts.service import SWEEP_INTERVAL_S, Drafts
+from services.messaging.drafts.sql import PostgresDrafts
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
@@ -68,6 +71,10 @@ from services.messaging.relations.consumer import GraphCopy
 from services.messaging.relations.core.reports import MAX_COMMENT_CHARS, MAX_MESSAGES
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.relations.sql.store import PostgresRelations, PostgresReports
+from services.messaging.scheduling import rpc as scheduling_rpc
+from services.messaging.scheduling.service.scheduling import Scheduling
+from services.messaging.scheduling.service.sending import ScheduledSender
+from services.messaging.scheduling.sql import PostgresScheduled
 from services.messaging.search.consumer import SearchIndex
 from services.messaging.search.core import MAX_QUERY_CHARS
 from services.messaging.search.service import Reindexer, Search
@@ -288,6 +295,15 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     pins = Pins(PostgresPins(database, relay, new_id), rates, clock, new_id)
     forwarding = Forwarding(messages, conversation_store, message_store, attachments, clock)
+    drafts = Drafts(PostgresDrafts(database, relay), clock, config.text_limit)
+    scheduled = PostgresScheduled(database, relay)
+    sender = ScheduledSender(
+        *(scheduled, messages, admission.require_not_deleted),
+        *(partial(scheduling_rpc.refusal_in, rpc.ERRORS), clock, new_id),
+    )
+    scheduling = Scheduling(
+        *(scheduled, messages, conversation_store, Withdrawals(held, clock), clock, new_id, sender.wake)
+    )
     fan_out = KafkaConsumer(
         config.kafka,
         Subscription((topics.EVENTS,), "messaging-fanout"),
@@ -313,11 +329,12 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             rpc.api(
                 rpc.MessagingServicer(
                     *(conversations, messages, sync, search, groups, receipts, vanishing, pins, forwarding),
-                    Withdrawals(held, clock),
+                    *(Withdrawals(held, clock), drafts),
                 )
             ),
             *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
+            *scheduling_rpc.apis(scheduling),
             *accounts_rpc.apis(accounts, sign_outs),
             notices_rpc.api_of(PostgresFacts(database)),
             back_office_rpc.api_of(back_office),
@@ -344,6 +361,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 PeriodicTask("revocations", sign_outs.prune, PRUNE_INTERVAL_S),
                 # What was held stays so when the hook is taken away.
                 Worker("held-messages", HeldPurging(held, clock, keeping).run),
+                Worker("scheduled-messages", sender.run),
+                PeriodicTask("drafts", drafts.sweep, SWEEP_INTERVAL_S),
             ),
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],

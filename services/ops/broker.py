@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 
-from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, DeadLetter, Stage
+from services.ops.core.topics import DEAD_LETTER_SUFFIX, STAGES, DeadLetter, Stage
 from services.runtime.config import KafkaConfig
 from services.runtime.identity.accounts import Standing, decode
 from services.runtime.kafka import connection

@@ -21,16 +21,9 @@ from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 from parley.webhooks.v1 import admin_pb2 as webhooks_api
 from parley.webhooks.v1 import admin_pb2_grpc as webhooks_grpc
 
-from services.ops.core import (
-    AttachedGateway,
-    Device,
-    Endpoint,
-    Gateway,
-    GivenUpNotice,
-    GivenUpWebhook,
-    Replica,
-    Unreachable,
-)
+from services.ops.core.outward import Endpoint, GivenUpNotice, GivenUpWebhook
+from services.ops.core.routing import AttachedGateway, Device, Gateway, Replica
+from services.ops.core.tables import Unreachable
 from services.runtime.config import CLEAR_TEXT, TlsConfig
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import Credentials, connect

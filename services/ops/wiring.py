@@ -10,10 +10,10 @@ from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
-from services.ops import core
 from services.ops.broker import Broker
 from services.ops.clients import CallOperations, Deletions, Fleet, NoticeOperations, Refused, WebhookOperations
 from services.ops.config import STACK, Config
+from services.ops.core import calls, outward, routing, topics
 from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.ops.mapping import CALL_TOPICS, moments_of
 from services.ops.timeline import timeline
@@ -107,27 +107,27 @@ async def _delete_again(broker: Broker, deletions: Deletions) -> tuple[list[str]
         return [f"the broker does not answer: {type(error).__name__}"], False
     known = await deletions.known()
     await deletions.again(sorted({*published, *known}))
-    return core.deleted_again(published, known), True
+    return topics.deleted_again(published, known), True
 
 
 async def _show(fleet: Fleet, options: argparse.Namespace) -> list[str]:
     match options.command:
         case "partitions":
-            return core.partitions(await fleet.replicas())
+            return routing.partitions(await fleet.replicas())
         case "sessions":
-            return core.sessions(await fleet.gateways(), await fleet.replicas())
+            return routing.sessions(await fleet.gateways(), await fleet.replicas())
         case _:
             devices, unreachable = await fleet.slowest(options.limit)
-            return core.slowest(devices, unreachable, options.limit)
+            return routing.slowest(devices, unreachable, options.limit)
 
 
 async def _ask_broker(broker: Broker, options: argparse.Namespace) -> tuple[list[str], bool]:
     try:
         match options.command:
             case "lag":
-                return core.lag(await broker.stages(SystemClock().now())), True
+                return topics.lag(await broker.stages(SystemClock().now())), True
             case "dead-letters":
-                return core.letters(await broker.letters(options.topic, options.limit)), True
+                return topics.letters(await broker.letters(options.topic, options.limit)), True
             case "timeline":
                 moments = moments_of(options.call, await broker.keyed(CALL_TOPICS, options.call))
                 if options.html and moments:
@@ -136,7 +136,7 @@ async def _ask_broker(broker: Broker, options: argparse.Namespace) -> tuple[list
                 return timeline(moments, every=options.every), bool(moments)
             case _:
                 letter = await broker.replay(options.topic, options.offset)
-                return core.replayed(options.topic, options.offset, letter), letter is not None
+                return topics.replayed(options.topic, options.offset, letter), letter is not None
     except (KafkaError, BusUnavailable, OSError, TimeoutError) as error:
         return [f"the broker does not answer: {type(error).__name__}"], False
 
@@ -144,21 +144,21 @@ async def _ask_broker(broker: Broker, options: argparse.Namespace) -> tuple[list
 async def _operate(operations: CallOperations, options: argparse.Namespace) -> tuple[list[str], bool]:
     match options.command:
         case "locate-call":
-            return core.located(options.call, *await operations.locate(options.call)), True
+            return calls.located(options.call, *await operations.locate(options.call)), True
         case "move-call":
-            return core.located(options.call, *await operations.move(options.call, options.to)), True
+            return calls.located(options.call, *await operations.move(options.call, options.to)), True
         case _:
             left = await operations.drain(options.worker, undo=options.undo)
-            lines = core.undrained(options.worker) if options.undo else core.drained(options.worker, left)
+            lines = calls.undrained(options.worker) if options.undo else calls.drained(options.worker, left)
             return lines, not left
 
 
 async def _look_after_webhooks(webhooks: WebhookOperations, options: argparse.Namespace) -> list[str]:
     match options.command:
         case "webhooks":
-            return core.webhook_endpoints(await webhooks.endpoints(), SystemClock().now())
+            return outward.webhook_endpoints(await webhooks.endpoints(), SystemClock().now())
         case "webhook-dead-letters":
-            return core.given_up_webhooks(await webhooks.dead_letters(options.endpoint, options.limit))
+            return outward.given_up_webhooks(await webhooks.dead_letters(options.endpoint, options.limit))
         case "enable-webhook":
             await webhooks.enable(options.endpoint)
             return [f"{options.endpoint} is sent to again"]
@@ -170,7 +170,7 @@ async def _look_after_webhooks(webhooks: WebhookOperations, options: argparse.Na
 
 async def _look_after_notices(notices: NoticeOperations, options: argparse.Namespace) -> list[str]:
     if options.command == "notice-dead-letters":
-        return core.given_up_notices(await notices.dead_letters(options.provider, options.limit))
+        return outward.given_up_notices(await notices.dead_letters(options.provider, options.limit))
     return [f"{await notices.replay(options.provider)} notices are sent again"]
 
 
@@ -214,9 +214,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     dead = add_command("dead-letters", "Records of a topic that a consumer could not handle, the newest.")
     dead.add_argument("--limit", type=int, default=20, help="how many (default 20)")
     replay = add_command("replay", "Publish a dead letter to its topic again.")
-    topics = sorted({topic for topic, _ in core.STAGES})
+    known = sorted({topic for topic, _ in topics.STAGES})
     for command in (dead, replay):
-        command.add_argument("topic", choices=topics, metavar="TOPIC", help=", ".join(topics))
+        command.add_argument("topic", choices=known, metavar="TOPIC", help=", ".join(known))
     replay.add_argument("offset", type=int, metavar="OFFSET", help="as `dead-letters` shows it")
     story = add_command("timeline", "What the record has of a call: who came and went, moves, layers, loss, freezes.")
     story.add_argument("call", metavar="CALL", help="the call's id")
@@ -237,5 +237,5 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     unsent.add_argument("--limit", type=int, default=20, help="how many (default 20)")
     resend = add_command("replay-notices", "Send notices that were given up once more, with what is still unread.")
     for command in (unsent, resend):
-        command.add_argument("--provider", choices=core.PROVIDERS, default="", help="only of this one")
+        command.add_argument("--provider", choices=outward.PROVIDERS, default="", help="only of this one")
     return parser.parse_args(arguments)

@@ -12,6 +12,7 @@ from services.presence.core.model import (
     Assignment,
     Deliver,
     Delivery,
+    DeviceId,
     GatewayFrame,
     Place,
     PresenceChange,
@@ -56,6 +57,7 @@ def decode_delivery(delivery: events_pb2.Delivery, trace: str | None) -> Deliver
         CallActivity(call.call_id, call.version, call.in_call) if delivery.HasField("call_activity") else None,
         delivery.user_deleted,
         tracing.kept(trace),
+        DeviceId(delivery.device_id) if delivery.device_id else None,
     )
 
 

@@ -13,6 +13,7 @@ from services.presence.core.model import (
     CutOff,
     Deliver,
     Delivery,
+    DeviceId,
     Effect,
     LoadLastSeen,
     Refused,
@@ -145,7 +146,7 @@ class Presence:
         """What one user's devices, and this replica, are told."""
         router, user_id = self.router, delivery.user_id
         if delivery.frame:
-            self.deliver(user_id, delivery.frame, delivery.trace)
+            self.deliver(user_id, delivery.frame, delivery.trace, delivery.device_id)
         if delivery.relations_changed:
             self.apply(router.relations_changed(user_id))
         if delivery.call:
@@ -153,9 +154,10 @@ class Presence:
         if delivery.user_deleted:
             self.apply(router.delete_user(user_id))
 
-    def deliver(self, user_id: UserId, frame: bytes, trace: str = "") -> None:
-        """A durable frame for a user's devices. `trace`: the `traceparent` for the gateways, if its trace is kept."""
-        effects = self.router.deliver(user_id, frame, durable=True, trace=trace)
+    def deliver(self, user_id: UserId, frame: bytes, trace: str = "", device_id: DeviceId | None = None) -> None:
+        """A durable frame for a user's devices, or for one of them. `trace`: the `traceparent` for the gateways, if its
+        trace is kept."""
+        effects = self.router.deliver(user_id, frame, durable=True, trace=trace, device_id=device_id)
         (metrics.ROUTED if effects else metrics.NO_DEVICE).inc()
         self.apply(effects)
 

@@ -65,4 +65,5 @@ class AccountsConsumer:
 
 
 def _is_revoked(standing: Standing, registered: float, device_id: DeviceId) -> bool:
+    # Whether the token that registered it had a device as its claim is not known: it counts as this one's.
     return standing.is_revoked(registered, device_id, device_id)

@@ -8,7 +8,7 @@ from parley.sfu.v1 import channel_pb2
 
 from services.sfu.core.ids import ParticipantKey, UserId
 from services.sfu.core.selection.video_requests import MAX_VIDEO_REQUESTS, VideoRequest, VideoRequests
-from services.sfu.core.session.participants import LayerState, ReceiveQuality, SlotEntry, UnseenVideo
+from services.sfu.core.session.participants import CodecState, LayerState, ReceiveQuality, SlotEntry, UnseenVideo
 from services.sfu.core.session.quality import Quality
 
 _SOURCES = {
@@ -58,10 +58,11 @@ def _unseen(video: UnseenVideo) -> channel_pb2.UnseenVideo:
     return channel_pb2.UnseenVideo(user_id=key.user_id, device_id=key.device_id, source=_SOURCES[source], format=name)
 
 
-def encode_wanted_layers(states: Iterable[LayerState]) -> bytes:
-    """Which layers of its own the receiver should send."""
+def encode_wanted_layers(states: Iterable[LayerState], codecs: Iterable[CodecState] = ()) -> bytes:
+    """Which layers of its own the receiver should send, and in which codecs."""
     layers = [channel_pb2.Layer(mid=state.mid, rid=state.rid, wanted=state.is_wanted) for state in states]
-    message = channel_pb2.ChannelMessage(wanted_layers=channel_pb2.WantedLayers(layers=layers))
+    wanted = [channel_pb2.WantedCodec(mid=state.mid, payload_type=state.payload_type) for state in codecs]
+    message = channel_pb2.ChannelMessage(wanted_layers=channel_pb2.WantedLayers(layers=layers, codecs=wanted))
     return message.SerializeToString()
 
 

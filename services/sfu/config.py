@@ -9,8 +9,10 @@ from pathlib import Path
 from services.runtime.config import KafkaConfig, ProcessConfig, ServerConfig
 from services.runtime.env import EnvReader
 from services.sfu.core.ids import Address, WorkerId
+from services.sfu.core.wire.codec_formats import DEFAULT_CODEC_ORDER
 
 MAX_WORKERS = 64
+VIDEO_CODECS = frozenset({"vp8", "vp9", "av1", "h264"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Config:
     kafka: KafkaConfig
     media: MediaConfig
     node: Node
+    # The codecs of video that are wanted, the best first: of those that all in a call decode, the first is taken.
+    video_codecs: tuple[str, ...]
     # Processes of the pod, one a core. Raising it above the cores makes workers take turns; lowering it leaves cores
     # unused.
     workers: int
@@ -70,6 +74,7 @@ class Config:
                 region=reader.text("PARLEY_SFU_REGION", "default"),
                 max_participants=reader.integer("PARLEY_SFU_MAX_PARTICIPANTS", 200, low=1, high=100_000),
             ),
+            video_codecs=_read_codecs(reader),
             workers=_read_workers(reader),
             is_supervised=reader.boolean("PARLEY_SFU_SUPERVISED", False),
             drain_s=reader.number("PARLEY_SFU_DRAIN_S", 30, low=0, high=86_400),
@@ -92,6 +97,16 @@ def _read_workers(reader: EnvReader) -> int:
 def usable_cores() -> int:
     """The cores that this process may run on."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_WORKERS)
+
+
+def _read_codecs(reader: EnvReader) -> tuple[str, ...]:
+    # The codecs of video that are wanted, the best first: the first that all in a call decode is taken (vp8, vp9, av1,
+    # h264). vp9 or av1 before vp8 is to take less bandwidth, and more of the processors of those who send.
+    text = reader.text("PARLEY_SFU_VIDEO_CODECS", ",".join(DEFAULT_CODEC_ORDER))
+    names = tuple(name.strip().lower() for name in text.split(","))
+    if len(set(names)) != len(names) or not set(names) <= VIDEO_CODECS:
+        reader.problem(f"PARLEY_SFU_VIDEO_CODECS is {text!r}, not a list of {', '.join(sorted(VIDEO_CODECS))}")
+    return names
 
 
 def _read_media(reader: EnvReader) -> MediaConfig:

@@ -125,4 +125,4 @@ def _slot_map_of(participant: Participant) -> bytes:
 
 
 def _wanted_layers_of(participant: Participant) -> bytes:
-    return encode_wanted_layers(participant.layer_states())
+    return encode_wanted_layers(participant.layer_states(), participant.codec_states())

@@ -62,7 +62,7 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     events = KafkaEvents(publisher, config.node.worker_id, clock, new_id)
     tcp = TcpPort(config.media.tcp, lambda: media.address, metrics)
     traced = TracedEvents(events)
-    media = MediaWorker(config.media, traced, metrics, clock, secrets.token_bytes, tcp.port)
+    media = MediaWorker(config.media, traced, metrics, clock, secrets.token_bytes, tcp.port, config.video_codecs)
     tokens = JwtJoinTokens(ServiceKeys.of("sfu", config.server.identity), config.node.worker_id, clock)
     sfu = Sfu(media, tokens, metrics, config.node.max_participants, traced.admitted)
     announcer = Announcer(

@@ -18,6 +18,7 @@ from services.sfu.core.session.participants import RandomBytes, ReceiveQuality
 from services.sfu.core.session.quality import QualityMeter
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.wire.codec_formats import DEFAULT_CODEC_ORDER
 from services.sfu.core.wire.sdp import Offer
 from services.sfu.demux import Demux
 from services.sfu.dtls import Certificate, DtlsConnection
@@ -57,8 +58,9 @@ class MediaWorker:
         clock: Clock,
         random: RandomBytes,
         tcp_port: int = 0,
+        codec_order: tuple[str, ...] = DEFAULT_CODEC_ORDER,
     ) -> None:
-        """`tcp_port`: where clients may connect instead; 0 where nobody listens."""
+        """`tcp_port`: where clients may connect instead; 0 where nobody listens. `codec_order`: see Router."""
         self._config = config
         self._events = events
         self._metrics = metrics
@@ -66,7 +68,7 @@ class MediaWorker:
         self._random = random
         self._tcp_port = tcp_port
         self._certificate = Certificate.generateCertificate()
-        self._router = Router(random, clock.now().timestamp() - clock.monotonic())
+        self._router = Router(random, clock.now().timestamp() - clock.monotonic(), codec_order)
         self._connections = Connections()
         # Participants that asked for videos or said what is muted, which has not taken effect yet.
         self._unapplied: set[ParticipantNumber] = set()

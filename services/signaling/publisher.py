@@ -13,8 +13,9 @@ from parley.presence.v1 import events_pb2 as presence_events
 from services.runtime.ids import NewId
 from services.runtime.kafka.bus import Outgoing, trace_headers
 from services.runtime.observability import tracing
-from services.signaling.core.model import RUNG, Call, CallState, LegState, UserId
-from services.signaling.mapping import encode_call, encode_place, encode_time, place_state
+from services.signaling.core.model import RUNG, Call, CallState, DeviceId, LegState, UserId
+from services.signaling.keys.core import CallKey
+from services.signaling.mapping import encode_call, encode_call_key, encode_place, encode_time, place_state
 from services.signaling.ports import Record
 
 CALLS_TOPIC = "calls.events.v1"
@@ -94,12 +95,32 @@ def _frame(call: Call) -> bytes:
     return gateway_service.SubscribeResponse(event=event).SerializeToString()
 
 
+@dataclass(frozen=True)
+class KeyEvents:
+    """What devices are told of keys: see keys.service."""
+
+    new_id: NewId
+
+    def call_key(self, key: CallKey, now: datetime) -> Record:
+        """A sealed key, for the device that can open it alone."""
+        event = gateway_messages.DeviceEvent(call_key=encode_call_key(key))
+        frame = gateway_service.SubscribeResponse(event=event).SerializeToString()
+        return _delivery(key.key.user_id, frame, now, str(self.new_id(now)), device_id=key.key.device_id)
+
+    def keys_changed(self, user_id: UserId, now: datetime) -> Record:
+        """The keys of the user's devices changed, for all of these."""
+        event = gateway_messages.DeviceEvent(keys_changed=gateway_messages.KeysChanged())
+        frame = gateway_service.SubscribeResponse(event=event).SerializeToString()
+        return _delivery(user_id, frame, now, str(self.new_id(now)))
+
+
 def _delivery(
     user_id: UserId,
     frame: bytes,
     now: datetime,
     delivery_id: str,
     activity: presence_events.CallActivity | None = None,
+    device_id: DeviceId | None = None,
 ) -> Record:
     delivery = presence_events.Delivery(
         user_id=user_id,
@@ -108,6 +129,7 @@ def _delivery(
         call_activity=activity,
         # Handed over directly as well: of two copies of a call, devices take the one of the higher version.
         delivery_id=delivery_id,
+        device_id=device_id or "",
     )
     return Record(DELIVERY_TOPIC, user_id, delivery.SerializeToString())
 

@@ -42,6 +42,9 @@ _FAILED = grpc.StatusCode.FAILED_PRECONDITION
 ERRORS: ErrorTable = {
     errors.CallNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CALL_NOT_FOUND"),
     errors.ConversationNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
+    errors.AccountKeyOutdated: Refusal(_FAILED, "ACCOUNT_KEY_OUTDATED"),
+    errors.DeviceKeysNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "DEVICE_KEYS_NOT_FOUND"),
+    errors.KeyDeviceLimit: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "KEY_DEVICE_LIMIT"),
     errors.CallNotAllowed: Refusal(grpc.StatusCode.PERMISSION_DENIED, "CALL_NOT_ALLOWED"),
     errors.CallRate: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "CALL_RATE"),
     errors.NotGroupCall: Refusal(_FAILED, "NOT_GROUP_CALL"),

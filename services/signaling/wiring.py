@@ -1,7 +1,7 @@
 """Where signaling's objects are built; tests build the same."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -54,13 +54,17 @@ from services.signaling.consumer import (
 )
 from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.keys import rpc as keys_rpc
+from services.signaling.keys.service import DeviceKeys
+from services.signaling.keys.sql import PostgresKeys
 from services.signaling.links.core import SALT_BYTES
 from services.signaling.links.service import JoinLinks
 from services.signaling.links.sql import PostgresLinks
 from services.signaling.media_access import MediaAccess
 from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
-from services.signaling.publisher import CALLS_TOPIC, CallEvents, deliveries_among
+from services.signaling.ports import Record
+from services.signaling.publisher import CALLS_TOPIC, CallEvents, KeyEvents, deliveries_among
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
 from services.signaling.roster import Roster
@@ -91,7 +95,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     relay = OutboxRelay(database, publisher)
     presence = Peer.of(config.server.tls, "presence")
     direct = DirectDelivery(config.presence_addresses, lambda address: connect(address, service_tokens, presence))
-    store = PostgresStore(database, relay.wake, lambda records: direct.offer(deliveries_among(records)))
+
+    def hand_over(records: Sequence[Record]) -> None:
+        direct.offer(deliveries_among(records))
+
+    store = PostgresStore(database, relay.wake, hand_over)
     members = GrpcMembers(config.messaging_address, service_tokens, Peer.of(config.server.tls, "messaging"))
     sfu = Peer.of(config.server.tls, "sfu")
     media = SfuClient(service_tokens, sfu)
@@ -118,8 +126,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     upkeep = Upkeep(store, changes, media, devices, workers, config.retention)
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
+    key_events = KeyEvents(new_id)
+    key_store = PostgresKeys(database, relay.wake, hand_over)
+    keys = DeviceKeys(key_store, store, members, clock, key_events.call_key, key_events.keys_changed)
     account_store = PostgresAccounts(database)
-    lifecycle = AccountLifecycle(account_store, changes)
+    lifecycle = AccountLifecycle(account_store, changes, keys)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     links = JoinLinks(PostgresLinks(database), changes, roster, _new_id, partial(token_bytes, SALT_BYTES))
     back_office = BackOffice(store, changes, starter, roster, members, links, accounts)
@@ -138,6 +149,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         config.server,
         [
             *rpc.apis(service, links, moves),
+            keys_rpc.api_of(keys, clock),
             account_data.api_of(pages(account_store)),
             back_office_rpc.api_of(back_office),
         ],

@@ -1,8 +1,7 @@
 """Notices that an SFU worker died, long before its announcements are missed.
 
 The health stream of a process that dies breaks off at once. A process that hangs, or whose host or network is gone,
-breaks nothing off, but does not answer: so each worker is also asked again and again. As long as it answers it lives,
-also while the broker, by which it announces itself, is slow or away.
+breaks nothing off, but does not answer: so each worker is also asked again and again.
 """
 
 import asyncio
@@ -85,8 +84,8 @@ class WorkerHealth:
         async with connect(worker.address, self._tokens, self._peer, fresh=True) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             signs = [
-                tasks.awaited(sign, why="ends with the watch of its worker")
-                for sign in (_until_closed(stub), self._until_silent(stub, worker))
+                tasks.awaited(sign(stub), why="ends with the watch of its worker")
+                for sign in (_until_closed, _until_silent)
             ]
             try:
                 await asyncio.wait(signs, return_when=asyncio.FIRST_COMPLETED)
@@ -98,13 +97,6 @@ class WorkerHealth:
         self._looks.add(look)
         look.add_done_callback(self._looks.discard)
 
-    async def _until_silent(self, stub: Any, worker: Worker) -> None:
-        with suppress(grpc.aio.AioRpcError):
-            while True:
-                await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=BEAT_TIMEOUT_S)
-                self._workers.answered(worker, self._clock.now())
-                await asyncio.sleep(BEAT_S)
-
     async def _look(self, worker: Worker) -> None:
         with suppress(StoreUnavailable):
             # Else the next look at all workers finds it.
@@ -115,3 +107,10 @@ async def _until_closed(stub: Any) -> None:
     with suppress(grpc.aio.AioRpcError):
         async for _ in stub.Watch(health_pb2.HealthCheckRequest(service=LIVENESS)):
             continue
+
+
+async def _until_silent(stub: Any) -> None:
+    with suppress(grpc.aio.AioRpcError):
+        while True:
+            await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=BEAT_TIMEOUT_S)
+            await asyncio.sleep(BEAT_S)

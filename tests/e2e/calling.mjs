@@ -8,11 +8,27 @@ const run = Date.now().toString(36);
 /** A user id of this run's own. */
 export const id = (who) => `${who}-${run}`;
 
-/** Opens the page of somebody of this run. */
+/** The first page of each. */
+const firstPages = new Map();
+
+/** Opens the page of somebody of this run. One after the first is confirmed by that, as a device of the same person. */
 export async function enter(browser, who, options = {}) {
   const page = await open(browser, `${url}?user=${id(who)}`, options);
   await page.getByRole("button", { name: "New conversation" }).waitFor();
+  const first = firstPages.get(who);
+  firstPages.set(who, first ?? page);
+  if (first && !first.isClosed()) await confirm(first, page);
   return page;
+}
+
+async function confirm(first, page) {
+  const standing = () => page.evaluate(() => window.parley.client.encryption.view.standing);
+  await eventually("the device waits to be confirmed", standing, (now) => now === "waiting");
+  const deviceId = await page.evaluate(() => window.parley.client.encryption.ownId);
+  const waiting = () => first.evaluate(() => window.parley.client.encryption.view.waitingDevices);
+  await eventually("the first device is told", waiting, (ids) => ids.includes(deviceId));
+  await first.evaluate(async (id) => (await window.parley.client.encryption.keys()).confirmDevice(id), deviceId);
+  await eventually("the device is confirmed", standing, (now) => now === "confirmed");
 }
 
 /** Opens the conversation of two on the page of one of them. */

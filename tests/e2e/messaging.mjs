@@ -100,6 +100,30 @@ async function files() {
   return { picture_width: width, picture_says_where: places, refused_file: refused, downloaded: [download.suggestedFilename(), text] };
 }
 
+/** Written now and sent at a time; Anna does not wait for it in the end. */
+async function later() {
+  const [anna, ben] = [pages.get("anna"), pages.get("ben")];
+  await anna.getByRole("textbox", { name: /^Message to/ }).fill("See you tomorrow");
+  await anna.getByRole("button", { name: "Send later…" }).click();
+  await shoot(anna, "schedule-wide-light");
+  await anna.getByRole("button", { name: "Schedule", exact: true }).click();
+  await anna.getByRole("button", { name: "1 scheduled message" }).click();
+  const list = anna.getByRole("dialog", { name: "Scheduled messages" });
+  await list.getByText("See you tomorrow").waitFor();
+  await list.getByRole("button", { name: "Change" }).click();
+  const dialog = anna.getByRole("dialog", { name: "Change" });
+  await dialog.getByRole("textbox").first().fill("See you the day after");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await list.getByText("See you the day after").waitFor();
+  await shoot(anna, "scheduled-wide-light");
+  const seen = await bubble(ben, "See you").count();
+  await list.getByRole("button", { name: "Send now" }).click();
+  await bubble(ben, "See you the day after").waitFor();
+  await list.getByText("No message is scheduled here.").waitFor();
+  await list.getByRole("button", { name: "Close" }).click();
+  return { scheduled_seen_before: seen, scheduled_in_field: await anna.getByRole("textbox", { name: /^Message to/ }).inputValue() };
+}
+
 /** How many messages are still on their way. Of those only fewer are left, each time that one is. */
 const unsent = (page) => log(page).locator(".row.sending, .row.failed").count();
 
@@ -179,6 +203,11 @@ async function keep(browser) {
   const desk = await enter(browser, "ben", { ...WIDE, colorScheme: "dark" }, "desk");
   const entry = (page) => row(page, "anna");
   await entry(desk).waitFor();
+  const field = phone.getByRole("textbox", { name: /^Message to/ });
+  await field.fill("half a thought");
+  await entry(desk).getByText("half a thought").waitFor();
+  await field.fill("");
+  await entry(desk).getByText("half a thought").waitFor({ state: "detached" });
   await back(phone);
   const options = `Options for ${id("anna")}`;
   // On a touch screen the menu opens for a finger that rests on the row, or for the keyboard.
@@ -265,9 +294,10 @@ async function declineAndBlock(browser) {
 await play({
   "a message is sent, delivered and read": receipts,
   "files are sent and fetched": files,
+  "a message is sent at a time": later,
   "a message is searched for and shown": searchAndJump,
   "messages vanish": vanish,
-  "Ben pins, mutes and archives, and his computer shows it": keep,
+  "Ben writes, pins, mutes and archives, and his computer shows it": keep,
   "a stranger writes and Cleo accepts": requests,
   "Cleo declines Emil and blocks Dora": declineAndBlock,
 });

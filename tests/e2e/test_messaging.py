@@ -37,6 +37,11 @@ def test_a_file_that_cannot_be_sent_says_why(facts: Facts) -> None:
     assert facts["refused_file"].startswith("Files of this type cannot be sent.")
 
 
+def test_what_is_to_be_sent_later_is_seen_by_nobody_until_it_is_sent(facts: Facts) -> None:
+    assert facts["scheduled_seen_before"] == 0
+    assert facts["scheduled_in_field"] == ""
+
+
 def test_search_marks_the_words_and_leads_to_the_message_in_its_history(facts: Facts) -> None:
     assert facts["search_marks"] == ["Are", "you", "there"]
     assert facts["jumped"]

@@ -14,7 +14,7 @@ import pytest
 from parley.gateway.v1 import service_pb2 as gateway
 
 from parley_client.client import Device, Edge
-from parley_client.conversations import delivery_faults
+from parley_client.delivery_checks import delivery_faults
 from parley_client.error_details import reason_of, retry_delay_s
 from parley_client.stream import EventStream
 from tests.integration.api.conftest import open_direct, read_to_the_end, send

@@ -12,7 +12,7 @@ import pytest
 from parley.messaging.v1 import service_pb2 as messaging
 
 from parley_client.client import Device, Edge
-from parley_client.conversations import delivery_faults, order_differences
+from parley_client.delivery_checks import delivery_faults, order_differences
 from parley_client.stream import EventStream
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack

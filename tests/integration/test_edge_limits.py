@@ -34,6 +34,7 @@ CALLS = [
     CALL,
     "/parley.messaging.v1.RelationsService/GetSettings",
     "/parley.messaging.v1.AttachmentsService/CreateUpload",
+    "/parley.messaging.v1.ScheduledMessagesService/ListScheduledMessages",
     "/parley.messaging.v1.AccountService/GetJob",
     "/parley.presence.v1.PresenceService/WatchPresence",
     "/parley.gateway.v1.GatewayService/Subscribe",

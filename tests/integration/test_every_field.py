@@ -26,8 +26,9 @@ from tests.unit.signaling.fakes import OTHER_WORKER
 NOT_FOUND = ["CALL_NOT_FOUND", "CONVERSATION_NOT_FOUND", "JOIN_TOKEN_INVALID", "JOIN_LINK_NOT_FOUND"]
 # Of a link that the caller made a moment ago.
 OF_THE_MOMENT = ("link", "secret")
-CALLS, PRESENCE, STREAMS = (
+CALLS, KEYS, PRESENCE, STREAMS = (
     "parley.calls.v1.CallsService",
+    "parley.keys.v1.DeviceKeysService",
     "parley.presence.v1.PresenceService",
     "parley.gateway.v1.GatewayService",
 )
@@ -59,6 +60,11 @@ def values_of(**named: Sequence[Any]) -> Values:
         "link_id": ["x"],
         "secret": ["x" * 32, ""],
         "ttl_s": [0, 60, 59],
+        "version": [1],
+        "epoch": [1],
+        **{name: [b"\x04" + bytes(64), b""] for name in ("account_key", "signing_key", "kem_key")},
+        "signature": [bytes(64), b""],
+        **{name: [b"sealed", b""] for name in ("sealed_account_key", "sealed_key")},
         "position": [0, 1, 99],
         "time_zone": ["Europe/Berlin", "x"],
     }
@@ -98,6 +104,7 @@ def about_call(town: ThreeServices, call: Call, join_token: str = "", link_id: s
             "join_token": NO_TOKEN,
         },
         user_id=[call.caller_id, NOBODY],
+        user_ids=[call.caller_id],
     )
 
 
@@ -126,6 +133,8 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     await town.calls.cancel_call(ended.call_id, UserId("hana"))
     join_token = (await town.calls.access.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
     link, _ = await town.links.create_link(group.call_id, UserId("bob"), 0, "")
+    for user_id in ("alice", "bob", "carol", "erin", "hana"):
+        await town.publish_keys(user_id)
     findings = Findings()
     for user_id, call in (
         *(("mallory", call) for call in (group, direct, ringing, ended)),
@@ -138,7 +147,7 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     ):
         link_id = link.link_id if call is group else ""
         questions = about_call(town, call, join_token if call is direct else "", link_id)
-        await ask_all(town, findings, token_of(user_id), questions, [CALLS])
+        await ask_all(town, findings, token_of(user_id), questions, [CALLS, KEYS])
     findings.assert_none()
 
 

@@ -27,11 +27,12 @@ from parley_client.client import Device
 from parley_client.tracks import SourceOptions
 from services.ops.clients import CallOperations, Fleet, Refused
 from services.ops.config import Config
-from services.ops.core import Gateway, Replica
+from services.ops.core.routing import Gateway, Replica
 from services.runtime.config import TlsConfig
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.server import READINESS
 from services.runtime.grpc.tls import Peer, watch
+from tests.support.account_jobs import finished
 from tests.support.admins import admin_of
 from tests.support.rotation import Load, load
 from tests.support.stack import RunningStack, run_stack
@@ -92,14 +93,7 @@ async def test_people_meet_write_and_call_each_other(stack: RunningStack) -> Non
 async def test_messaging_asks_the_others_for_an_export(stack: RunningStack) -> None:
     device = Device(edge_of(stack.record), "exporting", "device-0001")
     try:
-        job = (await device.account.StartExport(accounts.StartExportRequest())).job
-
-        async def is_done() -> bool:
-            nonlocal job
-            job = (await device.account.GetJob(accounts.GetJobRequest(job_id=job.job_id))).job
-            return bool(job.state == accounts.JOB_STATE_DONE)
-
-        await eventually(is_done, what="the export")
+        await finished(device, (await device.account.StartExport(accounts.StartExportRequest())).job)
     finally:
         await device.close()
 

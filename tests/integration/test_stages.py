@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from services.ops.broker import Broker
-from services.ops.core import Stage
+from services.ops.core.topics import Stage
 from services.ops.mapping import CALL_TOPICS
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import HandleBatch, Incoming, Outgoing, PoisonRecord

@@ -38,8 +38,12 @@ from services.signaling.changes import CallChanges
 from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
+from services.signaling.keys.core import Device, SealedKey
+from services.signaling.keys.service import DeviceKeys
+from services.signaling.keys.sql import PostgresKeys
 from services.signaling.links.sql import PostgresLinks
 from services.signaling.moves import CallMoves
+from services.signaling.publisher import KeyEvents
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
 from tests.support.account_town import Town
@@ -131,6 +135,16 @@ def _messaging_rows(now: datetime) -> list[tuple[Any, ...]]:
             " VALUES ($1, $2, $3, 'held', 'text', 'canarywords', $4, 'SPAM')",
             *(uuid4(), other, ALICE, now),
         ),
+        (
+            "INSERT INTO scheduled_messages (sender_id, conversation_id, client_message_id, id, created_at, send_at,"
+            " due_at, revision, kind, body) VALUES ($1, $2, 'later', $3, $4, $4, $4, 1, 'text', 'canarywords')",
+            *(ALICE, other, uuid4(), now),
+        ),
+        (
+            "INSERT INTO drafts (user_id, conversation_id, body, revision, changed_at)"
+            " VALUES ($1, $2, 'canarywords', 1, $3)",
+            *(ALICE, other, now),
+        ),
     ]
 
 
@@ -151,7 +165,10 @@ class CallTown:
         self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
         self.links = make_links(self.changes, self.service, PostgresLinks(self.database))
         self.accounts = PostgresAccounts(self.database)
-        self.lifecycle = AccountLifecycle(self.accounts, self.changes)
+        events = KeyEvents(new_id)
+        keys = PostgresKeys(self.database, lambda _: None)
+        self.keys = DeviceKeys(keys, self.store, world.members, self.clock, events.call_key, events.keys_changed)
+        self.lifecycle = AccountLifecycle(self.accounts, self.changes, self.keys)
 
     def wait(self, seconds: int) -> None:
         """Time passes, and the worker announces itself."""
@@ -183,13 +200,18 @@ class CallTown:
 
     async def live(self) -> None:
         """Alice has called, was called, is in a group's call to which she made a link, waited in the lobby of
-        another one, and set her quiet hours."""
+        another one, published her device's keys and handed one over, and set her quiet hours."""
         await self.talk("alice", "bob")
         await self.talk("bob", "alice")
         self.group_call = await self.start("alice", DEVICE, GROUP_TALK, "canarywords")
         for person in ("bob", "carol"):
             await self.service.join_call(self.group_call.call_id, UserId(person), TABLET)
         await self.measure(self.group_call.call_id)
+        published = Device(DEVICE, b"signing", b"kem", self.clock.now(), b"signature", b"sealed")
+        await self.keys.publish(UserId("alice"), 1, b"account", published)
+        for sender, of, other, to in (("alice", DEVICE, "bob", TABLET), ("bob", TABLET, "alice", DEVICE)):
+            sealed = [SealedKey(UserId(other), to, b"sealed")]
+            await self.keys.send(UserId(sender), of, self.group_call.call_id, 1, sealed)
         await self.links.create_link(self.group_call.call_id, UserId("alice"), 0, "canarywords")
         theirs = await self.start("dave", TABLET, LOBBY_TALK)
         _, secret = await self.links.create_link(theirs.call_id, UserId("dave"), 0, "")

@@ -1,8 +1,11 @@
 """Looks for a word in every column of every table of a database."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import NamedTuple
+
+import asyncpg
 
 from services.runtime.postgres.database import Connection, Database
 
@@ -36,6 +39,22 @@ async def where(database: Database, word: str) -> Mapping[tuple[str, str], int]:
             if count:
                 found[column.table, column.name] = count
     return found
+
+
+async def tables_holding(url: str, words: Sequence[str]) -> tuple[int, set[str]]:
+    """How many bytes the tables of a database have, and those that hold one of the words; bytes are written in hex."""
+    connection = await asyncpg.connect(url)
+    count, found = 0, set()
+    try:
+        for table in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+            copy = BytesIO()
+            await connection.copy_from_query(f'SELECT * FROM "{table["tablename"]}"', output=copy)
+            count += len(copy.getvalue())
+            if any(word.encode() in copy.getvalue() for word in words):
+                found.add(table["tablename"])
+    finally:
+        await connection.close()
+    return count, found
 
 
 async def _all(database: Database) -> list[Column]:

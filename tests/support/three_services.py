@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from parley.calls.v1 import service_pb2 as calls_api
 from parley.gateway.v1 import service_pb2 as gateway_api
+from parley.keys.v1 import service_pb2 as keys_api
 from parley.messaging.v1 import relations_pb2, service_pb2_grpc
 from parley.presence.v1 import events_pb2 as presence_events
 from parley.presence.v1 import service_pb2 as presence_api
@@ -41,8 +42,13 @@ from services.signaling.consumer import MembersConsumer
 from services.signaling.core.model import Call, ConversationId, DeviceId, UserId
 from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
+from services.signaling.keys.core import Device
+from services.signaling.keys.rpc import DeviceKeysServicer
+from services.signaling.keys.service import DeviceKeys
+from services.signaling.keys.sql import PostgresKeys
 from services.signaling.links.sql import PostgresLinks
 from services.signaling.moves import CallMoves
+from services.signaling.publisher import KeyEvents
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
 from services.signaling.wiring import MIGRATIONS
@@ -71,7 +77,7 @@ from tests.unit.signaling.fakes import (
 TABLE: ErrorTable = {**BASE_TABLE, **calls_rpc.ERRORS, **gateway_rpc.ERRORS}
 SERVICES = {
     service.full_name: service
-    for file in (calls_api, presence_api, gateway_api)
+    for file in (calls_api, keys_api, presence_api, gateway_api)
     for service in file.DESCRIPTOR.services_by_name.values()
     if service.full_name not in INTERNAL
 }
@@ -133,6 +139,10 @@ class ThreeServices:
         tokens = JwtJoinTokens(keys_of("signaling"))
         self.calls = make_service(changes, self.members, self.moves, lambda _: self.new_id(), tokens)
         self.links = make_links(changes, self.calls, PostgresLinks(self._calls_database))
+        events = KeyEvents(new_id)
+        keys = PostgresKeys(self._calls_database, lambda _: None)
+        self.keys = DeviceKeys(keys, store, self.members, clock, events.call_key, events.keys_changed)
+        self.key_servicer = DeviceKeysServicer(self.keys, clock)
         self.members_consumer = MembersConsumer(self.calls.roster)
 
     def _open_gateway(self, channel: grpc.aio.Channel) -> None:
@@ -141,6 +151,7 @@ class ThreeServices:
         self._watching = asyncio.create_task(self.world.gateway.watch_lists.run())
         self.servicers: dict[str, Any] = {
             "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls, self.links),
+            "parley.keys.v1.DeviceKeysService": self.key_servicer,
             "parley.presence.v1.PresenceService": gateway_rpc.PresenceServicer(self.world.gateway),
             "parley.gateway.v1.GatewayService": gateway_rpc.GatewayServicer(self.world.gateway),
         }
@@ -196,6 +207,12 @@ class ThreeServices:
         """They answer or join."""
         for user_id in user_ids:
             await self.calls.accept_call(call.call_id, UserId(user_id), device_of(user_id))
+
+    async def publish_keys(self, user_id: str) -> None:
+        """The user's first device publishes its keys, all of them one point, which the user may publish again."""
+        point = b"\x04" + bytes(64)
+        device = Device(device_of(user_id), point, point, START, bytes(64), b"sealed")
+        await self.keys.publish(UserId(user_id), 1, point, device)
 
     async def connect(self, user_id: str) -> FakeDevice:
         """The stream of the user's first device."""

@@ -10,7 +10,7 @@ from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
 from parley_client.client import Device, Edge
-from parley_client.conversations import delivery_faults
+from parley_client.delivery_checks import delivery_faults
 from parley_client.stream import EventStream
 from tests.support.sender import SteadySender
 from tests.support.waiting import PATIENCE_S

@@ -12,6 +12,7 @@ from contextlib import suppress
 import grpc
 from parley.calls.v1 import messages_pb2 as calls
 from parley.calls.v1 import service_pb2 as api
+from parley.keys.v1 import service_pb2 as keys
 
 from parley_client.client import Device
 from parley_client.error_details import reason_of
@@ -118,6 +119,21 @@ class Phone:
             client_call_id=client_call_id or str(uuid.uuid4()),
         )
         return self._take(await retrying(lambda: self._device.calls.StartCall(request)))
+
+    async def encrypting_peers(self) -> frozenset[str]:
+        """The others in the current call whose devices encrypt end to end. This client cannot: it hears nothing of
+        them unless their users allow it."""
+        call = self._stream.inbox.calls.get(self.call_id)
+        joined = calls.PARTICIPANT_STATE_JOINED
+        others = {each.user_id: each.device_id for each in call.participants if each.state == joined} if call else {}
+        others.pop(self._device.user_id, None)
+        request = keys.ListDeviceKeysRequest(user_ids=others, call_id=self.call_id)
+        accounts = (await self._device.keys.ListDeviceKeys(request)).accounts
+        return frozenset(
+            account.user_id
+            for account in accounts
+            if others.get(account.user_id) in {device.device_id for device in account.devices}
+        )
 
     async def until_ring(self, deadline_s: float, conversation_id: str = "") -> calls.Call:
         """Waits for a call of someone else that rings, in this conversation if one is given."""

@@ -15,9 +15,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 import grpc
 from parley.calls.v1.service_pb2_grpc import CallsServiceStub
 from parley.gateway.v1.service_pb2_grpc import GatewayServiceStub
+from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceStub
 from parley.messaging.v1.accounts_pb2_grpc import AccountServiceStub
 from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceStub
 from parley.messaging.v1.relations_pb2_grpc import RelationsServiceStub
+from parley.messaging.v1.scheduled_pb2_grpc import ScheduledMessagesServiceStub
 from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
 from parley.notifications.v1.service_pb2_grpc import NotificationsServiceStub
 from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
@@ -27,9 +29,11 @@ from parley_client.channels import KEEP_ALIVE, RPC_TIMEOUT_S, with_token
 if TYPE_CHECKING:
     from parley.calls.v1.service_pb2_grpc import CallsServiceAsyncStub
     from parley.gateway.v1.service_pb2_grpc import GatewayServiceAsyncStub
+    from parley.keys.v1.service_pb2_grpc import DeviceKeysServiceAsyncStub
     from parley.messaging.v1.accounts_pb2_grpc import AccountServiceAsyncStub
     from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceAsyncStub
     from parley.messaging.v1.relations_pb2_grpc import RelationsServiceAsyncStub
+    from parley.messaging.v1.scheduled_pb2_grpc import ScheduledMessagesServiceAsyncStub
     from parley.messaging.v1.service_pb2_grpc import MessagingServiceAsyncStub
     from parley.notifications.v1.service_pb2_grpc import NotificationsServiceAsyncStub
     from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
@@ -129,10 +133,12 @@ class Device:
         self.messaging: MessagingServiceAsyncStub = MessagingServiceStub(self._channel)
         self.relations: RelationsServiceAsyncStub = RelationsServiceStub(self._channel)
         self.attachments: AttachmentsServiceAsyncStub = AttachmentsServiceStub(self._channel)
+        self.scheduled: ScheduledMessagesServiceAsyncStub = ScheduledMessagesServiceStub(self._channel)
         self.account: AccountServiceAsyncStub = AccountServiceStub(self._channel)
         self.presence: PresenceServiceAsyncStub = PresenceServiceStub(self._channel)
         self.gateway: GatewayServiceAsyncStub = GatewayServiceStub(self._channel)
         self.calls: CallsServiceAsyncStub = CallsServiceStub(self._channel)
+        self.keys: DeviceKeysServiceAsyncStub = DeviceKeysServiceStub(self._channel)
         self.notifications: NotificationsServiceAsyncStub = NotificationsServiceStub(self._channel)
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.duration_pb2 import Duration
 from parley.calls.v1 import messages_pb2 as calls
 from parley.gateway.v1 import messages_pb2 as gateway
+from parley.keys.v1 import messages_pb2 as keys
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as service
 
@@ -88,6 +89,8 @@ class Inbox:
         self.calls: dict[str, calls.Call] = {}
         # Per call id, this user's own place in its lobby, the highest version.
         self.places: dict[str, calls.LobbyPlace] = {}
+        # Sealed frame keys by call and sender: what others encrypt with, and this client cannot open.
+        self.call_keys: dict[tuple[str, str], keys.CallKey] = {}
         # When the stream, not Sync, first brought a message, by (conversation, seq), and a call in a state.
         self.message_arrived_s: dict[tuple[str, int], float] = {}
         self.call_arrived_s: dict[tuple[str, calls.CallState.ValueType], float] = {}
@@ -245,6 +248,8 @@ class Inbox:
             return must_sync
         if kind == "typing":
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
+        elif kind == "call_key":
+            self.call_keys[event.call_key.call_id, event.call_key.sender_user_id] = event.call_key
         elif kind == "lobby_place":
             self.take_place(event.lobby_place)
         elif kind == "presence":

@@ -28,6 +28,18 @@ class Draft:
     attachment_ids: Sequence[str] = field(default=())
 
 
+def send_request(conversation_id: str, draft: str | Draft, client_message_id: str) -> api.SendMessageRequest:
+    """What is asked of the service to send a draft."""
+    draft = Draft(draft) if isinstance(draft, str) else draft
+    return api.SendMessageRequest(
+        conversation_id=conversation_id,
+        client_message_id=client_message_id,
+        reply_to_seq=draft.reply_to_seq,
+        attachment_ids=draft.attachment_ids,
+        text=wire.TextContent(text=draft.text, entities=draft.entities),
+    )
+
+
 class Messaging:
     """Every method raises Failure, and repeats by itself what passes."""
 
@@ -56,14 +68,7 @@ class Messaging:
         Give a `client_message_id` of your own to whatever another run of your program may send again: it is stored
         once, and a retry gets the first result.
         """
-        draft = Draft(draft) if isinstance(draft, str) else draft
-        request = api.SendMessageRequest(
-            conversation_id=conversation_id,
-            client_message_id=client_message_id or str(uuid.uuid4()),
-            reply_to_seq=draft.reply_to_seq,
-            attachment_ids=draft.attachment_ids,
-            text=wire.TextContent(text=draft.text, entities=draft.entities),
-        )
+        request = send_request(conversation_id, draft, client_message_id or str(uuid.uuid4()))
         turn = self._turns.get(conversation_id) or self._turns.setdefault(conversation_id, asyncio.Lock())
         async with turn:
             answer = await ask_until_told(lambda: self._api.SendMessage(request))
@@ -114,3 +119,19 @@ class Messaging:
     def _taken(self, message: wire.Message) -> Entry:
         self._stream.take_message(message)
         return to_entry(message)
+
+    async def set_draft(self, conversation_id: str, text: str, reply_to_seq: int = 0) -> None:
+        """Keeps what is written and not sent, for all devices of this user; an empty text takes it away."""
+        request = api.SetDraftRequest(conversation_id=conversation_id, text=text, reply_to_seq=reply_to_seq)
+        await ask_until_told(lambda: self._api.SetDraft(request))
+
+    async def drafts(self) -> list[wire.Draft]:
+        """What is written and not sent, on whatever device; changes come to `on_event` (DeviceEvent.draft)."""
+        found: list[wire.Draft] = []
+        request = api.ListDraftsRequest()
+        while True:
+            page = await ask_until_told(lambda: self._api.ListDrafts(request))
+            found += page.drafts
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token

@@ -21,6 +21,7 @@ from parley_client.incoming import Incoming
 from parley_client.messaging import Messaging
 from parley_client.presence import Presence
 from parley_client.relations import Relations
+from parley_client.scheduled import ScheduledMessages
 from parley_client.stream import EventStream, StreamEndedError
 from parley_client.waiting import DeadlineMissedError, Progress, no_progress
 
@@ -90,6 +91,7 @@ class ParleyClient:
         self.api = Device(edge_of(base_url), user_id, self.device_id, source)
         self.stream = EventStream(self.api, on_event=lambda event, _now_s: on_event(event))
         self.messaging = Messaging(self.api, self.stream)
+        self.scheduled = ScheduledMessages(self.api)
         self.groups = Groups(self.api, self.stream)
         self.conversation_settings = ConversationSettings(self.api, self.stream)
         self.relations = Relations(self.api)

@@ -10,10 +10,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 const SERVICES = [
   "parley.calls.v1.CallsService",
   "parley.gateway.v1.GatewayService",
+  "parley.keys.v1.DeviceKeysService",
   "parley.messaging.v1.AccountService",
   "parley.messaging.v1.AttachmentsService",
   "parley.messaging.v1.MessagingService",
   "parley.messaging.v1.RelationsService",
+  "parley.messaging.v1.ScheduledMessagesService",
   "parley.notifications.v1.NotificationsService",
   "parley.presence.v1.PresenceService",
 ];

@@ -1,9 +1,11 @@
 import type { Client } from "@connectrpc/connect";
 import type { CallsService } from "./gen/parley/calls/v1/service_pb.js";
 import type { GatewayService } from "./gen/parley/gateway/v1/service_pb.js";
+import type { DeviceKeysService } from "./gen/parley/keys/v1/service_pb.js";
 import type { AccountService } from "./gen/parley/messaging/v1/accounts_pb.js";
 import type { AttachmentsService } from "./gen/parley/messaging/v1/attachments_pb.js";
 import type { RelationsService } from "./gen/parley/messaging/v1/relations_pb.js";
+import type { ScheduledMessagesService } from "./gen/parley/messaging/v1/scheduled_pb.js";
 import type { MessagingService } from "./gen/parley/messaging/v1/service_pb.js";
 import type { NotificationsService } from "./gen/parley/notifications/v1/service_pb.js";
 import type { PresenceService } from "./gen/parley/presence/v1/service_pb.js";
@@ -21,10 +23,12 @@ export interface Api {
   readonly messaging: Client<typeof MessagingService>;
   readonly relations: Client<typeof RelationsService>;
   readonly attachments: Client<typeof AttachmentsService>;
+  readonly scheduled: Client<typeof ScheduledMessagesService>;
   readonly account: Client<typeof AccountService>;
   readonly presence: Client<typeof PresenceService>;
   readonly gateway: Client<typeof GatewayService>;
   readonly calls: Client<typeof CallsService>;
+  readonly keys: Client<typeof DeviceKeysService>;
   readonly notifications: Client<typeof NotificationsService>;
 }
 
@@ -37,10 +41,12 @@ export function createWebApi(baseUrl: string, tokens: TokenCache): Api {
     messaging: client("parley.messaging.v1.MessagingService"),
     relations: client("parley.messaging.v1.RelationsService"),
     attachments: client("parley.messaging.v1.AttachmentsService"),
+    scheduled: client("parley.messaging.v1.ScheduledMessagesService"),
     account: client("parley.messaging.v1.AccountService"),
     presence: client("parley.presence.v1.PresenceService"),
     gateway: client("parley.gateway.v1.GatewayService"),
     calls: client("parley.calls.v1.CallsService"),
+    keys: client("parley.keys.v1.DeviceKeysService"),
     notifications: client("parley.notifications.v1.NotificationsService"),
   };
 }

@@ -9,7 +9,7 @@ import type { CallMedia, ConnectionListener, Grant, MediaSignaling } from "./med
 export type MediaFactory = (signaling: MediaSignaling, listener: ConnectionListener) => CallMedia;
 
 /** The part of the view that is about media. */
-type MediaView = Omit<CallView, "phase" | "conversationId" | "call" | "group" | "peerUserId" | "video" | "problem">;
+type MediaView = Omit<CallView, "phase" | "conversationId" | "call" | "group" | "peerUserId" | "video" | "problem" | "encryption" | "unable"> & Pick<CallMedia, "encryption">;
 
 /** The media of this device's call: its microphone, camera and screen, and the connection that carries them. */
 export class CallMediaSession {

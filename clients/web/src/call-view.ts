@@ -1,5 +1,6 @@
 import type { CallPhase } from "./core/call-state.js";
 import type { Call } from "./core/model.js";
+import type { CallProtection } from "./encryption/call-encryption.js";
 import type { DeviceProblems, Told } from "./core/user-messages.js";
 import type { CallMedia, RemoteParticipant } from "./media-connection.js";
 
@@ -27,7 +28,10 @@ export interface CallView {
   readonly speakers: readonly string[];
   /** One's own network is poor. */
   readonly weak: boolean;
-  readonly encryption: CallMedia["encryption"];
+  /** `unreadable`: it is on, and what somebody sends cannot be opened. */
+  readonly encryption: CallProtection | "unreadable";
+  /** The users of whom a device in the call cannot encrypt: nothing is sent in the clear to them unless the user allows it. */
+  readonly unable: readonly string[];
   readonly unseen: CallMedia["unseen"];
   readonly connection: CallMedia["phase"];
   /** What went wrong with the call itself. */

@@ -68,9 +68,15 @@ export class Calls {
       group: this.group,
       peerUserId: this.peerUserId,
       video: this.video,
-      ...this.media.view(this.peerUserId, this.phase === "active"),
+      ...this.mediaView(),
       problem: this.problem,
     };
+  }
+
+  private mediaView() {
+    const { encryption, ...media } = this.media.view(this.peerUserId, this.phase === "active");
+    const { protection, unable } = this.encryption.view;
+    return { ...media, encryption: protection === "on" && encryption === "unreadable" ? encryption : protection, unable };
   }
 
   /** Whether this device is in a call, or rung. */
@@ -202,6 +208,7 @@ export class Calls {
   /** Ends everything on this side, without a word to the server. */
   close(): void {
     this.media.close();
+    this.encryption.end();
     this.listener.onRing(false);
     clearTimeout(this.dismissal);
     this.phase = "idle";
@@ -228,7 +235,15 @@ export class Calls {
     if (input === "removed") this.problem = userMessage("removed_from_call");
     if (input === "out") this.problem = userMessage("lost_too_long");
     this.handle(input);
+    this.followKeys();
     if (before && this.phase === "active") this.follow(before, call);
+  }
+
+  /** Whoever is in the call now shares its keys. */
+  private followKeys(): void {
+    const { call } = this;
+    const self = call && this.self(call);
+    if (call && this.busy && self?.state === "joined" && self.deviceId === this.deviceId) this.encryption.follow(call);
   }
 
   /** What a newer copy of the running call asks of this device. */
@@ -284,7 +299,10 @@ export class Calls {
       renew_and_join: () => void this.request(() => this.renewAndJoin()),
       open_devices: () => this.media.openDevices(this.video),
       join_media: () => this.joinMedia(),
-      close_media: () => this.media.close(),
+      close_media: () => {
+        this.media.close();
+        this.encryption.end();
+      },
       ring: () => this.listener.onRing(true),
       stop_ring: () => this.listener.onRing(false),
       notify_elsewhere: () => this.notifyElsewhere(),
@@ -350,6 +368,7 @@ export class Calls {
     const grant = this.grant;
     const callId = this.call?.id;
     if (!grant || !callId) return;
+    this.followKeys();
     this.media.join(grant, mediaSignalingFor(this.api, this.deviceId, callId, this.encryption));
   }
 

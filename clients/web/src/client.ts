@@ -33,6 +33,7 @@ import { RetryingTask } from "./retrying-task.js";
 import { People, type PeopleResolver } from "./people.js";
 import { PresenceTracker } from "./presence.js";
 import { Relations } from "./relations.js";
+import { ScheduledMessages } from "./scheduled.js";
 import type { SearchFilters, SearchPage } from "./search.js";
 import { searchMessages } from "./search.js";
 import type { TokenProvider } from "./tokens.js";
@@ -87,6 +88,7 @@ export class ParleyClient {
   readonly messaging: Messaging;
   readonly groups: Groups;
   readonly forwarding: Forwarding;
+  readonly scheduled: ScheduledMessages;
   readonly conversationSettings: ConversationSettings;
   readonly relations: Relations;
   readonly uploads: Uploads;
@@ -100,7 +102,7 @@ export class ParleyClient {
   /** What this user is told of while Parley is closed. */
   readonly notifications: Notifications;
   readonly joinLinks: JoinLinks;
-  /** End-to-end encryption of calls; off until it is given a passphrase. */
+  /** End-to-end encryption of calls, and the keys of this user's devices. */
   readonly encryption: CallEncryption;
   /** The state of the event stream. */
   stream: StreamState = { kind: "connecting" };
@@ -134,19 +136,21 @@ export class ParleyClient {
     );
     this.groups = new Groups(api, this.messaging);
     this.forwarding = new Forwarding(api, this.messaging);
+    this.scheduled = new ScheduledMessages(api, changed);
     this.conversationSettings = new ConversationSettings(api, this.messaging);
     this.relations = new Relations(api, changed, this.messaging);
     this.uploads = new Uploads(api, options.put ?? putByXhr, changed, () => this.limits);
     this.downloads = new Downloads(api);
     this.account = new Account(api, this.userId, () => void this.wipe());
     this.people = new People(options.people, changed);
-    this.keeper = new Keeper(options.store ?? defaultStore(this.userId), this.messaging.store, this.messaging, this.people, changed);
-    this.drafts = new Drafts(this.userId, options.storage);
+    const store = options.store ?? defaultStore(this.userId);
+    this.keeper = new Keeper(store, this.messaging.store, this.messaging, this.people, changed);
+    this.drafts = new Drafts(this.userId, options.storage, api, changed);
     this.deliveryReceipts = new DeliveryReceipts(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
     this.expiry = new Expiry(this.messaging.store, changed);
     this.presence = new PresenceTracker(api, this.deviceId, changed);
     const media: MediaFactory = options.media ?? ((signaling, listener) => new LazyMedia(loadMedia, signaling, listener));
-    this.encryption = new CallEncryption(changed);
+    this.encryption = new CallEncryption(api, { userId: this.userId, deviceId: this.deviceId }, store, changed);
     this.calls = new Calls(api, this.userId, this.deviceId, media, this.encryption, {
       onChange: changed,
       onNotice: (notice) => this.showNotice(notice),
@@ -190,7 +194,9 @@ export class ParleyClient {
     this.uploads.close();
     this.deliveryReceipts.close();
     this.expiry.close();
+    this.drafts.close();
     this.catchUp.cancel();
+    this.encryption.close();
     this.events.stop();
     void this.keeper.close();
   }
@@ -296,8 +302,16 @@ export class ParleyClient {
         return this.presence.applyPresence(event.value.userId, readPresence(event.value));
       case "call":
         return this.calls.receive(event.value);
+      case "callKey":
+        return this.encryption.receive(event.value);
+      case "keysChanged":
+        return this.encryption.refresh();
       case "lobbyPlace":
         return this.joinLinks.receive(event.value);
+      case "scheduledMessage":
+        return this.scheduled.receive(event.value);
+      case "draft":
+        return this.drafts.receive(event.value);
       default:
         return undefined;
     }
@@ -321,11 +335,12 @@ export class ParleyClient {
 
   /** Everything that may have been missed. */
   private async fetchMissed(): Promise<void> {
-    const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync(), this.relations.refresh()]);
+    const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync(), this.relations.refresh(), this.scheduled.refresh(), this.drafts.refresh()]);
     // A link that is closed by now, or a call that ended, keeps nothing else from being current.
     await this.joinLinks.refresh().catch(() => undefined);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
+    this.encryption.refresh();
   }
 
   /** What follows from changes. */

@@ -1,5 +1,13 @@
 import type { Kept, KeptConversation, KeptPerson } from "./core/kept.js";
 import type { Outgoing } from "./core/model.js";
+import type { DeviceSecrets } from "./encryption/key-crypto.js";
+import type { KeyNews, KnownAccount } from "./encryption/known-accounts.js";
+
+/** This device's own keys, and what it remembers of others'. */
+export interface KeptKeys {
+  readonly own: DeviceSecrets;
+  readonly others: { readonly accounts: readonly KnownAccount[]; readonly news: readonly KeyNews[] };
+}
 
 /** What changed since the last time. */
 export interface KeptChange {
@@ -34,6 +42,10 @@ export interface DeviceStore {
   save(writer: string, change: KeptChange): Promise<number | undefined>;
   putUnsent(outgoing: Outgoing): Promise<void>;
   removeUnsent(clientMessageId: string): Promise<void>;
+  /** What encryption keeps (`encryption/account-memory.ts`); undefined before there is any. Keys are used and not read. */
+  loadKeys<R extends keyof KeptKeys>(row: R): Promise<KeptKeys[R] | undefined>;
+  /** Gives what is kept from then on: with `first`, what was kept before, if anything was. */
+  saveKeys<R extends keyof KeptKeys>(row: R, value: KeptKeys[R], first?: boolean): Promise<KeptKeys[R]>;
   /** Forgets the conversations; what waits to be sent stays. */
   clearConversations(): Promise<void>;
   /** Forgets everything. */
@@ -50,6 +62,7 @@ export class MemoryDeviceStore implements DeviceStore {
   private people: readonly KeptPerson[] = [];
   private writer = "";
   private version = 0;
+  private keys: Partial<KeptKeys> = {};
 
   async load(tidy: (kept: KeptConversation) => KeptConversation | undefined): Promise<Kept> {
     for (const [id, kept] of this.conversations) {
@@ -83,6 +96,16 @@ export class MemoryDeviceStore implements DeviceStore {
     this.unsent.delete(clientMessageId);
   }
 
+  async loadKeys<R extends keyof KeptKeys>(row: R): Promise<KeptKeys[R] | undefined> {
+    return this.keys[row];
+  }
+
+  async saveKeys<R extends keyof KeptKeys>(row: R, value: KeptKeys[R], first = false): Promise<KeptKeys[R]> {
+    const kept = (first && this.keys[row]) || value;
+    this.keys = { ...this.keys, [row]: kept };
+    return kept;
+  }
+
   async clearConversations(): Promise<void> {
     this.conversations.clear();
     this.people = [];
@@ -93,6 +116,7 @@ export class MemoryDeviceStore implements DeviceStore {
   async wipe(): Promise<void> {
     await this.clearConversations();
     this.unsent.clear();
+    this.keys = {};
     this.writer = "";
   }
 

@@ -2,6 +2,9 @@
 export type { Api } from "./api.js";
 export type { QuietHours, Ringing } from "./call-settings.js";
 export type { CallView } from "./call-view.js";
+export { groupedDigits } from "./core/digits.js";
+export type { CallEncryption, CallProtection, KeysView } from "./encryption/call-encryption.js";
+export type { KeyNews } from "./encryption/known-accounts.js";
 export type { MediaFactory } from "./call-media-session.js";
 export type { CallsListener } from "./calls.js";
 export { type ClientOptions, type Notice, isKnownHere, storedDeviceId, ParleyClient } from "./client.js";
@@ -53,6 +56,7 @@ export type { Draft } from "./outbox.js";
 export type { People, PeopleResolver, Profile } from "./people.js";
 export type { ReportInput } from "./relations.js";
 export type { NotificationLevel, NotificationSettings, Notifications, PushRegistration } from "./notifications.js";
+export { MAX_AHEAD_MS, type ScheduledMessages } from "./scheduled.js";
 export type { SearchFilters, SearchPage } from "./search.js";
 export { devTokens, type DevUser, devUsers, LoginError, readToken, type Token, type TokenProvider } from "./tokens.js";
 export { type Put, TransferError } from "./object-upload.js";

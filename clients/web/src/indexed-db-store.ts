@@ -1,13 +1,14 @@
 import { KEPT_FORMAT, type Kept, type KeptConversation, type KeptPerson } from "./core/kept.js";
 import type { Outgoing } from "./core/model.js";
-import { type Claim, type DeviceStore, inOrder, type KeptChange } from "./device-store.js";
+import { type Claim, type DeviceStore, inOrder, type KeptChange, type KeptKeys } from "./device-store.js";
 
-/** The layout of the database. A higher one makes the tables of conversations anew; what waits to be sent stays. */
-const LAYOUT = 1;
+/** The layout of the database. A higher one makes the tables of conversations anew; what waits to be sent and keys stay. */
+const LAYOUT = 2;
 const CONVERSATIONS = "conversations";
 const ACCOUNT = "account";
 const UNSENT = "unsent";
-const STORES = [CONVERSATIONS, ACCOUNT, UNSENT];
+const KEYS = "keys";
+const STORES = [CONVERSATIONS, ACCOUNT, UNSENT, KEYS];
 /** The one row of ACCOUNT. */
 const STATE = "state";
 
@@ -83,6 +84,19 @@ export class IndexedDbStore implements DeviceStore {
 
   removeUnsent(clientMessageId: string): Promise<void> {
     return this.run("readwrite", (transaction) => void transaction.objectStore(UNSENT).delete(clientMessageId));
+  }
+
+  loadKeys<R extends keyof KeptKeys>(row: R): Promise<KeptKeys[R] | undefined> {
+    return this.run("readonly", (transaction) => got(transaction.objectStore(KEYS).get(row)) as Promise<KeptKeys[R] | undefined>);
+  }
+
+  saveKeys<R extends keyof KeptKeys>(row: R, value: KeptKeys[R], first = false): Promise<KeptKeys[R]> {
+    return this.run("readwrite", async (transaction) => {
+      const table = transaction.objectStore(KEYS);
+      const kept = ((first && (await got(table.get(row)))) || value) as KeptKeys[R];
+      table.put(kept, row);
+      return kept;
+    });
   }
 
   clearConversations(): Promise<void> {

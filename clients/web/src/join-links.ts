@@ -2,6 +2,7 @@ import type { Call as WireCall, JoinLink as WireJoinLink, LobbyPlace as WireLobb
 import { LobbyPlaceState } from "./gen/parley/calls/v1/messages_pb.js";
 import type { Api } from "./api.js";
 import type { Call, JoinLink, LobbyPlace, LobbyPlaceState as PlaceState } from "./core/model.js";
+import type { Failure } from "./errors.js";
 import { orFailure } from "./errors.js";
 import { millis, readCall } from "./wire.js";
 
@@ -9,6 +10,21 @@ import { millis, readCall } from "./wire.js";
 export type OpenedLink =
   | { readonly kind: "call"; readonly call: Call; readonly hostUserId: string }
   | { readonly kind: "lobby"; readonly place: LobbyPlace; readonly hostUserId: string };
+
+/** A request that opened a link. */
+interface Knocked {
+  readonly secret: string;
+  readonly clientRequestId: string;
+}
+
+/** What a refusal says of a place that was there before. */
+const ENDS: Readonly<Record<string, PlaceState>> = {
+  CALL_ENDED: "closed",
+  JOIN_LINK_CLOSED: "closed",
+  JOIN_LINK_NOT_FOUND: "closed",
+  LOBBY_REFUSED: "refused",
+  REMOVED_FROM_CALL: "refused",
+};
 
 const PLACES: Partial<Record<LobbyPlaceState, PlaceState>> = {
   [LobbyPlaceState.WAITING]: "waiting",
@@ -32,7 +48,7 @@ export class JoinLinks {
   /** Links that this user was shown: own ones, and for admins all. */
   private readonly known = new Set<string>();
   /** By call, the links that lead to where this user waits, each with the id of the request that knocked. */
-  private readonly opened = new Map<string, { readonly secret: string; readonly clientRequestId: string }>();
+  private readonly opened = new Map<string, Knocked>();
 
   constructor(
     private readonly api: Api,
@@ -72,9 +88,17 @@ export class JoinLinks {
     return this.knock({ secret, clientRequestId: crypto.randomUUID() });
   }
 
-  /** This user's place in the lobby of a call; undefined when no link to it was opened here. Once admitted, open the link again for the call. */
+  /** This user's place in the lobby of a call; undefined when no link to it was opened here. Once admitted, `callOf` gives the call. */
   place(callId: string): LobbyPlace | undefined {
     return this.places.get(callId);
+  }
+
+  /** The call that this user was let into, for `Calls.join`. Needs no link: it may have expired meanwhile. */
+  async callOf(callId: string): Promise<Call> {
+    const { call } = await orFailure(this.api.calls.getCall({ callId }));
+    if (!call) throw new Error("no call in the answer");
+    this.receiveCall(call);
+    return readCall(call);
   }
 
   /** Waits no more. */
@@ -100,11 +124,26 @@ export class JoinLinks {
 
   /** After Ready and Resync: asks how the places stand where this user waits. The requests are those that knocked, so that nobody knocks again. */
   async refresh(): Promise<void> {
-    const waiting = [...this.opened].filter(([callId]) => this.places.get(callId)?.state === "waiting");
-    await Promise.all(waiting.map(([, link]) => this.knock(link)));
+    const waiting = [...this.opened].flatMap(([callId, link]) => {
+      const place = this.places.get(callId);
+      return place?.state === "waiting" ? [this.askAgain(place, link)] : [];
+    });
+    await Promise.all(waiting);
   }
 
-  private async knock(link: { readonly secret: string; readonly clientRequestId: string }): Promise<OpenedLink> {
+  private async askAgain(place: LobbyPlace, link: Knocked): Promise<void> {
+    try {
+      const opened = await this.knock(link);
+      if (opened.kind === "call") this.take({ ...place, state: "admitted", version: opened.call.version });
+    } catch (error) {
+      const state = ENDS[(error as Failure).reason ?? ""];
+      if (!state) throw error;
+      this.places.set(place.callId, { ...place, state });
+      this.changed();
+    }
+  }
+
+  private async knock(link: Knocked): Promise<OpenedLink> {
     const { opened, hostUserId } = await orFailure(this.api.calls.openJoinLink(link));
     if (opened.case === "call") {
       this.receiveCall(opened.value);

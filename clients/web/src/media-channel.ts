@@ -2,7 +2,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { ChannelMessageSchema, ScreenState, type UnseenVideo, VideoSource } from "./gen/parley/sfu/v1/channel_pb.js";
 import type { ReceiveQuality } from "./core/receive-quality.js";
 import type { Slot, Unseen, UnseenPicture } from "./core/slots.js";
-import type { LayerState } from "./sent-layers.js";
+import type { WantedVideo } from "./sent-layers.js";
 
 /** Messages of the SFU on the data channel. */
 export interface ChannelListener {
@@ -12,8 +12,8 @@ export interface ChannelListener {
   onSpeakers(userIds: string[]): void;
   /** Whether one of this participant's own legs is poor. */
   onQuality(weak: boolean): void;
-  /** Which layers of this device's own camera anybody takes. */
-  onWantedLayers(layers: readonly LayerState[]): void;
+  /** Which layers of this device's own camera anybody takes, and in which codec its videos are wanted. */
+  onWantedVideo(wanted: WantedVideo): void;
 }
 
 /** A picture that this device wants to show. */
@@ -93,7 +93,10 @@ function read(data: ArrayBuffer, listener: ChannelListener): void {
     case "connectionQuality":
       return listener.onQuality(message.value.weak);
     case "wantedLayers":
-      return listener.onWantedLayers(message.value.layers.map(({ mid, rid, wanted }) => ({ mid, rid, wanted })));
+      return listener.onWantedVideo({
+        layers: message.value.layers.map(({ mid, rid, wanted }) => ({ mid, rid, wanted })),
+        codecs: message.value.codecs.map(({ mid, payloadType }) => ({ mid, payloadType })),
+      });
     default:
       return undefined;
   }

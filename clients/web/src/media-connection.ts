@@ -39,7 +39,7 @@ export interface OutgoingMedia extends Tracks {
   readonly muted: boolean;
 }
 
-/** End to end: off, on, or on with a participant whose passphrase is another one or missing. */
+/** Of a connection: without encryption, with it, or with it and something that comes and cannot be opened. */
 export type EncryptionState = "off" | "on" | "unreadable";
 
 /** The media of a call, as the call controller uses it. The mock and the tests have their own. */

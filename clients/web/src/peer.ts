@@ -1,10 +1,11 @@
 import { withStereo } from "./core/stereo.js";
 import type { FrameCryptor } from "./encryption/call-encryption.js";
+import { offerDescriptors } from "./header-extensions.js";
 import { type ChannelListener, MediaChannel } from "./media-channel.js";
 import { ReceiveQualityReporter } from "./receive-quality-reporter.js";
 import { SentLayers } from "./sent-layers.js";
 
-export interface PeerListener extends Omit<ChannelListener, "onWantedLayers"> {
+export interface PeerListener extends Omit<ChannelListener, "onWantedVideo"> {
   onConnection(state: RTCPeerConnectionState): void;
   /** Packets began or ceased to arrive on a receive slot. */
   onMedia(): void;
@@ -58,13 +59,14 @@ export class Peer {
     this.video = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SIMULCAST }).sender;
     this.screen = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SCREEN }).sender;
     this.screenSound = connection.addTransceiver("audio", { direction: "sendonly", sendEncodings: SCREEN_SOUND }).sender;
+    offerDescriptors(connection.getTransceivers());
     // One more, for the sound of somebody's screen.
     for (let i = 0; i <= slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
     cryptor?.attach(connection, (readable) => listener.onReadable(readable));
     const sent = new SentLayers(connection);
     const channel = connection.createDataChannel("parley", { negotiated: true, id: 0 });
-    this.channel = new MediaChannel(channel, { ...listener, onWantedLayers: (layers) => void sent.follow(layers) });
+    this.channel = new MediaChannel(channel, { ...listener, onWantedVideo: (wanted) => void sent.follow(wanted) });
     this.reports = new ReceiveQualityReporter(connection, (seen) => this.channel.report(seen));
     for (const { receiver } of connection.getTransceivers()) {
       receiver.track.onunmute = () => listener.onMedia();

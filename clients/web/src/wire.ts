@@ -143,7 +143,7 @@ export function readAttachment(wire: WireAttachment): model.Attachment {
   return { id, fileName: displayName(fileName), contentType, sizeBytes: Number(wire.sizeBytes), width, height };
 }
 
-function readContent(content: WireMessage["content"]): model.Content {
+export function readContent(content: WireMessage["content"]): model.Content {
   switch (content.case) {
     case "text":
       return { kind: "text", text: content.value.text, entities: content.value.entities.flatMap(readEntity), ...(content.value.masked && { masked: true }) };

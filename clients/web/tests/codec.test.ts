@@ -4,16 +4,18 @@ import { describe, expect, test } from "vitest";
 import { decode, encode, type Message } from "../src/codec.js";
 import { CallsService } from "../src/gen/parley/calls/v1/service_pb.js";
 import { GatewayService } from "../src/gen/parley/gateway/v1/service_pb.js";
+import { DeviceKeysService } from "../src/gen/parley/keys/v1/service_pb.js";
 import { AccountService } from "../src/gen/parley/messaging/v1/accounts_pb.js";
 import { AttachmentsService } from "../src/gen/parley/messaging/v1/attachments_pb.js";
 import { RelationsService } from "../src/gen/parley/messaging/v1/relations_pb.js";
+import { ScheduledMessagesService } from "../src/gen/parley/messaging/v1/scheduled_pb.js";
 import { MessagingService } from "../src/gen/parley/messaging/v1/service_pb.js";
 import { NotificationsService } from "../src/gen/parley/notifications/v1/service_pb.js";
 import { PresenceService } from "../src/gen/parley/presence/v1/service_pb.js";
 import { PLACES } from "../src/gen/wire-tables.js";
 import { methodsOf, type ServiceName } from "../src/services.js";
 
-const SERVICES = [CallsService, GatewayService, AccountService, AttachmentsService, MessagingService, RelationsService, NotificationsService, PresenceService];
+const SERVICES = [CallsService, DeviceKeysService, GatewayService, AccountService, AttachmentsService, MessagingService, RelationsService, ScheduledMessagesService, NotificationsService, PresenceService];
 const places = PLACES();
 
 /** All messages that the services need, by name, as protobuf-es knows them. */

@@ -202,7 +202,7 @@ describe("settings of a conversation", () => {
 });
 
 describe("drafts", () => {
-  test("stay on the device, by user and conversation, until they are empty", () => {
+  test("are in this browser, by user and conversation, until they are empty", () => {
     const storage = fakeStorage();
     new Drafts("alice", storage).set("room", "half a thought");
     expect(new Drafts("alice", storage).get("room")).toBe("half a thought");

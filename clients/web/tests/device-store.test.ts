@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { KeptConversation } from "../src/core/kept.js";
 import { withoutVanished } from "../src/core/kept.js";
 import { type DeviceStore, type KeptChange, MemoryDeviceStore } from "../src/device-store.js";
+import { type DeviceSecrets, makeDeviceSecrets } from "../src/encryption/key-crypto.js";
 import { IndexedDbStore } from "../src/indexed-db-store.js";
 import { conversation, message, outgoing, own } from "../src/testing/samples.js";
 
@@ -183,5 +184,32 @@ describe("the database", () => {
     const unfit = { ...kept("c"), extra: () => undefined } as KeptConversation;
     await expect(store.save("w", change([kept("b"), unfit], { remove: ["a"] }))).rejects.toThrow();
     expect(ids((await store.load(all)).conversations)).toEqual(["a"]);
+  });
+});
+
+describe.each(Object.entries(KINDS))("a device's keys %s", (_, make) => {
+  test("are those that were kept first, cannot be read, and go with everything else", async () => {
+    const open = make();
+    expect(await open().loadKeys("own")).toBeUndefined();
+    const [first, second] = [await makeDeviceSecrets(), await makeDeviceSecrets()];
+    await open().saveKeys("own", first, true);
+    const kept = await open().saveKeys("own", second, true);
+    const publicKey = (secrets: DeviceSecrets | undefined) => secrets && crypto.subtle.exportKey("raw", secrets.kem.publicKey);
+    expect(await publicKey(kept)).toEqual(await publicKey(first));
+    expect(await publicKey(await open().loadKeys("own"))).toEqual(await publicKey(first));
+    await expect(crypto.subtle.exportKey("pkcs8", kept.kem.privateKey)).rejects.toThrow();
+    // What a new layout of conversations, and a wipe of them, leave.
+    await open().clearConversations();
+    expect(await open().loadKeys("own")).toBeDefined();
+    await open().wipe();
+    expect(await open().loadKeys("own")).toBeUndefined();
+  });
+
+  test("have beside them what was seen of others' keys", async () => {
+    const open = make();
+    expect(await open().loadKeys("others")).toBeUndefined();
+    const known = { accounts: [{ userId: "bob", version: 1, accountKey: Uint8Array.of(4, 1), deviceIds: ["b1"] }], news: [{ userId: "bob", kind: "device_added" as const, timeMs: 5 }] };
+    await open().saveKeys("others", known);
+    expect(await open().loadKeys("others")).toEqual(known);
   });
 });

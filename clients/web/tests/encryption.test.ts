@@ -1,15 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { clearLength, splitFrame } from "../src/core/frame-form.js";
 import { decodeHeader, encodeHeader } from "../src/core/sframe-header.js";
-import { deriveCallKey } from "../src/encryption/call-key.js";
 import { deriveSenderKey, FrameDecryptor, FrameEncryptor } from "../src/encryption/frame-cipher.js";
-import { type EncodedFrame, frameTransform } from "../src/encryption/frame-transform.js";
+import { type FrameKeys, NO_KEYS } from "../src/encryption/frame-keys.js";
+import { type EncodedFrame, type FrameRole, frameTransform } from "../src/encryption/frame-transform.js";
 
 const VP8 = "video/VP8";
 const OPUS = "audio/opus";
 const hex = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(text.match(/../g) ?? [], (byte) => parseInt(byte, 16));
 const importKey = (raw: Uint8Array<ArrayBuffer>): Promise<CryptoKey> =>
   crypto.subtle.importKey("raw", raw, "HKDF", false, ["deriveKey", "deriveBits"]);
+const KID = 0x1234567890n;
 const key = (byte = 7): Promise<CryptoKey> => importKey(new Uint8Array(32).fill(byte));
 
 /** 640 x 360, as RFC 6386 section 9.1 writes it, then what would be the picture. */
@@ -50,44 +51,45 @@ describe("a frame's cipher", () => {
     [VP8, DELTA_FRAME, 1],
     [OPUS, DELTA_FRAME, 1],
   ])("leaves of %s what the SFU reads, and nothing else", async (mimeType, frame, clear) => {
-    const encrypted = await new FrameEncryptor(await key()).encrypt(frame, mimeType);
+    const encrypted = await new FrameEncryptor(await key(), KID).encrypt(frame, mimeType);
     expect(encrypted?.subarray(0, clear)).toEqual(frame.subarray(0, clear));
     expect(splitFrame(encrypted ?? frame)?.clear.length).toBe(clear);
     const rest = Buffer.from(encrypted ?? []).toString("hex");
     expect(rest).not.toContain(Buffer.from(frame.subarray(clear, clear + 4)).toString("hex"));
   });
 
-  test("is opened with the same key, whoever sent it", async () => {
-    const decryptor = new FrameDecryptor(await key());
-    const senders = [new FrameEncryptor(await key()), new FrameEncryptor(await key())];
+  test("is opened with the same key, in any stream", async () => {
+    const decryptor = new FrameDecryptor();
+    const base = await key();
+    const streams = [new FrameEncryptor(base, KID), new FrameEncryptor(base, KID + 1n)];
     for (const frame of [KEY_FRAME, DELTA_FRAME, DELTA_FRAME])
-      for (const sender of senders) expect(await decryptor.decrypt((await sender.encrypt(frame, VP8)) ?? frame)).toEqual(frame);
+      for (const stream of streams) expect(await decryptor.decrypt((await stream.encrypt(frame, VP8)) ?? frame, base)).toEqual(frame);
   });
 
   test("gives nothing with another key", async () => {
-    const encrypted = await new FrameEncryptor(await key(1)).encrypt(KEY_FRAME, VP8);
-    expect(await new FrameDecryptor(await key(2)).decrypt(encrypted ?? KEY_FRAME)).toBeUndefined();
+    const encrypted = await new FrameEncryptor(await key(1), KID).encrypt(KEY_FRAME, VP8);
+    expect(await new FrameDecryptor().decrypt(encrypted ?? KEY_FRAME, await key(2))).toBeUndefined();
   });
 
   test("gives nothing once a byte was changed, in the clear part, the rest, the header or the lengths", async () => {
-    const encrypted = (await new FrameEncryptor(await key()).encrypt(DELTA_FRAME, VP8)) ?? DELTA_FRAME;
-    const decryptor = new FrameDecryptor(await key());
+    const base = await key();
+    const encrypted = (await new FrameEncryptor(base, KID).encrypt(DELTA_FRAME, VP8)) ?? DELTA_FRAME;
+    const decryptor = new FrameDecryptor();
     for (let at = 0; at < encrypted.length; at++) {
       const changed = Uint8Array.from(encrypted);
       changed[at] = (changed[at] ?? 0) ^ 1;
-      expect(await decryptor.decrypt(changed)).toBeUndefined();
+      expect(await decryptor.decrypt(changed, base)).toBeUndefined();
     }
   });
 
   test("gives nothing for a frame that was never encrypted, however short", async () => {
-    const decryptor = new FrameDecryptor(await key());
-    for (const frame of [new Uint8Array(), Uint8Array.from([0]), KEY_FRAME, DELTA_FRAME]) expect(await decryptor.decrypt(frame)).toBeUndefined();
+    for (const frame of [new Uint8Array(), Uint8Array.from([0]), KEY_FRAME, DELTA_FRAME]) expect(await new FrameDecryptor().decrypt(frame, await key())).toBeUndefined();
   });
 
-  test("never encrypts two frames alike, not even after coming back", async () => {
+  test("never encrypts two frames alike, nor in two streams", async () => {
     const seen = new Set<string>();
-    for (let life = 0; life < 3; life++) {
-      const encryptor = new FrameEncryptor(await key());
+    for (let stream = 0n; stream < 3n; stream++) {
+      const encryptor = new FrameEncryptor(await key(), KID + stream);
       for (let i = 0; i < 10; i++) seen.add(Buffer.from((await encryptor.encrypt(DELTA_FRAME, VP8)) ?? []).toString("hex"));
     }
     expect(seen.size).toBe(30);
@@ -95,21 +97,7 @@ describe("a frame's cipher", () => {
 
   test("sends nothing of a codec that it does not know", async () => {
     expect(clearLength("video/H264", KEY_FRAME)).toBeUndefined();
-    expect(await new FrameEncryptor(await key()).encrypt(KEY_FRAME, undefined)).toBeUndefined();
-  });
-});
-
-describe("a call's key", () => {
-  test("cannot be read by script, and differs by call and by passphrase", async () => {
-    const keys = await Promise.all([deriveCallKey("a", "call-1"), deriveCallKey("a", "call-2"), deriveCallKey("b", "call-1")]);
-    await expect(crypto.subtle.exportKey("raw", keys[0] as CryptoKey)).rejects.toThrow();
-    const salts = await Promise.all(keys.map(async (base) => Buffer.from((await deriveSenderKey(base, 1n)).salt).toString("hex")));
-    expect(new Set(salts).size).toBe(3);
-  });
-
-  test("is the same however the passphrase's accents were typed", async () => {
-    const [one, other] = await Promise.all([deriveCallKey("caf\u00e9", "c"), deriveCallKey("cafe\u0301", "c")]);
-    expect((await deriveSenderKey(one, 1n)).salt).toEqual((await deriveSenderKey(other, 1n)).salt);
+    expect(await new FrameEncryptor(await key(), KID).encrypt(KEY_FRAME, undefined)).toBeUndefined();
   });
 });
 
@@ -129,23 +117,76 @@ describe("the transform of a sender and of a receiver", () => {
     return out;
   }
 
+  const TAG = 9;
+  const out = (stream = 1): FrameRole => ({ role: "encrypt", stream, mimeType: VP8 });
+  const into: FrameRole = { role: "decrypt" };
+  /** Sends with the key of an epoch. */
+  const sending = async (byte = 7, epoch = 1): Promise<FrameKeys> => ({ ...NO_KEYS, sending: "encrypted", own: { tag: TAG, epoch, key: await key(byte) } });
+  /** Knows the sender's keys, each a byte, by epochs from 1 on. */
+  const knowing = async (bytes: readonly number[], change: Partial<FrameKeys> = {}): Promise<FrameKeys> => {
+    const epochs = await Promise.all(bytes.map(async (byte, at) => ({ epoch: at + 1, key: await key(byte) })));
+    return { ...NO_KEYS, senders: new Map([[TAG, epochs]]), ...change };
+  };
+  const through = async (frames: EncodedFrame[], from: FrameKeys, to: FrameKeys) => run(frames, frameTransform(out(), () => from), frameTransform(into, () => to));
+  const both = () => [frame(KEY_FRAME), frame(DELTA_FRAME)];
+
   test("bring the frames back in their order", async () => {
-    const out = await run([frame(KEY_FRAME), frame(DELTA_FRAME)], frameTransform("encrypt", await key()), frameTransform("decrypt", await key()));
-    expect(out).toEqual([KEY_FRAME, DELTA_FRAME]);
+    expect(await through(both(), await sending(), await knowing([7]))).toEqual([KEY_FRAME, DELTA_FRAME]);
   });
 
-  test("drop what is encrypted with another key, and what is not encrypted", async () => {
-    const wrong = await run([frame(KEY_FRAME), frame(DELTA_FRAME)], frameTransform("encrypt", await key(1)), frameTransform("decrypt", await key(2)));
-    expect(wrong).toEqual([]);
-    expect(await run([frame(KEY_FRAME)], frameTransform("decrypt", await key()))).toEqual([]);
+  test("take a stream for what was negotiated, in a browser that does not say it with each frame", async () => {
+    const silent = (data: Uint8Array): EncodedFrame => ({ ...frame(data), getMetadata: () => ({}) });
+    expect(await through([silent(KEY_FRAME)], await sending(), await knowing([7]))).toEqual([KEY_FRAME]);
+  });
+
+  test("drop what is encrypted with another key, another epoch's, or by nobody known", async () => {
+    expect(await through(both(), await sending(1), await knowing([2]))).toEqual([]);
+    expect(await through(both(), await sending(7, 2), await knowing([7]))).toEqual([]);
+    expect(await through(both(), await sending(), NO_KEYS)).toEqual([]);
+  });
+
+  test("open the epochs that are known, whichever comes", async () => {
+    const to = await knowing([1, 2]);
+    for (const epoch of [2, 1, 2]) expect(await through(both(), await sending(epoch, epoch), to)).toEqual([KEY_FRAME, DELTA_FRAME]);
+  });
+
+  test("go over to a new key in the middle of a stream, and never begin again with an old one's counter", async () => {
+    const epochs = [await sending(1, 1), await sending(2, 2)];
+    let now = 0;
+    const sealed = await run([frame(DELTA_FRAME), frame(DELTA_FRAME), frame(DELTA_FRAME)], frameTransform(out(), () => epochs[now++ === 0 ? 0 : 1] ?? NO_KEYS));
+    expect(new Set(sealed.map((data) => Buffer.from(data).toString("hex"))).size).toBe(3);
+    const keys = await knowing([1, 2]);
+    expect(await run(sealed.map((data) => frame(data)), frameTransform(into, () => keys))).toEqual([DELTA_FRAME, DELTA_FRAME, DELTA_FRAME]);
+  });
+
+  test("send nothing without a key, and nothing in the clear that was not allowed", async () => {
+    expect(await run(both(), frameTransform(out(), () => NO_KEYS))).toEqual([]);
+    expect(await run(both(), frameTransform(out(), () => ({ ...NO_KEYS, sending: "encrypted" })))).toEqual([]);
+    expect(await run(both(), frameTransform(out(), () => ({ ...NO_KEYS, sending: "clear" })))).toEqual([KEY_FRAME, DELTA_FRAME]);
+  });
+
+  test("show what is in the clear only while somebody cannot encrypt, and of who can never", async () => {
+    const clear = { ...NO_KEYS, sending: "clear" } as const;
+    expect(await through(both(), clear, await knowing([7]))).toEqual([]);
+    expect(await through(both(), clear, await knowing([7], { acceptsClear: true }))).toEqual([KEY_FRAME, DELTA_FRAME]);
+    // Encrypted by somebody who was not known to, a moment ago.
+    expect(await through(both(), await sending(), { ...NO_KEYS, acceptsClear: true })).toEqual([]);
+    // Encrypted by who is known: dropped, rather than played as noise, while its key is not here.
+    expect(await through(both(), await sending(7, 5), await knowing([7], { acceptsClear: true }))).toEqual([]);
   });
 
   test("say once that many frames in a row cannot be opened, and once that they can again", async () => {
     const many = (count: number) => Array.from({ length: count }, () => frame(DELTA_FRAME));
     const told: boolean[] = [];
-    const sealed = async (byte: number, count: number) => (await run(many(count), frameTransform("encrypt", await key(byte)))).map((data) => frame(data));
-    const frames = [...(await sealed(2, 9)), ...(await sealed(1, 1)), ...(await sealed(2, 25)), ...(await sealed(1, 5))];
-    expect(await run(frames, frameTransform("decrypt", await key(1), (readable) => told.push(readable)))).toHaveLength(6);
+    let stream = 0;
+    const sealed = async (byte: number, count: number) => {
+      const from = await sending(byte);
+      const role = out(++stream);
+      return (await run(many(count), frameTransform(role, () => from))).map((data) => frame(data));
+    };
+    const frames = [...(await sealed(2, 99)), ...(await sealed(1, 1)), ...(await sealed(2, 250)), ...(await sealed(1, 5))];
+    const keys = await knowing([1]);
+    expect(await run(frames, frameTransform(into, () => keys, (readable) => told.push(readable)))).toHaveLength(6);
     expect(told).toEqual([false, true]);
   });
 });

@@ -6,9 +6,11 @@ import { type Call, CallSchema, CallState, JoinLinkSchema, LobbyPlaceSchema, Lob
 import { CallsService, type OpenJoinLinkRequest } from "../src/gen/parley/calls/v1/service_pb.js";
 import { joinAddress, JoinLinks, joinSecretOf } from "../src/join-links.js";
 import { createApi } from "../src/testing/api.js";
+import { reason as withReason } from "../src/testing/details.js";
 import { readCall } from "../src/wire.js";
 
 const SECRET = "0123456789abcdefghijklmnopqrst_-";
+const refused = (name: string) => withReason(new ConnectError("refused", Code.FailedPrecondition), name);
 const place = (state: LobbyPlaceState, version: bigint) => create(LobbyPlaceSchema, { callId: "call", state, version });
 const CALL = create(CallSchema, {
   callId: "call",
@@ -24,7 +26,7 @@ const CALL = create(CallSchema, {
 });
 
 /** Links over a service that answers each opening with what is next. */
-function linksOver(answers: { call?: Call; place?: ReturnType<typeof place> }[]) {
+function linksOver(answers: { call?: Call; place?: ReturnType<typeof place>; refusal?: ConnectError }[]) {
   const opened: OpenJoinLinkRequest[] = [];
   const calls: Call[] = [];
   const decided: string[] = [];
@@ -41,8 +43,10 @@ function linksOver(answers: { call?: Call; place?: ReturnType<typeof place> }[])
         opened.push(request);
         const next = answers.shift();
         if (!next) throw new ConnectError("no such link", Code.NotFound);
+        if (next.refusal) throw next.refusal;
         return { opened: next.call ? { case: "call", value: next.call } : { case: "place", value: next.place ?? place(LobbyPlaceState.CLOSED, 1n) }, hostUserId: "alice" };
       },
+      getCall: () => ({ call: CALL }),
       leaveLobby: ({ callId }) => (decided.push(`leave ${callId}`), {}),
       admitGuest: ({ userId }) => (decided.push(`admit ${userId}`), { call: CALL }),
       refuseGuest: ({ userId }) => (decided.push(`refuse ${userId}`), { call: CALL }),
@@ -101,6 +105,33 @@ describe("join links", () => {
     expect(opened[1]).toEqual(opened[0]);
     await links.refresh();
     expect(opened).toHaveLength(2);
+  });
+
+  test("who was let in during a gap is told so after it, and gets the call without the link", async () => {
+    const { links, calls } = linksOver([{ place: place(LobbyPlaceState.WAITING, 3n) }, { call: CALL }]);
+    await links.open(SECRET);
+    await links.refresh();
+    expect(links.place("call")).toEqual({ callId: "call", state: "admitted", version: 5 });
+    expect(await links.callOf("call")).toEqual(readCall(CALL));
+    expect(calls).toEqual([CALL, CALL]);
+  });
+
+  test.each([
+    ["CALL_ENDED", "closed"],
+    ["JOIN_LINK_CLOSED", "closed"],
+    ["LOBBY_REFUSED", "refused"],
+  ])("a place that ended during a gap by %s is %s after it", async (reason, state) => {
+    const { links } = linksOver([{ place: place(LobbyPlaceState.WAITING, 3n) }, { refusal: refused(reason) }]);
+    await links.open(SECRET);
+    await links.refresh();
+    expect(links.place("call")).toMatchObject({ state });
+  });
+
+  test("an outage says nothing of a place", async () => {
+    const { links } = linksOver([{ place: place(LobbyPlaceState.WAITING, 3n) }, { refusal: refused("STORE_UNAVAILABLE") }]);
+    await links.open(SECRET);
+    await expect(links.refresh()).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
+    expect(links.place("call")).toMatchObject({ state: "waiting" });
   });
 
   test("hosts decide, and who waits gives up", async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ChannelMessageSchema, ScreenState, VideoSource } from "../src/gen/parley/sfu/v1/channel_pb.js";
 import type { Slot, Unseen } from "../src/core/slots.js";
 import { MediaChannel } from "../src/media-channel.js";
-import type { LayerState } from "../src/sent-layers.js";
+import type { WantedVideo } from "../src/sent-layers.js";
 
 class FakeChannel {
   readyState = "connecting";
@@ -33,12 +33,12 @@ class FakeChannel {
 const parse = (bytes: Uint8Array) => fromBinary(ChannelMessageSchema, bytes).message;
 
 function made() {
-  const heard: { slots: Slot[][]; unseen: Unseen[]; speakers: string[][]; weak: boolean[]; layers: LayerState[][] } = {
+  const heard: { slots: Slot[][]; unseen: Unseen[]; speakers: string[][]; weak: boolean[]; wanted: WantedVideo[] } = {
     slots: [],
     unseen: [],
     speakers: [],
     weak: [],
-    layers: [],
+    wanted: [],
   };
   const fake = new FakeChannel();
   const channel = new MediaChannel(fake as unknown as RTCDataChannel, {
@@ -48,7 +48,7 @@ function made() {
     },
     onSpeakers: (userIds) => heard.speakers.push(userIds),
     onQuality: (weak) => heard.weak.push(weak),
-    onWantedLayers: (layers) => heard.layers.push([...layers]),
+    onWantedVideo: (wanted) => heard.wanted.push(wanted),
   });
   return { fake, channel, heard };
 }
@@ -79,13 +79,14 @@ describe("the channel to the SFU", () => {
     fake.say({ case: "slotMap", value: { slots: [{ mid: "4", userId: "bob", muted: true, source: VideoSource.SCREEN }] } });
     fake.say({ case: "activeSpeakers", value: { speakers: [{ userId: "bob" }, { userId: "carol" }] } });
     fake.say({ case: "connectionQuality", value: { uplinkMos: 1.5, weak: true } });
-    expect(heard).toEqual({ unseen: [{ of: [], by: [] }], slots: [[{ mid: "4", userId: "bob", muted: true, screen: true }]], speakers: [["bob", "carol"]], weak: [true], layers: [] });
+    expect(heard).toEqual({ unseen: [{ of: [], by: [] }], slots: [[{ mid: "4", userId: "bob", muted: true, screen: true }]], speakers: [["bob", "carol"]], weak: [true], wanted: [] });
   });
 
-  test("which of one's own layers anybody takes is heard", () => {
+  test("which of one's own layers anybody takes is heard, and in which codec", () => {
     const { fake, heard } = made();
-    fake.say({ case: "wantedLayers", value: { layers: [{ mid: "1", rid: "q" }, { mid: "1", rid: "f", wanted: true }] } });
-    expect(heard.layers).toEqual([[{ mid: "1", rid: "q", wanted: false }, { mid: "1", rid: "f", wanted: true }]]);
+    fake.say({ case: "wantedLayers", value: { layers: [{ mid: "1", rid: "q" }, { mid: "1", rid: "f", wanted: true }], codecs: [{ mid: "1", payloadType: 98 }] } });
+    const layers = [{ mid: "1", rid: "q", wanted: false }, { mid: "1", rid: "f", wanted: true }];
+    expect(heard.wanted).toEqual([{ layers, codecs: [{ mid: "1", payloadType: 98 }] }]);
   });
 
   test("pictures without a decoder are heard of, on either side", () => {
@@ -111,6 +112,6 @@ describe("the channel to the SFU", () => {
   test("what it does not understand is left alone", () => {
     const { fake, heard } = made();
     fake.deliver(new Uint8Array([255, 255, 255]));
-    expect(heard).toEqual({ slots: [], unseen: [], speakers: [], weak: [], layers: [] });
+    expect(heard).toEqual({ slots: [], unseen: [], speakers: [], weak: [], wanted: [] });
   });
 });

@@ -93,7 +93,7 @@ function documented(page: string): string {
 /** What the pages leave to their reader. */
 const READERS_OWN = `
 declare const people: readonly import("@parley/client").Person[];
-declare const text: string, name: string, contentType: string, passphrase: string, jwt: string, expiresMs: number;
+declare const text: string, name: string, contentType: string, jwt: string, expiresMs: number;
 declare const body: Blob;
 declare function draw(client: import("@parley/client").ParleyClient): void;
 `;

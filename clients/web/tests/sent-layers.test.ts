@@ -1,11 +1,19 @@
 import { expect, test } from "vitest";
-import { SentLayers } from "../src/sent-layers.js";
+import { type LayerState, SentLayers } from "../src/sent-layers.js";
+
+const CODECS = [
+  { payloadType: 96, mimeType: "video/VP8", clockRate: 90000 },
+  { payloadType: 98, mimeType: "video/VP9", clockRate: 90000, sdpFmtpLine: "profile-id=0" },
+  { payloadType: 102, mimeType: "video/H264", clockRate: 90000 },
+];
 
 /** As browsers have it: parameters are good for one `setParameters`, and that takes its time. */
 class FakeSender {
   encodings: RTCRtpEncodingParameters[];
   changes = 0;
   refuses = false;
+  /** Of one that knows no `codec`. */
+  refusesCodecs = false;
   private given = 0;
 
   constructor(...rids: string[]) {
@@ -13,11 +21,12 @@ class FakeSender {
   }
 
   getParameters(): RTCRtpSendParameters {
-    return { transactionId: String(++this.given), encodings: this.encodings.map((encoding) => ({ ...encoding })), codecs: [], headerExtensions: [], rtcp: {} };
+    return { transactionId: String(++this.given), encodings: this.encodings.map((encoding) => ({ ...encoding })), codecs: CODECS, headerExtensions: [], rtcp: {} };
   }
 
   async setParameters(parameters: RTCRtpSendParameters): Promise<void> {
     await Promise.resolve();
+    if (this.refusesCodecs && parameters.encodings.some((encoding) => "codec" in encoding)) throw new Error("OperationError");
     if (this.refuses || parameters.transactionId !== String(this.given)) throw new Error("InvalidStateError");
     this.encodings = parameters.encodings;
     this.changes++;
@@ -28,7 +37,10 @@ class FakeSender {
   }
 }
 
-const layers = (wanted: string, mid = "1") => [..."qhf"].map((rid) => ({ mid, rid, wanted: wanted.includes(rid) }));
+const listed = (wanted: string, mid = "1") => [..."qhf"].map((rid) => ({ mid, rid, wanted: wanted.includes(rid) }));
+const only = (layers: LayerState[]) => ({ layers, codecs: [] });
+const layers = (wanted: string, mid = "1") => only(listed(wanted, mid));
+const inCodec = (payloadType: number, wanted = "qhf") => ({ layers: listed(wanted), codecs: [{ mid: "1", payloadType }, { mid: "2", payloadType }] });
 const made = (...senders: [string | null, FakeSender][]) => new SentLayers({ getTransceivers: () => senders.map(([mid, sender]) => ({ mid, sender })) });
 
 test("only the layers that somebody takes are sent", async () => {
@@ -58,9 +70,9 @@ test("a layer that is not named is sent, and so is a picture without layers that
   const camera = new FakeSender("q", "x");
   const plain = new FakeSender();
   const sent = made(["1", camera], ["2", plain]);
-  await sent.follow([...layers(""), { mid: "2", rid: "", wanted: false }]);
+  await sent.follow(only([...listed(""), { mid: "2", rid: "", wanted: false }]));
   expect([camera.active, plain.active]).toEqual(["x", ""]);
-  await sent.follow([...layers(""), { mid: "2", rid: "", wanted: true }]);
+  await sent.follow(only([...listed(""), { mid: "2", rid: "", wanted: true }]));
   expect(plain.active).toBe("all");
 });
 
@@ -73,4 +85,39 @@ test("a browser that refuses goes on sending, and is asked again the next time",
   camera.refuses = false;
   await sent.follow(layers("f"));
   expect(camera.active).toBe("f");
+});
+
+/** The codecs and modes of what a sender sends. */
+const sentIn = (sender: FakeSender) =>
+  sender.encodings
+    .filter(({ active }) => active)
+    .map((encoding) => {
+      const { rid, codec, scalabilityMode } = encoding as { rid?: string; codec?: { mimeType: string }; scalabilityMode?: string };
+      return [rid, codec?.mimeType, scalabilityMode];
+    });
+
+test("a camera goes over to another codec with the layers that are taken, and back", async () => {
+  const camera = new FakeSender("q", "h", "f");
+  const screen = new FakeSender();
+  const sent = made(["1", camera], ["2", screen]);
+  await sent.follow(inCodec(96));
+  // What browsers begin with: there is nothing to be changed.
+  expect([camera.changes, screen.changes]).toEqual([0, 0]);
+  await sent.follow(inCodec(98, "q"));
+  expect(sentIn(camera)).toEqual([["q", "video/VP9", "L1T3"]]);
+  expect(sentIn(screen)).toEqual([[undefined, "video/VP9", "L1T3"]]);
+  await sent.follow(inCodec(98, ""));
+  expect(sentIn(camera)).toEqual([]);
+  await sent.follow(inCodec(96, "qf"));
+  expect(sentIn(camera)).toEqual([["q", "video/VP8", undefined], ["f", "video/VP8", undefined]]);
+  await sent.follow(inCodec(102, "qf"));
+  expect(sentIn(camera)).toEqual([["q", "video/H264", undefined], ["f", "video/H264", undefined]]);
+});
+
+test("a codec that is not this line's own changes nothing, and a browser that cannot change it follows the layers", async () => {
+  const [camera, older] = [new FakeSender("q", "h", "f"), new FakeSender("q", "h", "f")];
+  older.refusesCodecs = true;
+  await made(["1", camera]).follow(inCodec(35, "f"));
+  await made(["1", older]).follow(inCodec(98, "f"));
+  expect([sentIn(camera), sentIn(older)]).toEqual([[["f", undefined, undefined]], [["f", undefined, undefined]]]);
 });

@@ -279,6 +279,8 @@ PERSONAL_COLUMNS = (
         "account_restrictions", "user_id", OnDeletion.DELETED, "a deleted account writes nothing", exported=True
     ),
     PersonalColumn("held_messages", "sender_id", OnDeletion.DELETED, "it was never sent", exported=True),
+    PersonalColumn("scheduled_messages", "sender_id", OnDeletion.DELETED, "it was never sent", exported=True),
+    PersonalColumn("drafts", "user_id", OnDeletion.DELETED, "nobody else saw them", exported=True),
 )
 EXPORTED = tuple(each for each in PERSONAL_COLUMNS if each.exported)
 DELETED = tuple(each for each in PERSONAL_COLUMNS if each.on_deletion is OnDeletion.DELETED)

@@ -6,8 +6,7 @@ from parley.messaging.v1 import server_pb2_grpc, service_pb2
 from services.messaging.back_office.mapping import held_message
 from services.messaging.back_office.service import BackOffice
 from services.messaging.groups.service import GroupRequest
-from services.messaging.kernel.content import Text
-from services.messaging.messages.service.messages import SendRequest, TextRequest
+from services.messaging.messages.service.requests import Said, request_of
 from services.messaging.wire.api import conversation_message, message_message
 from services.messaging.wire.requests import add_audience, instant, said
 from services.runtime.errors import InvalidRequest
@@ -139,11 +138,8 @@ class ServerMessagingServicer(server_pb2_grpc.ServerMessagingServiceServicer):
         return api.LiftRestrictionResponse()
 
 
-def _send_request(request: service_pb2.SendMessageRequest) -> TextRequest | SendRequest:
-    content, beside = said(request), (request.reply_to_seq, tuple(request.attachment_ids))
-    if isinstance(content, Text):
-        return TextRequest(request.client_message_id, content, *beside)
-    return SendRequest(request.client_message_id, content, *beside)
+def _send_request(request: service_pb2.SendMessageRequest) -> Said:
+    return request_of(said(request), request.client_message_id, request.reply_to_seq, tuple(request.attachment_ids))
 
 
 def _group_request(request: service_pb2.CreateGroupRequest) -> GroupRequest:

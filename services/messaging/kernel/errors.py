@@ -200,6 +200,35 @@ class HeldDecided(MessagingError):
     """It was decided otherwise on a held message."""
 
 
+class ScheduledNotFound(MessagingError):
+    """The caller has no such message that waits for its time."""
+
+    def __init__(self) -> None:
+        super().__init__("no such scheduled message")
+
+
+class ScheduledSent(MessagingError):
+    """A message that waited for its time was sent, or is about to be."""
+
+    def __init__(self) -> None:
+        super().__init__("it was sent, or is about to be")
+
+
+class ScheduledCancelled(MessagingError):
+    """A message of this key was cancelled before its time."""
+
+    def __init__(self) -> None:
+        super().__init__("it was cancelled")
+
+
+class TooManyScheduled(MessagingError):
+    """The caller has as many messages that wait for their time as one person may."""
+
+
+class TooManyDrafts(MessagingError):
+    """The caller has as many drafts as one person may."""
+
+
 class JobNotFound(MessagingError):
     """There is no such job, or it is somebody else's."""
 

@@ -5,8 +5,8 @@ from parley.messaging.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2_grpc
 
 from services.messaging.kernel import errors
-from services.messaging.kernel.content import Text
-from services.messaging.messages.service.messages import Messages, SendRequest, TextRequest
+from services.messaging.messages.service.messages import Messages
+from services.messaging.messages.service.requests import request_of
 from services.messaging.wire.api import edit_message, message_message
 from services.messaging.wire.contents import read_text
 from services.messaging.wire.requests import me, said
@@ -33,13 +33,10 @@ class MessagesRpcs(service_pb2_grpc.MessagingServiceServicer):
     _messages: Messages
 
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
-        content, beside = said(request), (request.reply_to_seq, tuple(request.attachment_ids))
-        if isinstance(content, Text):
-            text = TextRequest(request.client_message_id, content, *beside)
-            message = await self._messages.send_text(me(), request.conversation_id, text)
-        else:
-            wanted = SendRequest(request.client_message_id, content, *beside)
-            message = await self._messages.send(me(), request.conversation_id, wanted)
+        wanted = request_of(
+            said(request), request.client_message_id, request.reply_to_seq, tuple(request.attachment_ids)
+        )
+        message = await self._messages.send(me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))
 
     async def ListMessages(self, request: api.ListMessagesRequest, context: Context) -> api.ListMessagesResponse:

@@ -196,8 +196,8 @@ FORMS: dict[str, ContentForm[Any, Any]] = {
 # What reads the table.
 
 
-def put_content(message: messages_pb2.Message, content: Content) -> None:
-    """Give the API's form of a message its content."""
+def put_content(message: messages_pb2.Message | service_pb2.SendMessageRequest, content: Content) -> None:
+    """Give the API's form of a message its content, or one that is to be sent, of a kind that devices send."""
     form = FORMS[kind_of(content).name]
     part = getattr(message, form.field)
     part.CopyFrom(form.to_wire(content))

@@ -112,15 +112,22 @@ def _place(event: events_pb2.ConversationEvent, *, newcomer: bool) -> presence.P
             return None
 
 
-def own_state_delivery(
-    user_id: UserId, conversation_id: UUID, state: OwnState, time: datetime, *, relations_changed: bool = False
+def own_delivery(
+    user_id: UserId, event: gateway.DeviceEvent, time: datetime, *, relations_changed: bool = False
 ) -> bytes:
     """What the person's own devices are told: nobody else is, so it needs no fan-out."""
-    changed = gateway.OwnStateChanged(conversation_id=str(conversation_id), own_state=own_state_message(state))
-    frame = gateway_service.SubscribeResponse(event=gateway.DeviceEvent(own_state=changed)).SerializeToString()
+    frame = gateway_service.SubscribeResponse(event=event).SerializeToString()
     return presence.Delivery(
         user_id=user_id, frame=frame, event_time=to_timestamp(time), relations_changed=relations_changed
     ).SerializeToString()
+
+
+def own_state_delivery(
+    user_id: UserId, conversation_id: UUID, state: OwnState, time: datetime, *, relations_changed: bool = False
+) -> bytes:
+    """What the person's own devices are told of how the person keeps a conversation."""
+    changed = gateway.OwnStateChanged(conversation_id=str(conversation_id), own_state=own_state_message(state))
+    return own_delivery(user_id, gateway.DeviceEvent(own_state=changed), time, relations_changed=relations_changed)
 
 
 def account_gone_delivery(user_id: UserId, time: datetime) -> bytes:

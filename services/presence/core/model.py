@@ -68,6 +68,8 @@ class Delivery:
     user_deleted: bool = False
     # The `traceparent` that it came with; empty when its trace is not kept.
     trace: str = ""
+    # The one device that it is for; None for all of the user's.
+    device_id: DeviceId | None = None
 
 
 @dataclass(frozen=True)

@@ -227,9 +227,13 @@ class Router:
             effects += self._notify(refs, user_id)
         return effects
 
-    def deliver(self, user_id: UserId, frame: bytes, *, durable: bool, trace: str = "") -> list[Effect]:
-        """A frame for all devices of a user, once for each gateway that holds some."""
-        return _by_stream(self._users.devices_of(user_id), frame, durable, trace)
+    def deliver(
+        self, user_id: UserId, frame: bytes, *, durable: bool, trace: str = "", device_id: DeviceId | None = None
+    ) -> list[Effect]:
+        """A frame for all devices of a user, or for one of them, once for each gateway that holds some."""
+        if device_id is None:
+            return _by_stream(self._users.devices_of(user_id), frame, durable, trace)
+        return _by_stream([ref for ref, _ in self._sessions_of(user_id, device_id)], frame, durable, trace)
 
     def route(self, stream: StreamId, user_id: UserId, frame: bytes) -> list[Effect]:
         """An ephemeral frame that a gateway has for a user of this replica."""

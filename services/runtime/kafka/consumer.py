@@ -1,10 +1,9 @@
-"""Kafka: consumers that commit after success and park poison records."""
+"""Kafka: consumers that read, and commit what was handled (handling.py)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -13,27 +12,16 @@ from aiokafka.errors import KafkaError, RecordTooLargeError
 from services.runtime import tasks
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
-from services.runtime.errors import BusUnavailable, StoreUnavailable
-from services.runtime.kafka import connection, dead_letters
-from services.runtime.kafka.bus import (
-    HandleBatch,
-    Incoming,
-    Outgoing,
-    PoisonRecord,
-    Publisher,
-    TransientFailure,
-)
+from services.runtime.errors import BusUnavailable
+from services.runtime.kafka import connection
+from services.runtime.kafka.bus import HandleBatch, Publisher
 from services.runtime.kafka.groups import KafkaGroup
+from services.runtime.kafka.handling import Handling
 from services.runtime.kafka.rebalancing import Listener, Rebalanced
-from services.runtime.kafka.records import Unreadable, incoming
-from services.runtime.kafka.suspicion import Suspicion
-from services.runtime.observability import metrics, tracing
-from services.runtime.observability.failures import named
+from services.runtime.kafka.records import Unreadable
 
 log = structlog.get_logger()
 
-# A failure that is nobody's outage is tried this often before the record is parked.
-POISON_ATTEMPTS = 5
 # The time between a consumer's commits. Raising it repeats more after a kill; lowering it costs the broker a commit for
 # each batch.
 COMMIT_INTERVAL_S = 0.5
@@ -55,12 +43,6 @@ POLL_TIMEOUT_MS = 5_000
 # looks for records between two pauses.
 QUIET_MS = 1_000
 LOOK_MS = 30
-# Older than Kafka: such a time of a record was not a clock's.
-_FIRST_TIME = datetime(2011, 1, 1, tzinfo=UTC)
-
-
-class WaitCancelled(RuntimeError):
-    """What a handler waited for was cancelled, though not the handler."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +69,9 @@ class KafkaConsumer:
     """Reads topics, and hands over batches, each of one topic, at least once, and each partition's records in order.
 
     Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
-    PoisonRecord, any other exception after POISON_ATTEMPTS, and one that has `others_pass` (StatementCutOff), again and
-    again while others are served (suspicion.py), park the record in `<topic>.dlq`, and so does what cannot be read at
-    all (records.py).
+    PoisonRecord, any other exception after POISON_ATTEMPTS (handling.py), and one that has `others_pass`
+    (StatementCutOff), again and again while others are served (suspicion.py), park the record in `<topic>.dlq`, and so
+    does what cannot be read at all (records.py).
     """
 
     def __init__(
@@ -109,10 +91,8 @@ class KafkaConsumer:
         self.name = f"kafka-consumer-{subscription.group or self._topics}"
         self._config = config
         self._subscription = subscription
-        self._handle = handle
-        self._publisher = publisher
+        self._handling = Handling(handle, publisher, self._group, clock or SystemClock())
         self._listener = listener
-        self._clock = clock or SystemClock()
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -122,7 +102,6 @@ class KafkaConsumer:
         self._assignments = 0
         self._connected = False
         self._resting = False
-        self._suspicion = Suspicion()
         # Without a group: up to where the topic reached when we came, of the partitions that are not read so far yet.
         self._behind: dict[TopicPartition, int] = {}
 
@@ -228,14 +207,14 @@ class KafkaConsumer:
         except RecordTooLargeError as error:
             # A broker that does not give a record that is larger than a fetch. The client goes on behind it.
             _, partition, offset, *_ = error.args
-            await self._park_unread(partition, offset, offset, "larger than a fetch", b"")
+            await self._handling.park_unread(partition, offset, offset, "larger than a fetch", b"")
             return
         assignments = self._assignments
         self._resting = not fetched and self._config.idle_pause_ms > 0
         if self._resting:
             await self._rest(consumer)
         if fetched:
-            await self._take([record for records in fetched.values() for record in records])
+            await self._handling.take([record for records in fetched.values() for record in records])
         if self._behind:
             # Compaction may have taken the last records, so that positions tell it, and not what came.
             positions = {partition: await consumer.position(partition) for partition in self._behind}
@@ -264,19 +243,6 @@ class KafkaConsumer:
         """
         self._assignments += 1
         self._handled.clear()
-
-    async def _take(self, came: Sequence[ConsumerRecord]) -> None:
-        """Park what cannot be read, and hand over the rest: whoever has handled the last knows that nothing waits."""
-        for record in came:
-            if isinstance(one := record.value, Unreadable):
-                partition = TopicPartition(record.topic, record.partition)
-                await self._park_unread(partition, record.offset, one.last_offset, one.reason, one.raw)
-        readable: dict[str, list[Incoming]] = {}
-        for record in came:
-            if not isinstance(record.value, Unreadable):
-                readable.setdefault(record.topic, []).append(incoming(record))
-        for records in readable.values():
-            await self._deliver(records)
 
     def _poll_timeout_ms(self) -> int:
         if self._config.idle_pause_ms == 0:
@@ -315,89 +281,6 @@ class KafkaConsumer:
             # The partitions moved, or the broker went: whoever reads on repeats the batch, which handlers bear.
             log.info("commit_refused", topics=self._topics, error=type(error).__name__)
 
-    async def _deliver(self, records: Sequence[Incoming]) -> None:
-        """Hand over a batch; when it fails, one record at a time, so that only the culprit is parked."""
-        try:
-            await self._attempt(records)
-        except Exception as error:
-            log.info("batch_failed", topic=records[0].topic, records=len(records), error=type(error).__name__)
-            for record in records:
-                await self._deliver_one(record)
-
-    async def _deliver_one(self, record: Incoming) -> None:
-        attempts, delay_s = 0, 0.05
-        while True:
-            try:
-                return await self._attempt([record])
-            except PoisonRecord as error:
-                return await self._park(record, str(error))
-            except (TransientFailure, StoreUnavailable, BusUnavailable) as error:
-                log.warning("record_retried", topic=record.topic, error=type(error).__name__, retry_s=delay_s)
-                if await self._is_at_fault(error):
-                    return await self._park(record, f"{named(error)}, while others passed")
-            except Exception as error:
-                attempts += 1
-                log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
-                if attempts >= POISON_ATTEMPTS:
-                    return await self._park(record, named(error))
-            metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, connection.MAX_BACKOFF_S)
-
-    async def _is_at_fault(self, error: Exception) -> bool:
-        """Whether the record at hand is to be given up for it. Never while others are not served either."""
-        ask: Callable[[], Awaitable[bool]] | None = getattr(error, "others_pass", None)
-        others_pass = ask is not None and await ask()
-        return self._suspicion.note_cut_off(self._clock.monotonic(), others_pass=others_pass)
-
-    async def _attempt(self, records: Sequence[Incoming]) -> None:
-        structlog.contextvars.unbind_contextvars("trace_id")
-        spans = [tracing.begin(f"process {record.topic}", tracing.Kind.CONSUMER, record.trace) for record in records]
-        if len(records) == 1:
-            tracing.adopt(spans[0]) if spans[0] else tracing.enter(records[0].trace)
-        # What the handler passes on continues the spans, also those of a batch.
-        traced = [_within(record, span) for record, span in zip(records, spans, strict=True)]
-        try:
-            await self._handle(traced)
-        except asyncio.CancelledError as error:
-            if tasks.is_cancelled():
-                raise
-            # It came out of what the handler waited for: a failure like others.
-            _end(spans, "Cancelled")
-            raise WaitCancelled("what the handler waited for was cancelled") from error
-        except Exception as error:
-            _end(spans, type(error).__name__)
-            raise
-        _end(spans)
-        self._suspicion.note_handled()
-        now = self._clock.now()
-        age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
-        for record, span in zip(records, spans, strict=True):
-            exemplar = {"trace_id": span.context.trace_id} if span else None
-            # Who writes no time, or a senseless one, says nothing of our lag.
-            if record.time > _FIRST_TIME:
-                age.observe(max(0.0, (now - record.time).total_seconds()), exemplar)
-        metrics.RECORDS.labels(records[0].topic, self._group, "ok").inc(len(records))
-
-    async def _park(self, record: Incoming, reason: str) -> None:
-        log.error("record_parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
-        where = dead_letters.place(record.partition, record.offset)
-        letter = dead_letters.dead_letter(record.topic, record.key, record.value, reason, where)
-        await self._post(record.topic, letter)
-
-    async def _park_unread(self, partition: TopicPartition, first: int, last: int, reason: str, raw: bytes) -> None:
-        """Park offsets of which nothing is known but the bytes of their batch."""
-        log.error(
-            "record_unreadable", topic=partition.topic, partition=partition.partition, offset=first, reason=reason
-        )
-        where = dead_letters.place(partition.partition, first, last)
-        what = (*where, (dead_letters.PART_HEADER, b"batch"))
-        await self._post(partition.topic, dead_letters.dead_letter(partition.topic, b"", raw, reason, what))
-
-    async def _post(self, topic: str, letter: Outgoing) -> None:
-        metrics.RECORDS.labels(topic, self._group, "dead").inc()
-        await dead_letters.post_patiently(self._publisher, letter)
-
 
 def _last_offset(record: ConsumerRecord) -> int:
     return record.value.last_offset if isinstance(record.value, Unreadable) else int(record.offset)
@@ -426,12 +309,3 @@ async def _abandon(consumer: AIOKafkaConsumer) -> None:
                 await close()
     # Else it complains that nobody closed it.
     consumer._closed = True
-
-
-def _within(record: Incoming, span: tracing.Span | None) -> Incoming:
-    return replace(record, trace=span.context.header()) if span else record
-
-
-def _end(spans: Sequence[tracing.Span | None], failure: str = "") -> None:
-    for span in spans:
-        tracing.end(span, failure)

@@ -79,6 +79,9 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "SetVanishing": _WRITE,
         "SetMessagePinned": _WRITE,
         "UpdateOwnState": _LOOK,
+        # A device waits between two of them.
+        "SetDraft": _LOOK,
+        "ListDrafts": _PAGE,
     },
     "parley.messaging.v1.RelationsService": {
         "GetSettings": _LOOK,
@@ -93,6 +96,12 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
     "parley.messaging.v1.AttachmentsService": {
         "CreateUpload": Cost(5),
         "GetDownload": _LOOK,
+    },
+    "parley.messaging.v1.ScheduledMessagesService": {
+        "ScheduleMessage": _WRITE,
+        "UpdateScheduledMessage": _WRITE,
+        "CancelScheduledMessage": _WRITE,
+        "ListScheduledMessages": _PAGE,
     },
     "parley.messaging.v1.AccountService": {
         "StartExport": Cost(100),
@@ -140,6 +149,16 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "LeaveLobby": _WRITE,
         "AdmitGuest": _WRITE,
         "RefuseGuest": _WRITE,
+    },
+    "parley.keys.v1.DeviceKeysService": {
+        "PublishDeviceKeys": _WRITE,
+        "ConfirmDevice": _WRITE,
+        "RemoveDeviceKeys": _WRITE,
+        # Of a conversation, messaging is asked.
+        "ListDeviceKeys": Cost(2, "user_ids", 0.05),
+        # A row and a delivery for each device in the call, whenever somebody comes or goes.
+        "SendCallKeys": Cost(1, "keys", 0.1),
+        "ListCallKeys": _LOOK,
     },
     "parley.notifications.v1.NotificationsService": {
         "RegisterToken": _WRITE,

@@ -28,6 +28,13 @@ PERSONAL_COLUMNS = (
     PersonalColumn(
         *("join_links", "maker_id", "emptied, and the link revoked; the row goes with the call's", "join_link"),
     ),
+    PersonalColumn("account_keys", "user_id", "the row goes", "account_keys"),
+    PersonalColumn("device_keys", "user_id", "the row goes", "device_keys"),
+    PersonalColumn("device_keys", "device_id", "goes with the row", "device_keys"),
+    PersonalColumn("sealed_call_keys", "sender_user_id", "the row goes; of a running call, sealed to somebody else"),
+    PersonalColumn("sealed_call_keys", "sender_device_id", "goes with the row"),
+    PersonalColumn("sealed_call_keys", "user_id", "the row goes; of a running call, from somebody else"),
+    PersonalColumn("sealed_call_keys", "device_id", "goes with the row"),
     PersonalColumn("active_legs", "user_id", "goes when the call lets the person go, at once; made from participants"),
     PersonalColumn("call_keys", "user_id", "the row goes", "call_key"),
     PersonalColumn("call_settings", "user_id", "the row goes", "call_settings"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from services.signaling.accounts.core import IsRevoked
 from services.signaling.core.model import Call, CallId, UserId
 from services.signaling.core.quality import UserQuality
 
@@ -15,6 +16,13 @@ class OwnCall:
     call: Call
     quality: Sequence[UserQuality]
     media: Sequence[dict[str, Any]]
+
+
+class PublishedKeys(Protocol):
+    """What a person's devices have published. Errors of every method: StoreUnavailable."""
+
+    async def remove_revoked(self, user_id: UserId, is_revoked: IsRevoked) -> None:
+        """Forget the keys of devices that were signed out since they published them. Idempotent."""
 
 
 class AccountStore(Protocol):

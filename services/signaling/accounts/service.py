@@ -1,17 +1,18 @@
 """Deletes accounts, and takes devices that were signed out of calls."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from services.runtime.errors import StoreUnavailable, is_outage
 from services.runtime.identity.accounts import Standing
 from services.signaling.accounts import core
-from services.signaling.accounts.ports import AccountStore
+from services.signaling.accounts.ports import AccountStore, PublishedKeys
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound
 from services.signaling.core.inputs import Input
-from services.signaling.core.model import CallId, UserId
+from services.signaling.core.model import CallId, DeviceId, UserId
 
 log = structlog.get_logger()
 
@@ -27,6 +28,7 @@ class AccountLifecycle:
 
     store: AccountStore
     changes: CallChanges
+    keys: PublishedKeys
 
     async def note(self, user_id: UserId, standing: Standing) -> None:
         """What holds for an account now. Errors: StoreUnavailable, Contended."""
@@ -63,10 +65,12 @@ class AccountLifecycle:
         await self.store.finish_deletion(user_id)
 
     async def _sign_out(self, user_id: UserId, standing: Standing) -> None:
+        def is_revoked(time: datetime, device_id: DeviceId) -> bool:
+            return standing.is_revoked(time.timestamp(), device_id, device_id)
+
+        await self.keys.remove_revoked(user_id, is_revoked)
         running = await self.store.list_running(user_id)
-        found = core.leaves_of_revoked_devices(
-            running, user_id, lambda time, device_id: standing.is_revoked(time.timestamp(), device_id, device_id)
-        )
+        found = core.leaves_of_revoked_devices(running, user_id, is_revoked)
         for call, leave in found:
             await self._apply(call.call_id, leave)
 

@@ -39,6 +39,9 @@ _ERASE = (
 _ERASE_BESIDE = (
     "DELETE FROM call_keys WHERE user_id = $1",
     "DELETE FROM call_settings WHERE user_id = $1",
+    "DELETE FROM sealed_call_keys WHERE user_id = $1 OR sender_user_id = $1",
+    "DELETE FROM device_keys WHERE user_id = $1",
+    "DELETE FROM account_keys WHERE user_id = $1",
     # A link without a host: its guests are put out by the sweep of links.
     "UPDATE join_links SET maker_id = '', revoke_time = coalesce(revoke_time, clock_timestamp()) WHERE maker_id = $1",
 )
@@ -50,6 +53,12 @@ DELETE FROM erasures WHERE user_id = $1 AND is_last AND NOT EXISTS (
 """
 _ROWS = (
     ("call_settings", "SELECT to_jsonb(t) AS row FROM call_settings t WHERE user_id = $1"),
+    ("account_keys", "SELECT to_jsonb(t) AS row FROM account_keys t WHERE user_id = $1"),
+    # What is sealed opens on the device alone.
+    (
+        "device_keys",
+        "SELECT to_jsonb(t) - 'sealed_account_key' AS row FROM device_keys t WHERE user_id = $1 ORDER BY device_id",
+    ),
     (
         "join_link",
         "SELECT to_jsonb(t) - '{secret_hash,salt,request_hash}'::text[] AS row FROM join_links t WHERE maker_id = $1"

@@ -15,6 +15,18 @@ class ConversationNotFound(CallsError):
     """No such conversation, or the user is not in it; which of the two is not told."""
 
 
+class AccountKeyOutdated(CallsError):
+    """The account's key is another one by now, or of another version."""
+
+
+class DeviceKeysNotFound(CallsError):
+    """No device of the account has published these keys."""
+
+
+class KeyDeviceLimit(CallsError):
+    """The account has as many confirmed devices as it may have."""
+
+
 class CallRate(CallsError):
     """The caller places too many calls, or the callee is rung too often; which of the two is not told.
 

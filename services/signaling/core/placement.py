@@ -17,10 +17,6 @@ class PlacementPolicy:
     # After this silence a worker counts as lost. Raising it sends calls to dead workers for longer; lowering it gives
     # up busy workers that announce themselves late.
     lost_after_s: float = 5.0
-    # After this silence a worker counts as lost although it answers us, if others are read of: the broker, which brings
-    # all that it has to say of its calls, cannot be reached by it. Raising it leaves its calls without word for longer;
-    # lowering it gives up busy workers.
-    unread_after_s: float = 30.0
     # How long a placement counts against a worker. Raising it lets calls that never bring media keep others away;
     # lowering it puts a burst of calls on one worker before its announcements show them.
     recent_s: float = 10.0
@@ -56,18 +52,15 @@ class WorkerAnnouncement:
 class WorkerTable:
     """The workers known now. The caller gives the time, always by one clock; the workers' own clocks may be wrong.
 
-    A worker is live as long as it is heard of here: it announces itself, or answers us. Its own times only order its
-    announcements.
+    A worker is live as long as it is heard of here. Its own times only order its announcements.
     """
 
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
     # When this replica began to read the workers' other events; None: long ago.
     began: datetime | None = None
     _announcements: dict[WorkerId, WorkerAnnouncement] = field(default_factory=dict)
-    # When each was first and last read of, by the caller's clock.
-    _first_read: dict[WorkerId, datetime] = field(default_factory=dict)
-    _read: dict[WorkerId, datetime] = field(default_factory=dict)
-    # When each was last read of, or answered.
+    # When each was first and last heard of, by the caller's clock.
+    _first_heard: dict[WorkerId, datetime] = field(default_factory=dict)
     _heard: dict[WorkerId, datetime] = field(default_factory=dict)
     # Heard of only by announcements that may be old.
     _suspected: set[WorkerId] = field(default_factory=set)
@@ -87,36 +80,27 @@ class WorkerTable:
         now = now or announcement.announce_time
         is_older = known is not None and announcement.announce_time < known.announce_time
         # One that was silent may have come back on a host whose clock was set back.
-        if is_older and now - self._read[worker_id] <= timedelta(seconds=self.policy.lost_after_s):
+        if is_older and now - self._heard[worker_id] <= timedelta(seconds=self.policy.lost_after_s):
             return False
         is_other = known is None or not known.worker.is_same_process(announcement.worker)
         self._announcements[worker_id] = announcement
         if is_other or not known or known.announce_time != announcement.announce_time:
-            self._note_read(worker_id, announcement.announce_time, now, is_other)
+            self._note_heard(worker_id, announcement.announce_time, now, is_other)
         return is_other or (announcement.draining and not (known and known.draining))
 
-    def answered(self, worker: Worker, now: datetime) -> None:
-        """The worker answered us. So it lives, though its announcements come late, or nobody's come at all.
-
-        What it said last of its load is believed meanwhile. One that is not known, or another process, changes nothing.
-        """
-        known = self._announcements.get(worker.worker_id)
-        if known and known.worker.is_same_process(worker):
-            self._heard[worker.worker_id] = now
-
-    def _note_read(self, worker_id: WorkerId, announce_time: datetime, now: datetime, is_other: bool) -> None:
+    def _note_heard(self, worker_id: WorkerId, announce_time: datetime, now: datetime, is_other: bool) -> None:
         gap = timedelta(seconds=self.policy.lost_after_s)
-        last = self._read.get(worker_id)
+        last = self._heard.get(worker_id)
         if last is None or is_other or now - last > gap:
             self._steady_since[worker_id] = now
         if last is not None and now - last > gap:
-            self._first_read[worker_id] = now
-        first = self._first_read.setdefault(worker_id, now)
+            self._first_heard[worker_id] = now
+        first = self._first_heard.setdefault(worker_id, now)
         if now - announce_time > gap and now - first < timedelta(seconds=REPLAY_S):
             self._suspected.add(worker_id)
         else:
             self._suspected.discard(worker_id)
-        self._read[worker_id] = self._heard[worker_id] = now
+        self._heard[worker_id] = now
 
     def remove(self, worker_id: WorkerId) -> None:
         """Forget a worker that stopped in order."""
@@ -124,43 +108,32 @@ class WorkerTable:
         self._recent.pop(worker_id, None)
         self._steady_since.pop(worker_id, None)
         self._heard.pop(worker_id, None)
-        self._read.pop(worker_id, None)
         self._suspected.discard(worker_id)
-        self._first_read.pop(worker_id, None)
+        self._first_heard.pop(worker_id, None)
 
     def live(self, now: datetime) -> list[WorkerAnnouncement]:
         """The workers heard of lately, draining ones too, by id. Forgets those long gone."""
         lost_after = timedelta(seconds=self.policy.lost_after_s)
         for worker_id in [key for key, heard in self._heard.items() if now - heard > 20 * lost_after]:
             self.remove(worker_id)
-        is_broker_silent = not any(now - read <= lost_after for read in self._read.values())
-        unread_after = timedelta(seconds=self.policy.unread_after_s)
         alive = (
             announcement
             for worker_id, announcement in self._announcements.items()
-            if now - self._heard[worker_id] <= lost_after
-            and (is_broker_silent or now - self._read[worker_id] <= unread_after)
-            and worker_id not in self._suspected
+            if now - self._heard[worker_id] <= lost_after and worker_id not in self._suspected
         )
         return sorted(alive, key=lambda announcement: announcement.worker.worker_id)
-
-    def _is_read(self, worker_id: WorkerId, now: datetime) -> bool:
-        """Whether the worker's announcements come."""
-        read = self._read.get(worker_id)
-        return read is not None and now - read <= timedelta(seconds=self.policy.lost_after_s)
 
     def is_live(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker was heard of lately."""
         return self.find(worker_id, now) is not None
 
     def is_steady(self, worker_id: WorkerId, now: datetime) -> bool:
-        """Whether the worker has been read of without a gap for so long that its other events must have come too.
+        """Whether the worker has been heard of without a gap for so long that its other events must have come too.
 
-        They come by the broker, as announcements do: that it answers us says nothing of them. Announcements from before
-        this replica began do not count.
+        Announcements from before this replica began do not count.
         """
         since = self._steady_since.get(worker_id)
-        if since is None or not self._is_read(worker_id, now) or not self.is_live(worker_id, now):
+        if since is None or not self.is_live(worker_id, now):
             return False
         return now - max(since, self.began or since) >= timedelta(seconds=self.policy.steady_after_s)
 
@@ -178,22 +151,16 @@ class WorkerTable:
     def choose(self, participants: int, now: datetime, exclude: Worker | None = None) -> Worker | None:
         """The worker with the most headroom after taking `participants` more participants; None when none has capacity.
 
-        Those that announce themselves come first, and of them those of our own region. `exclude`: a process that is not
-        to be chosen.
+        Those of our own region come first. `exclude`: a process that is not to be chosen.
         """
         ranked = [
-            (
-                self._is_read(announcement.worker.worker_id, now),
-                announcement.region == self.policy.region,
-                headroom,
-                announcement.worker,
-            )
+            (announcement.region == self.policy.region, headroom, announcement.worker)
             for announcement in self.live(now)
             if not announcement.draining
             and not announcement.worker.is_same_process(exclude)
             and (headroom := self._headroom(announcement, participants, now)) is not None
         ]
-        return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
+        return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
 
     def note_placement(self, worker_id: WorkerId, participants: int, now: datetime) -> None:
         """Count participants against a worker until its announcements can show them."""

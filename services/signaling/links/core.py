@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.signaling.core.model import CallId, LinkId, UserId
+from services.signaling.core.model import OUTSIDE, Call, CallId, LegState, LinkId, UserId
 
 # 192 bits, as 32 characters of base64url. Raising it makes addresses longer; below 128 bits a secret can be guessed.
 SECRET_BYTES = 24
@@ -90,3 +90,11 @@ def expiry(now: datetime, ttl_s: int) -> datetime:
 def is_host(user_id: UserId, maker_id: UserId, members: Collection[UserId], admins: Collection[UserId]) -> bool:
     """Whether somebody decides who comes in by a link: its maker, and the group's admins, while they are members."""
     return user_id in members and (user_id in admins or user_id == maker_id)
+
+
+def came_by(call: Call, user_id: UserId, link_id: LinkId) -> bool:
+    """Whether somebody waits in the call's lobby by the link, or was let in by it and not put out since."""
+    leg = next((leg for leg in call.legs if leg.user_id == user_id and leg.link_id == link_id), None)
+    if leg is None:
+        return False
+    return leg.state is LegState.LOBBY or (leg.state not in OUTSIDE and not leg.is_gone)

@@ -225,6 +225,9 @@ class JoinLinks:
         return (await self.changes.store.find(call.call_id) or call).seen_by(user_id)
 
     async def _check_open(self, link: JoinLink, call: Call, user_id: UserId) -> None:
+        if link.revoke_time is None and core.came_by(call, user_id, link.link_id):
+            # What keeps others from knocking by now does not end a place: they ask how theirs stands.
+            return
         members = await self._members_of(call)
         is_open = link.is_open(self.changes.clock.now())
         if not is_open or members is None or link.maker_id not in members.user_ids:

@@ -128,8 +128,10 @@ COUNT = "SELECT state, count(*) AS number FROM calls WHERE state <> 'ended' GROU
 OLD = """
 SELECT call_id FROM calls WHERE state = 'ended' AND end_time < $1 ORDER BY end_time LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+FORGET_SEALED_KEYS = "DELETE FROM sealed_call_keys WHERE call_id = $1"
 # What refers to a call goes before it.
 FORGET = (
+    "DELETE FROM sealed_call_keys WHERE call_id = ANY ($1)",
     "DELETE FROM media_quality WHERE call_id = ANY ($1)",
     "DELETE FROM call_keys WHERE call_id = ANY ($1)",
     "DELETE FROM participants WHERE call_id = ANY ($1)",

@@ -75,6 +75,9 @@ class PostgresStore:
                 await _mark_all_busy(connection, call)
             if key:
                 await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id)
+            if call.state is CallState.ENDED:
+                # Nobody needs them any more, and who once gets hold of a device's key shall find none.
+                await connection.execute(sql.FORGET_SEALED_KEYS, call.call_id)
             if records:
                 await outbox.append(connection, call.call_id, records)
         self._wake(call.call_id)

@@ -1,4 +1,4 @@
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import type { CallView, ParleyClient } from "@parley/client";
 import { unseenLines } from "./call-status";
 import { Icon } from "./icons";
@@ -27,6 +27,7 @@ export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNot
           {t("note.unreadable")}
         </p>
       )}
+      <Unencrypted client={client} call={call} nameOf={nameOf} />
       {unseenLines(call.unseen, nameOf).map((line) => (
         <p class="note warning" role="alert" data-testid="unseen" key={line}>
           <Icon name="alert" />
@@ -51,6 +52,37 @@ export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNot
           </button>
         </p>
       )}
+    </div>
+  );
+}
+
+/** Who cannot decrypt, and what this device sends them: nothing, unless the user says so. */
+function Unencrypted({ client, call, nameOf = (userId) => userId }: CallNotesProps): JSX.Element | null {
+  const { encryption, unable } = call;
+  if (encryption === "impossible") return call.phase === "active" ? <Warning testId="unencrypted">{t("note.impossible")}</Warning> : null;
+  if (encryption !== "blocked" && encryption !== "clear") return null;
+  const clear = encryption === "clear";
+  const line = (userId: string): string => {
+    if (userId === client.userId) return t(clear ? "note.clear.own" : "note.blocked.own");
+    return t(clear ? "note.clear" : "note.blocked", { name: nameOf(userId) });
+  };
+  const lines = unable.map((userId) => <p key={userId}>{line(userId)}</p>);
+  if (clear) return <Warning testId="unencrypted"><div>{lines}</div></Warning>;
+  return (
+    <Warning testId="unencrypted">
+      <div>{lines}</div>
+      <button type="button" onClick={() => void client.encryption.keys().then((keys) => keys.allowClear())}>
+        {t("note.blocked.allow")}
+      </button>
+    </Warning>
+  );
+}
+
+function Warning({ testId, children }: { testId: string; children: ComponentChildren }): JSX.Element {
+  return (
+    <div class="note warning" role="alert" data-testid={testId}>
+      <Icon name="alert" />
+      {children}
     </div>
   );
 }

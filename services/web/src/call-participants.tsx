@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { Call, CallParticipant, CallView, Conversation, Failure, ParleyClient } from "@parley/client";
 import { permissionsOf } from "@parley/client";
 import { Avatar } from "./avatar";
+import { CallLink, CallLobby } from "./call-lobby";
 import { ConfirmDialog } from "./confirm-dialog";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
@@ -22,7 +23,7 @@ type MuteRequested = { readonly kind: "remove"; readonly userId: string } | { re
 
 /** The participants of a group's call and the members who are not in it; admins moderate it from here. */
 export function CallParticipants(props: CallParticipantsProps): JSX.Element {
-  const { client, call, conversation, onClose } = props;
+  const { client, call, conversation, nameOf, onClose } = props;
   const [asked, setAsked] = useState<MuteRequested | undefined>(undefined);
   const leads = permissionsOf(conversation, client.userId).moderateCalls;
   const inCall = inOrder(call.participants.filter((p) => p.state === "joined"));
@@ -38,22 +39,26 @@ export function CallParticipants(props: CallParticipantsProps): JSX.Element {
         </button>
       </header>
       <div class="call-people-lists">
+        <CallLobby {...{ client, call, leads, nameOf }} />
         <ul>{inCall.map(row)}</ul>
         {others.length > 0 && <h4>{t("call.people.out")}</h4>}
         <ul>{others.map(row)}</ul>
       </div>
-      {leads && (
-        <footer>
-          <button type="button" class="wide-button" aria-pressed={call.locked} onClick={lock}>
-            <Icon name="lock" />
-            {call.locked ? t("call.unlock") : t("call.lock")}
-          </button>
-          <button type="button" class="wide-button danger" onClick={() => setAsked({ kind: "end" })}>
-            <Icon name="hangUp" />
-            {t("call.end.all")}
-          </button>
-        </footer>
-      )}
+      <footer>
+        <CallLink client={client} callId={call.id} />
+        {leads && (
+          <>
+            <button type="button" class="wide-button" aria-pressed={call.locked} onClick={lock}>
+              <Icon name="lock" />
+              {call.locked ? t("call.unlock") : t("call.lock")}
+            </button>
+            <button type="button" class="wide-button danger" onClick={() => setAsked({ kind: "end" })}>
+              <Icon name="hangUp" />
+              {t("call.end.all")}
+            </button>
+          </>
+        )}
+      </footer>
       {asked && <Confirmation {...props} asked={asked} onDone={() => setAsked(undefined)} />}
     </aside>
   );
@@ -93,6 +98,7 @@ function PersonRow({ client, view, person, nameOf, leads, onRemove }: PersonRowP
         <span class="call-person-name">
           {self ? t("name.you", { name }) : <bdi>{name}</bdi>}
         </span>
+        {person.guest && <span class="call-person-state">{t("call.guest")}</span>}
         {stateKey && <span class="call-person-state">{t(stateKey)}</span>}
       </span>
       {person.handRaiseTimeMs !== undefined && (

@@ -62,9 +62,16 @@ interface HeaderProps extends CallWindowProps {
   readonly setPeople: (people: boolean) => void;
 }
 
-function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
+function Header({ call, conversation, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
   const nowMs = useNow(500);
   const count = call.call ? joined(call.call).length : 0;
+  const waiting = call.call?.lobby.length ?? 0;
+  // Guests know nobody but those whom they see.
+  const lists = call.group && conversation && call.phase !== "ended";
+  const list = (): void => {
+    setSmall(false);
+    setPeople(true);
+  };
   return (
     <header class="call-header">
       <div class="grow">
@@ -75,7 +82,7 @@ function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps)
               <Icon name="lock" />
             </span>
           )}
-          {call.encryption !== "off" && (
+          {(call.encryption === "on" || call.encryption === "unreadable") && (
             <span class="sign" role="img" aria-label={t("call.encrypted")} title={t("call.encrypted")}>
               <Icon name="shield" />
             </span>
@@ -85,7 +92,12 @@ function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps)
           {statusLine(call, name, nowMs)}
         </p>
       </div>
-      {call.group && !small && call.phase !== "ended" && (
+      {lists && waiting > 0 && (small || !people) && (
+        <button type="button" class="primary" onClick={list}>
+          {t("call.lobby.count", { count: waiting })}
+        </button>
+      )}
+      {lists && !small && (
         <button type="button" class="icon-button counted" aria-label={t("call.people.count", { count })} title={t("call.people")} aria-expanded={people} onClick={() => setPeople(!people)}>
           <Icon name="people" />
           <span aria-hidden="true">{numberLine(count)}</span>

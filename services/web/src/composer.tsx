@@ -1,14 +1,16 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Conversation, Message, ParleyClient, Person } from "@parley/client";
+import type { Conversation, Draft, Message, ParleyClient } from "@parley/client";
 import { allDone, findEntities, isBlank } from "@parley/client";
 import { Icon } from "./icons";
-import { MentionList, useMentions } from "./mentions";
+import { MentionList, peopleOf, useMentions } from "./mentions";
 import { messageLine, type Viewer } from "./conversation-text";
 import type { FilePicker } from "./file-picker";
+import { dateTime } from "./format";
 import { previews } from "./previews";
+import { nextHourMs, ScheduleDialog } from "./schedule-dialog";
 import { UploadList } from "./upload-list";
-import { fieldDirection, lineOf, type Problem, t } from "./text";
+import { fieldDirection, lineOf, made, type Problem, t } from "./text";
 
 /** What the next text is, when it is no plain new message. */
 export interface Task {
@@ -31,8 +33,9 @@ interface ComposerProps {
 export function Composer(props: ComposerProps): JSX.Element {
   const { client, conversation, viewer, name, task, picking, onDone } = props;
   const field = useRef<HTMLTextAreaElement>(null);
-  const { text, change, submit, problem } = useWriting(props);
-  const mentions = useMentions(field, text, change, peopleOf(props));
+  const { text, change, submit, schedule, problem } = useWriting(props);
+  const [scheduling, setScheduling] = useState(false);
+  const mentions = useMentions(field, text, change, peopleOf(conversation, viewer));
   const { textChars } = client.limits;
   const excess = text.length > textChars ? [...text].length - textChars : 0;
   const editing = task?.kind === "edit";
@@ -68,39 +71,47 @@ export function Composer(props: ComposerProps): JSX.Element {
   const verb = editing ? t("save") : t("composer.send");
   const lines = [lineOf(problem), lineOf(picking.problem), excess > 0 && t("composer.long", { count: excess })];
   return (
-    <form
-      class="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
-      <p class="problem" role="alert">
-        {lines.filter(Boolean).join(" ")}
-      </p>
-      <MentionList mentions={mentions} />
-      {task && <TaskLine task={task} viewer={viewer} onDone={onDone} />}
-      <UploadList client={client} uploads={uploads} />
-      <div class="composer-row">
-        {!editing && <FileButton onFiles={picking.add} />}
-        <textarea
-          ref={field}
-          rows={1}
-          value={text}
-          aria-label={t("composer.to", { name })}
-          placeholder={t("composer.write")}
-          {...fieldDirection(text)}
-          onInput={(event) => change(event.currentTarget.value)}
-          onKeyDown={onKeyDown}
-          onSelect={mentions.look}
-          onPaste={onPaste}
-          {...mentions.aria}
-        />
-        <button type="submit" class="send" aria-label={verb} title={allDone(uploads) ? verb : t("composer.waiting")} disabled={!sendable}>
-          <Icon name={editing ? "check" : "send"} />
-        </button>
-      </div>
-    </form>
+    <>
+      <form
+        class="composer"
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
+        <p class="problem" role="alert">
+          {lines.filter(Boolean).join(" ")}
+        </p>
+        <MentionList mentions={mentions} />
+        {task && <TaskLine task={task} viewer={viewer} onDone={onDone} />}
+        <UploadList client={client} uploads={uploads} />
+        <div class="composer-row">
+          {!editing && <FileButton onFiles={picking.add} />}
+          <textarea
+            ref={field}
+            rows={1}
+            value={text}
+            aria-label={t("composer.to", { name })}
+            placeholder={t("composer.write")}
+            {...fieldDirection(text)}
+            onInput={(event) => change(event.currentTarget.value)}
+            onKeyDown={onKeyDown}
+            onSelect={mentions.look}
+            onPaste={onPaste}
+            {...mentions.aria}
+          />
+          {!editing && (
+            <button type="button" class="attach" aria-label={t("scheduled.later")} title={t("scheduled.later")} disabled={!sendable} onClick={() => setScheduling(true)}>
+              <Icon name="clock" />
+            </button>
+          )}
+          <button type="submit" class="send" aria-label={verb} title={allDone(uploads) ? verb : t("composer.waiting")} disabled={!sendable}>
+            <Icon name={editing ? "check" : "send"} />
+          </button>
+        </div>
+      </form>
+      {scheduling && <ScheduleDialog title={t("scheduled.later")} verb={t("scheduled.verb")} sendTimeMs={nextHourMs()} act={schedule} onClose={() => setScheduling(false)} />}
+    </>
   );
 }
 
@@ -122,15 +133,9 @@ function FileButton({ onFiles }: { onFiles: (files: readonly File[]) => void }):
   );
 }
 
-function peopleOf({ conversation, viewer }: ComposerProps): Person[] {
-  if (conversation.kind === "direct") return [];
-  const others = conversation.members.filter((m) => m.userId !== viewer.selfId);
-  return others.map(({ userId }) => ({ userId, name: viewer.nameOf(userId) }));
-}
-
 /** The text in the field: a draft that is kept, or the message under edit in its place for a while. */
 function useWriting(props: ComposerProps) {
-  const { client, conversation, task, onDone } = props;
+  const { client, conversation, viewer, task, onDone } = props;
   const { drafts } = client;
   const { id } = conversation;
   const [text, setText] = useState(drafts.get(id));
@@ -141,22 +146,47 @@ function useWriting(props: ComposerProps) {
     setProblem(undefined);
     setText(edited?.content.kind === "text" ? edited.content.text : drafts.get(id));
   }, [edited]);
+  const kept = drafts.get(id);
+  useLayoutEffect(() => {
+    // Written, or sent, on another device.
+    if (!edited && kept.trim() !== text.trim()) setText(kept);
+  }, [kept]);
   const change = (next: string): void => {
     setText(next);
     if (edited) return;
     drafts.set(id, next);
     client.presence.draft(id, next);
   };
-  const submit = (): void => {
+  const draft = (): Draft => {
     const written = text.trim();
-    const entities = findEntities(written, peopleOf(props), client.limits.textEntities);
-    if (edited) return void client.messaging.edit(id, edited.seq, written, entities).then(onDone, setProblem);
-    for (const upload of client.uploads.of(id)) if (upload.attachment) previews.rename(upload.id, upload.attachment.id);
-    client.messaging.send(id, { text: written, entities, replyToSeq: task?.message.seq ?? 0, attachments: client.uploads.take(id) });
+    const entities = findEntities(written, peopleOf(conversation, viewer), client.limits.textEntities);
+    const attachments = client.uploads.of(id).flatMap(({ attachment }) => attachment ?? []);
+    return { text: written, entities, replyToSeq: task?.message.seq ?? 0, attachments };
+  };
+  const finish = (): void => {
+    client.uploads.take(id);
     change("");
     onDone();
   };
-  return { text, change, submit, problem };
+  const submit = (): void => {
+    const written = draft();
+    if (edited) return void client.messaging.edit(id, edited.seq, written.text, written.entities ?? []).then(onDone, setProblem);
+    for (const upload of client.uploads.of(id)) if (upload.attachment) previews.rename(upload.id, upload.attachment.id);
+    client.messaging.send(id, written);
+    finish();
+  };
+  const attempt = useRef({ of: "", id: "" });
+  const schedule = async (sendTimeMs: number): Promise<void> => {
+    const written = draft();
+    // One id for the same at the same time: a second attempt after a lost answer schedules nothing twice.
+    const of = JSON.stringify([sendTimeMs, written]);
+    if (attempt.current.of !== of) attempt.current = { of, id: crypto.randomUUID() };
+    await client.scheduled.schedule(id, written, sendTimeMs, attempt.current.id);
+    attempt.current = { of: "", id: "" };
+    client.showNotice(t("scheduled.done", { time: made(dateTime(sendTimeMs)) }));
+    finish();
+  };
+  return { text, change, submit, schedule, problem };
 }
 
 function TaskLine({ task, viewer, onDone }: { task: Task; viewer: Viewer; onDone: () => void }): JSX.Element {

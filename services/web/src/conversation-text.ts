@@ -95,7 +95,7 @@ function personLine(lines: PersonLines, userId: string, actorId: string, { selfI
 }
 
 /** A message in one line, without its author. */
-export function messageLine({ content, senderId, attachments }: Message, viewer: Viewer): string {
+export function messageLine({ content, senderId, attachments }: Pick<Message, "content" | "senderId" | "attachments">, viewer: Viewer): string {
   switch (content.kind) {
     case "text":
       return displayName(content.text).replace(/\s+/g, " ") || attachmentsLine(attachments);

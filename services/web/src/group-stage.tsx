@@ -67,10 +67,10 @@ function tilesOf(client: ParleyClient, call: CallView, nameOf: (userId: string) 
   return [...others.map((person) => tileOf(person, remotes.get(person.userId), call, nameOf)), self];
 }
 
-function tileOf({ userId, handRaiseTimeMs }: CallParticipant, remote: RemoteParticipant | undefined, call: CallView, nameOf: (userId: string) => string): TileProps {
+function tileOf({ userId, handRaiseTimeMs, guest }: CallParticipant, remote: RemoteParticipant | undefined, call: CallView, nameOf: (userId: string) => string): TileProps {
   return {
     userId,
-    name: nameOf(userId),
+    name: guest ? t("call.guest.name", { name: nameOf(userId) }) : nameOf(userId),
     video: remote?.videoMuted === false ? remote.video : undefined,
     // Whether participants without an audio slot are muted is not known: they do not speak now.
     muted: remote?.audioMid !== undefined && remote.audioMuted,

@@ -1,8 +1,9 @@
 import type { AriaAttributes, JSX, RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Person } from "@parley/client";
+import type { Conversation, Person } from "@parley/client";
 import { openMention } from "@parley/client";
 import { Avatar } from "./avatar";
+import type { Viewer } from "./conversation-text";
 import { t } from "./text";
 
 /** More would cover the conversation; typing on narrows them down. */
@@ -18,6 +19,13 @@ export interface Mentions {
   /** Returns whether it used the key. */
   readonly onKeyDown: (event: KeyboardEvent) => boolean;
   readonly aria: AriaAttributes;
+}
+
+/** Whom a text in a conversation may mention. */
+export function peopleOf(conversation: Conversation, { selfId, nameOf }: Viewer): Person[] {
+  if (conversation.kind === "direct") return [];
+  const others = conversation.members.filter((m) => m.userId !== selfId);
+  return others.map(({ userId }) => ({ userId, name: nameOf(userId) }));
 }
 
 /** Offers people while `@` and the beginning of a name are before the caret. */

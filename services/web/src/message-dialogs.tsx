@@ -6,6 +6,7 @@ import { ForwardDialog } from "./forward-dialog";
 import type { Viewer } from "./conversation-text";
 import { ReadBy } from "./read-by";
 import { ReportDialog } from "./report-dialog";
+import { SafetyDialog } from "./safety-dialog";
 import { VanishDialog } from "./vanish-dialog";
 import { t } from "./text";
 
@@ -14,7 +15,7 @@ export type OpenDialog =
   | { readonly kind: "unsend" | "history" | "readers" | "forward"; readonly message: Message }
   /** Without messages it is about the conversation as a whole; with a person, about what that one wrote. */
   | { readonly kind: "report"; readonly seqs: readonly number[]; readonly userId?: string }
-  | { readonly kind: "block"; readonly userId: string }
+  | { readonly kind: "block" | "safety"; readonly userId: string }
   | { readonly kind: "vanishing" };
 
 interface MessageDialogsProps {
@@ -37,6 +38,8 @@ export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.E
       return <ReadBy message={dialog.message} {...props} />;
     case "report":
       return <ReportDialog seqs={dialog.seqs} userId={dialog.userId} {...props} />;
+    case "safety":
+      return <SafetyDialog client={client} conversationId={conversation.id} userId={dialog.userId} name={viewer.nameOf(dialog.userId)} onClose={onClose} />;
     case "vanishing":
       return <VanishDialog {...props} />;
     case "block":

@@ -28,7 +28,7 @@ interface MessageListProps {
 
 /** The messages, with the actions for each. */
 export function MessageList({ client, view, viewer, nowMs, typing, name, actions, target: seq, onShown }: MessageListProps): JSX.Element {
-  const rows = layOut(view, client.userId, nowMs);
+  const rows = layOut(view, client.userId, nowMs, client.encryption.view.news);
   const group = view.conversation.kind === "group";
   const { list, onScroll, letGo } = useScroll(client, view, typing.length > 0);
   useJump(client, view, seq, letGo, onShown);

@@ -14,6 +14,8 @@ import { Ticks } from "./receipt-ticks";
 import type { BubbleRow, Quote, Row } from "./timeline";
 import { lineOf, made, numberLine, t } from "./text";
 
+const KEY_NEWS = { device_added: "keys.news.device", account_key_changed: "keys.news.account" } as const;
+
 interface RowContext {
   readonly client: ParleyClient;
   readonly viewer: Viewer;
@@ -31,6 +33,7 @@ interface MessageRowProps extends RowContext {
 export function MessageRow({ row, tabStop, ...context }: MessageRowProps): JSX.Element | null {
   if (row.kind === "day") return <h3 class="day">{row.label}</h3>;
   if (row.kind === "text") return <Bubble row={row} tabStop={tabStop} {...context} />;
+  if (row.kind === "keys") return <p class="system-row" data-testid="key-news">{t(KEY_NEWS[row.news.kind], { name: context.viewer.nameOf(row.news.userId) })}</p>;
   if (row.kind === "call") return <CallRow row={row} selfId={context.client.userId} />;
   const { content, senderId } = row.message;
   return <p class="system-row">{content.kind === "system" && groupLine(content.event, senderId, context.viewer)}</p>;

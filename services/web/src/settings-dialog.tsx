@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import type { ParleyClient } from "@parley/client";
 import { Modal } from "./modal";
 import { BlockedPeople } from "./settings-blocked";
-import { CallPassphrase } from "./settings-encryption";
+import { EncryptionSettings } from "./settings-encryption";
 import { DataSettings } from "./settings-data";
 import { PrivacySettings } from "./settings-privacy";
 import { RingSettings } from "./settings-ringing";
@@ -27,7 +27,7 @@ export function SettingsDialog({ client, notices, nameOf, onClose, onDeleted }: 
       <PrivacySettings client={client} />
       <NoticeSettings client={client} notices={notices} />
       <RingSettings client={client} />
-      <CallPassphrase client={client} />
+      <EncryptionSettings client={client} />
       <BlockedPeople client={client} nameOf={nameOf} />
       <LanguageSettings />
       <DataSettings client={client} onDeleted={onDeleted} />

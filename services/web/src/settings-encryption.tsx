@@ -1,47 +1,51 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { ParleyClient } from "@parley/client";
-import { t } from "./text";
+import type { Failure, ParleyClient } from "@parley/client";
+import { lineOf, made, type Problem, t } from "./text";
 
-/** The passphrase that encrypts calls end to end. It stays in this page: a reload forgets it. */
-export function CallPassphrase({ client }: { client: ParleyClient }): JSX.Element {
+/** How this browser stands in encrypted calls, and the user's other devices that wait to be confirmed. */
+export function EncryptionSettings({ client }: { client: ParleyClient }): JSX.Element {
   const { encryption } = client;
-  const [text, setText] = useState("");
-  const save = (passphrase: string | undefined): void => {
-    encryption.use(passphrase);
-    setText("");
+  const { standing, waitingDevices } = encryption.view;
+  const [problem, setProblem] = useState<Problem>(undefined);
+  const run = (act: () => Promise<void>) => () => {
+    setProblem(undefined);
+    void act().catch((failure: Failure) => setProblem(failure));
   };
   return (
     <section class="settings-section" aria-label={t("calls")}>
       <h3>{t("calls")}</h3>
-      <form
-        class="setting-row"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (text) save(text);
-        }}
-      >
-        <label class="grow">
-          {t("passphrase")}
-          <span class="quiet small-print">{hint(encryption.isSupported, encryption.isOn)}</span>
-          <input type="password" autocomplete="off" value={text} disabled={!encryption.isSupported} onInput={(event) => setText(event.currentTarget.value)} />
-        </label>
-        {encryption.isOn ? (
-          <button type="button" class="secondary" onClick={() => save(undefined)}>
-            {t("passphrase.clear")}
-          </button>
-        ) : (
-          <button type="submit" class="secondary" disabled={!text}>
-            {t("passphrase.use")}
+      <div class="setting-row">
+        <p class="grow" data-testid="key-standing">
+          {standingLine(encryption)}
+        </p>
+        {standing === "waiting" && (
+          <button type="button" class="secondary" onClick={run(async () => (await encryption.keys()).startAnew())}>
+            {t("keys.anew")}
           </button>
         )}
-      </form>
+      </div>
+      {standing === "confirmed" &&
+        waitingDevices.map((id) => (
+          <div class="setting-row" key={id}>
+            <p class="grow">{t("keys.other", { id: made(shortId(id)) })}</p>
+            <button type="button" class="secondary" onClick={run(async () => (await encryption.keys()).confirmDevice(id))}>
+              {t("keys.confirm")}
+            </button>
+          </div>
+        ))}
+      <p class="problem" role="alert">
+        {lineOf(problem)}
+      </p>
     </section>
   );
 }
 
-function hint(isSupported: boolean, isOn: boolean): string {
-  if (!isSupported) return t("passphrase.none");
-  if (isOn) return t("passphrase.on");
-  return t("passphrase.off");
+/** The end of a device's id, which the device shows itself. */
+const shortId = (id: string): string => id.slice(-6);
+
+function standingLine({ isSupported, view: { standing }, ownId }: ParleyClient["encryption"]): string {
+  if (!isSupported) return t("keys.none");
+  if (standing === "confirmed") return t("keys.confirmed");
+  return standing === "waiting" ? t("keys.waiting", { id: made(shortId(ownId)) }) : t("keys.unknown");
 }

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import type { Folder, Message, ParleyClient } from "@parley/client";
 import { folderOf, isMuted } from "@parley/client";
 import { Avatar } from "./avatar";
+import { CallEntry } from "./call-entry";
 import { CallWaiting } from "./call-waiting";
 import { CallWindow } from "./call-window";
 import { DeviceNotices } from "./device-notices";
@@ -128,6 +129,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
       {calling && <CallWindow {...{ client, call, nameOf, small, setSmall }} conversation={callers} />}
       {calling && <CallWaiting client={client} nameOf={nameOf} />}
       {client.messaging.ready && !covered && <Invitation client={client} onOpen={open} />}
+      {client.messaging.ready && <CallEntry {...{ client, nameOf }} covered={covered || client.calls.busy} />}
       {settings && <SettingsDialog {...{ client, notices, nameOf }} onClose={() => setSettings(false)} onDeleted={onLogout} />}
       <Notice client={client} />
     </div>

@@ -8,6 +8,7 @@ import "./style/pins.css";
 import "./style/forward.css";
 import "./style/messages.css";
 import "./style/composer.css";
+import "./style/scheduled.css";
 import "./style/group.css";
 import "./style/files.css";
 import "./style/windows.css";

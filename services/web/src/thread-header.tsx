@@ -115,6 +115,7 @@ function MoreMenu({ client, face, panel, setPanel, onDialog }: ThreadHeaderProps
         <Menu anchor={anchor} label={t("thread.options")} onClose={close}>
           <MenuItem icon="search" label={t("search.in")} onClick={choose(() => setPanel(panel === "search" ? undefined : "search"))} />
           <MenuItem icon="clock" label={t("vanishing.open")} onClick={choose(() => onDialog({ kind: "vanishing" }))} />
+          {peer && client.encryption.isSupported && <MenuItem icon="shield" label={t("safety.open")} onClick={choose(() => onDialog({ kind: "safety", userId: peer }))} />}
           {peer && blocked && <MenuItem icon="block" label={t("unblock")} onClick={choose(() => unblock(peer))} />}
           {peer && !blocked && <MenuItem icon="block" label={t("block.open")} danger onClick={choose(() => onDialog({ kind: "block", userId: peer }))} />}
           <MenuItem icon="flag" label={t("report.open")} danger onClick={choose(() => onDialog({ kind: "report", seqs: [] }))} />

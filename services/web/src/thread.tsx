@@ -11,6 +11,7 @@ import { MessageList } from "./message-list";
 import { titleOf } from "./conversation-text";
 import { PinBar } from "./pin-bar";
 import { RequestBar, usePermission } from "./request-bar";
+import { ScheduledBar } from "./scheduled-bar";
 import { StreamLine } from "./status-lines";
 import { ThreadHeader } from "./thread-header";
 import { ThreadPanel, type PanelKind } from "./thread-panel";
@@ -70,6 +71,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
           <StreamLine client={client} />
         </div>
         <MessageList {...common} actions={actions} typing={client.presence.typing(conversation.id)} target={target?.seq} onShown={() => setTarget(undefined)} />
+        <ScheduledBar {...{ client, conversation, viewer }} />
         {permission === "write" ? (
           <Composer {...common} task={task} onDone={() => setTask(undefined)} picking={picking} />
         ) : (

@@ -1,4 +1,4 @@
-import type { Attachment, ConversationView, Message, Outgoing, Receipt } from "@parley/client";
+import type { Attachment, ConversationView, KeyNews, Message, Outgoing, Receipt } from "@parley/client";
 import { isUserContent, receiptOf } from "@parley/client";
 import { dayLabel, voiceLine } from "./format";
 import { t } from "./text";
@@ -7,6 +7,7 @@ import { t } from "./text";
 export type Row =
   | { readonly kind: "day"; readonly key: string; readonly label: string }
   | { readonly kind: "call" | "system"; readonly key: string; readonly message: Message }
+  | { readonly kind: "keys"; readonly key: string; readonly news: KeyNews }
   | BubbleRow;
 
 export interface BubbleRow {
@@ -51,12 +52,14 @@ interface Line {
   readonly attachments: readonly Attachment[];
   readonly message: Message | undefined;
   readonly outgoing: Outgoing | undefined;
+  readonly news?: KeyNews;
 }
 
 /** Lays a conversation out: days, runs, call records, lines about the group, and what is still on its way. What has vanished is left out. */
-export function layOut(view: ConversationView, selfId: string, nowMs: number): Row[] {
+export function layOut(view: ConversationView, selfId: string, nowMs: number, news: readonly KeyNews[] = []): Row[] {
   const shown = view.messages.filter((m) => m.content.kind !== "expired");
   const lines = [...shown.map((m) => fromMessage(m, selfId)), ...view.outgoing.map((o) => fromOutgoing(o, selfId))];
+  for (const each of newsOf(view, news)) lines.splice(lines.findLastIndex((line) => line.timeMs <= each.timeMs) + 1, 0, fromNews(each));
   const newestOwn = lines.filter((line) => line.own && line.message).at(-1);
   const rows: Row[] = [];
   lines.forEach((line, i) => {
@@ -64,6 +67,7 @@ export function layOut(view: ConversationView, selfId: string, nowMs: number): R
     const newDay = !before || dayKey(before.timeMs) !== dayKey(line.timeMs);
     if (newDay) rows.push({ kind: "day", key: `day-${dayKey(line.timeMs)}-${line.key}`, label: dayLabel(line.timeMs, nowMs) });
     const { key, own, timeMs, message, outgoing, text, sender: senderId } = line;
+    if (line.news) return void rows.push({ kind: "keys", key, news: line.news });
     if (text === undefined) return void (message && rows.push({ kind: message.content.kind === "system" ? "system" : "call", key, message }));
     const first = newDay || !sameRun(before, line);
     const last = !after || !sameRun(line, after) || dayKey(after.timeMs) !== dayKey(timeMs);
@@ -120,6 +124,17 @@ function fromMessage(message: Message, selfId: string): Line {
 function fromOutgoing(outgoing: Outgoing, selfId: string): Line {
   const { clientMessageId, createTimeMs, text, replyToSeq, attachments } = outgoing;
   return { key: clientMessageId, own: true, sender: selfId, timeMs: createTimeMs, text, replyToSeq, attachments, message: undefined, outgoing };
+}
+
+/** What became of the keys of people in this conversation, as far back as messages are shown. */
+function newsOf({ conversation, messages, hasOlder }: ConversationView, news: readonly KeyNews[]): KeyNews[] {
+  const since = hasOlder ? (messages[0]?.sendTimeMs ?? 0) : 0;
+  return news.filter(({ userId, timeMs }) => timeMs >= since && conversation.members.some((member) => member.userId === userId));
+}
+
+function fromNews(news: KeyNews): Line {
+  const { userId, kind, timeMs } = news;
+  return { key: `keys-${userId}-${kind}-${timeMs}`, own: false, sender: userId, timeMs, text: undefined, replyToSeq: 0, attachments: [], message: undefined, outgoing: undefined, news };
 }
 
 function sameRun(a: Line | undefined, b: Line): boolean {

@@ -12,6 +12,7 @@ import type { MessageActions } from "../src/message-menu";
 import { MessageRow } from "../src/message-row";
 import { PinBar } from "../src/pin-bar";
 import { RequestBar } from "../src/request-bar";
+import { ScheduledBar } from "../src/scheduled-bar";
 import { PrivacySettings } from "../src/settings-privacy";
 import { layOut } from "../src/timeline";
 import { UploadList } from "../src/upload-list";
@@ -110,6 +111,19 @@ describe("pieces of the page", () => {
     expect([bar([]), bar([2])]).toEqual(["", ""]);
   });
 
+  test("what waits for its time is counted above the field, and what was not sent comes first", async () => {
+    const client = await ready();
+    const { conversationId: id } = world.backend.openDirect("alice", "bob");
+    const bar = () => heard(renderToString(h(ScheduledBar, { client, conversation: conversation({ id }), viewer })));
+    expect(bar()).toBe("");
+    for (const text of ["one", "two"]) await client.scheduled.schedule(id, { text }, Date.now() + 3_600_000);
+    expect(bar()).toBe("2 scheduled messages");
+    await world.client("bob").relations.block("alice");
+    await client.scheduled.sendNow(client.scheduled.of(id)[0]!);
+    await until("it is refused", () => client.scheduled.of(id)[0]?.state === "refused");
+    expect(bar()).toBe("1 scheduled message was not sent");
+  });
+
   test("a copy of another message says so, and where it may go is chosen by name", async () => {
     const client = await ready();
     expect(bubble(client, view({}, [message(1, { sendTimeMs: NOON, forwarded: true })]))).toContain("Forwarded 1");
@@ -159,23 +173,28 @@ describe("pieces of the page", () => {
 
   test("a weak network is told to whose it is, and nothing else is", async () => {
     const client = await ready();
-    const call = { ...client.calls.view(), phase: "active" as const };
+    const call = { ...client.calls.view(), phase: "active" as const, encryption: "on" as const };
     const notes = (change: object) => heard(renderToString(h(CallNotes, { client, call: { ...call, ...change } })));
     expect(notes({ weak: true })).toBe("Your network is weak");
     expect(notes({ weak: false })).toBe("");
   });
 
-  test("who cannot decrypt what comes is told what it takes", async () => {
+  test("who cannot decrypt is named, and nothing is sent to them before the user says so", async () => {
     const client = await ready();
     const call = { ...client.calls.view(), phase: "active" as const };
-    const notes = (encryption: CallView["encryption"]) => heard(renderToString(h(CallNotes, { client, call: { ...call, encryption } })));
+    const notes = (encryption: CallView["encryption"], unable: string[] = []) => heard(renderToString(h(CallNotes, { client, call: { ...call, encryption, unable }, nameOf: () => "Bob" })));
     expect(notes("on")).toBe("");
-    expect(notes("unreadable")).toBe("What comes cannot be decrypted. Everyone in the call needs the same passphrase.");
+    expect(notes("starting")).toBe("");
+    expect(notes("unreadable")).toBe("Some of what comes cannot be decrypted.");
+    expect(notes("blocked", ["bob"])).toBe("Bob cannot take part in encrypted calls, and does not see or hear you. Send unencrypted");
+    expect(notes("blocked", [client.userId])).toBe("Your other devices have not confirmed this browser: nobody sees or hears you. Send unencrypted");
+    expect(notes("clear", ["bob"])).toBe("What you send is not encrypted end to end: Bob cannot decrypt it.");
+    expect(notes("impossible")).toContain("This browser cannot encrypt");
   });
 
   test("a picture that cannot be decoded is told to both sides", async () => {
     const client = await ready();
-    const call = { ...client.calls.view(), phase: "active" as const };
+    const call = { ...client.calls.view(), phase: "active" as const, encryption: "on" as const };
     const notes = (unseen: CallView["unseen"]) => heard(renderToString(h(CallNotes, { client, call: { ...call, unseen }, nameOf: () => "Bob" })));
     expect(notes({ of: [], by: [] })).toBe("");
     expect(notes({ of: [{ userId: "bob", screen: false }], by: [] })).toBe("Your device cannot show the camera of Bob: it does not know the video format.");

@@ -12,16 +12,22 @@ from typing import Any, cast
 import grpc
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from parley.messaging.v1 import attachments_pb2, relations_pb2, service_pb2
+from parley.messaging.v1 import attachments_pb2, relations_pb2, scheduled_pb2, service_pb2
 
 from services.messaging.attachments.rpc import AttachmentsServicer
+from services.messaging.drafts.service import Drafts
 from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.relations.rpc import RelationsServicer
 from services.messaging.rpc import ERRORS, MessagingServicer
+from services.messaging.scheduling.rpc import ScheduledMessagesServicer
+from services.messaging.scheduling.service.scheduling import Scheduling
 from services.runtime.errors import BASE_TABLE, find_refusal
 from services.runtime.identity.auth import UserId, UserToken, set_current_token
+from services.runtime.ids import new_id
+from tests.support.drafts import MemoryDrafts
 from tests.support.hooks import MemoryHeld
 from tests.support.messaging_world import ALICE, BOB, World
+from tests.support.scheduled import MemoryScheduled
 
 LINES, LINES_PER_BYTE = 200_000, 4_000
 _TABLE = {**BASE_TABLE, **ERRORS}
@@ -30,6 +36,7 @@ _SERVICES = (
     (service_pb2, "MessagingService"),
     (relations_pb2, "RelationsService"),
     (attachments_pb2, "AttachmentsService"),
+    (scheduled_pb2, "ScheduledMessagesService"),
 )
 CALLS = [
     (service, method.name, GetMessageClass(method.input_type))
@@ -59,10 +66,16 @@ async def _run(service: str, name: str, request: Message) -> None:
         "MessagingService": lambda: MessagingServicer(
             *(world.conversations, world.messages, world.sync, world.search),
             *(world.groups, world.receipts, world.vanishing, world.pins, world.forwarding),
-            Withdrawals(MemoryHeld(world.store), world.clock),
+            *(Withdrawals(MemoryHeld(world.store), world.clock), Drafts(MemoryDrafts(world.store), world.clock)),
         ),
         "RelationsService": lambda: RelationsServicer(world.relations, world.reports, relations_pb2.Limits()),
         "AttachmentsService": lambda: AttachmentsServicer(world.attachments),
+        "ScheduledMessagesService": lambda: ScheduledMessagesServicer(
+            Scheduling(
+                *(MemoryScheduled(world.store), world.messages, world.store),
+                *(Withdrawals(MemoryHeld(world.store), world.clock), world.clock, new_id),
+            )
+        ),
     }
     set_current_token(UserToken(UserId(ALICE), 2**40))
     answer = await getattr(servicers[service](), name)(request, _CONTEXT)

@@ -28,6 +28,7 @@ from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, read_to_the_end, refused
 from tests.integration.api.test_calls import until_call
 from tests.integration.api.test_tokens import CALLS, bearer
+from tests.support.account_jobs import finished
 from tests.support.admins import admin_of
 from tests.support.waiting import eventually
 
@@ -326,14 +327,8 @@ async def test_an_export_holds_calls_and_presence(world: World, record: StackRec
         await eventually(is_written, what="the state of the person in presence")
     finally:
         await connection.close()
-    job = (await alice.device.account.StartExport(accounts.StartExportRequest())).job
-
-    async def is_done() -> bool:
-        nonlocal job
-        job = (await alice.device.account.GetJob(accounts.GetJobRequest(job_id=job.job_id))).job
-        return bool(job.state == accounts.JOB_STATE_DONE)
-
-    await eventually(is_done, what="the export")
+    started = (await alice.device.account.StartExport(accounts.StartExportRequest())).job
+    job = await finished(alice.device, started)
     lines = []
     async with aiohttp.ClientSession() as session:
         for url in job.download_urls:

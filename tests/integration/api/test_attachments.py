@@ -20,6 +20,7 @@ from deploy.embedded.record import StackRecord
 from parley_client.client import Device
 from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
+from tests.support.account_jobs import finished
 from tests.support.admins import admin_of
 from tests.support.file_samples import OTHERS, png, sound
 from tests.support.stack import RunningStack
@@ -172,14 +173,6 @@ async def test_nobody_sends_the_upload_of_another(world: World) -> None:
     one, other, conversation = await world.pair()
     with refused(grpc.StatusCode.NOT_FOUND, "ATTACHMENT_NOT_FOUND"):
         await send_files(other, conversation, await upload(one))
-
-
-async def finished(device: Device, job: accounts.Job) -> accounts.Job:
-    async with asyncio.timeout(60):
-        while job.state != accounts.JOB_STATE_DONE:
-            await asyncio.sleep(0.2)
-            job = (await device.account.GetJob(accounts.GetJobRequest(job_id=job.job_id))).job
-    return job
 
 
 async def test_ones_data_can_be_taken_along_by_oneself_only(world: World) -> None:

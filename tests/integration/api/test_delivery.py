@@ -10,7 +10,7 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import service_pb2 as presence
 
-from parley_client.conversations import delivery_faults, order_differences
+from parley_client.delivery_checks import delivery_faults, order_differences
 from parley_client.inbox import OFFLINE
 from parley_client.stream import EventStream
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import grpc
 from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 
 from parley_client.conversations import History
 from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, refused, send
+from tests.support.waiting import eventually
 
 
 async def found_group(founder: Online, *users: str) -> str:
@@ -164,8 +163,8 @@ async def test_a_text_is_found_by_those_who_may_see_it(world: World) -> None:
         answer = await online.device.messaging.SearchMessages(request)
         return [message.message_id for message in answer.messages]
 
-    async with asyncio.timeout(DEADLINE_S):
-        while await found(bob) != [sent.message_id]:  # noqa: ASYNC110
-            # Indexing is nobody's answer to wait for; asking too often would only load it.
-            await asyncio.sleep(0.1)
+    async def is_found() -> bool:
+        return await found(bob) == [sent.message_id]
+
+    await eventually(is_found, what="the text in the index")
     assert await found(stranger) == []

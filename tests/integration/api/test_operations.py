@@ -21,6 +21,7 @@ SERVES = {
         "parley.messaging.v1.MembershipService",
         "parley.messaging.v1.NoticeFactsService",
         "parley.messaging.v1.AttachmentsService",
+        "parley.messaging.v1.ScheduledMessagesService",
         "parley.messaging.v1.AccountService",
     },
     "presence": {"parley.presence.v1.RouterService", "parley.accounts.v1.AccountDataService"},
@@ -28,7 +29,11 @@ SERVES = {
         "parley.gateway.v1.GatewayService",
         "parley.presence.v1.PresenceService",
     },
-    "signaling": {"parley.calls.v1.CallsService", "parley.accounts.v1.AccountDataService"},
+    "signaling": {
+        "parley.calls.v1.CallsService",
+        "parley.keys.v1.DeviceKeysService",
+        "parley.accounts.v1.AccountDataService",
+    },
     # For operators alone.
     "webhooks": set(),
     "push": {"parley.notifications.v1.NotificationsService", "parley.accounts.v1.AccountDataService"},

@@ -23,7 +23,7 @@ from parley.presence.v1 import service_pb2_grpc as presence_grpc
 from deploy import identities
 from deploy.embedded.record import StackRecord
 from parley_client.client import Device, Edge
-from parley_client.conversations import delivery_faults
+from parley_client.delivery_checks import delivery_faults
 from parley_client.stream import EventStream
 from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send

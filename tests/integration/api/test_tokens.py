@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from deploy.embedded.keys import KeyRing
 from deploy.embedded.record import StackRecord
 from parley_client.client import http_login
 from tests.integration.api.conftest import new_user, read_to_the_end, refused
+from tests.support.waiting import eventually
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 Call = Callable[[grpc.aio.Channel, Any], Awaitable[object]]
@@ -173,13 +173,14 @@ async def test_a_new_signing_key_is_taken_soon_and_the_old_ones_tokens_stay_good
 
 async def until_taken(call: Call, channel: grpc.aio.Channel, token: str) -> None:
     """Until the new key has been fetched, the token of a new key is refused."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                await call(channel, bearer(token))
-                return
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not UNAUTHENTICATED:
-                    raise
-                # The key set may be fetched once in two seconds; asking at once again would only load it.
-                await asyncio.sleep(0.2)
+
+    async def is_taken() -> bool:
+        try:
+            await call(channel, bearer(token))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not UNAUTHENTICATED:
+                raise
+            return False
+        return True
+
+    await eventually(is_taken, what="the new key at whoever was called")

@@ -7,6 +7,8 @@ import pytest
 
 from services.messaging.attachments.ports import AttachmentStore
 from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.drafts.ports import DraftStore
+from services.messaging.drafts.sql import PostgresDrafts
 from services.messaging.groups.ports import InviteStore
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.hooks.ports import HeldStore
@@ -17,6 +19,8 @@ from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.ports import ReportStore
 from services.messaging.relations.sql.store import PostgresReports
+from services.messaging.scheduling.ports import ScheduledStore
+from services.messaging.scheduling.sql import PostgresScheduled
 from services.messaging.vanishing.ports import SweepStore
 from services.messaging.vanishing.sql import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
@@ -28,12 +32,14 @@ from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected, own_database
+from tests.support.drafts import MemoryDrafts
 from tests.support.hooks import MemoryHeld
 from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_news import MemoryNews, News, PostgresNews
 from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.relations import FakeReports
+from tests.support.scheduled import MemoryScheduled
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +134,22 @@ def uploads(truth: MemoryStore | Database) -> AttachmentStore:
 def held(truth: MemoryStore | Database) -> HeldStore:
     """Beside the messages of `store`."""
     return MemoryHeld(truth) if isinstance(truth, MemoryStore) else PostgresHeld(truth, timedelta(days=14))
+
+
+@pytest.fixture
+def drafts(truth: MemoryStore | Database) -> DraftStore:
+    """Beside the messages of `store`."""
+    if isinstance(truth, MemoryStore):
+        return MemoryDrafts(truth)
+    return PostgresDrafts(truth, OutboxRelay(truth, MemoryPublisher()))
+
+
+@pytest.fixture
+def scheduled(truth: MemoryStore | Database) -> ScheduledStore:
+    """Beside the messages of `store`."""
+    if isinstance(truth, MemoryStore):
+        return MemoryScheduled(truth)
+    return PostgresScheduled(truth, OutboxRelay(truth, MemoryPublisher()))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, server_pb2, service_pb2
+from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, scheduled_pb2, server_pb2, service_pb2
 
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
@@ -26,6 +26,8 @@ from services.messaging.back_office.rpc import ServerMessagingServicer
 from services.messaging.back_office.service import BackOffice
 from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.conversations.service import ConversationLimits
+from services.messaging.drafts.service import Drafts
+from services.messaging.drafts.sql import PostgresDrafts
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
@@ -47,6 +49,9 @@ from services.messaging.relations.rpc import MembershipServicer, ModerationServi
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.rpc import ERRORS, MessagingServicer
+from services.messaging.scheduling.rpc import ScheduledMessagesServicer
+from services.messaging.scheduling.service.scheduling import Scheduling
+from services.messaging.scheduling.sql import PostgresScheduled
 from services.messaging.vanishing.service import Vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.clock import SystemClock
@@ -71,7 +76,7 @@ TABLE = {**BASE_TABLE, **ERRORS}
 ALICE = UserId("alice")
 SERVICES = {
     name: service
-    for file in (service_pb2, relations_pb2, attachments_pb2, accounts_pb2, server_pb2)
+    for file in (service_pb2, relations_pb2, attachments_pb2, scheduled_pb2, accounts_pb2, server_pb2)
     for name, service in file.DESCRIPTOR.services_by_name.items()
 }
 RPCS = [(name, method.name) for name, service in SERVICES.items() for method in service.methods]
@@ -114,16 +119,20 @@ class Town:
         receipts = Receipts(PostgresReceipts(self.database, relay, new_id), clock)
         vanishing = Vanishing(store, clock, new_id)
         pins = Pins(PostgresPins(self.database, relay, new_id), rates, clock, new_id)
+        withdrawals = Withdrawals(PostgresHeld(self.database, timedelta(days=1)), clock)
+        scheduled = PostgresScheduled(self.database, relay)
+        self.scheduling = Scheduling(scheduled, cases.messages, store, withdrawals, clock, new_id)
         self.servicers = {
             "MessagingService": MessagingServicer(
                 *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing, pins),
                 Forwarding(cases.messages, store, store, self.attachments, clock),
-                Withdrawals(PostgresHeld(self.database, timedelta(days=1)), clock),
+                *(withdrawals, Drafts(PostgresDrafts(self.database, relay), clock)),
             ),
             "MembershipService": MembershipServicer(relations),
             "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),
             "ModerationService": ModerationServicer(reports),
             "AttachmentsService": AttachmentsServicer(self.attachments),
+            "ScheduledMessagesService": ScheduledMessagesServicer(self.scheduling),
             "AccountService": AccountServicer(self.accounts, sign_outs),
             "AccountAdminService": AccountAdminServicer(self.accounts, sign_outs),
             "ServerMessagingService": ServerMessagingServicer(
@@ -154,6 +163,8 @@ class Town:
             *(Text("buy this"), SystemClock().now()),
         )
         await PostgresHeld(self.database, timedelta(days=1)).hold(held, 10)
+        later = TextRequest("later", Text("not yet"))
+        await self.scheduling.schedule(ALICE, conversation, later, SystemClock().now() + timedelta(days=1))
         self.known = {
             "attachment_id": [sent, waiting],
             "attachment_ids": [sent, waiting],
@@ -178,7 +189,7 @@ class Town:
             "peer_user_id": ["bob", "carol"],
             "mention_user_id": ["bob"],
             "client_conversation_id": ["k", "k2"],
-            "client_message_id": ["k", "k2", "held"],
+            "client_message_id": ["k", "k2", "held", "later"],
             "avatar_ref": ["a/b.png"],
             "token": [token],
             "client_request_id": ["k", ""],

@@ -108,8 +108,8 @@ async def test_whoever_is_out_is_told_the_same_of_a_conversation_as_of_none(town
                 questions = Questions(
                     values_of(town, user, conversation, own_file),
                     values_of(town, user, NOWHERE, own_file),
-                    # What is held is looked for by who sent it: it is found, or not, wherever they are.
-                    ["CONVERSATION_NOT_FOUND", "HELD_NOT_FOUND"],
+                    # What is held or waits is looked for by who wrote it: it is found, or not, wherever they are.
+                    ["CONVERSATION_NOT_FOUND", "HELD_NOT_FOUND", "SCHEDULED_NOT_FOUND"],
                     [(conversation, NOWHERE)],
                 )
                 ask_as = partial(told, ask, table=TABLE, of_the_moment=OF_THE_MOMENT)

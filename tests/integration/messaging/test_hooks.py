@@ -355,7 +355,7 @@ async def test_what_a_newer_hook_says_beside_its_verdict_is_left_out() -> None:
     app = HttpHookApp()
     app.raw = b'{"allow": {"score": 0.1}, "model": "v2"}'
     async with http_hook(app) as url, started(HttpHook(url, [SECRET], CLOCK)) as hook:
-        await hook.ask(question(), PATIENCE_S)
+        assert await hook.ask(question(), PATIENCE_S) == Allow()
 
 
 async def test_a_server_that_closes_resting_connections_as_they_are_used_is_asked_on_another() -> None:

@@ -40,6 +40,11 @@ def anything(reason: str, /, **fields: Any) -> Case:
     return lambda conversation: fields, reason
 
 
+def _message(conversation: str) -> Mapping[str, Any]:
+    """What is sent there under a key of Alice's."""
+    return {"conversation_id": conversation, "client_message_id": "later", "text": {"text": "hello"}}
+
+
 MESSAGING: dict[str, Case] = {
     "CreateDirectConversation": anything(ANSWERED, peer_user_id="mallory2"),
     "CreateGroup": anything(ANSWERED, client_conversation_id="k", title="Own", user_ids=["mallory2"]),
@@ -80,6 +85,8 @@ MESSAGING: dict[str, Case] = {
     "SetVanishing": about(NO_CONVERSATION, vanish_after={"seconds": 300}),
     "SetMessagePinned": about(NO_CONVERSATION, seq=2, pinned=True),
     "UpdateOwnState": about(NO_CONVERSATION, pinned=True),
+    "SetDraft": about(NO_CONVERSATION, text="hello"),
+    "ListDrafts": anything(ANSWERED),
 }
 RELATIONS: dict[str, Case] = {
     "GetSettings": anything(ANSWERED),
@@ -102,6 +109,16 @@ MEMBERSHIP: dict[str, Case] = {
 ATTACHMENTS: dict[str, Case] = {
     "CreateUpload": anything(ANSWERED, client_upload_id="k", file_name="a", content_type="image/png", size_bytes=1),
     "GetDownload": about(NO_CONVERSATION, seq=2, attachment_id=HERS),
+}
+SCHEDULED: dict[str, Case] = {
+    "ScheduleMessage": (
+        lambda conversation: {"message": _message(conversation), "send_time": {"seconds": 1}},
+        NO_CONVERSATION,
+    ),
+    "UpdateScheduledMessage": (lambda conversation: {"message": _message(conversation)}, "SCHEDULED_NOT_FOUND"),
+    # Alice's key; there is none of the stranger's.
+    "CancelScheduledMessage": about(ANSWERED, client_message_id="later"),
+    "ListScheduledMessages": anything(ANSWERED),
 }
 ACCOUNTS: dict[str, Case] = {
     "StartExport": anything(ANSWERED),
@@ -136,6 +153,7 @@ CASES: dict[str, dict[str, Case]] = {
     "RelationsService": RELATIONS,
     "MembershipService": MEMBERSHIP,
     "AttachmentsService": ATTACHMENTS,
+    "ScheduledMessagesService": SCHEDULED,
     "AccountService": ACCOUNTS,
     "AccountAdminService": dict.fromkeys(
         ("DeleteUser", "ExportUser", "GetUserJob", "SignOutUser", "ListDeletedUsers"), anything(NO_USERS)

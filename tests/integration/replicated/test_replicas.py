@@ -25,7 +25,7 @@ from parley.presence.v1 import service_pb2 as presence
 from deploy.embedded.record import StackRecord
 from loadtests.event_routing.replicas import counters, names_of, replicas_of
 from parley_client.client import Device, Edge
-from parley_client.conversations import delivery_faults
+from parley_client.delivery_checks import delivery_faults
 from parley_client.stream import EventStream
 from tests.support.admins import admin_of
 from tests.support.ops_command import run_ops

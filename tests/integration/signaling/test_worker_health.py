@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -122,16 +122,3 @@ async def test_a_look_goes_on_when_its_worker_is_forgotten(street: Street) -> No
         street.may_end.set()
         await street.until_looked()
         await other.server.stop(None)
-
-
-async def test_a_worker_that_answers_lives_without_announcements(street: Street) -> None:
-    announced = street.workers.live(datetime.now(UTC))[0].announce_time
-    long_after = announced + timedelta(seconds=street.workers.policy.lost_after_s)
-    async with watching(street):
-        await until(
-            lambda: (
-                datetime.now(UTC) > long_after and street.workers.is_live(street.worker.worker_id, datetime.now(UTC))
-            ),
-            what="the worker to live for longer than its announcement",
-        )
-        assert street.broken == []

@@ -17,7 +17,7 @@ from deploy.embedded.issuer import ISSUER
 from deploy.k8s import capacity, fields, semantics, settings, stores, tls, topics
 from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
-from services.ops.core import STAGES
+from services.ops.core.topics import STAGES
 from services.runtime.identity.callers import IDENTITIES
 from services.runtime.identity.server_keys import read_servers
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from deploy.embedded.probes import Probe
 from deploy.embedded.process import ProcessSpec
 from deploy.embedded.supervisor import Supervisor
 from services.runtime.restarts import FIRST_PAUSE_S, HEALTHY_AFTER_S, LONGEST_PAUSE_S, next_pause_s
-from tests.support.waiting import poll
+from tests.support.waiting import poll, until
 
 DEADLINE_S = 20.0
 WAIT = "import signal; signal.pause()"
@@ -45,12 +44,6 @@ def exists(path: Path) -> Probe:
 def python(name: str, code: str, **fields: object) -> ProcessSpec:
     arguments: dict[str, object] = {"ready": always_ready, **fields}
     return ProcessSpec(name=name, command=(sys.executable, "-c", code), **arguments)  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - other processes set no events of ours
-            await asyncio.sleep(0.02)
 
 
 def written(sink: LogSink, name: str) -> str:

@@ -26,7 +26,6 @@ AROUND = {
     "name": "string",
     "contentType": "string",
     "body": "Blob",
-    "passphrase": "string",
 }
 _DECLARED = re.compile(r"\b(?:const|let|function|class) +(?:\{([^}]*)\}|\[([^\]]*)\]|(\w+))")
 _IMPORT = re.compile(r"^import .*;$", re.MULTILINE)

@@ -64,8 +64,7 @@ _SENDS_TEXTS = {
     ("kernel/checks.py", "check_entities", "Text"),
     ("messages/service/requests.py", "TextRequest", "Text"),
     ("messages/service/messages.py", "Messages._checked_text", "Text"),
-    ("messages/rpc.py", "MessagesRpcs.SendMessage", "Text"),
-    ("back_office/rpc.py", "_send_request", "Text"),
+    ("messages/service/requests.py", "request_of", "Text"),
 }
 # A verdict that changes something changes a text; titles are judged as texts, and edits are of texts.
 _JUDGES_TEXTS = {
@@ -91,6 +90,7 @@ _LEAVES_TOMBSTONES = {
     ("messages/core/changes.py", "unsend", "Unsent"),
     ("messages/core/changes.py", "_emptied", "Unsent"),
     ("kernel/expiry.py", "tombstone", "Expired"),
+    ("scheduling/core.py", "cancel", "Expired"),
 }
 _TELLS_OF_GROUPS = {
     ("vanishing/core.py", "set_vanishing", "SystemContent"),

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from services.ops.broker import committed_by
-from services.ops.core import STAGES, DeadLetter, Stage, lag, letters, replayed
+from services.ops.core.topics import STAGES, DeadLetter, Stage, lag, letters, replayed
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 LETTER = DeadLetter(7, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "ann", 120, "not a Delivery")

@@ -7,16 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley_client.conversations import (
-    Arrival,
-    ConversationInfo,
-    Conversations,
-    Delta,
-    Entry,
-    History,
-    delivery_faults,
-    order_differences,
-)
+from parley_client.conversations import Arrival, ConversationInfo, Conversations, Delta, Entry, History
+from parley_client.delivery_checks import delivery_faults, order_differences
 
 
 def entry(seq: int, message_id: str | None = None, client_id: str | None = None) -> Entry:

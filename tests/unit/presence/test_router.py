@@ -50,6 +50,16 @@ def test_an_event_goes_once_to_each_gateway_that_holds_a_device_of_the_user_and_
     ]
 
 
+def test_an_event_for_one_device_goes_to_that_device_alone() -> None:
+    router = router_with(G1, G2)
+    router.register(G1, 1, [session(1, ALICE), session(2, ALICE, LAPTOP), session(3, BOB, LAPTOP)], now=0)
+    router.register(G2, 1, [session(1, ALICE)], now=0)
+    assert router.deliver(ALICE, b"frame", durable=True, device_id=LAPTOP) == [
+        Send(G1, Deliver((2,), b"frame", durable=True)),
+    ]
+    assert router.deliver(ALICE, b"frame", durable=True, device_id=DeviceId("tablet-1")) == []
+
+
 def test_an_event_for_a_user_without_devices_goes_nowhere() -> None:
     assert router_with(G1).deliver(ALICE, b"frame", durable=True) == []
 

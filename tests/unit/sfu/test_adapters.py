@@ -332,6 +332,20 @@ def test_any_channel_message_is_taken_or_passed_over(message: bytes) -> None:
 
 def test_configuration_names_all_its_faults_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        Config.from_env({"PARLEY_SFU_PUBLIC_IP": "example.org", "PARLEY_SFU_MAX_PARTICIPANTS": "0"})
-    for name in ("SERVICE_PUBLIC_KEYS_FILE", "KAFKA_BOOTSTRAP", "WORKER_ID", "PUBLIC_IP", "MAX_PARTICIPANTS"):
+        Config.from_env(
+            {
+                "PARLEY_SFU_PUBLIC_IP": "example.org",
+                "PARLEY_SFU_MAX_PARTICIPANTS": "0",
+                "PARLEY_SFU_VIDEO_CODECS": "vp9,h265",
+            }
+        )
+    names = (
+        "SERVICE_PUBLIC_KEYS_FILE",
+        "KAFKA_BOOTSTRAP",
+        "WORKER_ID",
+        "PUBLIC_IP",
+        "MAX_PARTICIPANTS",
+        "VIDEO_CODECS",
+    )
+    for name in names:
         assert name in str(caught.value)

@@ -4,10 +4,12 @@ import itertools
 
 import pytest
 
+from services.sfu.core.session.agreement import agree
 from services.sfu.core.session.effects import SendMedia, SendSlotMap
 from services.sfu.core.session.participants import Participant, UnseenVideo
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.wire.media_line import DESCRIPTOR_URI
 from services.sfu.core.wire.sdp import Fingerprint, parse_offer
 from tests.unit.sfu.builders import key, make_router, offer_text, rtp
 
@@ -90,7 +92,8 @@ def test_the_answer_names_the_agreed_codec_first_with_the_lower_level() -> None:
     transport = LocalTransport("u", "p", Fingerprint("sha-256", "CD"), [])
     answer = build_answer(ann.offer, transport, {"2": SlotSsrcs(1, 2), "3": SlotSsrcs(3, 4)}, 1)
     own = answer.split("m=")[2]
-    assert own.startswith("video 9 UDP/TLS/RTP/SAVPF 97\r\n")
+    # The others stand behind it: a client goes over to them without another offer.
+    assert own.startswith("video 9 UDP/TLS/RTP/SAVPF 97 96\r\n")
     assert "profile-level-id=42e01e" in own
 
 
@@ -113,6 +116,19 @@ def test_both_sides_are_told_of_a_picture_that_cannot_be_decoded_and_of_its_end(
     assert bob.unseen
     router.remove(bob.key, 3.0)
     assert not ann.unseen_by
+
+
+def test_the_dependency_descriptor_is_taken_where_another_codec_than_vp8_is_wanted() -> None:
+    extension = f"a=extmap:12 {DESCRIPTOR_URI}\r\n"
+    for own, order, is_taken in [
+        ((VP8, VP9), ("vp8",), False),
+        ((VP8, VP9), ("vp9", "vp8"), True),
+        ((VP8, CBP), ("vp9", "vp8"), False),
+        ((AV1, CBP), ("vp8",), True),
+    ]:
+        text = offer_of(own, (VP8,)).replace("a=extmap:10 ", extension + "a=extmap:10 ")
+        agreed = agree(parse_offer(text), [], order)
+        assert (DESCRIPTOR_URI in agreed.media[1].extensions) == is_taken
 
 
 FITS = {

@@ -1,6 +1,7 @@
 """The answer's own rules; what browsers want of it is in test_sdp.py."""
 
 from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer, is_served, name_streams
+from services.sfu.core.wire.media_line import DESCRIPTOR_URI
 from services.sfu.core.wire.sdp import Fingerprint, Offer, parse_offer
 from tests.unit.sfu.builders import FINGERPRINT, offer, offer_text
 
@@ -40,6 +41,17 @@ def test_the_first_slots_of_each_kind_share_a_stream_and_the_second_ones_another
 def test_slots_of_lines_in_both_directions_share_a_stream() -> None:
     streams = [line.split()[0] for line in answer(direction="sendrecv") if line.startswith("a=msid:")]
     assert streams == ["a=msid:both-1", "a=msid:both-1", "a=msid:slot-1", "a=msid:slot-1"]
+
+
+def test_the_dependency_descriptor_is_taken_of_own_video_alone_in_elements_of_two_bytes_too() -> None:
+    extension = f"a=extmap:12 {DESCRIPTOR_URI}"
+    offered = parse_offer(offer_text().replace("a=extmap:10 ", f"{extension}\r\na=extmap:10 "))
+    ssrcs = {line.mid: SlotSsrcs(20, 21) for line in offered.media if line.client_receives}
+    head, *lines = build_answer(offered, TRANSPORT, ssrcs, 1).split("m=")
+    assert [extension in line.split("\r\n") for line in lines] == [False, True, False, False, False]
+    assert "a=extmap-allow-mixed" in head.split("\r\n")
+    plain = parse_offer(offer_text().replace("a=extmap-allow-mixed\r\n", ""))
+    assert "a=extmap-allow-mixed" not in build_answer(plain, TRANSPORT, ssrcs, 1)
 
 
 def opus(offered: Offer) -> list[str]:

@@ -5,7 +5,7 @@ from parley.sfu.v1 import channel_pb2
 
 from services.sfu.channel import MuteState, decode_message, encode_slot_map, encode_wanted_layers
 from services.sfu.core.selection.video_requests import VideoRequests
-from services.sfu.core.session.participants import LayerState, UnseenVideo
+from services.sfu.core.session.participants import CodecState, LayerState, UnseenVideo
 from tests.unit.sfu.builders import key
 
 
@@ -37,8 +37,10 @@ def test_both_sides_of_a_picture_that_cannot_be_decoded_are_in_the_map() -> None
 
 def test_a_publisher_is_told_of_each_of_its_layers_whether_anybody_takes_it() -> None:
     states = [LayerState("1", "q", True), LayerState("1", "f", False), LayerState("5", "", True)]
-    told = channel_pb2.ChannelMessage.FromString(encode_wanted_layers(states)).wanted_layers
+    codecs = [CodecState("1", 98), CodecState("5", 96)]
+    told = channel_pb2.ChannelMessage.FromString(encode_wanted_layers(states, codecs)).wanted_layers
     assert [(layer.mid, layer.rid, layer.wanted) for layer in told.layers] == states
+    assert [(codec.mid, codec.payload_type) for codec in told.codecs] == codecs
 
 
 def test_a_client_that_shows_nothing_gets_no_video() -> None:

@@ -1,6 +1,12 @@
 import pytest
 
-from services.sfu.core.wire.codecs import is_h264_key_frame, is_vp9_key_frame, primary_of_red, read_payload, read_vp8
+from services.sfu.core.wire.codecs import (
+    is_vp9_key_frame,
+    primary_of_red,
+    read_payload,
+    read_vp8,
+    read_vp9,
+)
 from tests.unit.sfu.builders import vp8
 
 
@@ -51,23 +57,6 @@ def test_descriptor_cut_short_is_no_key_frame(payload: bytes) -> None:
 @pytest.mark.parametrize(
     ("payload", "is_key_frame"),
     [
-        (b"\x67\x42", True),
-        (b"\x65\x88", False),
-        (b"\x41\x9a", False),
-        (b"\x78\x00\x02\x67\x42\x00\x01\x68", True),
-        (b"\x78\x00\x02\x41\x42", False),
-        (b"\x7c\x87", True),
-        (b"\x7c\x07", False),
-        (b"", False),
-    ],
-)
-def test_h264_key_frames_bring_their_parameter_set(payload: bytes, is_key_frame: bool) -> None:
-    assert is_h264_key_frame(payload) is is_key_frame
-
-
-@pytest.mark.parametrize(
-    ("payload", "is_key_frame"),
-    [
         (b"\x08\x00", True),
         (b"\x48\x00", False),
         (b"\x00\x00", False),
@@ -89,3 +78,27 @@ def test_red_that_does_not_add_up_has_no_primary() -> None:
     assert primary_of_red(b"\x6fopus") == (111, b"opus")
     for payload in (b"", b"\xef\x00", b"\xef\x00\x43\xff\x6fx"):
         assert primary_of_red(payload) is None
+
+
+def test_a_vp9_picture_id_is_read_and_widened_and_the_base_layers_number_too() -> None:
+    info = read_vp9(bytes.fromhex("a8 8123 00 07 68"))
+    assert (info.picture_id, info.picture_id_at, info.tl0, info.tl0_at, info.is_key_frame) == (0x123, 1, 7, 4, True)
+    info = read_vp9(bytes.fromhex("a8 23 00 07 68"))
+    assert (info.payload.hex(), info.picture_id, info.tl0) == ("a880230007" + "68", 0x23, 7)
+    # In flexible mode there are differences of picture ids in its place.
+    info = read_vp9(bytes.fromhex("f8 8123 00 09 68"))
+    assert (info.picture_id_at, info.tl0_at, info.is_key_frame) == (1, 0, False)
+    for cut_short in (b"\xa8", b"\xa8\x81", b"\x88\x80"):
+        assert read_vp9(cut_short).picture_id_at == 0
+
+
+def test_the_height_of_vp9_is_that_of_the_highest_layer_of_a_key_frame() -> None:
+    sizes = bytes.fromhex("58 0140 00b4 0280 0168 0500 02d0")
+    assert read_vp9(bytes.fromhex("aa 8123 00 07") + sizes + b"frame").height == 0x2D0
+    # Flexible mode, and without a picture id.
+    assert read_vp9(bytes.fromhex("ba 8123 00") + sizes).height == 0x2D0
+    assert read_vp9(bytes.fromhex("0a") + bytes.fromhex("10 0280 0168")).height == 360
+    # A structure without sizes, one that is cut short, and a frame that is no key frame.
+    assert read_vp9(bytes.fromhex("0a 00 0000 0000 0000")).height == 0
+    assert read_vp9(bytes.fromhex("aa 8123 00 07") + sizes[:-1]).height == 0
+    assert read_vp9(bytes.fromhex("ea 8123 00 07") + sizes).height == 0

@@ -17,7 +17,7 @@ def test_the_direction_says_who_sends(direction: str, client_sends: bool, client
     assert (found.client_sends, found.client_receives) == (client_sends, client_receives)
 
 
-def test_own_video_is_answered_with_one_codec_and_audio_with_all() -> None:
+def test_own_lines_are_answered_with_all_that_is_offered() -> None:
     assert [codec.codec for codec in line(1).answered_codecs] == ["vp8"]
     assert {codec.codec for codec in line(0).answered_codecs} == {"opus", "red"}
 

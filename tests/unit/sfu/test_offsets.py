@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.sfu.core.forwarding.nack import RetransmissionRing
 from services.sfu.core.forwarding.offsets import Offsets
-from services.sfu.core.wire.codecs import ALL_TEMPORAL
+from services.sfu.core.wire.codecs import ALL_SPATIAL, ALL_TEMPORAL
 from services.sfu.core.wire.rtp import MediaPacket, canonical_video, parse_header
 from tests.unit.sfu.builders import rtp, vp8
 
@@ -27,7 +27,7 @@ def stream(frames: int, size: int = 2) -> list[MediaPacket]:
 
 def start(temporal: int, first: MediaPacket) -> Offsets:
     offsets = Offsets(1000, 5)
-    offsets.want_temporal(temporal)
+    offsets.want_layers(ALL_SPATIAL, temporal)
     offsets.switch(first, 1)
     offsets.advance(first)
     return offsets
@@ -57,7 +57,7 @@ def test_layers_are_added_only_where_nothing_is_missing() -> None:
     packets = stream(12, size=1)
     offsets = start(0, packets[0])
     pass_through(offsets, packets[:5])
-    offsets.want_temporal(ALL_TEMPORAL)
+    offsets.want_layers(ALL_SPATIAL, ALL_TEMPORAL)
     kept = [one.info.temporal for one in packets[5:] if pass_through(offsets, [one])]
     assert kept == [1, 0, 2, 1, 2]
 
@@ -82,7 +82,7 @@ def test_every_number_stands_for_one_packet_and_is_found_again(steps: list[tuple
     by_number: dict[int, MediaPacket] = {}
     for one, (temporal, fate, wants) in zip(packets, steps, strict=True):
         if wants:
-            offsets.want_temporal(temporal)
+            offsets.want_layers(ALL_SPATIAL, temporal)
         arrived = [one]
         if fate == 0 and one is not packets[0]:
             held.append(one)

@@ -9,6 +9,7 @@ import pytest
 
 from services.runtime.errors import StoreUnavailable
 from services.runtime.identity.accounts import Standing
+from services.signaling.accounts.core import IsRevoked
 from services.signaling.accounts.ports import OwnCall
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.core.model import Call, CallId, CallState, EndReason, LegState, UserId
@@ -47,6 +48,16 @@ class FakeAccounts:
         return []
 
 
+@dataclass
+class FakePublishedKeys:
+    """See accounts.ports.PublishedKeys; notes who was asked about."""
+
+    asked: list[UserId] = field(default_factory=list)
+
+    async def remove_revoked(self, user_id: UserId, is_revoked: IsRevoked) -> None:
+        self.asked.append(user_id)
+
+
 @pytest.fixture
 def world() -> World:
     world = World(FakeMembers())
@@ -56,7 +67,7 @@ def world() -> World:
 
 @pytest.fixture
 def lifecycle(world: World) -> AccountLifecycle:
-    return AccountLifecycle(FakeAccounts(world), world.changes)
+    return AccountLifecycle(FakeAccounts(world), world.changes, FakePublishedKeys())
 
 
 @pytest.mark.parametrize("gone", [ALICE, BOB])
@@ -157,7 +168,7 @@ async def test_somebody_who_cannot_be_erased_does_not_keep_the_others(
             erased.append(user_id)
             return False
 
-    lifecycle = AccountLifecycle(Accounts(world, {ALICE: True, BOB: True}), world.changes)
+    lifecycle = AccountLifecycle(Accounts(world, {ALICE: True, BOB: True}), world.changes, FakePublishedKeys())
     with nullcontext() if goes_on else pytest.raises(StoreUnavailable):
         await lifecycle.sweep()
     assert erased == ([BOB] if goes_on else [])
@@ -166,7 +177,7 @@ async def test_somebody_who_cannot_be_erased_does_not_keep_the_others(
 async def test_who_waits_in_a_lobby_waits_no_more_and_a_guest_leaves() -> None:
     meeting = Meeting()
     await meeting.begin()
-    lifecycle = AccountLifecycle(FakeAccounts(meeting), meeting.changes)
+    lifecycle = AccountLifecycle(FakeAccounts(meeting), meeting.changes, FakePublishedKeys())
     await meeting.admitted(EVE)
     await meeting.service.join_call(meeting.call_id, EVE, LAPTOP)
     _, secret = await meeting.link()

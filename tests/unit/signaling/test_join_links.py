@@ -170,6 +170,27 @@ async def test_opened_again_it_says_how_the_place_stands_and_changes_nothing(wor
     assert await world.call() == replace(before, version=before.version + 1, legs=(await world.call()).legs)
 
 
+async def test_who_has_a_place_is_told_how_it_stands_also_when_the_link_opens_no_more(world: Meeting) -> None:
+    (link, expired), (_, of_carol) = await world.link(ttl_s=60), await world.link(CAROL)
+    await world.links.open_link(expired, EVE)
+    await world.links.open_link(of_carol, FAY)
+    world.clock.advance(60)
+    world.members.conversations[GROUP_TALK].remove(CAROL)
+    for guest, secret in ((EVE, expired), (FAY, of_carol)):
+        assert (await world.links.open_link(secret, guest)).is_part is False
+        assert await world.state_of(guest) is LegState.LOBBY
+        with pytest.raises(JoinLinkClosed):
+            await world.links.open_link(secret, GUS)
+    await world.links.admit_guest(world.call_id, BOB, EVE)
+    assert (await world.links.open_link(expired, EVE)).is_part
+    # By that link alone, and not once it is revoked.
+    with pytest.raises(JoinLinkClosed):
+        await world.links.open_link(of_carol, EVE)
+    await world.links.revoke_link(link.link_id, BOB)
+    with pytest.raises(JoinLinkClosed):
+        await world.links.open_link(expired, EVE)
+
+
 @pytest.mark.parametrize("secret", ["", "x", "x" * 32, "ж" * 32, "x" * 33])
 async def test_a_secret_of_no_link_is_told_so_whatever_it_is(world: Meeting, secret: str) -> None:
     for user in (EVE, BOB):

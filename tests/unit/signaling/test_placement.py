@@ -45,48 +45,6 @@ def test_a_worker_that_is_silent_for_five_seconds_is_lost() -> None:
     assert not known.is_live(WORKER.worker_id, START + 6 * ONE)
 
 
-def test_a_worker_that_answers_lives_while_its_announcements_do_not_come() -> None:
-    known = table(announcement(WORKER))
-    known.answered(WORKER, START + 4 * ONE)
-    assert known.choose(2, START + 9 * ONE) == WORKER
-    assert known.choose(2, START + 9.01 * ONE) is None
-    known.answered(WORKER, START + 60 * ONE)
-    assert known.is_live(WORKER.worker_id, START + 61 * ONE)
-
-
-def test_of_two_that_answer_the_one_whose_announcements_come_is_chosen_and_the_other_is_lost_in_the_end() -> None:
-    known = table(announcement(WORKER, participants=1), announcement(OTHER_WORKER, participants=50))
-    for second in range(1, 36):
-        known.announce(announcement(OTHER_WORKER, START + second * ONE, participants=50), START + second * ONE)
-        known.answered(WORKER, START + second * ONE)
-        assert known.choose(2, START + second * ONE) == (WORKER if second <= 5 else OTHER_WORKER)
-        assert known.is_live(WORKER.worker_id, START + second * ONE) == (second <= 30)
-
-
-def test_an_answer_says_nothing_of_the_events_that_the_broker_brings() -> None:
-    known = table()
-    for second in range(20):
-        known.announce(announcement(WORKER, START + second * ONE), START + second * ONE)
-    assert known.is_steady(WORKER.worker_id, START + 20 * ONE)
-    for second in range(20, 40):
-        known.answered(WORKER, START + second * ONE)
-    assert known.is_live(WORKER.worker_id, START + 40 * ONE)
-    assert not known.is_steady(WORKER.worker_id, START + 40 * ONE)
-    # The broker is back: what it kept is read first.
-    known.announce(announcement(WORKER, START + 40 * ONE), START + 40 * ONE)
-    assert not known.is_steady(WORKER.worker_id, START + 41 * ONE)
-
-
-def test_an_answer_of_another_process_or_of_one_that_is_not_known_changes_nothing() -> None:
-    known = table(announcement(WORKER))
-    known.answered(replace(WORKER, start_time=START + ONE), START + 4 * ONE)
-    known.answered(OTHER_WORKER, START + 4 * ONE)
-    assert known.live(START + 6 * ONE) == []
-    known.remove(WORKER.worker_id)
-    known.answered(WORKER, START + ONE)
-    assert known.live(START + ONE) == []
-
-
 def test_a_draining_worker_lives() -> None:
     assert table(announcement(WORKER, draining=True)).is_live(WORKER.worker_id, START)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 from parley.calls.v1 import events_pb2 as calls_events
+from prometheus_client import REGISTRY
 from standardwebhooks import Webhook
 
 from services.runtime.http.webhooks import sign_as_before
@@ -130,9 +131,11 @@ async def test_a_ring_that_is_over_is_not_posted(pusher: WebhookPusher, provider
 
 async def test_a_provider_that_is_away_holds_nothing_up(clock: ManualClock) -> None:
     nowhere = WebhookPusher("http://127.0.0.1:9/ring", SECRET, clock, backoff_s=0)
+    failed = REGISTRY.get_sample_value("signaling_pushes_total", {"outcome": "failed"}) or 0.0
     await nowhere.start()
     await nowhere.handle(await ring_events())
     await nowhere.stop()
+    assert REGISTRY.get_sample_value("signaling_pushes_total", {"outcome": "failed"}) == failed + 1
 
 
 def test_what_is_no_call_event_is_poison_and_other_events_ask_for_nothing() -> None:

@@ -27,6 +27,9 @@ export function clearLength(mimeType: string | undefined, frame: Uint8Array): nu
   return Math.min(isKeyFrame ? VP8_KEY_FRAME : VP8_DELTA_FRAME, frame.length);
 }
 
+/** Whether an encrypted frame can have so many clear bytes: of a frame in the clear, what stands in its place seldom does. */
+export const isClearLength = (bytes: number): boolean => [OPUS, VP8_DELTA_FRAME, VP8_KEY_FRAME].includes(bytes);
+
 export function joinFrame({ clear, ciphertext, header }: EncryptedFrame): Uint8Array<ArrayBuffer> {
   const frame = new Uint8Array(clear.length + ciphertext.length + header.length + LENGTHS);
   frame.set(clear);

@@ -157,6 +157,23 @@ export interface Outgoing {
   readonly held: boolean;
 }
 
+/** A message of this user that waits for its time. Nobody else knows of it. */
+export interface ScheduledMessage {
+  readonly conversationId: string;
+  /** That of the message that is sent. */
+  readonly clientMessageId: string;
+  readonly content: Content;
+  readonly replyToSeq: number;
+  readonly attachments: readonly Attachment[];
+  readonly sendTimeMs: number;
+  /** `refused` at its time; `held`: the network reviews it. */
+  readonly state: "waiting" | "sending" | "refused" | "held";
+  /** Why it was refused. */
+  readonly problem: Told | undefined;
+  /** Of two copies the higher is newer. */
+  readonly revision: number;
+}
+
 /** A text as it was before an edit. */
 export interface Edit {
   readonly text: string;

@@ -1,5 +1,5 @@
-/** Frames in a row that cannot be decrypted, before it is reported. Raising it reports later; lowering it reports each change of the key. */
-const UNREADABLE_AFTER = 10;
+/** Frames in a row that cannot be decrypted, before it is reported. Raising it reports later; lowering it reports everybody who comes, until their key is here. */
+const UNREADABLE_AFTER = 100;
 
 /** Whether the frames of one receive slot can be decrypted: they can until many in a row cannot. */
 export class Readability {

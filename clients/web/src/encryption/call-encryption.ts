@@ -1,3 +1,11 @@
+import type { Api } from "../api.js";
+import type { CallDevice } from "../core/call-keys.js";
+import type { Call } from "../core/model.js";
+import type { DeviceStore } from "../device-store.js";
+import type { CallKey } from "../gen/parley/keys/v1/messages_pb.js";
+import type { Keyring } from "./keyring.js";
+import type { KeyNews } from "./known-accounts.js";
+
 /** Encrypts what one connection sends and decrypts what it receives, end to end. */
 export interface FrameCryptor {
   /** Call before the offer is made. `onReadable` is called when it changes whether everything received can be decrypted. */
@@ -7,46 +15,103 @@ export interface FrameCryptor {
 }
 
 /**
- * End-to-end encryption of this device's calls (RFC 9605, SFrame).
+ * How a call is protected: nobody else is in it yet, or keys are on their way (`starting`); end to end (`on`); as `on`,
+ * and somebody cannot decrypt, who therefore hears nothing of this device (`blocked`); this device sends in the clear, as
+ * its user allowed (`clear`); this browser cannot encrypt at all (`impossible`).
+ */
+export type CallProtection = "starting" | "on" | "blocked" | "clear" | "impossible";
+
+export interface KeysView {
+  /** Whether the account's other devices have confirmed this one; `unknown` until that is found out. */
+  readonly standing: "unknown" | "confirmed" | "waiting";
+  /** The ids of the account's other devices that wait to be confirmed. */
+  readonly waitingDevices: readonly string[];
+  /** What ought to be seen of others' keys, the oldest first. */
+  readonly news: readonly KeyNews[];
+  readonly protection: CallProtection;
+  /** The users in the call with a device that cannot decrypt; with this one's own where that is the reason. */
+  readonly unable: readonly string[];
+}
+
+/**
+ * End-to-end encryption of this device's calls (RFC 9605, SFrame), with keys that devices seal to each other.
  *
- * The passphrase is the users' own affair: it is given here by the app or by the user and leaves this page in no form.
+ * It is always on. What leaves this device in the clear, while somebody in a call cannot decrypt, its user has allowed.
+ * The code of it is loaded when it is needed first: whatever is said before waits for that, in turn.
  */
 export class CallEncryption {
-  private passphrase: string | undefined;
-  private readonly keys = new Map<string, Promise<CryptoKey>>();
+  private loading: Promise<Keyring> | undefined;
+  private keyring: Keyring | undefined;
+  /** The call that this device is in, in its newest copy. */
+  private call: Call | undefined;
 
-  constructor(private readonly changed: () => void = () => undefined) {}
+  constructor(
+    private readonly api: Api,
+    private readonly self: CallDevice,
+    private readonly store: DeviceStore,
+    private readonly changed: () => void,
+  ) {}
 
   /** Whether this browser can do it. */
   get isSupported(): boolean {
     return typeof RTCRtpScriptTransform !== "undefined";
   }
 
-  /** Whether calls that begin now are encrypted. */
-  get isOn(): boolean {
-    return this.passphrase !== undefined;
+  /** This device's. */
+  get ownId(): string {
+    return this.self.deviceId;
   }
 
-  /** For connections from now on; all participants need the same one. Undefined switches encryption off. */
-  use(passphrase: string | undefined): void {
-    this.passphrase = passphrase === "" ? undefined : passphrase;
-    this.keys.clear();
-    this.changed();
+  /** How everything stands. */
+  get view(): KeysView {
+    return this.keyring?.view ?? { standing: "unknown", waitingDevices: [], news: [], protection: this.isSupported ? "starting" : "impossible", unable: [] };
   }
 
-  /** What guards a connection of this call; undefined without a passphrase. */
+  /** Publishes this device's keys, and finds out how it stands, and what it missed. Also after the account's keys changed. */
+  refresh(): void {
+    this.run((keyring) => keyring.refresh());
+  }
+
+  /** A copy of the call that this device is in. */
+  follow(call: Call): void {
+    this.call = call;
+    this.run((keyring) => keyring.follow(call));
+  }
+
+  /** This device is in no call. */
+  end(): void {
+    this.call = undefined;
+    if (this.loading) this.run((keyring) => keyring.end());
+  }
+
+  receive(key: CallKey): void {
+    this.run((keyring) => keyring.receive(key));
+  }
+
+  /** What guards a connection of this call; undefined in a browser that cannot. */
   async cryptorFor(callId: string): Promise<FrameCryptor | undefined> {
-    if (this.passphrase === undefined) return undefined;
-    if (!this.isSupported) throw new Error("This browser cannot encrypt calls end to end.");
-    const { passphrase } = this;
-    const { deriveCallKey, WorkerFrameCryptor } = await import("./frame-cryptor.js");
-    const known = this.passphrase === passphrase ? this.keys.get(callId) : undefined;
-    const key = known ?? deriveCallKey(passphrase, callId);
-    // Another passphrase, given meanwhile, is for the connections after this one.
-    if (this.passphrase === passphrase) {
-      this.keys.clear();
-      this.keys.set(callId, key);
-    }
-    return new WorkerFrameCryptor(await key);
+    return this.isSupported ? (await this.keys()).cryptorFor(callId, this.call) : undefined;
+  }
+
+  close(): void {
+    this.call = undefined;
+    this.keyring?.close();
+  }
+
+  private run(act: (keyring: Keyring) => void): void {
+    // What could not be loaded is tried again by whoever asks next: a connection that is to be encrypted does.
+    if (this.isSupported) void this.keys().then(act, () => undefined);
+  }
+
+  /** What users do with keys. Rejects while its code cannot be loaded. */
+  keys(): Promise<Keyring> {
+    this.loading ??= import("./keyring.js").then(async ({ Keyring }) => {
+      const keyring = new Keyring(this.api, this.self, this.store, this.changed);
+      // Where nothing can be kept, a call says that this device cannot encrypt: nothing is sent without that being allowed.
+      await keyring.memory.load().catch(() => undefined);
+      return (this.keyring = keyring);
+    });
+    this.loading.catch(() => (this.loading = undefined));
+    return this.loading;
   }
 }

@@ -1,4 +1,4 @@
-import { clearLength, joinFrame, splitFrame } from "../core/frame-form.js";
+import { clearLength, isClearLength, joinFrame, splitFrame } from "../core/frame-form.js";
 import { decodeHeader, encodeHeader } from "../core/sframe-header.js";
 
 /** AES_128_GCM_SHA256_128 (RFC 9605 section 4.5). */
@@ -33,14 +33,14 @@ function label(what: string, kid: bigint): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Encrypts one sender's frames. Its key id is random, so that no two senders, nor two lives of one, share a nonce. */
+/** Encrypts one stream's frames with one key. Nothing else may use its key id: they would share nonces. */
 export class FrameEncryptor {
   private counter = 0n;
   private readonly sender: Promise<SenderKey>;
 
   constructor(
     base: CryptoKey,
-    private readonly kid: bigint = randomKid(),
+    private readonly kid: bigint,
   ) {
     this.sender = deriveSenderKey(base, kid);
   }
@@ -58,18 +58,22 @@ export class FrameEncryptor {
   }
 }
 
-/** Decrypts the frames of a receive slot, whose sender changes: each frame names its sender's key. */
-export class FrameDecryptor {
-  private readonly senders = new Map<bigint, Promise<SenderKey>>();
+/** The key id that a frame names; undefined for one that has not the form of an encrypted one. */
+export function keyIdOf(frame: Uint8Array): bigint | undefined {
+  const parts = splitFrame(frame);
+  return parts && isClearLength(parts.clear.length) ? decodeHeader(parts.header)?.kid : undefined;
+}
 
-  constructor(private readonly base: CryptoKey) {}
+/** Decrypts the frames of a receive slot, whose sender changes: each frame names its key. */
+export class FrameDecryptor {
+  private readonly senders = new Map<bigint, { readonly base: CryptoKey; readonly sender: Promise<SenderKey> }>();
 
   /** Undefined for a frame that is not encrypted, was changed, or was encrypted with another key: it must not be shown. */
-  async decrypt(frame: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async decrypt(frame: Uint8Array, base: CryptoKey): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const parts = splitFrame(frame);
     const header = parts && decodeHeader(parts.header);
     if (!parts || !header) return undefined;
-    const { key, salt } = await this.senderKey(header.kid);
+    const { key, salt } = await this.senderKey(header.kid, base);
     try {
       const how = parameters(salt, header.counter, parts.header, parts.clear);
       return concat(parts.clear, new Uint8Array(await crypto.subtle.decrypt(how, key, own(parts.ciphertext))));
@@ -78,13 +82,13 @@ export class FrameDecryptor {
     }
   }
 
-  private senderKey(kid: bigint): Promise<SenderKey> {
+  private senderKey(kid: bigint, base: CryptoKey): Promise<SenderKey> {
     const known = this.senders.get(kid);
-    if (known) return known;
+    if (known?.base === base) return known.sender;
     for (const oldest of this.senders.keys()) if (this.senders.size >= MAX_SENDERS) this.senders.delete(oldest);
-    const derived = deriveSenderKey(this.base, kid);
-    this.senders.set(kid, derived);
-    return derived;
+    const sender = deriveSenderKey(base, kid);
+    this.senders.set(kid, { base, sender });
+    return sender;
   }
 }
 
@@ -94,10 +98,6 @@ function parameters(salt: Uint8Array, counter: bigint, header: Uint8Array, clear
   const view = new DataView(iv.buffer);
   view.setBigUint64(NONCE_BYTES - 8, view.getBigUint64(NONCE_BYTES - 8) ^ counter);
   return { name: "AES-GCM", iv, additionalData: concat(header, clear) };
-}
-
-function randomKid(): bigint {
-  return new DataView(crypto.getRandomValues(new Uint8Array(8)).buffer).getBigUint64(0);
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {

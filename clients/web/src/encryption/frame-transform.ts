@@ -1,7 +1,11 @@
 import { Readability } from "../core/readability.js";
-import { FrameDecryptor, FrameEncryptor } from "./frame-cipher.js";
+import { type Frame, type FrameKeys, IncomingFrames, OutgoingFrames } from "./frame-keys.js";
 
-export type FrameRole = "encrypt" | "decrypt";
+/**
+ * What a transform does; each stream that is sent has a number that no other one of the call ever had. `mimeType`: of its
+ * frames, where the browser does not say it with each (Firefox).
+ */
+export type FrameRole = { readonly role: "encrypt"; readonly stream: number; readonly mimeType: string } | { readonly role: "decrypt" };
 
 /** An encoded frame, as far as this needs it (https://www.w3.org/TR/webrtc-encoded-transform/). */
 export interface EncodedFrame {
@@ -10,12 +14,12 @@ export interface EncodedFrame {
 }
 
 /**
- * Replaces each frame by its encrypted or decrypted form, and drops what cannot be.
+ * Replaces each frame by its encrypted or decrypted form, and drops what cannot be. `keys` are those of the moment.
  *
  * `onReadable` hears when received frames cannot be opened any more, and when they can again.
  */
-export function frameTransform(role: FrameRole, key: CryptoKey, onReadable: (readable: boolean) => void = () => undefined): TransformStream<EncodedFrame, EncodedFrame> {
-  const step = role === "encrypt" ? encrypting(key) : decrypting(key, onReadable);
+export function frameTransform(role: FrameRole, keys: () => FrameKeys, onReadable: (readable: boolean) => void = () => undefined): TransformStream<EncodedFrame, EncodedFrame> {
+  const step = role.role === "encrypt" ? encrypting(role.stream, role.mimeType, keys) : decrypting(keys, onReadable);
   return new TransformStream({
     async transform(frame, controller) {
       const data = await step(frame);
@@ -26,18 +30,18 @@ export function frameTransform(role: FrameRole, key: CryptoKey, onReadable: (rea
   });
 }
 
-type Step = (frame: EncodedFrame) => Promise<Uint8Array<ArrayBuffer> | undefined>;
+type Step = (frame: EncodedFrame) => Promise<Frame | undefined>;
 
-function encrypting(key: CryptoKey): Step {
-  const encryptor = new FrameEncryptor(key);
-  return (frame) => encryptor.encrypt(new Uint8Array(frame.data), frame.getMetadata().mimeType);
+function encrypting(stream: number, mimeType: string, keys: () => FrameKeys): Step {
+  const outgoing = new OutgoingFrames(stream);
+  return (frame) => outgoing.step(new Uint8Array(frame.data), frame.getMetadata().mimeType ?? mimeType, keys());
 }
 
-function decrypting(key: CryptoKey, onReadable: (readable: boolean) => void): Step {
-  const decryptor = new FrameDecryptor(key);
+function decrypting(keys: () => FrameKeys, onReadable: (readable: boolean) => void): Step {
+  const incoming = new IncomingFrames();
   const readability = new Readability();
   return async (frame) => {
-    const data = await decryptor.decrypt(new Uint8Array(frame.data));
+    const data = await incoming.step(new Uint8Array(frame.data), keys());
     const news = readability.note(data !== undefined);
     if (news !== undefined) onReadable(news);
     return data;

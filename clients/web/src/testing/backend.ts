@@ -4,6 +4,7 @@ import type { Transport } from "@connectrpc/connect";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { CallsService } from "../gen/parley/calls/v1/service_pb.js";
 import { type DeviceEvent, PresenceChangedSchema, PresenceState, ReadySchema } from "../gen/parley/gateway/v1/messages_pb.js";
+import { DeviceKeysService } from "../gen/parley/keys/v1/service_pb.js";
 import { GatewayService, type SubscribeResponse, SubscribeResponseSchema } from "../gen/parley/gateway/v1/service_pb.js";
 import {
   type Conversation,
@@ -13,6 +14,7 @@ import {
   MessageSchema,
   RequestState,
 } from "../gen/parley/messaging/v1/messages_pb.js";
+import { ScheduledMessagesService } from "../gen/parley/messaging/v1/scheduled_pb.js";
 import { MessagingService } from "../gen/parley/messaging/v1/service_pb.js";
 import { NotificationsService } from "../gen/parley/notifications/v1/service_pb.js";
 import { PresenceService } from "../gen/parley/presence/v1/service_pb.js";
@@ -24,13 +26,16 @@ import { accountOf } from "./accounts.js";
 import { createApi } from "./api.js";
 import { MockCalls } from "./calls.js";
 import { MockFiles } from "./files.js";
+import { draftsOf, MockDrafts } from "./drafts.js";
 import { MockEdits } from "./edits.js";
 import { groupsOf } from "./groups.js";
 import { EventQueue } from "./event-queue.js";
+import { MockKeys } from "./keys.js";
 import { messagesOf } from "./messages.js";
 import { MockNotifications } from "./notifications.js";
 import { conversationSettingsOf, MockOwnStates } from "./own-states.js";
 import { MockRelations, relationsOf } from "./relations.js";
+import { MockScheduled, scheduledOf } from "./scheduled.js";
 import { searchOf } from "./search.js";
 
 type Event = DeviceEvent["event"];
@@ -53,6 +58,7 @@ export interface MockConversation {
 export class MockBackend {
   private readonly conversations = new Map<string, MockConversation>();
   readonly calls = new MockCalls(this);
+  readonly keys = new MockKeys(this);
   private readonly streams = new Map<string, Map<string, EventQueue<SubscribeResponse>>>();
   private ids = 0;
   /** Groups by the tokens that lead into them. */
@@ -64,6 +70,8 @@ export class MockBackend {
   /** Told to clients; nothing here refuses what is more. */
   limits = create(LimitsSchema, { textChars: 10_000, textEntities: 50, attachments: 10, uploadBytes: 104_857_600n, titleChars: 100, queryChars: 200, reportMessages: 50, reportCommentChars: 2000 });
   readonly own = new MockOwnStates(this);
+  readonly scheduled = new MockScheduled(this);
+  readonly drafts = new MockDrafts(this);
   readonly relations = new MockRelations(this);
   readonly edits = new MockEdits();
   readonly notifications = new MockNotifications(this);
@@ -85,11 +93,13 @@ export class MockBackend {
     return createRouterTransport((router) => {
       router.service(GatewayService, { subscribe: (request, context) => this.subscribe(userId, request.deviceId, context.signal) });
       router.service(PresenceService, this.presenceOf(userId));
-      router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...conversationSettingsOf(this, userId), ...searchOf(this, userId) });
+      router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...conversationSettingsOf(this, userId), ...searchOf(this, userId), ...draftsOf(this, userId) });
       router.service(RelationsService, relationsOf(this, userId));
       router.service(AttachmentsService, this.files.methodsOf(userId));
+      router.service(ScheduledMessagesService, scheduledOf(this, userId));
       router.service(AccountService, accountOf(this));
       router.service(CallsService, this.calls.methodsOf(userId));
+      router.service(DeviceKeysService, this.keys.methodsOf(userId));
       router.service(NotificationsService, this.notifications.methodsOf(userId));
     });
   }

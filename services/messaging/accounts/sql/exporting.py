@@ -50,6 +50,8 @@ _HEADER = {
         "call": "parley.calls.v1.CallRecord, and what the devices of this account did in it",
         "lobby_place": "parley.calls.v1.LobbyPlace, of a call that it knocked at and was not let into",
         "join_link": "a join link that it made, without its secret, which is stored nowhere",
+        "account_keys": "the public key of this account",
+        "device_keys": "the public keys of its devices",
         "call_settings": "how this account is rung",
         "call_key": "the ids that its devices chose for calls",
         "presence": "when this account was last seen",

@@ -1,6 +1,6 @@
 """Messages, as use-cases: sending, changing and reading them."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -42,6 +42,7 @@ from services.messaging.messages.ports import MessageStore, Uploads
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.messages.service.requests import MessageLimits as MessageLimits
+from services.messaging.messages.service.requests import Said as Said
 from services.messaging.messages.service.requests import SendRequest as SendRequest
 from services.messaging.messages.service.requests import TextRequest as TextRequest
 from services.runtime.clock import Clock
@@ -52,8 +53,8 @@ from services.runtime.observability import tracing
 _ANY_TIME = ChangePolicy(edit_window=timedelta.max, max_edits=1_000_000)
 # Decides on a message that the caller may see.
 DecideVisible = Callable[[Message], MessageChange | None]
-# What a person says in a conversation, checked. Raises MessagingError.
-CheckSaid = Callable[[ConversationId], Awaitable[Content]]
+# What a person forwards, which was checked before. Raises MessagingError where nothing goes on.
+Copied = Callable[[], Content]
 
 
 class Messages:
@@ -91,21 +92,31 @@ class Messages:
 
         The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
         """
-        may_be_empty = bool(request.attachment_ids)
-        return await self._say(
-            user_id,
-            conversation_id,
-            request,
-            lambda target: self._checked_text(user_id, target, request.text, may_be_empty=may_be_empty),
-        )
+        return await self._say(user_id, conversation_id, request)
 
-    async def send(self, user_id: UserId, conversation_id: str, request: SendRequest) -> Message:
-        """Store what a person says that is no text. Idempotent and with errors as for send_text."""
+    async def send(self, user_id: UserId, conversation_id: str, request: Said) -> Message:
+        """Store what a person says, of any kind. Idempotent and with errors as for send_text."""
+        return await self._say(user_id, conversation_id, request)
 
-        async def checked(_: ConversationId) -> Content:
-            return checks.check_content(request.content, request.attachment_ids)
+    async def checked(self, user_id: UserId, conversation_id: str, request: Said) -> Written:
+        """What `send` would hand on to be judged and stored; it counts as a send, and nothing is stored. Errors as for
+        send_text, but for those of the conversation and of the network."""
+        key = self._key(user_id, conversation_id, request)
+        return await self._written(key, request)
 
-        return await self._say(user_id, conversation_id, request, checked)
+    def count_send(self, user_id: UserId) -> None:
+        """Count what is as good as a send. Raises SendRate, AccountRestricted."""
+        self._rates.take(user_id, self._clock.monotonic())
+
+    async def sent_before(self, key: DraftKey, refusal: MessagingError) -> Message | None:
+        """What was sent under this key before a request that is refused now. Raises the refusal to whoever is refused
+        all the time. Errors: StoreUnavailable."""
+        try:
+            self._rates.look(key.sender_id, self._clock.monotonic())
+        except SendRate:
+            raise refusal from None
+        sent = await self._store.find_sent(key)
+        return sent and as_of(sent, self._clock.now())
 
     async def send_copy(
         self, user_id: UserId, target: ConversationId, client_message_id: str, copy: SendRequest | MessagingError
@@ -113,13 +124,13 @@ class Messages:
         """Store what the person forwards, which was checked when it was sent first. Idempotent and with errors as for
         send_text; where there is no copy to be made, and none was made before, raises why."""
 
-        async def checked(_: ConversationId) -> Content:
+        def copied() -> Content:
             if isinstance(copy, MessagingError):
                 raise copy
             return copy.content
 
         request = SendRequest(client_message_id, Content()) if isinstance(copy, MessagingError) else copy
-        return await self._say(user_id, str(target), request, checked, forwarded=True)
+        return await self._say(user_id, str(target), request, copied)
 
     async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
         """Put an ended call into its conversation. Idempotent by the call's id. Errors as for send_text."""
@@ -249,27 +260,32 @@ class Messages:
                 raise InvalidField("text.entities.mention_user_id", "is not a member of the conversation")
         return checked
 
-    async def _say(
-        self,
-        user_id: UserId,
-        conversation_id: str,
-        request: TextRequest | SendRequest,
-        check: CheckSaid,
-        *,
-        forwarded: bool = False,
-    ) -> Message:
+    async def _checked_content(self, user_id: UserId, conversation_id: ConversationId, request: Said) -> Content:
+        if isinstance(request, SendRequest):
+            return checks.check_content(request.content, request.attachment_ids)
+        may_be_empty = bool(request.attachment_ids)
+        return await self._checked_text(user_id, conversation_id, request.text, may_be_empty=may_be_empty)
+
+    def _key(self, user_id: UserId, conversation_id: str, request: Said) -> DraftKey:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        client_id = checks.check_client_id("client_message_id", request.client_message_id)
-        key = DraftKey(target, user_id, client_id)
+        return DraftKey(target, user_id, checks.check_client_id("client_message_id", request.client_message_id))
+
+    async def _written(self, key: DraftKey, request: Said, copied: Copied | None = None) -> Written:
+        reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
+        user_id, target = key.sender_id, key.conversation_id
+        content = copied() if copied else await self._checked_content(user_id, target, request)
+        self._rates.take(key.sender_id, self._clock.monotonic())
+        attachments = await self._take(key, request.attachment_ids)
+        checks.check_files(content, attachments)
+        return Written(key, content, attachments, reply_to, request.by_server, copied is not None)
+
+    async def _say(self, user_id: UserId, conversation_id: str, request: Said, copied: Copied | None = None) -> Message:
+        key = self._key(user_id, conversation_id, request)
         try:
-            reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
-            content = await check(target)
-            self._rates.take(user_id, self._clock.monotonic())
-            attachments = await self._take(key, request.attachment_ids)
-            checks.check_files(content, attachments)
+            written = await self._written(key, request, copied)
         except MessagingError as refusal:
             return await self._done_before(user_id, refusal, self._store.find_sent(key))
-        return await self._judge_and_send(Written(key, content, attachments, reply_to, request.by_server, forwarded))
+        return await self._judge_and_send(written)
 
     async def _judge_and_send(self, written: Written, *, look: bool = False) -> Message:
         key, judged = written.key, Judged(written.content)

@@ -31,6 +31,17 @@ class SendRequest:
     by_server: bool = False
 
 
+# Whatever a person says.
+Said = TextRequest | SendRequest
+
+
+def request_of(content: Content, client_message_id: str, reply_to_seq: int, attachment_ids: Sequence[str]) -> Said:
+    """What a person wants to send."""
+    if isinstance(content, Text):
+        return TextRequest(client_message_id, content, reply_to_seq, attachment_ids)
+    return SendRequest(client_message_id, content, reply_to_seq, attachment_ids)
+
+
 @dataclass(frozen=True)
 class MessageLimits:
     """What is configured. The service sets all of it from config.py; the defaults are for tests."""

@@ -1,12 +1,14 @@
 """What makes one outbound stream of many sources: offsets on every number, and numbers without holes where frames are
-left out (temporal layers)."""
+left out: temporal layers, and with a dependency descriptor spatial ones (frame_selection.py)."""
 
 from bisect import bisect_right
 from collections import deque
 from typing import Final, NamedTuple
 
+from services.sfu.core.forwarding.frame_selection import FrameSelection
 from services.sfu.core.forwarding.nack import RetransmissionRing
-from services.sfu.core.wire.codecs import ALL_TEMPORAL
+from services.sfu.core.wire.codecs import ALL_SPATIAL, ALL_TEMPORAL
+from services.sfu.core.wire.dependency_descriptor import Frame
 from services.sfu.core.wire.rtp import MediaPacket
 
 # Shifts that are kept for late packets and repairs: at 20 frames left out a second, about 5 s. Raising it costs memory
@@ -15,6 +17,9 @@ MAX_SHIFTS: Final = 100
 # Late packets of frames that were left out, which go out empty: their numbers were kept free for them. Raising it costs
 # memory for each slot; lowering it leaves holes in the numbers.
 MAX_EMPTY: Final = 64
+# Packets that went out as the last ones of their pictures, which a repair must repeat: as many as a source's ring has.
+# Raising it costs memory for each slot; lowering it sends old repairs without their marker.
+MAX_LAST: Final = 512
 
 
 class _Shift(NamedTuple):
@@ -39,17 +44,37 @@ class Offsets:
         self._next_sequence_number = next_sequence_number
         self._last_picture_id = self._last_tl0 = 0
         self._temporal = self.wanted_temporal = ALL_TEMPORAL
+        self._spatial = self.wanted_spatial = ALL_SPATIAL
+        # Of a source with a dependency descriptor.
+        self._selection: FrameSelection | None = None
         self._frame: tuple[int, bool] | None = None
         # Packets, by extended number, that go out without a payload, to fill their numbers.
         self.empty: dict[int, None] = {}
+        # Those that go out with the marker, as the last ones of what is sent of their pictures.
+        self.last: dict[int, None] = {}
 
     @property
     def is_plain(self) -> bool:
         """Whether everything of the source is let through, at offsets that do not change."""
-        return self._temporal == ALL_TEMPORAL == self.wanted_temporal
+        return (
+            self._temporal == ALL_TEMPORAL == self.wanted_temporal
+            and self._spatial == ALL_SPATIAL == self.wanted_spatial
+        )
 
-    def want_temporal(self, temporal: int) -> None:
-        """The highest temporal layer to let through, from the next frame on that allows it."""
+    @property
+    def is_stuck(self) -> bool:
+        """Whether only a key frame of the source brings the layers that are wanted."""
+        selection = self._selection
+        return selection is not None and selection.is_stuck(self.wanted_spatial, self.wanted_temporal)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more spatial layers are let through than are wanted."""
+        return self._spatial > self.wanted_spatial
+
+    def want_layers(self, spatial: int, temporal: int) -> None:
+        """The highest layers to let through, from the next frame on that allows it."""
+        self.wanted_spatial = spatial
         self.wanted_temporal = temporal
 
     def switch(self, packet: MediaPacket, timestamp_step: int) -> None:
@@ -65,9 +90,15 @@ class Offsets:
         self._shifts.append(self._shift)
         self.timestamp = self.last_timestamp + timestamp_step - packet.timestamp
         self.tl0 = self._last_tl0 + 1 - info.tl0
-        self._temporal = self.wanted_temporal
+        self._temporal, self._spatial = self.wanted_temporal, self.wanted_spatial
         self._frame = None
         self.empty.clear()
+        self.last.clear()
+        self._selection = None
+        if info.frame is not None:
+            selection = self._selection = FrameSelection()
+            selection.start(info.frame, packet.timestamp, self.wanted_spatial, self.wanted_temporal)
+            self._note_last(packet, info.frame, selection)
 
     def take(self, packet: MediaPacket) -> bool:
         """Whether a packet of the present source is let through; what is not leaves no hole in the numbers."""
@@ -82,7 +113,14 @@ class Offsets:
     def _take_late(self, packet: MediaPacket, index: int) -> bool:
         if index < self._first_index or self._find_shift(index) is None:
             return False
-        if packet.info.temporal > self._temporal:
+        frame, selection = packet.info.frame, self._selection
+        if frame is None or selection is None:
+            is_kept = packet.info.temporal <= self._temporal
+        else:
+            is_kept = selection.keep_late(frame)
+            if is_kept:
+                self._note_last(packet, frame, selection)
+        if not is_kept:
             # Part of a frame that is left out, but its number was kept free: fill it with an empty packet.
             if len(self.empty) >= MAX_EMPTY:
                 return False
@@ -90,6 +128,9 @@ class Offsets:
         return True
 
     def _keep_frame(self, packet: MediaPacket) -> bool:
+        frame = packet.info.frame
+        if frame is not None:
+            return self._keep_scalable(packet, frame)
         is_new = self._frame is None or self._frame[0] != packet.timestamp
         if is_new:
             self._step_temporal(packet)
@@ -97,11 +138,38 @@ class Offsets:
         assert self._frame is not None
         if self._frame[1]:
             return True
+        self._leave_out(packet, 1 if is_new else 0)
+        return False
+
+    def _keep_scalable(self, packet: MediaPacket, frame: Frame) -> bool:
+        selection = self._selection
+        if selection is None:
+            selection = self._selection = FrameSelection()
+        is_kept = selection.keep(frame, packet.timestamp, self.wanted_spatial, self.wanted_temporal)
+        target = selection.target
+        self._spatial = ALL_SPATIAL if target is None else target.spatial
+        self._temporal = ALL_TEMPORAL if target is None else target.temporal
+        if is_kept:
+            self._note_last(packet, frame, selection)
+        else:
+            # Other pictures refer to a picture by its id (codecs.py: read_vp9): there the ids are not closed up.
+            self._leave_out(packet, 0)
+        return is_kept
+
+    def _note_last(self, packet: MediaPacket, frame: Frame, selection: FrameSelection) -> None:
+        if selection.is_last(frame):
+            if len(self.last) >= MAX_LAST:
+                del self.last[next(iter(self.last))]
+            self.last[packet.extended] = None
+
+    def _leave_out(self, packet: MediaPacket, pictures: int) -> None:
         shift = self._shift
-        self._shift = _Shift(packet.extended + 1, shift.sequence - 1, shift.picture_id - (1 if is_new else 0))
+        self._shift = _Shift(packet.extended + 1, shift.sequence - 1, shift.picture_id - pictures)
+        if shift.first_index == packet.extended and len(self._shifts) > 1:
+            # Nothing went out since: a large frame that is left out takes one place and not many.
+            self._shifts.pop()
         self._shifts.append(self._shift)
         self._next_index = packet.extended + 1
-        return False
 
     def _step_temporal(self, packet: MediaPacket) -> None:
         if self.wanted_temporal < self._temporal or packet.info.is_key_frame or self.wanted_temporal == self._temporal:
@@ -115,6 +183,8 @@ class Offsets:
     def advance(self, packet: MediaPacket) -> None:
         """The packet goes out, and none before it has a later number; the numbers after it follow."""
         info, shift = packet.info, self._shift
+        if info.frame is not None and self._selection is not None and self._selection.target is None:
+            self._selection.note_sent(info.frame, packet.timestamp)
         self._next_index = packet.extended + 1
         next_number = (packet.sequence_number + shift.sequence + 1) & 0xFFFF
         self.numbers += (next_number - self._next_sequence_number) & 0xFFFF

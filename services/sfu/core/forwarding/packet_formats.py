@@ -117,12 +117,22 @@ class PacketFormat:
         return (packet, 0) if packet.plain is None else self.choose_codec(packet.plain)
 
     def render(
-        self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_empty: bool = False
+        self,
+        packet: MediaPacket,
+        payload_type: int,
+        now: float,
+        *,
+        prefix: bytes = b"",
+        is_empty: bool = False,
+        is_last: bool = False,
     ) -> PacketTemplate:
-        """The template of a packet that is sent at `now`, with `prefix` before its payload; an empty one has none."""
+        """The template of a packet that is sent at `now`, with `prefix` before its payload; an empty one has none.
+
+        `is_last`: it has the marker, as the last of its picture that is sent.
+        """
         info, level = packet.info, packet.level
         payload = b"" if is_empty else info.payload
-        second = payload_type | 0x80 if packet.marker else payload_type
+        second = payload_type | 0x80 if packet.marker or is_last else payload_type
         stamp_id = self.stamp_id
         # The extension element: a stamp (space for a number, or 24 bits of 6.18 fixed-point send time), or a level.
         element = 0

@@ -10,9 +10,12 @@ from services.sfu.core.forwarding.rids import order_rids
 from services.sfu.core.forwarding.sender_clock import PublisherClock, RtpClock
 from services.sfu.core.forwarding.speech_level import SpeechLevel
 from services.sfu.core.forwarding.subscribers import Subscriber, Subscribers
+from services.sfu.core.forwarding.target_rates import TargetRates
 from services.sfu.core.ids import Kind, ParticipantKey
 from services.sfu.core.wire.codec_formats import Codec, Format
+from services.sfu.core.wire.dependency_descriptor import DescriptorReader
 from services.sfu.core.wire.media_line import (
+    DESCRIPTOR_URI,
     LEVEL_URI,
     MID_URI,
     REPAIRED_RID_URI,
@@ -22,7 +25,7 @@ from services.sfu.core.wire.media_line import (
     CodecLine,
     MediaLine,
 )
-from services.sfu.core.wire.rtp import MediaPacket, RtpHeader, canonical_audio, canonical_video
+from services.sfu.core.wire.rtp import MediaPacket, RtpHeader, canonical_audio, canonical_video, find_extension
 
 CLOCK_RATES: dict[Kind, int] = {"audio": 48000, "video": 90000}
 # Packets kept for retransmission: about 0.5 s of a 2 Mbit/s layer, and 2.5 s of audio.
@@ -77,6 +80,10 @@ class InboundStream:
         self._temporal_bytes = [0]
         # By temporal layer, from when all of it came last; what it will take again after a pause.
         self.known_bps: tuple[float, ...] = ()
+        # VP8 says what there is to know in its payload.
+        has_descriptor = publication.descriptor_id is not None and self.codec != "vp8"
+        self._descriptors = DescriptorReader() if has_descriptor else None
+        self.targets: TargetRates | None = None
         self.height = 0
         self.bytes = self.repaired = 0
         self.last_packet_at: float | None = None
@@ -139,6 +146,8 @@ class InboundStream:
             packet = canonical_audio(datagram, header, index, publication.level_id, name, publication.opus_types)
         else:
             packet = canonical_video(datagram, header, index, self.codec, self.format)
+            if self._descriptors is not None:
+                self._describe(packet, datagram, header)
         # Twice the same number must never be two different packets to a receiver, or its key stream is used twice.
         if not self.ring.put(packet):
             return None
@@ -157,7 +166,32 @@ class InboundStream:
                 self.rates += [RateMeter() for _ in range(info.temporal + 1 - len(self.rates))]
                 self._temporal_bytes += [0] * (len(self.rates) - len(self._temporal_bytes))
             self._temporal_bytes[info.temporal] += size
+            if info.frame is not None:
+                if self.targets is None:
+                    self.targets = TargetRates(info.frame)
+                self.targets.add_frame(info.frame, size, now)
         return packet
+
+    def _describe(self, packet: MediaPacket, datagram: bytes, header: RtpHeader) -> None:
+        """Take what the packet's descriptor says, in place of what may be read of its payload."""
+        assert self._descriptors is not None
+        value = find_extension(datagram, header, self.publication.descriptor_id)
+        frame = None if value is None else self._descriptors.read(value)
+        if frame is None:
+            return
+        info = packet.info
+        info.frame = frame
+        info.temporal = frame.temporal
+        info.is_key_frame = frame.begins_sequence
+        if frame.begins_sequence and frame.structure.heights:
+            info.height = frame.structure.heights[frame.structure.find_top(frame.active).spatial]
+
+    def height_of(self, spatial: int) -> int:
+        """In pixels, up to a spatial layer; 0 when that is not known."""
+        if self.targets is None:
+            return self.height
+        # Where the descriptor does not say, each layer is half as high as the next, as encoders of browsers have it.
+        return self.targets.height_of(spatial) or self.height >> max(self.targets.top.spatial - spatial, 0)
 
     def rate_bps(self, now: float) -> float:
         """What the stream takes, all temporal layers together."""
@@ -184,8 +218,11 @@ class Publication:
         self._lines = {codec.payload_type: codec for codec in line.answered_codecs}
         self.codecs: dict[int, Format] = {number: codec.format for number, codec in self._lines.items()}
         self.format: Format = next(iter(self.codecs.values()))
+        # What it is to send; it goes on with the first for as long as it does not follow (call_codecs.py).
+        self.wanted = self.format
         self.opus_types = frozenset(number for number, name in self.codecs.items() if name == "opus")
         self.level_id = line.extensions.get(LEVEL_URI)
+        self.descriptor_id = line.extensions.get(DESCRIPTOR_URI)
         self.transport_cc_id = line.extensions[TRANSPORT_CC_URI] if line.has_transport_cc else None
         self.send_time_id = None if line.has_transport_cc else line.extensions.get(SEND_TIME_URI)
         self.repairs = "nack" in line.feedback
@@ -323,7 +360,14 @@ class Publication:
         if self.kind == "audio" or self.is_screen:
             return False
         taken = {rid for rid, stream in self.layers.items() if stream.subscribers.are_there}
-        return self.demand.update(taken, flowing, now)
+        # What is left of another codec is taken by nobody, though it may come again.
+        left = {rid for rid, stream in self.layers.items() if stream.format != self.format}
+        return self.demand.update(taken, flowing | left, now)
+
+    @property
+    def wanted_type(self) -> int:
+        """The publisher's payload type of the format that it is to send."""
+        return next(number for number, name in self.codecs.items() if name == self.wanted)
 
     def want_key_frame(self, stream: InboundStream) -> None:
         """Remember that a receiver needs a key frame of this stream."""

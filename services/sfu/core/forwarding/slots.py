@@ -22,7 +22,7 @@ from services.sfu.core.forwarding.redundancy import RedundancySwitch
 from services.sfu.core.forwarding.sender_clock import RtpClock, timestamp_difference
 from services.sfu.core.forwarding.subscribers import CopyGroup, Numbers, Subscriber, WriteBuffer, fill
 from services.sfu.core.ids import Kind, ParticipantKey, ParticipantNumber
-from services.sfu.core.wire.codecs import ALL_TEMPORAL
+from services.sfu.core.wire.codecs import ALL_SPATIAL, ALL_TEMPORAL
 from services.sfu.core.wire.media_line import MediaLine
 from services.sfu.core.wire.rtcp import ReportBlock, SenderReport
 from services.sfu.core.wire.rtp import HEADER_SIZE, MediaPacket
@@ -92,7 +92,8 @@ class ReceiveSlot(Subscriber):
         self.formats = frozenset(decodable)
         self._repair_types = {f: c.rtx_payload_type for f, c in decodable.items() if c.rtx_payload_type is not None}
         self._stamps: array[int] | None = None
-        if self.packet_format.stamp_id and not self._repair_types:
+        if self.packet_format.stamp_id and len(self._repair_types) < len(decodable):
+            # Some of what it takes is repaired by the same bytes again.
             self._stamps = array("I", bytes(4 * _KEPT_STAMPS))
         # Without what the group counts since the slot is in it.
         self._packets = self._bytes = 0
@@ -127,6 +128,26 @@ class ReceiveSlot(Subscriber):
         return self._offsets.wanted_temporal
 
     @property
+    def spatial(self) -> int:
+        """The highest spatial layer of the source that is let through, or will be."""
+        return self._offsets.wanted_spatial
+
+    @property
+    def needs_key_frame(self) -> bool:
+        """Whether only a key frame of the source itself brings the layers of it that are wanted."""
+        return self._source is not None and self._wanted is None and self._offsets.is_stuck
+
+    @property
+    def has_more(self) -> bool:
+        """Whether it has more spatial layers of the source than are wanted, until a frame allows to leave them out."""
+        return self._offsets.has_more
+
+    @property
+    def height(self) -> int:
+        """Of what is on the slot, in pixels; 0 when that is not known."""
+        return 0 if self._source is None else self._source.height_of(self._offsets.wanted_spatial)
+
+    @property
     def can_probe(self) -> bool:
         """Whether packets may be sent again without need, to try the path."""
         return self._source is not None and self._source.format in self._repair_types
@@ -152,16 +173,16 @@ class ReceiveSlot(Subscriber):
         self._await(None)
         self._leave()
 
-    def want(self, stream: InboundStream | None, temporal: int = ALL_TEMPORAL) -> None:
-        """Go over to a stream of the publication and its highest temporal layer; None stops sending."""
+    def want(self, stream: InboundStream | None, temporal: int = ALL_TEMPORAL, spatial: int = ALL_SPATIAL) -> None:
+        """Go over to a stream of the publication and its highest layers; None stops sending."""
         if stream is None:
             self._await(None)
             self._leave()
             return
         self._await(None if stream is self._source else stream)
-        if temporal != self._offsets.wanted_temporal:
+        if temporal != self._offsets.wanted_temporal or spatial != self._offsets.wanted_spatial:
             self._part()
-            self._offsets.want_temporal(temporal)
+            self._offsets.want_layers(spatial, temporal)
 
     def note_loss(self, expected: int, lost: int) -> None:
         """Send voices in RED from now on, or without it, by what the receiver has lost."""
@@ -220,7 +241,9 @@ class ReceiveSlot(Subscriber):
     def join_group(self) -> bool:
         """See Subscriber."""
         source = self._source
-        if source is None or not self._offsets.is_plain or self._stamps is not None:
+        if source is None or not self._offsets.is_plain:
+            return False
+        if self._stamps is not None and source.format not in self._repair_types:
             return False
         del source.subscribers.ungrouped[self]
         self._group = group = source.subscribers.group(self.packet_format)
@@ -273,7 +296,9 @@ class ReceiveSlot(Subscriber):
         """See Subscriber."""
         packet, payload_type = self.packet_format.choose_codec(packet)
         offsets = self._offsets
-        template = self.packet_format.render(packet, payload_type, now, is_empty=packet.extended in offsets.empty)
+        index = packet.extended
+        is_empty, is_last = index in offsets.empty, index in offsets.last
+        template = self.packet_format.render(packet, payload_type, now, is_empty=is_empty, is_last=is_last)
         fill((template,), self._numbers(*offsets.at(packet.extended), self.ssrc), (buffer,))
         if self._stamps is not None:
             self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(buffer.view[_STAMP], "big")
@@ -287,18 +312,19 @@ class ReceiveSlot(Subscriber):
         sequence, picture_id = self._offsets.at(packet.extended)
         number = (packet.sequence_number + sequence) & 0xFFFF
         repair_type = self._repair_types.get(packet.codec)
-        is_empty = packet.extended in self._offsets.empty
+        is_empty, is_last = packet.extended in self._offsets.empty, packet.extended in self._offsets.last
         if repair_type is None:
             packet, payload_type = self.packet_format.choose_codec(packet)
-            template = self.packet_format.render(packet, payload_type, now, is_empty=is_empty)
+            template = self.packet_format.render(packet, payload_type, now, is_empty=is_empty, is_last=is_last)
             template.sent = None
             fill((template,), self._numbers(sequence, picture_id, self.ssrc), (buffer,))
             if self._stamps is not None:
                 buffer.view[_STAMP] = self._stamps[number % _KEPT_STAMPS].to_bytes(4, "big")
         else:
             own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
+            prefix = _ORIGINAL.pack(number)
             template = self.packet_format.render(
-                packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_empty=is_empty
+                packet, repair_type, now, prefix=prefix, is_empty=is_empty, is_last=is_last
             )
             numbers = self._numbers(own - packet.sequence_number, picture_id, self.repair_ssrc)
             fill((template,), numbers, (buffer,))

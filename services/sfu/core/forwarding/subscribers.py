@@ -55,11 +55,14 @@ def fill(templates: Sequence[PacketTemplate], numbers: Numbers, buffers: Sequenc
             _pack_number(out, NUMBER_AT, numbers.history.note(template.sent))
         if template.picture_id_at:
             picture_id = 0x8000 | (template.picture_id + numbers.picture_id) & 0x7FFF
-            if template.tl0_at:
+            if template.tl0_at == template.picture_id_at + 2:
                 # Next to each other (RFC 7741 section 4.2).
                 _pack_picture(out, template.picture_id_at, picture_id, (template.tl0 + numbers.tl0) & 0xFF)
             else:
                 _pack_number(out, template.picture_id_at, picture_id)
+                if template.tl0_at:
+                    # With a byte between (RFC 9628 section 4.2).
+                    out[template.tl0_at] = (template.tl0 + numbers.tl0) & 0xFF
 
 
 # The receivers of what goes to a group, each with its own numbers. A tuple that is replaced and never changed: what

@@ -1,4 +1,8 @@
-"""Simulcast and temporal layers: which of them a publication has to offer for a height, and what each takes."""
+"""Layers: which of them a publication has to offer for a height, and what each takes.
+
+A layer is sent in one of two ways: as a stream of its own (simulcast), or in one stream with those below it (SVC).
+Either has a height, a rate, and temporal layers; what a receiver gets of them is chosen in the same way.
+"""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -6,12 +10,20 @@ from typing import NamedTuple
 
 from services.sfu.core.forwarding.publications import InboundStream, Publication
 from services.sfu.core.forwarding.rids import has_common_names
+from services.sfu.core.forwarding.target_rates import TargetRates
 from services.sfu.core.selection.tunables import CHOICES_LIFE_S, CLEAR_RATIO, NOMINAL_BPS, SILENT_LAYER_S
-from services.sfu.core.wire.codecs import ALL_TEMPORAL
+from services.sfu.core.wire.codecs import ALL_SPATIAL, ALL_TEMPORAL
+
+
+class SentLayer(NamedTuple):
+    """How a layer is sent: its stream, and up to which spatial layer of that."""
+
+    stream: InboundStream
+    spatial: int = ALL_SPATIAL
 
 
 class Layer(NamedTuple):
-    """A simulcast layer: last arrival (None before the first), rates by temporal layer (bit/s), height (0: unknown).
+    """A layer: last arrival (None before the first), rates by temporal layer (bit/s), height (0: unknown).
 
     `may_come`: it is paused or on its way, so that it comes when somebody wants it.
     """
@@ -23,7 +35,7 @@ class Layer(NamedTuple):
 
 
 class LayerChoice(NamedTuple):
-    """What can be sent: a simulcast layer, counted from the lowest, its highest temporal layer, and its rate."""
+    """What can be sent: a layer, counted from the lowest, its highest temporal layer, and its rate."""
 
     layer: int
     temporal: int
@@ -31,12 +43,12 @@ class LayerChoice(NamedTuple):
 
 
 class _CachedChoices:
-    """The choices of one publication by the height that is asked for, with the streams that they count through."""
+    """The choices of one publication by the height that is asked for, with the layers that they count through."""
 
     def __init__(self, cached_at: float, stream_changes: int) -> None:
         self.cached_at = cached_at
         self.stream_changes = stream_changes
-        self.by_height: dict[int, tuple[list[InboundStream], list[LayerChoice]]] = {}
+        self.by_height: dict[int, tuple[list[SentLayer], list[LayerChoice]]] = {}
 
 
 class LayerChoices:
@@ -50,8 +62,8 @@ class LayerChoices:
 
     def choices_of(
         self, publication: Publication, max_height: int, now: float
-    ) -> tuple[Sequence[InboundStream], Sequence[LayerChoice]]:
-        """The streams of a publication from the lowest layer, and what can be sent of them."""
+    ) -> tuple[Sequence[SentLayer], Sequence[LayerChoice]]:
+        """The layers of a publication from the lowest, and what can be sent of them."""
         cached = self._cached.get(publication)
         if cached is None or now - cached.cached_at >= CHOICES_LIFE_S:
             cached = self._cached[publication] = _CachedChoices(now, publication.stream_changes)
@@ -67,7 +79,8 @@ class LayerChoices:
                 _order(publication, streams, layers, now)
                 streams = publication.streams_upwards()
                 layers = [_layer_of(stream, now) for stream in streams]
-            found = cached.by_height[max_height] = streams, list_choices(layers, max_height, now)
+            sent, layers = _spread(streams, layers, now)
+            found = cached.by_height[max_height] = sent, list_choices(layers, max_height, now)
         return found
 
     def forget(self, publications: Iterable[Publication]) -> None:
@@ -87,6 +100,39 @@ def _layer_of(stream: InboundStream, now: float) -> Layer:
         stream.known_bps = rates
     may_come = publication.declared_on is not False and publication.demand.may_come(rid, now)
     return Layer(stream.last_packet_at, rates, stream.height, may_come)
+
+
+def _spread(
+    streams: Sequence[InboundStream], layers: Sequence[Layer], now: float
+) -> tuple[list[SentLayer], list[Layer]]:
+    """The same with the spatial layers within each stream."""
+    sent: list[SentLayer] = []
+    spread: list[Layer] = []
+    for stream, layer in zip(streams, layers, strict=True):
+        targets = stream.targets
+        if targets is None or targets.top.spatial == 0:
+            sent.append(SentLayer(stream))
+            spread.append(layer)
+            continue
+        top = targets.top.spatial
+        for spatial in range(top + 1):
+            # What the highest does not need is left out where there is such; else everything goes to many at once.
+            is_all = spatial == top and not targets.has_others
+            sent.append(SentLayer(stream, ALL_SPATIAL if is_all else spatial))
+            spread.append(_spatial_layer(stream, targets, spatial, layer.may_come, now))
+    return sent, spread
+
+
+def _spatial_layer(stream: InboundStream, targets: TargetRates, spatial: int, may_come: bool, now: float) -> Layer:
+    rates = targets.rates_of(spatial, now)
+    if not stream.publication.demand.is_settled(stream.rid, now):
+        known = targets.known.get(spatial, ())
+        rates = rates if sum(rates) > sum(known) else known
+    elif any(rates):
+        targets.known[spatial] = rates
+    # One that is not sent for the time being is none: it comes back with a key frame.
+    last_at = targets.last_at[spatial] if targets.is_active(spatial) else None
+    return Layer(last_at, rates, stream.height_of(spatial), may_come)
 
 
 def _order(publication: Publication, streams: Sequence[InboundStream], layers: Sequence[Layer], now: float) -> None:

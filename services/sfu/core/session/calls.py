@@ -11,6 +11,7 @@ from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.selection.speakers import compare, rank
 from services.sfu.core.selection.video_requests import HOLD_S, Candidate, choose_videos, order_unrequested
 from services.sfu.core.session.agreement import DecodableFormats
+from services.sfu.core.session.call_codecs import CallCodecs
 from services.sfu.core.session.effects import Effect, SendSlotMap, SendSpeakers
 from services.sfu.core.session.lifecycle import TAKING_PART
 from services.sfu.core.session.participants import Participant, UnseenVideo
@@ -27,6 +28,7 @@ class Call:
 
     def __init__(self) -> None:
         self.members: dict[ParticipantKey, Participant] = {}
+        self.codecs = CallCodecs()
         self._ranked: list[Publication] = []
         self._speakers: tuple[ParticipantKey, ...] = ()
         self._assigned_order: tuple[object, ...] = ()

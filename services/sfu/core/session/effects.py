@@ -58,7 +58,7 @@ class SendSlotMap:
 
 @dataclass(frozen=True, slots=True)
 class SendWantedLayers:
-    """Tell the participant over its data channel which layers of its own video anybody takes."""
+    """Tell the participant over its data channel which layers of its own video anybody takes, and in which codec."""
 
     publisher: ParticipantNumber
 

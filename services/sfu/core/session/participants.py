@@ -58,6 +58,13 @@ class LayerState(NamedTuple):
     is_wanted: bool
 
 
+class CodecState(NamedTuple):
+    """The codec that an own video is wanted in, by the client's own payload type."""
+
+    mid: str
+    payload_type: int
+
+
 class UnseenVideo(NamedTuple):
     """A video that is on, and that one participant cannot decode: `key` is its publisher, or, for the publisher, the
     participant that cannot."""
@@ -211,6 +218,14 @@ class Participant:
             for publication in self.publications
             if publication.source == "camera"
             for rid in publication.listed_rids
+        ]
+
+    def codec_states(self) -> list[CodecState]:
+        """Of all its videos."""
+        return [
+            CodecState(publication.mid, publication.wanted_type)
+            for publication in self.publications
+            if publication.kind == "video"
         ]
 
 

@@ -155,7 +155,7 @@ def _received(slot: ReceiveSlot) -> ReceivedVideo:
         publication.publisher,
         publication.is_screen,
         None if source is None else source.rid,
-        0 if source is None else source.height,
+        slot.height,
         slot.wanted is not None,
     )
 

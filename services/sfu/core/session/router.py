@@ -23,6 +23,7 @@ from services.sfu.core.session.layer_updates import LayerUpdates
 from services.sfu.core.session.lifecycle import TAKING_PART, Action, Input, State, step, timeout_of
 from services.sfu.core.session.participants import Participant, RandomBytes
 from services.sfu.core.session.registry import Registry
+from services.sfu.core.wire.codec_formats import DEFAULT_CODEC_ORDER
 from services.sfu.core.wire.rtcp import Bye, TransportFeedback, parse_compound
 from services.sfu.core.wire.rtp import MediaPacket, parse_header
 from services.sfu.core.wire.sdp import Offer
@@ -42,10 +43,14 @@ class Router:
     """All media state of a worker. Not one method blocks or raises on a client's bytes, but for PacketError.
 
     `unix_offset_s` is what turns `now` (monotonic seconds) into Unix time, for the NTP times of sender reports.
+    `codec_order`: the codecs of video that are wanted, the best first.
     """
 
-    def __init__(self, random: RandomBytes, unix_offset_s: float) -> None:
+    def __init__(
+        self, random: RandomBytes, unix_offset_s: float, codec_order: tuple[str, ...] = DEFAULT_CODEC_ORDER
+    ) -> None:
         self._random = random
+        self._codec_order = codec_order
         self._unix_offset_s = unix_offset_s
         self._registry = Registry()
         self._layers = LayerUpdates(self._registry)
@@ -83,11 +88,12 @@ class Router:
         effects = [] if former is None else self._step(former, Input.REPLACED, now)
         call = self._registry.calls.get(key.call_id)
         members = call.members.values() if call is not None else ()
-        agreed = agree(offer, [member.decodable for member in members if member.decodable])
+        agreed = agree(offer, [member.decodable for member in members if member.decodable], self._codec_order)
         participant = Participant(self._registry.next_number(), key, agreed, self._random, now)
         self._registry.add_participant(participant)
         heappush(self._reports_due, (now + REPORT_INTERVAL_S, participant.number))
-        return participant, effects
+        # While it connects the others go over to what it can decode.
+        return participant, effects + self._update_codecs(participant, now)
 
     def remove(self, key: ParticipantKey, now: float) -> list[Effect]:
         """End a device's media; nothing if it is not there."""
@@ -213,6 +219,11 @@ class Router:
         self._changed.add(participant)
         return False
 
+    def _update_codecs(self, participant: Participant, now: float) -> list[Effect]:
+        """Who is to send another codec, because this participant came or left."""
+        call = self._registry.call_of(participant)
+        return call.codecs.update(tuple(call.members.values()), self._codec_order, now)
+
     def _assign_slots(self, participant: Participant, now: float) -> list[Effect]:
         assigned = self._registry.call_of(participant).assign_slots(now)
         return assigned + self._layers.select_for_remapped(assigned, now)
@@ -247,6 +258,7 @@ class Router:
             for call in self._registry.calls.values():
                 ranked = call.rank(now)
                 effects += ranked + self._layers.select_for_remapped(ranked, now)
+                effects += call.codecs.tick(call.members.values(), self._codec_order, now)
         return effects + self._tick_reports(now)
 
     def _tick_streams(self, now: float) -> list[Effect]:
@@ -326,6 +338,7 @@ class Router:
     def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
         call = self._registry.call_of(participant)
         effects = call.leave(participant, now)
+        effects += self._update_codecs(participant, now)
         effects += self._layers.select_for_remapped(effects, now)
         self._registry.remove_participant(participant)
         self._with_gaps -= set(participant.streams.values())

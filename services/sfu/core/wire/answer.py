@@ -7,6 +7,7 @@ from typing import NamedTuple
 from services.sfu.core.ids import Address
 from services.sfu.core.wire.codec_formats import read_parameters
 from services.sfu.core.wire.media_line import (
+    DESCRIPTOR_URI,
     ENCODINGS,
     LEVEL_URI,
     MID_URI,
@@ -73,6 +74,9 @@ def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[st
         "a=group:BUNDLE " + " ".join(line.mid for line in served),
         "a=msid-semantic: WMS *",
     ]
+    if offer.allows_mixed:
+        # A descriptor that brings its templates fits in no element of one byte.
+        lines.append("a=extmap-allow-mixed")
     for line in offer.media:
         if not is_served(line):
             lines += [f"m={line.kind} 0 {line.protocol} {line.formats}", "c=IN IP4 0.0.0.0"]
@@ -203,10 +207,12 @@ def _sent(line: MediaLine, ssrcs: SlotSsrcs, stream: str) -> list[str]:
 
 
 def _extmaps(line: MediaLine) -> list[str]:
-    """The extensions of what is served on the line; MID and RID are for what the client sends."""
+    """The extensions of what is served on the line; MID, RID and the dependency descriptor are for what it sends."""
     bandwidth = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
     common = LEVEL_URI if line.kind == "audio" else bandwidth
     uris = [MID_URI, common, *((RID_URI, REPAIRED_RID_URI) if line.rids else ())]
+    if line.kind == "video":
+        uris.append(DESCRIPTOR_URI)
     lines = []
     for uri in uris:
         comes = line.client_sends and uri in line.extensions

@@ -15,6 +15,9 @@ from typing import Final, Literal
 # memory for invented names; lowering it makes an offer cost more.
 KEPT_NAMES: Final = 1024
 
+# What all that do video in calls decode (RFC 7742 section 5).
+DEFAULT_CODEC_ORDER: Final = ("vp8",)
+
 Codec = Literal["opus", "red", "vp8", "h264", "vp9", "av1"]
 # A codec, or a codec and its profile.
 Format = str
@@ -88,11 +91,15 @@ def list_decodable(wanted: Format) -> frozenset[Format]:
     return frozenset(f"h264/{name}/{m}" for name in (profile, *_WITHIN.get(profile, ())) for m in modes)
 
 
-def rank_format(offered: Format) -> int:
-    """How sure it is that later receivers can decode it too: 0 is the surest. VP8 first (RFC 7742 section 5)."""
+@lru_cache(KEPT_NAMES)
+def rank_format(offered: Format, order: tuple[str, ...] = ()) -> tuple[int, int]:
+    """The lowest is the best: codecs in the order of a deployment, then by how sure it is that later receivers can
+    decode them too. VP8 first (RFC 7742 section 5)."""
+    codec = offered.partition("/")[0]
+    place = order.index(codec) if codec in order else len(order)
     if offered == "vp8":
-        return 0
-    return 2 if offered.startswith("h264/") and not offered.startswith(COMMON_H264) else 1
+        return place, 0
+    return place, 2 if codec == "h264" and not offered.startswith(COMMON_H264) else 1
 
 
 def lower_level(fmtp: str, other: str) -> str:

@@ -20,7 +20,10 @@ REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
-_SERVED_URIS = frozenset({MID_URI, RID_URI, REPAIRED_RID_URI, LEVEL_URI, TRANSPORT_CC_URI, SEND_TIME_URI})
+DESCRIPTOR_URI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+_SERVED_URIS = frozenset(
+    {MID_URI, RID_URI, REPAIRED_RID_URI, LEVEL_URI, TRANSPORT_CC_URI, SEND_TIME_URI, DESCRIPTOR_URI}
+)
 
 # The encodings of rtpmap lines, in lower case.
 ENCODINGS: dict[Kind, dict[str, Codec]] = {
@@ -117,12 +120,10 @@ class MediaLine:
 
     @property
     def answered_codecs(self) -> tuple[CodecLine, ...]:
-        """What the answer takes: the first for own video (agreement.py), all of own audio, and on a slot those that
-        together decode all that the client can. On own video that is a slot too, the first is first among these."""
-        if self.client_sends and self.kind == "audio":
+        """What the answer takes: all that the client sends, the agreed one first (agreement.py), and on a slot those
+        that together decode all that it can. On own video that is a slot too, the first is first among these."""
+        if self.client_sends and (self.kind == "audio" or not self.client_receives):
             return self.codecs
-        if self.client_sends and not self.client_receives:
-            return self.codecs[:1]
         return tuple(dict.fromkeys(self.decodable.values()))
 
     @property

@@ -1,13 +1,5 @@
-from services.ops.core import (
-    AttachedGateway,
-    Device,
-    Gateway,
-    Replica,
-    Unreachable,
-    partitions,
-    sessions,
-    slowest,
-)
+from services.ops.core.routing import AttachedGateway, Device, Gateway, Replica, partitions, sessions, slowest
+from services.ops.core.tables import Unreachable
 
 G1 = AttachedGateway("g-1", sessions=3, watching=1, queued=2)
 G2 = AttachedGateway("g-2", sessions=4, watching=0, queued=0)

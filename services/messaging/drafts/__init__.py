@@ -1,0 +1,1 @@
+"""What people have written and not sent, on all of their devices."""

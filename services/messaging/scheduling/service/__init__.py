@@ -1,0 +1,1 @@
+"""The use-cases of their writers, and the sending at their time."""

@@ -1,0 +1,84 @@
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Failure, ParleyClient } from "@parley/client";
+import { joinSecretOf } from "@parley/client";
+import { ConfirmDialog } from "./confirm-dialog";
+import { t } from "./text";
+
+interface CallEntryProps {
+  readonly client: ParleyClient;
+  readonly nameOf: (userId: string) => string;
+  /** A call has the page, or rings: the link waits until it is over. */
+  readonly covered: boolean;
+}
+
+/** Where somebody stands who opened a link. */
+type Step =
+  | { readonly kind: "asked"; readonly secret: string }
+  | { readonly kind: "lobby"; readonly callId: string; readonly hostUserId: string }
+  | { readonly kind: "over" };
+
+const OVER: Step = { kind: "over" };
+
+/** For whoever opened a join link: asks, waits in the lobby where they must, and goes into the call. */
+export function CallEntry({ client, nameOf, covered }: CallEntryProps): JSX.Element | null {
+  const [step, setStep] = useState(firstStep);
+  const place = step.kind === "lobby" ? client.joinLinks.place(step.callId)?.state : undefined;
+  useEffect(() => {
+    // Only at the end, so that a reload before asks again.
+    if (step.kind === "over" && joinSecretOf(location.href)) history.replaceState(null, "", `/${location.search}`);
+  }, [step.kind]);
+  useEffect(() => {
+    if (step.kind !== "lobby" || place !== "admitted" || covered) return;
+    void client.joinLinks
+      .callOf(step.callId)
+      .then((call) => client.calls.join(call, call.video))
+      .catch((failure: Failure) => client.showNotice(failure))
+      .finally(() => setStep(OVER));
+  }, [step, place, covered]);
+  if (step.kind === "over" || covered) return null;
+  if (step.kind === "asked") {
+    const open = async (): Promise<void> => {
+      const opened = await client.joinLinks.open(step.secret);
+      setStep(opened.kind === "lobby" ? { kind: "lobby", callId: opened.place.callId, hostUserId: opened.hostUserId } : OVER);
+      if (opened.kind === "call") client.calls.join(opened.call, opened.call.video);
+    };
+    // It closes after an answer, too: what that led to stays.
+    const close = (): void => setStep((now) => (now === step ? OVER : now));
+    return <ConfirmDialog title={t("join.call.ask")} body={t("join.call.hint")} verb={t("join")} act={open} onClose={close} />;
+  }
+  const leave = (): void => {
+    if (place === "waiting") void client.joinLinks.leaveLobby(step.callId).catch((failure: Failure) => client.showNotice(failure));
+    setStep(OVER);
+  };
+  const line = place === "refused" ? t("join.call.refused") : place === "closed" ? t("join.call.closed") : t("join.call.waiting.hint", { name: nameOf(step.hostUserId) });
+  return <Lobby line={line} verb={place === "waiting" ? t("join.call.leave") : t("close")} onClose={leave} />;
+}
+
+function firstStep(): Step {
+  const secret = joinSecretOf(location.href);
+  return secret === undefined ? OVER : { kind: "asked", secret };
+}
+
+/** No click beside it closes it: whoever gives up the place needs the link again. */
+function Lobby({ line, verb, onClose }: { line: string; verb: string; onClose: () => void }): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const box = dialog.current;
+    box?.showModal();
+    return () => box?.close();
+  }, []);
+  return (
+    <dialog class="question" ref={dialog} aria-labelledby="lobby-title" onCancel={onClose}>
+      <h2 id="lobby-title">{t("join.call.waiting")}</h2>
+      <p class="quiet" role="status" data-testid="lobby">
+        {line}
+      </p>
+      <div class="question-buttons">
+        <button type="button" class="plain" onClick={onClose}>
+          {verb}
+        </button>
+      </div>
+    </dialog>
+  );
+}
