@@ -41,6 +41,8 @@ export class EventStream {
   private attempt = 0;
   private refusals = 0;
   private stopped = true;
+  /** Counts starts: what an earlier one still waits for is none of the present one's. */
+  private starts = 0;
   private impatient = false;
   private abort: AbortController | undefined;
   private watchdog: ReturnType<typeof setTimeout> | undefined;
@@ -62,7 +64,7 @@ export class EventStream {
     this.stopped = false;
     this.attempt = 0;
     this.refusals = 0;
-    void this.run();
+    void this.run(++this.starts);
   }
 
   stop(): void {
@@ -81,11 +83,12 @@ export class EventStream {
     this.wake?.();
   }
 
-  private async run(): Promise<void> {
-    while (!this.stopped) {
+  private async run(start: number): Promise<void> {
+    const over = (): boolean => this.stopped || start !== this.starts;
+    while (!over()) {
       this.listener.onState({ kind: "connecting" });
       const failure = await this.readOnce();
-      if (this.stopped) return;
+      if (over()) return;
       if (this.isFinal(failure)) return;
       this.listener.onState({ kind: "waiting", line: failure.line, failure });
       if (!this.impatient) await this.pause(backoffMs(this.attempt++, Math.random(), failure.retryDelayMs));
@@ -102,6 +105,7 @@ export class EventStream {
     try {
       const options = { signal: abort.signal, timeoutMs: 0 };
       for await (const { event, position } of this.api.gateway.subscribe(this.request(), options)) {
+        if (abort.signal.aborted) break;
         if (event) this.handle(event.event);
         if (position) this.position = position;
         this.feedWatchdog(abort);
@@ -110,7 +114,8 @@ export class EventStream {
     } catch (error) {
       return readFailure(error);
     } finally {
-      clearTimeout(this.watchdog);
+      // Else it is the watchdog of the next one already.
+      if (this.abort === abort) clearTimeout(this.watchdog);
     }
   }
 

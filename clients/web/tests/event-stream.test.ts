@@ -72,6 +72,19 @@ describe("event stream", () => {
     expect(requests).toEqual([{ resumeToken: "", position: 0n }]);
   });
 
+  test("stopped and started at once, it has one stream", async () => {
+    await run([ready("t1")]);
+    stream.stop();
+    scripts = [[ready("t2")]];
+    stream.start();
+    await until("the next stream", () => states.filter(({ kind }) => kind === "live").length === 2);
+    // What the first start waited for is over by now.
+    stream.retryNow();
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(requests).toHaveLength(2);
+    expect(states.map(({ kind }) => kind)).toEqual(["connecting", "live", "stopped", "connecting", "live"]);
+  });
+
   test("after a break it shows its token and the position of the last durable event", async () => {
     await run([ready("t1"), moved("c1", 1n), moved("c1", 2n), moved("c1"), lost()], [ready("t2", true)]);
     expect(requests[1]).toEqual({ resumeToken: "t1", position: 2n });
