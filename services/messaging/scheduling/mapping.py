@@ -53,6 +53,15 @@ def gone_message(key: DraftKey, revision: int) -> api.ScheduledMessage:
     return api.ScheduledMessage(message=named, revision=revision, state=api.SCHEDULED_STATE_GONE)
 
 
-def scheduled_delivery(message: api.ScheduledMessage, key: DraftKey, time: datetime) -> bytes:
-    """What the writer's own devices are told."""
+def changed_delivery(scheduled: Scheduled, time: datetime) -> bytes:
+    """What the writer's own devices are told of how it stands now."""
+    return _delivery(scheduled_message(scheduled), scheduled.key, time)
+
+
+def gone_delivery(key: DraftKey, revision: int, time: datetime) -> bytes:
+    """What the writer's own devices are told of one that is there no more."""
+    return _delivery(gone_message(key, revision), key, time)
+
+
+def _delivery(message: api.ScheduledMessage, key: DraftKey, time: datetime) -> bytes:
     return own_delivery(key.sender_id, gateway.DeviceEvent(scheduled_message=message), time)

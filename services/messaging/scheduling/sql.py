@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from parley.messaging.v1 import scheduled_pb2
 
 from services.messaging.attachments.sql.messages import keep_until
 from services.messaging.kernel.errors import AttachmentNotFound, TooManyScheduled
@@ -18,7 +17,7 @@ from services.messaging.scheduling.core import (
     keeps_files_until,
     require_new,
 )
-from services.messaging.scheduling.mapping import gone_message, scheduled_delivery, scheduled_message
+from services.messaging.scheduling.mapping import changed_delivery, gone_delivery
 from services.messaging.wire import topics
 from services.messaging.wire.storage import STORED, attachment_bytes, from_columns, to_attachments, to_columns
 from services.runtime.postgres import outbox
@@ -88,7 +87,7 @@ class PostgresScheduled:
             if waiting >= most:
                 raise TooManyScheduled(f"{most} messages wait for their time already")
             await _write(connection, scheduled)
-            await _tell(connection, scheduled_message(scheduled), key, scheduled.created_at)
+            await _tell(connection, key, changed_delivery(scheduled, scheduled.created_at))
         self._relay.wake(key.sender_id)
         return scheduled
 
@@ -104,7 +103,7 @@ class PostgresScheduled:
             kept = {file.id for file in after.attachments}
             let_go = [file.id for file in (before.attachments if before else ()) if file.id not in kept]
             await keep_until(connection, let_go, now + LET_GO)
-            await _tell(connection, scheduled_message(after), key, now)
+            await _tell(connection, key, changed_delivery(after, now))
         self._relay.wake(key.sender_id)
         return after
 
@@ -135,7 +134,7 @@ class PostgresScheduled:
                 *(settled.due_at, now),
             )
             if is_mine and settled.revision != told:
-                await _tell(connection, scheduled_message(settled), settled.key, now)
+                await _tell(connection, settled.key, changed_delivery(settled, now))
         self._relay.wake(settled.key.sender_id)
 
     async def forget(self, taken: Scheduled, lease: UUID, now: datetime) -> None:
@@ -146,7 +145,7 @@ class PostgresScheduled:
             # Of what was cancelled they were told then.
             if is_mine and taken.state is not ScheduledState.CANCELLED:
                 await keep_until(connection, [file.id for file in taken.attachments], now + LET_GO)
-                await _tell(connection, gone_message(taken.key, taken.revision + 1), taken.key, now)
+                await _tell(connection, taken.key, gone_delivery(taken.key, taken.revision + 1, now))
         self._relay.wake(taken.key.sender_id)
 
     async def next_due(self) -> datetime | None:
@@ -184,8 +183,7 @@ async def _write(connection: Connection, scheduled: Scheduled) -> None:
     await keep_until(connection, files, keeps_files_until(scheduled))
 
 
-async def _tell(connection: Connection, message: scheduled_pb2.ScheduledMessage, key: DraftKey, time: datetime) -> None:
-    delivery = scheduled_delivery(message, key, time)
+async def _tell(connection: Connection, key: DraftKey, delivery: bytes) -> None:
     await outbox.append(connection, key.sender_id, [(topics.DELIVERY, key.sender_id, delivery)])
 
 
