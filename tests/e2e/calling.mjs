@@ -17,9 +17,12 @@ export async function enter(browser, who, options = {}) {
   await page.getByRole("button", { name: "New conversation" }).waitFor();
   const first = firstPages.get(who);
   firstPages.set(who, first ?? page);
-  if (first && !first.isClosed()) await confirm(first, page);
+  if (first && (await isOpen(first))) await confirm(first, page);
   return page;
 }
+
+/** Whether somebody's page is there: not closed, nor gone to another one. */
+const isOpen = async (page) => !page.isClosed() && (await page.evaluate(() => window.parley !== undefined));
 
 async function confirm(first, page) {
   const standing = () => page.evaluate(() => window.parley.client.encryption.view.standing);
