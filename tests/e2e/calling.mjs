@@ -34,6 +34,14 @@ async function confirm(first, page) {
   await eventually("the device is confirmed", standing, (now) => now === "confirmed");
 }
 
+/** The page's device vouches for itself: nobody confirms it where what its person had before is gone. */
+export async function vouch(page) {
+  const standing = () => page.evaluate(() => window.parley.client.encryption.view.standing);
+  const now = await eventually("the device knows how it stands", standing, (known) => known === "confirmed" || known === "waiting");
+  if (now === "waiting") await page.evaluate(async () => (await window.parley.client.encryption.keys()).startAnew());
+  await eventually("the device is confirmed", standing, (known) => known === "confirmed");
+}
+
 /** Opens the conversation of two on the page of one of them. */
 export async function meet(page, who) {
   await page.getByRole("button", { name: "New conversation" }).click();

@@ -1,6 +1,6 @@
 // Two people in two browsers: what a user gets, done by clicking.
 import { received, says } from "./browsers.mjs";
-import { goesOn } from "./calling.mjs";
+import { goesOn, vouch } from "./calling.mjs";
 import { faults, open, play, shoot, url } from "./play.mjs";
 import { eventually, upTo } from "./waiting.mjs";
 
@@ -32,6 +32,8 @@ async function logIn() {
   await alice.getByRole("button", { name: "Continue as Alice" }).click();
   await bob.getByRole("button", { name: "Continue as Bob" }).click();
   for (const page of [alice, bob]) await page.getByRole("button", { name: "New conversation" }).waitFor();
+  // Other scenarios have logged in as these people, in browsers that are gone.
+  for (const page of [alice, bob]) await vouch(page);
   return { logged_in: true };
 }
 
