@@ -173,6 +173,8 @@ async function loseTheNetwork() {
 async function callWithoutDevices(browser) {
   const carol = await open(browser, url, { ...WIDE, permissions: [] });
   await carol.getByRole("button", { name: "Continue as Carol" }).click();
+  await carol.getByRole("button", { name: "New conversation" }).waitFor();
+  await vouch(carol);
   await carol.getByRole("button", { name: "New conversation" }).click();
   await carol.getByLabel("Message someone").fill("bob");
   await carol.keyboard.press("Enter");
