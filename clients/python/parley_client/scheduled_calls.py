@@ -65,11 +65,11 @@ class ScheduledCalls:
         title: str,
         start: datetime,
         *,
-        length: timedelta = timedelta(minutes=30),
-        reminder: timedelta = timedelta(0),
-        video: bool = False,
+        length: timedelta,
+        reminder: timedelta,
+        video: bool,
     ) -> scheduled.ScheduledCall:
-        """Plan it anew."""
+        """Plan it anew. All of it is given: what is left as it was, too."""
         request = api.ChangeScheduledCallRequest(
             scheduled_call_id=scheduled_call_id,
             title=title,

@@ -18,6 +18,7 @@ from tests.integration.api.test_join_links import links_of, until_lobby
 
 FAILED, NOT_FOUND = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND
 DENIED = grpc.StatusCode.PERMISSION_DENIED
+HALF_HOUR = timedelta(minutes=30)
 
 
 def scheduled_of(online: Online) -> ScheduledCalls:
@@ -50,7 +51,9 @@ async def test_a_scheduled_call_opens_at_its_time_for_members_and_for_who_waits_
     early = await links_of(eve).open(secret)
     assert (early.WhichOneof("opened"), early.scheduled.title) == ("scheduled", "Later")
     # Moved to now.
-    await scheduled_of(bob).change(later.scheduled_call_id, "Now", soon(2))
+    await scheduled_of(bob).change(
+        later.scheduled_call_id, "Now", soon(2), length=HALF_HOUR, reminder=timedelta(0), video=False
+    )
     begun = await scheduled_of(alice).until_state(later.scheduled_call_id, OPEN, DEADLINE_S)
     places = eve.stream.inbox.places
     await eve.stream.until(lambda: begun.call_id in places, DEADLINE_S, "a place in the lobby")
@@ -63,7 +66,9 @@ async def test_a_scheduled_call_opens_at_its_time_for_members_and_for_who_waits_
     assert await scheduled_of(bob).list(conversation_id) == []
     assert await until_record(bob, conversation_id, begun.call_id) == "COMPLETED"
     with refused(FAILED, "SCHEDULED_CALL_OVER"):
-        await scheduled_of(bob).change(later.scheduled_call_id, "Again", soon(60))
+        await scheduled_of(bob).change(
+            later.scheduled_call_id, "Again", soon(60), length=HALF_HOUR, reminder=timedelta(0), video=False
+        )
 
 
 async def test_in_a_direct_conversation_it_is_planned_and_cancelled_and_gone_after_a_block(world: World) -> None:
