@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 from aiokafka import conn
 from aiokafka.consumer import group_coordinator
+from aiokafka.errors import UnknownMemberIdError
 from aiokafka.protocol.api import Request
-from aiokafka.protocol.commit import OffsetFetchRequest_v1
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest_v1
 
 from services.runtime.config import KafkaConfig, KafkaTls
 from services.runtime.sockets import find_dead_peer
@@ -40,6 +41,25 @@ class CommittedOffsets(Request[OffsetFetchRequest_v1]):  # type: ignore[misc]
 
 
 group_coordinator.OffsetFetchRequest = CommittedOffsets
+
+
+class MembersCommit(OffsetCommitRequest):  # type: ignore[misc]
+    """What a member of a group commits. Raises UnknownMemberIdError for one that is in no group.
+
+    A broker that does not know a member any more has it ask to join anew, and until then the client commits without a
+    name (0.14.0). Brokers take that of anybody while a group has no members: from one that came back without its data,
+    the place in a log that is gone would be the place in the new one, and what stands before it would never be read.
+    """
+
+    API_KEY = OffsetCommitRequest.API_KEY
+
+    def __init__(self, group: str, generation: int, member_id: str, retention_time: int, topics: list[Any]) -> None:
+        if not member_id:
+            raise UnknownMemberIdError(group)
+        super().__init__(group, generation, member_id, retention_time, topics)
+
+
+group_coordinator.OffsetCommitRequest = MembersCommit
 
 
 class WatchedConnection(conn.AIOKafkaProtocol):  # type: ignore[misc]

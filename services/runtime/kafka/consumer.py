@@ -1,9 +1,10 @@
 """Kafka: consumers that read, and commit what was handled (handling.py)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -19,6 +20,7 @@ from services.runtime.kafka.groups import KafkaGroup
 from services.runtime.kafka.handling import Handling
 from services.runtime.kafka.rebalancing import Listener, Rebalanced
 from services.runtime.kafka.records import Unreadable
+from services.runtime.kafka.topic_ids import KnownTopics
 
 log = structlog.get_logger()
 
@@ -94,6 +96,7 @@ class KafkaConsumer:
         self._handling = Handling(handle, publisher, self._group, clock or SystemClock())
         self._listener = listener
         self._consumer: AIOKafkaConsumer | None = None
+        self._known: KnownTopics | None = None
         self._task: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
         # What is to be committed next: the offset after the last record handled.
@@ -148,9 +151,11 @@ class KafkaConsumer:
         )
         self._consumer = consumer
         # Without a group the client assigns itself every partition.
-        listener = Listener(self._listener, consumer, self._commit, self._begin_again)
+        listener = Listener(self._listener, consumer, self._commit_now, self._begin_again)
         consumer.subscribe(list(self._subscription.topics), listener=listener)
         await consumer.start()
+        self._known = KnownTopics(consumer, self._subscription.topics)
+        await self._known.are_others()
         if self._subscription.group is None:
             ends = await consumer.end_offsets(consumer.assignment())
             self._behind = {partition: end for partition, end in ends.items() if end > 0}
@@ -171,13 +176,11 @@ class KafkaConsumer:
         is_member, self._connected = self._connected, False
         self._resting = False
         consumer, self._consumer = self._consumer, None
-        await tasks.stop(self._committing)
-        self._committing = None
         if consumer:
             with suppress(TimeoutError, KafkaError, OSError):
                 # What was handled shall be committed also when the consumer is stopped.
                 async with asyncio.timeout(2):
-                    await self._commit(consumer)
+                    await self._commit_now(consumer)
             if is_member or self._subscription.group is None:
                 await _stop(consumer)
             else:
@@ -214,6 +217,7 @@ class KafkaConsumer:
         if self._resting:
             await self._rest(consumer)
         if fetched:
+            await self._refuse_other_topics()
             await self._handling.take([record for records in fetched.values() for record in records])
         if self._behind:
             # Compaction may have taken the last records, so that positions tell it, and not what came.
@@ -225,6 +229,11 @@ class KafkaConsumer:
             self._note_handled(consumer, fetched)
         if self._subscription.background and sum(map(len, fetched.values())) < self._subscription.max_batch:
             await self._pause(consumer, GATHER_S)
+
+    async def _refuse_other_topics(self) -> None:
+        if self._known and await self._known.are_others():
+            self._begin_again()
+            raise KafkaError("the topics are others than before")
 
     def _note_handled(
         self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]
@@ -267,6 +276,12 @@ class KafkaConsumer:
             await self._commit(consumer)
             await asyncio.sleep(COMMIT_INTERVAL_S * self._patience())
 
+    async def _commit_now(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit as what the group takes us for: the client tries a commit again also after the group has changed."""
+        await tasks.stop(self._committing)
+        self._committing = None
+        await self._commit(consumer)
+
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         handled, self._handled = self._handled, {}
         # A batch that was at work during a rebalance may hold partitions that are others' now.
@@ -287,11 +302,29 @@ def _last_offset(record: ConsumerRecord) -> int:
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
-    try:
-        async with asyncio.timeout(5):
-            await consumer.stop()
-    except (TimeoutError, KafkaError, OSError):
+    if not await _ends_well(consumer.stop(), 5):
         await _abandon(consumer)
+
+
+async def _ends_well(closing: Coroutine[Any, Any, None], limit_s: float) -> bool:
+    """Whether it ended within that time as it should.
+
+    It is a task of its own, since the client lets the cancellations of its own tasks through, which would pass for ours
+    and leave the rest of it open.
+    """
+
+    async def close() -> bool:
+        with suppress(KafkaError, OSError):
+            await closing
+            return True
+        return False
+
+    task = tasks.detached(close(), name="kafka-client-close", why="ends by its time limit")
+    try:
+        await asyncio.wait({task}, timeout=limit_s)
+    finally:
+        await tasks.stop(task)
+    return not task.cancelled() and task.result()
 
 
 def _member_id(consumer: AIOKafkaConsumer) -> str:
@@ -301,11 +334,14 @@ def _member_id(consumer: AIOKafkaConsumer) -> str:
 
 async def _abandon(consumer: AIOKafkaConsumer) -> None:
     """End what is left of a client that could not take leave of its group in time. It has no public way to do so."""
-    for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
-        await tasks.stop(getattr(consumer._coordinator, name, None))
-    for close in (consumer._fetcher.close, consumer._client.close):
-        with suppress(TimeoutError, KafkaError, OSError):
-            async with asyncio.timeout(1):
-                await close()
+    fetcher, client = consumer._fetcher, consumer._client
+    left = [
+        getattr(consumer._coordinator, name, None)
+        for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
+    ]
+    if fetcher:
+        left += [fetcher._fetch_task, *fetcher._pending_tasks]
+    await tasks.stop(*left, client._sync_task)
+    await _ends_well(client.close(), 1)
     # Else it complains that nobody closed it.
     consumer._closed = True

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError
+from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError, UnknownMemberIdError
 from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v1, OffsetFetchResponse_v3
+from aiokafka.structs import OffsetAndMetadata
 
 from services.runtime.kafka import connection
 
@@ -36,3 +37,14 @@ async def test_a_coordinator_that_has_not_loaded_is_not_one_of_a_group_that_comm
     group = SimpleNamespace(group_id="group", _send_req=send, coordinator_dead=lambda: None)
     with pytest.raises(error):
         await GroupCoordinator._do_fetch_commit_offsets(group, [TopicPartition("things", 0)])
+
+
+async def test_who_is_in_no_group_commits_nothing_in_its_name() -> None:
+    """A broker takes it while the group has no members, whatever log the place is of."""
+
+    async def send(_: Any) -> object:
+        raise AssertionError("it was sent")
+
+    group = SimpleNamespace(group_id="group", generation=-1, member_id="", coordinator_id=1, _send_req=send)
+    with pytest.raises(UnknownMemberIdError):
+        await GroupCoordinator._do_commit_offsets(group, None, {TopicPartition("things", 0): OffsetAndMetadata(5, "")})
