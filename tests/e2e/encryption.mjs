@@ -1,5 +1,6 @@
 // Two people call each other, encrypted end to end by default; a second device of one of them is confirmed; a client
-// that cannot encrypt (a page of a browser without transforms) comes, and is named before anything is sent in the clear.
+// that cannot encrypt (a page of a browser without transforms) comes, and is named before anything is sent in the clear;
+// and somebody who has only a new browser makes new keys during the call.
 // The camera has its full size, so that all three simulcast layers are sent: the SFU must tell them apart without reading them.
 import { received } from "./browsers.mjs";
 import { fullCamera } from "./camera.mjs";
@@ -122,6 +123,25 @@ async function withAnOldBrowser() {
   return { before, after, note, cleared };
 }
 
+async function afterTheLastBrowserWasLost() {
+  const gail = pages[0];
+  const lost = await enter(browser, "jane");
+  await standing(lost, "confirmed");
+  await lost.context().close();
+  const jane = await listenedTo("jane");
+  await standing(jane, "waiting");
+  await meet(gail, "jane");
+  await call([gail, jane]);
+  for (const page of [gail, jane]) await protectedBy(page, "blocked");
+  const told = await jane.getByTestId("unencrypted").textContent();
+  await shoot(jane, "call-unconfirmed-wide-light");
+  await jane.getByRole("button", { name: "Start anew" }).click();
+  for (const page of [gail, jane]) await protectedBy(page, "on");
+  const anew = await watch("both are seen and heard", [gail, jane], plays, playsMore);
+  await hangUp([gail, jane]);
+  return { told, anew };
+}
+
 async function searchWhatWasSaid() {
   const secrets = [...keys].flatMap((key) => [Buffer.from(key, "hex"), key, Buffer.from(key, "hex").toString("base64")]);
   return {
@@ -136,5 +156,6 @@ await play({
   "a call is encrypted by default": byDefault,
   "both compare the safety number": compare,
   "somebody calls whose browser cannot encrypt": withAnOldBrowser,
+  "somebody calls whose browsers are gone, and starts anew": afterTheLastBrowserWasLost,
   "what the pages sent is searched for secrets": searchWhatWasSaid,
 }, { camera: fullCamera });

@@ -43,6 +43,13 @@ def test_who_cannot_decrypt_is_named_and_gets_nothing_until_that_is_allowed(fact
     assert "is not encrypted end to end" in facts["cleared"]
 
 
+def test_who_has_lost_all_browsers_starts_anew_in_the_call_and_is_encrypted_in_it(facts: Facts) -> None:
+    assert "None of your other devices has confirmed this browser" in facts["told"]
+    for side in facts["anew"]:
+        assert side["framesDecoded"] >= 10
+        assert side["audioEnergy"] > 0
+
+
 def test_no_request_of_the_pages_holds_a_key(facts: Facts) -> None:
     assert facts["requests"] > 20
     # One of each side, at least.

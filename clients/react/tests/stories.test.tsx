@@ -29,9 +29,11 @@ test("every story is named here", () => {
   expect(STORIES.map(({ name }) => name).sort()).toEqual(Object.keys(SHOWS).sort());
 });
 
-test.each(STORIES)("$name is drawn, in strict mode, and axe finds nothing serious in it", async ({ name, render: Render }) => {
+test.each(STORIES)("$name is drawn, in strict mode, and axe finds nothing serious in what the newest React draws", async ({ name, render: Render }) => {
   const { box } = draw(<StrictMode><Render /></StrictMode>);
   await until(`${name} shows ${SHOWS[name]}`, () => box.textContent?.includes(SHOWS[name] ?? "?"));
+  // What the others draw is the same, and axe takes longer than all of their tests.
+  if (process.env["DRAWN_BY"] !== "react") return;
   // Colours are not computed here, and the page around a story is no page.
   const { violations, passes } = await axe.run(box, { rules: { "color-contrast": { enabled: false }, region: { enabled: false } } });
   expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);

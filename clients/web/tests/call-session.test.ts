@@ -127,6 +127,47 @@ describe("devices in a call", () => {
     expect(await a.say()).toBeUndefined();
   });
 
+  test("one that is confirmed during the call is heard from then on, and what was allowed for it ends", async () => {
+    const [alice, phone] = [await device("alice", "a1"), await device("bob", "b1")];
+    const laptop = await device("bob", "b2");
+    const [a, b] = [joined(alice), joined(laptop)];
+    meet([a, b], alice.self, laptop.self);
+    await until(() => a.session.blocked && b.session.blockedBySelf);
+    a.session.allowClear();
+    b.session.allowClear();
+    expect([await a.say(), await b.say()]).toEqual([FRAME, FRAME]);
+    await phone.own.refresh();
+    await phone.own.confirm("b2");
+    await laptop.own.refresh();
+    b.session.noteStanding();
+    expect(await b.say()).toBeUndefined();
+    await hearsSoon(b, a);
+    await hearsSoon(a, b);
+    expect([a.session.unable, a.session.blocked, b.session.blockedBySelf, a.keys().acceptsClear]).toEqual([[], false, false, false]);
+  });
+
+  test("one that hands over keys and is not confirmed is looked up for each of them, and stays without", async () => {
+    const [alice, phone] = [await device("alice", "a1"), await device("bob", "b1")];
+    const laptop = await device("bob", "b2");
+    const a = joined(alice);
+    meet([a], alice.self, laptop.self);
+    await until(() => a.session.blocked);
+    let lookups = 0;
+    const look = alice.api.keys.listDeviceKeys.bind(alice.api.keys);
+    alice.api.keys.listDeviceKeys = (request, options) => look(request, (lookups++, options));
+    for (const epoch of [1, 2, 3]) {
+      const keys = [{ ...alice.self, sealedKey: new Uint8Array(161) }];
+      await laptop.api.keys.sendCallKeys({ callId: CALL, deviceId: "b2", epoch, keys });
+      // One that is under way counts for what comes meanwhile.
+      await until(() => {
+        bring([a]);
+        return lookups >= epoch;
+      });
+    }
+    expect([a.session.unable, await a.say()]).toEqual([["bob"], undefined]);
+    await phone.own.refresh();
+  });
+
   test("what is handed over twice is the same key, also where the answer was lost", async () => {
     const [alice, bob] = [await device("alice", "a1"), await device("bob", "b1")];
     const sent: Uint8Array[] = [];

@@ -2,7 +2,8 @@ import type { ComponentChildren, JSX } from "preact";
 import type { CallView, ParleyClient } from "@parley/client";
 import { unseenLines } from "./call-status";
 import { Icon } from "./icons";
-import { deviceLine, t } from "./text";
+import { shortId } from "./settings-encryption";
+import { deviceLine, made, t } from "./text";
 
 interface CallNotesProps {
   readonly client: ParleyClient;
@@ -59,11 +60,12 @@ export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNot
 /** Who cannot decrypt, and what this device sends them: nothing, unless the user says so. */
 function Unencrypted({ client, call, nameOf = (userId) => userId }: CallNotesProps): JSX.Element | null {
   const { encryption, unable } = call;
+  const { ownId, view } = client.encryption;
   if (encryption === "impossible") return call.phase === "active" ? <Warning testId="unencrypted">{t("note.impossible")}</Warning> : null;
   if (encryption !== "blocked" && encryption !== "clear") return null;
   const clear = encryption === "clear";
   const line = (userId: string): string => {
-    if (userId === client.userId) return t(clear ? "note.clear.own" : "note.blocked.own");
+    if (userId === client.userId) return clear ? t("note.clear.own") : t("note.blocked.own", { id: made(shortId(ownId)) });
     return t(clear ? "note.clear" : "note.blocked", { name: nameOf(userId) });
   };
   const lines = unable.map((userId) => <p key={userId}>{line(userId)}</p>);
@@ -71,6 +73,11 @@ function Unencrypted({ client, call, nameOf = (userId) => userId }: CallNotesPro
   return (
     <Warning testId="unencrypted">
       <div>{lines}</div>
+      {unable.includes(client.userId) && view.standing === "waiting" && (
+        <button type="button" onClick={() => void client.encryption.keys().then((keys) => keys.startAnew())}>
+          {t("keys.anew")}
+        </button>
+      )}
       <button type="button" onClick={() => void client.encryption.keys().then((keys) => keys.allowClear())}>
         {t("note.blocked.allow")}
       </button>

@@ -42,7 +42,7 @@ export function EncryptionSettings({ client }: { client: ParleyClient }): JSX.El
 }
 
 /** The end of a device's id, which the device shows itself. */
-const shortId = (id: string): string => id.slice(-6);
+export const shortId = (id: string): string => id.slice(-6);
 
 function standingLine({ isSupported, view: { standing }, ownId }: ParleyClient["encryption"]): string {
   if (!isSupported) return t("keys.none");

@@ -192,7 +192,7 @@ describe("pieces of the page", () => {
     expect(notes("starting")).toBe("");
     expect(notes("unreadable")).toBe("Some of what comes cannot be decrypted.");
     expect(notes("blocked", ["bob"])).toBe("Bob cannot take part in encrypted calls, and does not see or hear you. Send unencrypted");
-    expect(notes("blocked", [client.userId])).toBe("Your other devices have not confirmed this browser: nobody sees or hears you. Send unencrypted");
+    expect(notes("blocked", [client.userId])).toContain("nobody sees or hears you. Confirm it there, in the settings.");
     expect(notes("clear", ["bob"])).toBe("What you send is not encrypted end to end: Bob cannot decrypt it.");
     expect(notes("impossible")).toContain("This browser cannot encrypt");
   });

@@ -90,6 +90,11 @@ export class CallKeys {
     return this.someCannot;
   }
 
+  /** Whether it was found out that the device cannot decrypt. */
+  isUnable(device: CallDevice): boolean {
+    return this.others.get(refOf(device))?.able === false;
+  }
+
   /** The other devices that cannot decrypt. */
   get unable(): CallDevice[] {
     return [...this.others.values()].filter(({ able }) => able === false).map(({ device }) => device);

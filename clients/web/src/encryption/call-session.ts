@@ -38,11 +38,11 @@ interface Sender {
 /** The keys of one call on this device: carries out the effects of CallKeys, and opens what others hand over. */
 export class CallSession {
   private readonly core: CallKeys;
-  private readonly began: OwnDevice["standing"];
   private readonly senders = new Map<string, Sender>();
   private readonly cryptors = new Set<CallCryptor>();
   /** Keys whose senders are not known yet, the last of each. */
   private readonly early = new Map<string, CallKey>();
+  private readonly lookingOnceMore = new Set<string>();
   private own: FrameKeys["own"];
   private made: { readonly epoch: number; readonly key: CryptoKey } | undefined;
   private streams = 0;
@@ -59,7 +59,6 @@ export class CallSession {
     private readonly newCryptor: NewCryptor = (nextStream, onReleased) => new WorkerFrameCryptor(nextStream, onReleased),
     private readonly lookAgainMs: readonly number[] = LOOK_AGAIN_MS,
   ) {
-    this.began = device.standing;
     this.core = new CallKeys(device.standing === "confirmed");
   }
 
@@ -92,9 +91,8 @@ export class CallSession {
     this.carryOut(this.core.present(present, this.seconds()));
   }
 
-  /** How this device stands may have changed. One that was confirmed during a call encrypts in the next: the others do not look again. */
+  /** How this device stands may have changed. */
   noteStanding(): void {
-    if (this.began === "waiting") return;
     this.carryOut(this.core.setSelfAble(this.device.standing === "confirmed", this.seconds()));
   }
 
@@ -117,6 +115,7 @@ export class CallSession {
     const sender = this.senders.get(refOf(from));
     if (!sender) {
       this.early.set(refOf(from), told);
+      this.lookOnceMore(from);
       return;
     }
     const epoch = shortEpoch(told.epoch);
@@ -167,6 +166,17 @@ export class CallSession {
     // It may be publishing them just now.
     if (waitMs !== undefined) this.later(waitMs, () => this.retrying(() => this.lookUp(missing, rest)));
     else for (const device of missing) this.carryOut(this.core.known(device, false, this.seconds()));
+  }
+
+  /** Who hands over a key may have been confirmed since it was looked up. */
+  private lookOnceMore(device: CallDevice): void {
+    const ref = refOf(device);
+    if (!this.core.isUnable(device) || this.lookingOnceMore.has(ref)) return;
+    this.lookingOnceMore.add(ref);
+    this.retrying(async () => {
+      await this.lookUp([device], []);
+      this.lookingOnceMore.delete(ref);
+    });
   }
 
   private async believedOf(userIds: string[]): Promise<ReadonlyMap<string, ReadonlyMap<string, DevicePublicKeys>>> {

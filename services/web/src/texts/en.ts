@@ -633,7 +633,7 @@ export const en = {
     "note.clear": "What you send is not encrypted end to end: {name} cannot decrypt it.",
     "note.clear.own": "What you send is not encrypted end to end.",
     "note.blocked": "{name} cannot take part in encrypted calls, and does not see or hear you.",
-    "note.blocked.own": "Your other devices have not confirmed this browser: nobody sees or hears you.",
+    "note.blocked.own": "None of your other devices has confirmed this browser ({id}): nobody sees or hears you. Confirm it there, in the settings. If you have no other device any more, start anew: the others then see that your safety number changed.",
     "note.blocked.allow": "Send unencrypted",
     "note.weak": "Your network is weak",
     "note.sharing": "You are sharing your screen",

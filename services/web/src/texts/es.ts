@@ -610,7 +610,7 @@ export const es: Catalog = {
     "note.clear": "Lo que envías no va cifrado de extremo a extremo: {name} no puede descifrarlo.",
     "note.clear.own": "Lo que envías no va cifrado de extremo a extremo.",
     "note.blocked": "{name} no puede participar en llamadas cifradas y no te ve ni te oye.",
-    "note.blocked.own": "Tus otros dispositivos no han confirmado este navegador: nadie te ve ni te oye.",
+    "note.blocked.own": "Ninguno de tus otros dispositivos ha confirmado este navegador ({id}): nadie te ve ni te oye. Confírmalo allí, en los ajustes. Si ya no tienes otro dispositivo, empieza de nuevo: los demás verán que tu número de seguridad ha cambiado.",
     "note.blocked.allow": "Enviar sin cifrar",
     "note.weak": "Tu red es débil",
     "note.sharing": "Estás compartiendo tu pantalla",
