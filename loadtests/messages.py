@@ -19,6 +19,7 @@ from loadtests.message_path.echo_hook import HOOKS, EchoHookError, echo_hook
 from loadtests.message_path.figures import HOOK, HOOK_MS, SUMMED, summarize
 from loadtests.message_path.generator import Job
 from loadtests.message_path.parts import Plan
+from loadtests.message_path.peer import PeerError, compare, measure, variable
 from loadtests.scenario import run as run_scenario
 from loadtests.scenario import write_report as write
 from loadtests.stacks import find_stack, own_stack
@@ -39,14 +40,18 @@ def job_of(record: StackRecord, plan: Plan) -> Job:
     )
 
 
-async def run_rounds(record: StackRecord, plan: Plan, rounds: int) -> list[dict[str, Any]]:
-    """Each round in a process of its own, with users of its own. Raises GeneratorError."""
-    done = []
-    for number in range(1, rounds + 1):
-        figures = await figures_of(GENERATOR, job_of(record, replace(plan, seed=number)).to_json())
-        say(f"round {number}: {_in_short(figures)}")
-        done.append(figures)
-    return done
+async def run_round(record: StackRecord, plan: Plan, number: int) -> dict[str, Any]:
+    """In a process of its own, with users of its own. Raises GeneratorError."""
+    figures = await figures_of(GENERATOR, job_of(record, replace(plan, seed=number)).to_json())
+    say(f"round {number}: {_in_short(figures)}")
+    return figures
+
+
+async def run_peer(name: str, number: int) -> dict[str, Any]:
+    """Raises PeerError."""
+    figures = await measure(name)
+    say(f"round {number} of {name}: {_in_short(figures)}")
+    return figures
 
 
 def _in_short(figures: dict[str, Any]) -> str:
@@ -59,9 +64,10 @@ def say(text: str) -> None:
     print(f"load-messages: {text}", file=sys.stderr, flush=True)
 
 
-def write_report(path: Path, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+def write_report(path: Path, rounds: list[dict[str, Any]], peer: dict[str, Any] | None = None) -> dict[str, Any]:
     """The medians of the rounds, beside what tells how they came about."""
-    return write(path, "messages", {**summarize(rounds), "rounds": rounds})
+    beside = {"peer": peer} if peer else {}
+    return write(path, "messages", {**summarize(rounds), **beside, "rounds": rounds})
 
 
 def _arguments() -> argparse.Namespace:
@@ -75,6 +81,11 @@ def _arguments() -> argparse.Namespace:
         "--hook",
         choices=list(HOOKS),
         help="have a hook judge each message, which lets all pass, over gRPC or HTTP; compare with a run without",
+    )
+    parser.add_argument(
+        "--peer",
+        metavar="NAME",
+        help=f"measure another server in turn, by the command that {variable('NAME')} holds (message_path/peer.py)",
     )
     parser.add_argument("--report", type=Path, default=REPORT, help="where the JSON report goes")
     arguments = parser.parse_args()
@@ -103,8 +114,13 @@ async def main() -> int:
     plan, rounds = (QUICK, 1) if arguments.quick else (Plan(), max(arguments.rounds, 1))
     try:
         async with _stack(arguments) as record:
-            report = write_report(arguments.report, await run_rounds(record, plan, rounds))
-    except (StackError, GeneratorError, EchoHookError) as error:
+            done, peers = [], []
+            for number in range(1, rounds + 1):
+                done.append(await run_round(record, plan, number))
+                if arguments.peer:
+                    peers.append(await run_peer(arguments.peer, number))
+        report = write_report(arguments.report, done, compare(arguments.peer, done, peers) if peers else None)
+    except (StackError, GeneratorError, EchoHookError, PeerError) as error:
         say(str(error))
         return 1
     print(json.dumps({name: value for name, value in report.items() if name != "rounds"}), flush=True)

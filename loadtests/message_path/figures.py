@@ -48,11 +48,12 @@ def per_1000(used_s: dict[str, float], messages: int) -> dict[str, float]:
 def summarize(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The medians of the rounds' figures, and the sums of what must be 0."""
     names = [*MEDIANS, *([HOOK_MS] if HOOK_MS in rounds[0] else [])]
-    report = {name: _median([one[name] for one in rounds]) for name in names}
+    report = {name: median([one[name] for one in rounds]) for name in names}
     return {**report, **{name: sum(one[name] for one in rounds) for name in SUMMED}}
 
 
-def _median(values: Sequence[Any]) -> Any:
+def median(values: Sequence[Any]) -> Any:
+    """Of numbers; of dicts, of each of their values."""
     if isinstance(values[0], dict):
-        return {key: _median([value[key] for value in values]) for key in values[0]}
+        return {key: median([value[key] for value in values]) for key in values[0]}
     return round(statistics.median(values), 3)
