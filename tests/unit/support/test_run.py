@@ -60,7 +60,7 @@ def test_the_plan_shows_each_part_with_a_command_that_can_be_typed() -> None:
     lines = {line.split()[1]: line for line in plan(PARTS).splitlines()}
     assert lines["faults-kills"].endswith("python -m pytest tests/faults -m 'not outages and not restarts'")
     assert lines["shared-stack"].endswith(" tests/integration/test_*.py")
-    assert lines["web-units"].endswith("npm run test -- --reporter=junit")
+    assert lines["web-units"].endswith("npm run test -- --reporter=default --reporter=junit")
 
 
 def test_a_third_part_begins_only_when_the_processor_has_time_and_browsers_beside_browsers_when_it_has_much() -> None:
