@@ -31,14 +31,14 @@ class KnownTopics:
         self._topics = topics
         self._ids: Mapping[str, bytes] = {}
         # By which what has been fetched so far came.
-        self._connections: Mapping[object, object] = {}
+        self._connections: Mapping[Any, Any] = {}
 
     async def are_others(self) -> bool:
         """Whether what was fetched until now may come from other topics than before. Raises KafkaError."""
         connections = _connections(self._consumer)
-        if connections == self._connections:
+        if self._ids and connections == self._connections:
             return False
-        ids = await _ask(self._consumer, self._topics)
+        ids = await _ask(self._consumer, _node(self._consumer, connections), self._topics)
         if len(ids) < len(self._topics):
             # Others are being made just now: nothing was fetched from those yet.
             return False
@@ -46,17 +46,22 @@ class KnownTopics:
         return bool(before) and ids != before
 
 
-def _connections(consumer: AIOKafkaConsumer) -> Mapping[object, object]:
-    """Those by which records come."""
-    return {key: made for key, made in consumer._client._conns.items() if key[1] == ConnectionGroup.DEFAULT}
+def _connections(consumer: AIOKafkaConsumer) -> Mapping[Any, Any]:
+    """Those by which records come, by node."""
+    return {node: made for (node, group), made in consumer._client._conns.items() if group == ConnectionGroup.DEFAULT}
 
 
-async def _ask(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> Mapping[str, bytes]:
+def _node(consumer: AIOKafkaConsumer, connections: Mapping[Any, Any]) -> int | None:
+    """One that is there, as far as that is known: another one of the cluster may just be replaced."""
+    connected = (node for node, made in connections.items() if isinstance(node, int) and made.connected())
+    return next(connected, consumer._client.get_random_node())
+
+
+async def _ask(consumer: AIOKafkaConsumer, node: int | None, topics: Sequence[str]) -> Mapping[str, bytes]:
     """The id of each topic that there is."""
-    client = consumer._client
     try:
         # Not by the connection of the fetches, where the answer would come after one that is held.
-        answer = await client.send(client.get_random_node(), _Ask(topics), group=ConnectionGroup.COORDINATION)
+        answer = await consumer._client.send(node, _Ask(topics), group=ConnectionGroup.COORDINATION)
     except (NotImplementedError, IncompatibleBrokerVersion):
         return dict.fromkeys(topics, _NO_ID)
     return {name: id_ for error_code, name, id_, *_ in answer.topics if error_code == 0}
