@@ -9,7 +9,8 @@ import pytest
 from tests.e2e.scenarios import Facts, run_scenario
 from tests.support.canaries import tables_holding
 from tests.support.headers import topics_holding
-from tests.support.stack import LOGS
+from tests.support.memory import processes_holding
+from tests.support.stack import LOGS, RunningStack
 
 pytestmark = pytest.mark.chromium
 
@@ -74,6 +75,17 @@ async def test_no_topic_and_no_table_holds_a_key(facts: Facts, request: pytest.F
     for url in record.database_urls.values():
         _, tables = await tables_holding(url, words)
         assert tables == set()
+
+
+def test_no_service_holds_a_key_in_its_memory(facts: Facts, stack: RunningStack) -> None:
+    # Each form of each key is looked for in a gigabyte.
+    keys = [bytes.fromhex(key) for key in facts["keys"][:3]]
+    forms = [form for key in keys for form in (key, key.hex().encode(), base64.b64encode(key))]
+    count, holding = processes_holding(stack.record.pids, forms)
+    assert count > 100 * 2**20
+    assert holding == set()
+    # It would be seen: a statement of signaling about these keys.
+    assert processes_holding(stack.record.pids, [b"INSERT INTO sealed_call_keys"])[1] >= {"signaling"}
 
 
 def test_the_pages_report_no_errors(facts: Facts) -> None:
