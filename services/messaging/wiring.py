@@ -10,7 +10,7 @@ from parley.messaging.v1.relations_pb2 import Limits
 from services.messaging import rpc
 from services.messaging.accounts import rpc as accounts_rpc
 from services.messaging.accounts.clients import GrpcSource
-from services.messaging.accounts.core import AccountPolicy
+from services.messaging.accounts.core.jobs import AccountPolicy
 from services.messaging.accounts.mapping import standing_of
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.runner import JobRunner

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from parley.accounts.v1 import service_pb2 as data_api
 
-from services.messaging.accounts.core import EXPORTED, PERSONAL_COLUMNS, OnDeletion
+from services.messaging.accounts.core.personal_columns import EXPORTED, PERSONAL_COLUMNS, OnDeletion
 from services.messaging.accounts.ports import SourceUnavailable
 from services.messaging.kernel.model import UserId
 from services.presence.accounts import export as presence_export

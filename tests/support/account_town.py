@@ -6,7 +6,7 @@ from typing import Any
 
 from parley.messaging.v1 import events_pb2
 
-from services.messaging.accounts.core import AccountPolicy
+from services.messaging.accounts.core.jobs import AccountPolicy
 from services.messaging.accounts.ports import AccountSource
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.runner import JobRunner

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, scheduled_pb2, server_pb2, service_pb2
 
-from services.messaging.accounts.core import AccountPolicy
+from services.messaging.accounts.core.jobs import AccountPolicy
 from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.signing_out import SignOuts

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.accounts.core import AccountState
+from services.messaging.accounts.core.jobs import AccountState
 from services.messaging.accounts.sql.store import PostgresJobs
 from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.groups.core import changes as groups

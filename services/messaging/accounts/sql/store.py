@@ -4,21 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.messaging.accounts.core import (
-    DELETED,
-    AccountState,
-    Claim,
-    DeletionCursor,
-    ExportCursor,
-    Job,
-    JobId,
-    JobKind,
-    Revocations,
-    Section,
-    dump_deletion,
-    dump_export,
-    forget_old,
-)
+from services.messaging.accounts.core.deletions import DeletionCursor, dump_deletion
+from services.messaging.accounts.core.exports import ExportCursor, Section, dump_export
+from services.messaging.accounts.core.jobs import AccountState, Claim, Job, JobId, JobKind
+from services.messaging.accounts.core.personal_columns import DELETED
+from services.messaging.accounts.core.revocations import Revocations, forget_old
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.accounts.sql import deleting, exporting, jobs, sessions
 from services.messaging.conversations.sql.conversations import load_conversations, lock_counters
