@@ -70,7 +70,7 @@ class JobStore(Protocol):
         """Forget exports that are over, and queue their objects for deletion. Returns how many."""
 
 
-class SessionStore(Protocol):
+class RevocationStore(Protocol):
     """Which tokens are revoked. Errors of every method: StoreUnavailable."""
 
     async def change(self, user_id: UserId, decide: Callable[[Revocations], Revocations], now: datetime) -> Revocations:

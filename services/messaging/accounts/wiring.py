@@ -11,7 +11,7 @@ from services.messaging.accounts.mapping import standing_of
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.runner import JobRunner
 from services.messaging.accounts.service.signing_out import SignOuts
-from services.messaging.accounts.sql.store import PostgresAccounts, PostgresJobs, PostgresSessions
+from services.messaging.accounts.sql.store import PostgresAccounts, PostgresJobs, PostgresRevocations
 from services.messaging.attachments.ports import ObjectStore
 from services.messaging.config import Config
 from services.messaging.groups.ports import GroupStore
@@ -84,7 +84,7 @@ def build_accounts(
     # Deleted accounts are kept out by `admission`, which lets them ask how their deletion stands.
     revoked = standings.Accounts(clock, config.server.jwt_max_life_s, refuses_deleted=False)
     sign_outs = SignOuts(
-        PostgresSessions(database, relay.wake),
+        PostgresRevocations(database, relay.wake),
         admission,
         lambda user_id, found: revoked.note(user_id, standing_of(found)),
         clock,

@@ -15,8 +15,8 @@ from tests.support.accounts import FakeJobs
 from tests.support.clock import ManualClock
 
 
-class MemorySessions:
-    """See accounts.ports.SessionStore."""
+class MemoryRevocations:
+    """See accounts.ports.RevocationStore."""
 
     def __init__(self) -> None:
         self.held: dict[UserId, Revocations] = {}
@@ -33,7 +33,7 @@ class Office:
     """Signing out over memory."""
 
     def __init__(self) -> None:
-        self.clock, self.jobs, self.store = ManualClock(), FakeJobs(), MemorySessions()
+        self.clock, self.jobs, self.store = ManualClock(), FakeJobs(), MemoryRevocations()
         self.admission = AccountAdmission(self.jobs, self.clock, 5)
         self.noted: list[UserId] = []
         self.sign_outs = SignOuts(

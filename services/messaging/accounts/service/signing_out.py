@@ -10,7 +10,7 @@ from services.messaging.accounts.core.revocations import (
     sign_out,
     sign_out_others,
 )
-from services.messaging.accounts.ports import SessionStore
+from services.messaging.accounts.ports import RevocationStore
 from services.messaging.accounts.service.accounts import AccountAdmission
 from services.messaging.kernel import checks
 from services.messaging.kernel.errors import InvalidField
@@ -30,7 +30,7 @@ class SignOuts:
     """The use-cases. `max_life` is the longest life of a token: so long a revocation is kept."""
 
     def __init__(
-        self, store: SessionStore, admission: AccountAdmission, noted: Noted, clock: Clock, max_life: timedelta
+        self, store: RevocationStore, admission: AccountAdmission, noted: Noted, clock: Clock, max_life: timedelta
     ) -> None:
         self._store = store
         self._admission = admission

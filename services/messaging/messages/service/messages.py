@@ -296,7 +296,7 @@ class Messages:
                 *(key.conversation_id, key.sender_id, key.client_message_id, judged.content, written.reply_to_seq),
                 written.attachments,
                 forwarded=written.forwarded,
-                judged_facts=judged.facts,
+                judged_version=judged.version,
             )
         except PlaceChanged:
             # Never twice: what was looked up has no version.
@@ -312,14 +312,14 @@ class Messages:
         attachments: Sequence[Attachment] = (),
         *,
         forwarded: bool = False,
-        judged_facts: int | None = None,
+        judged_version: int | None = None,
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
         trace = tracing.current_header() or ""
         draft = Draft(
             *(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, tuple(attachments)),
-            *(trace, forwarded, judged_facts),
+            *(trace, forwarded, judged_version),
         )
         message = await self._sends.submit(draft)
         if message.id == message_id:
