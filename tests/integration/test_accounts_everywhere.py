@@ -48,7 +48,7 @@ from tests.support.account_lives import (
 )
 from tests.support.account_town import Town
 from tests.support.bus import MemoryPublisher
-from tests.support.canaries import columns, where
+from tests.support.database_search import columns, where
 from tests.support.db import connected
 from tests.support.messaging_store import ALICE, BOB
 from tests.unit.signaling.fakes import TABLET
