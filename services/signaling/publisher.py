@@ -15,15 +15,10 @@ from services.runtime.kafka.bus import Outgoing, trace_headers
 from services.runtime.observability import tracing
 from services.signaling.core.model import RUNG, Call, CallState, DeviceId, LegState, UserId
 from services.signaling.keys.core import CallKey
-from services.signaling.mapping import (
-    NOTICES,
-    encode_call,
-    encode_call_key,
-    encode_place,
-    encode_scheduled,
-    encode_time,
-    place_state,
-)
+from services.signaling.mapping.calls import encode_call, encode_place, place_state
+from services.signaling.mapping.keys import encode_call_key
+from services.signaling.mapping.scheduled import NOTICES, encode_scheduled
+from services.signaling.mapping.times import encode_time
 from services.signaling.ports import Record
 from services.signaling.scheduled.core import Notice, ScheduledCall, recipients
 

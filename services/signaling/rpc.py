@@ -13,13 +13,9 @@ from services.signaling.core import errors
 from services.signaling.core.model import Call, CallId, ConversationId, WorkerId
 from services.signaling.links.rpc import JoinLinkRpcs
 from services.signaling.links.service import JoinLinks
-from services.signaling.mapping import (
-    encode_call,
-    encode_grant,
-    encode_record,
-    encode_settings,
-    to_settings,
-)
+from services.signaling.mapping.calls import encode_call, encode_grant
+from services.signaling.mapping.records import encode_record
+from services.signaling.mapping.settings import encode_settings, to_settings
 from services.signaling.moves import CallMoves
 from services.signaling.requests import (
     call_id_of,

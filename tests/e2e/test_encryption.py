@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from tests.e2e.scenarios import Facts, run_scenario
-from tests.support.canaries import tables_holding
+from tests.support.database_search import tables_holding
 from tests.support.headers import topics_holding
 from tests.support.memory import processes_holding
 from tests.support.stack import LOGS, RunningStack

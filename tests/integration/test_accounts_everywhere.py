@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from parley.accounts.v1 import service_pb2 as data_api
 
-from services.messaging.accounts.core import EXPORTED, PERSONAL_COLUMNS, OnDeletion
+from services.messaging.accounts.core.personal_columns import EXPORTED, PERSONAL_COLUMNS, OnDeletion
 from services.messaging.accounts.ports import SourceUnavailable
 from services.messaging.kernel.model import UserId
 from services.presence.accounts import export as presence_export
@@ -48,7 +48,7 @@ from tests.support.account_lives import (
 )
 from tests.support.account_town import Town
 from tests.support.bus import MemoryPublisher
-from tests.support.canaries import columns, where
+from tests.support.database_search import columns, where
 from tests.support.db import connected
 from tests.support.messaging_store import ALICE, BOB
 from tests.unit.signaling.fakes import TABLET

@@ -6,7 +6,7 @@ from typing import Any
 
 from parley.messaging.v1 import events_pb2
 
-from services.messaging.accounts.core import AccountPolicy
+from services.messaging.accounts.core.jobs import AccountPolicy
 from services.messaging.accounts.ports import AccountSource
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.runner import JobRunner
@@ -14,7 +14,7 @@ from services.messaging.accounts.service.signing_out import SignOuts
 from services.messaging.accounts.sql.store import (
     PostgresAccounts,
     PostgresJobs,
-    PostgresSessions,
+    PostgresRevocations,
 )
 from services.messaging.attachments.service.collecting import Collector
 from services.messaging.attachments.sql.store import PostgresAttachments
@@ -57,9 +57,8 @@ class Town:
         self.accounts = Accounts(self.jobs, self.admission, self.objects, self.clock, new_id, self.policy)
         # Other services that are asked for exports.
         self.sources: list[AccountSource] = []
-        self.sign_outs = SignOuts(
-            PostgresSessions(database, lambda _: None), self.admission, lambda *_: None, self.clock, timedelta(days=1)
-        )
+        revocations = PostgresRevocations(database, lambda _: None)
+        self.sign_outs = SignOuts(revocations, self.admission, lambda *_: None, self.clock, timedelta(days=1))
         self.collector = Collector(self.uploads, self.objects, self.clock)
 
     async def settle(self) -> None:

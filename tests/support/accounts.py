@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.messaging.accounts.core import AccountState, Claim, ExportCursor, Job, JobId, JobKind, dump_export
+from services.messaging.accounts.core.exports import ExportCursor, dump_export
+from services.messaging.accounts.core.jobs import AccountState, Claim, Job, JobId, JobKind
 from services.messaging.accounts.ports import LeaseLost
 from services.messaging.kernel.model import UserId
 

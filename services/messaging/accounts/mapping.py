@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from services.messaging.accounts.core import Revocations
+from services.messaging.accounts.core.revocations import Revocations
 from services.messaging.kernel.model import UserId
 from services.runtime.identity.accounts import Standing, encode
 

@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.messaging.accounts.core import AccountState, Claim, DeletionCursor, ExportCursor, Job, JobId, Revocations
+from services.messaging.accounts.core.deletions import DeletionCursor
+from services.messaging.accounts.core.exports import ExportCursor
+from services.messaging.accounts.core.jobs import AccountState, Claim, Job, JobId
+from services.messaging.accounts.core.revocations import Revocations
 from services.messaging.kernel.model import ConversationId, UserId
 
 
@@ -67,7 +70,7 @@ class JobStore(Protocol):
         """Forget exports that are over, and queue their objects for deletion. Returns how many."""
 
 
-class SessionStore(Protocol):
+class RevocationStore(Protocol):
     """Which tokens are revoked. Errors of every method: StoreUnavailable."""
 
     async def change(self, user_id: UserId, decide: Callable[[Revocations], Revocations], now: datetime) -> Revocations:
@@ -102,7 +105,7 @@ class AccountData(Protocol):
         """Erase some of what the person left in a conversation, and tell its devices; whether there may be more."""
 
     async def delete_rows(self, claim: Claim, table: int, limit: int) -> bool:
-        """Delete some of the person's rows of a table of core.DELETED; whether there may be more."""
+        """Delete some of the person's rows of a table of personal_columns.DELETED; whether there may be more."""
 
     async def conclude(self, claim: Claim, now: datetime) -> None:
         """Forget the person's exports, queue their objects for deletion, and tell presence that the account is gone.

@@ -4,7 +4,7 @@ import grpc
 from parley.messaging.v1 import accounts_pb2 as api
 from parley.messaging.v1 import accounts_pb2_grpc
 
-from services.messaging.accounts.core import Job, JobKind
+from services.messaging.accounts.core.jobs import Job, JobKind
 from services.messaging.accounts.service.accounts import Accounts
 from services.messaging.accounts.service.signing_out import SignOuts
 from services.messaging.kernel import errors

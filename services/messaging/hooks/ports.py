@@ -47,7 +47,7 @@ class Places(Protocol):
     """What is remembered of conversations from one send to the next."""
 
     def remembered(self, key: DraftKey) -> Place | None:
-        """As find_place of a HeldStore, without asking anybody; it has `facts`, and may be out of date. None: look."""
+        """As find_place of a HeldStore, without asking anybody; it has a `version`, and may be old. None: look."""
 
     def forget(self, conversation_ids: Collection[ConversationId]) -> None:
         """What is remembered of these does not hold any more."""

@@ -165,7 +165,7 @@ class Draft:
     trace: str = ""
     forwarded: bool = False
     # The version of the conversation that it was judged by, where that was remembered (hooks.core.holding.Place).
-    judged_facts: int | None = None
+    judged_version: int | None = None
 
     @property
     def key(self) -> "DraftKey":

@@ -1,10 +1,9 @@
 """Kafka: consumers that read, and commit what was handled (handling.py)."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -14,7 +13,7 @@ from services.runtime import tasks
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable
-from services.runtime.kafka import connection
+from services.runtime.kafka import closing, connection
 from services.runtime.kafka.bus import HandleBatch, Publisher
 from services.runtime.kafka.groups import KafkaGroup
 from services.runtime.kafka.handling import Handling
@@ -182,15 +181,15 @@ class KafkaConsumer:
                 async with asyncio.timeout(2):
                     await self._commit_now(consumer)
             if is_member or self._subscription.group is None:
-                await _stop(consumer)
+                await closing.stop(consumer)
             else:
                 await self._stop_joining(consumer, self._subscription.group)
 
     async def _stop_joining(self, consumer: AIOKafkaConsumer, group: str) -> None:
         """Stop one that its group has not taken in yet: the client would wait until all others have noticed, which in
         a background group takes seconds, and what it says to the broker meanwhile waits behind that."""
-        member_id = _member_id(consumer)
-        await _abandon(consumer)
+        member_id = closing.member_id_of(consumer)
+        await closing.abandon(consumer)
         if member_id:
             # Else the group would give it partitions, and miss it only after the session.
             with suppress(BusUnavailable):
@@ -299,49 +298,3 @@ class KafkaConsumer:
 
 def _last_offset(record: ConsumerRecord) -> int:
     return record.value.last_offset if isinstance(record.value, Unreadable) else int(record.offset)
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    if not await _ends_well(consumer.stop(), 5):
-        await _abandon(consumer)
-
-
-async def _ends_well(closing: Coroutine[Any, Any, None], limit_s: float) -> bool:
-    """Whether it ended within that time as it should.
-
-    It is a task of its own, since the client lets the cancellations of its own tasks through, which would pass for ours
-    and leave the rest of it open.
-    """
-
-    async def close() -> bool:
-        with suppress(KafkaError, OSError):
-            await closing
-            return True
-        return False
-
-    task = tasks.detached(close(), name="kafka-client-close", why="ends by its time limit")
-    try:
-        await asyncio.wait({task}, timeout=limit_s)
-    finally:
-        await tasks.stop(task)
-    return not task.cancelled() and task.result()
-
-
-def _member_id(consumer: AIOKafkaConsumer) -> str:
-    """Empty where the coordinator has not given it one."""
-    return str(getattr(consumer._coordinator, "member_id", ""))
-
-
-async def _abandon(consumer: AIOKafkaConsumer) -> None:
-    """End what is left of a client that could not take leave of its group in time. It has no public way to do so."""
-    fetcher, client = consumer._fetcher, consumer._client
-    left = [
-        getattr(consumer._coordinator, name, None)
-        for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
-    ]
-    if fetcher:
-        left += [fetcher._fetch_task, *fetcher._pending_tasks]
-    await tasks.stop(*left, client._sync_task)
-    await _ends_well(client.close(), 1)
-    # Else it complains that nobody closed it.
-    consumer._closed = True

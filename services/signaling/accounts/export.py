@@ -7,7 +7,8 @@ from services.runtime.grpc.account_data import AccountPage, ReadPage
 from services.runtime.uuids import parse_id
 from services.signaling.accounts.ports import AccountStore, OwnCall
 from services.signaling.core.model import CallId, UserId
-from services.signaling.mapping import encode_place, encode_record
+from services.signaling.mapping.calls import encode_place
+from services.signaling.mapping.records import encode_record
 
 # Calls of one page; a call of a large group has hundreds of members. Raising it makes answers larger than gRPC takes;
 # lowering it makes more pages.

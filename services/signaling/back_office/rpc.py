@@ -9,7 +9,8 @@ from services.runtime.identity.server_keys import current_server
 from services.runtime.observability import tracing
 from services.signaling.back_office.service import BackOffice
 from services.signaling.core.model import ConversationId, DeviceId, UserId
-from services.signaling.mapping import encode_call, encode_link
+from services.signaling.mapping.calls import encode_call
+from services.signaling.mapping.links import encode_link
 from services.signaling.requests import (
     call_id_of,
     check_client_call_id,

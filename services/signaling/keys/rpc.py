@@ -13,7 +13,7 @@ from services.runtime.grpc.server import Api
 from services.signaling.core.model import ConversationId, DeviceId, UserId
 from services.signaling.keys.core import Account, Device, SealedKey
 from services.signaling.keys.service import DeviceKeys
-from services.signaling.mapping import encode_account_keys, encode_call_key
+from services.signaling.mapping.keys import encode_account_keys, encode_call_key
 from services.signaling.requests import call_id_of, check_device_id, check_user_id, check_uuid, me, own_device_id
 
 # A P-256 point, uncompressed (SEC 1, section 2.3.3), and an ECDSA signature over it (r and s).

@@ -6,7 +6,9 @@ from parley.calls.v1 import service_pb2_grpc
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Context
 from services.signaling.links.service import JoinLinks
-from services.signaling.mapping import encode_call, encode_entry, encode_link, encode_place
+from services.signaling.mapping.calls import encode_call, encode_place
+from services.signaling.mapping.links import encode_link
+from services.signaling.mapping.scheduled import encode_entry
 from services.signaling.requests import call_id_of, check_link_ttl, check_user_id, link_id_of, me, request_id
 
 # No secret is that long.

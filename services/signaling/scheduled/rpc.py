@@ -6,7 +6,7 @@ from parley.calls.v1 import service_pb2_grpc
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Context
 from services.signaling.core.model import ConversationId, ScheduledId
-from services.signaling.mapping import encode_scheduled, to_answer, to_draft
+from services.signaling.mapping.scheduled import encode_scheduled, to_answer, to_draft
 from services.signaling.requests import check_uuid, me, request_id
 from services.signaling.scheduled.core import Draft, find_fault
 from services.signaling.scheduled.service import ScheduledCalls

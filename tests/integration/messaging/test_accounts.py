@@ -10,7 +10,8 @@ import pytest
 from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as delivery_pb2
 
-from services.messaging.accounts.core import PERSONAL_COLUMNS, Job
+from services.messaging.accounts.core.jobs import Job
+from services.messaging.accounts.core.personal_columns import PERSONAL_COLUMNS
 from services.messaging.accounts.service.accounts import AccountAdmission
 from services.messaging.groups.core import changes as groups
 from services.messaging.groups.core.changes import Settings
@@ -237,7 +238,7 @@ async def test_who_is_removed_is_remembered_until_the_account_is_deleted(town: T
 
 
 async def test_every_column_that_names_a_person_is_listed(town: Town) -> None:
-    """A new table must say what an export and a deletion do with it: accounts/core.py, PERSONAL_COLUMNS."""
+    """A new table must say what an export and a deletion do with it: accounts/core/personal_columns.py."""
     async with town.database.connection() as connection:
         found = await connection.fetch(
             "SELECT c.table_name, c.column_name FROM information_schema.columns c"

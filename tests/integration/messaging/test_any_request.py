@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, scheduled_pb2, server_pb2, service_pb2
 
-from services.messaging.accounts.core import AccountPolicy
+from services.messaging.accounts.core.jobs import AccountPolicy
 from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.signing_out import SignOuts
-from services.messaging.accounts.sql.store import PostgresJobs, PostgresSessions
+from services.messaging.accounts.sql.store import PostgresJobs, PostgresRevocations
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.rpc import AttachmentsServicer
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
@@ -103,8 +103,8 @@ class Town:
         )
         admission = AccountAdmission(jobs, clock, 5)
         self.accounts = Accounts(jobs, admission, objects, clock, new_id, AccountPolicy())
-        sessions = PostgresSessions(self.database, relay.wake)
-        sign_outs = SignOuts(sessions, admission, lambda *_: None, clock, timedelta(days=1))
+        revocations = PostgresRevocations(self.database, relay.wake)
+        sign_outs = SignOuts(revocations, admission, lambda *_: None, clock, timedelta(days=1))
         cases = Cases(
             *(store, sends, rates, clock, new_id, MessageLimits(), self.attachments),
             ConversationLimits(new_conversations_per_day=many),

@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.messaging.accounts.core import AccountPolicy, Job
+from services.messaging.accounts.core.jobs import AccountPolicy, Job
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.accounts.service.runner import JobRunner
 from services.messaging.accounts.sql.store import PostgresAccounts, PostgresJobs

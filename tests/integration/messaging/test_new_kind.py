@@ -42,7 +42,7 @@ from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database, migrate
 from tests.support.account_town import Town
 from tests.support.bus import MemoryPublisher
-from tests.support.canaries import where
+from tests.support.database_search import where
 from tests.support.db import connected
 from tests.support.messaging_cases import Cases
 from tests.support.messaging_store import ALICE, BOB, CAROL, founded

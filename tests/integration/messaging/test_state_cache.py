@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.accounts.core import AccountState
+from services.messaging.accounts.core.jobs import AccountState
 from services.messaging.accounts.sql.store import PostgresJobs
 from services.messaging.back_office.sql import PostgresModeration
 from services.messaging.groups.core import changes as groups
@@ -141,21 +141,21 @@ async def test_what_was_judged_as_of_another_version_of_the_conversation_is_not_
 ) -> None:
     one = replicas[0]
 
-    def facts() -> int:
+    def version() -> int:
         place = one.places.remembered(draft("k").key)
         assert place is not None
         assert (place.kind, place.is_member, place.peer_id) == (ConversationKind.DIRECT, True, BOB)
-        assert place.facts is not None
-        return place.facts
+        assert place.version is not None
+        return place.version
 
-    async def append(key: str, judged_facts: int) -> Message | MessagingError:
-        (outcome,) = await one.append([replace(draft(key), judged_facts=judged_facts)])
+    async def append(key: str, judged_version: int) -> Message | MessagingError:
+        (outcome,) = await one.append([replace(draft(key), judged_version=judged_version)])
         return outcome
 
     await one.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
     assert one.places.remembered(draft("k").key) is None
     await one.append([draft("warm")])
-    before = facts()
+    before = version()
     assert seqs([await append("stands", before)]) == [2]
     async with database.connection() as connection:
         # It counts as a change of what sends rest on.
@@ -163,9 +163,9 @@ async def test_what_was_judged_as_of_another_version_of_the_conversation_is_not_
     # The first finds out; the second is told by what the replica remembers since.
     for key in ("first", "second"):
         assert isinstance(await append(key, before), PlaceChanged)
-    assert facts() > before
+    assert version() > before
     # One in the batch does not keep back the others.
-    stale, fresh = replace(draft("stale"), judged_facts=before), replace(draft("fresh"), judged_facts=facts())
+    stale, fresh = replace(draft("stale"), judged_version=before), replace(draft("fresh"), judged_version=version())
     outcomes = await one.append([stale, fresh])
     assert isinstance(outcomes[0], PlaceChanged)
     assert seqs(outcomes) == [3]

@@ -6,16 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.accounts.core import (
-    AccountState,
-    Claim,
-    ExportCursor,
-    Job,
-    JobId,
-    JobKind,
-    Section,
-    dump_export,
-)
+from services.messaging.accounts.core.exports import ExportCursor, Section, dump_export
+from services.messaging.accounts.core.jobs import AccountState, Claim, Job, JobId, JobKind
 from services.messaging.accounts.ports import JobStore, LeaseLost
 from services.messaging.accounts.sql.store import PostgresJobs
 from services.messaging.kernel.model import UserId

@@ -28,7 +28,7 @@ from services.signaling.sql.store import PostgresStore
 from tests.integration.signaling.bench import NEWS, Bench, key, step
 from tests.integration.signaling.conftest import open_database
 from tests.support.account_lives import CallTown
-from tests.support.canaries import where
+from tests.support.database_search import where
 from tests.unit.signaling.fake_links import FakeLinks
 from tests.unit.signaling.fakes import (
     ALICE,

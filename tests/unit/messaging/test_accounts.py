@@ -1,4 +1,4 @@
-"""Jobs on accounts: who may ask for what, how deleted accounts are kept out, and cursors that are stored."""
+"""Jobs on accounts: who may ask for what, and how deleted accounts are kept out."""
 
 import asyncio
 from datetime import timedelta
@@ -6,26 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.accounts.core import (
-    AccountPolicy,
-    AccountState,
-    Claim,
-    DeletionCursor,
-    ExportCursor,
-    Job,
-    JobId,
-    JobKind,
-    Phase,
-    Section,
-    dump_deletion,
-    dump_export,
-    load_deletion,
-    load_export,
-    part_key,
-)
+from services.messaging.accounts.core.jobs import AccountPolicy, AccountState, Job, JobId, JobKind
 from services.messaging.accounts.service.accounts import AccountAdmission, Accounts
 from services.messaging.kernel.errors import AccountDeleted, AccountRestricted, InvalidField, JobNotFound
-from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.model import UserId
 from services.runtime.ids import new_id
 from tests.support.accounts import FakeJobs
 from tests.support.attachments import MemoryObjects
@@ -114,35 +98,3 @@ async def test_a_job_is_shown_to_whose_it_is_and_to_the_back_office(office: Offi
             await office.accounts.get_job(job_id, user)
     with pytest.raises(InvalidField):
         await office.accounts.get_job("x", ALICE)
-
-
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        ExportCursor(),
-        ExportCursor(Section.ROWS, 3, '{"body": "\\"x\\" é"}', None, -1, 4),
-        ExportCursor(Section.CONVERSATIONS, 8, "", ConversationId(UUID(int=7)), 12, 5),
-        ExportCursor(Section.DONE),
-    ],
-)
-def test_an_export_goes_on_where_its_cursor_was_written(cursor: ExportCursor) -> None:
-    assert load_export(dump_export(cursor)) == cursor
-    assert load_export("") == ExportCursor()
-
-
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        DeletionCursor(),
-        DeletionCursor(Phase.CONVERSATIONS, ConversationId(UUID(int=7))),
-        DeletionCursor(Phase.ROWS, None, 3),
-    ],
-)
-def test_a_deletion_goes_on_where_its_cursor_was_written(cursor: DeletionCursor) -> None:
-    assert load_deletion(dump_deletion(cursor)) == cursor
-    assert load_deletion("") == DeletionCursor()
-
-
-def test_two_holders_of_a_job_never_write_the_same_object() -> None:
-    one, other = (Claim(JobId(UUID(int=1)), ALICE, JobKind.EXPORT, "", UUID(int=lease)) for lease in (2, 3))
-    assert part_key(one, 0) != part_key(other, 0)

@@ -57,7 +57,7 @@ _EDITS = {
     ("kernel/model.py", "Edit", "Text"),
     ("messages/core/changes.py", "edit", "Text"),
     ("messages/service/messages.py", "Messages.edit_message", "Text"),
-    ("messages/service/messages.py", "Messages._standing_text", "Text"),
+    ("messages/service/retries.py", "Retries.standing_text", "Text"),
 }
 # Its checks know the configuration, and look up the members.
 _SENDS_TEXTS = {

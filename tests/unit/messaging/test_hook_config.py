@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 
 import pytest
 
 from services.messaging.config import Config
 from services.messaging.hooks.clients import GrpcHook, HttpHook
-from services.messaging.wiring import file_hashes, message_hook
+from services.messaging.hooks.wiring import message_hook
 from services.runtime.env import ConfigError
 from tests.support.clock import ManualClock
 from tests.support.identities import tokens_of
@@ -59,22 +58,3 @@ def test_a_configuration_that_makes_no_hook_ends_the_start(changed: dict[str, st
         Config.from_env({**ENV, **changed})
     assert all(problem.startswith("PARLEY_HOOK_") for problem in refused.value.problems)
     assert all(KEY not in problem for problem in refused.value.problems)
-
-
-def test_a_list_of_hashes_is_read_again_when_it_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "hashes.txt"
-    path.write_text("# none\n")
-    hashes = file_hashes(Config.from_env({**ENV, "PARLEY_SCANNER_HASHES_FILE": str(path)}))
-    assert hashes is not None
-    assert hashes() == frozenset()
-    path.write_text("00" * 32)
-    assert hashes() == {bytes(32)}
-    # A faulty one is said, and the one before goes on to serve.
-    path.write_text("no digest")
-    assert hashes() == {bytes(32)}
-
-
-def test_a_list_of_hashes_that_cannot_be_read_ends_the_start(tmp_path: Path) -> None:
-    config = Config.from_env({**ENV, "PARLEY_SCANNER_HASHES_FILE": str(tmp_path / "none")})
-    with pytest.raises(ConfigError):
-        file_hashes(config)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.messaging import metrics
-from services.messaging.accounts.core import AccountPolicy, Claim, JobId, JobKind
+from services.messaging.accounts.core.jobs import AccountPolicy, Claim, JobId, JobKind
 from services.messaging.accounts.service import runner as running_jobs
 from services.messaging.accounts.service.runner import RETRY, JobRunner
 from services.messaging.kernel.model import UserId

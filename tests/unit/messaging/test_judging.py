@@ -193,7 +193,7 @@ async def test_what_parley_writes_down_by_itself_is_not_judged(judged: Judged) -
 async def remembers(judged: Judged, conversation: str, user: UserId = ALICE) -> ConversationId:
     """From now on the replica remembers how the conversation stands, and all that changes is a new version of it."""
     found = await judged.world.conversations.get_conversation(user, conversation)
-    place = Place(found.kind, is_member=True, peer_id=BOB, facts=0)
+    place = Place(found.kind, is_member=True, peer_id=BOB, version=0)
     judged.places.known[user, found.id] = place
     return found.id
 

@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from services.messaging.attachments.core.hash_lists import read_hashes
 from services.messaging.attachments.core.uploads import (
     ScanState,
     Upload,
@@ -243,19 +242,6 @@ async def test_a_file_whose_bytes_cannot_be_read_waits(world: World) -> None:
     world.clock.advance(scan_retry_delay(1).total_seconds())
     assert await scanned.scans.scan_due() == 1
     assert (await send_with(world, conversation, upload)).seq == 1
-
-
-def test_a_list_has_a_digest_a_line_and_remarks() -> None:
-    one, two = hashlib.sha256(b"1"), hashlib.sha256(b"2")
-    text = f"# known\n\n{one.hexdigest()}\r\n  {two.hexdigest().upper()}  a.jpg\n{one.hexdigest()} # again"
-    assert read_hashes(text.encode()) == {one.digest(), two.digest()}
-    assert read_hashes(b"") == frozenset()
-
-
-@pytest.mark.parametrize("line", [b"abc", b"00" * 31, b"00" * 33, b"zz" * 32, "ä".encode(), b"\xff" * 64])
-def test_a_line_that_is_no_digest_makes_the_list_faulty(line: bytes) -> None:
-    with pytest.raises(ValueError, match="line 2"):
-        read_hashes(b"# one\n" + line + b"\n")
 
 
 SECRETS = (b"n" * 32, b"o" * 32)

@@ -20,7 +20,7 @@ from services.signaling.core.errors import (
 )
 from services.signaling.core.model import CallState, EndReason, LegState, LinkId, UserId
 from services.signaling.links.core import JoinLink
-from services.signaling.mapping import encode_call
+from services.signaling.mapping.calls import encode_call
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from services.messaging.accounts.core import AccountPolicy, AccountState, Job, JobId, JobKind
+from services.messaging.accounts.core.jobs import AccountPolicy, AccountState, Job, JobId, JobKind
 from services.messaging.accounts.ports import JobStore
 from services.messaging.attachments.ports import ObjectStore
 from services.messaging.kernel import checks

@@ -11,19 +11,10 @@ from datetime import timedelta
 import structlog
 
 from services.messaging import metrics
-from services.messaging.accounts.core import (
-    DELETED,
-    AccountPolicy,
-    Claim,
-    DeletionCursor,
-    ExportCursor,
-    JobKind,
-    Phase,
-    Section,
-    load_deletion,
-    load_export,
-    part_key,
-)
+from services.messaging.accounts.core.deletions import DeletionCursor, Phase, load_deletion
+from services.messaging.accounts.core.exports import ExportCursor, Section, load_export, part_key
+from services.messaging.accounts.core.jobs import AccountPolicy, Claim, JobKind
+from services.messaging.accounts.core.personal_columns import DELETED
 from services.messaging.accounts.ports import (
     AccountData,
     AccountSource,

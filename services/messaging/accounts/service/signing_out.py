@@ -3,9 +3,14 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from services.messaging.accounts import core
-from services.messaging.accounts.core import Revocations
-from services.messaging.accounts.ports import SessionStore
+from services.messaging.accounts.core.revocations import (
+    MAX_SIGNED_OUT_AT_ONCE,
+    Revocations,
+    next_second,
+    sign_out,
+    sign_out_others,
+)
+from services.messaging.accounts.ports import RevocationStore
 from services.messaging.accounts.service.accounts import AccountAdmission
 from services.messaging.kernel import checks
 from services.messaging.kernel.errors import InvalidField
@@ -25,7 +30,7 @@ class SignOuts:
     """The use-cases. `max_life` is the longest life of a token: so long a revocation is kept."""
 
     def __init__(
-        self, store: SessionStore, admission: AccountAdmission, noted: Noted, clock: Clock, max_life: timedelta
+        self, store: RevocationStore, admission: AccountAdmission, noted: Noted, clock: Clock, max_life: timedelta
     ) -> None:
         self._store = store
         self._admission = admission
@@ -38,11 +43,11 @@ class SignOuts:
         wanted = check_devices(device_ids)
         if not wanted:
             raise InvalidField("device_ids", "names no device")
-        return await self._change(user_id, lambda before, time: core.sign_out(before, wanted, time))
+        return await self._change(user_id, lambda before, time: sign_out(before, wanted, time))
 
     async def others(self, user_id: str, kept_device: str = "") -> datetime:
         """Sign all devices out but the one whose tokens name it. Errors: InvalidField, AccountDeleted."""
-        return await self._change(user_id, lambda before, time: core.sign_out_others(before, kept_device, time))
+        return await self._change(user_id, lambda before, time: sign_out_others(before, kept_device, time))
 
     async def prune(self) -> None:
         """Forget revocations once every token that they are about has expired. Errors: StoreUnavailable.
@@ -58,7 +63,7 @@ class SignOuts:
         person = checks.check_user_id("user_id", user_id)
         await self._admission.require_not_deleted(person)
         now = self._clock.now()
-        valid_from = core.next_second(now)
+        valid_from = next_second(now)
         revocations = await self._store.change(person, lambda before: decide(before, valid_from), now)
         self._noted(person, revocations)
         return valid_from
@@ -66,8 +71,8 @@ class SignOuts:
 
 def check_devices(device_ids: Sequence[str]) -> tuple[str, ...]:
     """The devices that a request names. Raises InvalidField."""
-    if len(device_ids) > core.MAX_SIGNED_OUT_AT_ONCE:
-        raise InvalidField("device_ids", f"has more than {core.MAX_SIGNED_OUT_AT_ONCE}")
+    if len(device_ids) > MAX_SIGNED_OUT_AT_ONCE:
+        raise InvalidField("device_ids", f"has more than {MAX_SIGNED_OUT_AT_ONCE}")
     if not all(map(is_device_id, device_ids)):
         raise InvalidField("device_ids", f"each {DEVICE_ID_RULE}")
     return tuple(dict.fromkeys(device_ids))

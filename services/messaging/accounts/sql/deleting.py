@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.messaging.accounts.core import PersonalColumn
+from services.messaging.accounts.core.personal_columns import PersonalColumn
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
 from services.messaging.attachments.sql.dooming import DOOM_AGAIN
 from services.messaging.kernel.content import EXPIRED, without

@@ -8,7 +8,8 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message as ProtoMessage
 
-from services.messaging.accounts.core import EXPORT_FORMAT, EXPORT_VERSION, EXPORTED, ExportCursor, Section
+from services.messaging.accounts.core.exports import EXPORT_FORMAT, EXPORT_VERSION, ExportCursor, Section
+from services.messaging.accounts.core.personal_columns import EXPORTED
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.conversations.sql.conversations import load_conversations
 from services.messaging.groups.core.changes import redacted_group

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
-from services.messaging.accounts.core import Claim, Job, JobId, JobKind
+from services.messaging.accounts.core.jobs import Claim, Job, JobId, JobKind
 from services.messaging.accounts.ports import LeaseLost
 from services.messaging.kernel.model import UserId
 from services.runtime.postgres.database import Connection

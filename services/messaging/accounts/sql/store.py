@@ -4,23 +4,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.messaging.accounts.core import (
-    DELETED,
-    AccountState,
-    Claim,
-    DeletionCursor,
-    ExportCursor,
-    Job,
-    JobId,
-    JobKind,
-    Revocations,
-    Section,
-    dump_deletion,
-    dump_export,
-    forget_old,
-)
+from services.messaging.accounts.core.deletions import DeletionCursor, dump_deletion
+from services.messaging.accounts.core.exports import ExportCursor, Section, dump_export
+from services.messaging.accounts.core.jobs import AccountState, Claim, Job, JobId, JobKind
+from services.messaging.accounts.core.personal_columns import DELETED
+from services.messaging.accounts.core.revocations import Revocations, forget_old
 from services.messaging.accounts.ports import ExportBatch
-from services.messaging.accounts.sql import deleting, exporting, jobs, sessions
+from services.messaging.accounts.sql import deleting, exporting, jobs, standings
 from services.messaging.conversations.sql.conversations import load_conversations, lock_counters
 from services.messaging.kernel.model import ConversationId, ConversationKind, UserId
 from services.messaging.relations.sql.relationships import notify_pair_closed
@@ -52,18 +42,18 @@ class PostgresJobs:
 
     async def start_deletion(self, job: Job, due_at: datetime) -> Job:
         async with self._database.transaction() as connection:
-            await sessions.lock(connection, job.user_id)
+            await standings.lock(connection, job.user_id)
             if not await jobs.insert_job(connection, job, due_at):
                 return await jobs.load_job_of(connection, job.user_id, JobKind.DELETION) or job
             await jobs.let_nobody(connection, job.user_id)
-            await sessions.tell(connection, job.user_id, Revocations(), job.created_at)
+            await standings.tell(connection, job.user_id, Revocations(), job.created_at)
         self._wake(job.user_id)
         return job
 
     async def tell_deletion(self, user_id: UserId, now: datetime) -> None:
         async with self._database.transaction() as connection:
-            await sessions.lock(connection, user_id)
-            await sessions.tell(connection, user_id, Revocations(), now)
+            await standings.lock(connection, user_id)
+            await standings.tell(connection, user_id, Revocations(), now)
         self._wake(user_id)
 
     async def list_deleted(self, after: str, limit: int) -> Sequence[UserId]:
@@ -132,8 +122,8 @@ class PostgresJobs:
             )
             if claim.kind is JobKind.DELETION:
                 # Others may have learnt something of the person from us until now: they erase once more.
-                await sessions.lock(connection, claim.user_id)
-                await sessions.tell(connection, claim.user_id, Revocations(), now)
+                await standings.lock(connection, claim.user_id)
+                await standings.tell(connection, claim.user_id, Revocations(), now)
         self._wake(claim.user_id)
 
     async def expire(self, now: datetime, limit: int) -> int:
@@ -148,8 +138,8 @@ class PostgresJobs:
         return len(found)
 
 
-class PostgresSessions:
-    """See ports.SessionStore. `wake` tells the outbox relay of a commit."""
+class PostgresRevocations:
+    """See ports.RevocationStore. `wake` tells the outbox relay of a commit."""
 
     def __init__(self, database: Database, wake: Callable[[str], None]) -> None:
         self._database = database
@@ -157,10 +147,10 @@ class PostgresSessions:
 
     async def change(self, user_id: UserId, decide: Callable[[Revocations], Revocations], now: datetime) -> Revocations:
         async with self._database.transaction() as connection:
-            await sessions.lock(connection, user_id)
-            revocations = decide(await sessions.load(connection, user_id))
-            await sessions.save(connection, user_id, revocations)
-            await sessions.tell(connection, user_id, revocations, now)
+            await standings.lock(connection, user_id)
+            revocations = decide(await standings.load(connection, user_id))
+            await standings.save(connection, user_id, revocations)
+            await standings.tell(connection, user_id, revocations, now)
         self._wake(user_id)
         return revocations
 

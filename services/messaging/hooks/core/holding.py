@@ -133,7 +133,7 @@ class Place:
     held: HeldState | None = None
     # Of what was remembered, not looked up: the version of the conversation (its column `facts`) as of which all this
     # is so. What is judged by it is stored only while it still is.
-    facts: int | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Judged:
     """What is to be stored of a message, and as of which version of the conversation, where that was remembered."""
 
     content: Content
-    facts: int | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Judging:
         answer = await self._answer(question)
         if remembered and not isinstance(answer, Content):
             await self._require_still(key)
-        return Judged(await self._carried_out(question, answer), place.facts)
+        return Judged(await self._carried_out(question, answer), place.version)
 
     async def edit(self, conversation: Conversation, user_id: UserId, seq: int, text: Text) -> Text:
         """What is to be stored of a new text for a message, which its sender may edit."""

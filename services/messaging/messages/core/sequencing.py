@@ -100,7 +100,7 @@ def sequence_drafts(
             sequenced.outcomes.append(first_result(known[draft.key], is_member=sender in states.senders))
         elif refusal := _refuse(draft, states, counts.get(sender), request_messages):
             sequenced.outcomes.append(refusal)
-        elif draft.judged_facts is not None and draft.judged_facts != states.versions[draft.conversation_id]:
+        elif draft.judged_version is not None and draft.judged_version != states.versions[draft.conversation_id]:
             sequenced.outcomes.append(PlaceChanged())
         elif draft.reply_to_seq > sequenced.last_seqs[draft.conversation_id]:
             sequenced.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))

@@ -62,10 +62,10 @@ class StateCache:
         if state is None or key.sender_id not in state.senders or key.sender_id in state.held:
             return None
         if not state.direct_recipients:
-            return Place(ConversationKind.GROUP, is_member=True, facts=state.version)
+            return Place(ConversationKind.GROUP, is_member=True, version=state.version)
         others = [user_id for user_id in state.direct_recipients if user_id != key.sender_id]
         peer_id = others[0] if others else None
-        return Place(ConversationKind.DIRECT, is_member=True, peer_id=peer_id, facts=state.version)
+        return Place(ConversationKind.DIRECT, is_member=True, peer_id=peer_id, version=state.version)
 
     def learn(self, states: ConversationStates, sequenced: Sequenced, conversations: Iterable[ConversationId]) -> None:
         """Remember what was read, or held, of these, and where the counters stand since."""

@@ -1,6 +1,6 @@
 """Messages, as use-cases: sending, changing and reading them."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,7 +15,6 @@ from services.messaging.kernel.errors import (
     AccountRestricted,
     AttachmentNotFound,
     InvalidField,
-    MessageNotFound,
     MessagingError,
     PlaceChanged,
     SendRate,
@@ -45,6 +44,7 @@ from services.messaging.messages.service.requests import MessageLimits as Messag
 from services.messaging.messages.service.requests import Said as Said
 from services.messaging.messages.service.requests import SendRequest as SendRequest
 from services.messaging.messages.service.requests import TextRequest as TextRequest
+from services.messaging.messages.service.retries import Retries
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 from services.runtime.observability import tracing
@@ -83,6 +83,7 @@ class Messages:
         self._uploads = uploads
         # Without it nobody judges what people write.
         self._judging = judging
+        self._retries = Retries(store, conversations, rates, clock)
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
         """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAllowed,
@@ -111,12 +112,7 @@ class Messages:
     async def sent_before(self, key: DraftKey, refusal: MessagingError) -> Message | None:
         """What was sent under this key before a request that is refused now. Raises the refusal to whoever is refused
         all the time. Errors: StoreUnavailable."""
-        try:
-            self._rates.look(key.sender_id, self._clock.monotonic())
-        except SendRate:
-            raise refusal from None
-        sent = await self._store.find_sent(key)
-        return sent and as_of(sent, self._clock.now())
+        return await self._retries.find(key.sender_id, refusal, self._store.find_sent(key))
 
     async def send_copy(
         self, user_id: UserId, target: ConversationId, client_message_id: str, copy: SendRequest | MessagingError
@@ -147,7 +143,8 @@ class Messages:
             if self._judging:
                 checked = await self._judged_edit(self._judging, user_id, target, seq, checked)
         except MessagingError as refusal:
-            return await self._done_before(user_id, refusal, self._standing_text(user_id, target, seq, text))
+            standing = self._retries.standing_text(user_id, target, seq, text)
+            return await self._retries.result_of(user_id, refusal, standing)
         now, policy = self._clock.now(), self._limits.changes
         return await self._change_message(
             user_id,
@@ -201,8 +198,8 @@ class Messages:
         try:
             self._rates.take(user_id, self._clock.monotonic())
         except (SendRate, AccountRestricted) as refusal:
-            standing = self._standing_reaction(user_id, conversation_id, seq, emoji, present=present)
-            return await self._done_before(user_id, refusal, standing)
+            standing = self._retries.standing_reaction(user_id, conversation_id, seq, emoji, present=present)
+            return await self._retries.result_of(user_id, refusal, standing)
         return await self._change_message(
             user_id,
             conversation_id,
@@ -284,7 +281,7 @@ class Messages:
         try:
             written = await self._written(key, request, copied)
         except MessagingError as refusal:
-            return await self._done_before(user_id, refusal, self._store.find_sent(key))
+            return await self._retries.result_of(user_id, refusal, self._store.find_sent(key))
         return await self._judge_and_send(written)
 
     async def _judge_and_send(self, written: Written, *, look: bool = False) -> Message:
@@ -293,13 +290,13 @@ class Messages:
             try:
                 judged = await self._judging.message(written, look=look)
             except MessagingError as refusal:
-                return await self._done_before(key.sender_id, refusal, self._store.find_sent(key))
+                return await self._retries.result_of(key.sender_id, refusal, self._store.find_sent(key))
         try:
             return await self._send(
                 *(key.conversation_id, key.sender_id, key.client_message_id, judged.content, written.reply_to_seq),
                 written.attachments,
                 forwarded=written.forwarded,
-                judged_facts=judged.facts,
+                judged_version=judged.version,
             )
         except PlaceChanged:
             # Never twice: what was looked up has no version.
@@ -315,14 +312,14 @@ class Messages:
         attachments: Sequence[Attachment] = (),
         *,
         forwarded: bool = False,
-        judged_facts: int | None = None,
+        judged_version: int | None = None,
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
         trace = tracing.current_header() or ""
         draft = Draft(
             *(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, tuple(attachments)),
-            *(trace, forwarded, judged_facts),
+            *(trace, forwarded, judged_version),
         )
         message = await self._sends.submit(draft)
         if message.id == message_id:
@@ -364,45 +361,3 @@ class Messages:
             return text
         require_open(conversation, user_id)
         return await judging.edit(conversation, user_id, seq, text)
-
-    async def _done_before(
-        self, user_id: UserId, refusal: MessagingError, look: Coroutine[object, object, Message | None]
-    ) -> Message:
-        """What a request that is refused did before, if it is the retry of one that was taken. Raises the refusal."""
-        try:
-            self._rates.look(user_id, self._clock.monotonic())
-        except SendRate:
-            look.close()
-            raise refusal from None
-        done = await look
-        if done is None:
-            raise refusal
-        return as_of(done, self._clock.now())
-
-    async def _standing_text(
-        self, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text
-    ) -> Message | None:
-        """The user's own message, if it says this already."""
-        message = await self._visible(user_id, conversation_id, seq)
-        return message if message and message.sender_id == user_id and message.content == text else None
-
-    async def _standing_reaction(
-        self, user_id: UserId, conversation_id: str, seq: int, emoji: str, *, present: bool
-    ) -> Message | None:
-        """The message, if the user's reaction is on it, or not on it, already."""
-        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        message = await self._visible(user_id, target, seq)
-        if message is None or not changes.can_be_reacted_to(message):
-            return None
-        kept = changes.check_reaction(message, emoji, present=present)
-        return message if changes.has_reacted(message, user_id, kept) is present else None
-
-    async def _visible(self, user_id: UserId, conversation_id: ConversationId, seq: int) -> Message | None:
-        conversation = await self._conversations.find_conversation(conversation_id)
-        if conversation is None or conversation.member(user_id) is None:
-            return None
-        message = await self._store.find_message(conversation_id, checks.check_seq("seq", seq))
-        try:
-            return as_of(find_visible(conversation, user_id, message), self._clock.now())
-        except MessageNotFound:
-            return None

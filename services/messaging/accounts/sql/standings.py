@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from services.messaging.accounts import mapping
-from services.messaging.accounts.core import Revocations
+from services.messaging.accounts.core.revocations import Revocations
 from services.messaging.kernel.model import UserId
 from services.messaging.wire import topics
 from services.runtime.postgres import outbox
