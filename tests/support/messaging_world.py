@@ -1,11 +1,14 @@
 """Messaging's use-cases over a store in memory."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
-from services.messaging.conversations.service import Conversations
+from services.messaging.conversations.service import ConversationLimits, Conversations
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.kernel.content import Text
@@ -52,22 +55,32 @@ class People(Protocol):
 
 
 class World:
-    """Messaging over a store in memory."""
+    """Messaging over a store in memory. `capacity`: of the queue of sends; `wake_scans`: with a scanner."""
 
-    def __init__(self, capacity: int = 100) -> None:
+    def __init__(
+        self,
+        capacity: int = 100,
+        *,
+        rates: SendRates | None = None,
+        limits: MessageLimits | None = None,
+        conversation_limits: ConversationLimits | None = None,
+        wake_scans: Callable[[], None] | None = None,
+    ) -> None:
         self.store = MemoryStore()
         self.clock = ManualClock()
         self.sends = GroupCommit(self.store, capacity)
-        self.rates = SendRates()
+        self.rates = rates or SendRates()
         self.objects = MemoryObjects()
         self.uploads = FakeAttachments(self.store)
         self.attachments = Attachments(
             *(self.uploads, self.store, self.store, self.objects, self.clock, new_id),
             UploadPolicy(waiting=3, per_message=2),
+            wake_scans=wake_scans,
         )
         self.collector = Collector(self.uploads, self.objects, self.clock)
         cases = Cases(
-            *(self.store, self.sends, self.rates, self.clock, new_id, MessageLimits(text_chars=20), self.attachments)
+            *(self.store, self.sends, self.rates, self.clock, new_id, limits or MessageLimits(text_chars=20)),
+            *(self.attachments, conversation_limits),
         )
         self.conversations, self.messages = cases.conversations, cases.messages
         self.sync, self.search = cases.sync, cases.search
@@ -100,6 +113,16 @@ class World:
 
     async def conversation(self) -> str:
         return str((await self.conversations.open_direct(ALICE, BOB)).id)
+
+
+@asynccontextmanager
+async def at_work(world: World) -> AsyncIterator[World]:
+    """The world, while what is sent is stored."""
+    committer = asyncio.create_task(world.sends.run())
+    try:
+        yield world
+    finally:
+        committer.cancel()
 
 
 async def send(world: World, user: UserId, conversation: str, key: str, text: str) -> Message:

@@ -138,16 +138,17 @@ async def test_who_reads_all_of_a_topic_is_ready_when_what_was_there_has_been_ha
 ) -> None:
     """Else a replica would let in whom the topic refuses, as long as it has not read so far."""
     await send(publisher, mark, *(b"%03d" % number for number in range(50)))
-    handler, held = Handler(mark), asyncio.Event()
+    handler, reached, held = Handler(mark), asyncio.Event(), asyncio.Event()
 
     async def handle(records: Sequence[Incoming]) -> None:
+        reached.set()
         await held.wait()
         await handler.handle(records)
 
     consumer = KafkaConsumer(kafka, Subscription((TOPIC,), None), handle, publisher)
     await consumer.start()
     try:
-        await until(lambda: consumer._connected, what="the consumer's connection")
+        await until(reached.is_set, what="the consumer's first batch")
         assert not await consumer.ready()
         held.set()
         await eventually(consumer.ready, what="the consumer that has read all")

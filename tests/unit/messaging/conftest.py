@@ -1,14 +1,11 @@
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.messaging_world import World
+from tests.support.messaging_world import World, at_work
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    world = World(capacity=5)
-    committer = asyncio.create_task(world.sends.run())
-    yield world
-    committer.cancel()
+    async with at_work(World(capacity=5)) as world:
+        yield world

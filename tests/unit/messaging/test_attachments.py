@@ -345,7 +345,7 @@ async def test_what_is_queued_is_deleted_although_nothing_more_can_be_queued(
     async def queue_unused(now: datetime, limit: int) -> int:
         raise cut_off(others_pass=others_pass)
 
-    monkeypatch.setattr(world.collector._store, "queue_unused", queue_unused)
+    monkeypatch.setattr(world.uploads, "queue_unused", queue_unused)
     with nullcontext() if others_pass else pytest.raises(StoreUnavailable):
         await world.collector.collect()
     assert (world.objects.held == {}) == others_pass

@@ -1,6 +1,5 @@
 """Who was removed stays out, through every door, until an admin lifts the ban; late retries bring nobody back."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
@@ -22,17 +21,15 @@ from services.messaging.kernel.model import AddAudience, Role, UserId
 from services.messaging.kernel.request import RequestState
 from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, send
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, at_work, group, send
 
 CAROL, DAN = UserId("carol"), UserId("dan")
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    world = World()
-    committer = asyncio.create_task(world.sends.run())
-    yield world
-    committer.cancel()
+    async with at_work(World()) as world:
+        yield world
 
 
 async def names(world: World, conversation: str) -> set[str]:

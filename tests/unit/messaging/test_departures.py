@@ -1,6 +1,5 @@
 """What depends on somebody who has left, over the store in memory: tests/support/messaging_departures.py."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import product
@@ -34,15 +33,13 @@ from tests.support.messaging_departures import (
     settle,
     words,
 )
-from tests.support.messaging_world import ALICE, BOB, World
+from tests.support.messaging_world import ALICE, BOB, World, at_work
 
 
 @pytest.fixture
 async def town() -> AsyncIterator[Town]:
-    world = World()
-    committer = asyncio.create_task(world.sends.run())
-    yield await settle(world)
-    committer.cancel()
+    async with at_work(World()) as world:
+        yield await settle(world)
 
 
 def test_every_cell_is_stated() -> None:

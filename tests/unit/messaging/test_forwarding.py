@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from services.messaging.attachments.core.uploads import Upload, object_key
 from services.messaging.attachments.service.attachments import UploadRequest
 from services.messaging.forwarding.core import MAX_TARGETS
+from services.messaging.forwarding.service import Forwarding
 from services.messaging.kernel.content import CallOutcome, CallRecord, Link, Mention, Text, Unsent, Voice
 from services.messaging.kernel.errors import (
     AttachmentNotFound,
@@ -32,7 +34,7 @@ from services.messaging.vanishing.service import Sweeper, SweepPolicy
 from services.messaging.wire.api import message_message
 from services.messaging.wire.storage import attachment_bytes, to_attachments
 from tests.support.file_samples import sound
-from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, said, send
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, at_work, group, said, send
 
 CAROL, DAN = UserId("carol"), UserId("dan")
 PNG = UploadRequest("u", "a.png", "image/png", 80, 4, 3)
@@ -182,13 +184,15 @@ async def test_a_copy_vanishes_as_its_own_conversation_says(world: World) -> Non
     assert not gone.forwarded
 
 
-async def test_what_is_forwarded_counts_as_sent(world: World) -> None:
-    source, targets = await pair(world, ALICE, BOB), [await group(world, BOB, key=f"g{n}") for n in range(4)]
-    world.messages._rates = SendRates(per_s=0.001, burst=3)
-    results = await forward(world, BOB, source, 1, *targets)
-    assert [type(result) for result in results] == [Message, Message, Message, SendRate]
-    # A retry of what was taken costs no send.
-    assert (await forward(world, BOB, source, 1, *targets[:2])) == results[:2]
+async def test_what_is_forwarded_counts_as_sent() -> None:
+    async with at_work(World(rates=SendRates(per_s=0.001, burst=5))) as world:
+        source, targets = await pair(world, ALICE, BOB), [await group(world, BOB, key=f"g{n}") for n in range(4)]
+        # Beside his answer, so that three are left.
+        await send(world, BOB, source, "k", "and more")
+        results = await forward(world, BOB, source, 1, *targets)
+        assert [type(result) for result in results] == [Message, Message, Message, SendRate]
+        # A retry of what was taken costs no send.
+        assert (await forward(world, BOB, source, 1, *targets[:2])) == results[:2]
 
 
 async def test_into_a_request_goes_a_plain_text_and_no_file(world: World) -> None:
@@ -264,7 +268,8 @@ async def test_a_message_that_let_go_of_its_file_meanwhile_is_not_forwarded(worl
         async def find_message(self, *_: object) -> Message | None:
             return held
 
-    world.forwarding._reader = Late()  # type: ignore[assignment]
+    late: Any = Late()
+    world.forwarding = Forwarding(world.messages, world.store, late, world.attachments, world.clock)
     (refused,) = await forward(world, BOB, source, sent.seq, other)
     assert isinstance(refused, AttachmentNotFound)
 

@@ -56,7 +56,7 @@ from tests.support.keyed import conversation_record
 from tests.support.messaging_cases import Cases
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_world import World as Small
-from tests.support.messaging_world import send
+from tests.support.messaging_world import at_work, send
 
 ALICE = UserId("alice")
 PEOPLE = [UserId(name) for name in ("alice", "bob", "carol", "dave")]
@@ -70,6 +70,10 @@ DOINGS = (
 # Longer than the shortest time after which messages vanish, and than the policy below keeps them.
 LONG_S = 301
 POLICY = SweepPolicy(retention=timedelta(seconds=900), batch=3, conversations=2)
+
+
+# Nobody begins too many conversations.
+BUSY_DAYS = ConversationLimits(new_conversations_per_day=1_000_000)
 
 
 class World:
@@ -283,11 +287,15 @@ class World:
 
 @pytest.fixture
 async def small() -> AsyncIterator[Small]:
-    world = Small()
-    world.conversations._limits = ConversationLimits(new_conversations_per_day=1_000_000)
-    committer = asyncio.create_task(world.sends.run())
-    yield world
-    committer.cancel()
+    async with at_work(Small(conversation_limits=BUSY_DAYS)) as world:
+        yield world
+
+
+@pytest.fixture
+async def small_with_long_texts() -> AsyncIterator[Small]:
+    rates, limits = SendRates(per_s=1e6, burst=10**6), MessageLimits(text_chars=10_000)
+    async with at_work(Small(rates=rates, limits=limits, conversation_limits=BUSY_DAYS)) as world:
+        yield world
 
 
 @dataclass(frozen=True)
@@ -472,10 +480,8 @@ async def test_a_token_of_somebody_else_or_of_nobody_is_refused_and_a_forged_one
             await small.sync.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
 
 
-async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Small) -> None:
-    small.messages._limits = MessageLimits(text_chars=10_000)
-    small.rates = SendRates(per_s=1e6, burst=10**6)
-    small.messages._rates = small.rates
+async def test_long_answers_end_before_they_are_too_large_for_a_client(small_with_long_texts: Small) -> None:
+    small = small_with_long_texts
     conversations = await acquainted(small, 8)
     for conversation in conversations:
         for number in range(60):

@@ -36,7 +36,7 @@ from services.messaging.wire.storage import from_columns, to_columns
 from services.runtime.ids import new_id
 from tests.support.file_samples import sound
 from tests.support.messaging_cases import Cases
-from tests.support.messaging_world import ALICE, BOB, World
+from tests.support.messaging_world import ALICE, BOB, World, at_work
 
 SOUND = UploadRequest("u", "a.ogg", "audio/ogg", 80)
 SPOKEN = Voice(None, timedelta(seconds=12.4), bytes(range(128)))
@@ -137,14 +137,14 @@ async def test_its_sound_must_be_there_and_ones_own(world: World) -> None:
         await world.messages.send(BOB, conversation, theirs)
 
 
-async def test_the_scanner_is_asked_about_it_as_about_any_file(world: World) -> None:
-    conversation, upload = await world.conversation(), await put(world)
-    world.attachments._wake_scans = lambda: None
-    with pytest.raises(AttachmentNotScanned):
-        await speak(world, conversation, upload)
-    (waiting,) = await world.uploads.claim_scans(world.clock.now(), world.clock.now() + timedelta(seconds=30), 9)
-    await world.uploads.end_scan(upload.attachment.id, waiting.etag, ScanState.CLEAN)
-    assert (await speak(world, conversation, upload)).attachments == (upload.attachment,)
+async def test_the_scanner_is_asked_about_it_as_about_any_file() -> None:
+    async with at_work(World(wake_scans=lambda: None)) as world:
+        conversation, upload = await world.conversation(), await put(world)
+        with pytest.raises(AttachmentNotScanned):
+            await speak(world, conversation, upload)
+        (waiting,) = await world.uploads.claim_scans(world.clock.now(), world.clock.now() + timedelta(seconds=30), 9)
+        await world.uploads.end_scan(upload.attachment.id, waiting.etag, ScanState.CLEAN)
+        assert (await speak(world, conversation, upload)).attachments == (upload.attachment,)
 
 
 async def test_it_counts_as_a_send_of_the_person(world: World) -> None:

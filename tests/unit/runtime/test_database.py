@@ -15,7 +15,7 @@ from services.runtime.postgres import database as database_module
 from services.runtime.postgres.database import Database, FaultyMigration
 from services.runtime.postgres.refusals import PASSING
 from tests.support.db import error_of
-from tests.support.waiting import until, within
+from tests.support.waiting import eventually, within
 
 CONFIG = DatabaseConfig("postgresql://nowhere/x", 2)
 
@@ -107,8 +107,7 @@ async def test_a_start_that_fails_for_no_known_reason_is_tried_again(
     monkeypatch.setattr(database_module.asyncpg, "create_pool", create_pool)
     database = Database(CONFIG, migrations)
     await database.start()
-    await until(lambda: database._pool, what="the pool")
-    assert await database.ready()
+    await eventually(database.ready, what="the pool")
     await database.stop()
 
 

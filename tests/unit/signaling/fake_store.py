@@ -88,15 +88,15 @@ class FakeStore:
 
     async def find_of_group(self, conversation_id: ConversationId) -> Call | None:
         self._check()
-        return next((call for call in self._running() if call.group and call.conversation_id == conversation_id), None)
+        return next((call for call in self.running() if call.group and call.conversation_id == conversation_id), None)
 
     async def list_running_in(self, conversation_id: ConversationId) -> Sequence[Call]:
         self._check()
-        return [call for call in self._running() if call.conversation_id == conversation_id]
+        return [call for call in self.running() if call.conversation_id == conversation_id]
 
     async def list_active(self, user_id: UserId) -> Sequence[Call]:
         self._check()
-        return [call for call in self._running() if user_id in call.audience]
+        return [call for call in self.running() if user_id in call.audience]
 
     async def list_placed(self, user_id: UserId, since: datetime, limit: int) -> Sequence[datetime]:
         self._check()
@@ -165,11 +165,11 @@ class FakeStore:
 
     async def list_on(self, worker: Worker, limit: int) -> Sequence[CallId]:
         self._check()
-        return [call.call_id for call in self._running() if worker.is_same_process(call.worker)][:limit]
+        return [call.call_id for call in self.running() if worker.is_same_process(call.worker)][:limit]
 
     async def list_workers(self) -> Sequence[Worker]:
         self._check()
-        return list(dict.fromkeys(call.worker for call in self._running() if call.worker))
+        return list(dict.fromkeys(call.worker for call in self.running() if call.worker))
 
     async def claim_due(self, now: datetime, lease: timedelta, limit: int) -> Sequence[CallId]:
         self._check()
@@ -179,10 +179,11 @@ class FakeStore:
 
     async def count_by_state(self) -> Mapping[CallState, int]:
         self._check()
-        states = [call.state for call in self._running()]
+        states = [call.state for call in self.running()]
         return {state: states.count(state) for state in set(states)}
 
-    def _running(self) -> list[Call]:
+    def running(self) -> list[Call]:
+        """All calls that have not ended."""
         return [call for call in self._calls.values() if call.state is not CallState.ENDED]
 
     def _put(self, call: Call, records: Sequence[Record]) -> None:

@@ -26,7 +26,7 @@ class FakeAccounts:
     noted: dict[UserId, bool] = field(default_factory=dict)
 
     async def list_running(self, user_id: UserId) -> Sequence[Call]:
-        running = self.world.store._running()
+        running = self.world.store.running()
         return [call for call in running if any(leg.user_id == user_id for leg in call.legs)]
 
     async def note_deletion(self, user_id: UserId, *, is_last: bool) -> None:
