@@ -213,6 +213,21 @@ class Messages:
             is_said=True,
         )
 
+    async def vote_poll(
+        self, user_id: UserId, conversation_id: str, seq: int, option_indexes: Sequence[int]
+    ) -> Message:
+        """Make these options of a poll one's choice; none takes the vote back. Idempotent. Errors: InvalidField,
+        ConversationNotFound, MessageNotFound, NotAllowed, NotEditable, SendRate."""
+        choice = changes.check_choice(option_indexes)
+        try:
+            self._rates.take(user_id, self._clock.monotonic())
+        except (SendRate, AccountRestricted) as refusal:
+            standing = self._standing_vote(user_id, conversation_id, seq, choice)
+            return await self._done_before(user_id, refusal, standing)
+        return await self._change_message(
+            user_id, conversation_id, seq, lambda message: changes.vote(message, user_id, choice), is_said=True
+        )
+
     async def list_edits(self, user_id: UserId, conversation_id: str, seq: int) -> Sequence[Edit]:
         """The former texts, the oldest first. Errors: InvalidField, ConversationNotFound, MessageNotFound."""
         conversation = await readable(self._conversations, user_id, conversation_id)
@@ -396,6 +411,14 @@ class Messages:
             return None
         kept = changes.check_reaction(message, emoji, present=present)
         return message if changes.has_reacted(message, user_id, kept) is present else None
+
+    async def _standing_vote(
+        self, user_id: UserId, conversation_id: str, seq: int, choice: frozenset[int]
+    ) -> Message | None:
+        """The poll, if this is the user's choice already."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        message = await self._visible(user_id, target, seq)
+        return message if message and changes.has_voted(message, user_id, choice) else None
 
     async def _visible(self, user_id: UserId, conversation_id: ConversationId, seq: int) -> Message | None:
         conversation = await self._conversations.find_conversation(conversation_id)
