@@ -148,8 +148,9 @@ def _read_conversation(record: Incoming) -> News | None:
 
 
 def _reactors(said: messaging.Message) -> Iterator[str]:
-    named = (user_id for each in (*said.reactions, *said.poll_votes) for user_id in each.user_ids)
-    for user_id in dict.fromkeys(named):
+    reacted = [user_id for reaction in said.reactions for user_id in reaction.user_ids]
+    voted = [user_id for votes in said.poll_votes for user_id in votes.user_ids]
+    for user_id in dict.fromkeys(reacted + voted):
         # As a store takes them.
         if not is_user_id(user_id):
             raise PoisonRecord("somebody reacted or voted who is nobody")

@@ -15,7 +15,6 @@ from parley.messaging.v1 import service_pb2 as messaging
 from deploy.embedded.record import StackRecord
 from parley_client.client import Device, http_login
 from parley_client.conversations import Poll
-from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, refused
 from tests.integration.api.test_tokens import bearer
 
@@ -113,7 +112,7 @@ async def test_a_deletion_takes_the_persons_votes_back_and_tells_the_others(worl
     await vote(alice.device, group, sent.seq, 2)
     await until_votes(alice, group, sent.seq, ((bob.user_id,), (), (bob.user_id, alice.user_id)))
     token = (await http_login(record.issuer_url)(bob.user_id)).value
-    async with connect(record.grpc_addresses["messaging"]) as channel:
+    async with grpc.aio.insecure_channel(record.grpc_addresses["messaging"]) as channel:
         stub = accounts_pb2_grpc.AccountServiceStub(channel)
         request = accounts.DeleteAccountRequest(confirm_user_id=bob.user_id)
         await stub.DeleteAccount(request, metadata=bearer(token), timeout=10)
