@@ -108,9 +108,9 @@ async def live_in_messaging(town: Town) -> None:
     # A kind that has no columns of its own.
     spoken = Voice(None, timedelta(seconds=2), WORDS.encode())
     await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, ALICE, "spoken", now, spoken)])
-    poll = Poll(f"{WORDS}?", (WORDS, "other words"))
-    for asker, key in ((ALICE, "asked"), (BOB, "asks")):
-        (sent,) = await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, asker, key, now, poll)])
+    for asker, words in ((ALICE, WORDS), (BOB, "Bob's words")):
+        poll = Poll(f"{words}?", (words, "others"))
+        (sent,) = await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, asker, "asked", now, poll)])
         assert not isinstance(sent, MessagingError)
         await town.store.change_message(
             town.pair.id, sent.seq, lambda _, found: changes.vote(found or fail(0), ALICE, frozenset({1})), now
