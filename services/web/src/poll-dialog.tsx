@@ -32,11 +32,11 @@ export function PollDialog({ client, conversationId, onClose }: PollDialogProps)
   return (
     <Modal title={t("poll.new")} onClose={onClose}>
       <form class="stacked" onSubmit={submit}>
-        <label>
-          {t("poll.question")}
+        <label class="labelled">
+          <span>{t("poll.question")}</span>
           <input value={question} {...maxLength(POLL_LIMITS.questionChars)} {...fieldDirection(question)} autocomplete="off" onInput={(event) => setQuestion(event.currentTarget.value)} />
         </label>
-        <fieldset class="poll-fields">
+        <fieldset class="labelled poll-fields">
           <legend>{t("poll.options")}</legend>
           {fields.map((field, at) => (
             <input
@@ -51,9 +51,9 @@ export function PollDialog({ client, conversationId, onClose }: PollDialogProps)
             />
           ))}
         </fieldset>
-        <label class="poll-several">
-          <input type="checkbox" checked={multiple} onChange={(event) => setMultiple(event.currentTarget.checked)} />
-          {t("poll.multiple")}
+        <label class="switch-row">
+          <span class="grow">{t("poll.multiple")}</span>
+          <input type="checkbox" role="switch" checked={multiple} onChange={(event) => setMultiple(event.currentTarget.checked)} />
         </label>
         <p class="problem" role="alert">
           {isTwice ? t("poll.twice") : lineOf(problem)}
