@@ -44,6 +44,7 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "UnsendMessage": f"DELETE {_MESSAGE}",
         "WithdrawHeldMessage": f"POST {_CONVERSATION}/held/withdraw",
         "SetReaction": f"PUT {_MESSAGE}/reactions",
+        "VotePoll": f"PUT {_MESSAGE}/votes",
         "ListMessages": f"GET {_CONVERSATION}/messages",
         "SearchMessages": "POST /v1/messages/search",
         "Sync": "POST /v1/sync",

@@ -49,7 +49,7 @@ _NOT_OVER = (scheduled.SCHEDULED_CALL_STATE_PLANNED, scheduled.SCHEDULED_CALL_ST
 # Fields of the oneof `content` (a test compares them with messaging's kinds). Nothing is left of what was said:
 GONE = ("unsent", "expired")
 # Somebody said it: whoever sleeps is told. Calls have a rule of their own.
-SAID = ("text", "voice")
+SAID = ("text", "voice", "poll")
 
 
 def read_delivery(record: Incoming) -> Iterator[Told]:

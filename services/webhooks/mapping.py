@@ -57,6 +57,8 @@ CONTENTS = frozenset(
         "parley.messaging.v1.TextContent.text",
         "parley.messaging.v1.TextContent.entities",
         "parley.messaging.v1.VoiceContent.waveform",
+        "parley.messaging.v1.PollContent.question",
+        "parley.messaging.v1.PollContent.options",
         "parley.messaging.v1.Attachment.file_name",
         "parley.messaging.v1.Reaction.emoji",
         "parley.messaging.v1.Conversation.title",
@@ -146,10 +148,12 @@ def _read_conversation(record: Incoming) -> News | None:
 
 
 def _reactors(said: messaging.Message) -> Iterator[str]:
-    for user_id in dict.fromkeys(user_id for reaction in said.reactions for user_id in reaction.user_ids):
+    reacted = [user_id for reaction in said.reactions for user_id in reaction.user_ids]
+    voted = [user_id for votes in said.poll_votes for user_id in votes.user_ids]
+    for user_id in dict.fromkeys(reacted + voted):
         # As a store takes them.
         if not is_user_id(user_id):
-            raise PoisonRecord("somebody reacted who is nobody")
+            raise PoisonRecord("somebody reacted or voted who is nobody")
         yield user_id
 
 

@@ -10,6 +10,7 @@ const PLAN = "Shall we meet at nine? The map is at https://example.org/map";
 const BETTER = "Shall we meet at ten?";
 const ANSWER = "Ten is fine, @Alice Adler!";
 const SLIP = "This went to the wrong group";
+const QUESTION = "Where do we eat?";
 
 const WIDE = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
 const PHONE = { viewport: { width: 390, height: 800 }, colorScheme: "dark", hasTouch: true };
@@ -105,6 +106,29 @@ async function unsend() {
   return { unsend_seen: (await bubble(bob, SLIP).count()) === 0 };
 }
 
+/** Alice votes by keyboard alone. */
+async function poll() {
+  const box = (page) => log(page).getByRole("group", { name: QUESTION });
+  const told = (page, line) => box(page).getByText(line).waitFor({ state: "attached" });
+  await alice.getByRole("button", { name: "New poll" }).click();
+  await alice.getByLabel("Question").fill(QUESTION);
+  await alice.getByLabel("Option 1").fill("At the hut");
+  await alice.getByLabel("Option 2").fill("In the valley");
+  await shoot(alice, "poll-dialog-wide-light");
+  await alice.getByRole("dialog").getByRole("button", { name: "Send" }).click();
+  await box(bob).getByRole("radio", { name: "At the hut" }).check();
+  await told(alice, "1 vote: Bob Berger");
+  await box(alice).getByRole("radio", { name: "At the hut" }).focus();
+  await alice.keyboard.press("Space");
+  await told(bob, "2 votes: you and Alice Adler");
+  await alice.keyboard.press("ArrowDown");
+  await told(bob, "1 vote: Alice Adler");
+  await shoot(bob, "poll-phone-dark");
+  await box(bob).getByRole("button", { name: "Take my vote back" }).click();
+  await eventually("nobody is for the hut", () => box(alice).getByText("0 votes").count(), (count) => count === 1);
+  return { own_choice: await box(alice).getByRole("radio", { name: "In the valley" }).isChecked(), voters: await box(bob).getByText("1 vote: Alice Adler").count() };
+}
+
 async function invite(browser) {
   await alice.getByRole("button", { name: "Group details" }).click();
   await alice.getByRole("button", { name: "Create a link" }).click();
@@ -150,6 +174,7 @@ await play({
   "a message is edited": edit,
   "a message is answered": reply,
   "a message is taken back": unsend,
+  "a poll is voted in": poll,
   "a third one comes by an invite": invite,
   "the pages are loaded again": reload,
 });

@@ -43,6 +43,11 @@ def test_an_unsent_message_leaves_a_line_and_nothing_of_itself(facts: Facts) -> 
     assert facts["unsend_seen"]
 
 
+def test_a_poll_is_voted_in_changed_and_taken_back_live(facts: Facts) -> None:
+    assert facts["own_choice"]
+    assert facts["voters"] == 1
+
+
 def test_an_invite_link_lets_in_without_the_history_and_a_removed_person_is_told(facts: Facts) -> None:
     assert facts["joined_by_invite"]
     assert facts["history_before_joining"] == 0

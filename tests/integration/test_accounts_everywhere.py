@@ -112,6 +112,7 @@ EXPORT_LINES = {
     ("messaging", "messages"): "message",
     ("messaging", "message_edits"): "message",
     ("messaging", "reactions"): "message",
+    ("messaging", "poll_votes"): "message",
     ("signaling", "calls"): "call",
     ("signaling", "participants"): "call",
     ("signaling", "media_quality"): "call",

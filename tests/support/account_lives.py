@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Voice
+from services.messaging.kernel.content import CallOutcome, CallRecord, Poll, Text, Voice
 from services.messaging.kernel.errors import MessagingError
 from services.messaging.kernel.model import Draft, MessageId
 from services.messaging.messages.core import changes
@@ -108,6 +108,13 @@ async def live_in_messaging(town: Town) -> None:
     # A kind that has no columns of its own.
     spoken = Voice(None, timedelta(seconds=2), WORDS.encode())
     await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, ALICE, "spoken", now, spoken)])
+    for asker, words in ((ALICE, WORDS), (BOB, "Bob's words")):
+        poll = Poll(f"{words}?", (words, "others"))
+        (sent,) = await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, asker, "asked", now, poll)])
+        assert not isinstance(sent, MessagingError)
+        await town.store.change_message(
+            town.pair.id, sent.seq, lambda _, found: changes.vote(found or fail(0), ALICE, frozenset({1})), now
+        )
     await town.sign_outs.devices(ALICE, [DEVICE])
     async with town.database.transaction() as connection:
         for statement, *values in _messaging_rows(now):

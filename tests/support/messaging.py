@@ -154,7 +154,7 @@ class FakeStore(MemorySync, MemoryGroups):
         self._replace(after)
         if change.edit:
             self._edits.setdefault((conversation_id, seq), []).append(change.edit)
-        if change.reaction is None:
+        if change.reaction is None and change.vote is None:
             self._indexed.discard((conversation_id, seq))
         if kind_of(after.content).is_gone:
             self._edits.pop((conversation_id, seq), None)

@@ -81,7 +81,7 @@ class MemoryStore(FakeStore):
         """What is left of the messages of a person whose account is deleted."""
         for message in [m for m in self._messages[conversation_id] if m.sender_id == user_id]:
             if kind_of(message.content).is_said:
-                self._replace(replace(message, content=Expired(), reactions=(), reply_to_seq=0))
+                self._replace(replace(message, content=Expired(), reactions=(), reply_to_seq=0, votes=()))
                 self._erase_hanging(message)
 
     async def find_old(

@@ -21,6 +21,20 @@ class CallRecord:
 
 
 @dataclass(frozen=True)
+class Poll:
+    """A question to vote on with `Messaging.vote`. `votes`: who chose each of the options."""
+
+    question: str
+    options: tuple[str, ...]
+    multiple: bool = False
+    votes: tuple[tuple[str, ...], ...] = ()
+
+    def choice(self, user_id: str) -> tuple[int, ...]:
+        """The options that a person chose, by their places."""
+        return tuple(index for index, voters in enumerate(self.votes) if user_id in voters)
+
+
+@dataclass(frozen=True)
 class Entry:
     """One message as it stands at a revision of its conversation (0: never changed). `kind` names its content."""
 
@@ -31,6 +45,7 @@ class Entry:
     client_message_id: str
     text: str | None = None
     call: CallRecord | None = None
+    poll: Poll | None = None
     kind: str = "text"
     revision: int = 0
     edit_count: int = 0
@@ -50,11 +65,11 @@ class Entry:
         if not is_over or self.kind not in COUNTED:
             return self
         bare = replace(self, edit_count=0, reply_to_seq=0, reactions=(), attachments=(), forwarded=False)
-        return replace(bare, kind="expired", text=None, call=None)
+        return replace(bare, kind="expired", text=None, call=None, poll=None)
 
 
 # What counts as unread, and vanishes.
-COUNTED = ("text", "voice", "call")
+COUNTED = ("text", "voice", "poll", "call")
 # What is left of a message that was taken back, or whose time was over.
 GONE = ("unsent", "expired")
 
@@ -94,7 +109,7 @@ class Arrival(Enum):
     """What became of a message that arrived."""
 
     SHOWN = "shown"
-    # A newer copy of what was had: an edit, a reaction, an unsending.
+    # A newer copy of what was had: an edit, a reaction, a vote, an unsending.
     CHANGED = "changed"
     # Had already: at-least-once delivery, or a live copy of what Sync brought.
     DUPLICATE = "duplicate"

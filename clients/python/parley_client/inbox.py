@@ -17,6 +17,7 @@ from parley_client.conversations import (
     Conversations,
     Delta,
     Entry,
+    Poll,
 )
 from parley_client.waiting import Changes
 
@@ -39,6 +40,7 @@ def to_entry(message: messaging.Message) -> Entry:
         client_message_id=message.client_message_id,
         text=message.text.text if content == "text" else None,
         call=call,
+        poll=_poll(message) if content == "poll" else None,
         kind=content or "unknown",
         revision=message.revision,
         edit_count=message.edit_count,
@@ -48,6 +50,13 @@ def to_entry(message: messaging.Message) -> Entry:
         attachments=tuple(attachment.attachment_id for attachment in message.attachments),
         forwarded=message.forwarded,
     )
+
+
+def _poll(message: messaging.Message) -> Poll:
+    voters = {votes.option_index: tuple(votes.user_ids) for votes in message.poll_votes}
+    options = tuple(message.poll.options)
+    votes = tuple(voters.get(index, ()) for index in range(len(options)))
+    return Poll(message.poll.question, options, message.poll.multiple, votes)
 
 
 def to_info(conversation: messaging.Conversation, me: str) -> ConversationInfo:

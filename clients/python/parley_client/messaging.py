@@ -28,8 +28,25 @@ class Draft:
     attachment_ids: Sequence[str] = field(default=())
 
 
-def send_request(conversation_id: str, draft: str | Draft, client_message_id: str) -> api.SendMessageRequest:
+@dataclass(frozen=True)
+class NewPoll:
+    """A poll that one sends: 2 to 10 options, of which a person may choose one, or several where it is `multiple`."""
+
+    question: str
+    options: Sequence[str]
+    multiple: bool = False
+    reply_to_seq: int = 0
+
+
+def send_request(conversation_id: str, draft: str | Draft | NewPoll, client_message_id: str) -> api.SendMessageRequest:
     """What is asked of the service to send a draft."""
+    if isinstance(draft, NewPoll):
+        return api.SendMessageRequest(
+            conversation_id=conversation_id,
+            client_message_id=client_message_id,
+            reply_to_seq=draft.reply_to_seq,
+            poll=wire.PollContent(question=draft.question, options=draft.options, multiple=draft.multiple),
+        )
     draft = Draft(draft) if isinstance(draft, str) else draft
     return api.SendMessageRequest(
         conversation_id=conversation_id,
@@ -62,7 +79,7 @@ class Messaging:
         self._stream.take_conversation(answer.conversation)
         return answer.conversation.conversation_id
 
-    async def send(self, conversation_id: str, draft: str | Draft, *, client_message_id: str = "") -> Entry:
+    async def send(self, conversation_id: str, draft: str | Draft | NewPoll, *, client_message_id: str = "") -> Entry:
         """Sends, and gives the message as it is stored. The sends of one conversation go in the order of the calls.
 
         Give a `client_message_id` of your own to whatever another run of your program may send again: it is stored
@@ -89,6 +106,11 @@ class Messaging:
         """Puts one's reaction on a message, or takes it away."""
         request = api.SetReactionRequest(conversation_id=conversation_id, seq=seq, emoji=emoji, present=present)
         return self._taken((await ask_until_told(lambda: self._api.SetReaction(request))).message)
+
+    async def vote(self, conversation_id: str, seq: int, option_indexes: Sequence[int]) -> Entry:
+        """Makes these options of a poll one's choice, in place of an earlier one; none takes the vote back."""
+        request = api.VotePollRequest(conversation_id=conversation_id, seq=seq, option_indexes=option_indexes)
+        return self._taken((await ask_until_told(lambda: self._api.VotePoll(request))).message)
 
     async def mark_read(self, conversation_id: str, seq: int = 0) -> int:
         """Says that this user has read up to a message, without a seq up to the newest that this device has.

@@ -32,6 +32,9 @@ export interface Labels {
   readonly newerKind: string;
   readonly masked: string;
   readonly voice: (length: string) => string;
+  readonly poll: (question: string) => string;
+  /** `own`: the reader's is among them. */
+  readonly votes: (count: number, own: boolean) => string;
   readonly files: (count: number) => string;
   readonly openFile: (name: string, size: string) => string;
   readonly fileFailed: string;
@@ -158,6 +161,8 @@ export const ENGLISH: Labels = {
   newerKind: "This message needs a newer version",
   masked: "Some words were masked",
   voice: (length) => `Voice message, ${length}`,
+  poll: (question) => `Poll: ${question}`,
+  votes: (count, own) => `${plural(count, "vote", "votes")}${own ? ", yours too" : ""}`,
   files: (count) => plural(count, "file", "files"),
   openFile: (name, size) => `Open ${name}, ${size}`,
   fileFailed: "This file could not be opened.",

@@ -17,6 +17,8 @@ export function messageLine({ content, attachments, senderId }: Message, { label
       return content.text || (attachments.length === 1 ? (attachments[0]?.fileName ?? "") : labels.files(attachments.length));
     case "voice":
       return labels.voice(duration(content.lengthS, locale));
+    case "poll":
+      return labels.poll(content.question);
     case "call":
       return labels.callRecord(content.outcome, senderId === selfId, content.video, duration(content.lengthS, locale));
     case "system":

@@ -1,4 +1,4 @@
-import type { Attachment, Conversation, Entity, Message, Outgoing } from "@parley/client";
+import type { Attachment, Conversation, Entity, Message, Outgoing, Poll } from "@parley/client";
 import { groupReceipt, isUserContent, receiptOf, segments, targetOf } from "@parley/client";
 import { memo, type ReactElement, type ReactNode, useState } from "react";
 import { classes } from "./class-names.js";
@@ -88,6 +88,7 @@ function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubblePr
             {content.kind === "text" ? <Text text={text} entities={content.entities} selfId={selfId} /> : text}
           </span>
         )}
+        {content.kind === "poll" && <PollOptions poll={content} speaking={speaking} />}
         <span className="parley-meta">
           {content.kind === "text" && content.masked && <span>{labels.masked}</span>}
           {message.edited && <span>{labels.edited}</span>}
@@ -111,6 +112,21 @@ function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubblePr
         </button>
       )}
     </>
+  );
+}
+
+function PollOptions({ poll, speaking: { labels, locale, selfId } }: { poll: Poll; speaking: Speaking }): ReactElement {
+  return (
+    <ul className="parley-poll">
+      {poll.options.map(({ text, userIds }) => (
+        <li key={text} className={classes("parley-poll-option", userIds.includes(selfId) && "parley-poll-own")}>
+          <bdi>{text}</bdi>
+          <span role="img" aria-label={labels.votes(userIds.length, userIds.includes(selfId))}>
+            {number(userIds.length, locale)}
+          </span>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -2,6 +2,7 @@ import type { ParleyClient } from "@parley/client";
 import { MockBackend } from "@parley/client/testing";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
+import { PollContentSchema, PollVotesSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
 import { LimitsSchema } from "@parley/client/gen/parley/messaging/v1/relations_pb";
 import { type ReactElement, useState } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -68,6 +69,16 @@ test("a thread has days, texts, who said it, edits, what was taken back, answers
   expect(answer!.querySelector(".parley-quote")?.textContent).toContain("Chidi Okafor Shall we take");
   expect(button(box, "Open programme-friday-evening.pdf, 339.8 kB")).toBeDefined();
   await until("the days are named", () => [...box.querySelectorAll(".parley-day")].some((day) => /^(?:today|yesterday)$/.test(day.textContent ?? "")));
+});
+
+test("a poll shows its question, and how many chose each option", async () => {
+  const asked = backend.post(ids.hike, "bob", { case: "poll", value: create(PollContentSchema, { question: "Which way?", options: ["The ridge", "The valley"] }) });
+  backend.changeMessage(ids.hike, Number(asked.seq), { pollVotes: [create(PollVotesSchema, { userIds: ["bob", "alice"] })] });
+  const box = await show(<Thread conversationId={ids.hike} />);
+  await until("it is there", () => rows(box).at(-1)?.textContent?.includes("Poll: Which way?"));
+  const options = [...rows(box).at(-1)!.querySelectorAll(".parley-poll-option")];
+  expect(options.map((option) => option.textContent)).toEqual(["The ridge2", "The valley0"]);
+  expect(options.map((option) => option.querySelector("[role=img]")?.getAttribute("aria-label"))).toEqual(["2 votes, yours too", "0 votes"]);
 });
 
 test("one's own message says how far it came", async () => {

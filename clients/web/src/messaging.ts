@@ -3,7 +3,7 @@ import type { Api } from "./api.js";
 import type { ApplyResult, ConversationStore, Delta } from "./core/conversation-store.js";
 import { qualified } from "./core/emoji.js";
 import type { CursorMove } from "./core/stored-conversation.js";
-import type { Conversation, Edit, Entity, Message, Outgoing, OwnState, RequestState } from "./core/model.js";
+import type { Conversation, Edit, Entity, Message, NewPoll, Outgoing, OwnState, RequestState } from "./core/model.js";
 import { orFailure, readFailure } from "./errors.js";
 import { ConversationFolder } from "./gen/parley/messaging/v1/service_pb.js";
 import type { Draft } from "./outbox.js";
@@ -350,6 +350,22 @@ export class Messaging {
   /** Puts one's reaction on a message, or takes it away. Rejects with a Failure. */
   react(conversationId: string, seq: number, emoji: string, present: boolean): Promise<void> {
     return this.changedMessage(this.api.messaging.setReaction({ conversationId, seq: BigInt(seq), emoji: qualified(emoji), present }));
+  }
+
+  /**
+   * Sends a poll, and resolves when it is stored. Give one id to one poll: sent again after a lost answer, it is stored once.
+   * Rejects with a Failure.
+   */
+  async sendPoll(conversationId: string, { question, options, multiple }: NewPoll, clientMessageId: string = crypto.randomUUID()): Promise<void> {
+    const value = { question, options: [...options], multiple };
+    await this.changedMessage(this.api.messaging.sendMessage({ conversationId, clientMessageId, content: { case: "poll", value } }));
+    // Writing in a request accepts it.
+    this.setRequest(conversationId, "none");
+  }
+
+  /** Makes these options of a poll one's choice, in place of an earlier one; none takes the vote back. Rejects with a Failure. */
+  vote(conversationId: string, seq: number, optionIndexes: readonly number[]): Promise<void> {
+    return this.changedMessage(this.api.messaging.votePoll({ conversationId, seq: BigInt(seq), optionIndexes: [...optionIndexes] }));
   }
 
   private async changedMessage(request: Promise<{ message?: WireMessage | undefined }>): Promise<void> {

@@ -14,6 +14,8 @@ import type {
   Invite as WireInvite,
   Message as WireMessage,
   OwnState as WireOwnState,
+  PollContent,
+  PollVotes,
   SystemContent,
   TextEntity,
 } from "./gen/parley/messaging/v1/messages_pb.js";
@@ -127,7 +129,7 @@ export function readMessage(wire: WireMessage): model.Message {
     senderId: wire.senderId,
     clientMessageId: wire.clientMessageId,
     sendTimeMs: millis(wire.sendTime) ?? 0,
-    content: readContent(wire.content),
+    content: readContent(wire.content, wire.pollVotes),
     replyToSeq: Number(wire.replyToSeq),
     reactions: gatherReactions(wire.reactions),
     attachments: wire.attachments.map(readAttachment),
@@ -143,7 +145,8 @@ export function readAttachment(wire: WireAttachment): model.Attachment {
   return { id, fileName: displayName(fileName), contentType, sizeBytes: Number(wire.sizeBytes), width, height };
 }
 
-export function readContent(content: WireMessage["content"]): model.Content {
+/** `votes`: of a poll that was sent. */
+export function readContent(content: WireMessage["content"], votes: readonly PollVotes[] = []): model.Content {
   switch (content.case) {
     case "text":
       return { kind: "text", text: content.value.text, entities: content.value.entities.flatMap(readEntity), ...(content.value.masked && { masked: true }) };
@@ -151,6 +154,8 @@ export function readContent(content: WireMessage["content"]): model.Content {
       return readCallContent(content.value);
     case "voice":
       return { kind: "voice", lengthS: seconds(content.value.length) };
+    case "poll":
+      return readPoll(content.value, votes);
     case "system":
       return readSystemContent(content.value.event);
     case "unsent":
@@ -160,6 +165,11 @@ export function readContent(content: WireMessage["content"]): model.Content {
     default:
       return { kind: "unknown" };
   }
+}
+
+function readPoll({ question, options, multiple }: PollContent, votes: readonly PollVotes[]): model.Poll {
+  const chosenBy = (index: number): readonly string[] => votes.find(({ optionIndex }) => optionIndex === index)?.userIds ?? [];
+  return { kind: "poll", question, options: options.map((text, index) => ({ text, userIds: chosenBy(index) })), multiple };
 }
 
 /** None for a kind of a newer Parley: the text is there all the same. */

@@ -1,10 +1,14 @@
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { BACKOFF_CAP_MS, backoffMs } from "../src/core/backoff.js";
 import { deviceLine, endLine, errorLine, userMessage } from "../src/core/user-messages.js";
-import { countsAsUnread } from "../src/core/receipts.js";
+import { choiceOf, votersOf } from "../src/core/polls.js";
+import { countsAsUnread, isUserContent } from "../src/core/receipts.js";
 import { readSlotMap, type Slot } from "../src/core/slots.js";
+import { PollContentSchema, PollVotesSchema } from "../src/gen/parley/messaging/v1/messages_pb.js";
 import { message } from "../src/testing/samples.js";
 import { TypingUsers, TypingNotifier } from "../src/core/typing.js";
+import { readContent } from "../src/wire.js";
 
 describe("back-off", () => {
   test("grows from attempt to attempt up to a cap, and never is zero", () => {
@@ -28,6 +32,35 @@ test("a voice message counts as unread", () => {
   const content = { kind: "voice", lengthS: 12.4 } as const;
   expect(countsAsUnread(message(1, { content }), "alice")).toBe(true);
   expect(countsAsUnread(message(1, { content }), "bob")).toBe(false);
+});
+
+describe("a poll", () => {
+  const poll = {
+    kind: "poll",
+    question: "Where?",
+    multiple: true,
+    options: [
+      { text: "here", userIds: ["bob"] },
+      { text: "there", userIds: [] },
+      { text: "nowhere", userIds: ["alice", "bob"] },
+    ],
+  } as const;
+
+  test("counts as unread, and is its sender's to take back", () => {
+    expect(countsAsUnread(message(1, { content: poll }), "alice")).toBe(true);
+    expect(isUserContent(poll)).toBe(true);
+  });
+
+  test("says who chose what, and how many people have voted", () => {
+    expect(["alice", "bob", "carol"].map((userId) => choiceOf(poll, userId))).toEqual([[2], [0, 2], []]);
+    expect(votersOf(poll)).toBe(2);
+  });
+
+  test("is read with its votes, option by option", () => {
+    const content = { case: "poll", value: create(PollContentSchema, { question: "Where?", options: ["here", "there", "nowhere"], multiple: true }) } as const;
+    const votes = [create(PollVotesSchema, { optionIndex: 2, userIds: ["alice", "bob"] }), create(PollVotesSchema, { userIds: ["bob"] }), create(PollVotesSchema, { optionIndex: 9, userIds: ["eve"] })];
+    expect(readContent(content, votes)).toEqual(poll);
+  });
 });
 
 describe("typing", () => {

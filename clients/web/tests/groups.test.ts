@@ -46,6 +46,29 @@ describe("groups and changes between clients", () => {
     await until("the unsending", () => last(bob, id)?.content.kind === "unsent");
   });
 
+  test("a poll is sent once, and its votes are seen by the other as they change", async () => {
+    const [alice, bob, id] = await group();
+    const poll = { question: "Where to?", options: ["The lake", "The hills"], multiple: false };
+    await alice.messaging.sendPoll(id, poll, "p");
+    await alice.messaging.sendPoll(id, poll, "p");
+    await until("bob has it", () => last(bob, id)?.content.kind === "poll");
+    const asked = last(bob, id)?.seq ?? 0;
+    const votes = (client: ParleyClient) => {
+      const content = last(client, id)?.content;
+      return content?.kind === "poll" ? content.options.map(({ userIds }) => userIds.join(" ")) : undefined;
+    };
+    expect(last(alice, id)).toMatchObject({ seq: asked, content: { question: "Where to?", multiple: false } });
+    await bob.messaging.vote(id, asked, [1]);
+    await alice.messaging.vote(id, asked, [1]);
+    await until("both votes", () => [alice, bob].every((client) => votes(client)?.[1] === "bob alice"));
+    await bob.messaging.vote(id, asked, [0]);
+    await until("the change", () => votes(alice)?.[0] === "bob" && votes(alice)?.[1] === "alice");
+    await alice.messaging.vote(id, asked, []);
+    await until("it is taken back", () => votes(bob)?.[1] === "");
+    await alice.messaging.unsend(id, asked);
+    await until("it is gone", () => last(bob, id)?.content.kind === "unsent");
+  });
+
   test("a change that no event told comes with the next one that leaves a gap", async () => {
     const [alice, bob, id, seq] = await group();
     world.backend.changeMessage(id, seq, { editCount: 1 }, { lost: true });

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from services.messaging.kernel.characters import check_storable, is_blank
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.ids import AttachmentId, UserId
 from services.messaging.kernel.role import Role
@@ -159,6 +160,56 @@ VOICE = ContentKind(
 )
 
 
+# Polls. Their votes are state of the message, as reactions are: model.py.
+
+MAX_QUESTION_CHARS, MAX_OPTION_CHARS = 300, 100
+# Raising it makes bigger messages and events, which name who chose each option.
+MIN_OPTIONS, MAX_OPTIONS = 2, 10
+
+
+@dataclass(frozen=True)
+class Poll(Content):
+    """A question with options, of which a person may choose one, or several where it is `multiple`."""
+
+    question: str
+    options: tuple[str, ...]
+    multiple: bool = False
+
+
+def _check_poll(content: Poll) -> Poll:
+    _check_words("poll.question", content.question, MAX_QUESTION_CHARS)
+    if not MIN_OPTIONS <= len(content.options) <= MAX_OPTIONS:
+        raise InvalidField("poll.options", f"must have {MIN_OPTIONS} to {MAX_OPTIONS} entries")
+    for option in content.options:
+        _check_words("poll.options", option, MAX_OPTION_CHARS)
+    if len({option.strip() for option in content.options}) < len(content.options):
+        raise InvalidField("poll.options", "has the same option twice")
+    return content
+
+
+def _check_words(field_name: str, words: str, limit: int) -> None:
+    if is_blank(words) or len(words) > limit:
+        raise InvalidField(field_name, f"must have 1 to {limit} characters, some of which can be seen")
+    check_storable(field_name, words)
+
+
+def _poll_text(content: Poll) -> str:
+    return "\n".join((content.question, *content.options))
+
+
+POLL = ContentKind(
+    "poll",
+    Poll,
+    is_said=True,
+    can_be_unsent=True,
+    text=_poll_text,
+    weight=lambda content: len(_poll_text(content).encode()) + PART_BYTES * len(content.options),
+    check=_check_poll,
+    # A new poll: nobody has voted in it.
+    forward=lambda content, _: content,
+)
+
+
 # Calls.
 
 
@@ -251,7 +302,7 @@ EXPIRED = ContentKind("expired", Expired, is_gone=True)
 
 
 KINDS: dict[type[Content], ContentKind[Any]] = {
-    kind.content: kind for kind in (TEXT, VOICE, CALL, SYSTEM, UNSENT, EXPIRED)
+    kind.content: kind for kind in (TEXT, VOICE, POLL, CALL, SYSTEM, UNSENT, EXPIRED)
 }
 
 

@@ -31,5 +31,5 @@ def expire(messages: Sequence[Message], revisions: Mapping[ConversationId, int])
 
 def tombstone(message: Message) -> Message:
     """The message without anything of what it said."""
-    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
+    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=(), votes=())
     return replace(bare, content=Expired(), forwarded=False)

@@ -105,6 +105,14 @@ class Reaction:
 
 
 @dataclass(frozen=True)
+class Votes:
+    """One option of a poll and who chose it, the first one first. A message has them ordered by option."""
+
+    option_index: int
+    user_ids: tuple[UserId, ...]
+
+
+@dataclass(frozen=True)
 class Edit:
     """A text as it was before an edit, and when it was written."""
 
@@ -147,6 +155,8 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     # A copy of another message; it does not say of which.
     forwarded: bool = False
+    # Of a poll; none of options that nobody chose.
+    votes: tuple[Votes, ...] = ()
 
 
 @dataclass(frozen=True)

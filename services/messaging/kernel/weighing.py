@@ -19,9 +19,10 @@ _ATTACHMENT_BYTES = 128
 
 def weigh_message(message: Message) -> int:
     """Bytes."""
-    reactions = sum(PART_BYTES + sum(len(user) + 4 for user in each.user_ids) for each in message.reactions)
+    named = [each.user_ids for each in message.reactions] + [each.user_ids for each in message.votes]
+    people = sum(PART_BYTES + sum(len(user) + 4 for user in users) for users in named)
     files = sum(_ATTACHMENT_BYTES + len(each.file_name.encode()) for each in message.attachments)
-    return _MESSAGE_BYTES + weight_of(message.content) + reactions + files
+    return _MESSAGE_BYTES + weight_of(message.content) + people + files
 
 
 def weigh_delta(delta: Delta) -> int:

@@ -62,3 +62,7 @@ class MessagesRpcs(service_pb2_grpc.MessagingServiceServicer):
             me(), request.conversation_id, request.seq, request.emoji, present=request.present
         )
         return api.SetReactionResponse(message=message_message(message))
+
+    async def VotePoll(self, request: api.VotePollRequest, context: Context) -> api.VotePollResponse:
+        message = await self._messages.vote_poll(me(), request.conversation_id, request.seq, request.option_indexes)
+        return api.VotePollResponse(message=message_message(message))

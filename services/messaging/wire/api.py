@@ -88,6 +88,9 @@ def message_message(message: Message) -> messages_pb2.Message:
         expire_time=to_timestamp(message.expires_at) if message.expires_at else None,
         attachments=[attachment_message(attachment) for attachment in message.attachments],
         forwarded=message.forwarded,
+        poll_votes=[
+            messages_pb2.PollVotes(option_index=votes.option_index, user_ids=votes.user_ids) for votes in message.votes
+        ],
     )
     put_content(encoded, message.content)
     return encoded

@@ -19,6 +19,7 @@ from services.messaging.kernel.content import (
     Expired,
     Link,
     Mention,
+    Poll,
     SystemContent,
     SystemKind,
     Text,
@@ -105,6 +106,17 @@ def _to_voice(encoded: messages_pb2.VoiceContent) -> Voice:
     return Voice(attachment_id, length, encoded.waveform)
 
 
+# Polls.
+
+
+def _poll_message(poll: Poll) -> messages_pb2.PollContent:
+    return messages_pb2.PollContent(question=poll.question, options=poll.options, multiple=poll.multiple)
+
+
+def _to_poll(encoded: messages_pb2.PollContent) -> Poll:
+    return Poll(encoded.question, tuple(encoded.options), encoded.multiple)
+
+
 # Calls.
 
 
@@ -180,6 +192,7 @@ def _to_system(encoded: messages_pb2.SystemContent) -> SystemContent:
 
 _TEXT = ContentForm(kinds.TEXT, "text", messages_pb2.TextContent, text_message, read_text)
 _VOICE = ContentForm(kinds.VOICE, "voice", messages_pb2.VoiceContent, _voice_message, _to_voice)
+_POLL = ContentForm(kinds.POLL, "poll", messages_pb2.PollContent, _poll_message, _to_poll)
 _CALL = ContentForm(kinds.CALL, "call", messages_pb2.CallContent, _call_message, _to_call)
 _SYSTEM = ContentForm(kinds.SYSTEM, "system", messages_pb2.SystemContent, _system_message, _to_system)
 _UNSENT = ContentForm(kinds.UNSENT, "unsent", messages_pb2.Unsent, lambda _: messages_pb2.Unsent(), lambda _: Unsent())
@@ -189,7 +202,7 @@ _EXPIRED = ContentForm(
 
 # By the name of the kind.
 FORMS: dict[str, ContentForm[Any, Any]] = {
-    form.kind.name: form for form in (_TEXT, _VOICE, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
+    form.kind.name: form for form in (_TEXT, _VOICE, _POLL, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
 }
 
 

@@ -24,6 +24,7 @@ from services.messaging.kernel.content import (
     Expired,
     Link,
     Mention,
+    Poll,
     SystemContent,
     SystemKind,
     Text,
@@ -143,6 +144,17 @@ def _to_voice(voice: stored.Voice) -> Voice:
     return Voice(attachment_id, length, voice.waveform)
 
 
+# Polls.
+
+
+def _stored_poll(poll: Poll) -> stored.Poll:
+    return stored.Poll(question=poll.question, options=poll.options, multiple=poll.multiple)
+
+
+def _to_poll(poll: stored.Poll) -> Poll:
+    return Poll(poll.question, tuple(poll.options), poll.multiple)
+
+
 # Calls.
 
 
@@ -224,6 +236,7 @@ _TEXT = StoredForm(
     lambda row: to_text(row["body"], row["entities"]),
 )
 _VOICE = in_content(kinds.VOICE, stored.Voice, _stored_voice, _to_voice)
+_POLL = in_content(kinds.POLL, stored.Poll, _stored_poll, _to_poll)
 _CALL = StoredForm(
     kinds.CALL,
     lambda content: Columns(kinds.CALL.name, call=_stored_call(content)),
@@ -239,7 +252,7 @@ _EXPIRED = StoredForm(kinds.EXPIRED, lambda _: Columns(kinds.EXPIRED.name), lamb
 
 # By the name of the kind.
 STORED: dict[str, StoredForm[Any]] = {
-    form.kind.name: form for form in (_TEXT, _VOICE, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
+    form.kind.name: form for form in (_TEXT, _VOICE, _POLL, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
 }
 
 

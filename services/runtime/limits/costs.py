@@ -70,6 +70,7 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "UnsendMessage": _WRITE,
         "WithdrawHeldMessage": _WRITE,
         "SetReaction": _LOOK,
+        "VotePoll": _LOOK,
         "ListMessages": _PAGE,
         "SearchMessages": Cost(20),
         # A thousand cursors are 12 units, so that an account of 50,000 conversations costs 600.

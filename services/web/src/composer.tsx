@@ -7,6 +7,7 @@ import { MentionList, peopleOf, useMentions } from "./mentions";
 import { messageLine, type Viewer } from "./conversation-text";
 import type { FilePicker } from "./file-picker";
 import { dateTime } from "./format";
+import { PollDialog } from "./poll-dialog";
 import { previews } from "./previews";
 import { nextHourMs, ScheduleDialog } from "./schedule-dialog";
 import { UploadList } from "./upload-list";
@@ -35,6 +36,7 @@ export function Composer(props: ComposerProps): JSX.Element {
   const field = useRef<HTMLTextAreaElement>(null);
   const { text, change, submit, schedule, problem } = useWriting(props);
   const [scheduling, setScheduling] = useState(false);
+  const [polling, setPolling] = useState(false);
   const mentions = useMentions(field, text, change, peopleOf(conversation, viewer));
   const { textChars } = client.limits;
   const excess = text.length > textChars ? [...text].length - textChars : 0;
@@ -87,6 +89,11 @@ export function Composer(props: ComposerProps): JSX.Element {
         <UploadList client={client} uploads={uploads} />
         <div class="composer-row">
           {!editing && <FileButton onFiles={picking.add} />}
+          {!editing && (
+            <button type="button" class="attach" aria-label={t("poll.new")} title={t("poll.new")} onClick={() => setPolling(true)}>
+              <Icon name="poll" />
+            </button>
+          )}
           <textarea
             ref={field}
             rows={1}
@@ -111,6 +118,7 @@ export function Composer(props: ComposerProps): JSX.Element {
         </div>
       </form>
       {scheduling && <ScheduleDialog title={t("scheduled.later")} verb={t("scheduled.verb")} sendTimeMs={nextHourMs()} act={schedule} onClose={() => setScheduling(false)} />}
+      {polling && <PollDialog client={client} conversationId={conversation.id} onClose={() => setPolling(false)} />}
     </>
   );
 }

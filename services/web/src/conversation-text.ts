@@ -101,6 +101,8 @@ export function messageLine({ content, senderId, attachments }: Pick<Message, "c
       return displayName(content.text).replace(/\s+/g, " ") || attachmentsLine(attachments);
     case "voice":
       return voiceLine(content.lengthS);
+    case "poll":
+      return t("message.poll", { question: displayName(content.question).replace(/\s+/g, " ") });
     case "call":
       return callLine(content, senderId === viewer.selfId);
     case "system":

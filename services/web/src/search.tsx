@@ -122,6 +122,12 @@ export function SearchResults({ client, query, conversationId = "", viewer, nowM
   );
 }
 
+/** What the service's search looks through; undefined for a kind without words. */
+function wordsOf({ content }: Message): string | undefined {
+  if (content.kind === "poll") return [content.question, ...content.options.map(({ text }) => text)].join(" · ");
+  return content.kind === "text" ? content.text : undefined;
+}
+
 interface ResultProps extends Pick<SearchResultsProps, "client" | "query" | "viewer" | "nowMs" | "onChoose"> {
   readonly message: Message;
   /** Within one conversation: the author is enough. */
@@ -130,7 +136,8 @@ interface ResultProps extends Pick<SearchResultsProps, "client" | "query" | "vie
 
 function Result({ client, message, query, viewer, nowMs, onChoose, brief }: ResultProps): JSX.Element | null {
   const view = client.messaging.store.get(message.conversationId);
-  if (!view || message.content.kind !== "text") return null;
+  const words = wordsOf(message);
+  if (!view || words === undefined) return null;
   const author = message.senderId === viewer.selfId ? t("you") : viewer.nameOf(message.senderId);
   const face = brief ? { id: message.senderId, name: viewer.nameOf(message.senderId), picture: undefined } : titleOf(view.conversation, viewer);
   return (
@@ -146,7 +153,7 @@ function Result({ client, message, query, viewer, nowMs, onChoose, brief }: Resu
           </span>
           <span class="result-text" dir="auto">
             {!brief && author !== face.name && <span class="quiet">{t("search.by", { name: author })}</span>}
-            {excerpt(highlight(message.content.text, query)).map((part, i) => (part.found ? <mark key={i}>{part.text}</mark> : part.text))}
+            {excerpt(highlight(words, query)).map((part, i) => (part.found ? <mark key={i}>{part.text}</mark> : part.text))}
           </span>
         </span>
       </button>

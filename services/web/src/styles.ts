@@ -7,6 +7,7 @@ import "./style/thread.css";
 import "./style/pins.css";
 import "./style/forward.css";
 import "./style/messages.css";
+import "./style/poll.css";
 import "./style/composer.css";
 import "./style/scheduled.css";
 import "./style/group.css";

@@ -102,6 +102,8 @@ function bubbleText({ content }: Message): string | undefined {
       return content.text;
     case "voice":
       return voiceLine(content.lengthS);
+    case "poll":
+      return content.question;
     case "unsent":
       return t("message.unsent");
     case "unknown":

@@ -15,6 +15,7 @@ import { language } from "../src/language";
 import { Login } from "../src/login";
 import { MessageRow } from "../src/message-row";
 import { PinBar } from "../src/pin-bar";
+import { PollDialog } from "../src/poll-dialog";
 import { RequestBar } from "../src/request-bar";
 import { Session } from "../src/session";
 import { LanguageSettings } from "../src/settings-language";
@@ -79,6 +80,8 @@ describe("the page in Arabic", () => {
     // The name of a key, on the button that closes a window.
     const window = renderToString(h(ForwardDialog, { client, message: message(1), viewer, onClose: nothing }));
     expect(latin(words(window)).filter((word) => word !== "Esc")).toEqual([]);
+    const asking = renderToString(h(PollDialog, { client, conversationId: ROOM, onClose: nothing }));
+    expect(latin(words(asking)).filter((word) => word !== "Esc")).toEqual([]);
   });
 
   test("has no English word around messages, files and calls", async () => {
@@ -91,6 +94,7 @@ describe("the page in Arabic", () => {
       message(2, { senderId: "bob", sendTimeMs: NOON, content: { kind: "unsent" } }),
       message(3, { senderId: "bob", sendTimeMs: NOON, content: { kind: "unknown" } }),
       message(4, { senderId: "bob", sendTimeMs: NOON, content: { kind: "voice", lengthS: 12 } }),
+      message(9, { senderId: "bob", sendTimeMs: NOON, content: { kind: "poll", question: NAME, options: [{ text: NAME, userIds: ["alice", "bob"] }, { text: NAME, userIds: [] }], multiple: true } }),
       message(5, { senderId: "bob", sendTimeMs: NOON, content: { kind: "call", callId: "x", video: true, outcome: "missed", lengthS: 0 } }),
       message(6, { senderId: "bob", sendTimeMs: NOON, content: { kind: "system", event: { kind: "vanishing_changed", vanishAfterS: 7200 } } }),
       message(8, { senderId: "bob", sendTimeMs: NOON, content: { kind: "system", event: { kind: "pinned", seq: 1 } } }),

@@ -55,6 +55,21 @@ describe("pieces of the page", () => {
   const item = (client: ParleyClient, shown: ConversationView) =>
     heard(renderToString(h(ConversationItem, { client, view: shown, openId: "", nameOf, nowMs: NOON, onOpen: nothing })));
 
+  test("a poll is a group of choices, each with who chose it, and one's own can be taken back", async () => {
+    const client = await ready();
+    const poll = (multiple: boolean, mine: readonly string[]) => {
+      const options = [{ text: "Tapas", userIds: ["bob", ...mine] }, { text: "Ramen", userIds: [] }];
+      const content = { kind: "poll", question: "Where do we eat?", options, multiple } as const;
+      const [, row] = layOut(view({}, [message(1, { sendTimeMs: NOON, content })]), "alice", NOON);
+      return renderToString(h(MessageRow, { row: row!, tabStop: true, client, viewer, group: false, conversationId: ROOM, actions: ACTIONS }));
+    };
+    expect(heard(poll(false, ["alice"]))).toContain("Where do we eat? Choose one Tapas 2 2 votes: Bob Berger and you Ramen 0 0 votes Take my vote back");
+    expect(poll(false, ["alice"]).match(/type="radio"[^>]*checked/g)).toHaveLength(1);
+    expect(heard(poll(true, []))).toContain("Choose one or more Tapas 1 1 vote: Bob Berger Ramen");
+    expect(poll(true, []).match(/type="checkbox"/g)).toHaveLength(2);
+    expect(poll(true, [])).not.toContain("Take my vote back");
+  });
+
   test("a row of the list says in words what its marks mean, and has a menu", async () => {
     const client = await ready();
     const row = item(client, view({ own: own({ pinned: true, muteEndMs: NOON + 1 }), unread: 3 }));

@@ -143,6 +143,12 @@ describe("people", () => {
     expect(isUserContent(spoken)).toBe(true);
   });
 
+  test("a poll stands with its question, in lists in one line", () => {
+    const poll = { kind: "poll", question: "Where\nto?", options: [], multiple: false } as const;
+    expect(messageLine(message(1, "bob", NOON, poll), VIEWER)).toBe("Poll · Where to?");
+    expect(layOut(view([message(1, "bob", NOON, poll)]), "alice", NOON)).toMatchObject([{ kind: "day" }, { kind: "text", text: "Where\nto?" }]);
+  });
+
   test("files without a text are named", () => {
     const file = (fileName: string, contentType: string) => ({ id: fileName, fileName, contentType, sizeBytes: 1, width: 0, height: 0 });
     expect(attachmentsLine([file("a.png", "image/png")])).toBe("Picture");

@@ -74,6 +74,7 @@ MESSAGING: dict[str, Case] = {
     "UnsendMessage": about(NO_CONVERSATION, seq=2),
     "WithdrawHeldMessage": about("HELD_NOT_FOUND", client_message_id="held"),
     "SetReaction": about(NO_CONVERSATION, seq=2, emoji="👍", present=True),
+    "VotePoll": about(NO_CONVERSATION, seq=2, option_indexes=[0]),
     "ListMessages": about(NO_CONVERSATION),
     "SearchMessages": about(NO_CONVERSATION, query="secret"),
     "Sync": (lambda conversation: {"cursors": [messages_pb2.Cursor(conversation_id=conversation, seq=1)]}, ANSWERED),

@@ -12,7 +12,7 @@ from services.messaging.back_office.service import BackOffice
 from services.messaging.groups.core.changes import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.hooks.service.reviewing import Reviews
-from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
+from services.messaging.kernel.content import CallOutcome, CallRecord, Poll, Text, Unsent
 from services.messaging.kernel.errors import (
     AccountDeleted,
     AccountRestricted,
@@ -24,7 +24,7 @@ from services.messaging.kernel.errors import (
     NotEditable,
 )
 from services.messaging.kernel.model import ConversationId, Role, UserId
-from services.messaging.messages.service.messages import TextRequest
+from services.messaging.messages.service.messages import SendRequest, TextRequest
 from services.runtime.errors import CallerNotAllowed
 from services.runtime.identity import scopes
 from services.runtime.identity.server_keys import Server
@@ -259,7 +259,7 @@ async def test_what_nobody_wrote_or_is_gone_is_not_taken_down(world: World, offi
 
 
 # All ways to put something into a conversation, or into what all its people see of it. A group of Alice's with Bob, in
-# which message 2 is hers and 3 is his; Carol has an invite.
+# which message 2 is hers, 3 is his, and 4 is a poll; Carol has an invite.
 Way = Callable[[World, Office, str], Awaitable[object]]
 CAROL = UserId("carol")
 RECORD = CallRecord(UUID(int=5), False, CallOutcome.COMPLETED, timedelta(minutes=1), (ALICE, BOB))
@@ -269,6 +269,8 @@ WAYS: dict[str, Way] = {
     "an edit": lambda world, _, where: world.messages.edit_message(ALICE, where, 2, Text("other words")),
     "a reaction": lambda world, _, where: world.messages.set_reaction(BOB, where, 2, "👍", present=True),
     "a reaction less": lambda world, _, where: world.messages.set_reaction(ALICE, where, 3, "👍", present=False),
+    "a vote": lambda world, _, where: world.messages.vote_poll(BOB, where, 4, [0]),
+    "a vote less": lambda world, _, where: world.messages.vote_poll(ALICE, where, 4, []),
     "a server's text": lambda _, office, where: office.cases.send(ANYBODY, ALICE, where, text()),
     "the record of a call": lambda world, _, where: world.messages.record_call(
         ConversationId(UUID(where)), ALICE, RECORD
@@ -296,6 +298,8 @@ async def talked_in(world: World, office: Office, kind: str) -> str:
     for user in (ALICE, BOB):
         await send(world, user, conversation, f"of {user}", "words")
     await world.messages.set_reaction(ALICE, conversation, 3, "👍", present=True)
+    await world.messages.send(ALICE, conversation, SendRequest("poll", Poll("Where?", ("here", "there"))))
+    await world.messages.vote_poll(ALICE, conversation, 4, [1])
     return conversation
 
 
@@ -329,7 +333,7 @@ async def test_people_read_take_back_and_go_where_it_is_frozen(world: World, off
     kept = await send(world, BOB, conversation, "kept", "words")
     await office.cases.freeze_conversation(conversation, "under attack", frozen=True)
     messages, _ = await world.messages.list_messages(ALICE, conversation, 0, 10)
-    assert len(messages) == 4
+    assert len(messages) == 5
     assert (await world.messages.unsend_message(ALICE, conversation, 2)).content == Unsent()
     assert (await office.cases.take_down_message(conversation, 3, "spam")).content == Unsent()
     # What was done before is answered as it was.

@@ -18,6 +18,7 @@ from services.messaging.kernel.content import (
     Expired,
     Link,
     Mention,
+    Poll,
     SystemContent,
     SystemKind,
     Text,
@@ -59,6 +60,7 @@ _EDITS = {
     ("messages/service/messages.py", "Messages.edit_message", "Text"),
     ("messages/service/retries.py", "Retries.standing_text", "Text"),
 }
+_VOTES = {("messages/core/changes.py", "_find_poll", "Poll")}
 # Its checks know the configuration, and look up the members.
 _SENDS_TEXTS = {
     ("kernel/checks.py", "check_entities", "Text"),
@@ -104,7 +106,7 @@ _TELLS_OF_GROUPS = {
     ("groups/core/changes.py", "_enter", "SystemContent"),
     ("groups/core/changes.py", "_without", "SystemContent"),
 }
-ALLOWED = _EDITS | _SENDS_TEXTS | _JUDGES_TEXTS | _RECORDS_CALLS | _LEAVES_TOMBSTONES | _TELLS_OF_GROUPS
+ALLOWED = _EDITS | _VOTES | _SENDS_TEXTS | _JUDGES_TEXTS | _RECORDS_CALLS | _LEAVES_TOMBSTONES | _TELLS_OF_GROUPS
 
 
 def spelled(source: str) -> Iterator[tuple[str, str]]:
@@ -216,6 +218,7 @@ PEOPLE = tuple(UserId(f"person-{number:057}") for number in range(256))
 SAMPLES: dict[type[Content], Content] = {
     Text: Text("€" * 10_000, tuple(Link(place, 1, "https://x.example/" + "x" * 2_000) for place in range(50))),
     Voice: Voice(AttachmentId(UUID(int=7)), timedelta(minutes=15), b"\xff" * 128),
+    Poll: Poll("€" * 300, tuple(f"{number}{'€' * 99}" for number in range(10)), True),
     CallRecord: CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(hours=3), PEOPLE),
     SystemContent: SystemContent(SystemKind.ADDED, PEOPLE),
     Unsent: Unsent(),

@@ -22,13 +22,14 @@ from services.messaging.hooks.core.verdicts import (
     checked_reason,
     content_after,
 )
-from services.messaging.kernel.content import Content, Link, Mention, Text, Voice
+from services.messaging.kernel.content import Content, Link, Mention, Poll, Text, Voice
 from services.messaging.kernel.errors import HeldDecided
 from services.messaging.kernel.model import ConversationId, UserId
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALICE, BOB = UserId("alice"), UserId("bob")
 MOST = 40
+POLL = Poll("Where?", ("here", "there"))
 
 
 def asked(content: Content, writing: Writing = Writing.MESSAGE) -> Question:
@@ -36,7 +37,7 @@ def asked(content: Content, writing: Writing = Writing.MESSAGE) -> Question:
 
 
 def test_what_is_let_pass_is_stored_as_it_is() -> None:
-    for content in (Text("hello", (Mention(0, 5, BOB),)), Voice(None, timedelta(seconds=1))):
+    for content in (Text("hello", (Mention(0, 5, BOB),)), Voice(None, timedelta(seconds=1)), POLL):
         assert content_after(asked(content), Allow(), MOST) is content
 
 
@@ -66,10 +67,11 @@ def test_whom_the_sender_mentioned_the_new_text_may_mention() -> None:
     assert content_after(asked(Text("bob", (Mention(0, 3, BOB),))), Replace(text), MOST) == text
 
 
-def test_what_has_no_text_is_neither_replaced_nor_masked() -> None:
+def test_what_is_no_text_is_neither_replaced_nor_masked() -> None:
     for verdict in (Replace(Text("words")), Mask(), Mask([(0, 1)])):
-        with pytest.raises(UnfitVerdict):
-            content_after(asked(Voice(None, timedelta(seconds=1))), verdict, MOST)
+        for content in (Voice(None, timedelta(seconds=1)), POLL):
+            with pytest.raises(UnfitVerdict):
+                content_after(asked(content), verdict, MOST)
 
 
 def test_stars_hide_parts_and_take_links_and_mentions_along_that_they_touch() -> None:

@@ -19,6 +19,7 @@ from services.messaging.kernel.content import (
     Content,
     Link,
     Mention,
+    Poll,
     SystemContent,
     SystemKind,
     Text,
@@ -55,13 +56,15 @@ BEFORE: dict[type[ProtoMessage], type[ProtoMessage]] = {
     stored.Line: api.SystemContent,
 }
 # Of kinds that came afterwards: what never stood in a column as a message of the API.
-SINCE: set[str] = set()
+SINCE = {"Poll"}
 # Fields that came afterwards, and that the API does not have.
 SINCE_FIELDS = {"Attachment.object_id"}
 # Every outcome of a call, every line, with every role.
 SAMPLES: list[tuple[str, Content]] = [
     ("content", Voice(AttachmentId(UUID(int=7)), timedelta(seconds=61.5), b"\x00\xff")),
     ("content", Voice(None, timedelta(0))),
+    ("content", Poll("Where \u2603?", ("here", "there"))),
+    ("content", Poll("When?", ("now", "later", "never"), True)),
     *(("call", CallRecord(UUID(int=5), True, outcome, timedelta(minutes=3), PEOPLE)) for outcome in CallOutcome),
     ("call", CallRecord(UUID(int=5), False, CallOutcome.MISSED, timedelta(0))),
     ("line", SystemContent(SystemKind.CREATED)),

@@ -131,6 +131,13 @@ def test_an_edit_is_told_from_a_reaction() -> None:
     assert reaction.reactors == ("ann", BOB)
 
 
+def test_a_vote_is_neither_an_edit_nor_a_reaction() -> None:
+    poll = messaging.PollContent(question="Where?", options=["here", "there"])
+    vote = news_of(message(poll=poll, revision=3, poll_votes=[messaging.PollVotes(user_ids=["ann"])]))
+    assert isinstance(vote, MessageChanged)
+    assert (vote.is_edit, vote.is_gone, vote.reactors) == (False, False, ())
+
+
 def test_what_the_person_did_on_another_device() -> None:
     own = messaging.OwnState(read_seq=9, request=messaging.REQUEST_STATE_PENDING)
     event = gateway.DeviceEvent(own_state=gateway.OwnStateChanged(conversation_id=CONVERSATION, own_state=own))

@@ -80,6 +80,26 @@ export type GroupEvent =
   | { readonly kind: "vanishing_changed"; readonly vanishAfterS: number }
   | { readonly kind: "pinned"; readonly seq: number };
 
+/** A question to vote on. */
+export interface Poll {
+  readonly kind: "poll";
+  readonly question: string;
+  readonly options: readonly PollOption[];
+  /** Whether a person may choose several. */
+  readonly multiple: boolean;
+}
+
+/** `userIds` chose it, the first one first. */
+export interface PollOption {
+  readonly text: string;
+  readonly userIds: readonly string[];
+}
+
+/** A poll that is to be sent: 2 to 10 options, no two of them the same. */
+export interface NewPoll extends Pick<Poll, "question" | "multiple"> {
+  readonly options: readonly string[];
+}
+
 export type Content =
   /** `masked`: the network has put stars in place of words, or of all of it. */
   | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[]; readonly masked?: true }
@@ -92,6 +112,7 @@ export type Content =
     }
   /** Audio, which is the message's one attachment. */
   | { readonly kind: "voice"; readonly lengthS: number }
+  | Poll
   | { readonly kind: "system"; readonly event: GroupEvent }
   /** Its sender took it back. */
   | { readonly kind: "unsent" }

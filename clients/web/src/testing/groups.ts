@@ -10,6 +10,8 @@ import {
   MemberSchema,
   type Message,
   PinnedMessageSchema,
+  type PollVotes,
+  PollVotesSchema,
   type Reaction,
   ReactionSchema,
   type SystemContent,
@@ -136,10 +138,22 @@ function changeMethods(backend: MockBackend, userId: string) {
     },
     listEdits: (request: Place) => ({ edits: backend.edits.of(held(request)) }),
     unsendMessage: (request: Place) =>
-      change(request, { content: { case: "unsent", value: { $typeName: "parley.messaging.v1.Unsent" } }, reactions: [], editCount: 0, replyToSeq: 0n }),
+      change(request, { content: { case: "unsent", value: { $typeName: "parley.messaging.v1.Unsent" } }, reactions: [], pollVotes: [], editCount: 0, replyToSeq: 0n }),
     setReaction: (request: Place & { emoji: string; present: boolean }) =>
       change(request, { reactions: reacted(held(request).reactions, userId, request.emoji, request.present) }),
+    votePoll: (request: Place & { optionIndexes: number[] }) => {
+      const { content, pollVotes } = held(request);
+      if (content.case !== "poll") throw new ConnectError("no poll", Code.FailedPrecondition);
+      return change(request, { pollVotes: voted(pollVotes, userId, content.value.options.length, request.optionIndexes) });
+    },
   };
+}
+
+function voted(votes: readonly PollVotes[], userId: string, options: number, chosen: readonly number[]): PollVotes[] {
+  return Array.from({ length: options }, (_, optionIndex) => {
+    const others = votes.find((v) => v.optionIndex === optionIndex)?.userIds.filter((id) => id !== userId) ?? [];
+    return create(PollVotesSchema, { optionIndex, userIds: chosen.includes(optionIndex) ? [...others, userId] : others });
+  }).filter(({ userIds }) => userIds.length > 0);
 }
 
 function reacted(reactions: readonly Reaction[], userId: string, emoji: string, present: boolean): Reaction[] {

@@ -38,6 +38,7 @@ PERSONAL_COLUMNS = (
         "messages", "sender_id", OnDeletion.ERASED, "the content goes and the place stays, so that numbers have no gaps"
     ),
     PersonalColumn("reactions", "user_id", OnDeletion.ERASED, "taken away, and told"),
+    PersonalColumn("poll_votes", "user_id", OnDeletion.ERASED, "taken back, and told"),
     PersonalColumn("invites", "created_by", OnDeletion.ERASED, "revoked"),
     PersonalColumn("attachments", "owner_id", OnDeletion.DELETED, "with their objects", exported=True),
     PersonalColumn("own_states", "user_id", OnDeletion.DELETED, "nobody else saw them", exported=True),

@@ -52,8 +52,22 @@ async def withdraw_reactions(
     connection: Connection, conversation: Conversation, user_id: UserId, limit: int
 ) -> Sequence[int]:
     """Take some of the person's reactions away in a locked conversation. Returns the seqs of the messages."""
+    return await _withdraw(connection, "reactions", conversation, user_id, limit)
+
+
+async def withdraw_votes(
+    connection: Connection, conversation: Conversation, user_id: UserId, limit: int
+) -> Sequence[int]:
+    """Take some of the person's votes back in a locked conversation. Returns the seqs of the polls."""
+    return await _withdraw(connection, "poll_votes", conversation, user_id, limit)
+
+
+async def _withdraw(
+    connection: Connection, table: str, conversation: Conversation, user_id: UserId, limit: int
+) -> Sequence[int]:
     found = await connection.fetch(
-        "SELECT DISTINCT seq FROM reactions WHERE conversation_id = $1 AND user_id = $2 ORDER BY seq LIMIT $3",
+        # A name of ours.
+        f"SELECT DISTINCT seq FROM {table} WHERE conversation_id = $1 AND user_id = $2 ORDER BY seq LIMIT $3",  # noqa: S608
         conversation.id,
         user_id,
         limit,
@@ -61,7 +75,7 @@ async def withdraw_reactions(
     seqs = [row["seq"] for row in found]
     if seqs:
         await connection.execute(
-            "DELETE FROM reactions WHERE conversation_id = $1 AND user_id = $2 AND seq = ANY($3)",
+            f"DELETE FROM {table} WHERE conversation_id = $1 AND user_id = $2 AND seq = ANY($3)",  # noqa: S608
             conversation.id,
             user_id,
             seqs,

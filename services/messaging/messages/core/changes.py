@@ -1,20 +1,21 @@
-"""What may happen to a message after it was sent: edits, reactions, and taking it back."""
+"""What may happen to a message after it was sent: edits, reactions, votes, and taking it back."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.messaging.kernel import checks
-from services.messaging.kernel.content import Text, Unsent, kind_of
+from services.messaging.kernel.content import MAX_OPTIONS, Poll, Text, Unsent, kind_of
 from services.messaging.kernel.emojis import bare, qualified
 from services.messaging.kernel.errors import (
     EditTooLate,
+    InvalidField,
     NotEditable,
     NotTheSender,
     TooManyEdits,
     TooManyReactions,
 )
-from services.messaging.kernel.model import Edit, Message, Reaction, UserId
+from services.messaging.kernel.model import Edit, Message, Reaction, UserId, Votes
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,21 @@ class ReactionChange:
 
 
 @dataclass(frozen=True)
+class VoteChange:
+    """One person's choice in a poll, in place of an earlier one; empty when the vote is taken back."""
+
+    user_id: UserId
+    option_indexes: frozenset[int]
+
+
+@dataclass(frozen=True)
 class MessageChange:
     """The message after the change, without its new revision, and what is to be written beside it."""
 
     after: Message
     edit: Edit | None = None
     reaction: ReactionChange | None = None
+    vote: VoteChange | None = None
 
 
 def edit(message: Message, user: UserId, text: Text, now: datetime, policy: ChangePolicy) -> MessageChange | None:
@@ -138,8 +148,71 @@ def gather_reactions(put: Iterable[tuple[str, UserId]]) -> tuple[Reaction, ...]:
     )
 
 
+def check_choice(option_indexes: Sequence[int]) -> frozenset[int]:
+    """Options of a poll, each once. Raises InvalidField for more than any poll has."""
+    if len(option_indexes) > MAX_OPTIONS:
+        raise InvalidField("option_indexes", f"has {len(option_indexes)} entries; at most {MAX_OPTIONS} are allowed")
+    return frozenset(option_indexes)
+
+
+def vote(message: Message, user: UserId, choice: frozenset[int]) -> MessageChange | None:
+    """Make these options of a poll the person's choice, none of them for no vote. None when it stands so already."""
+    poll = _find_poll(message)
+    if poll is None:
+        raise NotEditable("there is nothing to vote on")
+    if not all(0 <= index < len(poll.options) for index in choice):
+        raise InvalidField("option_indexes", f"must be 0 to {len(poll.options) - 1}")
+    if len(choice) > 1 and not poll.multiple:
+        raise InvalidField("option_indexes", "has several entries; one may be chosen")
+    if choice == choice_of(message, user):
+        return None
+    change = VoteChange(user, choice)
+    return MessageChange(replace(message, votes=apply_vote(message.votes, change)), vote=change)
+
+
+def choice_of(message: Message, user: UserId) -> frozenset[int]:
+    """The options that the person chose."""
+    return frozenset(votes.option_index for votes in message.votes if user in votes.user_ids)
+
+
+def has_voted(message: Message, user: UserId, choice: frozenset[int]) -> bool:
+    """Whether it is a poll, in which the person has chosen just these options."""
+    return _find_poll(message) is not None and choice == choice_of(message, user)
+
+
+def apply_vote(votes: tuple[Votes, ...], change: VoteChange) -> tuple[Votes, ...]:
+    """The votes afterwards. Who stays with an option keeps the place there."""
+    before = {each.option_index: each.user_ids for each in votes}
+    return _ordered(
+        (index, _with_vote(before.get(index, ()), change.user_id, is_chosen=index in change.option_indexes))
+        for index in before.keys() | change.option_indexes
+    )
+
+
+def gather_votes(cast: Iterable[tuple[int, UserId]]) -> tuple[Votes, ...]:
+    """The votes of a message from (option, user) in the order in which they were cast."""
+    grouped: dict[int, list[UserId]] = {}
+    for index, user in cast:
+        grouped.setdefault(index, []).append(user)
+    return _ordered(grouped.items())
+
+
+def _find_poll(message: Message) -> Poll | None:
+    return message.content if isinstance(message.content, Poll) else None
+
+
+def _with_vote(users: tuple[UserId, ...], user: UserId, *, is_chosen: bool) -> tuple[UserId, ...]:
+    if is_chosen:
+        return users if user in users else (*users, user)
+    return tuple(other for other in users if other != user)
+
+
+def _ordered(votes: Iterable[tuple[int, Collection[UserId]]]) -> tuple[Votes, ...]:
+    return tuple(Votes(index, tuple(users)) for index, users in sorted(votes) if users)
+
+
 def _emptied(message: Message) -> MessageChange:
-    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
+    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=(), votes=())
     return MessageChange(replace(bare, content=Unsent(), forwarded=False))
 
 

@@ -152,8 +152,9 @@ def _refuse_person(
 
 
 def first_result(message: Message, *, is_member: bool) -> Message:
-    """What the retry of a send gets. Somebody who left gets what they sent, without the others' reactions to it."""
-    return message if is_member else replace(message, reactions=())
+    """What the retry of a send gets. Somebody who left gets what they sent, without the others' reactions and
+    votes."""
+    return message if is_member else replace(message, reactions=(), votes=())
 
 
 def recipients(states: ConversationStates, sequenced: Sequenced) -> Mapping[ConversationId, Sequence[UserId]]:

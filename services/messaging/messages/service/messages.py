@@ -210,6 +210,21 @@ class Messages:
             is_said=True,
         )
 
+    async def vote_poll(
+        self, user_id: UserId, conversation_id: str, seq: int, option_indexes: Sequence[int]
+    ) -> Message:
+        """Make these options of a poll one's choice; none takes the vote back. Idempotent. Errors: InvalidField,
+        ConversationNotFound, MessageNotFound, NotAllowed, NotEditable, SendRate."""
+        choice = changes.check_choice(option_indexes)
+        try:
+            self._rates.take(user_id, self._clock.monotonic())
+        except (SendRate, AccountRestricted) as refusal:
+            standing = self._retries.standing_vote(user_id, conversation_id, seq, choice)
+            return await self._retries.result_of(user_id, refusal, standing)
+        return await self._change_message(
+            user_id, conversation_id, seq, lambda message: changes.vote(message, user_id, choice), is_said=True
+        )
+
     async def list_edits(self, user_id: UserId, conversation_id: str, seq: int) -> Sequence[Edit]:
         """The former texts, the oldest first. Errors: InvalidField, ConversationNotFound, MessageNotFound."""
         conversation = await readable(self._conversations, user_id, conversation_id)

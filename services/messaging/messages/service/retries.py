@@ -66,6 +66,14 @@ class Retries:
         kept = changes.check_reaction(message, emoji, present=present)
         return message if changes.has_reacted(message, user_id, kept) is present else None
 
+    async def standing_vote(
+        self, user_id: UserId, conversation_id: str, seq: int, choice: frozenset[int]
+    ) -> Message | None:
+        """The poll, if this is the user's choice already."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        message = await self._visible(user_id, target, seq)
+        return message if message and changes.has_voted(message, user_id, choice) else None
+
     async def _visible(self, user_id: UserId, conversation_id: ConversationId, seq: int) -> Message | None:
         conversation = await self._conversations.find_conversation(conversation_id)
         if conversation is None or conversation.member(user_id) is None:

@@ -1,1 +1,1 @@
-"""PostgreSQL: messages, their edits and reactions, and the one place where content is erased."""
+"""PostgreSQL: messages, their edits, reactions and votes, and the one place where content is erased."""

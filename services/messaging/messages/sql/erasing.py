@@ -10,7 +10,7 @@ from services.messaging.kernel.model import ConversationId, Message
 from services.runtime.postgres.database import Connection
 
 # What hangs on a message and goes with its content, by (conversation_id, seq).
-_HANGING = ("message_edits", "reactions", "message_words", "pins")
+_HANGING = ("message_edits", "reactions", "poll_votes", "message_words", "pins")
 
 _BLANK = """
 UPDATE messages SET body = '', entities = NULL, call = NULL, content = NULL, attachments = NULL,

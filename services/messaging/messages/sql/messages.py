@@ -1,4 +1,4 @@
-"""Statements about messages, their edits and reactions."""
+"""Statements about messages, their edits, reactions and votes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.messaging.conversations.sql.conversations import DIRECT_RECIPIENTS
-from services.messaging.kernel.content import Content, kind_of
+from services.messaging.kernel.content import POLL, Content, kind_of
 from services.messaging.kernel.model import (
     ConversationId,
     Draft,
@@ -18,9 +18,10 @@ from services.messaging.kernel.model import (
     MessageId,
     Reaction,
     UserId,
+    Votes,
 )
 from services.messaging.kernel.request import RequestState
-from services.messaging.messages.core.changes import MessageChange, gather_reactions
+from services.messaging.messages.core.changes import MessageChange, VoteChange, gather_reactions, gather_votes
 from services.messaging.messages.core.sequencing import ConversationStates
 from services.messaging.messages.sql.erasing import erase_content
 from services.messaging.wire.storage import entity_bytes, from_columns, to_attachments, to_columns, to_text
@@ -110,10 +111,15 @@ async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[
 
 
 async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Message]:
-    """Rows of `messages`, with their reactions."""
+    """Rows of `messages`, with their reactions and votes."""
     changed = [row for row in rows if row["revision"] > 0]
+    polls = [row for row in changed if row["kind"] == POLL.name]
     reactions = await _load_reactions(connection, changed) if changed else {}
-    return [_message(row, reactions.get((row["conversation_id"], row["seq"]), ())) for row in rows]
+    votes = await _load_votes(connection, polls) if polls else {}
+    places = [(row["conversation_id"], row["seq"]) for row in rows]
+    return [
+        _message(row, reactions.get(place, ()), votes.get(place, ())) for row, place in zip(rows, places, strict=True)
+    ]
 
 
 # Conversations that `known` names are not locked by the caller: they must have the known version and counter, and
@@ -208,10 +214,14 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
     after = change.after
     key = (after.conversation_id, after.seq)
     await connection.execute("UPDATE conversations SET revision = $2 WHERE id = $1", key[0], after.revision)
-    if change.reaction:
+    if change.reaction or change.vote:
         await connection.execute(
             "UPDATE messages SET revision = $3 WHERE conversation_id = $1 AND seq = $2", *key, after.revision
         )
+    if change.vote:
+        await _write_vote(connection, key, change.vote)
+        return
+    if change.reaction:
         statement = (
             "INSERT INTO reactions (conversation_id, seq, emoji, user_id) VALUES ($1, $2, $3, $4)"
             if change.reaction.present
@@ -244,6 +254,20 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
     else:
         # The words of the former text go with it; those of the new one come by the consumer.
         await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
+
+
+async def _write_vote(connection: Connection, key: tuple[ConversationId, int], vote: VoteChange) -> None:
+    chosen = sorted(vote.option_indexes)
+    await connection.execute(
+        "DELETE FROM poll_votes WHERE conversation_id = $1 AND seq = $2 AND user_id = $3 AND option_index <> ALL($4)",
+        *(*key, vote.user_id, chosen),
+    )
+    # Who stays with an option keeps the place there.
+    await connection.execute(
+        "INSERT INTO poll_votes (conversation_id, seq, user_id, option_index) SELECT $1, $2, $3, unnest($4::int[])"
+        " ON CONFLICT DO NOTHING",
+        *(*key, vote.user_id, chosen),
+    )
 
 
 async def load_message(connection: Connection, conversation_id: ConversationId, seq: int) -> Message | None:
@@ -296,7 +320,23 @@ async def _load_reactions(
     return {key: gather_reactions(pairs) for key, pairs in put.items()}
 
 
-def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
+async def _load_votes(
+    connection: Connection, rows: Sequence[asyncpg.Record]
+) -> dict[tuple[UUID, int], tuple[Votes, ...]]:
+    found = await connection.fetch(
+        "SELECT v.conversation_id, v.seq, v.option_index, v.user_id"
+        " FROM unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"
+        " JOIN poll_votes v USING (conversation_id, seq) ORDER BY v.position",
+        [row["conversation_id"] for row in rows],
+        [row["seq"] for row in rows],
+    )
+    cast: dict[tuple[UUID, int], list[tuple[int, UserId]]] = {}
+    for row in found:
+        cast.setdefault((row["conversation_id"], row["seq"]), []).append((row["option_index"], UserId(row["user_id"])))
+    return {key: gather_votes(pairs) for key, pairs in cast.items()}
+
+
+def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...], votes: tuple[Votes, ...]) -> Message:
     content = from_columns(row)
     return Message(
         id=MessageId(row["id"]),
@@ -315,4 +355,5 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         # A release that does not know a kind leaves its files where it takes the rest away.
         attachments=to_attachments(row["attachments"]) if row["attachments"] and kind_of(content).is_said else (),
         forwarded=row["forwarded"],
+        votes=votes,
     )
