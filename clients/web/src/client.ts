@@ -254,6 +254,11 @@ export class ParleyClient {
     return searchMessages(this.api, query, conversationId, next, filters);
   }
 
+  /** What was sent in a conversation, of one kind, the newest first, in pages; one may be empty and still have a next one. Rejects with a Failure. */
+  listShared(conversationId: string, kind: SharedKind, next?: string): Promise<SearchPage> {
+    return listShared(this.api, conversationId, kind, next);
+  }
+
   /** Whether all that the service has is here. While it is not, what this device kept may be older: it may have been read, or written to. */
   get current(): boolean {
     return this.catchUp.done && this.stream.kind === "live";

@@ -36,12 +36,12 @@ export async function searchMessages(api: Api, query: string, conversationId = "
   return { messages: page.messages.map(readMessage), nextPageToken: page.nextPageToken };
 }
 
-/** What a conversation's gallery shows apart: `file` is a file that is neither a picture nor a video. */
+/** What was sent in a conversation, by its kind: `media` are pictures and videos, `file` every other file. */
 export type SharedKind = "media" | "file" | "voice" | "link";
 
 const SHARED = { media: SearchHas.PICTURE_OR_VIDEO, file: SearchHas.OTHER_FILE, voice: SearchHas.VOICE, link: SearchHas.LINK };
 
-/** What was sent in a conversation, of one kind. A page may be empty and still have a next one. Rejects with a Failure. */
+/** The newest first. A page may be empty and still have a next one. Rejects with a Failure. */
 export async function listShared(api: Api, conversationId: string, kind: SharedKind, next = ""): Promise<SearchPage> {
   const page = await orFailure(api.messaging.searchMessages({ conversationId, has: [SHARED[kind]], pageToken: next }));
   return { messages: page.messages.map(readMessage), nextPageToken: page.nextPageToken };
