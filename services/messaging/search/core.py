@@ -12,7 +12,7 @@ from enum import Enum
 import regex
 
 from services.messaging.kernel import folding
-from services.messaging.kernel.content import Voice, has_links
+from services.messaging.kernel.content import has_links, is_spoken
 from services.messaging.kernel.emojis import split_emojis, without_tone
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.ids import NOBODY, UserId
@@ -86,7 +86,7 @@ def _held_by(message: Message) -> set[Has]:
     holds = {has for has, begin in FILE_TYPES.items() if any(kind.startswith(begin) for kind in types)}
     if not holds.isdisjoint({Has.PICTURE, Has.VIDEO}):
         holds.add(Has.PICTURE_OR_VIDEO)
-    if isinstance(message.content, Voice):
+    if is_spoken(message.content):
         holds.add(Has.VOICE)
     elif not all(kind.startswith((FILE_TYPES[Has.PICTURE], FILE_TYPES[Has.VIDEO])) for kind in types):
         holds.add(Has.OTHER_FILE)
