@@ -168,6 +168,31 @@ async function searchAndJump() {
   return { search_marks: marked, jumped: true };
 }
 
+/** What was sent long ago, in a panel; each leads to its message, and the keyboard goes through its tabs. */
+async function gallery() {
+  const anna = pages.get("anna");
+  await choose(anna, "Conversation options", "Pictures, files and links…");
+  const panel = anna.getByRole("complementary", { name: "Pictures, files and links" });
+  const picture = panel.getByRole("button", { name: "Open the picture view.png" });
+  const width = await eventually("its picture is drawn", () => picture.locator("img").evaluate((img) => img.naturalWidth), (px) => px > 0);
+  await shoot(anna, "gallery-wide-light");
+  await picture.click();
+  await anna.getByRole("dialog", { name: "view.png" }).waitFor();
+  await anna.keyboard.press("Escape");
+  await picture.hover();
+  await panel.getByRole("button", { name: "Show view.png in the conversation" }).click();
+  await eventually("its message is in sight", () => bubble(anna, "Look at this").evaluate(inSight), (seen) => seen === true);
+  await panel.getByRole("tab", { name: "Pictures" }).focus();
+  await anna.keyboard.press("ArrowRight");
+  await panel.getByRole("tabpanel", { name: "Files" }).getByRole("button", { name: /^Download notes.txt/ }).waitFor();
+  await shoot(anna, "gallery-files-wide-light");
+  await anna.keyboard.press("End");
+  await panel.getByText("No links yet.").waitFor();
+  await anna.keyboard.press("Escape");
+  await panel.waitFor({ state: "detached" });
+  return { gallery_picture_width: width };
+}
+
 function inSight(element) {
   const box = element.getBoundingClientRect();
   const list = element.closest(".messages").getBoundingClientRect();
@@ -296,6 +321,7 @@ await play({
   "files are sent and fetched": files,
   "a message is sent at a time": later,
   "a message is searched for and shown": searchAndJump,
+  "what was sent is shown by its kind": gallery,
   "messages vanish": vanish,
   "Ben writes, pins, mutes and archives, and his computer shows it": keep,
   "a stranger writes and Cleo accepts": requests,

@@ -47,6 +47,10 @@ def test_search_marks_the_words_and_leads_to_the_message_in_its_history(facts: F
     assert facts["jumped"]
 
 
+def test_a_picture_of_long_ago_is_among_what_was_sent_and_leads_to_its_message(facts: Facts) -> None:
+    assert facts["gallery_picture_width"] == 1200
+
+
 def test_a_vanishing_message_disappears_by_the_devices_own_clock(facts: Facts) -> None:
     assert facts["vanished"]
     assert facts["others_clock"] == 1

@@ -1,6 +1,7 @@
 """Sync, the list of conversations and the search, in memory."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.messaging.kernel.content import text_of
@@ -16,7 +17,7 @@ from services.messaging.kernel.model import (
     UserId,
 )
 from services.messaging.kernel.request import RequestState
-from services.messaging.search.core import NO_FILTERS, Filters, matches, passes, words_of
+from services.messaging.search.core import NO_FILTERS, Filters, Has, matches, passes, words_of
 from services.messaging.sync.core.account import (
     AccountPage,
     Mark,
@@ -151,6 +152,25 @@ class MemorySync(MemoryState):
             and passes(message, filters)
         ]
         return sorted(found, key=lambda message: message.id, reverse=True)[:limit]
+
+    async def list_holding(
+        self,
+        user_id: UserId,
+        within: ConversationId,
+        has: Has,
+        before_seq: int | None,
+        limit: int,
+        filters: Filters = NO_FILTERS,
+    ) -> Sequence[Message]:
+        found = [
+            message
+            for message in reversed(self._messages[within])
+            if self._is_member(within, user_id)
+            and message.seq > self._visible_after(within, user_id)
+            and (before_seq is None or message.seq < before_seq)
+            and passes(message, replace(filters, has=frozenset({has})))
+        ]
+        return found[:limit]
 
     def _walked(self, user_id: UserId, walking: SyncToken, cursors: Mapping[ConversationId, Cursor]) -> list[Mark]:
         positions, begun_at = self.positions, walking.begun_at

@@ -41,6 +41,12 @@ _HAS = {
     "video": api.SEARCH_HAS_VIDEO,
     "link": api.SEARCH_HAS_LINK,
 }
+_SHARED = {
+    "media": api.SEARCH_HAS_PICTURE_OR_VIDEO,
+    "file": api.SEARCH_HAS_OTHER_FILE,
+    "voice": api.SEARCH_HAS_VOICE,
+    "link": api.SEARCH_HAS_LINK,
+}
 
 
 def dev_tokens(user_id: str, base_url: str) -> TokenProvider:
@@ -172,6 +178,20 @@ class ParleyClient:
             request.since_time.FromDatetime(since)
         if before:
             request.before_time.FromDatetime(before)
+        answer = await ask_until_told(lambda: self.api.messaging.SearchMessages(request))
+        return [to_entry(message) for message in answer.messages], answer.next_page_token
+
+    async def list_shared(
+        self,
+        conversation_id: str,
+        kind: Literal["media", "file", "voice", "link"],
+        page_token: str = "",
+    ) -> tuple[list[Entry], str]:
+        """What was sent in a conversation, of one kind: a page, the newest first, and the token of the next page.
+
+        A page may be empty and still have a next one.
+        """
+        request = api.SearchMessagesRequest(conversation_id=conversation_id, has=[_SHARED[kind]], page_token=page_token)
         answer = await ask_until_told(lambda: self.api.messaging.SearchMessages(request))
         return [to_entry(message) for message in answer.messages], answer.next_page_token
 

@@ -35,8 +35,8 @@ import { People, type PeopleResolver } from "./people.js";
 import { PresenceTracker } from "./presence.js";
 import { Relations } from "./relations.js";
 import { ScheduledMessages } from "./scheduled.js";
-import type { SearchFilters, SearchPage } from "./search.js";
-import { searchMessages } from "./search.js";
+import type { SearchFilters, SearchPage, SharedKind } from "./search.js";
+import { listShared, searchMessages } from "./search.js";
 import type { TokenProvider } from "./tokens.js";
 import { TokenCache } from "./tokens.js";
 import type { Put } from "./object-upload.js";
@@ -252,6 +252,11 @@ export class ParleyClient {
   /** Finds texts in all conversations or in one, in pages; the next page wants the same filters. Rejects with a Failure. */
   search(query: string, conversationId?: string, next?: string, filters?: SearchFilters): Promise<SearchPage> {
     return searchMessages(this.api, query, conversationId, next, filters);
+  }
+
+  /** What was sent in a conversation, of one kind, the newest first, in pages; one may be empty and still have a next one. Rejects with a Failure. */
+  listShared(conversationId: string, kind: SharedKind, next?: string): Promise<SearchPage> {
+    return listShared(this.api, conversationId, kind, next);
   }
 
   /** Whether all that the service has is here. While it is not, what this device kept may be older: it may have been read, or written to. */

@@ -60,7 +60,7 @@ export type { People, PeopleResolver, Profile } from "./people.js";
 export type { ReportInput } from "./relations.js";
 export type { NotificationLevel, NotificationSettings, Notifications, PushRegistration } from "./notifications.js";
 export { MAX_AHEAD_MS, type ScheduledMessages } from "./scheduled.js";
-export type { SearchFilters, SearchPage } from "./search.js";
+export type { SearchFilters, SearchPage, SharedKind } from "./search.js";
 export { devTokens, type DevUser, devUsers, LoginError, readToken, type Token, type TokenProvider } from "./tokens.js";
 export { type Put, TransferError } from "./object-upload.js";
 export type { PickedFile } from "./uploads.js";

@@ -35,3 +35,14 @@ export async function searchMessages(api: Api, query: string, conversationId = "
   const page = await orFailure(api.messaging.searchMessages(request));
   return { messages: page.messages.map(readMessage), nextPageToken: page.nextPageToken };
 }
+
+/** What was sent in a conversation, by its kind: `media` are pictures and videos, `file` every other file. */
+export type SharedKind = "media" | "file" | "voice" | "link";
+
+const SHARED = { media: SearchHas.PICTURE_OR_VIDEO, file: SearchHas.OTHER_FILE, voice: SearchHas.VOICE, link: SearchHas.LINK };
+
+/** The newest first. A page may be empty and still have a next one. Rejects with a Failure. */
+export async function listShared(api: Api, conversationId: string, kind: SharedKind, next = ""): Promise<SearchPage> {
+  const page = await orFailure(api.messaging.searchMessages({ conversationId, has: [SHARED[kind]], pageToken: next }));
+  return { messages: page.messages.map(readMessage), nextPageToken: page.nextPageToken };
+}

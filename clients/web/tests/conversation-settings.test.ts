@@ -1,7 +1,9 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { reason, retryIn } from "../src/testing/details.js";
-import type { ParleyClient } from "../src/index.js";
+import type { MessageSchema } from "../src/gen/parley/messaging/v1/messages_pb.js";
+import type { ParleyClient, SharedKind } from "../src/index.js";
 import { receiptOf, shownPins } from "../src/index.js";
 import { Drafts } from "../src/drafts.js";
 import { fakeStorage, until, useWorld } from "./support.js";
@@ -147,6 +149,24 @@ describe("settings of a conversation", () => {
     expect((await alice.search("ridge", "", "", { beforeMs: 1 })).messages).toEqual([]);
     expect((await alice.search("ridge", ROOM, "", { sinceMs: sentMs, fromUserId: "bob" })).messages.length).toBeGreaterThan(0);
     await expect(alice.search("!")).rejects.toMatchObject({ code: "invalid_argument" });
+  });
+
+  test("what was sent in a conversation is listed by its kind, in pages", async () => {
+    const [alice] = await pair();
+    const file = (fileName: string, contentType: string) => ({ attachmentId: fileName, fileName, contentType, sizeBytes: 10n });
+    const link = { offset: 0, length: 1, entity: { case: "linkUrl" as const, value: "https://a.example/" } };
+    const send = (init: MessageInitShape<typeof MessageSchema>) => world.backend.post(ROOM, "bob", text(""), { init });
+    for (let i = 0; i < 21; i++) send({ attachments: [file("a.png", "image/png")] });
+    send({ attachments: [file("b.mp4", "video/mp4"), file("b.pdf", "application/pdf")] });
+    send({ content: { case: "voice", value: { attachmentId: "c.ogg" } }, attachments: [file("c.ogg", "audio/ogg")] });
+    send({ content: { case: "text", value: { text: "x", entities: [link] } } });
+    const first = await alice.listShared(ROOM, "media");
+    const rest = await alice.listShared(ROOM, "media", first.nextPageToken);
+    expect([...first.messages, ...rest.messages].map((m) => m.seq)).toEqual(Array.from({ length: 22 }, (_, i) => 22 - i));
+    expect(rest.nextPageToken).toBe("");
+    const of = async (kind: SharedKind) => (await alice.listShared(ROOM, kind)).messages.map((m) => m.seq);
+    expect([await of("file"), await of("voice"), await of("link")]).toEqual([[22], [23], [24]]);
+    await expect(alice.listShared("", "link")).rejects.toMatchObject({ code: "invalid_argument" });
   });
 
   test("the way to a message far back is brought, and one that is not there is said to be missing", async () => {

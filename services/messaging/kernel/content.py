@@ -330,6 +330,11 @@ def has_links(content: Content) -> bool:
     return isinstance(content, Text) and any(isinstance(entity, Link) for entity in content.entities)
 
 
+def is_spoken(content: Content) -> bool:
+    """Whether it is a voice message."""
+    return isinstance(content, Voice)
+
+
 def withheld(content: ContentT) -> ContentT:
     """What is shown of it where the conversation was not let in."""
     kind = kind_of(content)

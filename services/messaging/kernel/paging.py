@@ -1,7 +1,8 @@
-"""Opaque tokens for pages of conversations and of people."""
+"""Opaque tokens for pages of conversations, of people and of messages."""
 
 import base64
 import binascii
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import ConversationId, PageMark, UserId
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Fits the store's numbers.
+_SEQ = re.compile(r"[1-9][0-9]{0,17}")
 
 
 def encode_page_mark(mark: PageMark) -> str:
@@ -41,6 +44,20 @@ def decode_user_mark(token: str) -> tuple[datetime, UserId] | None:
         return time, check_user_id("page_token", rest.decode())
     except UnicodeDecodeError as error:
         raise _foreign() from error
+
+
+def encode_seq(seq: int) -> str:
+    """An opaque page token of a list within one conversation."""
+    return str(seq)
+
+
+def decode_seq(token: str) -> int | None:
+    """As decode_page_mark."""
+    if not token:
+        return None
+    if not _SEQ.fullmatch(token):
+        raise _foreign()
+    return int(token)
 
 
 def _encode(time: datetime, rest: bytes) -> str:

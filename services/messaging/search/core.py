@@ -12,7 +12,7 @@ from enum import Enum
 import regex
 
 from services.messaging.kernel import folding
-from services.messaging.kernel.content import has_links
+from services.messaging.kernel.content import has_links, is_spoken
 from services.messaging.kernel.emojis import split_emojis, without_tone
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.ids import NOBODY, UserId
@@ -46,10 +46,16 @@ class Has(Enum):
     PICTURE = "picture"
     VIDEO = "video"
     LINK = "link"
+    PICTURE_OR_VIDEO = "picture_or_video"
+    # A file that is neither; not the sound of a voice message.
+    OTHER_FILE = "other_file"
+    VOICE = "voice"
 
 
 # How the media types of files begin.
 FILE_TYPES = {Has.FILE: "", Has.PICTURE: "image/", Has.VIDEO: "video/"}
+# What can be listed without words; the store has an index for each.
+LISTED = frozenset({Has.PICTURE_OR_VIDEO, Has.OTHER_FILE, Has.VOICE, Has.LINK})
 
 
 @dataclass(frozen=True)
@@ -67,16 +73,34 @@ NO_FILTERS = Filters()
 
 def passes(message: Message, filters: Filters) -> bool:
     """Whether a message is so, as it is shown to who searches."""
-    types = [file.content_type for file in message.attachments]
-    holds = {has for has, begin in FILE_TYPES.items() if any(kind.startswith(begin) for kind in types)}
-    if has_links(message.content):
-        holds.add(Has.LINK)
     return (
         filters.sender in (NOBODY, message.sender_id)
-        and filters.has <= holds
+        and filters.has <= _held_by(message)
         and (filters.since is None or message.sent_at >= filters.since)
         and (filters.before is None or message.sent_at < filters.before)
     )
+
+
+def _held_by(message: Message) -> set[Has]:
+    types = [file.content_type for file in message.attachments]
+    holds = {has for has, begin in FILE_TYPES.items() if any(kind.startswith(begin) for kind in types)}
+    if not holds.isdisjoint({Has.PICTURE, Has.VIDEO}):
+        holds.add(Has.PICTURE_OR_VIDEO)
+    if is_spoken(message.content):
+        holds.add(Has.VOICE)
+    elif not all(kind.startswith((FILE_TYPES[Has.PICTURE], FILE_TYPES[Has.VIDEO])) for kind in types):
+        holds.add(Has.OTHER_FILE)
+    if has_links(message.content):
+        holds.add(Has.LINK)
+    return holds
+
+
+def listed_kind(filters: Filters) -> Has:
+    """What a search without words lists. Raises InvalidField."""
+    if len(filters.has) != 1 or not filters.has <= LISTED:
+        names = ", ".join(sorted(has.name for has in LISTED))
+        raise InvalidField("has", f"must be one of {names} where there is no query")
+    return next(iter(filters.has))
 
 
 @dataclass(frozen=True)

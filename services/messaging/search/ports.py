@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
-from services.messaging.search.core import NO_FILTERS, Filters
+from services.messaging.search.core import NO_FILTERS, Filters, Has
 
 
 class SearchStore(Protocol):
@@ -27,3 +27,16 @@ class SearchStore(Protocol):
     ) -> Sequence[Message]:
         """Texts that the user may see and that match the query of core.query_of, newest first: all that pass the
         filters, and perhaps others that hold something like it."""
+
+    async def list_holding(
+        self,
+        user_id: UserId,
+        within: ConversationId,
+        has: Has,
+        before_seq: int | None,
+        limit: int,
+        filters: Filters = NO_FILTERS,
+    ) -> Sequence[Message]:
+        """Messages that the user may see and that hold one of core.LISTED, the highest seq first: all that pass the
+        filters, and perhaps others that hold something like it. Of them no more are looked at than a page needs,
+        except for a sender and for times."""

@@ -8,6 +8,18 @@ from services.messaging.messages.sql.messages import to_messages
 from services.messaging.search.core import FILE_TYPES, INDEX_VERSION, NO_FILTERS, Filters, Has, words_of
 from services.runtime.postgres.database import Connection, Database
 
+# No message has this seq.
+_ABOVE_ALL = 2**63 - 1
+# SQL: whether a message holds it, or something like it; each is the condition of an index of 0033_galleries.sql, letter
+# by letter. No file's name has a slash, so that each one belongs to a type; where a byte of a number looks like one, no
+# such letter or digit follows.
+_HOLDS = {
+    Has.PICTURE_OR_VIDEO: "encode(m.attachments, 'escape') ~ '(image|video)/'",
+    Has.OTHER_FILE: "m.kind <> 'voice' AND encode(m.attachments, 'escape') ~ '(?<!image|video)/[a-z1-9]'",
+    Has.VOICE: "m.kind = 'voice'",
+    Has.LINK: "encode(m.entities, 'escape') ~* 'https?://'",
+}
+
 
 class PostgresSearch:
     """See ports.SearchStore."""
@@ -22,6 +34,18 @@ class PostgresSearch:
     async def index_old(self, limit: int) -> int:
         async with self._database.transaction() as connection:
             return await _index_old(connection, limit)
+
+    async def list_holding(
+        self,
+        user_id: UserId,
+        within: ConversationId,
+        has: Has,
+        before_seq: int | None,
+        limit: int,
+        filters: Filters = NO_FILTERS,
+    ) -> Sequence[Message]:
+        async with self._database.connection() as connection:
+            return await _list_holding(connection, user_id, within, has, before_seq, limit, filters)
 
     async def search(
         self,
@@ -86,8 +110,9 @@ async def _search(
     filters: Filters,
 ) -> list[Message]:
     """The newest texts with these words that the user may see, below a message id."""
+    holds = "".join(f" AND {condition}" for has, condition in _HOLDS.items() if has in filters.has)
     found = await connection.fetch(
-        "SELECT m.* FROM message_words w"
+        "SELECT m.* FROM message_words w"  # noqa: S608
         " JOIN members me ON me.conversation_id = w.conversation_id AND me.user_id = $1"
         " JOIN messages m ON m.conversation_id = w.conversation_id AND m.seq = w.seq"
         " WHERE w.words @@ $2::text::tsquery AND w.seq > me.visible_after_seq AND m.body <> ''"
@@ -100,7 +125,7 @@ async def _search(
         # the service looks once more.
         " AND NOT EXISTS (SELECT FROM unnest($9::text[]) AS kind (begin)"
         " WHERE position(convert_to(kind.begin, 'UTF8') IN coalesce(m.attachments, ''::bytea)) = 0)"
-        " AND (NOT $10::boolean OR m.attachments IS NOT NULL) AND (NOT $11::boolean OR m.entities IS NOT NULL)"
+        f" AND (NOT $10::boolean OR m.attachments IS NOT NULL){holds}"
         " ORDER BY w.message_id DESC LIMIT $5",
         user_id,
         query,
@@ -112,6 +137,41 @@ async def _search(
         filters.before,
         [FILE_TYPES[has] for has in filters.has if has in FILE_TYPES],
         not filters.has.isdisjoint(FILE_TYPES),
-        Has.LINK in filters.has,
+    )
+    return await to_messages(connection, found)
+
+
+def list_statement(has: Has) -> str:
+    """The statement of a page; its parameters are those of _list_holding."""
+    return (
+        "SELECT m.* FROM messages m"  # noqa: S608
+        " WHERE m.conversation_id = $1"
+        " AND m.seq > (SELECT visible_after_seq FROM members WHERE conversation_id = $1 AND user_id = $2)"
+        f" AND m.seq < $3 AND {_HOLDS[has]}"
+        " AND ($5 = '' OR m.sender_id = $5)"
+        " AND ($6::timestamptz IS NULL OR m.sent_at >= $6) AND ($7::timestamptz IS NULL OR m.sent_at < $7)"
+        " ORDER BY m.seq DESC LIMIT $4"
+    )
+
+
+async def _list_holding(
+    connection: Connection,
+    user_id: UserId,
+    within: ConversationId,
+    has: Has,
+    before_seq: int | None,
+    limit: int,
+    filters: Filters,
+) -> list[Message]:
+    """The newest messages of a conversation that hold this and that the user may see, before a seq."""
+    found = await connection.fetch(
+        list_statement(has),
+        within,
+        user_id,
+        before_seq or _ABOVE_ALL,
+        limit,
+        filters.sender,
+        filters.since,
+        filters.before,
     )
     return await to_messages(connection, found)

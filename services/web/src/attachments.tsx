@@ -68,7 +68,8 @@ function kindLine({ fileName, sizeBytes }: Attachment): string {
   return end ? t("file.kind", { kind: end.toUpperCase(), size }) : size.made;
 }
 
-function FileRow({ client, conversationId, seq, attachment }: AttachmentProps): JSX.Element {
+/** A file to download. */
+export function FileRow({ client, conversationId, seq, attachment }: AttachmentProps): JSX.Element {
   const { fileName, sizeBytes } = attachment;
   const download = (): void => {
     if (seq !== undefined) void saveFile(client, conversationId, seq, attachment);

@@ -145,3 +145,15 @@ export function useLongPress(onPress: () => void) {
     },
   };
 }
+
+/** Calls back when an element comes into view; anew for each value of `of`. */
+export function useOnSeen<T extends HTMLElement>(onSeen: () => void, of: unknown = undefined): RefObject<T | null> {
+  const element = useRef<T | null>(null);
+  useEffect(() => {
+    if (!element.current) return undefined;
+    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && onSeen());
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, [of]);
+  return element;
+}

@@ -12,6 +12,7 @@ import "./style/composer.css";
 import "./style/scheduled.css";
 import "./style/group.css";
 import "./style/files.css";
+import "./style/gallery.css";
 import "./style/windows.css";
 import "./style/settings.css";
 import "./style/call.css";

@@ -114,6 +114,7 @@ function MoreMenu({ client, view, face, panel, setPanel, onDialog }: ThreadHeade
       {anchor && (
         <Menu anchor={anchor} label={t("thread.options")} onClose={close}>
           <MenuItem icon="search" label={t("search.in")} onClick={choose(() => setPanel(panel === "search" ? undefined : "search"))} />
+          {view.own.request === "none" && <MenuItem icon="clip" label={t("gallery.open")} onClick={choose(() => setPanel("gallery"))} />}
           {view.own.request === "none" && !blocked && <MenuItem icon="phone" label={t("schedule.open")} onClick={choose(() => onDialog({ kind: "schedule" }))} />}
           <MenuItem icon="clock" label={t("vanishing.open")} onClick={choose(() => onDialog({ kind: "vanishing" }))} />
           {peer && client.encryption.isSupported && <MenuItem icon="shield" label={t("safety.open")} onClick={choose(() => onDialog({ kind: "safety", userId: peer }))} />}

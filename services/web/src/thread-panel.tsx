@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conversation, ParleyClient } from "@parley/client";
+import { GalleryPanel } from "./gallery";
 import { GroupPanel } from "./group-panel";
 import { useEscape } from "./hooks";
 import { Icon } from "./icons";
@@ -9,7 +10,7 @@ import type { Viewer } from "./conversation-text";
 import { SearchField, SearchResults } from "./search";
 import { t } from "./text";
 
-export type PanelKind = "group" | "search";
+export type PanelKind = "group" | "search" | "gallery";
 
 interface ThreadPanelProps {
   readonly kind: PanelKind;
@@ -22,20 +23,23 @@ interface ThreadPanelProps {
   readonly onClose: () => void;
 }
 
-/** The panel beside a conversation: the group's details, or a search. */
+/** The panel beside a conversation: the group's details, a search, or what was sent in it. */
 export function ThreadPanel({ kind, ...props }: ThreadPanelProps): JSX.Element | null {
-  if (kind === "search") return <SearchPanel {...props} />;
+  const show = (seq: number): void => {
+    props.onJump(seq);
+    // On a narrow screen the panel covers the conversation.
+    if (matchMedia("(max-width: 1000px)").matches) props.onClose();
+  };
+  if (kind === "search") return <SearchPanel {...props} onShow={show} />;
+  if (kind === "gallery") return <GalleryPanel {...props} onShow={show} />;
   return props.conversation.kind === "group" ? <GroupPanel {...props} /> : null;
 }
 
-function SearchPanel({ client, conversation, viewer, nowMs, onJump, onClose }: Omit<ThreadPanelProps, "kind">): JSX.Element {
+type SearchPanelProps = Pick<ThreadPanelProps, "client" | "conversation" | "viewer" | "nowMs" | "onClose"> & { readonly onShow: (seq: number) => void };
+
+function SearchPanel({ client, conversation, viewer, nowMs, onShow, onClose }: SearchPanelProps): JSX.Element {
   const [query, setQuery] = useState("");
   useEscape(onClose);
-  const choose = (seq: number): void => {
-    onJump(seq);
-    // On a narrow screen the panel covers the conversation.
-    if (matchMedia("(max-width: 1000px)").matches) onClose();
-  };
   return (
     <aside class="panel" aria-label={t("search.in")}>
       <header class="panel-header">
@@ -47,7 +51,7 @@ function SearchPanel({ client, conversation, viewer, nowMs, onJump, onClose }: O
       <SearchField label={t("search.in.this")} value={query} maxChars={client.limits.queryChars} focused onChange={setQuery} />
       <div class="list">
         {query.trim() && (
-          <SearchResults {...{ client, query, viewer, nowMs }} conversationId={conversation.id} onChoose={(message) => choose(message.seq)} />
+          <SearchResults {...{ client, query, viewer, nowMs }} conversationId={conversation.id} onChoose={(message) => onShow(message.seq)} />
         )}
       </div>
     </aside>

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.kernel.content import Link, Mention, Text
+from services.messaging.kernel.content import Link, Mention, Text, Voice
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import (
     Attachment,
@@ -108,6 +108,9 @@ PLAIN = Message(
 )
 LINKED = replace(PLAIN, content=Text("a.example", (Link(0, 9, "https://a.example/"),)), attachments=(PDF, PNG))
 
+OGG = Attachment(AttachmentId(UUID(int=3)), "a.ogg", "audio/ogg", 10)
+SPOKEN = replace(PLAIN, content=Voice(OGG.id, timedelta(seconds=1)), attachments=(OGG,))
+
 
 @pytest.mark.parametrize(
     ("message", "filters", "expected"),
@@ -117,6 +120,12 @@ LINKED = replace(PLAIN, content=Text("a.example", (Link(0, 9, "https://a.example
         (PLAIN, Filters(has=frozenset({Has.FILE})), False),
         (LINKED, Filters(has=frozenset({Has.LINK, Has.FILE, Has.PICTURE})), True),
         (LINKED, Filters(has=frozenset({Has.VIDEO})), False),
+        (LINKED, Filters(has=frozenset({Has.PICTURE_OR_VIDEO, Has.OTHER_FILE})), True),
+        (replace(LINKED, attachments=(PNG,)), Filters(has=frozenset({Has.OTHER_FILE})), False),
+        (replace(LINKED, attachments=(PDF,)), Filters(has=frozenset({Has.PICTURE_OR_VIDEO})), False),
+        (SPOKEN, Filters(has=frozenset({Has.VOICE, Has.FILE})), True),
+        (SPOKEN, Filters(has=frozenset({Has.OTHER_FILE})), False),
+        (LINKED, Filters(has=frozenset({Has.VOICE})), False),
         # In Requests nothing is found by what is not shown.
         (withhold(LINKED), Filters(has=frozenset({Has.LINK})), False),
         (withhold(LINKED), Filters(has=frozenset({Has.PICTURE})), False),

@@ -59,6 +59,7 @@ class FakeEdge(
         self.is_listed_only = False
         self.marked: list[int] = []
         self.pages: list[tuple[int, int]] = []
+        self.searched: list[messaging.SearchMessagesRequest] = []
         self.sent: list[messaging.SendMessageRequest] = []
         self.failures: list[tuple[grpc.StatusCode, str]] = []
         # What every stream begins with.
@@ -166,6 +167,17 @@ class FakeEdge(
         below = [each for each in self.stored if each.seq < request.before_seq]
         size = min(request.page_size, 10)
         return messaging.ListMessagesResponse(messages=reversed(below[-size:]), has_more=len(below) > size)
+
+    async def SearchMessages(
+        self, request: messaging.SearchMessagesRequest, context: Any
+    ) -> messaging.SearchMessagesResponse:
+        """A page for each message that is there, of whatever it is asked."""
+        self.searched.append(request)
+        at = int(request.page_token or 0)
+        more = at + 1 < len(self.stored)
+        return messaging.SearchMessagesResponse(
+            messages=self.stored[at : at + 1], next_page_token=f"{at + 1}" if more else ""
+        )
 
     async def WatchPresence(self, request: presence.WatchPresenceRequest, context: Any) -> Any:
         self.watched.append(list(request.user_ids))

@@ -154,3 +154,21 @@ async def test_an_older_page_comes_with_the_oldest_first(edge: FakeEdge) -> None
     async with client_of(edge) as client:
         page, has_more = await client.messaging.list_messages(CONVERSATION, before_seq=21, page_size=5)
     assert ([entry.seq for entry in page], has_more) == ([16, 17, 18, 19, 20], True)
+
+
+async def test_what_was_sent_in_a_conversation_comes_in_pages_by_its_kind(edge: FakeEdge) -> None:
+    edge.stored = [message(2), message(1)]
+    async with client_of(edge) as client:
+        first, token = await client.list_shared(CONVERSATION, "media")
+        rest, end = await client.list_shared(CONVERSATION, "media", token)
+        for kind in ("file", "voice", "link"):
+            await client.list_shared(CONVERSATION, kind)
+    assert ([entry.seq for entry in first], [entry.seq for entry in rest], end) == ([2], [1], "")
+    assert [(request.conversation_id, request.query) for request in edge.searched] == [(CONVERSATION, "")] * 5
+    assert [list(request.has) for request in edge.searched] == [
+        [service_pb2.SEARCH_HAS_PICTURE_OR_VIDEO],
+        [service_pb2.SEARCH_HAS_PICTURE_OR_VIDEO],
+        [service_pb2.SEARCH_HAS_OTHER_FILE],
+        [service_pb2.SEARCH_HAS_VOICE],
+        [service_pb2.SEARCH_HAS_LINK],
+    ]

@@ -24,10 +24,11 @@ export function searchOf(backend: MockBackend, userId: string) {
       const { query, conversationId, pageSize, pageToken } = request;
       backend.count("searchMessages");
       const words = wordsOf(query);
-      if (words.length === 0) throw new ConnectError("no words", Code.InvalidArgument);
+      const listed = query === "" && conversationId !== "" && request.has.length === 1;
+      if (words.length === 0 && !listed) throw new ConnectError("no words", Code.InvalidArgument);
       const conversations = backend.conversationsOf(userId).filter((stored) => !conversationId || stored.conversation.conversationId === conversationId);
-      const found = conversations.flatMap((stored) => stored.messages.filter((m) => matches(m, words) && passes(m, request)));
-      found.sort((a, b) => Number((b.sendTime?.seconds ?? 0n) - (a.sendTime?.seconds ?? 0n)));
+      const found = conversations.flatMap((stored) => stored.messages.filter((m) => (listed || matches(m, words)) && passes(m, request)));
+      found.sort((a, b) => Number((b.sendTime?.seconds ?? 0n) - (a.sendTime?.seconds ?? 0n)) || Number(b.seq - a.seq));
       const start = Number(pageToken || 0);
       const end = start + (pageSize || 20);
       return { messages: found.slice(start, end), nextPageToken: end < found.length ? `${end}` : "" };
@@ -45,8 +46,16 @@ function passes(message: Message, { fromUserId, has, sinceTime, beforeTime }: Se
 
 function holds({ content, attachments }: Message, kind: SearchHas): boolean {
   if (kind === SearchHas.LINK) return content.case === "text" && content.value.entities.some(({ entity }) => entity.case === "linkUrl");
+  const isVoice = content.case === "voice";
+  if (kind === SearchHas.VOICE) return isVoice;
+  if (kind === SearchHas.PICTURE_OR_VIDEO) return attachments.some(({ contentType }) => isMedia(contentType));
+  if (kind === SearchHas.OTHER_FILE) return !isVoice && attachments.some(({ contentType }) => !isMedia(contentType));
   const begin = kind === SearchHas.PICTURE ? "image/" : kind === SearchHas.VIDEO ? "video/" : "";
   return attachments.some(({ contentType }) => contentType.startsWith(begin));
+}
+
+function isMedia(contentType: string): boolean {
+  return contentType.startsWith("image/") || contentType.startsWith("video/");
 }
 
 /** All words, the last as the beginning of one. */

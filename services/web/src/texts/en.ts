@@ -121,6 +121,21 @@ export const en = {
     "search.more": "Show more",
     "search.by": "{name}: ",
 
+    // What was sent in a conversation
+    "gallery.open": "Pictures, files and links…",
+    gallery: "Pictures, files and links",
+    "gallery.close": "Close pictures, files and links",
+    "gallery.media": "Pictures",
+    "gallery.media.none": "No pictures and videos yet.",
+    "gallery.files": "Files",
+    "gallery.files.none": "No files yet.",
+    "gallery.voice": "Voice",
+    "gallery.voice.none": "No voice messages yet.",
+    "gallery.links": "Links",
+    "gallery.links.none": "No links yet.",
+    "gallery.show": "Show in conversation",
+    "gallery.show.of": "Show {name} in the conversation",
+
     // A conversation
     "thread.with": "Conversation with {name}",
     "thread.back": "Back to conversations",
