@@ -10,7 +10,7 @@ from services.runtime.postgres.database import Connection, Database
 
 # No message has this seq.
 _ABOVE_ALL = 2**63 - 1
-# SQL: whether a message holds it, or something like it; each is the condition of an index of 0033_galleries.sql, letter
+# SQL: whether a message holds it, or something like it; each is the condition of an index of 0034_galleries.sql, letter
 # by letter. No file's name has a slash, so that each one belongs to a type; where a byte of a number looks like one, no
 # such letter or digit follows.
 _HOLDS = {
