@@ -1,6 +1,6 @@
 """What signaling needs of the world, as small protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -24,6 +24,10 @@ class Record(NamedTuple):
     topic: str
     key: str
     value: bytes
+
+
+# Told of each commit: by which key its records are ordered, and what they are.
+Committed = Callable[[str, Sequence[Record]], object]
 
 
 @dataclass(frozen=True)

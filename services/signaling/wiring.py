@@ -106,10 +106,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     presence = Peer.of(config.server.tls, "presence")
     direct = DirectDelivery(config.presence_addresses, lambda address: connect(address, service_tokens, presence))
 
-    def hand_over(records: Sequence[Record]) -> None:
+    def committed(order_key: str, records: Sequence[Record]) -> None:
+        relay.wake(order_key)
         direct.offer(deliveries_among(records))
 
-    store = PostgresStore(database, relay.wake, hand_over)
+    store = PostgresStore(database, committed)
     members = GrpcMembers(config.messaging_address, service_tokens, Peer.of(config.server.tls, "messaging"))
     sfu = Peer.of(config.server.tls, "sfu")
     media = SfuClient(service_tokens, sfu)
@@ -137,12 +138,12 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
     key_events = KeyEvents(new_id)
-    key_store = PostgresKeys(database, relay.wake, hand_over)
+    key_store = PostgresKeys(database, committed)
     keys = DeviceKeys(key_store, store, members, clock, key_events.call_key, key_events.keys_changed)
     account_store = PostgresAccounts(database)
     lifecycle = AccountLifecycle(account_store, changes, keys)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
-    scheduled_store = PostgresScheduled(database, relay.wake, hand_over)
+    scheduled_store = PostgresScheduled(database, committed)
     scheduled_events = ScheduledEvents(new_id)
     scheduled = ScheduledCalls(scheduled_store, members, scheduled_events, clock, _new_id)
     links = JoinLinks(

@@ -170,19 +170,19 @@ class CallTown:
         world = World()
         world.members.conversations[GROUP_TALK] = [UserId("alice"), UserId("bob"), UserId("carol")]
         self.world, self.clock, self.closer = world, world.clock, RecordingCloser()
-        self.store = PostgresStore(self.database, lambda _: None)
+        self.store = PostgresStore(self.database, lambda *_: None)
         self.changes = CallChanges(self.store, events_of, self.closer, Alarms(), self.clock, TIMEOUTS)
         world.members.conversations[LOBBY_TALK] = [UserId("dave"), UserId("erin"), UserId("frank")]
         moves = CallMoves(self.store, self.changes, world.media, world.workers)
         self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
-        self.scheduled_store = PostgresScheduled(self.database, lambda _: None)
+        self.scheduled_store = PostgresScheduled(self.database, lambda *_: None)
         self.links = make_links(self.changes, self.service, PostgresLinks(self.database), self.scheduled_store)
         self.scheduled = ScheduledCalls(
             *(self.scheduled_store, world.members, scheduled_events_of, self.clock, lambda now: str(new_id(now)))
         )
         self.accounts = PostgresAccounts(self.database)
         events = KeyEvents(new_id)
-        keys = PostgresKeys(self.database, lambda _: None)
+        keys = PostgresKeys(self.database, lambda *_: None)
         self.keys = DeviceKeys(keys, self.store, world.members, self.clock, events.call_key, events.keys_changed)
         self.lifecycle = AccountLifecycle(self.accounts, self.changes, self.keys)
 

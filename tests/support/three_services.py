@@ -133,7 +133,7 @@ class ThreeServices:
         self._open_gateway(channel)
 
     def _open_calls(self) -> None:
-        store, clock, workers = PostgresStore(self._calls_database, lambda _: None), ManualClock(START), WorkerTable()
+        store, clock, workers = PostgresStore(self._calls_database, lambda *_: None), ManualClock(START), WorkerTable()
         changes = CallChanges(*(store, events_of, RecordingCloser(), Alarms(), clock, TIMEOUTS))
         self.media = FakeMedia()
         self.moves = CallMoves(store, changes, self.media, workers)
@@ -141,11 +141,11 @@ class ThreeServices:
             workers.announce(announcement(worker, clock.now(), cpu_ratio=busy))
         tokens = JwtJoinTokens(keys_of("signaling"))
         self.calls = make_service(changes, self.members, self.moves, lambda _: self.new_id(), tokens)
-        scheduled = PostgresScheduled(self._calls_database, lambda _: None)
+        scheduled = PostgresScheduled(self._calls_database, lambda *_: None)
         self.links = make_links(changes, self.calls, PostgresLinks(self._calls_database), scheduled)
         self.scheduled = ScheduledCalls(*(scheduled, self.members, scheduled_events_of, clock, lambda _: self.new_id()))
         events = KeyEvents(new_id)
-        keys = PostgresKeys(self._calls_database, lambda _: None)
+        keys = PostgresKeys(self._calls_database, lambda *_: None)
         self.keys = DeviceKeys(keys, store, self.members, clock, events.call_key, events.keys_changed)
         self.key_servicer = DeviceKeysServicer(self.keys, clock)
         self.members_consumer = MembersConsumer(self.calls.roster)

@@ -1,6 +1,6 @@
 """PostgreSQL: keys of devices, and sealed keys of calls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from services.runtime.postgres.database import Connection, Database
 from services.signaling.core.model import CallId, DeviceId, UserId
 from services.signaling.keys.core import Account, CallKey, Device, SealedKey
 from services.signaling.keys.ports import Change
-from services.signaling.ports import Record
+from services.signaling.ports import Committed, Record
 
 # Two first devices that come at once: the second waits here for the first's commit.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('device_keys ' || $1::text, 0))"
@@ -60,17 +60,11 @@ SELECT * FROM sealed_call_keys WHERE call_id = $1 AND user_id = $2 AND device_id
 
 
 class PostgresKeys:
-    """See ports.KeyStore. `wake` and `hand_over` as of signaling's store."""
+    """See ports.KeyStore."""
 
-    def __init__(
-        self,
-        database: Database,
-        wake: Callable[[str], None],
-        hand_over: Callable[[Sequence[Record]], object] = lambda _: None,
-    ) -> None:
+    def __init__(self, database: Database, committed: Committed) -> None:
         self._database = database
-        self._wake = wake
-        self._hand_over = hand_over
+        self._committed = committed
 
     async def change(self, user_id: UserId, change: Change, records: Sequence[Record]) -> Account | None:
         """See ports.KeyStore."""
@@ -82,8 +76,7 @@ class PostgresKeys:
                 return after
             await _save(connection, before, after)
             await outbox.append(connection, user_id, records)
-        self._wake(user_id)
-        self._hand_over(records)
+        self._committed(user_id, records)
         return after
 
     async def list_accounts(self, user_ids: Sequence[UserId]) -> Sequence[Account]:
@@ -110,8 +103,7 @@ class PostgresKeys:
             await connection.execute(_TIDY, UUID(call_id))
             if records:
                 await outbox.append(connection, call_id, records)
-        self._wake(call_id)
-        self._hand_over(records)
+        self._committed(call_id, records)
 
     async def list_call_keys(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Sequence[CallKey]:
         """See ports.KeyStore."""

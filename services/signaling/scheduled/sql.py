@@ -1,7 +1,7 @@
 """PostgreSQL: scheduled calls, what members said of them, and who waits outside."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ import asyncpg
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection, Database
 from services.signaling.core.model import CallId, ConversationId, LinkId, ScheduledId, UserId
-from services.signaling.ports import Record
+from services.signaling.ports import Committed, Record
 from services.signaling.scheduled.core import (
     MAX_OF_CONVERSATION,
     MAX_OF_MAKER,
@@ -84,17 +84,11 @@ _WAITING = "SELECT user_id, link_id FROM scheduled_waiting WHERE scheduled_id = 
 
 
 class PostgresScheduled:
-    """See ports.ScheduledStore. `wake` and `hand_over` as in sql.store.PostgresStore."""
+    """See ports.ScheduledStore."""
 
-    def __init__(
-        self,
-        database: Database,
-        wake: Callable[[str], None],
-        hand_over: Callable[[Sequence[Record]], object] = lambda _: None,
-    ) -> None:
+    def __init__(self, database: Database, committed: Committed) -> None:
         self._database = database
-        self._wake = wake
-        self._hand_over = hand_over
+        self._committed = committed
 
     async def add(self, call: ScheduledCall, request_id: str, records: Sequence[Record]) -> ScheduledCall | None:
         """See ports.ScheduledStore."""
@@ -114,7 +108,7 @@ class PostgresScheduled:
                 *(request_id or None, *_changing(call)),
             )
             await outbox.append(connection, call.scheduled_id, records)
-        self._told(call, records)
+        self._committed(call.scheduled_id, records)
         return call
 
     async def save(self, call: ScheduledCall, before: ScheduledCall, records: Sequence[Record]) -> bool:
@@ -126,7 +120,7 @@ class PostgresScheduled:
             if records:
                 await outbox.append(connection, call.scheduled_id, records)
         if records:
-            self._told(call, records)
+            self._committed(call.scheduled_id, records)
         return True
 
     async def find(self, scheduled_id: ScheduledId) -> ScheduledCall | None:
@@ -177,10 +171,6 @@ class PostgresScheduled:
     async def _select(self, query: str, *arguments: object) -> Sequence[ScheduledCall]:
         async with self._database.connection() as connection:
             return [_scheduled(row) for row in await connection.fetch(query, *arguments)]
-
-    def _told(self, call: ScheduledCall, records: Sequence[Record]) -> None:
-        self._wake(call.scheduled_id)
-        self._hand_over(records)
 
 
 async def _save_beside(connection: Connection, call: ScheduledCall, before: ScheduledCall) -> None:

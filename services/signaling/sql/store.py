@@ -1,6 +1,6 @@
 """Calls in PostgreSQL: the version is the lock, and a unique key gives each user one call at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
@@ -15,6 +15,7 @@ from services.signaling.ports import (
     AlreadyStarted,
     CalleesBusy,
     CallerBusy,
+    Committed,
     Created,
     CreateResult,
     GroupCallExists,
@@ -33,17 +34,11 @@ class _Conflict(Exception):
 
 
 class PostgresStore:
-    """See ports.Store. `wake` tells the outbox relay of a commit; `hand_over` takes its records on the shorter way."""
+    """See ports.Store."""
 
-    def __init__(
-        self,
-        database: Database,
-        wake: Callable[[str], None],
-        hand_over: Callable[[Sequence[Record]], object] = lambda _: None,
-    ) -> None:
+    def __init__(self, database: Database, committed: Committed) -> None:
         self._database = database
-        self._wake = wake
-        self._hand_over = hand_over
+        self._committed = committed
 
     async def create(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> CreateResult:
         """See ports.Store."""
@@ -58,8 +53,7 @@ class PostgresStore:
             if conflict.what is GroupCallExists:
                 return GroupCallExists(await self.find_of_group(call.conversation_id))
             return CallerBusy(await self.find_busy_with(call.caller_id))
-        self._wake(call.call_id)
-        self._hand_over(records)
+        self._committed(call.call_id, records)
         return Created()
 
     async def save(
@@ -82,8 +76,7 @@ class PostgresStore:
                 await connection.execute(sql.FORGET_SEALED_KEYS, call.call_id)
             if records:
                 await outbox.append(connection, call.call_id, records)
-        self._wake(call.call_id)
-        self._hand_over(records)
+        self._committed(call.call_id, records)
         return None
 
     async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:

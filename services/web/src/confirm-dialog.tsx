@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure } from "@parley/client";
-import { lineOf, type Problem, t } from "./text";
+import { QuestionEnd } from "./question-end";
+import type { Problem } from "./text";
 
 interface ConfirmDialogProps {
   readonly title: string;
@@ -40,17 +41,11 @@ export function ConfirmDialog({ title, body, verb, danger = false, act, onClose 
       <p id="question-body" class="quiet">
         {body}
       </p>
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
-      <div class="question-buttons">
-        <button type="button" class="plain" onClick={onClose}>
-          {t("cancel")}
-        </button>
+      <QuestionEnd problem={problem} onClose={onClose}>
         <button type="button" class={`primary ${danger ? "danger-fill" : ""}`} disabled={busy} onClick={() => void confirm()}>
           {verb}
         </button>
-      </div>
+      </QuestionEnd>
     </dialog>
   );
 }

@@ -3,7 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import type { Edit, Message, ParleyClient } from "@parley/client";
 import { dateTime } from "./format";
 import { Modal } from "./modal";
-import { lineOf, type Problem, t } from "./text";
+import { ProblemLine } from "./problem-line";
+import { type Problem, t } from "./text";
 
 interface EditHistoryProps {
   readonly client: ParleyClient;
@@ -28,9 +29,7 @@ export function EditHistory({ client, message, onClose }: EditHistoryProps): JSX
         ))}
       </ol>
       {!edits && !problem && <p class="quiet">{t("loading")}</p>}
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </Modal>
   );
 }

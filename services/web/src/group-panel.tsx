@@ -12,8 +12,9 @@ import { maxLength } from "./max-length";
 import { InviteLink } from "./invite-link";
 import type { OpenDialog } from "./message-dialogs";
 import type { Viewer } from "./conversation-text";
+import { ProblemLine } from "./problem-line";
 import { readIds } from "./user-ids";
-import { fieldDirection, lineOf, made, type Problem, t } from "./text";
+import { fieldDirection, made, type Problem, t } from "./text";
 
 interface GroupPanelProps {
   readonly client: ParleyClient;
@@ -182,9 +183,7 @@ function AddPeople({ client, conversationId }: { client: ParleyClient; conversat
           {t("add")}
         </button>
       </div>
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </form>
   );
 }

@@ -3,8 +3,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure, ParleyClient } from "@parley/client";
 import { isBlank } from "@parley/client";
 import { maxLength } from "./max-length";
+import { ProblemLine } from "./problem-line";
 import { readIds } from "./user-ids";
-import { fieldDirection, lineOf, type Problem, t } from "./text";
+import { fieldDirection, type Problem, t } from "./text";
 
 interface NewConversationProps {
   readonly client: ParleyClient;
@@ -60,9 +61,7 @@ function NewDirect({ client, onOpen }: NewConversationProps): JSX.Element {
           {t("new.start")}
         </button>
       </div>
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </form>
   );
 }
@@ -89,9 +88,7 @@ function NewGroup({ client, onOpen }: NewConversationProps): JSX.Element {
           {t("group.create")}
         </button>
       </div>
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </form>
   );
 }

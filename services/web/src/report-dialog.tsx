@@ -5,7 +5,8 @@ import { isUserContent } from "@parley/client";
 import { maxLength } from "./max-length";
 import { Modal } from "./modal";
 import { titleOf, type Viewer } from "./conversation-text";
-import { fieldDirection, lineOf, type PlainKey, type Problem, t } from "./text";
+import { QuestionEnd } from "./question-end";
+import { fieldDirection, type PlainKey, type Problem, t } from "./text";
 
 const REASONS: readonly { readonly reason: ReportReason; readonly label: PlainKey }[] = [
   { reason: "spam", label: "report.spam" },
@@ -64,17 +65,11 @@ export function ReportDialog({ client, conversation, viewer, seqs, userId, onClo
           <span>{t("report.comment")}</span>
           <textarea rows={3} {...maxLength(client.limits.reportCommentChars)} value={comment} {...fieldDirection(comment)} onInput={(event) => setComment(event.currentTarget.value)} />
         </label>
-        <p class="problem" role="alert">
-          {lineOf(problem)}
-        </p>
-        <div class="question-buttons">
-          <button type="button" class="plain" onClick={onClose}>
-            {t("cancel")}
-          </button>
+        <QuestionEnd problem={problem} onClose={onClose}>
           <button type="submit" class="primary danger-fill" disabled={busy}>
             {t("report")}
           </button>
-        </div>
+        </QuestionEnd>
       </form>
     </Modal>
   );

@@ -2,7 +2,8 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { type Failure, groupedDigits, type ParleyClient } from "@parley/client";
 import { Modal } from "./modal";
-import { lineOf, type Problem, t } from "./text";
+import { ProblemLine } from "./problem-line";
+import { type Problem, t } from "./text";
 
 interface SafetyDialogProps {
   readonly client: ParleyClient;
@@ -36,9 +37,7 @@ export function SafetyDialog({ client, conversationId, userId, name, onClose }: 
         </p>
       )}
       {digits === "" && <p role="status">{t("safety.none", { name })}</p>}
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </Modal>
   );
 }

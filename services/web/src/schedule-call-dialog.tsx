@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import type { Conversation, Failure, ParleyClient, ScheduledCall } from "@parley/client";
 import { lengthLine } from "./format";
 import { Modal } from "./modal";
-import { fieldDirection, lineOf, made, type Problem, t } from "./text";
+import { QuestionEnd } from "./question-end";
+import { fieldDirection, made, type Problem, t } from "./text";
 
 interface ScheduleCallDialogProps {
   readonly client: ParleyClient;
@@ -67,17 +68,11 @@ export function ScheduleCallDialog({ client, conversation, call, nowMs, onClose 
           <span class="grow">{t("schedule.video")}</span>
           <input type="checkbox" role="switch" checked={video} onChange={(event) => setVideo(event.currentTarget.checked)} />
         </label>
-        <p class="problem" role="alert">
-          {lineOf(problem)}
-        </p>
-        <div class="question-buttons">
-          <button type="button" class="plain" onClick={onClose}>
-            {t("cancel")}
-          </button>
+        <QuestionEnd problem={problem} onClose={onClose}>
           <button type="submit" class="primary" disabled={busy}>
             {call ? t("save") : t("schedule.save")}
           </button>
-        </div>
+        </QuestionEnd>
       </form>
     </Modal>
   );

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import type { Failure } from "@parley/client";
 import { isBlank, MAX_AHEAD_MS } from "@parley/client";
 import { Modal } from "./modal";
-import { fieldDirection, lineOf, type Problem, t } from "./text";
+import { QuestionEnd } from "./question-end";
+import { fieldDirection, type Problem, t } from "./text";
 
 interface ScheduleDialogProps {
   readonly title: string;
@@ -47,17 +48,11 @@ export function ScheduleDialog({ title, verb, text, mayBeEmpty = false, sendTime
           {t("scheduled.when")}
           <input type="datetime-local" required value={at} max={fieldValue(Date.now() + MAX_AHEAD_MS)} onInput={(event) => setAt(event.currentTarget.value)} />
         </label>
-        <p class="problem" role="alert">
-          {lineOf(problem)}
-        </p>
-        <div class="question-buttons">
-          <button type="button" class="plain" onClick={onClose}>
-            {t("cancel")}
-          </button>
+        <QuestionEnd problem={problem} onClose={onClose}>
           <button type="submit" class="primary" disabled={!ready}>
             {verb}
           </button>
-        </div>
+        </QuestionEnd>
       </form>
     </Modal>
   );

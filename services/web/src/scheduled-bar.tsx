@@ -7,6 +7,7 @@ import { dateTime } from "./format";
 import { Icon } from "./icons";
 import { peopleOf } from "./mentions";
 import { Modal } from "./modal";
+import { ProblemLine } from "./problem-line";
 import { nextHourMs, ScheduleDialog } from "./schedule-dialog";
 import { lineOf, made, type Problem, t } from "./text";
 
@@ -69,9 +70,7 @@ function ScheduledList({ messages, onClose, ...props }: ListProps): JSX.Element 
         ))}
       </ul>
       {messages.length === 0 && <p class="quiet">{t("scheduled.none")}</p>}
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
       {changed && <ChangeDialog {...props} message={changed} onClose={() => setChanged(undefined)} />}
     </Modal>
   );

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import type { ParleyClient } from "@parley/client";
 import { Avatar } from "./avatar";
 import { dateTime } from "./format";
-import { lineOf, made, type Problem, t } from "./text";
+import { ProblemLine } from "./problem-line";
+import { made, type Problem, t } from "./text";
 
 interface BlockedPeopleProps {
   readonly client: ParleyClient;
@@ -35,9 +36,7 @@ export function BlockedPeople({ client, nameOf }: BlockedPeopleProps): JSX.Eleme
           </li>
         ))}
       </ul>
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </section>
   );
 }

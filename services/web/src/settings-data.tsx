@@ -4,7 +4,8 @@ import type { Failure, Job, ParleyClient } from "@parley/client";
 import { dateTime } from "./format";
 import { useFocusOnce } from "./hooks";
 import { Icon } from "./icons";
-import { fieldDirection, lineOf, made, parts, type Problem, t } from "./text";
+import { ProblemLine } from "./problem-line";
+import { fieldDirection, made, parts, type Problem, t } from "./text";
 
 /** How often the job's state is asked for. Raising it shows the end later; lowering it costs requests, and ends nothing sooner. */
 const ASK_MS = 2000;
@@ -56,9 +57,7 @@ function Export({ client }: { client: ParleyClient }): JSX.Element {
         )}
       </div>
       {job?.done && <Parts job={job} />}
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </div>
   );
 }
@@ -138,9 +137,7 @@ function Confirmation({ client, onDeleted, onCancel }: DataSettingsProps & { onC
           {t("delete")}
         </button>
       </div>
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </form>
   );
 }

@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Failure, ParleyClient } from "@parley/client";
-import { lineOf, made, type Problem, t } from "./text";
+import { ProblemLine } from "./problem-line";
+import { made, type Problem, t } from "./text";
 
 /** How this browser stands in encrypted calls, and the user's other devices that wait to be confirmed. */
 export function EncryptionSettings({ client }: { client: ParleyClient }): JSX.Element {
@@ -34,9 +35,7 @@ export function EncryptionSettings({ client }: { client: ParleyClient }): JSX.El
             </button>
           </div>
         ))}
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </section>
   );
 }

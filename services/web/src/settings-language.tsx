@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { isLanguage, language, LANGUAGES } from "./language";
-import { lineOf, type Problem, t } from "./text";
+import { ProblemLine } from "./problem-line";
+import { type Problem, t } from "./text";
 
 /** In which language the page speaks, in this browser. */
 export function LanguageSettings(): JSX.Element {
@@ -24,9 +25,7 @@ export function LanguageSettings(): JSX.Element {
           ))}
         </select>
       </label>
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </section>
   );
 }

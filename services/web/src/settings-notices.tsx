@@ -3,8 +3,9 @@ import { useEffect, useState } from "preact/hooks";
 import type { Failure, NotificationLevel, NotificationSettings, ParleyClient } from "@parley/client";
 import type { DeviceNotices, NoticesHere } from "./device-notices";
 import { useChanges } from "./hooks";
+import { ProblemLine } from "./problem-line";
 import { QuietHoursSetting } from "./settings-quiet-hours";
-import { lineOf, type PlainKey, type Problem, t } from "./text";
+import { type PlainKey, type Problem, t } from "./text";
 
 const LEVELS: Record<NotificationLevel, PlainKey> = { all: "notices.level.all", mentions: "notices.level.mentions", none: "notices.level.none" };
 const HINTS: Record<NoticesHere, PlainKey> = {
@@ -42,9 +43,7 @@ export function NoticeSettings({ client, notices }: NoticeSettingsProps): JSX.El
       ) : (
         !problem && <p class="quiet">{t("loading")}</p>
       )}
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </section>
   );
 }

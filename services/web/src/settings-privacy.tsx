@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Audience, ParleyClient, Settings, SettingsChange } from "@parley/client";
 import { AUDIENCES } from "@parley/client";
+import { ProblemLine } from "./problem-line";
 import { lineOf, type PlainKey, type Problem, t } from "./text";
 
 const NAMES: Record<Audience, PlainKey> = {
@@ -34,9 +35,7 @@ export function PrivacySettings({ client }: { client: ParleyClient }): JSX.Eleme
     <section class="settings-section" aria-label={t("privacy")}>
       <h3>{t("privacy")}</h3>
       {settings ? <Choices settings={settings} change={change} /> : <p class="quiet">{t("loading")}</p>}
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </section>
   );
 }

@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ParleyClient, Ringing } from "@parley/client";
+import { ProblemLine } from "./problem-line";
 import { QuietHoursSetting } from "./settings-quiet-hours";
-import { lineOf, type Problem, t } from "./text";
+import { type Problem, t } from "./text";
 
 /** When, and during what, calls ring. Each choice counts at once. */
 export function RingSettings({ client }: { client: ParleyClient }): JSX.Element | null {
@@ -17,9 +18,7 @@ export function RingSettings({ client }: { client: ParleyClient }): JSX.Element 
     <section class="settings-section" aria-label={t("ringing")}>
       <h3>{t("ringing")}</h3>
       {callSettings.current ? <Choices ringing={callSettings.current} change={(next) => run(callSettings.update(next))} /> : !problem && <p class="quiet">{t("loading")}</p>}
-      <p class="problem" role="alert">
-        {lineOf(problem)}
-      </p>
+      <ProblemLine problem={problem} />
     </section>
   );
 }

@@ -4,7 +4,8 @@ import type { Conversation, Failure, ParleyClient } from "@parley/client";
 import { permissionsOf, VANISH_CHOICES_S } from "@parley/client";
 import { lengthLine } from "./format";
 import { Modal } from "./modal";
-import { lineOf, made, type Problem, t } from "./text";
+import { QuestionEnd } from "./question-end";
+import { made, type Problem, t } from "./text";
 
 interface VanishDialogProps {
   readonly client: ParleyClient;
@@ -41,17 +42,11 @@ export function VanishDialog({ client, conversation, onClose }: VanishDialogProp
           ))}
         </fieldset>
         {!may && <p class="quiet">{t("vanish.admins")}</p>}
-        <p class="problem" role="alert">
-          {lineOf(problem)}
-        </p>
-        <div class="question-buttons">
-          <button type="button" class="plain" onClick={onClose}>
-            {t("cancel")}
-          </button>
+        <QuestionEnd problem={problem} onClose={onClose}>
           <button type="submit" class="primary" disabled={!may}>
             {t("save")}
           </button>
-        </div>
+        </QuestionEnd>
       </form>
     </Modal>
   );

@@ -68,7 +68,7 @@ async def bench(store_url: str | None) -> AsyncIterator[Bench]:
             rows = await connection.fetch("SELECT topic, key, value FROM outbox ORDER BY id")
         return [Record(*row) for row in rows]
 
-    yield Bench(PostgresStore(database, lambda order_key: None), stored)
+    yield Bench(PostgresStore(database, lambda *_: None), stored)
     await database.stop()
 
 

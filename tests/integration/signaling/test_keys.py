@@ -30,8 +30,8 @@ async def stores(store_url: str | None) -> AsyncIterator[tuple[KeyStore, CallId]
         yield FakeKeys(), call.call_id
         return
     database = await open_database(store_url)
-    await PostgresStore(database, lambda _: None).create(call, key(), NEWS)
-    yield PostgresKeys(database, lambda _: None), call.call_id
+    await PostgresStore(database, lambda *_: None).create(call, key(), NEWS)
+    yield PostgresKeys(database, lambda *_: None), call.call_id
     await database.stop()
 
 

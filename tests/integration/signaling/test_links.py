@@ -66,7 +66,7 @@ async def stores(store_url: str | None) -> AsyncIterator[tuple[LinkStore, Call]]
         yield FakeLinks(), call
         return
     database = await open_database(store_url)
-    await PostgresStore(database, lambda _: None).create(call, key(), NEWS)
+    await PostgresStore(database, lambda *_: None).create(call, key(), NEWS)
     yield PostgresLinks(database), call
     await database.stop()
 
@@ -168,7 +168,7 @@ async def test_neither_the_secret_nor_what_gives_it_stands_in_any_column(databas
 async def test_the_release_before_takes_the_lobby_for_people_who_went_and_prunes_links_with_their_calls(
     database: Database,
 ) -> None:
-    store, links = PostgresStore(database, lambda _: None), PostgresLinks(database)
+    store, links = PostgresStore(database, lambda *_: None), PostgresLinks(database)
     call = group_call()
     await store.create(call, key(), NEWS)
     await links.add(link_of(call, 1), START, 2)

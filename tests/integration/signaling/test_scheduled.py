@@ -50,7 +50,7 @@ async def stores(store_url: str | None) -> AsyncIterator[tuple[ScheduledStore, F
         yield FakeScheduled(links), links
         return
     database = await open_database(store_url)
-    yield PostgresScheduled(database, lambda _: None), PostgresLinks(database)
+    yield PostgresScheduled(database, lambda *_: None), PostgresLinks(database)
     await database.stop()
 
 

@@ -201,7 +201,7 @@ async def test_calls_are_counted_by_state(bench: Bench) -> None:
 
 
 def changes_over(database: Database) -> CallChanges:
-    store = PostgresStore(database, lambda order_key: None)
+    store = PostgresStore(database, lambda *_: None)
     return CallChanges(store, events_of, RecordingCloser(), Alarms(), ManualClock(), TIMEOUTS)
 
 
@@ -268,7 +268,7 @@ async def test_two_who_call_each_other_at_once_always_get_one_call(database: Dat
 
 
 async def test_of_many_who_call_one_person_at_once_one_rings_and_the_others_are_busy(database: Database) -> None:
-    store = PostgresStore(database, lambda order_key: None)
+    store = PostgresStore(database, lambda *_: None)
     callers = [UserId(f"caller-{number:02}") for number in range(20)]
     outcomes = await asyncio.gather(*(store.create(new_call(user, BOB), key(user), NEWS) for user in callers))
     assert outcomes.count(Created()) == 1
@@ -285,7 +285,7 @@ async def test_one_client_id_sent_many_times_at_once_gives_one_call(database: Da
 
 
 async def test_replicas_that_sweep_at_once_share_the_due_calls(database: Database) -> None:
-    store = PostgresStore(database, lambda order_key: None)
+    store = PostgresStore(database, lambda *_: None)
     calls = [new_call(UserId(f"caller-{number}"), UserId(f"callee-{number}")) for number in range(40)]
     for call in calls:
         await store.create(call, key(call.caller_id), NEWS)
@@ -295,7 +295,7 @@ async def test_replicas_that_sweep_at_once_share_the_due_calls(database: Databas
 
 
 async def test_an_ended_call_without_a_reason_is_refused_by_the_database(database: Database) -> None:
-    store = PostgresStore(database, lambda order_key: None)
+    store = PostgresStore(database, lambda *_: None)
     broken = replace(new_call(), state=CallState.ENDED)
     with pytest.raises(asyncpg.CheckViolationError):
         await store.create(broken, key(), NEWS)

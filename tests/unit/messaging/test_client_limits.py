@@ -14,18 +14,8 @@ from services.messaging.relations.rpc import RelationsServicer
 from services.messaging.wiring import client_limits
 from services.runtime.identity.auth import UserId as AuthUserId
 from services.runtime.identity.auth import UserToken, set_current_token
+from tests.support.environments import MESSAGING
 
-ENV = {
-    "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "/keys/public.json",
-    "PARLEY_SERVICE_PRIVATE_KEYS_FILE": "/keys/messaging.json",
-    "PARLEY_JWKS_URL": "http://127.0.0.1:1/jwks.json",
-    "PARLEY_JWT_ISSUER": "https://network.example",
-    "PARLEY_DATABASE_URL": "postgresql://localhost/x",
-    "PARLEY_KAFKA_BOOTSTRAP": "127.0.0.1:9092",
-    "PARLEY_OBJECTS_ENDPOINT": "https://s3.example/",
-    "PARLEY_OBJECTS_KEY_ID": "k",
-    "PARLEY_OBJECTS_SECRET": "s",
-}
 CONFIGURED = {
     "PARLEY_TEXT_LIMIT": ("text_chars", 500),
     "PARLEY_ATTACHMENTS": ("attachments", 3),
@@ -42,7 +32,7 @@ class Defaults:
 
 
 def configured(**changed: str) -> api.Limits:
-    return client_limits(Config.from_env({**ENV, **changed}))
+    return client_limits(Config.from_env({**MESSAGING, **changed}))
 
 
 @pytest.mark.parametrize(("variable", "told"), CONFIGURED.items())

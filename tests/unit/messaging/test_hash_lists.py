@@ -9,7 +9,7 @@ from services.messaging.attachments.core.hash_lists import read_hashes
 from services.messaging.attachments.wiring import file_hashes
 from services.messaging.config import Config
 from services.runtime.env import ConfigError
-from tests.unit.messaging.test_client_limits import ENV
+from tests.support.environments import MESSAGING
 
 
 def test_a_list_has_a_digest_a_line_and_remarks() -> None:
@@ -28,7 +28,7 @@ def test_a_line_that_is_no_digest_makes_the_list_faulty(line: bytes) -> None:
 def test_a_list_of_hashes_is_read_again_when_it_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "hashes.txt"
     path.write_text("# none\n")
-    hashes = file_hashes(Config.from_env({**ENV, "PARLEY_SCANNER_HASHES_FILE": str(path)}))
+    hashes = file_hashes(Config.from_env({**MESSAGING, "PARLEY_SCANNER_HASHES_FILE": str(path)}))
     assert hashes is not None
     assert hashes() == frozenset()
     path.write_text("00" * 32)
@@ -39,6 +39,6 @@ def test_a_list_of_hashes_is_read_again_when_it_is_replaced(tmp_path: Path) -> N
 
 
 def test_a_list_of_hashes_that_cannot_be_read_ends_the_start(tmp_path: Path) -> None:
-    config = Config.from_env({**ENV, "PARLEY_SCANNER_HASHES_FILE": str(tmp_path / "none")})
+    config = Config.from_env({**MESSAGING, "PARLEY_SCANNER_HASHES_FILE": str(tmp_path / "none")})
     with pytest.raises(ConfigError):
         file_hashes(config)

@@ -11,14 +11,14 @@ from services.messaging.hooks.clients import GrpcHook, HttpHook
 from services.messaging.hooks.wiring import message_hook
 from services.runtime.env import ConfigError
 from tests.support.clock import ManualClock
+from tests.support.environments import MESSAGING
 from tests.support.identities import tokens_of
-from tests.unit.messaging.test_client_limits import ENV
 
 KEY = base64.b64encode(b"k" * 32).decode()
 
 
 def hook_of(**changed: str) -> GrpcHook | HttpHook | None:
-    return message_hook(Config.from_env({**ENV, **changed}), ManualClock(), tokens_of("messaging"))
+    return message_hook(Config.from_env({**MESSAGING, **changed}), ManualClock(), tokens_of("messaging"))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,6 @@ def test_without_an_address_nobody_is_asked() -> None:
 )
 def test_a_configuration_that_makes_no_hook_ends_the_start(changed: dict[str, str]) -> None:
     with pytest.raises(ConfigError) as refused:
-        Config.from_env({**ENV, **changed})
+        Config.from_env({**MESSAGING, **changed})
     assert all(problem.startswith("PARLEY_HOOK_") for problem in refused.value.problems)
     assert all(KEY not in problem for problem in refused.value.problems)

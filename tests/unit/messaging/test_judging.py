@@ -86,6 +86,14 @@ class Judged:
     async def edit(self, conversation: str, seq: int, words: str, user: UserId = ALICE) -> Message:
         return await self.world.messages.edit_message(user, conversation, seq, Text(words))
 
+    async def hold(self, conversation: str) -> HeldId:
+        """Alice writes under the key `k` what is held; from then on all is held."""
+        self.answer(Hold())
+        with pytest.raises(MessageHeld):
+            await send(self.world, ALICE, conversation, "k", "buy this")
+        (held_id,) = await self.waiting()
+        return held_id
+
     async def texts(self, conversation: str, user: UserId = BOB) -> list[object]:
         messages, _ = await self.world.messages.list_messages(user, conversation, 0, 50)
         return [message.content for message in reversed(messages)]
@@ -454,10 +462,7 @@ async def test_what_is_forwarded_is_judged_and_says_so_when_it_was_held(judged: 
 async def test_what_a_reviewer_refuses_is_gone_and_its_sender_is_told(judged: Judged) -> None:
     world = judged.world
     conversation = await accepted(world)
-    judged.answer(Hold())
-    with pytest.raises(MessageHeld):
-        await send(world, ALICE, conversation, "k", "buy this")
-    (held_id,) = await judged.waiting()
+    held_id = await judged.hold(conversation)
     for _ in range(2):
         await judged.reviews.refuse(str(held_id))
     judged.answer(Allow())
@@ -489,10 +494,7 @@ async def test_a_held_edit_leaves_the_text_as_it_was_and_the_last_one_counts(jud
 async def test_what_its_sender_may_no_longer_send_goes_on_waiting(judged: Judged) -> None:
     world = judged.world
     conversation = await accepted(world)
-    judged.answer(Hold())
-    with pytest.raises(MessageHeld):
-        await send(world, ALICE, conversation, "k", "buy this")
-    (held_id,) = await judged.waiting()
+    held_id = await judged.hold(conversation)
     target = (await world.conversations.get_conversation(ALICE, conversation)).id
     await world.store.set_frozen(target, frozen=True)
     with pytest.raises(ConversationFrozen):
@@ -519,10 +521,7 @@ async def test_an_edit_of_what_is_gone_cannot_be_released_and_can_be_refused(jud
 async def test_two_reviewers_at_once_send_it_once(judged: Judged) -> None:
     world = judged.world
     conversation = await accepted(world)
-    judged.answer(Hold())
-    with pytest.raises(MessageHeld):
-        await send(world, ALICE, conversation, "k", "buy this")
-    (held_id,) = await judged.waiting()
+    held_id = await judged.hold(conversation)
     both = await asyncio.gather(*(judged.reviews.release(str(held_id)) for _ in range(2)))
     assert both[0] == both[1]
     assert len(await judged.texts(conversation)) == 3

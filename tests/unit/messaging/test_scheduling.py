@@ -103,6 +103,12 @@ def planned(world: World) -> Planned:
     return Planned(world)
 
 
+async def with_a_hook(world: World) -> tuple[Judged, Planned, str]:
+    """The network judges what is sent; and a conversation that both let in."""
+    judged = Judged(world)
+    return judged, Planned(world, judged.held), await said(world, ALICE, BOB, both=True)
+
+
 # Writing.
 
 
@@ -351,9 +357,7 @@ async def test_a_message_vanishes_by_its_own_time_not_by_that_of_its_writing(pla
 
 
 async def test_what_cannot_be_taken_just_then_is_tried_again_and_given_up_in_the_end(world: World) -> None:
-    judged = Judged(world)
-    planned = Planned(world, judged.held)
-    conversation = await said(world, ALICE, BOB, both=True)
+    judged, planned, conversation = await with_a_hook(world)
     judged.answer(NoAnswer(Problem.TIMEOUT))
     judged.use(HookPolicy(dict.fromkeys(Surface, WithoutAnswer.CLOSED)))
     planned.use(judged.held)
@@ -373,9 +377,7 @@ async def test_what_cannot_be_taken_just_then_is_tried_again_and_given_up_in_the
 
 @pytest.mark.parametrize("is_let_pass", [True, False])
 async def test_what_is_held_for_a_review_is_as_what_becomes_of_it(world: World, is_let_pass: bool) -> None:
-    judged = Judged(world)
-    planned = Planned(world, judged.held)
-    conversation = await said(world, ALICE, BOB, both=True)
+    judged, planned, conversation = await with_a_hook(world)
     await planned.schedule(conversation)
     judged.answer(Hold("ODD"))
     await planned.pass_time()
@@ -396,9 +398,7 @@ async def test_what_is_held_for_a_review_is_as_what_becomes_of_it(world: World, 
 
 
 async def test_what_is_cancelled_while_it_is_reviewed_is_withdrawn(world: World) -> None:
-    judged = Judged(world)
-    planned = Planned(world, judged.held)
-    conversation = await said(world, ALICE, BOB, both=True)
+    judged, planned, conversation = await with_a_hook(world)
     await planned.schedule(conversation)
     judged.answer(Hold("ODD"))
     await planned.pass_time()
@@ -410,9 +410,7 @@ async def test_what_is_cancelled_while_it_is_reviewed_is_withdrawn(world: World)
 
 
 async def test_what_the_network_refuses_is_refused(world: World) -> None:
-    judged = Judged(world)
-    planned = Planned(world, judged.held)
-    conversation = await said(world, ALICE, BOB, both=True)
+    judged, planned, conversation = await with_a_hook(world)
     await planned.schedule(conversation)
     judged.answer(Refuse("SPAM"))
     await planned.pass_time()

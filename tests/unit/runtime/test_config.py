@@ -5,18 +5,7 @@ import pytest
 from services.messaging.config import Config
 from services.runtime.config import KafkaConfig, ServerConfig, TlsConfig
 from services.runtime.env import ConfigError, EnvReader
-
-GOOD = {
-    "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "/keys/public.json",
-    "PARLEY_SERVICE_PRIVATE_KEYS_FILE": "/keys/messaging.json",
-    "PARLEY_JWKS_URL": "http://127.0.0.1:1/jwks.json",
-    "PARLEY_JWT_ISSUER": "https://network.example",
-    "PARLEY_DATABASE_URL": "postgresql://localhost/x",
-    "PARLEY_KAFKA_BOOTSTRAP": "127.0.0.1:9092",
-    "PARLEY_OBJECTS_ENDPOINT": "https://s3.example/",
-    "PARLEY_OBJECTS_KEY_ID": "k",
-    "PARLEY_OBJECTS_SECRET": "s",
-}
+from tests.support.environments import MESSAGING as GOOD
 
 
 def test_a_good_environment_gives_a_config() -> None:
