@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from services.messaging.kernel.content import VOICE
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
 from services.messaging.messages.sql.messages import to_messages
 from services.messaging.search.core import FILE_TYPES, INDEX_VERSION, NO_FILTERS, Filters, Has, words_of
@@ -15,8 +16,8 @@ _ABOVE_ALL = 2**63 - 1
 # such letter or digit follows.
 _HOLDS = {
     Has.PICTURE_OR_VIDEO: "encode(m.attachments, 'escape') ~ '(image|video)/'",
-    Has.OTHER_FILE: "m.kind <> 'voice' AND encode(m.attachments, 'escape') ~ '(?<!image|video)/[a-z1-9]'",
-    Has.VOICE: "m.kind = 'voice'",
+    Has.OTHER_FILE: f"m.kind <> '{VOICE.name}' AND encode(m.attachments, 'escape') ~ '(?<!image|video)/[a-z1-9]'",
+    Has.VOICE: f"m.kind = '{VOICE.name}'",
     Has.LINK: "encode(m.entities, 'escape') ~* 'https?://'",
 }
 

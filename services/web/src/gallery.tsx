@@ -124,11 +124,11 @@ export function SharedList({ client, conversation, viewer, nowMs, onShow, kind, 
         {count}
       </p>
       <ul class={kind === "media" ? "gallery-grid" : "gallery-rows"}>
-        {items.map((item, i) =>
+        {items.map((item) =>
           kind === "media" && "attachment" in item ? (
-            <Tile key={item.attachment.id} {...common} {...item} onView={setViewed} />
+            <Tile key={item.key} {...common} message={item.message} attachment={item.attachment} onView={setViewed} />
           ) : (
-            <Row key={"attachment" in item ? item.attachment.id : `${item.message.id} ${i}`} {...common} item={item} />
+            <Row key={item.key} {...common} item={item} />
           ),
         )}
       </ul>

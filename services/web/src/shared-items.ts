@@ -4,7 +4,7 @@ import { type LinkTarget, targetOf } from "@parley/client";
 import type { Problem } from "./text";
 
 /** A file or a link of a message. */
-export type SharedItem = { readonly message: Message } & ({ readonly attachment: Attachment } | { readonly link: LinkTarget });
+export type SharedItem = { readonly key: string; readonly message: Message } & ({ readonly attachment: Attachment } | { readonly link: LinkTarget });
 
 interface Pages {
   readonly messages: readonly Message[];
@@ -67,10 +67,10 @@ function itemsIn(kind: SharedKind, message: Message): SharedItem[] {
   if (kind === "link") {
     const entities = content.kind === "text" ? content.entities : [];
     const targets = entities.map((entity) => (entity.kind === "link" ? targetOf("", entity.url) : undefined));
-    return targets.flatMap((link) => (link ? [{ message, link }] : []));
+    return targets.flatMap((link, i) => (link ? [{ key: `${message.seq} ${i}`, message, link }] : []));
   }
   const wanted = attachments.filter(({ contentType }) => (content.kind === "voice" ? "voice" : kindOf(contentType)) === kind);
-  return wanted.map((attachment) => ({ message, attachment }));
+  return wanted.map((attachment) => ({ key: `${message.seq} ${attachment.id}`, message, attachment }));
 }
 
 function kindOf(contentType: string): SharedKind {
