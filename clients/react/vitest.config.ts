@@ -2,6 +2,9 @@ import { fileURLToPath } from "node:url";
 import type { Alias } from "vite";
 import { defineConfig, type ViteUserConfigExport } from "vitest/config";
 
+/** Hooks too: a limit that a slow machine reaches tells of nothing. What hangs is found a minute later. */
+const PATIENCE_MS = 60_000;
+
 /** What draws, in files that a file `vitest.NAME.config.ts` runs once more with something else than the newest React. */
 const DRAWN = ["tests/hooks.test.tsx", "tests/components.test.tsx", "tests/stories.test.tsx"];
 
@@ -12,7 +15,7 @@ export function on(name: string, alias: readonly Alias[], include = DRAWN): Vite
   return defineConfig({
     root: from("."),
     resolve: { alias: [...alias] },
-    test: { name, include, environment: "jsdom", setupFiles: ["tests/setup.ts"], testTimeout: 20_000, env: { DRAWN_BY: name } },
+    test: { name, include, environment: "jsdom", setupFiles: ["tests/setup.ts"], testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS, env: { DRAWN_BY: name } },
   });
 }
 

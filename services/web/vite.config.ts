@@ -4,6 +4,9 @@ import { defineConfig } from "vite";
 const edge = process.env.PARLEY_URL ?? "http://localhost:8080";
 
 /** The page; and `--mode worker`, after it: the service worker, one file whose name is always the same, since browsers look for a newer one there. */
+/** Hooks too: a limit that a slow machine reaches tells of nothing. What hangs is found a minute later. */
+const PATIENCE_MS = 60_000;
+
 export default defineConfig(({ mode }) => ({
   root: mode === "mock" ? "mock" : ".",
   build: {
@@ -17,5 +20,5 @@ export default defineConfig(({ mode }) => ({
     ...(mode === "mock" || mode === "worker" ? {} : { rollupOptions: { input: ["index.html", "playground.html"] } }),
   },
   server: mode === "mock" ? {} : { proxy: { "/parley.": edge, "/dev/": edge, "/v1/": edge, "/openapi.json": edge } },
-  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 10_000 },
+  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS },
 }));

@@ -25,7 +25,7 @@ afterEach(() => sessions.forEach((session) => session.close()));
 const until = (condition: () => unknown): Promise<void> =>
   vi.waitFor(() => {
     if (!condition()) throw new Error("not yet");
-  }, { timeout: 8000, interval: 5 });
+  }, { timeout: 30_000, interval: 5 });
 
 interface Device {
   readonly self: CallDevice;
@@ -76,7 +76,7 @@ const hearsSoon = (from: Joined, to: Joined): Promise<void> =>
   vi.waitFor(async () => {
     bring([to]);
     if (!(await hears(from, to))) throw new Error("not yet");
-  }, { timeout: 8000, interval: 20 });
+  }, { timeout: 30_000, interval: 20 });
 const hears = async (from: Joined, to: Joined): Promise<boolean> => (await to.hear(await from.say())) !== undefined;
 
 describe("devices in a call", () => {

@@ -47,7 +47,7 @@ const disk = (userId = "alice") => new IndexedDbStore(userId, factory).load((row
 async function kept(what: string, condition: (now: Awaited<ReturnType<typeof disk>>) => boolean): Promise<void> {
   await vi.waitFor(async () => {
     if (!condition(await disk())) throw new Error(`never kept: ${what}`);
-  }, { timeout: 4000, interval: 20 });
+  }, { timeout: 30_000, interval: 20 });
 }
 
 /** Nothing of Parley can be reached, and what is open breaks. */
@@ -303,10 +303,10 @@ describe("a browser without room", () => {
     const full = new MemoryDeviceStore();
     const first = await live(page(full));
     backend.post(ROOM, "bob", content("one"));
-    await vi.waitFor(async () => expect((await full.load((row) => row)).conversations[0]?.messages).toHaveLength(1), { timeout: 4000 });
+    await vi.waitFor(async () => expect((await full.load((row) => row)).conversations[0]?.messages).toHaveLength(1), { timeout: 30_000 });
     vi.spyOn(full, "save").mockRejectedValue(new DOMException("full", "QuotaExceededError"));
     backend.post(ROOM, "bob", content("two"));
-    await vi.waitFor(async () => expect((await full.load((row) => row)).conversations).toEqual([]), { timeout: 4000 });
+    await vi.waitFor(async () => expect((await full.load((row) => row)).conversations).toEqual([]), { timeout: 30_000 });
     first.messaging.send(ROOM, "goes on");
     await until("it is sent", () => texts(first).length === 3);
   });

@@ -25,7 +25,7 @@ function outbox() {
   const made = new Outbox(api, store, () => undefined, { onSent: () => undefined, onFailed: (_, { line }) => failed.push(line) });
   /** The request of that number, once it is made. */
   const request = async (number: number) => {
-    await vi.waitFor(() => expect(requests).toHaveLength(number), { timeout: 10_000 });
+    await vi.waitFor(() => expect(requests).toHaveLength(number), { timeout: 30_000 });
     return requests[number - 1]!;
   };
   return { made, requests, request, failed };
@@ -45,7 +45,7 @@ async function held(...answers: ConnectError[]) {
   store.applyConversation(conversation({ id: ROOM }));
   const made = new Outbox(api, store, () => undefined, { onSent: () => undefined, onFailed: () => undefined });
   made.send(ROOM, { text: "buy this" });
-  await vi.waitFor(() => expect(store.outgoing()).toMatchObject([{ state: "failed", held: true }]), { timeout: 10_000 });
+  await vi.waitFor(() => expect(store.outgoing()).toMatchObject([{ state: "failed", held: true }]), { timeout: 30_000 });
   return { made, store, asked, id: store.outgoing()[0]!.clientMessageId };
 }
 
@@ -68,7 +68,7 @@ test("what fails on a connection that stands is shown as failed after a few trie
   const world = outbox();
   await failTwice(world);
   (await world.request(3)).fail();
-  await vi.waitFor(() => expect(world.failed).toHaveLength(1), { timeout: 10_000 });
+  await vi.waitFor(() => expect(world.failed).toHaveLength(1), { timeout: 30_000 });
   await vi.advanceTimersByTimeAsync(60_000);
   expect(world.requests).toHaveLength(3);
 });

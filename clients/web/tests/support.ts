@@ -9,7 +9,7 @@ export async function until(what: string, condition: () => boolean): Promise<voi
     () => {
       if (!condition()) throw new Error(`never happened: ${what}`);
     },
-    { timeout: 4000, interval: 5 },
+    { timeout: 30_000, interval: 5 },
   );
 }
 
