@@ -11,6 +11,7 @@ from services.runtime.observability import tracing
 from services.runtime.quiet_hours import find_fault
 from services.signaling.core import errors
 from services.signaling.core.model import Call, CallId, ConversationId, WorkerId
+from services.signaling.links.lobby import Lobby
 from services.signaling.links.rpc import JoinLinkRpcs
 from services.signaling.links.service import JoinLinks
 from services.signaling.mapping.calls import encode_call, encode_grant
@@ -79,9 +80,11 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(service: CallsService, links: JoinLinks, scheduled: ScheduledCalls, moves: CallMoves) -> list[Api]:
+def apis(
+    service: CallsService, links: JoinLinks, lobby: Lobby, scheduled: ScheduledCalls, moves: CallMoves
+) -> list[Api]:
     """What the server serves."""
-    servicer = CallsServicer(service, links, scheduled)
+    servicer = CallsServicer(service, links, lobby, scheduled)
     operations = OperationsServicer(moves)
     return [
         Api(
@@ -100,9 +103,10 @@ def apis(service: CallsService, links: JoinLinks, scheduled: ScheduledCalls, mov
 class CallsServicer(JoinLinkRpcs, ScheduledCallRpcs, service_pb2_grpc.CallsServiceServicer):
     """Translates; the use-cases stand in service.py."""
 
-    def __init__(self, service: CallsService, links: JoinLinks, scheduled: ScheduledCalls) -> None:
+    def __init__(self, service: CallsService, links: JoinLinks, lobby: Lobby, scheduled: ScheduledCalls) -> None:
         self._service = service
         self._links = links
+        self._lobby = lobby
         self._scheduled = scheduled
 
     async def StartCall(self, request: api.StartCallRequest, context: Context) -> api.StartCallResponse:

@@ -58,6 +58,8 @@ from services.signaling.keys import rpc as keys_rpc
 from services.signaling.keys.service import DeviceKeys
 from services.signaling.keys.sql import PostgresKeys
 from services.signaling.links.core import SALT_BYTES
+from services.signaling.links.lobby import Lobby
+from services.signaling.links.places import LinkPlaces
 from services.signaling.links.service import JoinLinks
 from services.signaling.links.sql import PostgresLinks
 from services.signaling.media_access import MediaAccess
@@ -146,11 +148,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     scheduled_store = PostgresScheduled(database, committed)
     scheduled_events = ScheduledEvents(new_id)
     scheduled = ScheduledCalls(scheduled_store, members, scheduled_events, clock, _new_id)
-    links = JoinLinks(
-        PostgresLinks(database), changes, roster, scheduled_store, _new_id, partial(token_bytes, SALT_BYTES)
-    )
+    places = LinkPlaces(changes, roster, scheduled_store)
+    links = JoinLinks(PostgresLinks(database), changes, places, _new_id, partial(token_bytes, SALT_BYTES))
+    lobby = Lobby(links, changes, places)
     due = DueScheduledCalls(
-        *(scheduled_store, store, members, ScheduledStarter(starter), links, scheduled_events, clock),
+        *(scheduled_store, store, members, ScheduledStarter(starter), lobby, scheduled_events, clock),
         retention=config.retention,
     )
     back_office = BackOffice(store, changes, starter, roster, members, links, accounts)
@@ -168,7 +170,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     server = RpcServer(
         config.server,
         [
-            *rpc.apis(service, links, scheduled, moves),
+            *rpc.apis(service, links, lobby, scheduled, moves),
             keys_rpc.api_of(keys, clock),
             account_data.api_of(pages(account_store)),
             back_office_rpc.api_of(back_office),

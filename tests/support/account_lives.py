@@ -62,6 +62,7 @@ from tests.unit.signaling.fakes import (
     World,
     events_of,
     make_links,
+    make_lobby,
     make_service,
     scheduled_events_of,
 )
@@ -177,6 +178,7 @@ class CallTown:
         self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
         self.scheduled_store = PostgresScheduled(self.database, lambda *_: None)
         self.links = make_links(self.changes, self.service, PostgresLinks(self.database), self.scheduled_store)
+        self.lobby = make_lobby(self.links)
         self.scheduled = ScheduledCalls(
             *(self.scheduled_store, world.members, scheduled_events_of, self.clock, lambda now: str(new_id(now)))
         )
@@ -231,7 +233,7 @@ class CallTown:
         await self.links.create_link(self.group_call.call_id, UserId("alice"), 0, "canarywords")
         theirs = await self.start("dave", TABLET, LOBBY_TALK)
         _, secret = await self.links.create_link(theirs.call_id, UserId("dave"), 0, "")
-        await self.links.open_link(secret, UserId("alice"))
+        await self.lobby.open_link(secret, UserId("alice"))
         await self.service.leave_call(theirs.call_id, UserId("dave"), TABLET)
         await self._plan()
         await self.service.update_settings(UserId("alice"), CallSettings(True, QuietHours(60, 120, "Europe/Paris")))
@@ -244,7 +246,7 @@ class CallTown:
         others = replace(draft, title="Friday")
         theirs = await self.scheduled.schedule(UserId("dave"), LOBBY_TALK, others, "")
         _, secret = await self.links.create_link(CallId(theirs.scheduled_id), UserId("dave"), 0, "")
-        await self.links.open_link(secret, UserId("alice"))
+        await self.lobby.open_link(secret, UserId("alice"))
 
 
 async def live_in_presence(database: Database, users: Sequence[str] = ("alice", "bob")) -> PostgresStates:

@@ -73,6 +73,7 @@ from tests.unit.signaling.fakes import (
     announcement,
     events_of,
     make_links,
+    make_lobby,
     make_service,
     scheduled_events_of,
 )
@@ -143,6 +144,7 @@ class ThreeServices:
         self.calls = make_service(changes, self.members, self.moves, lambda _: self.new_id(), tokens)
         scheduled = PostgresScheduled(self._calls_database, lambda *_: None)
         self.links = make_links(changes, self.calls, PostgresLinks(self._calls_database), scheduled)
+        self.lobby = make_lobby(self.links)
         self.scheduled = ScheduledCalls(*(scheduled, self.members, scheduled_events_of, clock, lambda _: self.new_id()))
         events = KeyEvents(new_id)
         keys = PostgresKeys(self._calls_database, lambda *_: None)
@@ -155,7 +157,7 @@ class ThreeServices:
         self.world = GatewayWorld(typing_burst=1_000_000, membership=membership)
         self._watching = asyncio.create_task(self.world.gateway.watch_lists.run())
         self.servicers: dict[str, Any] = {
-            "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls, self.links, self.scheduled),
+            "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls, self.links, self.lobby, self.scheduled),
             "parley.keys.v1.DeviceKeysService": self.key_servicer,
             "parley.presence.v1.PresenceService": gateway_rpc.PresenceServicer(self.world.gateway),
             "parley.gateway.v1.GatewayService": gateway_rpc.GatewayServicer(self.world.gateway),

@@ -7,7 +7,8 @@ export type { CallEncryption, CallProtection, KeysView } from "./encryption/call
 export type { KeyNews } from "./encryption/known-accounts.js";
 export type { MediaFactory } from "./call-media-session.js";
 export type { CallsListener } from "./calls.js";
-export { type ClientOptions, type Notice, isKnownHere, storedDeviceId, ParleyClient } from "./client.js";
+export { type ClientOptions, type Notice, ParleyClient } from "./client.js";
+export { isKnownHere, storedDeviceId } from "./device-ids.js";
 export { type CallPhase, joined } from "./core/call-state.js";
 export type { ConversationView } from "./core/conversation-store.js";
 export { findEntities, openMention, type Person, type Segment, segments } from "./core/entities.js";

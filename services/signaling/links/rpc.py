@@ -5,6 +5,7 @@ from parley.calls.v1 import service_pb2_grpc
 
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Context
+from services.signaling.links.lobby import Lobby
 from services.signaling.links.service import JoinLinks
 from services.signaling.mapping.calls import encode_call, encode_place
 from services.signaling.mapping.links import encode_link
@@ -16,9 +17,10 @@ MAX_SECRET_CHARS = 256
 
 
 class JoinLinkRpcs(service_pb2_grpc.CallsServiceServicer):
-    """Translates; the use-cases stand in service.py. The servicer of signaling's rpc.py is made of these."""
+    """Translates; the use-cases stand in service.py and lobby.py. Signaling's servicer is made of these."""
 
     _links: JoinLinks
+    _lobby: Lobby
 
     async def CreateJoinLink(self, request: api.CreateJoinLinkRequest, context: Context) -> api.CreateJoinLinkResponse:
         link, secret = await self._links.create_link(
@@ -37,7 +39,7 @@ class JoinLinkRpcs(service_pb2_grpc.CallsServiceServicer):
     async def OpenJoinLink(self, request: api.OpenJoinLinkRequest, context: Context) -> api.OpenJoinLinkResponse:
         if len(request.secret) > MAX_SECRET_CHARS:
             raise InvalidRequest("secret", f"is longer than {MAX_SECRET_CHARS} characters")
-        opened = await self._links.open_link(request.secret, me(), request_id(request))
+        opened = await self._lobby.open_link(request.secret, me(), request_id(request))
         answer = api.OpenJoinLinkResponse(host_user_id=opened.host_id)
         if opened.scheduled:
             entry = encode_entry(opened.scheduled, opened.link.link_id, is_member=opened.is_part)
@@ -49,17 +51,17 @@ class JoinLinkRpcs(service_pb2_grpc.CallsServiceServicer):
         return answer
 
     async def LeaveLobby(self, request: api.LeaveLobbyRequest, context: Context) -> api.LeaveLobbyResponse:
-        await self._links.leave_lobby(call_id_of(request.call_id), me())
+        await self._lobby.leave_lobby(call_id_of(request.call_id), me())
         return api.LeaveLobbyResponse()
 
     async def AdmitGuest(self, request: api.AdmitGuestRequest, context: Context) -> api.AdmitGuestResponse:
-        call = await self._links.admit_guest(
+        call = await self._lobby.admit_guest(
             call_id_of(request.call_id), me(), check_user_id(request.user_id), request_id(request)
         )
         return api.AdmitGuestResponse(call=encode_call(call))
 
     async def RefuseGuest(self, request: api.RefuseGuestRequest, context: Context) -> api.RefuseGuestResponse:
-        call = await self._links.refuse_guest(
+        call = await self._lobby.refuse_guest(
             call_id_of(request.call_id), me(), check_user_id(request.user_id), request_id(request)
         )
         return api.RefuseGuestResponse(call=encode_call(call))

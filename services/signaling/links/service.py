@@ -1,4 +1,4 @@
-"""What people do with join links: make, list, revoke and open them, wait in the lobby, let in and refuse."""
+"""What people do with join links: make, list and revoke them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,54 +7,27 @@ from datetime import datetime
 import structlog
 
 from services.runtime.errors import StoreUnavailable, is_outage
-from services.signaling import metrics
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import (
     CallEnded,
     CallNotFound,
-    CallsError,
-    Contended,
-    ConversationNotFound,
-    JoinLinkClosed,
     JoinLinkLimit,
     JoinLinkNotFound,
-    LobbyFull,
-    MembersUnavailable,
     NotGroupCall,
-    ParticipantNotFound,
     ScheduledCallOver,
 )
-from services.signaling.core.inputs import AdmitGuest, CloseLink, Knock, LeaveLobby, RefuseGuest
-from services.signaling.core.model import Call, CallId, CallState, ConversationId, LinkId, ScheduledId, UserId
+from services.signaling.core.inputs import CloseLink
+from services.signaling.core.model import CallId, CallState, LinkId, UserId
 from services.signaling.links import core
 from services.signaling.links.core import JoinLink
+from services.signaling.links.places import LinkPlaces
 from services.signaling.links.ports import LinkStore
-from services.signaling.ports import IdempotencyKey, Membership
-from services.signaling.roster import Roster
-from services.signaling.scheduled.core import MAX_WAITING, ScheduledCall, State, Waiting
-from services.signaling.scheduled.ports import ScheduledStore
+from services.signaling.scheduled.core import State
 
 log = structlog.get_logger()
 
 # Revoked links of one sweep. There are few: a request that revokes a link closes it at once.
 SWEEP_LINKS = 200
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What opening a link gave: the call as somebody sees it who is part of it, or who is in its lobby; or what it will
-    lead to."""
-
-    link: JoinLink
-    call: Call | None
-    is_part: bool = False
-    # Before the time of a scheduled call.
-    scheduled: ScheduledCall | None = None
-
-    @property
-    def host_id(self) -> UserId:
-        """Who made the link."""
-        return self.link.maker_id
 
 
 @dataclass(frozen=True)
@@ -64,14 +37,11 @@ class JoinLinks:
     `request_id` is the client's, the same in each retry of a request. `new_salt`: SALT_BYTES that nobody can guess.
     """
 
-    links: LinkStore
+    store: LinkStore
     changes: CallChanges
-    roster: Roster
-    scheduled: ScheduledStore
+    places: LinkPlaces
     new_id: Callable[[datetime], str]
     new_salt: Callable[[], bytes]
-
-    # Links.
 
     async def create_link(
         self, target_id: CallId, maker_id: UserId, ttl_s: int, request_id: str
@@ -84,7 +54,7 @@ class JoinLinks:
             return known
         link = await self._plan_link(target_id, maker_id, ttl_s)
         stored, secret = core.link_of(link, self.new_salt(), request_id)
-        if not await self.links.add(stored, link.create_time, core.MAX_OPEN_LINKS):
+        if not await self.store.add(stored, link.create_time, core.MAX_OPEN_LINKS):
             raise JoinLinkLimit
         log.info("join_link_made", call_id=link.call_id, scheduled_id=link.scheduled_id, link_id=link.link_id)
         # Of two of the same request at once one was stored.
@@ -92,76 +62,36 @@ class JoinLinks:
 
     async def list_links(self, call_id: CallId, user_id: UserId) -> Sequence[JoinLink]:
         """The links of the call, or of the scheduled one, that the user made; for admins all. Raises CallNotFound."""
-        scheduled = await self._find_scheduled(call_id)
-        members = await self._own_members(scheduled.conversation_id if scheduled else None, user_id)
+        scheduled = await self.places.find_scheduled(call_id)
+        members = await self.places.own_members(scheduled.conversation_id if scheduled else None, user_id)
         if members is None:
-            _, members = await self._own_call(call_id, user_id)
-        links = await self.links.list_of(call_id)
+            _, members = await self.places.own_call(call_id, user_id)
+        links = await self.store.list_of(call_id)
         return [link for link in links if user_id in members.admin_ids or link.maker_id == user_id]
 
     async def revoke_link(self, link_id: LinkId, user_id: UserId) -> JoinLink:
         """Let nobody open it, and put out who came by it. Idempotent. Raises JoinLinkNotFound."""
-        link = await self.links.find(link_id)
+        link = await self.store.find(link_id)
         if link is None or not await self._may_revoke(link, user_id):
             raise JoinLinkNotFound
-        return await self._revoke(link)
+        return await self.revoke(link)
 
-    # The lobby, from outside.
+    async def revoke(self, link: JoinLink) -> JoinLink:
+        """Revoke it, whoever asked. Idempotent. Raises JoinLinkNotFound for one that went with its call."""
+        revoked = await self.store.revoke(link.link_id, self.changes.clock.now())
+        if revoked is None:
+            raise JoinLinkNotFound
+        await self._close(revoked)
+        return revoked
 
-    async def open_link(self, secret: str, user_id: UserId, request_id: str = "") -> Opened:
-        """The call for who is part of it; a place in its lobby for anybody else. Idempotent by the request's id.
-
-        Raises JoinLinkNotFound, JoinLinkClosed, CallEnded, CallLocked, LobbyFull, LobbyRefused, RemovedFromCall.
-        """
-        try:
-            opened = await self._open(secret, user_id, request_id)
-        except CallsError as refusal:
-            metrics.LINK_OPENINGS.labels(metrics.outcome_of_opening(refusal)).inc()
-            raise
-        metrics.LINK_OPENINGS.labels("early" if opened.scheduled else "part" if opened.is_part else "lobby").inc()
-        return opened
-
-    async def leave_lobby(self, call_id: CallId, user_id: UserId) -> None:
-        """Give the place up, or the wait for a scheduled call. Idempotent. Raises CallNotFound, also for who never
-        knocked, or does not wait any more for what has not begun."""
-        if not await self.scheduled.remove_waiting(ScheduledId(call_id), user_id):
-            await self.changes.apply(call_id, LeaveLobby(user_id))
-
-    # The lobby, from inside.
-
-    async def admit_guest(self, call_id: CallId, user_id: UserId, target_id: UserId, request_id: str = "") -> Call:
-        """Let somebody in who waits. Idempotent.
-
-        Raises CallNotFound, NotGroupCall, NotHost, ParticipantNotFound, CallLocked, CallEnded.
-        """
-        key = IdempotencyKey.of_request(user_id, call_id, "admit", request_id)
-        if done := await self._find_done(key):
-            return done.seen_by(user_id)
-        link, by_host = await self._look_at_guest(call_id, user_id, target_id)
-        if link and link.revoke_time and by_host:
-            await self._revoke(link)
-            raise ParticipantNotFound
-        call = await self.changes.apply(call_id, AdmitGuest(user_id, target_id, by_host), key)
-        if link and await self._was_revoked(link):
-            # While it was decided: a guest must not stay by a link that is closed.
-            await self._revoke(link)
-            raise ParticipantNotFound
-        return call.seen_by(user_id)
-
-    async def refuse_guest(self, call_id: CallId, user_id: UserId, target_id: UserId, request_id: str = "") -> Call:
-        """Do not let somebody in who waits. Idempotent. Raises as admit_guest, but for CallLocked."""
-        key = IdempotencyKey.of_request(user_id, call_id, "refuse", request_id)
-        if done := await self._find_done(key):
-            return done.seen_by(user_id)
-        _, by_host = await self._look_at_guest(call_id, user_id, target_id)
-        call = await self.changes.apply(call_id, RefuseGuest(user_id, target_id, by_host), key)
-        return call.seen_by(user_id)
-
-    # Upkeep.
+    async def was_revoked(self, link: JoinLink) -> bool:
+        """Whether it was meanwhile, or went with its call."""
+        found = await self.store.find(link.link_id)
+        return found is None or found.revoke_time is not None
 
     async def sweep(self) -> None:
         """Put out the guests of revoked links, where the replica that revoked one did not. Raises StoreUnavailable."""
-        for link in await self.links.list_unclosed(SWEEP_LINKS):
+        for link in await self.store.list_unclosed(SWEEP_LINKS):
             try:
                 await self._close(link)
             except StoreUnavailable as error:
@@ -172,28 +102,12 @@ class JoinLinks:
                 # One that cannot be closed must not keep the others open.
                 log.exception("join_link_not_closed", link_id=link.link_id)
 
-    async def open_to(self, scheduled_id: ScheduledId, call_id: CallId) -> None:
-        """See scheduled.ports.Doors."""
-        await self.links.bind(scheduled_id, call_id)
-
-    async def knock(self, call_id: CallId, link_id: LinkId, user_id: UserId) -> None:
-        """See scheduled.ports.Doors."""
-        link = await self.links.find(link_id)
-        if link is None or link.call_id != call_id:
-            return
-        try:
-            await self._enter(link, user_id, "")
-        except (Contended, MembersUnavailable):
-            raise
-        except CallsError as refusal:
-            log.info("waiting_not_let_in", call_id=call_id, link_id=link_id, because=type(refusal).__name__)
-
     async def _plan_link(self, target_id: CallId, maker_id: UserId, ttl_s: int) -> JoinLink:
         """Raises CallNotFound, NotGroupCall, CallEnded, ScheduledCallOver."""
         now = self.changes.clock.now()
         link_id = LinkId(self.new_id(now))
-        scheduled = await self._find_scheduled(target_id)
-        if scheduled and await self._own_members(scheduled.conversation_id, maker_id) is None:
+        scheduled = await self.places.find_scheduled(target_id)
+        if scheduled and await self.places.own_members(scheduled.conversation_id, maker_id) is None:
             raise CallNotFound
         if scheduled and not scheduled.group:
             raise NotGroupCall("a call of two has no room for a third")
@@ -203,7 +117,7 @@ class JoinLinks:
             begin = max(now, scheduled.draft.start_time)
             expire_time = core.expiry(begin, ttl_s)
             return JoinLink(link_id, None, maker_id, now, expire_time, scheduled_id=scheduled.scheduled_id)
-        call, _ = await self._own_call(scheduled.call_id or target_id if scheduled else target_id, maker_id)
+        call, _ = await self.places.own_call(scheduled.call_id or target_id if scheduled else target_id, maker_id)
         if not call.group:
             raise NotGroupCall("a call of two has no room for a third")
         if call.state is CallState.ENDED:
@@ -212,64 +126,20 @@ class JoinLinks:
         expire_time = core.expiry(now, ttl_s)
         return JoinLink(link_id, call.call_id, maker_id, now, expire_time, scheduled_id=of_scheduled)
 
-    async def _find_scheduled(self, target_id: CallId) -> ScheduledCall | None:
-        return await self.scheduled.find(ScheduledId(target_id))
-
-    async def _own_members(self, conversation_id: ConversationId | None, user_id: UserId) -> Membership | None:
-        """The members of a conversation, for one of them."""
-        members = await self._members_in(conversation_id) if conversation_id else None
-        return members if members and user_id in members.user_ids else None
-
     async def _find_made(self, call_id: CallId, maker_id: UserId, request_id: str) -> tuple[JoinLink, str] | None:
         request_hash = core.request_hash_of(maker_id, call_id, request_id)
-        stored = await self.links.find_by_request(request_hash) if request_hash else None
+        stored = await self.store.find_by_request(request_hash) if request_hash else None
         return (stored.link, core.secret_of(stored.salt, request_id)) if stored else None
-
-    async def _own_call(self, call_id: CallId, user_id: UserId) -> tuple[Call, Membership]:
-        """A call of a conversation that the user is in now. Raises CallNotFound, the same for a call that is not."""
-        call = await self.changes.store.find(call_id)
-        members = await self._members_of(call)
-        if call is None or members is None or user_id not in members.user_ids:
-            raise CallNotFound
-        return call, members
-
-    async def _members_of(self, call: Call | None) -> Membership | None:
-        if call is None:
-            # Ask all the same, so that neither the time nor an outage tells whether there is such a call.
-            await self.roster.query_no_conversation()
-            return None
-        return await self._members_in(call.conversation_id)
-
-    async def _members_in(self, conversation_id: ConversationId) -> Membership | None:
-        try:
-            return await self.roster.members.members_of(conversation_id)
-        except ConversationNotFound:
-            return None
 
     async def _may_revoke(self, link: JoinLink, user_id: UserId) -> bool:
         """Who made it may, also who is not in the conversation any more."""
         if link.maker_id == user_id:
             return True
-        conversation_id = await self._conversation_of(link)
-        members = await self._own_members(conversation_id, user_id)
+        conversation_id = await self.places.conversation_of(link)
+        members = await self.places.own_members(conversation_id, user_id)
         if conversation_id is None:
-            await self.roster.query_no_conversation()
+            await self.places.roster.query_no_conversation()
         return members is not None and user_id in members.admin_ids
-
-    async def _conversation_of(self, link: JoinLink) -> ConversationId | None:
-        if link.call_id:
-            call = await self.changes.store.find(link.call_id)
-            return call.conversation_id if call else None
-        scheduled = await self._find_scheduled(link.target_id)
-        return scheduled.conversation_id if scheduled else None
-
-    async def _revoke(self, link: JoinLink) -> JoinLink:
-        revoked = await self.links.revoke(link.link_id, self.changes.clock.now())
-        if revoked is None:
-            # It went with its call.
-            raise JoinLinkNotFound
-        await self._close(revoked)
-        return revoked
 
     async def _close(self, link: JoinLink) -> None:
         try:
@@ -277,92 +147,5 @@ class JoinLinks:
                 await self.changes.apply(link.call_id, CloseLink(link.link_id))
         except CallNotFound:
             return
-        await self.links.note_closed(link.link_id, self.changes.clock.now())
+        await self.store.note_closed(link.link_id, self.changes.clock.now())
         log.info("join_link_closed", call_id=link.call_id, link_id=link.link_id)
-
-    async def _open(self, secret: str, user_id: UserId, request_id: str) -> Opened:
-        link = await self.links.find_by_secret(core.hash_of(secret)) if core.is_secret(secret) else None
-        if link and link.call_id is None:
-            if early := await self._wait_early(link, user_id):
-                return early
-            # Its time has come meanwhile.
-            link = await self.links.find(link.link_id)
-        if link is None:
-            raise JoinLinkNotFound
-        return await self._enter(link, user_id, request_id)
-
-    async def _wait_early(self, link: JoinLink, user_id: UserId) -> Opened | None:
-        """Before the time of a scheduled call; None once it has begun. Raises JoinLinkNotFound, JoinLinkClosed,
-        CallEnded, LobbyFull."""
-        scheduled = await self._find_scheduled(link.target_id)
-        if scheduled is None:
-            raise JoinLinkNotFound
-        if scheduled.is_over:
-            raise JoinLinkClosed if scheduled.state is State.CANCELLED else CallEnded
-        if scheduled.call_id:
-            # The link was made while its time came.
-            await self.links.bind(scheduled.scheduled_id, scheduled.call_id)
-        members = await self._check_way(link, scheduled.conversation_id, user_id)
-        is_member = user_id in members.user_ids
-        if not is_member:
-            waiting = Waiting(user_id, link.link_id)
-            now = self.changes.clock.now()
-            if not await self.scheduled.add_waiting(scheduled.scheduled_id, waiting, now, MAX_WAITING):
-                raise LobbyFull
-        # Who came while it began was perhaps not seen by whoever lets those in who wait.
-        found = await self.links.find(link.link_id)
-        if found is None or found.call_id:
-            return None
-        return Opened(link, None, is_part=is_member, scheduled=scheduled)
-
-    async def _enter(self, link: JoinLink, user_id: UserId, request_id: str) -> Opened:
-        call = await self.changes.store.find(link.call_id) if link.call_id else None
-        if call is None:
-            raise JoinLinkNotFound
-        if call.state is CallState.ENDED:
-            raise CallEnded
-        await self._check_open(link, call, user_id)
-        leg = call.leg_of(user_id)
-        if user_id in await self.roster.sync(call) or (leg and leg.is_guest):
-            return Opened(link, await self._again(call, user_id), is_part=True)
-        key = IdempotencyKey.of_request(user_id, call.call_id, "knock", request_id)
-        call = await self.changes.apply(call.call_id, Knock(user_id, link.link_id), key)
-        if await self._was_revoked(link):
-            await self._revoke(link)
-            raise JoinLinkClosed
-        return Opened(link, call, is_part=call.leg_of(user_id) is not None)
-
-    async def _again(self, call: Call, user_id: UserId) -> Call:
-        """As it stands after the members were read."""
-        return (await self.changes.store.find(call.call_id) or call).seen_by(user_id)
-
-    async def _check_open(self, link: JoinLink, call: Call, user_id: UserId) -> None:
-        if link.revoke_time is None and core.came_by(call, user_id, link.link_id):
-            # What keeps others from knocking by now does not end a place: they ask how theirs stands.
-            return
-        await self._check_way(link, call.conversation_id, user_id)
-
-    async def _check_way(self, link: JoinLink, conversation_id: ConversationId, user_id: UserId) -> Membership:
-        """The members, where the link is open to somebody. Raises JoinLinkClosed."""
-        members = await self._members_in(conversation_id)
-        is_open = link.is_open(self.changes.clock.now())
-        if not is_open or members is None or link.maker_id not in members.user_ids:
-            raise JoinLinkClosed
-        if user_id not in members.user_ids and await self.roster.members.blocked_among(link.maker_id, [user_id]):
-            raise JoinLinkClosed
-        return members
-
-    async def _was_revoked(self, link: JoinLink) -> bool:
-        found = await self.links.find(link.link_id)
-        return found is None or found.revoke_time is not None
-
-    async def _look_at_guest(self, call_id: CallId, user_id: UserId, target_id: UserId) -> tuple[JoinLink | None, bool]:
-        """The link by which somebody came, and whether the user decides about them. Raises CallNotFound."""
-        call, members = await self._own_call(call_id, user_id)
-        leg = next((leg for leg in call.legs if leg.user_id == target_id and leg.link_id), None)
-        link = await self.links.find(leg.link_id) if leg and leg.link_id else None
-        maker_id = link.maker_id if link else UserId("")
-        return link, core.is_host(user_id, maker_id, members.user_ids, members.admin_ids)
-
-    async def _find_done(self, key: IdempotencyKey | None) -> Call | None:
-        return await self.changes.store.find_by_key(key) if key else None

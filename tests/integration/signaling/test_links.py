@@ -159,7 +159,7 @@ async def test_neither_the_secret_nor_what_gives_it_stands_in_any_column(databas
     town, request_id = CallTown(database), "a-request-of-alices"
     call = await town.start("alice", PHONE, GROUP_TALK)
     _, secret = await town.links.create_link(call.call_id, ALICE, 0, request_id)
-    await town.links.open_link(secret, EVE)
+    await town.lobby.open_link(secret, EVE)
     for word in (secret, request_id):
         assert await where(database, word) == {}
     assert await where(database, EVE)

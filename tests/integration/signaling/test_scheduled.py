@@ -158,12 +158,12 @@ async def test_many_replicas_at_once_begin_it_once_and_its_call_ends_it(database
     call = await town.scheduled.schedule(UserId("alice"), GROUP_TALK, draft, "once")
     assert await town.scheduled.schedule(UserId("alice"), GROUP_TALK, draft, "once") == call
     _, secret = await town.links.create_link(CallId(call.scheduled_id), UserId("bob"), 0, "")
-    await town.links.open_link(secret, EVE)
+    await town.lobby.open_link(secret, EVE)
     town.wait(3_600)
     replicas = [
         DueScheduledCalls(
             *(town.scheduled_store, town.store, town.world.members, ScheduledStarter(town.service.starter)),
-            *(town.links, scheduled_events_of, town.clock, RETENTION),
+            *(town.lobby, scheduled_events_of, town.clock, RETENTION),
         )
         for _ in range(4)
     ]
@@ -196,7 +196,7 @@ async def test_what_a_deleted_maker_planned_is_cancelled_for_the_others(database
         pass
     due = DueScheduledCalls(
         *(town.scheduled_store, town.store, town.world.members, ScheduledStarter(town.service.starter)),
-        *(town.links, scheduled_events_of, town.clock, RETENTION),
+        *(town.lobby, scheduled_events_of, town.clock, RETENTION),
     )
     await due.look(call.scheduled_id)
     over = await town.scheduled_store.find(call.scheduled_id)

@@ -24,6 +24,8 @@ from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.core.rate import RatePolicy, StartPolicy
 from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.links.core import SALT_BYTES
+from services.signaling.links.lobby import Lobby
+from services.signaling.links.places import LinkPlaces
 from services.signaling.links.ports import LinkStore
 from services.signaling.links.service import JoinLinks
 from services.signaling.media_access import MediaAccess
@@ -220,11 +222,12 @@ class World:
         self.link_store = FakeLinks()
         self.scheduled_store = FakeScheduled(self.link_store)
         self.links = make_links(self.changes, self.service, self.link_store, self.scheduled_store)
+        self.lobby = make_lobby(self.links)
         self.scheduled = ScheduledCalls(
             *(self.scheduled_store, self.members, scheduled_events_of, self.clock, self.service.access.new_id)
         )
         self.due = DueScheduledCalls(
-            *(self.scheduled_store, self.store, self.members, ScheduledStarter(self.service.starter), self.links),
+            *(self.scheduled_store, self.store, self.members, ScheduledStarter(self.service.starter), self.lobby),
             *(scheduled_events_of, self.clock, RETENTION),
         )
         self.hear(WORKER)
@@ -296,7 +299,13 @@ def make_links(changes: CallChanges, service: CallsService, store: LinkStore, sc
     def new_salt() -> bytes:
         return next(salts).to_bytes(SALT_BYTES, "big")
 
-    return JoinLinks(store, changes, service.roster, scheduled, service.access.new_id, new_salt)
+    places = LinkPlaces(changes, service.roster, scheduled)
+    return JoinLinks(store, changes, places, service.access.new_id, new_salt)
+
+
+def make_lobby(links: JoinLinks) -> Lobby:
+    """What becomes of who opens these links."""
+    return Lobby(links, links.changes, links.places)
 
 
 def announcement(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> WorkerAnnouncement:

@@ -43,8 +43,8 @@ class Meeting(World):
     async def admitted(self, guest: UserId = EVE, maker: UserId = BOB) -> JoinLink:
         """Somebody came by a new link and was let in; not in the call yet."""
         link, secret = await self.link(maker)
-        await self.links.open_link(secret, guest)
-        await self.links.admit_guest(self.call_id, maker, guest)
+        await self.lobby.open_link(secret, guest)
+        await self.lobby.admit_guest(self.call_id, maker, guest)
         return link
 
     async def call(self) -> Call:

@@ -181,7 +181,7 @@ async def test_who_waits_in_a_lobby_waits_no_more_and_a_guest_leaves() -> None:
     await meeting.admitted(EVE)
     await meeting.service.join_call(meeting.call_id, EVE, LAPTOP)
     _, secret = await meeting.link()
-    await meeting.links.open_link(secret, FAY)
+    await meeting.lobby.open_link(secret, FAY)
     for user in (EVE, FAY):
         await lifecycle.note(user, Standing(deleted=True))
     assert (await meeting.state_of(EVE), await meeting.state_of(FAY)) == (LegState.NOT_IN_CALL, LegState.WITHDRAWN)

@@ -49,17 +49,17 @@ async def test_the_links_maker_and_admins_decide_and_nobody_else(
 ) -> None:
     _, secret = await world.link(BOB)
     for guest in (EVE, FAY):
-        await world.links.open_link(secret, guest)
+        await world.lobby.open_link(secret, guest)
     if error:
-        for decide in (world.links.admit_guest, world.links.refuse_guest):
+        for decide in (world.lobby.admit_guest, world.lobby.refuse_guest):
             with pytest.raises(error):
                 await decide(world.call_id, host, EVE)
         return
     for _ in range(2):
-        await world.links.admit_guest(world.call_id, host, EVE)
-        await world.links.refuse_guest(world.call_id, host, FAY)
+        await world.lobby.admit_guest(world.call_id, host, EVE)
+        await world.lobby.refuse_guest(world.call_id, host, FAY)
     assert (await world.state_of(EVE), await world.state_of(FAY)) == (LegState.NOT_IN_CALL, LegState.REFUSED)
-    for decide in (world.links.admit_guest, world.links.refuse_guest):
+    for decide in (world.lobby.admit_guest, world.lobby.refuse_guest):
         # A maker is host of those who came by the link; there is nobody.
         with pytest.raises(ParticipantNotFound if host == ALICE else NotHost):
             await decide(world.call_id, host, GUS)
@@ -67,44 +67,44 @@ async def test_the_links_maker_and_admins_decide_and_nobody_else(
 
 async def test_a_maker_who_went_from_the_group_is_no_host(world: Meeting) -> None:
     _, secret = await world.link(BOB)
-    await world.links.open_link(secret, EVE)
+    await world.lobby.open_link(secret, EVE)
     world.members.conversations[GROUP_TALK].remove(BOB)
     with pytest.raises(CallNotFound):
-        await world.links.admit_guest(world.call_id, BOB, EVE)
-    await world.links.admit_guest(world.call_id, ALICE, EVE)
+        await world.lobby.admit_guest(world.call_id, BOB, EVE)
+    await world.lobby.admit_guest(world.call_id, ALICE, EVE)
 
 
 async def test_who_was_refused_knocks_no_more_by_whatever_link(world: Meeting) -> None:
     (_, secret), (_, other) = await world.link(), await world.link(ALICE)
-    await world.links.open_link(secret, EVE)
+    await world.lobby.open_link(secret, EVE)
     before = await world.call()
-    await world.links.refuse_guest(world.call_id, BOB, EVE)
+    await world.lobby.refuse_guest(world.call_id, BOB, EVE)
     (place,) = told(before, await world.call())[EVE]
     assert place.state == messages_pb2.LOBBY_PLACE_STATE_REFUSED
     for each in (secret, other):
         with pytest.raises(LobbyRefused):
-            await world.links.open_link(each, EVE)
+            await world.lobby.open_link(each, EVE)
 
 
 async def test_a_late_retry_of_letting_in_lets_nobody_in_who_knocked_again(world: Meeting) -> None:
     _, secret = await world.link()
-    await world.links.open_link(secret, EVE)
-    await world.links.admit_guest(world.call_id, BOB, EVE, "once")
+    await world.lobby.open_link(secret, EVE)
+    await world.lobby.admit_guest(world.call_id, BOB, EVE, "once")
     link = (await world.call()).leg_of(EVE)
     assert link is not None
     assert link.link_id is not None
     await world.links.revoke_link(link.link_id, BOB)
     _, new = await world.link()
-    await world.links.open_link(new, EVE)
-    await world.links.admit_guest(world.call_id, BOB, EVE, "once")
+    await world.lobby.open_link(new, EVE)
+    await world.lobby.admit_guest(world.call_id, BOB, EVE, "once")
     assert await world.state_of(EVE) is LegState.LOBBY
 
 
 async def test_a_guest_takes_part_and_is_marked_to_all_and_knows_nobody_who_was_not_there(world: Meeting) -> None:
     _, secret = await world.link()
-    await world.links.open_link(secret, EVE)
+    await world.lobby.open_link(secret, EVE)
     before = await world.call()
-    await world.links.admit_guest(world.call_id, BOB, EVE)
+    await world.lobby.admit_guest(world.call_id, BOB, EVE)
     frames = told(before, await world.call())
     place, call = sorted(frames[EVE], key=lambda frame: isinstance(frame, messages_pb2.Call))
     assert place.state == messages_pb2.LOBBY_PLACE_STATE_ADMITTED
@@ -143,7 +143,7 @@ async def test_guests_stay_in_the_call_when_members_are_read_again(world: Meetin
     assert await world.state_of(EVE) is LegState.JOINED
     # Added to the group, a guest is one no more, wherever they stand.
     _, secret = await world.link(ALICE)
-    await world.links.open_link(secret, FAY)
+    await world.lobby.open_link(secret, FAY)
     world.members.conversations[GROUP_TALK] += [EVE, FAY]
     await world.service.roster.sync_call_of_group(GROUP_TALK)
     legs = {leg.user_id: leg for leg in (await world.call()).legs}
@@ -184,7 +184,7 @@ async def test_whom_an_admin_removes_learns_nothing_more_and_does_not_come_back(
     assert await world.service.list_active_calls(EVE) == []
     _, secret = await world.link()
     with pytest.raises(CallsError):
-        await world.links.open_link(secret, EVE)
+        await world.lobby.open_link(secret, EVE)
     assert await world.state_of(EVE) is LegState.REMOVED
 
 
@@ -199,7 +199,7 @@ async def test_guests_do_not_keep_a_call_without_members(world: Meeting) -> None
 
 async def test_the_end_of_a_call_ends_its_lobby(world: Meeting) -> None:
     _, secret = await world.link()
-    await world.links.open_link(secret, EVE)
+    await world.lobby.open_link(secret, EVE)
     before = await world.call()
     await world.service.end_for_all(world.call_id, ALICE)
     call = await world.call()
@@ -208,10 +208,10 @@ async def test_the_end_of_a_call_ends_its_lobby(world: Meeting) -> None:
     assert list(encode_call(call).lobby) == []
     for user in (EVE, CAROL):
         with pytest.raises(CallEnded):
-            await world.links.open_link(secret, user)
+            await world.lobby.open_link(secret, user)
     with pytest.raises(CallEnded):
-        await world.links.admit_guest(world.call_id, BOB, EVE)
-    await world.links.leave_lobby(world.call_id, EVE)
+        await world.lobby.admit_guest(world.call_id, BOB, EVE)
+    await world.lobby.leave_lobby(world.call_id, EVE)
 
 
 STEPS = st.lists(
@@ -260,16 +260,16 @@ async def test_whatever_is_done_who_is_outside_learns_nothing_and_no_guest_stays
 
 async def act(world: Meeting, user: UserId, action: str, link: JoinLink, secret: str) -> None:
     """One step of it."""
-    service, links, call_id = world.service, world.links, world.call_id
+    service, links, lobby, call_id = world.service, world.links, world.lobby, world.call_id
     if action == "wait":
         world.clock.advance(6 * 3600)
         return
     is_locked = (await world.call()).locked
     acts: dict[str, Callable[[], Awaitable[object]]] = {
-        "open": lambda: links.open_link(secret, user),
-        "admit": lambda: links.admit_guest(call_id, ALICE, user),
-        "refuse": lambda: links.refuse_guest(call_id, ALICE, user),
-        "withdraw": lambda: links.leave_lobby(call_id, user),
+        "open": lambda: lobby.open_link(secret, user),
+        "admit": lambda: lobby.admit_guest(call_id, ALICE, user),
+        "refuse": lambda: lobby.refuse_guest(call_id, ALICE, user),
+        "withdraw": lambda: lobby.leave_lobby(call_id, user),
         "join": lambda: service.join_call(call_id, user, LAPTOP),
         "leave": lambda: service.leave_call(call_id, user, LAPTOP),
         "remove": lambda: service.remove_participant(call_id, ALICE, user),

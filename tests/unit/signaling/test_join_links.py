@@ -120,7 +120,7 @@ async def test_a_call_has_so_many_open_links_and_what_is_closed_makes_room(world
 
 async def test_a_member_gets_the_call_at_once(world: Meeting) -> None:
     _, secret = await world.link()
-    opened = await world.links.open_link(secret, CAROL)
+    opened = await world.lobby.open_link(secret, CAROL)
     assert (opened.is_part, opened.host_id, opened.call) == (True, BOB, await world.call())
     assert await world.state_of(CAROL) is LegState.RINGING
 
@@ -128,7 +128,7 @@ async def test_a_member_gets_the_call_at_once(world: Meeting) -> None:
 async def test_somebody_else_waits_in_the_lobby_and_learns_of_nobody(world: Meeting) -> None:
     link, secret = await world.link()
     before = await world.call()
-    opened = await world.links.open_link(secret, EVE)
+    opened = await world.lobby.open_link(secret, EVE)
     assert (opened.is_part, opened.host_id) == (False, BOB)
     call = await world.call()
     frames = told(before, call)
@@ -164,41 +164,41 @@ async def test_somebody_else_waits_in_the_lobby_and_learns_of_nobody(world: Meet
 
 async def test_opened_again_it_says_how_the_place_stands_and_changes_nothing(world: Meeting) -> None:
     _, secret = await world.link()
-    await world.links.open_link(secret, EVE)
+    await world.lobby.open_link(secret, EVE)
     before = await world.call()
-    assert (await world.links.open_link(secret, EVE)).call == before
-    await world.links.admit_guest(world.call_id, BOB, EVE)
-    opened = await world.links.open_link(secret, EVE)
+    assert (await world.lobby.open_link(secret, EVE)).call == before
+    await world.lobby.admit_guest(world.call_id, BOB, EVE)
+    opened = await world.lobby.open_link(secret, EVE)
     assert opened.is_part
     assert await world.call() == replace(before, version=before.version + 1, legs=(await world.call()).legs)
 
 
 async def test_who_has_a_place_is_told_how_it_stands_also_when_the_link_opens_no_more(world: Meeting) -> None:
     (link, expired), (_, of_carol) = await world.link(ttl_s=60), await world.link(CAROL)
-    await world.links.open_link(expired, EVE)
-    await world.links.open_link(of_carol, FAY)
+    await world.lobby.open_link(expired, EVE)
+    await world.lobby.open_link(of_carol, FAY)
     world.clock.advance(60)
     world.members.conversations[GROUP_TALK].remove(CAROL)
     for guest, secret in ((EVE, expired), (FAY, of_carol)):
-        assert (await world.links.open_link(secret, guest)).is_part is False
+        assert (await world.lobby.open_link(secret, guest)).is_part is False
         assert await world.state_of(guest) is LegState.LOBBY
         with pytest.raises(JoinLinkClosed):
-            await world.links.open_link(secret, GUS)
-    await world.links.admit_guest(world.call_id, BOB, EVE)
-    assert (await world.links.open_link(expired, EVE)).is_part
+            await world.lobby.open_link(secret, GUS)
+    await world.lobby.admit_guest(world.call_id, BOB, EVE)
+    assert (await world.lobby.open_link(expired, EVE)).is_part
     # By that link alone, and not once it is revoked.
     with pytest.raises(JoinLinkClosed):
-        await world.links.open_link(of_carol, EVE)
+        await world.lobby.open_link(of_carol, EVE)
     await world.links.revoke_link(link.link_id, BOB)
     with pytest.raises(JoinLinkClosed):
-        await world.links.open_link(expired, EVE)
+        await world.lobby.open_link(expired, EVE)
 
 
 @pytest.mark.parametrize("secret", ["", "x", "x" * 32, "ж" * 32, "x" * 33])
 async def test_a_secret_of_no_link_is_told_so_whatever_it_is(world: Meeting, secret: str) -> None:
     for user in (EVE, BOB):
         with pytest.raises(JoinLinkNotFound):
-            await world.links.open_link(secret, user)
+            await world.lobby.open_link(secret, user)
 
 
 async def test_what_closes_a_link_is_told_apart_nowhere(world: Meeting) -> None:
@@ -211,54 +211,54 @@ async def test_what_closes_a_link_is_told_apart_nowhere(world: Meeting) -> None:
     world.members.conversations[GROUP_TALK].remove(CAROL)
     for secret in (revoked, expired, blocking, gone):
         with pytest.raises(JoinLinkClosed):
-            await world.links.open_link(secret, EVE)
+            await world.lobby.open_link(secret, EVE)
     assert await world.state_of(EVE) is None
-    assert (await world.links.open_link(blocking, FAY)).is_part is False
+    assert (await world.lobby.open_link(blocking, FAY)).is_part is False
 
 
 async def test_a_locked_call_and_a_full_lobby_let_nobody_knock(world: Meeting) -> None:
     _, secret = await world.link()
     await world.service.set_lock(world.call_id, ALICE, locked=True)
     with pytest.raises(CallLocked):
-        await world.links.open_link(secret, EVE)
+        await world.lobby.open_link(secret, EVE)
     await world.service.set_lock(world.call_id, ALICE, locked=False)
     for number in range(LOBBY_CAPACITY):
-        await world.links.open_link(secret, UserId(f"guest-{number}"))
+        await world.lobby.open_link(secret, UserId(f"guest-{number}"))
     with pytest.raises(LobbyFull):
-        await world.links.open_link(secret, EVE)
-    await world.links.refuse_guest(world.call_id, BOB, UserId("guest-0"))
-    await world.links.open_link(secret, EVE)
+        await world.lobby.open_link(secret, EVE)
+    await world.lobby.refuse_guest(world.call_id, BOB, UserId("guest-0"))
+    await world.lobby.open_link(secret, EVE)
 
 
 async def test_a_crowd_of_knockers_does_not_grow_a_call_without_end(world: Meeting) -> None:
     _, secret = await world.link()
     for number in range(MAX_KNOCKERS):
-        await world.links.open_link(secret, UserId(f"guest-{number}"))
-        await world.links.leave_lobby(world.call_id, UserId(f"guest-{number}"))
+        await world.lobby.open_link(secret, UserId(f"guest-{number}"))
+        await world.lobby.leave_lobby(world.call_id, UserId(f"guest-{number}"))
     with pytest.raises(LobbyFull):
-        await world.links.open_link(secret, EVE)
+        await world.lobby.open_link(secret, EVE)
     # Who was there before still may.
-    await world.links.open_link(secret, UserId("guest-7"))
+    await world.lobby.open_link(secret, UserId("guest-7"))
 
 
 async def test_a_late_retry_of_opening_does_not_knock_again(world: Meeting) -> None:
     _, secret = await world.link()
-    await world.links.open_link(secret, EVE, "once")
-    await world.links.leave_lobby(world.call_id, EVE)
-    await world.links.leave_lobby(world.call_id, EVE)
-    await world.links.open_link(secret, EVE, "once")
+    await world.lobby.open_link(secret, EVE, "once")
+    await world.lobby.leave_lobby(world.call_id, EVE)
+    await world.lobby.leave_lobby(world.call_id, EVE)
+    await world.lobby.open_link(secret, EVE, "once")
     assert await world.state_of(EVE) is LegState.WITHDRAWN
-    await world.links.open_link(secret, EVE, "twice")
+    await world.lobby.open_link(secret, EVE, "twice")
     assert await world.state_of(EVE) is LegState.LOBBY
     with pytest.raises(CallNotFound):
-        await world.links.leave_lobby(world.call_id, DAVE)
+        await world.lobby.leave_lobby(world.call_id, DAVE)
 
 
 async def test_while_messaging_is_asked_nobody_who_left_gets_in_by_a_link(world: Meeting) -> None:
     """A removal holds before its event comes: who went from the group is told to wait as anybody else."""
     _, secret = await world.link()
     world.members.conversations[GROUP_TALK].remove(CAROL)
-    assert (await world.links.open_link(secret, CAROL)).is_part is False
+    assert (await world.lobby.open_link(secret, CAROL)).is_part is False
     assert await world.state_of(CAROL) is LegState.LOBBY
 
 
@@ -267,7 +267,7 @@ async def test_a_revoked_link_puts_out_its_guests_and_nobody_elses(world: Meetin
     await world.service.join_call(world.call_id, EVE, LAPTOP)
     await world.admitted(FAY, ALICE)
     _, secret = await world.link()
-    await world.links.open_link(secret, GUS)
+    await world.lobby.open_link(secret, GUS)
     before = await world.call()
     for _ in range(2):
         revoked = await world.links.revoke_link(link.link_id, ALICE)
@@ -306,11 +306,11 @@ async def test_a_link_that_is_revoked_while_somebody_comes_in_by_it_lets_nobody_
 
     world.link_store.find = find_revoked  # type: ignore[method-assign]
     with pytest.raises(JoinLinkClosed):
-        await world.links.open_link(secret, EVE)
+        await world.lobby.open_link(secret, EVE)
     assert await world.state_of(EVE) is LegState.WITHDRAWN
     world.link_store.find = find  # type: ignore[method-assign]
     _, other = await world.link()
-    await world.links.open_link(other, FAY)
+    await world.lobby.open_link(other, FAY)
     calls = 0
 
     async def find_revoked_later(link_id: LinkId) -> JoinLink | None:
@@ -320,7 +320,7 @@ async def test_a_link_that_is_revoked_while_somebody_comes_in_by_it_lets_nobody_
 
     world.link_store.find = find_revoked_later  # type: ignore[method-assign]
     with pytest.raises(ParticipantNotFound):
-        await world.links.admit_guest(world.call_id, BOB, FAY)
+        await world.lobby.admit_guest(world.call_id, BOB, FAY)
     assert await world.state_of(FAY) is LegState.GONE
     assert link.link_id in world.link_store.closed
 

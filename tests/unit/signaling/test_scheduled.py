@@ -309,14 +309,14 @@ async def test_a_replica_that_ends_at_any_step_of_the_beginning_leaves_it_to_the
 ) -> None:
     call = await office.plan()
     _, secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
-    await office.links.open_link(secret, EVE)
+    await office.lobby.open_link(secret, EVE)
 
     async def die(*_: object) -> None:
         raise MembersUnavailable
 
     owner: object = {
         "place": type(office.due.beginner),
-        "open_to": type(office.links),
+        "open_to": type(office.lobby),
         "list_waiting": type(office.scheduled_store),
         "save": type(office.scheduled_store),
     }[step]
@@ -429,7 +429,7 @@ async def test_a_link_opens_to_a_page_that_waits_and_to_the_lobby_at_its_time(of
     link, secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "once")
     assert await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "once") == (link, secret)
     for who in (EVE, CAROL, EVE):
-        early = await office.links.open_link(secret, who)
+        early = await office.lobby.open_link(secret, who)
         assert (early.call, early.scheduled, early.host_id) == (None, call, BOB)
         assert early.is_part is (who == CAROL)
     await office.pass_time(HOUR_S)
@@ -439,8 +439,8 @@ async def test_a_link_opens_to_a_page_that_waits_and_to_the_lobby_at_its_time(of
     begun = replace(held, version=held.version - 1, legs=tuple(leg for leg in held.legs if leg.user_id != EVE))
     (place,) = told(begun, held)[EVE]
     assert getattr(place, "link_id", "") == link.link_id
-    assert (await office.links.open_link(secret, CAROL)).is_part
-    assert (await office.links.open_link(secret, FAY)).call is not None
+    assert (await office.lobby.open_link(secret, CAROL)).is_part
+    assert (await office.lobby.open_link(secret, FAY)).call is not None
     # By now it is a link to the call.
     assert [each.link_id for each in await office.links.list_links(held.call_id, BOB)] == [link.link_id]
     other, other_secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "by then")
@@ -449,7 +449,7 @@ async def test_a_link_opens_to_a_page_that_waits_and_to_the_lobby_at_its_time(of
     await office.service.join_call(held.call_id, CAROL, TABLET)
     await office.service.leave_call(held.call_id, CAROL, TABLET)
     with pytest.raises(CallEnded):
-        await office.links.open_link(secret, FAY)
+        await office.lobby.open_link(secret, FAY)
 
 
 async def test_a_link_that_was_made_while_its_time_came_leads_to_its_call(office: Office) -> None:
@@ -457,7 +457,7 @@ async def test_a_link_that_was_made_while_its_time_came_leads_to_its_call(office
     link, secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
     await office.pass_time(HOUR_S)
     office.link_store.change(replace(office.link_store.stored[link.link_id].link, call_id=None))
-    assert (await office.links.open_link(secret, EVE)).call is not None
+    assert (await office.lobby.open_link(secret, EVE)).call is not None
     assert [guest.user_id for guest in (await office.held(call)).lobby] == [EVE]
 
 
@@ -471,7 +471,7 @@ async def test_its_links_count_from_its_start_and_close_when_it_is_cancelled(off
     assert moved.expire_time == later.start_time + timedelta(seconds=60)
     await office.scheduled.cancel(call.scheduled_id, BOB)
     with pytest.raises(JoinLinkClosed):
-        await office.links.open_link(secret, EVE)
+        await office.lobby.open_link(secret, EVE)
     with pytest.raises(ScheduledCallOver):
         await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
 
@@ -479,10 +479,10 @@ async def test_its_links_count_from_its_start_and_close_when_it_is_cancelled(off
 async def test_who_waits_by_a_link_that_was_revoked_does_not_come_into_the_lobby(office: Office) -> None:
     call = await office.plan()
     link, secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
-    await office.links.open_link(secret, EVE)
+    await office.lobby.open_link(secret, EVE)
     office.members.blocks.add((BOB, FAY))
     with pytest.raises(JoinLinkClosed):
-        await office.links.open_link(secret, FAY)
+        await office.lobby.open_link(secret, FAY)
     await office.links.revoke_link(link.link_id, ALICE)
     assert link.link_id in office.link_store.closed
     await office.pass_time(HOUR_S)
@@ -492,10 +492,10 @@ async def test_who_waits_by_a_link_that_was_revoked_does_not_come_into_the_lobby
 async def test_who_gives_up_the_wait_does_not_come_into_the_lobby(office: Office) -> None:
     call = await office.plan()
     _, secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
-    await office.links.open_link(secret, EVE)
-    await office.links.leave_lobby(CallId(call.scheduled_id), EVE)
+    await office.lobby.open_link(secret, EVE)
+    await office.lobby.leave_lobby(CallId(call.scheduled_id), EVE)
     with pytest.raises(CallNotFound):
-        await office.links.leave_lobby(CallId(call.scheduled_id), FAY)
+        await office.lobby.leave_lobby(CallId(call.scheduled_id), FAY)
     await office.pass_time(HOUR_S)
     assert (await office.held(call)).lobby == ()
 
@@ -504,10 +504,10 @@ async def test_so_many_wait_outside(office: Office) -> None:
     call = await office.plan()
     _, secret = await office.links.create_link(CallId(call.scheduled_id), BOB, 0, "")
     for number in range(MAX_WAITING):
-        await office.links.open_link(secret, UserId(f"guest-{number}"))
+        await office.lobby.open_link(secret, UserId(f"guest-{number}"))
     with pytest.raises(LobbyFull):
-        await office.links.open_link(secret, EVE)
-    await office.links.open_link(secret, UserId("guest-7"))
+        await office.lobby.open_link(secret, EVE)
+    await office.lobby.open_link(secret, UserId("guest-7"))
 
 
 async def test_who_opens_a_link_while_it_begins_comes_into_the_lobby(office: Office) -> None:
@@ -518,7 +518,7 @@ async def test_who_opens_a_link_while_it_begins_comes_into_the_lobby(office: Off
     opened = []
 
     async def open_first(*given: object) -> bool:
-        opened.append(await office.links.open_link(secret, EVE))
+        opened.append(await office.lobby.open_link(secret, EVE))
         return await save(*given)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
