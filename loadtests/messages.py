@@ -21,7 +21,7 @@ from loadtests.message_path.generator import Job
 from loadtests.message_path.parts import Plan
 from loadtests.message_path.peer import PeerError, compare, measure, variable
 from loadtests.scenario import run as run_scenario
-from loadtests.scenario import write_report as write
+from loadtests.scenario import write_report
 from loadtests.stacks import find_stack, own_stack
 
 REPORT = ROOT / "build" / "reports" / "messages.json"
@@ -40,18 +40,19 @@ def job_of(record: StackRecord, plan: Plan) -> Job:
     )
 
 
-async def run_round(record: StackRecord, plan: Plan, number: int) -> dict[str, Any]:
-    """In a process of its own, with users of its own. Raises GeneratorError."""
-    figures = await figures_of(GENERATOR, job_of(record, replace(plan, seed=number)).to_json())
-    say(f"round {number}: {_in_short(figures)}")
-    return figures
-
-
-async def run_peer(name: str, number: int) -> dict[str, Any]:
-    """Raises PeerError."""
-    figures = await measure(name)
-    say(f"round {number} of {name}: {_in_short(figures)}")
-    return figures
+async def run_rounds(record: StackRecord, plan: Plan, rounds: int, peer: str = "") -> dict[str, Any]:
+    """The report of the rounds, each in a process of its own with users of its own; in turn with a peer's, if one is
+    named. Raises GeneratorError, PeerError."""
+    ours, its = [], []
+    for number in range(1, rounds + 1):
+        ours.append(await figures_of(GENERATOR, job_of(record, replace(plan, seed=number)).to_json()))
+        say(f"round {number}: {_in_short(ours[-1])}")
+        if peer:
+            its.append(await measure(peer))
+            say(f"round {number} of {peer}: {_in_short(its[-1])}")
+    beside = {"peer": compare(peer, ours, its)} if peer else {}
+    # The medians, beside what tells how they came about.
+    return {**summarize(ours), **beside, "rounds": ours}
 
 
 def _in_short(figures: dict[str, Any]) -> str:
@@ -62,12 +63,6 @@ def _in_short(figures: dict[str, Any]) -> str:
 def say(text: str) -> None:
     """A line of progress for whoever watches."""
     print(f"load-messages: {text}", file=sys.stderr, flush=True)
-
-
-def write_report(path: Path, rounds: list[dict[str, Any]], peer: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The medians of the rounds, beside what tells how they came about."""
-    beside = {"peer": peer} if peer else {}
-    return write(path, "messages", {**summarize(rounds), **beside, "rounds": rounds})
 
 
 def _arguments() -> argparse.Namespace:
@@ -114,12 +109,8 @@ async def main() -> int:
     plan, rounds = (QUICK, 1) if arguments.quick else (Plan(), max(arguments.rounds, 1))
     try:
         async with _stack(arguments) as record:
-            done, peers = [], []
-            for number in range(1, rounds + 1):
-                done.append(await run_round(record, plan, number))
-                if arguments.peer:
-                    peers.append(await run_peer(arguments.peer, number))
-        report = write_report(arguments.report, done, compare(arguments.peer, done, peers) if peers else None)
+            figures = await run_rounds(record, plan, rounds, arguments.peer or "")
+        report = write_report(arguments.report, "messages", figures)
     except (StackError, GeneratorError, EchoHookError, PeerError) as error:
         say(str(error))
         return 1

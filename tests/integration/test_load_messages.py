@@ -7,7 +7,8 @@ from pathlib import Path
 
 from loadtests.message_path.figures import MEDIANS, PROCESSES, SUMMED
 from loadtests.message_path.parts import Plan
-from loadtests.messages import run_rounds, write_report
+from loadtests.messages import run_rounds
+from loadtests.scenario import write_report
 from tests.support.stack import RunningStack
 
 TINY = Plan(
@@ -28,7 +29,7 @@ async def test_a_tiny_round_loses_doubles_and_reorders_nothing_and_reports_every
     stack: RunningStack, tmp_path: Path
 ) -> None:
     path = tmp_path / "reports" / "messages.json"
-    write_report(path, await run_rounds(stack.record, TINY, rounds=1))
+    write_report(path, "messages", await run_rounds(stack.record, TINY, rounds=1))
     report = json.loads(path.read_text())
     assert {name: report[name] for name in SUMMED} == dict.fromkeys(SUMMED, 0)
     assert set(report) == {*MEDIANS, *SUMMED, "load_average", "command", "date", "rounds"}

@@ -37,7 +37,7 @@ def test_the_stages_are_all_groups_that_the_services_have() -> None:
     for service in ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu"):
         text = "".join(path.read_text() for path in (SERVICES / service).glob("*.py"))
         # Each group is written out once: in a subscription, or as a constant beside its consumer.
-        found |= set(re.findall(r'Subscription\(\([\w.]+,\), "([\w-]+)"', text))
+        found |= set(re.findall(r'(?:Subscription|in_background)\(\([\w.]+,\), "([\w-]+)"', text))
         found |= set(re.findall(r'^\w*GROUP = "([\w-]+)"', text, re.MULTILINE))
     assert found == {group for _, group in STAGES}
 
