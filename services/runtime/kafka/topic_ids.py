@@ -63,6 +63,7 @@ async def _ask(consumer: AIOKafkaConsumer, node: int | None, topics: Sequence[st
         # Not by the connection of the fetches, where the answer would come after one that is held.
         answer = await consumer._client.send(node, _Ask(topics), group=ConnectionGroup.COORDINATION)
     except (NotImplementedError, IncompatibleBrokerVersion):
+        # The client's words for a broker that does not know the request: one of before Kafka 2.8 has no ids to give.
         return dict.fromkeys(topics, _NO_ID)
     return {name: id_ for error_code, name, id_, *_ in answer.topics if error_code == 0}
 
