@@ -39,11 +39,11 @@ class KnownTopics:
         if self._ids and connections == self._connections:
             return False
         ids = await _ask(self._consumer, _node(self._consumer, connections), self._topics)
-        if len(ids) < len(self._topics):
+        if not ids.keys() >= self._ids.keys():
             # Others are being made just now: nothing was fetched from those yet.
             return False
         before, self._ids, self._connections = self._ids, ids, connections
-        return bool(before) and ids != before
+        return any(ids[name] != id_ for name, id_ in before.items())
 
 
 def _connections(consumer: AIOKafkaConsumer) -> Mapping[Any, Any]:

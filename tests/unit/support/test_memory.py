@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.memory import CHUNK_BYTES, processes_holding
 
-# The whole secret stands in no command line and in no pipe. It sleeps until it is killed, when its memory was looked at.
+# The whole secret stands in no command line and in no pipe. It sleeps until it was looked at and is killed.
 KEEPER = (
     "import sys, time; half = sys.stdin.buffer.read(32); kept = b'x' * {padding} + half * 2;"
     " print('kept', flush=True); time.sleep(600)"
