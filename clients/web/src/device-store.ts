@@ -9,6 +9,9 @@ export interface KeptKeys {
   readonly others: { readonly accounts: readonly KnownAccount[]; readonly news: readonly KeyNews[] };
 }
 
+/** Why a store that was wiped rejects. */
+export const WIPED = "the store was wiped";
+
 /** What changed since the last time. */
 export interface KeptChange {
   readonly put: readonly KeptConversation[];
@@ -48,7 +51,7 @@ export interface DeviceStore {
   saveKeys<R extends keyof KeptKeys>(row: R, value: KeptKeys[R], first?: boolean): Promise<KeptKeys[R]>;
   /** Forgets the conversations; what waits to be sent stays. */
   clearConversations(): Promise<void>;
-  /** Forgets everything. */
+  /** Forgets everything, and takes nothing any more: what would write rejects from now on. A new login has a new store. */
   wipe(): Promise<void>;
   /** Lets go of the store; the next call takes it up again. */
   close(): void;
@@ -63,6 +66,7 @@ export class MemoryDeviceStore implements DeviceStore {
   private writer = "";
   private version = 0;
   private keys: Partial<KeptKeys> = {};
+  private isWiped = false;
 
   async load(tidy: (kept: KeptConversation) => KeptConversation | undefined): Promise<Kept> {
     for (const [id, kept] of this.conversations) {
@@ -74,11 +78,13 @@ export class MemoryDeviceStore implements DeviceStore {
   }
 
   async claim(writer: string): Promise<Claim> {
+    this.mustTake();
     this.writer = writer;
     return { version: this.version, unsent: inOrder([...this.unsent.values()]) };
   }
 
   async save(writer: string, { put, remove, syncToken, people, whole }: KeptChange): Promise<number | undefined> {
+    this.mustTake();
     if (writer !== this.writer) return undefined;
     if (whole) this.conversations.clear();
     for (const id of remove) this.conversations.delete(id);
@@ -89,6 +95,7 @@ export class MemoryDeviceStore implements DeviceStore {
   }
 
   async putUnsent(outgoing: Outgoing): Promise<void> {
+    this.mustTake();
     this.unsent.set(outgoing.clientMessageId, structuredClone(outgoing));
   }
 
@@ -101,6 +108,7 @@ export class MemoryDeviceStore implements DeviceStore {
   }
 
   async saveKeys<R extends keyof KeptKeys>(row: R, value: KeptKeys[R], first = false): Promise<KeptKeys[R]> {
+    this.mustTake();
     const kept = (first && this.keys[row]) || value;
     this.keys = { ...this.keys, [row]: kept };
     return kept;
@@ -117,10 +125,14 @@ export class MemoryDeviceStore implements DeviceStore {
     await this.clearConversations();
     this.unsent.clear();
     this.keys = {};
-    this.writer = "";
+    this.isWiped = true;
   }
 
   close(): void {}
+
+  private mustTake(): void {
+    if (this.isWiped) throw new Error(WIPED);
+  }
 }
 
 /** In the order of writing. */

@@ -15,6 +15,7 @@ const UNKNOWN = "\0";
  */
 export class Drafts {
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>();
+  private isWiped = false;
   private readonly pushing = new Map<string, Promise<void>>();
   /** Where somebody wrote on this page. */
   private readonly written = new Set<string>();
@@ -93,14 +94,15 @@ export class Drafts {
     this.timers.clear();
   }
 
-  /** Takes all of this user's drafts away from this browser. */
+  /** Takes all of this user's drafts away from this browser, and keeps none from now on. */
   wipe(): void {
     this.close();
+    this.isWiped = true;
     for (const kind of ["draft", "drafted"] as const) for (const id of this.ids(kind)) this.storage.removeItem(this.key(kind, id));
   }
 
   private pushSoon(conversationId: string): void {
-    if (!this.api) return;
+    if (!this.api || this.isWiped) return;
     // What was sent is taken away at once.
     const pauseMs = this.here(conversationId) ? PAUSE_MS : 0;
     clearTimeout(this.timers.get(conversationId));
@@ -144,6 +146,8 @@ export class Drafts {
   }
 
   private keep(kind: "draft" | "drafted", conversationId: string, text: string): void {
+    // What the service answers late comes after the logout.
+    if (this.isWiped) return;
     const key = this.key(kind, conversationId);
     if (!text.trim()) return this.storage.removeItem(key);
     try {

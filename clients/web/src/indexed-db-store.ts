@@ -1,6 +1,6 @@
 import { KEPT_FORMAT, type Kept, type KeptConversation, type KeptPerson } from "./core/kept.js";
 import type { Outgoing } from "./core/model.js";
-import { type Claim, type DeviceStore, inOrder, type KeptChange, type KeptKeys } from "./device-store.js";
+import { type Claim, type DeviceStore, inOrder, type KeptChange, type KeptKeys, WIPED } from "./device-store.js";
 
 /** The layout of the database. A higher one makes the tables of conversations anew; what waits to be sent and keys stay. */
 const LAYOUT = 2;
@@ -25,6 +25,7 @@ const NOTHING: AccountRow = { format: KEPT_FORMAT, syncToken: "", people: [], wr
 /** A DeviceStore in IndexedDB: a database of each user's own. */
 export class IndexedDbStore implements DeviceStore {
   private opening: Promise<IDBDatabase> | undefined;
+  private isWiped = false;
   private readonly name: string;
 
   constructor(
@@ -109,11 +110,17 @@ export class IndexedDbStore implements DeviceStore {
 
   /** Empties the tables, which no other window can hold up, and then takes the database away, which one may. */
   async wipe(): Promise<void> {
-    await this.run("readwrite", (transaction) => {
+    const emptied = this.run("readwrite", (transaction) => {
       for (const store of STORES) transaction.objectStore(store).clear();
     });
-    this.close();
-    this.factory.deleteDatabase(this.name);
+    // Whatever is under way would make it anew, keys among it.
+    this.isWiped = true;
+    try {
+      await emptied;
+    } finally {
+      this.close();
+      this.factory.deleteDatabase(this.name);
+    }
   }
 
   close(): void {
@@ -122,6 +129,7 @@ export class IndexedDbStore implements DeviceStore {
   }
 
   private async run<T>(mode: IDBTransactionMode, work: (transaction: IDBTransaction) => T | Promise<T>): Promise<T> {
+    if (this.isWiped) throw new Error(WIPED);
     const database = await (this.opening ??= this.open());
     const transaction = database.transaction(STORES, mode);
     const ending = ended(transaction);

@@ -1,5 +1,5 @@
 import { IDBFactory } from "fake-indexeddb";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { KeptConversation } from "../src/core/kept.js";
 import { withoutVanished } from "../src/core/kept.js";
 import { type DeviceStore, type KeptChange, MemoryDeviceStore } from "../src/device-store.js";
@@ -109,15 +109,22 @@ describe.each(Object.entries(KINDS))("a device's store %s", (_, make) => {
     expect(await open().load(all)).toMatchObject({ syncToken: "", conversations: [], unsent: [{ clientMessageId: "one" }], version: 2 });
   });
 
-  test("wiped, it has nothing, and its writer writes no more", async () => {
+  test("wiped, it has nothing, and takes nothing of what was still under way", async () => {
     const open = make();
     const store = open();
     await store.claim("w");
     await store.save("w", change([kept("a")]));
     await store.putUnsent(outgoing("one"));
     await store.wipe();
-    expect(await store.save("w", change([kept("a")]))).toBeUndefined();
+    const late = [
+      () => store.claim("w"),
+      () => store.save("w", change([kept("a")])),
+      () => store.putUnsent(outgoing("two")),
+      () => store.saveKeys("others", { accounts: [], news: [] }, true),
+    ];
+    for (const write of late) await expect(write()).rejects.toThrow("wiped");
     expect(await open().load(all)).toMatchObject({ syncToken: "", conversations: [], unsent: [] });
+    expect(await open().loadKeys("others")).toBeUndefined();
   });
 
   test("what was saved does not change with what the page does to it later", async () => {
@@ -144,6 +151,34 @@ describe("the database", () => {
     expect((await new IndexedDbStore("bob", factory).load(all)).unsent).toEqual([]);
     await new IndexedDbStore("bob", factory).wipe();
     expect((await new IndexedDbStore("alice", factory).load(all)).unsent).toHaveLength(1);
+  });
+
+  test("is not there after a wipe, whatever comes then, and is there anew for who logs in next", async () => {
+    const factory = new IDBFactory();
+    const names = async (): Promise<unknown[]> => (await factory.databases()).map(({ name }) => name);
+    const store = new IndexedDbStore("alice", factory);
+    await store.putUnsent(outgoing("one"));
+    const keys = makeDeviceSecrets();
+    const wiping = store.wipe();
+    await expect(keys.then((secrets) => store.saveKeys("own", secrets, true))).rejects.toThrow("wiped");
+    await wiping;
+    await vi.waitFor(async () => expect(await names()).toEqual([]));
+    await new IndexedDbStore("alice", factory).putUnsent(outgoing("of the next login"));
+    expect(await names()).toEqual(["parley.alice"]);
+  });
+
+  test("of a store that fails is taken away as well", async () => {
+    const factory = new IDBFactory();
+    await new IndexedDbStore("alice", factory).putUnsent(outgoing("one"));
+    const store = new IndexedDbStore("alice", factory);
+    await store.load(all);
+    vi.spyOn(factory, "deleteDatabase");
+    store.close();
+    vi.spyOn(factory, "open").mockImplementation(() => {
+      throw new DOMException("no", "SecurityError");
+    });
+    await expect(store.wipe()).rejects.toThrow();
+    expect(factory.deleteDatabase).toHaveBeenCalledWith("parley.alice");
   });
 
   test("of another form is fetched anew, without losing what waits to be sent", async () => {

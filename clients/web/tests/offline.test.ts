@@ -329,5 +329,8 @@ test("drafts of a user go with a logout, and those of others stay", async () => 
   storage.setItem("parley.draft.alice.b.room", "of alice.b");
   storage.setItem("parley.device.alice", "browser");
   await client.wipe();
+  // What the service answers late, and what is still being written.
+  client.drafts.receive(backend.drafts.set("alice", { conversationId: ROOM, text: "from the tablet", replyToSeq: 0n }));
+  client.drafts.set(ROOM, "too late");
   expect(Object.keys(storage)).toEqual(["parley.draft.alice.b.room", "parley.device.alice"]);
 });
