@@ -24,8 +24,9 @@ from services.runtime.observability.failures import describe
 log = structlog.get_logger()
 
 CONFIG_EXIT = 2
-# Raising it tells of an outage later; lowering it costs each dependency more questions while nothing happens.
-READY_INTERVAL_S = 2.0
+# Raising it tells of an outage later than those hear of it who ask us, each 5 s; lowering it costs each dependency more
+# questions while nothing happens.
+READY_INTERVAL_S = 4.0
 UNREADY_INTERVAL_S = 0.2
 # Who does not answer in time is away; all are asked at once, so that one which hangs hides nothing of the others.
 # Raising it tells of one that hangs later; lowering it takes a busy database for a dead one.

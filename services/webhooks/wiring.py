@@ -58,7 +58,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         chance=random.random,
     )
     events = EventsConsumer(Intake(store, endpoints, sender.wake), endpoints)
-    consumer = KafkaConsumer(config.kafka, Subscription(TOPICS, GROUP), events.handle, publisher)
+    consumer = KafkaConsumer(config.kafka, Subscription(TOPICS, GROUP, unhurried=True), events.handle, publisher)
     tokens = ServiceTokens(ServiceKeys.of("webhooks", config.server.identity), clock)
     server = RpcServer(
         *(config.server, rpc.apis(Operating(store, endpoints, sender.wake)), rpc.ERRORS, tokens),

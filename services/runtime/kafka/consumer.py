@@ -64,6 +64,8 @@ class Subscription:
     # wait; those that follow it gather (GATHER_S). A change of the group takes seconds, and with other brokers the
     # first record after a pause is later.
     background: bool = False
+    # Records may wait twice as long for a change of the group: nobody looks at what they cause.
+    unhurried: bool = False
 
 
 class KafkaConsumer:
@@ -169,7 +171,9 @@ class KafkaConsumer:
 
     def _heartbeat_ms(self) -> int:
         session_ms = self._session_ms()
-        return session_ms // 3 if self._subscription.background else min(session_ms // 6, MAX_HEARTBEAT_MS)
+        if self._subscription.background or self._subscription.unhurried:
+            return session_ms // 3
+        return min(session_ms // 6, MAX_HEARTBEAT_MS)
 
     async def _close(self) -> None:
         is_member, self._connected = self._connected, False
