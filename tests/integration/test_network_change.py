@@ -9,6 +9,7 @@ import pytest
 
 from parley_client.calls import ACTIVE, ENDED
 from parley_client.session import Session
+from parley_client.waiting import DeadlineMissedError
 from tests.integration.sfu.relay import Address, Relay, through, worker_of
 from tests.support.stack import RunningStack
 from tests.support.talk import Talk, talking
@@ -51,6 +52,14 @@ class Trip:
     def bob(self) -> Session:
         return self.talk.sides[1]
 
+    async def until_more_media(self) -> None:
+        """See Talk. One that is waited for in vain says what the way has carried since the change."""
+        try:
+            await self.talk.until_more_media(1000)
+        except DeadlineMissedError as error:
+            error.add_note(f"the way of {self.ann.user_id}: {dict(self.network.way.carried)}")
+            raise
+
     async def hang_up_and_find_one_record(self) -> None:
         await self.ann.phone.hang_up()
         for side in (self.ann, self.bob):
@@ -80,7 +89,7 @@ async def test_the_call_goes_on_when_a_phones_address_changes_and_signaling_hear
     connections = [side.phone.media for side in (trip.ann, trip.bob)]
     for _ in range(2):
         await trip.network.way.move()
-        await trip.talk.until_more_media(1000)
+        await trip.until_more_media()
     assert [side.phone.media for side in (trip.ann, trip.bob)] == connections
     assert trip.ann.stream.inbox.calls[trip.ann.phone.call_id] == before
     await trip.hang_up_and_find_one_record()
@@ -92,6 +101,6 @@ async def test_a_phone_whose_way_is_gone_offers_anew_and_is_in_the_same_call(tri
     await trip.network.enter()
     await trip.ann.phone.rejoin()
     await trip.ann.phone.media.until_media(PATIENCE_S)
-    await trip.talk.until_more_media(1000)
+    await trip.until_more_media()
     assert (trip.ann.phone.call_id, trip.ann.phone.state, trip.bob.phone.state) == (call_id, ACTIVE, ACTIVE)
     await trip.hang_up_and_find_one_record()

@@ -17,6 +17,7 @@ from parley_client.client import Edge
 from parley_client.media import MediaEndpoint, MediaLostError
 from parley_client.session import Session, open_session
 from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 from tests.support.waiting import PATIENCE_S, until
 
 
@@ -33,7 +34,15 @@ class Talk:
 
         When the call moves meanwhile, on the one that it moved to.
         """
-        await asyncio.gather(*(_until_more(side, tone_ms) for side in self.sides))
+        try:
+            await asyncio.gather(*(_until_more(side, tone_ms) for side in self.sides))
+        except DeadlineMissedError as error:
+            # One side hears nothing also where the other one does not speak any more.
+            for side in self.sides:
+                media = side.phone.media
+                seen = f"{media.tone_ms_decoded:g} ms of tone, {media.video_frames_decoded} pictures"
+                error.add_note(f"{side.user_id}: {media.state}, {seen}")
+            raise
 
 
 async def _until_more(side: Session, tone_ms: float) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+from collections import Counter
 from collections.abc import Callable
 
 Address = tuple[str, int]
@@ -26,6 +27,8 @@ class Relay:
         self._client: Address | None = None
         self.sent: list[bytes] = []
         self.answered: list[bytes] = []
+        # What it has carried since it has its address, by way and kind.
+        self.carried: Counter[str] = Counter()
 
     async def start(self) -> Address:
         """The address that the client is to send to."""
@@ -39,6 +42,7 @@ class Relay:
         """Take a new address towards the worker, as a NAT or a change of network does; the old one is dead."""
         loop = asyncio.get_running_loop()
         former = getattr(self, "_outer", None)
+        self.carried.clear()
         self._outer, _ = await loop.create_datagram_endpoint(lambda: _Side(self._from_worker), ("127.0.0.1", 0))
         if former is not None:
             former.close()
@@ -53,14 +57,26 @@ class Relay:
 
     def _from_client(self, data: bytes, addr: Address) -> None:
         self._client = addr
+        self.carried[f"sent {kind_of(data)}"] += 1
         self.sent = [*self.sent[-200:], data]
         if self._random.random() >= self.loss:
             self._outer.sendto(data, self.worker)
 
     def _from_worker(self, data: bytes, addr: Address) -> None:
+        self.carried[f"answered {kind_of(data)}"] += 1
         self.answered = [*self.answered[-200:], data]
         if self._client is not None and self._random.random() >= self.loss:
             self._inner.sendto(data, self._client)
+
+
+def kind_of(datagram: bytes) -> str:
+    """What it is by its first bytes (RFC 7983)."""
+    first, second = datagram[0], datagram[1]
+    if first < 4:
+        return "check" if first == 0 else "response"
+    if 20 <= first <= 63:
+        return "DTLS"
+    return "RTCP" if 192 <= second <= 223 else "RTP"
 
 
 def worker_of(answer: str) -> Address:
