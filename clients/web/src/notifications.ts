@@ -38,6 +38,7 @@ export class Notifications {
   private levels: ReadonlyMap<string, NotificationLevel> = new Map();
   private serverKey = new Uint8Array();
   private subscribed: PushRegistration | undefined;
+  private hasLeft = false;
 
   constructor(
     private readonly api: Api,
@@ -93,11 +94,16 @@ export class Notifications {
   async subscribe(registration: PushRegistration): Promise<void> {
     if (!this.isWebPushServed) await this.refresh();
     if (!this.isWebPushServed) throw failureFor("PROVIDER_NOT_SERVED", 0);
-    const subscription = await subscriptionOf(registration, this.serverKey);
-    const [p256dh, auth] = [keyOf(subscription, "p256dh"), keyOf(subscription, "auth")];
-    const token = { deviceId: this.deviceId, provider: Provider.WEB_PUSH, token: subscription.endpoint };
-    await orFailure(this.api.notifications.registerToken({ ...token, webPushKeys: { p256dh, auth } }));
     this.subscribed = registration;
+    try {
+      const subscription = await subscriptionOf(registration, this.serverKey);
+      const [p256dh, auth] = [keyOf(subscription, "p256dh"), keyOf(subscription, "auth")];
+      const token = { deviceId: this.deviceId, provider: Provider.WEB_PUSH, token: subscription.endpoint };
+      await orFailure(this.api.notifications.registerToken({ ...token, webPushKeys: { p256dh, auth } }));
+    } finally {
+      // A logout came meanwhile, and what it took away is here again.
+      if (this.hasLeft) await this.unsubscribe(registration).catch(() => undefined);
+    }
   }
 
   /** Has this browser told no more. Idempotent. The browser forgets its subscription even where this rejects. */
@@ -109,6 +115,7 @@ export class Notifications {
 
   /** For a logout: whoever comes next is not shown what this user is told. Never rejects. */
   async leave(): Promise<void> {
+    this.hasLeft = true;
     // What could not be said here the push service says with the next notice: the subscription is gone.
     if (this.subscribed) await this.unsubscribe(this.subscribed).catch(() => undefined);
   }

@@ -2,8 +2,10 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Level, NotificationSettingsSchema, Provider } from "../src/gen/parley/notifications/v1/service_pb.js";
+import type { Api } from "../src/api.js";
 import type { ParleyClient, PushRegistration } from "../src/index.js";
 import { isNews, readNotice, remember } from "../src/notices.js";
+import { Notifications } from "../src/notifications.js";
 import { until, useWorld } from "./support.js";
 
 const KEY = Uint8Array.from([4, 1, 2, 3]);
@@ -13,13 +15,16 @@ const OTHER_KEY = Uint8Array.from([4, 9, 9, 9]);
 class FakeBrowser {
   standing: (PushSubscription & { readonly endpoint: string }) | undefined;
   made = 0;
+  /** What it waits for before it subscribes. */
+  before: Promise<void> = Promise.resolve();
 
   get registration(): PushRegistration {
     const pushManager = { getSubscription: () => Promise.resolve(this.standing ?? null), subscribe: (options: PushSubscriptionOptionsInit) => this.subscribe(options) };
     return { pushManager: pushManager as unknown as PushManager };
   }
 
-  subscribe({ applicationServerKey }: PushSubscriptionOptionsInit): Promise<PushSubscription> {
+  async subscribe({ applicationServerKey }: PushSubscriptionOptionsInit): Promise<PushSubscription> {
+    await this.before;
     const keys: Record<string, number[]> = { p256dh: [4, 7], auth: [8] };
     const subscription = {
       endpoint: `https://push.example/${++this.made}`,
@@ -31,7 +36,7 @@ class FakeBrowser {
       },
     };
     this.standing = subscription as unknown as PushSubscription;
-    return Promise.resolve(this.standing);
+    return this.standing;
   }
 }
 
@@ -80,6 +85,22 @@ describe("notifications", () => {
     world.backend.fault = new ConnectError("down", Code.Unavailable);
     await alice.wipe();
     expect(browser.standing).toBeUndefined();
+  });
+
+  test.each(["browser", "service"])("a logout ends also what the %s is only about to do", async (slow) => {
+    let go: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    const api = world.backend.apiFor("alice");
+    const registerToken: Api["notifications"]["registerToken"] = (...args) => gate.then(() => api.notifications.registerToken(...args));
+    const held = slow === "service" ? { ...api, notifications: { ...api.notifications, registerToken } } : api;
+    if (slow === "browser") browser.before = gate;
+    const notifications = new Notifications(held, alice.deviceId, () => undefined);
+    await notifications.refresh();
+    const subscribing = notifications.subscribe(browser.registration);
+    await notifications.leave();
+    go();
+    await subscribing;
+    expect([token(), browser.standing]).toEqual([undefined, undefined]);
   });
 
   test("a logout of who was told nothing asks nothing", async () => {

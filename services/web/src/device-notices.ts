@@ -129,7 +129,10 @@ export async function forgetNotices(userId: string): Promise<void> {
   keepChoice(userId, false);
   await forgetTold();
   if (!isSupported()) return;
-  await closeAll(await navigator.serviceWorker.getRegistration());
+  const registration = await navigator.serviceWorker.getRegistration();
+  await closeAll(registration);
+  // Also one of an earlier page, which this one has not renewed: the push service then says that it is gone.
+  await (await registration?.pushManager.getSubscription())?.unsubscribe();
   if ("clearAppBadge" in navigator) await navigator.clearAppBadge().catch(() => undefined);
 }
 

@@ -42,18 +42,23 @@ export const readTold = async (): Promise<Told | undefined> => (await read(TOLD)
 export const keepCame = (came: CameVersions): Promise<void> => keep(CAME, came);
 export const readCame = async (): Promise<CameVersions> => ((await read(CAME)) as CameVersions | undefined) ?? {};
 
+/** One change after the other, so that what was on its way at a logout is forgotten too. */
+let changing: Promise<unknown> = Promise.resolve();
+
 /** For a logout. */
-export async function forgetTold(): Promise<void> {
-  if (typeof caches !== "undefined") await caches.delete(CACHE).catch(() => false);
+export function forgetTold(): Promise<void> {
+  return inTurn(async () => void (typeof caches !== "undefined" && (await caches.delete(CACHE))));
 }
 
-/** Never rejects: what a full or private browser does not keep, the worker does without. */
-async function keep(address: string, value: unknown): Promise<void> {
-  try {
-    await (await caches.open(CACHE)).put(address, new Response(JSON.stringify(value), { headers: { "content-type": "application/json" } }));
-  } catch {
-    // Then notices have no words of ours.
-  }
+function keep(address: string, value: unknown): Promise<void> {
+  return inTurn(async () => (await caches.open(CACHE)).put(address, new Response(JSON.stringify(value), { headers: { "content-type": "application/json" } })));
+}
+
+/** Never rejects: what a full or private browser does not keep, the worker does without, and then notices have no words of ours. */
+function inTurn(change: () => Promise<void>): Promise<void> {
+  const changed = changing.then(change).catch(() => undefined);
+  changing = changed;
+  return changed;
 }
 
 async function read(address: string): Promise<unknown> {

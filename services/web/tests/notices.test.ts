@@ -3,7 +3,7 @@ import type { ParleyClient } from "@parley/client";
 import type { CameVersions, ShownNotice } from "@parley/client/notices";
 import { DeviceNotices, forgetNotices } from "../src/device-notices";
 import { language } from "../src/language";
-import type { Told } from "../src/notice-told";
+import { keepTold, type Told } from "../src/notice-told";
 import { addressOf, conversationToOpen, samePage } from "../src/window-of-page";
 import { NoticeBoard } from "../src/worker/notice-board";
 import { type NoticeView, viewOf } from "../src/worker/notice-view";
@@ -284,5 +284,15 @@ describe("this browser's notices", () => {
     await until("the worker was told", () => cached.size > 0);
     await Promise.all([alice.wipe(), forgetNotices("alice")]);
     expect([notices.state, open, cached.size, world.backend.notifications.tokens.size]).toEqual(["off", 0, 0, 0]);
+  });
+
+  test("leave nothing behind that was still being kept, nor the subscription of an earlier page", async () => {
+    await notices.turnOn();
+    const later = world.client("alice");
+    const keeping = keepTold(TOLD);
+    // It has not registered anew yet.
+    await Promise.all([later.wipe(), forgetNotices("alice")]);
+    await keeping;
+    expect([cached.size, await (await navigator.serviceWorker.getRegistration())?.pushManager.getSubscription()]).toEqual([0, null]);
   });
 });
