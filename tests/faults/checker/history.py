@@ -20,6 +20,7 @@ class Action(StrEnum):
     UNSEND = "unsend"
     REACT = "react"
     TAKE_REACTION = "take reaction back"
+    VOTE = "vote"
     READ = "read"
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -46,9 +47,10 @@ class Outcome(StrEnum):
 class Operation:
     """One request with all its retries.
 
-    `subject`: a client_message_id, a user id, a call id or an emoji, whatever the action is about. `text`: what a
-    message or an edit says. `asked_seq`: of READ, up to where. `seq`: the message's, as it was answered; of READ, where
-    the cursor stood then. `status`: of the last answer, the gRPC code and the reason.
+    `subject`: a client_message_id, a user id, a call id, an emoji or the options that were chosen ("0 2"), whatever the
+    action is about. `text`: what a message or an edit says, or a poll asks. `asked_seq`: of READ, up to where. `seq`:
+    the message's, as it was answered; of READ, where the cursor stood then. `status`: of the last answer, the gRPC code
+    and the reason.
     """
 
     number: int
@@ -78,7 +80,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Shown:
-    """One message as a device shows it. `reactions`: each as emoji and user id, in the order of the API."""
+    """One message as a device shows it.
+
+    `reactions`: each as emoji and user id, `votes`: each as the option's place and user id, in the order of the API.
+    """
 
     seq: int
     sender: str
@@ -87,6 +92,7 @@ class Shown:
     text: str = ""
     call_id: str = ""
     reactions: tuple[str, ...] = ()
+    votes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -296,7 +302,14 @@ class History:
                     **{
                         **entry,
                         "messages": tuple(
-                            Shown(**{**shown, "reactions": tuple(shown["reactions"])}) for shown in entry["messages"]
+                            Shown(
+                                **{
+                                    **shown,
+                                    "reactions": tuple(shown["reactions"]),
+                                    "votes": tuple(shown.get("votes", ())),
+                                }
+                            )
+                            for shown in entry["messages"]
                         ),
                         "members": tuple(entry["members"]),
                     }

@@ -26,6 +26,7 @@ PAUSE_S = (0.02, 0.4)
 # How long the devices of a deleted account go on, as those do that have not heard of it. Longer than replicas may not
 # know (promises/people.py); raising it says more of that; lowering it ends a run sooner.
 GOES_ON_S = 3.0
+OPTIONS = ("yes", "no", "later")
 # Fully qualified, as the service stores them.
 EMOJIS = ("\N{THUMBS UP SIGN}", "\N{PARTY POPPER}")
 
@@ -49,7 +50,7 @@ class Person(Owner):
         self.conversations: list[Conversation] = []
         self.is_deleted = False
         self._sent = 0
-        self._last: tuple[str, str, str] | None = None
+        self._last: tuple[str, str, str, bool] | None = None
 
     async def live_on(self, is_over: Callable[[], bool]) -> None:
         """Does one thing after the other until it is over."""
@@ -61,6 +62,8 @@ class Person(Owner):
             (self.edit, 6),
             (self.unsend, 4),
             (self.react, 6),
+            (self.ask_all, 3),
+            (self.vote, 6),
             (self.restart, 2),
         ]
         whats, weights = zip(*acts, strict=True)
@@ -74,13 +77,11 @@ class Person(Owner):
     async def send(self, conversation: Conversation | None = None) -> int:
         """A new message, to any conversation unless one is given. Returns its seq, 0 for none."""
         conversation = conversation or self._random.choice(self.conversations)
-        self._sent += 1
-        self._last = (
-            conversation.conversation_id,
-            f"{self.user_id}-{self._sent}",
-            f"text {self._sent} of {self.user_id}",
-        )
-        return await self._send(*self._last)
+        return await self._say(conversation, is_poll=False)
+
+    async def ask_all(self) -> None:
+        """A new poll, in any conversation."""
+        await self._say(self._random.choice(self.conversations), is_poll=True)
 
     async def send_again(self) -> None:
         """The same message once more, as an app does that was closed before it had the answer."""
@@ -136,6 +137,18 @@ class Person(Owner):
             call = lambda: device.messaging.SetReaction(request, timeout=RPC_TIMEOUT_S)  # noqa: E731
             about = {"conversation": history.conversation_id, "seq": entry.seq, "subject": emoji}
             await self._ask(device, Action.REACT if is_put else Action.TAKE_REACTION, call, **about)
+
+    async def vote(self) -> None:
+        """In a poll of anybody, for some of its options, or none: in place of what was chosen before."""
+        if found := self._any(lambda entry: entry.kind == "poll"):
+            device, history, entry = found
+            chosen = [option for option in range(len(OPTIONS)) if self._random.random() < 0.5]
+            request = messaging.VotePollRequest(
+                conversation_id=history.conversation_id, seq=entry.seq, option_indexes=chosen
+            )
+            call = lambda: device.messaging.VotePoll(request, timeout=RPC_TIMEOUT_S)  # noqa: E731
+            about = {"conversation": history.conversation_id, "seq": entry.seq, "subject": " ".join(map(str, chosen))}
+            await self._ask(device, Action.VOTE, call, **about)
 
     async def block(self, other: str) -> bool:
         """Whether it was done."""
@@ -230,12 +243,22 @@ class Person(Owner):
             subject=call_id,
         )
 
-    async def _send(self, conversation_id: str, client_message_id: str, text: str) -> int:
+    async def _say(self, conversation: Conversation, *, is_poll: bool) -> int:
+        self._sent += 1
+        text = f"{'poll' if is_poll else 'text'} {self._sent} of {self.user_id}"
+        self._last = (conversation.conversation_id, f"{self.user_id}-{self._sent}", text, is_poll)
+        return await self._send(*self._last)
+
+    async def _send(self, conversation_id: str, client_message_id: str, text: str, is_poll: bool) -> int:
         if not self.live:
             return 0
         device = self._random.choice(self.live).device
         request = messaging.SendMessageRequest(conversation_id=conversation_id, client_message_id=client_message_id)
-        request.text.text = text
+        if is_poll:
+            request.poll.question, request.poll.multiple = text, True
+            request.poll.options.extend(OPTIONS)
+        else:
+            request.text.text = text
         answer = await self._ask(
             device,
             Action.SEND,

@@ -154,4 +154,7 @@ class Reader:
 def _shown(entry: Entry) -> Shown:
     call_id = entry.call.call_id if entry.call else ""
     reactions = tuple(f"{emoji} {user_id}" for emoji, user_ids in entry.reactions for user_id in user_ids)
-    return Shown(entry.seq, entry.sender_id, entry.client_message_id, entry.kind, entry.text or "", call_id, reactions)
+    cast = entry.poll.votes if entry.poll else ()
+    votes = tuple(f"{option} {user_id}" for option, user_ids in enumerate(cast) for user_id in user_ids)
+    by, text = (entry.sender_id, entry.client_message_id), entry.text or ""
+    return Shown(entry.seq, *by, entry.kind, text, call_id, reactions, votes)

@@ -96,6 +96,6 @@ async def test_a_person_whose_devices_are_put_away_does_nothing() -> None:
     person.conversations.append(Conversation("conversation", ["alice", "bob"]))
     for act in (person.send, person.send_again, person.read, person.read_on_all, person.edit, person.unsend):
         await act()
-    for act in (person.react, person.restart):
+    for act in (person.react, person.ask_all, person.vote, person.restart):
         await act()
     assert recorder.operations == []

@@ -24,7 +24,7 @@ from tests.faults.checker.promises import PROMISES, Breach, breaches
 from tests.faults.checker.shrinking import explain, shrink
 from tests.unit.faults.town import ASLEEP, DIRECT, GROUP, lived
 
-SEED = 7
+SEED = 8
 
 
 def test_honest_histories_have_no_breach() -> None:
@@ -230,6 +230,45 @@ def reaction_of_nobody(history: History) -> History:
             lambda m: replace(m, reactions=(*m.reactions, "? bob")) if m.client_message_id == send.subject else m,
         ),
     )
+
+
+def vote_once_cast(history: History) -> Operation:
+    """A vote that was acknowledged, and is not changed any more."""
+
+    def place(vote: Operation) -> tuple[str, int, str]:
+        return vote.conversation, vote.seq, vote.person
+
+    votes = list(history.of(Action.VOTE))
+    standing = {(v.conversation, m.seq) for v in history.fresh() for m in v.messages if m.kind == "poll"}
+    for vote in history.of(Action.VOTE, outcome=Outcome.OK):
+        is_only_one = [other for other in votes if place(other) == place(vote)] == [vote]
+        if is_only_one and vote.subject and vote.person != "dave" and (vote.conversation, vote.seq) in standing:
+            return vote
+    raise AssertionError("the town has no such vote")
+
+
+def with_votes(history: History, cast: Operation, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> History:
+    def changed(message: Shown) -> Shown:
+        return replace(message, votes=change(message.votes)) if message.seq == cast.seq else message
+
+    return in_views(
+        history, lambda view: messages_of(view, changed) if view.conversation == cast.conversation else view
+    )
+
+
+def vote_lost(history: History) -> History:
+    cast = vote_once_cast(history)
+    return with_votes(history, cast, lambda votes: tuple(v for v in votes if not v.endswith(f" {cast.person}")))
+
+
+def vote_stays(history: History) -> History:
+    """An option that somebody chose no more counts on."""
+    cast = vote_once_cast(history)
+    return asked(history, cast, subject="")
+
+
+def vote_of_nobody(history: History) -> History:
+    return with_votes(history, vote_once_cast(history), lambda votes: (*votes, "1 mallory"))
 
 
 def webhook_lost(history: History) -> History:
@@ -444,6 +483,9 @@ BUGS: list[tuple[Callable[[History], History], str]] = [
     (conversation_unknown, "no gaps"),
     (reaction_lost, "reactions hold"),
     (reaction_of_nobody, "reactions hold"),
+    (vote_lost, "votes hold"),
+    (vote_stays, "votes hold"),
+    (vote_of_nobody, "votes hold"),
     (vanishing_forgotten, "vanished is gone"),
     (webhook_lost, "webhooks tell all"),
     (webhook_of_an_edit_lost, "webhooks tell all"),

@@ -61,6 +61,7 @@ class Town:
             *(self._send,) * 8,
             *(self._read_up,) * 3,
             *(self._react,) * 2,
+            *(self._ask_all, self._vote, self._vote),
             *(self._edit, self._unsend, self._block, self._remove, self._call, self._delete),
         )
         for _ in range(steps):
@@ -99,7 +100,7 @@ class Town:
             messages=messages,
             members=tuple(self.members[conversation]),
             own_read_seq=read,
-            unread=sum(m.seq > read and m.sender != person and m.kind in ("text", "call") for m in messages),
+            unread=sum(m.seq > read and m.sender != person and m.kind in ("text", "poll", "call") for m in messages),
             read_by={other: self._read.get((conversation, other), 0) for other in self.members[conversation]},
         )
 
@@ -131,7 +132,10 @@ class Town:
         self._operations.append(replace(operation, **changes))  # type: ignore[arg-type]
         return is_done
 
-    def _send(self) -> None:
+    def _ask_all(self) -> None:
+        self._send("poll")
+
+    def _send(self, kind: str = "text") -> None:
         person = self._random.choice(PEOPLE)
         conversation = self._random.choice((DIRECT, GROUP))
         refused = self._may_not_write(person, conversation)
@@ -140,7 +144,9 @@ class Town:
         said: dict[str, Any] = {"subject": f"m{number}", "text": f"text {number}"}
         done = self._ask(person, Action.SEND, conversation, refused=refused, answered_seq=seq, **said)
         if done:
-            self._store(conversation, Shown(seq, person, f"m{number}", "text", f"text {number}"))
+            self._store(
+                conversation, Shown(seq, person, f"m{number}", kind, f"text {number}" if kind == "text" else "")
+            )
         if not refused and self._random.random() < 0.1 and done:
             # The same message again, by an app that was restarted.
             self._ask(person, Action.SEND, conversation, answered_seq=seq, **said)
@@ -149,7 +155,7 @@ class Town:
         self._messages[conversation].append(message)
         self._tell("message.sent", conversation, message.seq, sender=message.sender, subject=message.client_message_id)
         if (
-            message.kind == "text"
+            message.kind in ("text", "poll")
             and message.sender != ASLEEP.person
             and not (self._blocked and message.sender == "bob")
         ):
@@ -205,6 +211,17 @@ class Town:
             others = tuple(reaction for reaction in message.reactions if reaction != f"! {person}")
             reactions = (*others, f"! {person}") if action is Action.REACT else others
             self._change(conversation, replace(message, reactions=reactions))
+
+    def _vote(self) -> None:
+        person, found = self._random.choice(PEOPLE), self._own("poll")
+        if found is None or person in self._deleted or person not in self.members[found[0]]:
+            return
+        conversation, poll = found
+        chosen = [option for option in "012" if self._random.random() < 0.5]
+        if self._ask(person, Action.VOTE, conversation, seq=poll.seq, subject=" ".join(chosen)):
+            others = [vote for vote in poll.votes if not vote.endswith(f" {person}")]
+            votes = sorted([*others, *(f"{option} {person}" for option in chosen)])
+            self._change(conversation, replace(poll, votes=tuple(votes)))
 
     def _change(self, conversation: str, message: Shown) -> None:
         self._messages[conversation][message.seq - 1] = message
@@ -274,7 +291,7 @@ class Town:
             ]
 
 
-def lived(seed: int, steps: int = 150) -> History:
+def lived(seed: int, steps: int = 180) -> History:
     """The history of one town."""
     town = Town(Random(seed))
     town.live(steps)

@@ -44,6 +44,7 @@ BUGS: Mapping[str, Bug] = {
     "edit lost": Bug("messaging", ("changes hold",), messaging.edit_lost),
     "vanishing forgotten": Bug("messaging", ("vanished is gone",), messaging.vanishing_forgotten),
     "reaction lost": Bug("messaging", ("reactions hold",), messaging.reaction_lost),
+    "vote lost": Bug("messaging", ("votes hold",), messaging.vote_lost),
     "own cursor not told": Bug("messaging", ("read cursors are told",), messaging.own_cursor_not_told),
     "refused and stored": Bug("messaging", ("refused is not stored",), messaging.refused_and_stored),
     "handler raises": Bug("messaging", ("refusals are documented",), messaging.handler_raises),

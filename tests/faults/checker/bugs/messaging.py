@@ -167,6 +167,19 @@ def reaction_lost() -> None:
     put(store, "write_change", write_change)
 
 
+def vote_lost() -> None:
+    """A vote is answered that was never written."""
+    store = of("services.messaging.messages.sql.store")
+
+    honest, now = store.write_change, each(3)
+
+    async def write_change(connection: Any, change: Any) -> None:
+        if change.vote is None or not now():
+            await honest(connection, change)
+
+    put(store, "write_change", write_change)
+
+
 def vanishing_forgotten() -> None:
     """A message is stored as if it were to stay."""
     sequencing = of("services.messaging.messages.core.sequencing")

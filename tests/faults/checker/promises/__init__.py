@@ -20,6 +20,7 @@ from tests.faults.checker.promises import (
     people,
     reactions,
     vanishing,
+    votes,
     webhooks,
 )
 
@@ -45,6 +46,7 @@ PROMISES: Mapping[str, Promise] = {
     "refusals are documented": messages.refusals_are_documented,
     "vanished is gone": vanishing.vanished_is_gone,
     "reactions hold": reactions.reactions_hold,
+    "votes hold": votes.votes_hold,
     "read cursors hold": cursors.read_cursors_hold,
     "read cursors only move forward": cursors.read_cursors_only_move_forward,
     "read cursors are told": cursors.read_cursors_are_told,

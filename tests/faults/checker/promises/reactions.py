@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterator
+from typing import NamedTuple, TypeVar
 
 from tests.faults.checker.history import Action, History, Operation, Outcome
 from tests.faults.checker.promises.messages import GONE
+
+Place = TypeVar("Place", bound=Hashable)
 
 
 class _At(NamedTuple):
@@ -23,7 +25,7 @@ class _At(NamedTuple):
 
 def reactions_hold(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
     """A reaction that was put or taken back with acknowledgement is so, and nobody's stands who put none."""
-    certain = _last_of_each(history)
+    certain = known_last(history, (Action.REACT, Action.TAKE_REACTION), _at)
     put = {_at(change) for change in history.of(Action.REACT) if change.outcome is not Outcome.FAILED}
     for view in history.fresh():
         stands = {message.seq: message.reactions for message in view.messages if message.kind not in GONE}
@@ -43,18 +45,20 @@ def reactions_hold(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
                     yield at.key, f"{reaction} stands at seq {seq} of {view.conversation}, where nobody put it"
 
 
-def _last_of_each(history: History) -> dict[_At, Operation]:
-    """The last change of each reaction, where it is known which was the last."""
-    last: dict[_At, Operation] = {}
+def known_last(
+    history: History, actions: tuple[Action, ...], place_of: Callable[[Operation], Place]
+) -> dict[Place, Operation]:
+    """The last change of each place, where it is known which was the last."""
+    last: dict[Place, Operation] = {}
     # May be done after all that follows; and what becomes of a deleted person's is another promise.
-    unsure: set[_At] = set()
+    unsure: set[Place] = set()
     gone = {deletion.person for deletion in history.of(Action.DELETE_ACCOUNT)}
-    for change in history.of(Action.REACT, Action.TAKE_REACTION):
+    for change in history.of(*actions):
         if change.outcome is Outcome.UNKNOWN or change.person in gone:
-            unsure.add(_at(change))
+            unsure.add(place_of(change))
         elif change.outcome is Outcome.OK:
-            last[_at(change)] = change
-    return {at: change for at, change in last.items() if at not in unsure}
+            last[place_of(change)] = change
+    return {place: change for place, change in last.items() if place not in unsure}
 
 
 def _at(change: Operation) -> _At:
