@@ -178,7 +178,7 @@ def stack(relay: Coturn | None, collector: Collector | None, push_authority: Aut
 @pytest.fixture(scope="session")
 def backing() -> Iterator[RunningStack]:
     """PostgreSQL and the broker alone, for tests of single services."""
-    with run_stack("backing", parts=("postgres", "broker"), in_memory=True) as running:
+    with run_stack("backing", parts=("postgres", "broker")) as running:
         yield running
 
 

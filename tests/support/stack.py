@@ -122,12 +122,12 @@ def run_stack(
     env: Mapping[str, str] | None = None,
     programs: Mapping[str, str] | None = None,
     part_env: Mapping[str, Mapping[str, str]] | None = None,
-    in_memory: bool = False,
+    on_disk: bool = False,
 ) -> Iterator[RunningStack]:
     """A stack for the length of the block; all parts unless some are named, one replica where nothing is said.
 
-    `env` is for all processes, `part_env` for those of one part. Its logs stay in `LOGS`/<name>. `in_memory`: its data
-    are on no disk, where there is room for that.
+    `env` is for all processes, `part_env` for those of one part. Its logs stay in `LOGS`/<name>. Its data are in
+    memory where there is room for them, unless `on_disk`: what is killed loses nothing in either.
     """
     options = ["--parts", ",".join(parts)] if parts else []
     if replicas:
@@ -136,7 +136,7 @@ def run_stack(
         options += ["--programs", ",".join(f"{service}={module}" for service, module in programs.items())]
     for part, more in (part_env or {}).items():
         options += [option for pair in more.items() for option in ("--env", f"{part}:{'='.join(pair)}")]
-    where = _memory() if in_memory else None
+    where = None if on_disk else _memory()
     with tempfile.TemporaryDirectory(prefix=f"parley-{os.getpid()}-", dir=where) as folder:
         yield from _run_in(Path(folder), name, options, env or {})
 

@@ -176,5 +176,6 @@ def checked_stack(broker: str = "", *, is_apart: bool = False) -> Iterator[Check
             env=env,
             programs={service: f"{hosted.__name__} {service}" for service in (*CONTROL_PLANE, "webhooks", "push")},
             part_env={part: disk.env(library) for part, disk in of.items()} if library else {},
+            on_disk=True,
         ) as stack:
             yield CheckedStack(stack, folder, networks.Network() if is_apart else None, of)
