@@ -114,7 +114,7 @@ INTEGRATION = "tests/integration"
 # test_run.py checks that no test is forgotten.
 PARTS = (
     # Without any server.
-    Part(1, "units", ("tests/unit",), "not compiled", ("-n", "2", "--dist", "loadfile")),
+    Part(1, "units", ("tests/unit",), "not compiled", ("-n", "3", "--dist", "loadfile")),
     WebPart(1, "web-units", (".",)),
     Part(2, "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py")),
     Part(
