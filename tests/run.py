@@ -126,6 +126,7 @@ PARTS = (
     Part(2, "browsers", ("tests/e2e",), browsers=True),
     Part(2, "faults-outages", ("tests/faults",), "outages"),
     Part(2, "faults-kills", ("tests/faults",), "not outages and not restarts"),
+    Part(2, "apart", (f"{INTEGRATION}/apart",)),
     Part(2, "replicated", (f"{INTEGRATION}/replicated",)),
     Part(2, "faults-restarts", ("tests/faults",), "restarts"),
 )

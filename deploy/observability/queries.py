@@ -20,7 +20,7 @@ METRICS = ("services.runtime.observability.metrics", *(f"services.{service}.metr
 # Prometheus's own, and labels that the scrape adds.
 OWN_METRICS = {"up"}
 _UPSTREAM, _DOWNSTREAM = {"envoy_cluster_name"}, {"envoy_http_conn_manager_prefix"}
-# Envoy's, with their labels: what is spoken of here. tests/integration/test_edge.py finds each at a running edge.
+# Envoy's, with their labels: what is spoken of here. tests/integration/apart/test_edge.py finds each at a running edge.
 EDGE_METRICS = {
     "envoy_cluster_membership_healthy": _UPSTREAM,
     "envoy_cluster_upstream_cx_connect_fail": _UPSTREAM,
