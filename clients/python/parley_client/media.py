@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 from parley.calls.v1 import messages_pb2 as calls
 from parley.sfu.v1 import channel_pb2
 
+from parley_client.repairs import repair_slots
 from parley_client.tracks import (
     Continuity,
     PictureTrack,
@@ -177,6 +178,7 @@ class MediaEndpoint:
         await self._peer.setLocalDescription(await self._peer.createOffer())
         answer = await exchange(self._peer.localDescription.sdp)
         await self._peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+        repair_slots(self._peer, answer)
         slots: list[tuple[RTCRtpTransceiver, Sink]] = [
             *zip(self._audio_slots, self._audio, strict=True),
             *zip(self._video_slots, self._video, strict=True),

@@ -23,6 +23,7 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import channel_pb2
 from prometheus_client import REGISTRY
 
+from parley_client.repairs import repair_slots
 from services.runtime.clock import SystemClock
 from services.runtime.kafka.bus import Outgoing
 from services.sfu.config import Config
@@ -221,6 +222,7 @@ class Client:
     async def play(self, answer: RTCSessionDescription) -> None:
         """Take the answer and play what comes."""
         await self.pc.setRemoteDescription(answer)
+        repair_slots(self.pc, answer.sdp)
         for transceiver in self.pc.getTransceivers():
             if transceiver.direction in ("recvonly", "sendrecv"):
                 heard = self.heard.setdefault(str(transceiver.mid), Heard(transceiver.kind))

@@ -3,8 +3,11 @@
 import asyncio
 import random
 import re
+import socket
 from collections import Counter
 from collections.abc import Callable
+
+from services.sfu.udp import SOCKET_BUFFER_BYTES
 
 Address = tuple[str, int]
 
@@ -15,6 +18,14 @@ class _Side(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         self._handle(data, addr)
+
+
+async def _open(handle: Callable[[bytes, Address], None]) -> asyncio.DatagramTransport:
+    loop = asyncio.get_running_loop()
+    side, _ = await loop.create_datagram_endpoint(lambda: _Side(handle), ("127.0.0.1", 0))
+    # By default it holds two seconds of a call: on a busy machine more than `loss` would be lost.
+    side.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+    return side
 
 
 class Relay:
@@ -32,18 +43,16 @@ class Relay:
 
     async def start(self) -> Address:
         """The address that the client is to send to."""
-        loop = asyncio.get_running_loop()
-        self._inner, _ = await loop.create_datagram_endpoint(lambda: _Side(self._from_client), ("127.0.0.1", 0))
+        self._inner = await _open(self._from_client)
         await self.move()
         host, port = self._inner.get_extra_info("sockname")
         return host, port
 
     async def move(self) -> None:
         """Take a new address towards the worker, as a NAT or a change of network does; the old one is dead."""
-        loop = asyncio.get_running_loop()
         former = getattr(self, "_outer", None)
         self.carried.clear()
-        self._outer, _ = await loop.create_datagram_endpoint(lambda: _Side(self._from_worker), ("127.0.0.1", 0))
+        self._outer = await _open(self._from_worker)
         if former is not None:
             former.close()
 

@@ -12,7 +12,7 @@ PACKAGE = Path(parley_client.__file__).parent
 OURS = {"services", "deploy", "loadtests", "tests"}
 MEDIA_LIBRARIES = {"aiortc", "av", "numpy"}
 # The modules of the extra `calls`, as the README lists them.
-OF_CALLS = {"session", "calls", "media", "tracks", "signals"}
+OF_CALLS = {"session", "calls", "media", "repairs", "tracks", "signals"}
 
 
 def imports(path: Path) -> Iterator[str]:

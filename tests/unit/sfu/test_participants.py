@@ -26,6 +26,15 @@ def test_own_lines_are_publications_and_the_others_are_slots_with_ssrcs_of_their
     assert len(ssrcs) == 1 + 2 * len(ann.slots)
 
 
+def test_streams_begin_in_the_lower_half_of_the_numbers() -> None:
+    """Where the packets around the first roll-over are lost, the receiver counts it all the same (RFC 3711, 3.3.1)."""
+    distinct = Random(1)
+    highest = lambda size: b"\xff\xff" if size == 2 else distinct.randbytes(size)  # noqa: E731
+    ann = Participant(ParticipantNumber(1), key("ann"), offer(slots=2), highest, 0.0)
+    for slot in ann.slots:
+        assert slot._offsets._next_sequence_number == slot._next_repair == 0x7FFF
+
+
 def test_streams_at_a_time_and_ssrcs_over_a_life_are_bounded() -> None:
     ann = participant()
     for ssrc in range(1, MAX_SSRCS + 1):

@@ -9,7 +9,8 @@ MIN_BURST_BYTES: Final = 12_000
 
 
 class Pacer:
-    """Lets bytes through at a rate, in bursts (a token bucket). Nothing waits: the receiver asks again for the rest."""
+    """Lets bytes through at a rate, in bursts (a token bucket). Nothing waits: receivers ask again for the rest, as
+    browsers and the Python client do."""
 
     def __init__(self) -> None:
         self._tokens = float(MIN_BURST_BYTES)
