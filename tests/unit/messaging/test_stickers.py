@@ -21,8 +21,10 @@ from services.messaging.kernel.withholding import withhold
 from services.messaging.messages.service.messages import MessageLimits, SendRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import copy_of
+from services.messaging.scheduling.core import ScheduledState
 from services.messaging.wire.events import message_sent, withheld_event
 from tests.support.messaging_world import ALICE, BOB, World, at_work
+from tests.unit.messaging.test_scheduling import HOUR, Planned
 
 HOST = "stickers.example"
 WAVE = Sticker(f"https://{HOST}/wave.webp?id=7", 480, 270, "A cat waves", "cat-7")
@@ -233,6 +235,15 @@ async def test_it_is_forwarded_as_it_is_while_its_host_is_allowed(world: World) 
     world.messages._limits = MessageLimits()
     (refused,) = await world.forwarding.forward(BOB, source, 1, [(other, "g")])
     assert isinstance(refused, StickerHostNotAllowed)
+
+
+async def test_one_that_was_scheduled_is_refused_at_its_time_if_its_host_is_not_allowed_any_more(world: World) -> None:
+    planned, conversation = Planned(world), await world.conversation()
+    await planned.scheduling.schedule(ALICE, conversation, SendRequest("k", WAVE), planned.clock.now() + HOUR)
+    world.messages._limits = MessageLimits()
+    await planned.pass_time()
+    (stays,) = await planned.own()
+    assert (stays.state, stays.refusal) == (ScheduledState.REFUSED, "STICKER_HOST_NOT_ALLOWED")
 
 
 async def test_before_anybody_lets_it_in_no_sticker_goes(world: World) -> None:
