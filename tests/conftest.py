@@ -162,6 +162,7 @@ def stack(relay: Coturn | None, collector: Collector | None, push_authority: Aut
         "PARLEY_ACCOUNT_CHECK_S": "1",
         "PARLEY_SFU_DRAIN_S": "60",
         "PARLEY_PUSH_CA_FILE": str(push_authority.ca),
+        "PARLEY_STICKER_HOSTS": "stickers.example",
     }
     if collector is not None:
         env |= {

@@ -137,6 +137,11 @@ class Config:
     kafka: KafkaConfig
     # Longest text, in code points. Raising it makes bigger rows and events; lowering it refuses people's texts.
     text_limit: int
+    # Providers of stickers and GIFs, by the hosts of their pictures, such as `media.giphy.com`; each exactly a host,
+    # in ASCII and lower case. Senders' devices search there, and everybody's load the pictures from there, so that the
+    # provider learns who looks at them when. The web server takes this variable too, for the page's policy. Empty:
+    # nobody can send any.
+    sticker_hosts: tuple[str, ...]
     # Sends that may wait for a commit. Raising it makes longer waits under overload; lowering it answers
     # RESOURCE_EXHAUSTED earlier.
     send_queue: int
@@ -220,6 +225,7 @@ class Config:
             database=DatabaseConfig.read(reader),
             kafka=KafkaConfig.read(reader),
             text_limit=reader.integer("PARLEY_TEXT_LIMIT", 10_000, low=1, high=100_000),
+            sticker_hosts=reader.hosts("PARLEY_STICKER_HOSTS", ()),
             send_queue=reader.integer("PARLEY_SEND_QUEUE", 2_000, low=1, high=100_000),
             group_members=reader.integer("PARLEY_GROUP_MEMBERS", 256, low=2, high=10_000),
             edit_window_s=reader.integer("PARLEY_EDIT_WINDOW_S", 900, low=0, high=10_000_000),

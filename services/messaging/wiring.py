@@ -29,6 +29,7 @@ from services.messaging.groups.sql.store import PostgresGroups
 from services.messaging.hooks.service.reviewing import Reviews
 from services.messaging.hooks.wiring import HooksFeature, build_hooks
 from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
+from services.messaging.kernel.content import MAX_DESCRIPTION_CHARS
 from services.messaging.messages.consumer import CallRecords
 from services.messaging.messages.core.changes import ChangePolicy
 from services.messaging.messages.service.group_commit import GroupCommit
@@ -111,7 +112,7 @@ class Stores:
 def message_limits(config: Config) -> MessageLimits:
     """The limits of messages that are configured."""
     policy = ChangePolicy(edit_window=timedelta(seconds=config.edit_window_s), max_edits=config.max_edits)
-    return MessageLimits(text_chars=config.text_limit, changes=policy)
+    return MessageLimits(config.text_limit, policy, frozenset(config.sticker_hosts))
 
 
 def conversation_limits(config: Config) -> ConversationLimits:
@@ -291,4 +292,6 @@ def client_limits(config: Config) -> Limits:
         query_chars=MAX_QUERY_CHARS,
         report_messages=MAX_MESSAGES,
         report_comment_chars=MAX_COMMENT_CHARS,
+        sticker_hosts=config.sticker_hosts,
+        sticker_description_chars=MAX_DESCRIPTION_CHARS,
     )

@@ -49,7 +49,7 @@ _NOT_OVER = (scheduled.SCHEDULED_CALL_STATE_PLANNED, scheduled.SCHEDULED_CALL_ST
 # Fields of the oneof `content` (a test compares them with messaging's kinds). Nothing is left of what was said:
 GONE = ("unsent", "expired")
 # Somebody said it: whoever sleeps is told. Calls have a rule of their own.
-SAID = ("text", "voice", "poll")
+SAID = ("text", "voice", "poll", "sticker")
 
 
 def read_delivery(record: Incoming) -> Iterator[Told]:
@@ -98,7 +98,7 @@ def _message(message: messaging.Message, time: datetime) -> News | None:
     conversation_id, message_id = _conversation(message.conversation_id), MessageId(message.message_id)
     sender_id = UserId(message.sender_id)
     # What vanishes is written down nowhere.
-    text = "" if message.HasField("expire_time") else message.text.text
+    text = "" if message.HasField("expire_time") else message.text.text or message.sticker.description
     if message.revision:
         return MessageChanged(
             conversation_id,

@@ -4,6 +4,8 @@ import base64
 import binascii
 from collections.abc import Mapping
 
+from services.runtime.hosts import is_host
+
 
 class ConfigError(Exception):
     """The environment does not make a valid configuration. `problems` has one line for each fault."""
@@ -80,6 +82,14 @@ class EnvReader:
         for value in values:
             if not is_address(value):
                 self.problem(f"{name} has {value!r}, which is not host:port")
+        return values
+
+    def hosts(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Several hosts, separated by commas, each in the one spelling of hosts.is_host."""
+        values = self.words(name, default)
+        for value in values:
+            if not is_host(value):
+                self.problem(f"{name} has {value!r}, which is not a host in ASCII and lower case")
         return values
 
     def key(self, name: str) -> bytes:

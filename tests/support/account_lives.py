@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.messaging.kernel.content import CallOutcome, CallRecord, Poll, Text, Voice
+from services.messaging.kernel.content import CallOutcome, CallRecord, Poll, Sticker, Text, Voice
 from services.messaging.kernel.errors import MessagingError
 from services.messaging.kernel.model import Draft, MessageId
 from services.messaging.messages.core import changes
@@ -116,6 +116,8 @@ async def live_in_messaging(town: Town) -> None:
         await town.store.change_message(
             town.pair.id, sent.seq, lambda _, found: changes.vote(found or fail(0), ALICE, frozenset({1})), now
         )
+    sticker = Sticker(f"https://stickers.example/{WORDS}", 1, 1, WORDS, WORDS)
+    await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, ALICE, "stuck", now, sticker)])
     await town.sign_outs.devices(ALICE, [DEVICE])
     async with town.database.transaction() as connection:
         for statement, *values in _messaging_rows(now):

@@ -5,9 +5,9 @@ A server of the network's back office, with a key of its own, uses `parley_clien
 
 from parley_client.asking import Failure
 from parley_client.client import AccessToken, LoginError
-from parley_client.conversations import Conversations, Entry, History, Poll
+from parley_client.conversations import Conversations, Entry, History, Poll, Sticker
 from parley_client.incoming import Incoming
-from parley_client.messaging import Draft, NewPoll
+from parley_client.messaging import Draft, NewPoll, NewSticker
 from parley_client.stream import StreamEndedError
 from parley_client.user_client import ParleyClient, TokenProvider, dev_tokens
 from parley_client.waiting import DeadlineMissedError
@@ -23,8 +23,10 @@ __all__ = [
     "Incoming",
     "LoginError",
     "NewPoll",
+    "NewSticker",
     "ParleyClient",
     "Poll",
+    "Sticker",
     "StreamEndedError",
     "TokenProvider",
     "dev_tokens",

@@ -35,6 +35,18 @@ class Poll:
 
 
 @dataclass(frozen=True)
+class Sticker:
+    """A picture that a provider keeps, by its https address. Load it only from hosts that the service names
+    (`Limits.sticker_hosts`), and show the description otherwise. `url` is empty in Requests."""
+
+    url: str
+    width: int
+    height: int
+    description: str
+    provider_ref: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One message as it stands at a revision of its conversation (0: never changed). `kind` names its content."""
 
@@ -46,6 +58,7 @@ class Entry:
     text: str | None = None
     call: CallRecord | None = None
     poll: Poll | None = None
+    sticker: Sticker | None = None
     kind: str = "text"
     revision: int = 0
     edit_count: int = 0
@@ -65,11 +78,11 @@ class Entry:
         if not is_over or self.kind not in COUNTED:
             return self
         bare = replace(self, edit_count=0, reply_to_seq=0, reactions=(), attachments=(), forwarded=False)
-        return replace(bare, kind="expired", text=None, call=None, poll=None)
+        return replace(bare, kind="expired", text=None, call=None, poll=None, sticker=None)
 
 
 # What counts as unread, and vanishes.
-COUNTED = ("text", "voice", "poll", "call")
+COUNTED = ("text", "voice", "poll", "sticker", "call")
 # What is left of a message that was taken back, or whose time was over.
 GONE = ("unsent", "expired")
 

@@ -18,6 +18,7 @@ from parley_client.conversations import (
     Delta,
     Entry,
     Poll,
+    Sticker,
 )
 from parley_client.waiting import Changes
 
@@ -41,6 +42,7 @@ def to_entry(message: messaging.Message) -> Entry:
         text=message.text.text if content == "text" else None,
         call=call,
         poll=_poll(message) if content == "poll" else None,
+        sticker=_sticker(message.sticker) if content == "sticker" else None,
         kind=content or "unknown",
         revision=message.revision,
         edit_count=message.edit_count,
@@ -57,6 +59,10 @@ def _poll(message: messaging.Message) -> Poll:
     options = tuple(message.poll.options)
     votes = tuple(voters.get(index, ()) for index in range(len(options)))
     return Poll(message.poll.question, options, message.poll.multiple, votes)
+
+
+def _sticker(sticker: messaging.StickerContent) -> Sticker:
+    return Sticker(sticker.url, sticker.width, sticker.height, sticker.description, sticker.provider_ref)
 
 
 def to_info(conversation: messaging.Conversation, me: str) -> ConversationInfo:

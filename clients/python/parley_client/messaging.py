@@ -13,7 +13,7 @@ from parley.messaging.v1 import service_pb2 as api
 
 from parley_client.asking import ask_until_told
 from parley_client.client import Device
-from parley_client.conversations import Conversations, Entry
+from parley_client.conversations import Conversations, Entry, Sticker
 from parley_client.inbox import to_entry
 from parley_client.stream import EventStream
 
@@ -38,7 +38,19 @@ class NewPoll:
     reply_to_seq: int = 0
 
 
-def send_request(conversation_id: str, draft: str | Draft | NewPoll, client_message_id: str) -> api.SendMessageRequest:
+@dataclass(frozen=True)
+class NewSticker:
+    """A sticker or a GIF that one sends, of a provider that the service allows."""
+
+    sticker: Sticker
+    reply_to_seq: int = 0
+
+
+# Whatever is sent.
+Sendable = str | Draft | NewPoll | NewSticker
+
+
+def send_request(conversation_id: str, draft: Sendable, client_message_id: str) -> api.SendMessageRequest:
     """What is asked of the service to send a draft."""
     if isinstance(draft, NewPoll):
         return api.SendMessageRequest(
@@ -46,6 +58,20 @@ def send_request(conversation_id: str, draft: str | Draft | NewPoll, client_mess
             client_message_id=client_message_id,
             reply_to_seq=draft.reply_to_seq,
             poll=wire.PollContent(question=draft.question, options=draft.options, multiple=draft.multiple),
+        )
+    if isinstance(draft, NewSticker):
+        sticker = draft.sticker
+        return api.SendMessageRequest(
+            conversation_id=conversation_id,
+            client_message_id=client_message_id,
+            reply_to_seq=draft.reply_to_seq,
+            sticker=wire.StickerContent(
+                url=sticker.url,
+                width=sticker.width,
+                height=sticker.height,
+                description=sticker.description,
+                provider_ref=sticker.provider_ref,
+            ),
         )
     draft = Draft(draft) if isinstance(draft, str) else draft
     return api.SendMessageRequest(
@@ -79,7 +105,7 @@ class Messaging:
         self._stream.take_conversation(answer.conversation)
         return answer.conversation.conversation_id
 
-    async def send(self, conversation_id: str, draft: str | Draft | NewPoll, *, client_message_id: str = "") -> Entry:
+    async def send(self, conversation_id: str, draft: Sendable, *, client_message_id: str = "") -> Entry:
         """Sends, and gives the message as it is stored. The sends of one conversation go in the order of the calls.
 
         Give a `client_message_id` of your own to whatever another run of your program may send again: it is stored

@@ -10,7 +10,7 @@ from parley.messaging.v1 import service_pb2
 
 from parley_client.asking import ask_until_told
 from parley_client.client import Device
-from parley_client.messaging import Draft, NewPoll, send_request
+from parley_client.messaging import Sendable, send_request
 
 
 class ScheduledMessages:
@@ -21,7 +21,7 @@ class ScheduledMessages:
         self._api = device.scheduled
 
     async def schedule(
-        self, conversation_id: str, draft: str | Draft | NewPoll, send_time: datetime, *, client_message_id: str = ""
+        self, conversation_id: str, draft: Sendable, send_time: datetime, *, client_message_id: str = ""
     ) -> api.ScheduledMessage | None:
         """Keeps a message until its time, at most 30 days ahead; a time without a zone is UTC. None: it was sent.
 
@@ -39,7 +39,7 @@ class ScheduledMessages:
         conversation_id: str,
         client_message_id: str,
         *,
-        draft: str | Draft | NewPoll | None = None,
+        draft: Sendable | None = None,
         send_time: datetime | None = None,
     ) -> api.ScheduledMessage:
         """Gives it another draft with its files and what it answers, another time, or both. A time that is over sends

@@ -1,16 +1,17 @@
 """Bounds of what requests may hold. Each check gives the value back, or raises InvalidField naming the field."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import regex
 
 from services.messaging.kernel.characters import check_storable, has_tower, is_blank, normalized
-from services.messaging.kernel.content import Content, Entity, Link, Text, kind_of
+from services.messaging.kernel.content import Content, Entity, Link, Text, address_of, kind_of
 from services.messaging.kernel.emojis import qualified
-from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.errors import InvalidField, StickerHostNotAllowed
 from services.messaging.kernel.links import host_of, names_its_host
 from services.messaging.kernel.model import Attachment, UserId
+from services.messaging.kernel.pictures import picture_host
 from services.runtime.client_ids import CLIENT_ID_RULE, is_client_id
 from services.runtime.user_ids import USER_ID_RULE, is_user_id
 from services.runtime.uuids import parse_id
@@ -106,6 +107,13 @@ def check_files(content: Content, attachments: Sequence[Attachment]) -> None:
     file_type = kind_of(content).file_type
     if not all(each.content_type.startswith(file_type) for each in attachments):
         raise InvalidField("attachment_ids", f"must be of type {file_type}*")
+
+
+def check_provider(content: Content, allowed_hosts: Collection[str]) -> None:
+    """Whether devices may load what shows a content. Raises StickerHostNotAllowed."""
+    address = address_of(content)
+    if address and picture_host(address) not in allowed_hosts:
+        raise StickerHostNotAllowed
 
 
 def check_link(text: str, link: Link) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 from services.messaging.kernel.characters import check_storable, is_blank
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.ids import AttachmentId, UserId
+from services.messaging.kernel.pictures import MAX_PICTURE_URL_CHARS, picture_host
 from services.messaging.kernel.role import Role
 
 # Bytes of an answer that a part of a message takes beside its text.
@@ -57,6 +58,8 @@ class ContentKind(Generic[ContentT]):
     files: Callable[[ContentT], Sequence[AttachmentId]] | None = None
     # How their media types begin.
     file_type: str = ""
+    # Of a picture that devices load from a provider, which must be one that the operators allow; empty for none.
+    address: Callable[[ContentT], str] | None = None
     # As it goes on into another conversation, with the ids of its files' copies there: nothing that tells whose it was,
     # or where it stood. None: it cannot be forwarded.
     forward: Callable[[ContentT, Mapping[AttachmentId, AttachmentId]], ContentT] | None = None
@@ -210,6 +213,57 @@ POLL = ContentKind(
 )
 
 
+# Stickers and GIFs, by address.
+
+# Of a picture's width and height. Raising it lets pictures in that take much memory to show.
+MAX_SIDE = 4_096
+MAX_DESCRIPTION_CHARS = 300
+MAX_PROVIDER_REF_CHARS = 128
+
+
+@dataclass(frozen=True)
+class Sticker(Content):
+    """A picture that a provider keeps. `description`: what is to be seen. `provider_ref`: what the provider calls
+    it."""
+
+    # Empty where it is withheld.
+    url: str
+    width: int
+    height: int
+    description: str
+    provider_ref: str = ""
+
+
+def _check_sticker(content: Sticker) -> Sticker:
+    if picture_host(content.url) is None:
+        problem = f"must be an https address of at most {MAX_PICTURE_URL_CHARS} characters, its host in lower case"
+        raise InvalidField("sticker.url", f"{problem}, and a path; without a user, a port or a fragment")
+    for name, pixels in (("width", content.width), ("height", content.height)):
+        if not 1 <= pixels <= MAX_SIDE:
+            raise InvalidField(f"sticker.{name}", f"must be 1 to {MAX_SIDE} pixels")
+    _check_words("sticker.description", content.description, MAX_DESCRIPTION_CHARS)
+    ref = content.provider_ref
+    if len(ref) > MAX_PROVIDER_REF_CHARS or not ref.isascii() or not (ref.isprintable() or not ref):
+        problem = f"must have at most {MAX_PROVIDER_REF_CHARS} printable ASCII characters"
+        raise InvalidField("sticker.provider_ref", problem)
+    return content
+
+
+STICKER = ContentKind(
+    "sticker",
+    Sticker,
+    is_said=True,
+    can_be_unsent=True,
+    text=lambda content: content.description,
+    # Nothing to load.
+    withhold=lambda content: Sticker("", content.width, content.height, content.description),
+    weight=lambda content: PART_BYTES + len((content.url + content.description + content.provider_ref).encode()),
+    check=_check_sticker,
+    forward=lambda content, _: content,
+    address=lambda content: content.url,
+)
+
+
 # Calls.
 
 
@@ -302,7 +356,7 @@ EXPIRED = ContentKind("expired", Expired, is_gone=True)
 
 
 KINDS: dict[type[Content], ContentKind[Any]] = {
-    kind.content: kind for kind in (TEXT, VOICE, POLL, CALL, SYSTEM, UNSENT, EXPIRED)
+    kind.content: kind for kind in (TEXT, VOICE, POLL, STICKER, CALL, SYSTEM, UNSENT, EXPIRED)
 }
 
 
@@ -323,6 +377,12 @@ def text_of(content: Content) -> str:
     """What the search finds of it; empty for none."""
     kind = kind_of(content)
     return kind.text(content) if kind.text else ""
+
+
+def address_of(content: Content) -> str:
+    """Of the picture that devices load from a provider to show it; empty for none."""
+    kind = kind_of(content)
+    return kind.address(content) if kind.address else ""
 
 
 def has_links(content: Content) -> bool:

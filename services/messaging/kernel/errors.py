@@ -112,6 +112,13 @@ class TooManyEdits(MessagingError):
     """The message was edited as often as is allowed."""
 
 
+class StickerHostNotAllowed(MessagingError):
+    """The operators allow no stickers of this host, or none at all."""
+
+    def __init__(self) -> None:
+        super().__init__("no stickers of this host can be sent here")
+
+
 class AttachmentNotFound(MessagingError):
     """There is no such upload or attachment, or the caller may not know of it, or another message has it."""
 

@@ -21,6 +21,7 @@ ERRORS: ErrorTable = {
     errors.NotEditable: Refusal(_CODE.FAILED_PRECONDITION, "NOT_EDITABLE"),
     errors.EditTooLate: Refusal(_CODE.FAILED_PRECONDITION, "EDIT_TOO_LATE"),
     errors.TooManyEdits: Refusal(_CODE.FAILED_PRECONDITION, "TOO_MANY_EDITS"),
+    errors.StickerHostNotAllowed: Refusal(_CODE.FAILED_PRECONDITION, "STICKER_HOST_NOT_ALLOWED"),
     errors.TooManyReactions: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_REACTIONS"),
     errors.SendRate: Refusal(_CODE.RESOURCE_EXHAUSTED, "SEND_RATE"),
     errors.Overloaded: Refusal(_CODE.RESOURCE_EXHAUSTED, "OVERLOADED", retry_delay_s=0.5),

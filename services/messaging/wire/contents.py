@@ -20,6 +20,7 @@ from services.messaging.kernel.content import (
     Link,
     Mention,
     Poll,
+    Sticker,
     SystemContent,
     SystemKind,
     Text,
@@ -117,6 +118,23 @@ def _to_poll(encoded: messages_pb2.PollContent) -> Poll:
     return Poll(encoded.question, tuple(encoded.options), encoded.multiple)
 
 
+# Stickers.
+
+
+def _sticker_message(sticker: Sticker) -> messages_pb2.StickerContent:
+    return messages_pb2.StickerContent(
+        url=sticker.url,
+        width=sticker.width,
+        height=sticker.height,
+        description=sticker.description,
+        provider_ref=sticker.provider_ref,
+    )
+
+
+def _to_sticker(sticker: messages_pb2.StickerContent) -> Sticker:
+    return Sticker(sticker.url, sticker.width, sticker.height, sticker.description, sticker.provider_ref)
+
+
 # Calls.
 
 
@@ -193,6 +211,7 @@ def _to_system(encoded: messages_pb2.SystemContent) -> SystemContent:
 _TEXT = ContentForm(kinds.TEXT, "text", messages_pb2.TextContent, text_message, read_text)
 _VOICE = ContentForm(kinds.VOICE, "voice", messages_pb2.VoiceContent, _voice_message, _to_voice)
 _POLL = ContentForm(kinds.POLL, "poll", messages_pb2.PollContent, _poll_message, _to_poll)
+_STICKER = ContentForm(kinds.STICKER, "sticker", messages_pb2.StickerContent, _sticker_message, _to_sticker)
 _CALL = ContentForm(kinds.CALL, "call", messages_pb2.CallContent, _call_message, _to_call)
 _SYSTEM = ContentForm(kinds.SYSTEM, "system", messages_pb2.SystemContent, _system_message, _to_system)
 _UNSENT = ContentForm(kinds.UNSENT, "unsent", messages_pb2.Unsent, lambda _: messages_pb2.Unsent(), lambda _: Unsent())
@@ -202,7 +221,7 @@ _EXPIRED = ContentForm(
 
 # By the name of the kind.
 FORMS: dict[str, ContentForm[Any, Any]] = {
-    form.kind.name: form for form in (_TEXT, _VOICE, _POLL, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
+    form.kind.name: form for form in (_TEXT, _VOICE, _POLL, _STICKER, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
 }
 
 

@@ -25,6 +25,7 @@ from services.messaging.kernel.content import (
     Link,
     Mention,
     Poll,
+    Sticker,
     SystemContent,
     SystemKind,
     Text,
@@ -155,6 +156,23 @@ def _to_poll(poll: stored.Poll) -> Poll:
     return Poll(poll.question, tuple(poll.options), poll.multiple)
 
 
+# Stickers.
+
+
+def _stored_sticker(sticker: Sticker) -> stored.Sticker:
+    return stored.Sticker(
+        url=sticker.url,
+        width=sticker.width,
+        height=sticker.height,
+        description=sticker.description,
+        provider_ref=sticker.provider_ref,
+    )
+
+
+def _to_sticker(sticker: stored.Sticker) -> Sticker:
+    return Sticker(sticker.url, sticker.width, sticker.height, sticker.description, sticker.provider_ref)
+
+
 # Calls.
 
 
@@ -237,6 +255,7 @@ _TEXT = StoredForm(
 )
 _VOICE = in_content(kinds.VOICE, stored.Voice, _stored_voice, _to_voice)
 _POLL = in_content(kinds.POLL, stored.Poll, _stored_poll, _to_poll)
+_STICKER = in_content(kinds.STICKER, stored.Sticker, _stored_sticker, _to_sticker)
 _CALL = StoredForm(
     kinds.CALL,
     lambda content: Columns(kinds.CALL.name, call=_stored_call(content)),
@@ -252,7 +271,7 @@ _EXPIRED = StoredForm(kinds.EXPIRED, lambda _: Columns(kinds.EXPIRED.name), lamb
 
 # By the name of the kind.
 STORED: dict[str, StoredForm[Any]] = {
-    form.kind.name: form for form in (_TEXT, _VOICE, _POLL, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
+    form.kind.name: form for form in (_TEXT, _VOICE, _POLL, _STICKER, _CALL, _SYSTEM, _UNSENT, _EXPIRED)
 }
 
 

@@ -106,7 +106,15 @@ class Town:
         revocations = PostgresRevocations(self.database, relay.wake)
         sign_outs = SignOuts(revocations, admission, lambda *_: None, clock, timedelta(days=1))
         cases = Cases(
-            *(store, sends, rates, clock, new_id, MessageLimits(), self.attachments),
+            *(
+                store,
+                sends,
+                rates,
+                clock,
+                new_id,
+                MessageLimits(sticker_hosts=frozenset({"stickers.example"})),
+                self.attachments,
+            ),
             ConversationLimits(new_conversations_per_day=many),
         )
         self.conversations, self.messages = cases.conversations, cases.messages

@@ -12,6 +12,7 @@ from services.messaging.kernel.model import UserId
 from services.messaging.relations.core.reach import Settings
 from services.messaging.relations.rpc import RelationsServicer
 from services.messaging.wiring import client_limits
+from services.runtime.env import ConfigError
 from services.runtime.identity.auth import UserId as AuthUserId
 from services.runtime.identity.auth import UserToken, set_current_token
 from tests.support.environments import MESSAGING
@@ -41,9 +42,24 @@ def test_a_limit_that_is_configured_is_told(variable: str, told: tuple[str, int]
     assert getattr(configured(**{variable: str(value)}), field) == value
 
 
+def test_the_hosts_of_stickers_are_told_and_are_none_by_default() -> None:
+    assert list(configured().sticker_hosts) == []
+    hosts = ["media.example", "xn--bcher-kva.example"]
+    assert list(configured(PARLEY_STICKER_HOSTS=", ".join(hosts)).sticker_hosts) == hosts
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["Media.example", "media.example.", "*.example", "media.example:443", "https://media.example", "bücher.example"],
+)
+def test_a_host_of_stickers_that_has_another_spelling_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match="PARLEY_STICKER_HOSTS"):
+        configured(PARLEY_STICKER_HOSTS=f"media.example,{host}")
+
+
 def test_every_limit_is_told() -> None:
-    limits = configured()
-    assert all(getattr(limits, field.name) > 0 for field in api.Limits.DESCRIPTOR.fields)
+    limits = configured(PARLEY_STICKER_HOSTS="media.example")
+    assert all(getattr(limits, field.name) for field in api.Limits.DESCRIPTOR.fields)
 
 
 async def test_limits_come_with_the_settings() -> None:

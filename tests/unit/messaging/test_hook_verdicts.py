@@ -22,7 +22,7 @@ from services.messaging.hooks.core.verdicts import (
     checked_reason,
     content_after,
 )
-from services.messaging.kernel.content import Content, Link, Mention, Poll, Text, Voice
+from services.messaging.kernel.content import Content, Link, Mention, Poll, Sticker, Text, Voice
 from services.messaging.kernel.errors import HeldDecided
 from services.messaging.kernel.model import ConversationId, UserId
 
@@ -30,6 +30,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALICE, BOB = UserId("alice"), UserId("bob")
 MOST = 40
 POLL = Poll("Where?", ("here", "there"))
+STICKER = Sticker("https://x.example/a.gif", 1, 1, "words")
 
 
 def asked(content: Content, writing: Writing = Writing.MESSAGE) -> Question:
@@ -37,7 +38,7 @@ def asked(content: Content, writing: Writing = Writing.MESSAGE) -> Question:
 
 
 def test_what_is_let_pass_is_stored_as_it_is() -> None:
-    for content in (Text("hello", (Mention(0, 5, BOB),)), Voice(None, timedelta(seconds=1)), POLL):
+    for content in (Text("hello", (Mention(0, 5, BOB),)), Voice(None, timedelta(seconds=1)), POLL, STICKER):
         assert content_after(asked(content), Allow(), MOST) is content
 
 
@@ -69,7 +70,7 @@ def test_whom_the_sender_mentioned_the_new_text_may_mention() -> None:
 
 def test_what_is_no_text_is_neither_replaced_nor_masked() -> None:
     for verdict in (Replace(Text("words")), Mask(), Mask([(0, 1)])):
-        for content in (Voice(None, timedelta(seconds=1)), POLL):
+        for content in (Voice(None, timedelta(seconds=1)), POLL, STICKER):
             with pytest.raises(UnfitVerdict):
                 content_after(asked(content), verdict, MOST)
 

@@ -20,6 +20,7 @@ from services.messaging.kernel.content import (
     Link,
     Mention,
     Poll,
+    Sticker,
     SystemContent,
     SystemKind,
     Text,
@@ -56,7 +57,7 @@ BEFORE: dict[type[ProtoMessage], type[ProtoMessage]] = {
     stored.Line: api.SystemContent,
 }
 # Of kinds that came afterwards: what never stood in a column as a message of the API.
-SINCE = {"Poll"}
+SINCE = {"Poll", "Sticker"}
 # Fields that came afterwards, and that the API does not have.
 SINCE_FIELDS = {"Attachment.object_id"}
 # Every outcome of a call, every line, with every role.
@@ -65,6 +66,8 @@ SAMPLES: list[tuple[str, Content]] = [
     ("content", Voice(None, timedelta(0))),
     ("content", Poll("Where \u2603?", ("here", "there"))),
     ("content", Poll("When?", ("now", "later", "never"), True)),
+    ("content", Sticker("https://x.example/a.gif?b=%20", 480, 270, "A \u2603 melts", "id-7")),
+    ("content", Sticker("", 1, 1, "x")),
     *(("call", CallRecord(UUID(int=5), True, outcome, timedelta(minutes=3), PEOPLE)) for outcome in CallOutcome),
     ("call", CallRecord(UUID(int=5), False, CallOutcome.MISSED, timedelta(0))),
     ("line", SystemContent(SystemKind.CREATED)),

@@ -138,6 +138,14 @@ def test_a_vote_is_neither_an_edit_nor_a_reaction() -> None:
     assert (vote.is_edit, vote.is_gone, vote.reactors) == (False, False, ())
 
 
+def test_a_sticker_is_told_by_its_description_unless_it_vanishes() -> None:
+    sticker = messaging.StickerContent(url="https://stickers.example/wave.webp", description="A cat waves")
+    for event, text in ((message(sticker=sticker), "A cat waves"), (message(sticker=sticker, expire_time=stamp()), "")):
+        news = news_of(event)
+        assert isinstance(news, MessageSent)
+        assert news.text == text
+
+
 def test_what_the_person_did_on_another_device() -> None:
     own = messaging.OwnState(read_seq=9, request=messaging.REQUEST_STATE_PENDING)
     event = gateway.DeviceEvent(own_state=gateway.OwnStateChanged(conversation_id=CONVERSATION, own_state=own))

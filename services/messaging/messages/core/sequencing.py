@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from services.messaging.kernel.content import kind_of, withheld
+from services.messaging.kernel.content import address_of, kind_of, withheld
 from services.messaging.kernel.errors import (
     AttachmentNotFound,
     ConversationFrozen,
@@ -85,7 +85,8 @@ def sequence_drafts(
     result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
     that took place is written whoever left or blocked whom meanwhile. Nothing at all is written where moderation has
     frozen a conversation. Where nobody else has let the conversation in, a sender gets `request_messages` in, plain:
-    without files, links and mentions. What was judged as of another version of the conversation is PlaceChanged.
+    without files, stickers, links and mentions. What was judged as of another version of the conversation is
+    PlaceChanged.
     """
     sequenced = Sequenced(last_seqs=dict(states.last_seqs), last_times=dict(states.last_times))
     known = dict(stored)
@@ -146,7 +147,7 @@ def _refuse_person(
         return NotAllowed()
     if sent is None:
         return None
-    if draft.attachments:
+    if draft.attachments or address_of(draft.content):
         return RequestPending()
     return RequestPendingLimit(request_messages) if sent >= request_messages else None
 

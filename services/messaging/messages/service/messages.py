@@ -96,7 +96,7 @@ class Messages:
         return await self._say(user_id, conversation_id, request)
 
     async def send(self, user_id: UserId, conversation_id: str, request: Said) -> Message:
-        """Store what a person says, of any kind. Idempotent and with errors as for send_text."""
+        """Store what a person says, of any kind. Idempotent and with errors as for send_text; StickerHostNotAllowed."""
         return await self._say(user_id, conversation_id, request)
 
     async def checked(self, user_id: UserId, conversation_id: str, request: Said) -> Written:
@@ -286,6 +286,8 @@ class Messages:
         reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
         user_id, target = key.sender_id, key.conversation_id
         content = copied() if copied else await self._checked_content(user_id, target, request)
+        # Of a copy, too: it may come from a host that is not allowed any more.
+        checks.check_provider(content, self._limits.sticker_hosts)
         self._rates.take(key.sender_id, self._clock.monotonic())
         attachments = await self._take(key, request.attachment_ids)
         checks.check_files(content, attachments)

@@ -48,3 +48,5 @@ class MessageLimits:
 
     text_chars: int = 10_000
     changes: ChangePolicy = field(default_factory=ChangePolicy)
+    # Providers whose pictures devices may load.
+    sticker_hosts: frozenset[str] = frozenset()

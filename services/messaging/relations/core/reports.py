@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.messaging.kernel.characters import check_storable
 from services.messaging.kernel.checks import check_client_id, check_seq
-from services.messaging.kernel.content import text_of
+from services.messaging.kernel.content import address_of, text_of
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.relations.core.errors import ReportClosed
@@ -34,7 +34,8 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class ReportedMessage:
-    """A copy of a message as its reader saw it. `text` is what the search finds of it, empty for none."""
+    """A copy of a message as its reader saw it. `text` is what the search finds of it, and below it the address of
+    a picture that a provider keeps; empty for none."""
 
     seq: int
     sender_id: UserId
@@ -89,7 +90,8 @@ def copy_of(message: Message) -> ReportedMessage:
     """The copy of a message."""
     # Those of the objects: the bytes of a forwarded file stand under the name of the first upload.
     attachment_ids = tuple(str(attachment.object_id or attachment.id) for attachment in message.attachments)
-    return ReportedMessage(message.seq, message.sender_id, message.sent_at, text_of(message.content), attachment_ids)
+    text = "\n".join(filter(None, (text_of(message.content), address_of(message.content))))
+    return ReportedMessage(message.seq, message.sender_id, message.sent_at, text, attachment_ids)
 
 
 def reported_by(reporter: UserId, messages: Sequence[Message]) -> tuple[UserId, ...]:

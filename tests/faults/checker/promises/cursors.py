@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.faults.checker.history import Action, History, Operation, Outcome
 
-COUNTED = ("text", "voice", "poll", "call")
+COUNTED = ("text", "voice", "poll", "sticker", "call")
 
 
 def read_cursors_only_move_forward(history: History) -> Iterator[tuple[tuple[str, ...], str]]:

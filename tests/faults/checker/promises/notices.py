@@ -9,7 +9,7 @@ from tests.faults.checker.history import Action, History, Notice, Outcome, Shown
 from tests.faults.checker.promises.messages import GONE
 from tests.faults.checker.promises.people import is_between, undone_s
 
-SAID = ("text", "voice", "poll")
+SAID = ("text", "voice", "poll", "sticker")
 # Of a message that somebody wrote, by whom.
 OF_A_MESSAGE = ("message", "mention", "reply")
 REACTION = "reaction"

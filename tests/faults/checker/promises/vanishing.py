@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.faults.checker.history import History
 
 # What vanishes; what the service notes in a conversation stays.
-SAID = ("text", "voice", "poll", "call")
+SAID = ("text", "voice", "poll", "sticker", "call")
 
 
 def vanished_is_gone(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
