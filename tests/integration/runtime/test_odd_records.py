@@ -13,9 +13,10 @@ from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, RecordRefused
 from services.runtime.kafka.bus import REASON_HEADER, Incoming, Outgoing
 from services.runtime.kafka.codecs import MAX_BYTES
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.dead_letters import OFFSET_HEADER, PART_HEADER
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.odd_records import ATTRIBUTES_AT, RECORDS_AT, Odd, batch, replaced, send_raw
 from tests.support.waiting import eventually, until
 
