@@ -26,8 +26,9 @@ from services.runtime.identity.accounts import Accounts, AccountsFeed
 from services.runtime.identity.admin import admin_tokens
 from services.runtime.identity.auth import ServiceTokens, UserTokens
 from services.runtime.identity.service_keys import ServiceKeys
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from services.runtime.lifecycle import App, Probe, Worker
 
 ACCOUNTS_TOPIC = "accounts.events.v1"

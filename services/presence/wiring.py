@@ -22,9 +22,10 @@ from services.runtime.identity.admin import admin_tokens
 from services.runtime.identity.audit_store import PostgresTrail
 from services.runtime.identity.auth import ServiceTokens
 from services.runtime.identity.service_keys import ServiceKeys
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.groups import KafkaGroup
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.partitions import partition_of
 from services.runtime.postgres.database import Database

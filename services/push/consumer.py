@@ -8,9 +8,8 @@ from services.push.core.news import Told
 from services.push.mapping import read_call, read_delivery, read_presence
 from services.push.ports import FactsUnavailable
 from services.push.service import AccountLifecycle, Notices
-from services.runtime.identity.accounts import Standing, decode
-from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure
-from services.runtime.observability.failures import describe
+from services.runtime.identity.accounts import Standing, standings_in
+from services.runtime.kafka.bus import Incoming, TransientFailure
 
 GROUP = "push"
 
@@ -53,11 +52,7 @@ class AccountsConsumer:
         self._lifecycle = lifecycle
 
     async def handle(self, records: Sequence[Incoming]) -> None:
-        for record in records:
-            try:
-                user_id, standing = decode(record)
-            except ValueError as error:
-                raise PoisonRecord(describe(error)) from error
+        for user_id, standing in standings_in(records):
             if standing and standing.deleted:
                 await self._lifecycle.delete(UserId(user_id))
             elif standing and standing.newest:

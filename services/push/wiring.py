@@ -36,8 +36,9 @@ from services.runtime.identity.audit_store import PostgresTrail
 from services.runtime.identity.auth import ServiceTokens, UserTokens
 from services.runtime.identity.service_keys import ServiceKeys
 from services.runtime.kafka.bus import by_topic
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.periodic import PeriodicTask
 from services.runtime.postgres.database import Database

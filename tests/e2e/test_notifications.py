@@ -20,7 +20,7 @@ import pytest
 from deploy.certificates import Authority
 from loadtests.webhooks import provider_part
 from tests.e2e.scenarios import Facts, run_scenario
-from tests.support.push_providers import PushService, Subscription, encode
+from tests.support.push_providers.web_push import PushService, Subscription, encode
 from tests.support.stack import RunningStack
 from tests.support.waiting import until
 

@@ -12,8 +12,9 @@ from services.ops.core.topics import Stage
 from services.ops.mapping import CALL_TOPICS
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import HandleBatch, Incoming, Outgoing, PoisonRecord
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.waiting import eventually, until
 
 QUALITY = "media.quality.v1"

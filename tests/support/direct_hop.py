@@ -5,19 +5,17 @@ stands there: the worst that can become of it, since nobody notices.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from services.runtime.delivery import direct
-from services.runtime.delivery.queue import Handed
+from services.runtime.delivery.queue import DeliveryQueue, Handed
 
 LOST = "PARLEY_DIRECT_LOST"
 
 
 def swallow_while(file: Path) -> None:
     """Of this process, from now on."""
-    honest = direct._Link.push
+    honest = DeliveryQueue.push
 
-    def push(self: Any, handed: Handed) -> bool:
+    def push(self: DeliveryQueue, handed: Handed) -> bool:
         return True if file.exists() else honest(self, handed)
 
-    direct._Link.push = push  # type: ignore[method-assign]
+    DeliveryQueue.push = push  # type: ignore[method-assign]

@@ -1,8 +1,7 @@
-"""What depends on somebody who has left: every event meets every pending action, and each cell says what comes of it.
+"""What depends on somebody who has left: what may happen, and what may be done before or after it.
 
 Bob acts. Carol is the other one: she is in Bob's group, in Alice's group, which Bob joined by her invite, and has a
-direct conversation with him. What happens happens in all three. The cells hold for the store in memory and for
-PostgreSQL.
+direct conversation with him. What happens happens in all three. What comes of it: messaging_departure_rules.py.
 """
 
 from collections.abc import Awaitable, Callable
@@ -306,88 +305,3 @@ async def settle(world: People) -> Town:
         if name not in town.first:
             town.first[name] = await ACTIONS[name](town)
     return town
-
-
-# What comes of a cell, and why: the reasons stand in docs/design/groups-and-relations.md and beside the RPCs.
-RULES = {
-    "K": ("first", "the key comes before every check: a retry gets the first result"),
-    "O": ("first", "who is out still learns what became of the own request, and nothing that others did since"),
-    "S": ("first", "it stands so already, and nothing is to be done"),
-    "I": ("first", "an invite that is good lets in whoever is not in, again"),
-    "N": ("Banned", "who was removed comes in by no invite"),
-    "G": ("done", "that she is out, or blocked in a group, or he has another role, is no reason against it"),
-    "A": ("carol", "she is in, or is brought in again by who may lift bans: a new request to add"),
-    "L": ("done", "places of conversations that one is not in are left out without a word"),
-    "R": ("done", "the record of a call that ran is written, whoever left or blocked whom meanwhile"),
-    "X": ("ConversationNotFound", "who is out knows of no such conversation"),
-    "W": ("ConversationNotFound", "who is out learns nothing of it by sending or reading, either"),
-    "B": ("NotAllowed", "a block refuses what is new in the pair, either way"),
-    "C": ("NotAllowed", "nobody writes to a deleted account: the pair is closed"),
-    "M": ("InvalidField", "who is out cannot be mentioned"),
-    "E": ("NotEditable", "nothing of what a deleted account wrote is left to react to or to pin"),
-    "F": ("NotForwardable", "nothing of what a deleted account wrote is left to forward"),
-    "P": ("RoleTooLow", "his role allows it no more"),
-    "H": ("MemberNotFound", "who is out gets no role"),
-    "T": ("carol", "both let the conversation in, and nothing stands between them"),
-    "U": ("not carol", "who is out, blocked or deleted is not rung, told or shown anything; nobody adds the deleted"),
-}
-# In the order of EVENTS: she leaves, is removed, blocks, is blocked; her account goes; he leaves, is removed, demoted.
-CELLS = {
-    "send again in the group": "KKKKKOOK",
-    "send again with a mention": "KKKKKOOK",
-    "send again what answers": "KKKKKOOK",
-    "send again in the pair": "KKKKKKKK",
-    "edit again to the same": "SSSSSXXS",
-    "edit again in the pair": "SSSSSSSS",
-    "react again": "SSSSEXXS",
-    "react again in the pair": "SSSSCSSS",
-    "unsend again": "SSSSSXXS",
-    "found again": "KKKKKOOK",
-    "join again": "SSSSSINS",
-    "add again": "SSSSSXXS",
-    "join again by its key": "KKKKKOOK",
-    "add again by its key": "KKKKKOOK",
-    "remove again": "SSSSSXXS",
-    "name again": "SSSSSXXS",
-    "give the role again": "SSSSSXXP",
-    "set vanishing again": "SSSSSXXS",
-    "set vanishing again in the pair": "SSSSSSSS",
-    "pin again": "SSSSEXXS",
-    "pin again in the pair": "SSSSCSSS",
-    "forward again": "KKKKKOOK",
-    "forward again into the pair": "KKKKKKKK",
-    "report again": "KKKKKKKK",
-    "announce a file again": "KKKKKKKK",
-    "open the pair again": "SSBBCSSS",
-    "send": "GGGGGWWG",
-    "mention": "MMGGMWWG",
-    "answer": "GGGGGWWG",
-    "send in the pair": "GGBBCGGG",
-    "edit": "GGGGGXXG",
-    "edit in the pair": "GGBBCGGG",
-    "react": "GGGGEXXG",
-    "react in the pair": "GGBBCGGG",
-    "unsend": "GGGGGXXG",
-    "unsend in the pair": "GGGGGGGG",
-    "add her": "AAAAUXXA",
-    "remove her": "GGGGGXXP",
-    "hand over to her": "HHGGHXXP",
-    "invite": "GGGGGXXP",
-    "report": "GGGGGXXG",
-    "read": "GGGGGWWG",
-    "deliver": "GGGGGLLG",
-    "set vanishing": "GGGGGXXP",
-    "set vanishing in the pair": "GGBBCGGG",
-    "forward": "GGGGFXXG",
-    "forward into the pair": "GGBBCGGG",
-    "pin": "GGGGGXXP",
-    "pin in the pair": "GGBBCGGG",
-    "look at the history": "GGGGGXXG",
-    "ring in the group": "UUUUUXXT",
-    "ring in the pair": "TTUUUTTT",
-    "type in the group": "UUUUUXXT",
-    "type in the pair": "TTUUUTTT",
-    "watch her presence": "TTUUUTTT",
-    "a call of the group ends": "RRRRRRRR",
-    "a call of the pair ends": "RRRRRRRR",
-}

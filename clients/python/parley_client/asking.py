@@ -15,7 +15,7 @@ from parley_client.stream import BackOff
 T = TypeVar("T")
 
 # Raising it rides out a longer outage; lowering it tells the program sooner.
-_ATTEMPTS = 6
+ATTEMPTS = 6
 # A longer wait that the service asks for is left to the program: a day's quota is not waited for in silence.
 _MAX_WAIT_S = 60.0
 
@@ -65,10 +65,11 @@ async def ask_until_told(
     call: Callable[[], Awaitable[T]],
     back_off: BackOff | None = None,
     chance: Callable[[], float] = random.random,
+    attempts: int = ATTEMPTS,
 ) -> T:
     """The answer of an idempotent call, repeated while the failure is one that passes. Raises Failure."""
     back_off = back_off or BackOff()
-    for attempt in range(_ATTEMPTS - 1):
+    for attempt in range(attempts - 1):
         try:
             return await ask(call)
         except Failure as failure:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from services.presence.core.model import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
 from services.runtime.clock import Clock
-from services.runtime.identity.accounts import decode
-from services.runtime.kafka.bus import Incoming, PoisonRecord
-from services.runtime.observability.failures import describe
+from services.runtime.identity.accounts import standings_in
+from services.runtime.kafka.bus import Incoming
 
 
 class AccountsConsumer:
@@ -21,11 +20,7 @@ class AccountsConsumer:
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent. Errors: PoisonRecord, StoreUnavailable, BusUnavailable."""
         gone = {}
-        for record in records:
-            try:
-                user_id, standing = decode(record)
-            except ValueError as error:
-                raise PoisonRecord(describe(error)) from error
+        for user_id, standing in standings_in(records):
             # Until messaging has erased the person, the state of a device that is leaving may still be written.
             if standing and standing.erased:
                 gone[user_id] = StateRow(UserId(user_id), self._clock.now().timestamp())

@@ -3,7 +3,7 @@
 It is read from `accounts.events.v1`, all of it, by each replica: no call asks anybody.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -13,7 +13,8 @@ from parley.accounts.v1 import events_pb2
 from services.runtime.clock import CLOCK_SKEW_S, Clock
 from services.runtime.errors import AccountDeleted, Unauthenticated
 from services.runtime.identity.auth import UserToken
-from services.runtime.kafka.bus import Incoming
+from services.runtime.kafka.bus import Incoming, PoisonRecord
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
@@ -119,6 +120,16 @@ class AccountsFeed:
                 continue
             self._accounts.note(user_id, standing)
             self._changed(user_id)
+
+
+def standings_in(records: Sequence[Incoming]) -> Iterator[tuple[str, Standing | None]]:
+    """Whose standing each record tells, and which, for those that park what has no meaning. Raises PoisonRecord."""
+    for record in records:
+        try:
+            told = decode(record)
+        except ValueError as error:
+            raise PoisonRecord(describe(error)) from error
+        yield told
 
 
 def decode(record: Incoming) -> tuple[str, Standing | None]:

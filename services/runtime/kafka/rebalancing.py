@@ -27,7 +27,7 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self,
         listener: Rebalanced | None,
         consumer: AIOKafkaConsumer,
-        commit: Callable[[AIOKafkaConsumer], Awaitable[None]],
+        commit: Callable[[], Awaitable[None]],
         begin_again: Callable[[], None],
     ) -> None:
         self._listener = listener
@@ -38,7 +38,7 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         if revoked:
             # So that the next owner repeats no more than a batch that is at work.
-            await self._commit(self._consumer)
+            await self._commit()
         if self._listener and revoked:
             await self._listener.on_revoked()
 

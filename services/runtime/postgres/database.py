@@ -1,12 +1,9 @@
-"""A pool of PostgreSQL connections that comes and goes with the server, and numbered migrations."""
+"""A pool of PostgreSQL connections that comes and goes with the server."""
 
 import asyncio
-import hashlib
-from asyncio import BaseTransport
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import structlog
@@ -15,16 +12,13 @@ from asyncpg.connect_utils import SessionAttribute
 from services.runtime import tasks
 from services.runtime.config import DatabaseConfig
 from services.runtime.errors import StatementCutOff, StoreUnavailable
-from services.runtime.observability.failures import named
+from services.runtime.postgres.connections import STATEMENT_WITHIN_S, PooledConnection
+from services.runtime.postgres.migrations import migrate
 from services.runtime.postgres.refusals import READ_ONLY, may_be_of_one, passes
-from services.runtime.sockets import find_dead_peer
 
 log = structlog.get_logger()
 
 Connection = asyncpg.pool.PoolConnectionProxy
-# Any fixed number serves; it only has to be the same in all replicas.
-_MIGRATION_LOCK = 0x7061726C6579
-_MIGRATION_WITHIN_S = 3600.0
 # What serves others answers within it. As readiness does (lifecycle.py).
 _ASK_WITHIN_S = 8.0
 # After so long in the middle of a transaction without a statement, the server ends it. Otherwise a replica that is
@@ -32,10 +26,6 @@ _ASK_WITHIN_S = 8.0
 # after two hours. Raising it makes the others wait longer for those locks; lowering it below what the broker may take
 # to acknowledge (10 s) makes the outbox give up what would have come.
 IDLE_TRANSACTION_S = 15.0
-# Of one statement, to its answer. Raising it makes callers wait longer for a server that is gone; lowering it cuts off
-# what merely waits for a lock.
-STATEMENT_WITHIN_S = 10.0
-
 # Our statements take arrays or whole keys: a plan made for the very values is never better, and to plan the joins over
 # the partitions of `messages` takes longer than to run them.
 _SERVER_SETTINGS = {
@@ -45,35 +35,11 @@ _SERVER_SETTINGS = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
-
-
 # Where nothing can be written, it fails as a write would: a demoted primary answers every other question.
 _REFUSE_READ_ONLY = (
     "DO $$ BEGIN IF current_setting('transaction_read_only')::bool"
     " THEN RAISE read_only_sql_transaction USING MESSAGE = 'the server is read-only'; END IF; END $$"
 )
-
-
-class _PooledConnection(asyncpg.Connection):
-    def __init__(self, protocol: Any, transport: BaseTransport, *rest: Any) -> None:
-        super().__init__(protocol, transport, *rest)
-        # Else each use of one whose server is gone waits for the limit of a statement, one connection after the other.
-        find_dead_peer(transport)
-
-    async def _cleanup_stmts(self) -> None:
-        # What the library closes behind the back of a statement, it waits for without end: on a server that is gone, a
-        # consumer or a lane of the outbox stood still for good, and told nobody.
-        try:
-            async with asyncio.timeout(STATEMENT_WITHIN_S):
-                await super()._cleanup_stmts()  # type: ignore[misc]  # of the library alone
-        except TimeoutError:
-            self.terminate()
-            raise
-
-    def get_reset_query(self) -> str:
-        # Nothing of ours outlives a transaction (locks and settings are of the transaction), so that there is nothing
-        # to reset; the usual query would be a round trip at every release, and every commit would wait for it.
-        return ""
 
 
 class Database:
@@ -204,7 +170,7 @@ class Database:
     async def _open(self) -> asyncpg.Pool:
         pool: asyncpg.Pool = await asyncpg.create_pool(
             self._config.url,
-            connection_class=_PooledConnection,
+            connection_class=PooledConnection,
             server_settings=self._settings,
             min_size=1,
             max_size=self._config.pool_size,
@@ -225,52 +191,3 @@ class Database:
 def _why(error: BaseException) -> str:
     code = getattr(error, "sqlstate", None) or ""
     return f"the database does not serve this now: {type(error).__name__} {code}".rstrip()
-
-
-class FaultyMigration(tasks.Fatal):
-    """A migration that can never be applied as it stands. The process ends: it must not serve on another schema."""
-
-
-async def migrate(pool: asyncpg.Pool, folder: Path) -> list[str]:
-    """Apply the numbered files (`0001_name.sql`) that are not applied yet, in order, each in a transaction.
-
-    Safe to run from many replicas at once (advisory lock) and again (idempotent). Returns the names of what it applied.
-    Raises FaultyMigration when a file that was applied has changed since, or is refused for what stands in it; what
-    passes (refusals.py) is raised as it is.
-    """
-    applied: list[str] = []
-    files = await asyncio.to_thread(lambda: sorted(folder.glob("[0-9]*.sql")))
-    async with pool.acquire() as connection:
-        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
-        try:
-            await connection.execute(
-                "CREATE TABLE IF NOT EXISTS schema_migrations"
-                " (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-            )
-            known = {row["name"]: row["sha256"] for row in await connection.fetch("SELECT * FROM schema_migrations")}
-            for path in files:
-                sql = path.read_text()
-                digest = hashlib.sha256(sql.encode()).hexdigest()
-                if known.get(path.name, digest) != digest:
-                    raise FaultyMigration(f"migration {path.name} was applied and has changed since")
-                if path.name not in known:
-                    await _apply(connection, path.name, sql, digest)
-                    applied.append(path.name)
-                    log.info("migration_applied", migration=path.name)
-        finally:
-            # A connection that broke has let go of it already, and must not hide why.
-            with suppress(Exception):
-                await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
-    return applied
-
-
-async def _apply(connection: Connection, name: str, sql: str, digest: str) -> None:
-    try:
-        async with connection.transaction():
-            # Longer than a statement of the service may take: it may fill a new table from a large one.
-            await connection.execute(sql, timeout=_MIGRATION_WITHIN_S)
-            await connection.execute("INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", name, digest)
-    except asyncpg.PostgresError as error:
-        if passes(error):
-            raise
-        raise FaultyMigration(f"migration {name} is refused: {named(error)}") from error

@@ -19,7 +19,7 @@ from services.runtime.config import DatabaseConfig, LogConfig
 from services.runtime.env import ConfigError, EnvReader
 from services.runtime.observability import logs
 from services.runtime.observability.failures import describe
-from services.runtime.postgres.database import FaultyMigration, migrate
+from services.runtime.postgres.migrations import FaultyMigration, migrate
 from services.runtime.postgres.refusals import passes
 from services.runtime.restarts import next_pause_s
 

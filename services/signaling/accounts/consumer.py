@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from services.runtime.identity.accounts import decode
-from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure
-from services.runtime.observability.failures import describe
+from services.runtime.identity.accounts import standings_in
+from services.runtime.kafka.bus import Incoming, TransientFailure
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.core.errors import Contended
 from services.signaling.core.model import UserId
@@ -18,12 +17,10 @@ class AccountsConsumer:
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Errors: PoisonRecord, TransientFailure, StoreUnavailable."""
-        for record in records:
+        for user_id, standing in standings_in(records):
+            if not standing:
+                continue
             try:
-                user_id, standing = decode(record)
-                if standing:
-                    await self._lifecycle.note(UserId(user_id), standing)
-            except ValueError as error:
-                raise PoisonRecord(describe(error)) from error
+                await self._lifecycle.note(UserId(user_id), standing)
             except Contended as error:
                 raise TransientFailure("a call changes too often") from error

@@ -1,12 +1,10 @@
 """Facts of the network's graph: one fact, or a record to be parked, whose reason quotes nothing of it."""
 
-from datetime import UTC, datetime
-
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.graph.v1 import events_pb2
 
-from services.messaging.relations.consumer import _read_event
-from services.runtime.kafka.bus import Incoming, PoisonRecord
+from services.messaging.relations.mapping import graph_event
+from services.runtime.kafka.bus import PoisonRecord
 
 _TIME = Timestamp(seconds=1_700_000_000)
 _EVENT = events_pb2.GraphEvent(user_id="alice", event_time=_TIME)
@@ -21,11 +19,9 @@ SEEDS = (
 
 def fuzz(data: bytes) -> None:
     """Raises for anything but a PoisonRecord."""
-    time = datetime(2026, 1, 1, tzinfo=UTC)
-    record = Incoming(topic="graph.events.v1", partition=0, offset=0, key=b"", value=data, time=time, trace=None)
     reason = ""
     try:
-        event = _read_event(record)
+        event = graph_event(data)
     except PoisonRecord as error:
         reason = str(error)
     if reason:

@@ -1,4 +1,4 @@
-"""What depends on somebody who has left, on PostgreSQL: the table of tests/support/messaging_departures.py, and jobs.
+"""What depends on somebody who has left, on PostgreSQL: the table of messaging_departure_rules.py, and jobs.
 
 All actions that meet an event begin where that event left off, and are taken back.
 """
@@ -51,7 +51,8 @@ from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
 from tests.support.messaging_cases import Cases
-from tests.support.messaging_departures import ACTIONS, CAROL, CELLS, EVENTS, HOUR, MINE, RULES, Town, outcome, settle
+from tests.support.messaging_departure_rules import CELLS, RULES
+from tests.support.messaging_departures import ACTIONS, CAROL, EVENTS, HOUR, MINE, Town, outcome, settle
 from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.messaging_world import ALICE, BOB
 from tests.support.one_transaction import OneTransaction

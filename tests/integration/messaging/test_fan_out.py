@@ -21,8 +21,9 @@ from services.messaging.wire import topics
 from services.messaging.wire.events import message_sent
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import Outgoing
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.bus import MemoryPublisher
 from tests.support.messaging_world import World
 from tests.support.waiting import until

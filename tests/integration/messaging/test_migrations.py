@@ -15,7 +15,8 @@ from services.messaging.sync.core.account import token_at
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
-from services.runtime.postgres.database import Database, migrate
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.migrations import migrate
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected

@@ -39,7 +39,8 @@ from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming
-from services.runtime.postgres.database import Database, migrate
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.migrations import migrate
 from tests.support.account_town import Town
 from tests.support.bus import MemoryPublisher
 from tests.support.database_search import where

@@ -19,8 +19,9 @@ from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig, KafkaConfig
 from services.runtime.errors import BusUnavailable, StoreUnavailable
 from services.runtime.kafka.bus import Incoming, Outgoing
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from services.runtime.postgres.database import Database
 from services.signaling.clients import GrpcMembers
 from services.signaling.core.errors import MembersUnavailable

@@ -37,8 +37,11 @@ from services.push.wiring import MIGRATIONS, provider_senders
 from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig
 from services.runtime.postgres.database import Database
-from tests.support import push_providers as fakes
 from tests.support.db import connected
+from tests.support.push_providers.apns import APP, Apns
+from tests.support.push_providers.fcm import Fcm
+from tests.support.push_providers.network import Network
+from tests.support.push_providers.web_push import PushService
 
 ME, BOB = UserId("me"), UserId("bob")
 CONVERSATION = ConversationId(str(UUID(int=7)))
@@ -64,10 +67,10 @@ class Push:
 
     database: Database
     ca_file: str
-    apns: fakes.Apns
-    fcm: fakes.Fcm
-    web: fakes.PushService
-    network: fakes.Network
+    apns: Apns
+    fcm: Fcm
+    web: PushService
+    network: Network
     providers: Providers
     messaging: Messaging = field(default_factory=Messaging)
     senders: list[Sender] = field(default_factory=list)
@@ -108,7 +111,7 @@ class Push:
         address, app, p256dh, auth = name or uuid4().hex, "", b"", b""
         match provider:
             case Provider.APNS | Provider.APNS_VOIP:
-                app = fakes.APP
+                app = APP
             case Provider.WEB_PUSH:
                 made = self.web.subscribe()
                 address, p256dh, auth = made.endpoint, made.p256dh, made.auth
@@ -171,10 +174,10 @@ async def push(database_url: str, tmp_path: Path) -> AsyncIterator[Push]:
     authority = Authority(tmp_path / "tls")
     certificate = authority.issue("providers")
     made = (
-        fakes.Apns(certificate),
-        fakes.Fcm(certificate),
-        fakes.PushService(certificate),
-        fakes.Network(certificate),
+        Apns(certificate),
+        Fcm(certificate),
+        PushService(certificate),
+        Network(certificate),
     )
     for provider in made:
         await provider.server.start()

@@ -22,7 +22,7 @@ from services.push.core.news import CallRang, MessageChanged, MessageSent, Relat
 from services.push.service import MAX_PEOPLE
 from tests.integration.push.conftest import BOB, CONVERSATION, ME, Push
 from tests.support.http2_server import Reply
-from tests.support.push_providers import Provider as Fake
+from tests.support.push_providers.provider import Provider as Fake
 from tests.support.waiting import eventually, until
 
 ALL = (Provider.APNS, Provider.FCM, Provider.WEB_PUSH, Provider.NETWORK)

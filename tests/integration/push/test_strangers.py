@@ -17,7 +17,7 @@ from services.runtime.errors import BASE_TABLE
 from services.runtime.identity.auth import UserId as CallerId
 from services.runtime.identity.auth import UserToken, set_current_token
 from tests.integration.push.conftest import CONVERSATION, ME, Push
-from tests.support.push_providers import APP
+from tests.support.push_providers.apns import APP
 from tests.support.strangers import Findings, Questions, Told, ask_both, told
 
 TABLE = {**BASE_TABLE, **ERRORS}

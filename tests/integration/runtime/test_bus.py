@@ -16,8 +16,9 @@ from services.runtime.kafka.bus import (
     PoisonRecord,
     TransientFailure,
 )
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.waiting import eventually, until
 
 TOPIC = "graph.events.v1"

@@ -15,8 +15,9 @@ from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig, KafkaConfig
 from services.runtime.errors import StatementCutOff, StoreUnavailable, is_outage
 from services.runtime.kafka.bus import REASON_HEADER, Incoming, Outgoing, TransientFailure
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from services.runtime.kafka.suspicion import FIRST_PATIENCE_S
 from services.runtime.postgres.database import Connection, Database
 from tests.support.db import connected

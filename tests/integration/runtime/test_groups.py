@@ -13,9 +13,10 @@ from aiokafka.partitioner import murmur2
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable
 from services.runtime.kafka.bus import Incoming, Outgoing
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.groups import KafkaGroup
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.bus import MemoryPublisher
 from tests.support.waiting import eventually, until
 

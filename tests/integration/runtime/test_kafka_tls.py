@@ -15,8 +15,9 @@ from deploy.embedded.probes import tcp
 from deploy.embedded.process import ManagedProcess, ProcessSpec
 from services.runtime.config import KafkaConfig, KafkaTls
 from services.runtime.kafka.bus import Incoming, Outgoing
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.tls import HOST, Authority, tls_front
 from tests.support.waiting import until
 

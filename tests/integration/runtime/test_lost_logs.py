@@ -11,8 +11,9 @@ import pytest
 
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import Incoming, Outgoing
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import until
 

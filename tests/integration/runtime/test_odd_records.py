@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.consumer import fetcher
 
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, RecordRefused
 from services.runtime.kafka.bus import REASON_HEADER, Incoming, Outgoing
 from services.runtime.kafka.codecs import MAX_BYTES
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.dead_letters import OFFSET_HEADER, PART_HEADER
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.odd_records import ATTRIBUTES_AT, RECORDS_AT, Odd, batch, replaced, send_raw
 from tests.support.waiting import eventually, until
 
@@ -215,11 +217,11 @@ def not_zstd(made: bytearray) -> None:
 
 @pytest.mark.parametrize("change", [unknown_codec, not_zstd])
 async def test_a_batch_that_cannot_be_unpacked_is_parked_and_is_not_met_again(
-    place: Place, publisher: KafkaPublisher, change: object
+    place: Place, publisher: KafkaPublisher, monkeypatch: pytest.MonkeyPatch, change: object
 ) -> None:
     await place.make()
     await place.send(batch(PLAIN))
-    await _write_behind_the_broker(place, batch(PLAIN, PLAIN, change=change))  # type: ignore[arg-type]
+    await _write_behind_the_broker(monkeypatch, place, batch(PLAIN, PLAIN, change=change))  # type: ignore[arg-type]
     await place.send(LAST)
     async with Reader(place, publisher) as reader:
         await reader.until_last()
@@ -232,12 +234,10 @@ async def test_a_batch_that_cannot_be_unpacked_is_parked_and_is_not_met_again(
     assert letters[0][REASON_HEADER].startswith(b"unreadable")
 
 
-async def _write_behind_the_broker(place: Place, raw: bytes) -> None:
+async def _write_behind_the_broker(monkeypatch: pytest.MonkeyPatch, place: Place, raw: bytes) -> None:
     """The broker itself refuses such a batch, so that a good one is damaged in the answer to the client instead."""
-    from services.runtime.kafka import records
-
     await place.send(batch(PLAIN, PLAIN))
-    good = records._Answer
+    good = fetcher.MemoryRecords
 
     class Damaged(good):  # type: ignore[misc, valid-type]
         def __init__(self, data: bytes) -> None:
@@ -252,22 +252,17 @@ async def _write_behind_the_broker(place: Place, raw: bytes) -> None:
                 at += 12 + length
             super().__init__(bytes(changed))
 
-    records.fetcher.MemoryRecords = Damaged
+    monkeypatch.setattr(fetcher, "MemoryRecords", Damaged)
 
 
-@pytest.fixture(autouse=True)
-def undamaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.runtime.kafka import records
-
-    monkeypatch.setattr(records.fetcher, "MemoryRecords", records._Answer)
-
-
-async def test_a_batch_with_a_wrong_checksum_is_parked(place: Place, publisher: KafkaPublisher) -> None:
+async def test_a_batch_with_a_wrong_checksum_is_parked(
+    place: Place, publisher: KafkaPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await place.make()
     await place.send(batch(PLAIN))
     spoilt = bytearray(batch(PLAIN, PLAIN))
     spoilt[RECORDS_AT + 8] ^= 0xFF
-    await _write_behind_the_broker(place, bytes(spoilt))
+    await _write_behind_the_broker(monkeypatch, place, bytes(spoilt))
     await place.send(LAST)
     async with Reader(place, publisher) as reader:
         await reader.until_last()

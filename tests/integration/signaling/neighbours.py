@@ -28,8 +28,9 @@ from services.runtime.grpc.guard import Access
 from services.runtime.grpc.server import Api, RpcServer
 from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming, Outgoing
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.subscription import Subscription
 from tests.support.admins import PUBLIC_KEYS
 from tests.support.identities import environment as identity_env
 from tests.support.identities import keys_of, tokens_of

@@ -6,9 +6,9 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.calls.v1 import service_pb2 as api
+from prometheus_client import REGISTRY
 
 from services.runtime.kafka.bus import REASON_HEADER, Outgoing
-from services.runtime.observability import metrics
 from services.signaling.consumer import MEDIA_GROUP, MEDIA_TOPIC
 from tests.integration.signaling.neighbours import FakeSfu
 from tests.integration.signaling.town import PHONE, TABLET, Pair, Town
@@ -67,7 +67,8 @@ async def talking(town: Town) -> tuple[Pair, str]:
 
 
 def dead() -> float:
-    return metrics.RECORDS.labels(MEDIA_TOPIC, MEDIA_GROUP, "dead")._value.get()
+    labels = {"topic": MEDIA_TOPIC, "group": MEDIA_GROUP, "result": "dead"}
+    return REGISTRY.get_sample_value("kafka_consumer_records_total", labels) or 0.0
 
 
 async def test_what_no_honest_worker_says_of_a_call_is_parked_and_changes_nothing(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.helm import chart
+from deploy.helm import templating
 from deploy.helm.places import ChartError, Entry, Field, Text, replace_text
 from deploy.helm.values import COUNT, HOST, TEXT, Value, images, sizes
 from deploy.helm.writing import schema_text, values_text
@@ -38,8 +38,8 @@ def config(**data: str) -> Object:
 
 def made(objects: list[Object], *values: Value) -> str:
     """The objects' templates, one after the other."""
-    templated, expressions, _ = chart._templated(objects, list(values))
-    return "---\n".join(chart._text(item, expressions) for item in templated)
+    found, expressions, _ = templating.templated(objects, list(values))
+    return "---\n".join(templating.text(item, expressions) for item in found)
 
 
 def test_a_field_is_found_by_kind_name_and_namespace() -> None:

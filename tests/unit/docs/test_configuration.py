@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from deploy.docs import configuration
-from deploy.docs.configuration import SERVICES, Variable
+from deploy.docs.configuration import SERVICES
+from deploy.docs.variables import Variable, asked_by, edge_variables, variables
 
-RUNTIME = configuration.variables("services.runtime.config")
-OWN = {service: configuration.variables(f"services.{service}.config") for service in SERVICES}
-EVERY = [*RUNTIME, *(variable for variables in OWN.values() for variable in variables), *configuration.edge_variables()]
+RUNTIME = variables("services.runtime.config")
+OWN = {service: variables(f"services.{service}.config") for service in SERVICES}
+EVERY = [*RUNTIME, *(variable for own in OWN.values() for variable in own), *edge_variables()]
 
 
 @pytest.mark.parametrize("variable", EVERY, ids=lambda variable: variable.name)
@@ -20,8 +21,8 @@ def test_each_variable_says_what_it_means(variable: Variable) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_a_service_asks_for_when_it_starts_is_on_the_page(service: str) -> None:
     known = {variable.name for variable in (*RUNTIME, *OWN[service])}
-    assert configuration.asked_by(service) <= known
-    assert {variable.name for variable in OWN[service]} <= configuration.asked_by(service)
+    assert asked_by(service) <= known
+    assert {variable.name for variable in OWN[service]} <= asked_by(service)
 
 
 def variable(name: str) -> Variable:

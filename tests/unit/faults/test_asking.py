@@ -13,7 +13,7 @@ from parley_client.client import AccessToken, Device, Edge, LoginError, TokenSou
 from tests.faults.checker.asking import CLOSED, GIVE_UP_S, Recorder
 from tests.faults.checker.history import Action, Operation, Outcome
 from tests.faults.checker.people import Conversation, Person
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, within
 
 # Nobody listens there.
 NOWHERE = Edge("127.0.0.1:1")
@@ -55,8 +55,14 @@ async def asked(recorder: Recorder, call: Callable[[], Awaitable[object]]) -> Op
 
 async def begun(device: Device, recorder: Recorder) -> asyncio.Task[Operation]:
     """A request that is under way."""
-    asking = asyncio.create_task(asked(recorder, lambda: send(device)))
-    await until(lambda: bool(device._channel._active_calls), what="a request under way")  # type: ignore[attr-defined]
+    is_sent = asyncio.Event()
+
+    def call() -> Awaitable[object]:
+        is_sent.set()
+        return send(device)
+
+    asking = asyncio.create_task(asked(recorder, call))
+    await within(is_sent.wait(), PATIENCE_S)
     return asking
 
 

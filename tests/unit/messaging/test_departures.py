@@ -1,4 +1,4 @@
-"""What depends on somebody who has left, over the store in memory: tests/support/messaging_departures.py."""
+"""What depends on somebody who has left, over the store in memory: tests/support/messaging_departure_rules.py."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -19,14 +19,13 @@ from services.messaging.kernel.model import Role, UserId
 from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.runtime.ids import new_id, new_secret
 from tests.support.messaging_cases import Cases
+from tests.support.messaging_departure_rules import CELLS, RULES
 from tests.support.messaging_departures import (
     ACTIONS,
     CAROL,
-    CELLS,
     DAN,
     EVENTS,
     MINE,
-    RULES,
     Town,
     he_is_removed,
     outcome,

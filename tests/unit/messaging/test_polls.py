@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -219,12 +220,13 @@ async def test_it_is_taken_back_with_its_votes_and_not_edited(world: World) -> N
 
 async def test_its_votes_vanish_with_it(world: World) -> None:
     conversation = await world.conversation()
+    await world.vanishing.set_vanishing(ALICE, conversation, timedelta(hours=1))
     poll = await ask(world, conversation)
-    voted = await world.messages.vote_poll(BOB, conversation, 1, [0])
-    world.store._replace(replace(voted, expires_at=world.clock.now()))
+    assert await vote(world, BOB, conversation, poll.seq, 0)
+    world.clock.advance(3_600)
     with pytest.raises(NotEditable):
-        await vote(world, BOB, conversation, 1, 1)
-    (shown,), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
+        await vote(world, BOB, conversation, poll.seq, 1)
+    (shown, _), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
     assert (shown.id, shown.content, shown.votes) == (poll.id, Expired(), ())
 
 

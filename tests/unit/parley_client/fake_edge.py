@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from parley.calls.v1 import messages_pb2 as calls_messages
 from parley.calls.v1 import service_pb2 as calls
@@ -61,7 +62,7 @@ class FakeEdge(
         self.pages: list[tuple[int, int]] = []
         self.searched: list[messaging.SearchMessagesRequest] = []
         self.sent: list[messaging.SendMessageRequest] = []
-        self.failures: list[tuple[grpc.StatusCode, str]] = []
+        self.failures: list[tuple[grpc.StatusCode, str] | tuple[grpc.StatusCode, str, int]] = []
         # What every stream begins with.
         self.first: dict[str, Any] = {}
         self.address = ""
@@ -187,8 +188,10 @@ class FakeEdge(
         return calls.ListActiveCallsResponse(calls=self.active_calls)
 
 
-async def refuse(context: Any, code: grpc.StatusCode, reason: str) -> None:
-    """As our services refuse: with an ErrorInfo."""
+async def refuse(context: Any, code: grpc.StatusCode, reason: str, retry_delay_s: int = 0) -> None:
+    """As our services refuse: with an ErrorInfo, and a RetryInfo where they ask to wait."""
     status = status_pb2.Status(code=code.value[0], message=reason)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain="parley"))
+    if retry_delay_s:
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=retry_delay_s)))
     await context.abort(code, reason, (("grpc-status-details-bin", status.SerializeToString()),))

@@ -131,16 +131,14 @@ async def test_what_is_unread_beyond_the_newest_page_of_the_list_comes_too(edge:
         await client.stop()
 
 
-async def test_a_read_cursor_that_could_not_be_moved_is_moved_with_the_next_message(
-    edge: FakeEdge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("parley_client.asking._ATTEMPTS", 1)
+async def test_a_read_cursor_that_could_not_be_moved_is_moved_with_the_next_message(edge: FakeEdge) -> None:
     edge.stored, edge.unread_count = [message(1), message(2)], 2
     client = await started(edge)
     try:
         incoming = client.messages()
         await next_seqs(incoming, 1)
-        edge.failures = [(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")]
+        # For longer than the client waits.
+        edge.failures = [(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", 3_600)]
         await next_seqs(incoming, 1)
         assert edge.marked == []
         await edge.say(0, message=message(3))

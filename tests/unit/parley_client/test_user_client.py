@@ -10,7 +10,6 @@ from parley.gateway.v1 import messages_pb2 as events
 from parley.messaging.v1 import service_pb2
 
 from parley_client import AccessToken, DeadlineMissedError, Draft, Failure, LoginError, ParleyClient, StreamEndedError
-from parley_client import asking as asking_module
 from parley_client.asking import ask_until_told
 from parley_client.client import Edge, http_login
 from parley_client.stream import BackOff
@@ -139,13 +138,12 @@ async def test_a_refusal_says_its_reason(edge: FakeEdge) -> None:
     assert len(edge.sent) == 1
 
 
-async def test_what_passes_is_tried_a_few_times(edge: FakeEdge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking_module, "_ATTEMPTS", 3)
+async def test_what_passes_is_tried_a_few_times(edge: FakeEdge) -> None:
     edge.failures = [(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")] * 9
     async with client_of(edge) as client:
         request = service_pb2.SendMessageRequest(conversation_id=CONVERSATION, client_message_id="once")
         with pytest.raises(Failure, match="STORE_UNAVAILABLE"):
-            await ask_until_told(lambda: client.api.messaging.SendMessage(request), AT_ONCE)
+            await ask_until_told(lambda: client.api.messaging.SendMessage(request), AT_ONCE, attempts=3)
     assert len(edge.sent) == 3
 
 

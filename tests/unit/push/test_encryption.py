@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.push.encryption import MAX_BYTES, RECORD_BYTES, NotAKey, encrypt, is_key
-from tests.support.push_providers import Subscription
+from tests.support.push_providers.web_push import Subscription
 
 
 def decode(text: str) -> bytes:

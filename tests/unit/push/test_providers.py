@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from deploy import push_keys
 from services.push.core.model import Provider
 from services.push.providers import APNS_URL, FCM_URL, Providers, parse
-from tests.support.push_providers import SECRET, pem_of
+from tests.support.push_providers.network import SECRET
+from tests.support.push_providers.provider import pem_of
 
 P256, RSA = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
 APNS = {"key_id": "K", "team_id": "T", "private_key": pem_of(P256), "apps": ["com.example"]}

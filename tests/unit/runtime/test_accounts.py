@@ -13,9 +13,10 @@ from services.runtime.identity.accounts import (
     Standing,
     decode,
     encode,
+    standings_in,
 )
 from services.runtime.identity.auth import UserId, UserToken
-from services.runtime.kafka.bus import Incoming
+from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.clock import ManualClock
 
 ALICE = UserId("alice")
@@ -126,12 +127,23 @@ async def test_what_is_said_of_an_account_is_understood(accounts: Accounts, stan
     assert decode(record(value)) == (ALICE, standing)
 
 
+GOOD = encode(ALICE, Standing(deleted=True), 1.0, 1.0)
+STRANGE = [record(b"\xff\xff"), record(GOOD, b"bob"), record(b"\x12\x00"), record(None, b"\xff")]
+
+
 async def test_what_has_no_meaning_is_passed_over_and_the_next_is_read(accounts: Accounts) -> None:
     told: list[str] = []
     feed = AccountsFeed(accounts, told.append)
-    good = encode(ALICE, Standing(deleted=True), 1.0, 1.0)
-    strange = [record(b"\xff\xff"), record(good, b"bob"), record(b"\x12\x00"), record(None, b"\xff")]
-    await feed.handle([*strange, record(good)])
+    await feed.handle([*STRANGE, record(GOOD)])
     with pytest.raises(AccountDeleted):
         accounts.check(token(5))
     assert told[-1] == ALICE
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_what_has_no_meaning_is_poison_to_whom_it_must_not_escape(strange: Incoming) -> None:
+    """What stands before it is told first."""
+    found = standings_in([record(GOOD), strange])
+    assert next(found) == (ALICE, Standing(deleted=True))
+    with pytest.raises(PoisonRecord):
+        next(found)

@@ -12,7 +12,8 @@ from services.runtime.config import DatabaseConfig
 from services.runtime.errors import StoreUnavailable
 from services.runtime.lifecycle import App
 from services.runtime.postgres import database as database_module
-from services.runtime.postgres.database import Database, FaultyMigration
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.migrations import FaultyMigration
 from services.runtime.postgres.refusals import PASSING
 from tests.support.db import error_of
 from tests.support.waiting import eventually, within
@@ -52,6 +53,24 @@ class Pool:
         self.terminated += 1
 
     async def close(self) -> None: ...
+
+
+def of_callers(error: Exception) -> Pool:
+    """What is said to callers, and to who asks whether it serves; it has been reached and migrated before."""
+    return Pool(lambda said: error if said.startswith(("INSERT", "SELEKT", "DO")) else None)
+
+
+async def reached(monkeypatch: pytest.MonkeyPatch, pool: Pool, migrations: Path) -> Database:
+    """The database behind that pool."""
+
+    async def create_pool(*_: Any, **__: Any) -> Pool:
+        return pool
+
+    monkeypatch.setattr(database_module.asyncpg, "create_pool", create_pool)
+    database = Database(CONFIG, migrations)
+    await database.start()
+    await within(database.wait_connected(), 20)
+    return database
 
 
 @pytest.fixture
@@ -112,9 +131,11 @@ async def test_a_start_that_fails_for_no_known_reason_is_tried_again(
 
 
 @pytest.mark.parametrize("code", [code for code in PASSING if len(code) == 5] + ["57P01", "53100"])
-async def test_what_passes_is_told_as_unavailable_and_a_demoted_primary_is_left(tmp_path: Path, code: str) -> None:
-    database, pool = Database(CONFIG, tmp_path), Pool(lambda _: error_of(code))
-    database._pool = pool  # type: ignore[assignment]
+async def test_what_passes_is_told_as_unavailable_and_a_demoted_primary_is_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
+) -> None:
+    pool = of_callers(error_of(code))
+    database = await reached(monkeypatch, pool, tmp_path)
     with pytest.raises(StoreUnavailable):
         async with database.connection() as connection:
             await connection.execute("INSERT")
@@ -122,9 +143,8 @@ async def test_what_passes_is_told_as_unavailable_and_a_demoted_primary_is_left(
     assert not await database.ready()
 
 
-async def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
-    database = Database(CONFIG, tmp_path)
-    database._pool = Pool(lambda _: error_of("42601"))  # type: ignore[assignment]
+async def test_a_bug_stays_a_bug(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    database = await reached(monkeypatch, of_callers(error_of("42601")), tmp_path)
     with pytest.raises(asyncpg.PostgresSyntaxError):
         async with database.connection() as connection:
             await connection.execute("SELEKT")

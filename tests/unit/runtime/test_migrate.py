@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import pytest
 
-from services.runtime.postgres.database import FaultyMigration
 from services.runtime.postgres.migrate import main, patiently
+from services.runtime.postgres.migrations import FaultyMigration
 from tests.support.clock import ManualClock
 
 

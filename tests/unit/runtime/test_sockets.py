@@ -16,8 +16,8 @@ from aiokafka import conn
 from services.runtime import sockets
 from services.runtime.grpc import channels
 from services.runtime.kafka import connection as _kafka_connection  # noqa: F401 - it replaces the client's protocol
-from services.runtime.postgres import database
-from services.runtime.postgres.database import _PooledConnection
+from services.runtime.postgres import connections
+from services.runtime.postgres.connections import PooledConnection
 
 
 @asynccontextmanager
@@ -76,7 +76,7 @@ async def test_connections_to_postgresql_are_watched(monkeypatch: pytest.MonkeyP
         # What the library does with a session that there is not.
         monkeypatch.setattr(asyncpg.Connection, name, lambda *_: None)
     async with connected() as transport:
-        _PooledConnection(None, transport, asyncio.get_running_loop(), None, None, None)
+        PooledConnection(None, transport, asyncio.get_running_loop(), None, None, None)
         assert is_watched(transport)
 
 
@@ -85,13 +85,13 @@ async def test_a_statement_that_is_closed_on_the_way_to_another_one_has_its_limi
 ) -> None:
     """The library waits for it without end: a connection whose server is gone would hold its user for good."""
     given_up: list[object] = []
-    monkeypatch.setattr(database, "STATEMENT_WITHIN_S", 0.01)
+    monkeypatch.setattr(connections, "STATEMENT_WITHIN_S", 0.01)
     monkeypatch.setattr(asyncpg.Connection, "terminate", lambda its: given_up.append(its))
 
     async def never(*_: Any) -> None:
         await asyncio.get_running_loop().create_future()
 
-    connection = _PooledConnection.__new__(_PooledConnection)
+    connection = PooledConnection.__new__(PooledConnection)
     connection._stmts_to_close = {"evicted"}
     connection._protocol = SimpleNamespace(close_statement=never, is_connected=lambda: False)
     connection._aborted = True

@@ -3,10 +3,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.runtime import tasks
 from services.runtime.lifecycle import App, Worker
-from services.runtime.observability import metrics
 from services.runtime.tasks import MAX_FAILURES, Board, Fatal
 from tests.support.waiting import until, within
 
@@ -25,7 +25,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Board:
 
 
 def failures(label: str) -> float:
-    return metrics.TASK_FAILURES.labels(label)._value.get()
+    return REGISTRY.get_sample_value("background_task_failures_total", {"task": label}) or 0.0
 
 
 class Faulty:

@@ -23,8 +23,11 @@ class PausingCamera:
     says_bye: bool = True
     # How often it was told to pause or to go on.
     changes: int = 0
+    # What it is able to send: it leaves out other layers though it is asked for them.
+    able: set[bytes] = field(default_factory=lambda: set(LAYERS))
     active: set[bytes] = field(default_factory=lambda: set(LAYERS))
-    _numbers: dict[bytes, int] = field(default_factory=lambda: dict.fromkeys(LAYERS, 100))
+    # The last packet of each layer.
+    numbers: dict[bytes, int] = field(default_factory=lambda: dict.fromkeys(LAYERS, 100))
     _heard: list[tuple[float, set[bytes] | int]] = field(default_factory=list)
     _key_frames: set[bytes] = field(default_factory=lambda: set(LAYERS))
     _frames: int = 0
@@ -48,17 +51,18 @@ class PausingCamera:
                 # One key frame makes key frames of all.
                 self._key_frames |= self.active
             else:
-                self._key_frames |= heard - self.active
-                effects += self._end(self.active - heard, now)
-                self.active = heard
+                wanted = heard & self.able
+                self._key_frames |= wanted - self.active
+                effects += self._end(self.active - wanted, now)
+                self.active = wanted
         self._frames += 1
         for rid in sorted(self.active):
             for place, size in enumerate(_BODIES[rid]):
-                self._numbers[rid] += 1
+                self.numbers[rid] += 1
                 is_key = rid in self._key_frames and place == 0
                 packet = video(
                     LAYERS[rid],
-                    self._numbers[rid],
+                    self.numbers[rid],
                     self._frames,
                     key_frame=is_key,
                     rid=rid,

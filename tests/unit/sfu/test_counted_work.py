@@ -20,10 +20,11 @@ from services.sfu.core.session.effects import SendRepair, SendRtcp
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.wire import rtcp
 from services.sfu.core.wire.dtls_records import MAX_RECORDS, split_records
-from services.sfu.core.wire.rtp import MAX_PACKET_SIZE
+from services.sfu.core.wire.rtp import MAX_PACKET_SIZE, parse_header
 from services.sfu.core.wire.sdp import MAX_ATTRIBUTES, MAX_LINES, MAX_OFFER_SIZE, parse_offer
 from tests.unit.sfu.builders import extensions, join, make_router, offer_text, rtp, video
 from tests.unit.sfu.counting import MOST_LINES, count_lines
+from tests.unit.sfu.effects import sent
 
 # SRTP's trailer takes the rest.
 MAX_CLEAR = MAX_PACKET_SIZE - 20
@@ -144,15 +145,19 @@ def test_numbers_of_a_slot_with_many_left_out_frames_are_found_without_a_walk(wo
     slot = next(slot for slot in world.mallory.slots if slot.kind == "video" and slot.source is not None)
     stream = slot.source
     assert stream is not None
-    offsets, owner = slot._offsets, world.router.find(stream.publication.publisher)
+    owner = world.router.find(stream.publication.publisher)
     assert owner is not None
     slot.want(stream, 0)
     first = stream.stats.highest
+    numbers: list[int] = []
     for step in range(1, 2 * MAX_SHIFTS + 2):
         packet = video(stream.ssrc, first + step, step, rid=stream.rid.encode(), tl0=step & 0xFF, tid=step % 2)
-        world.router.handle_rtp(owner, packet, world.now)
-    assert len(offsets._shifts) == MAX_SHIFTS
-    newest = offsets._next_sequence_number
+        came = [parse_header(copy) for copy in sent(world.router.handle_rtp(owner, packet, world.now))]
+        numbers += [header.sequence_number for header in came if header.ssrc == slot.ssrc]
+    # Each other frame was left out: as many shifts as a slot remembers.
+    assert len(numbers) >= MAX_SHIFTS
+    assert numbers == [numbers[0] + place & 0xFFFF for place in range(len(numbers))]
+    newest = numbers[-1] + 1 & 0xFFFF
     items = b"".join(pack("!HH", newest - 17 * back & 0xFFFF, 0xFFFF) for back in range(1, 9))
     assert world.cost_of_rtcp(feedback(205, 1, slot.ssrc, items)) < MOST_LINES
     world.pass_time(1.1)

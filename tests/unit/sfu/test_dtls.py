@@ -53,20 +53,24 @@ def _ignore() -> None:
     """Nobody waits for the end."""
 
 
-async def connect() -> tuple[End, End]:
+async def connected() -> tuple[End, End]:
     """Server and client, with their channels open."""
-    server, client = ends = End("server"), End("client")
+    server, client = End("server"), End("client")
+    await connect(server, client)
+    return server, client
+
+
+async def connect(server: End, client: End) -> None:
     server.other, client.other = client, server
     await until(lambda: server.is_up and client.is_up, what="DTLS")
-    for end in ends:
+    for end in (server, client):
         await end.open_channel()
     await until(lambda: server.is_open and client.is_open, what="the channel")
-    return ends
 
 
 async def talk_and_close() -> "weakref.ref[End]":
     """What is left of a server that closed after it had spoken."""
-    server, client = await connect()
+    server, client = await connected()
     assert server.send(b"map")
     await until(lambda: client.received == [b"map"], what="the message")
     await server.close()
@@ -76,7 +80,7 @@ async def talk_and_close() -> "weakref.ref[End]":
 
 async def close_before_sending_again() -> "weakref.ref[End]":
     """What is left of a server that closed in the turn of the loop in which it was to send again."""
-    server, client = await connect()
+    server, client = await connected()
     closing: list[asyncio.Task[None]] = []
 
     def close_first(
@@ -126,22 +130,17 @@ class Bundling(End):
 async def test_all_records_of_a_datagram_are_read_and_none_is_left_to_pile_up() -> None:
     """OpenSSL is asked for one record at a time: the rest of a datagram would wait for ever."""
     server, client = End("server"), Bundling("client")
-    server.other, client.other = client, server
-    await until(lambda: server.is_up and client.is_up, what="DTLS")
-    read: list[bytes] = []
-
-    class Receiver:
-        async def _handle_data(self, data: bytes) -> None:
-            read.append(data)
-
-    server.connection._dtls._register_data_receiver(Receiver())  # type: ignore[arg-type]
+    await connect(server, client)
+    client.is_bundling = True
     for turn in range(20):
-        client.is_bundling = True
+        client.now_s = server.now_s = float(turn)
         for number in range(10):
-            await client.connection._dtls._send_data(b"%d" % (10 * turn + number))
-        client.is_bundling = False
+            assert client.send(b"%d" % (10 * turn + number))
+        await until(lambda: len(client.kept) >= 10, what="a record for each")
+        # What the client sends again meanwhile stays with it.
         datagram, client.kept = b"".join(client.kept), []
         server.connection.receive(datagram)
-        await until(lambda turn=turn: len(read) == 10 * (turn + 1), what="all records are read")  # type: ignore[misc]
-    assert read == [b"%d" % number for number in range(200)]
+        await until(lambda turn=turn: len(server.received) == 10 * (turn + 1), what="all records are read")  # type: ignore[misc]
+    assert server.received == [b"%d" % number for number in range(200)]
+    client.is_bundling = False
     await asyncio.gather(server.close(), client.close())

@@ -1,4 +1,4 @@
-"""What a consumer commits, when its group changes in the middle of a batch; how long it lets records gather."""
+"""What a batch becomes: committed, unless its group changed in the middle of it; how long the next ones gather."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.runtime import tasks
 from services.runtime.config import KafkaConfig
-from services.runtime.kafka import consumer as consuming
+from services.runtime.kafka import polling
 from services.runtime.kafka.bus import HandleBatch, Incoming, by_topic
-from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.commits import Commits
+from services.runtime.kafka.handling import Handling
+from services.runtime.kafka.polling import Poller
+from services.runtime.kafka.subscription import Subscription
 from tests.support.bus import MemoryPublisher
+from tests.support.clock import ManualClock
+from tests.support.waiting import until
 
 PARTITION = TopicPartition("things", 0)
 CONFIG = KafkaConfig("nowhere:1", idempotent=False, session_timeout_ms=6_000, fetch_wait_ms=10)
@@ -49,6 +53,18 @@ class Client:
         self.committed.append(offsets)
 
 
+def connected(client: Client, subscription: Subscription, handle: HandleBatch) -> tuple[Poller, Commits]:
+    """A consumer of it, as after it has joined its group."""
+
+    async def never() -> bool:
+        return False
+
+    its: Any = client
+    commits = Commits(its, subscription)
+    handling = Handling(handle, MemoryPublisher(), "group", ManualClock())
+    return Poller(CONFIG, subscription, its, handling, commits, never), commits
+
+
 @pytest.mark.parametrize(("changes", "committed"), [(False, [{PARTITION: 359}]), (True, [])])
 async def test_a_batch_counts_for_the_group_that_gave_it_alone(
     changes: bool, committed: list[dict[TopicPartition, int]]
@@ -58,14 +74,12 @@ async def test_a_batch_counts_for_the_group_that_gave_it_alone(
     async def handle(_: Sequence[Incoming]) -> None:
         if changes:
             # As the client tells it, while the batch is at work.
-            consumer._begin_again()
+            commits.begin_again()
 
-    consumer = KafkaConsumer(CONFIG, Subscription(("things",), "group"), handle, MemoryPublisher())
-    client: Any = Client()
-    consumer._consumer = client
-    await consumer._poll()
-    if consumer._committing:
-        await consumer._committing
+    client = Client()
+    poller, commits = connected(client, Subscription(("things",), "group"), handle)
+    await poller.poll()
+    await commits.commit_now()
     assert client.committed == committed
 
 
@@ -85,13 +99,12 @@ async def test_records_gather_where_nobody_waits_for_them(
     async def handle(_: Sequence[Incoming]) -> None:
         assert not client.held
 
-    monkeypatch.setattr(consuming, "GATHER_S", 0.0)
-    consumer = KafkaConsumer(CONFIG, subscription, handle, MemoryPublisher())
-    client: Any = Client()
-    consumer._consumer = client
-    await consumer._poll()
+    monkeypatch.setattr(polling, "GATHER_S", 0.0)
+    client = Client()
+    poller, commits = connected(client, subscription, handle)
+    await poller.poll()
     assert client.held == held
-    await tasks.stop(consumer._committing)
+    await commits.commit_now()
 
 
 async def test_the_batches_of_several_topics_are_handed_over_one_topic_at_a_time() -> None:
@@ -117,11 +130,11 @@ async def test_the_batches_of_several_topics_are_handed_over_one_topic_at_a_time
         return handle
 
     handle = by_topic({"things": handler("one"), "others": handler("another")})
-    consumer = KafkaConsumer(CONFIG, Subscription(("things", "others"), "group"), handle, MemoryPublisher())
-    client: Any = TwoTopics()
-    consumer._consumer = client
-    await consumer._poll()
+    client = TwoTopics()
+    poller, commits = connected(client, Subscription(("things", "others"), "group"), handle)
+    await poller.poll()
     assert handed == [("one", [("things", 7), ("things", 9)]), ("another", [("others", 4), ("others", 5)])]
-    if consumer._committing:
-        await consumer._committing
+    # Soon, though nobody asks for it.
+    await until(lambda: bool(client.committed), what="the commit")
+    await commits.commit_now()
     assert client.committed == [{PARTITION: 8, TopicPartition("things", 1): 10, other: 6}]
