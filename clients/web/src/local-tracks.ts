@@ -1,10 +1,11 @@
+import type { CallDevices } from "./call-devices.js";
 import type { DeviceProblem } from "./core/user-messages.js";
 import { openCamera, openLocalMedia, openMicrophone, openScreen } from "./devices.js";
 
 /** How long joining waits for the browser's permission question. Raising it delays calls; lowering it joins without tracks, which follow. */
 const DEVICE_WAIT_MS = 2500;
 
-/** One's own microphone and camera during a call. */
+/** One's own microphone and camera during a call, or before it. */
 export class LocalTracks {
   microphone: MediaStreamTrack | undefined;
   camera: MediaStreamTrack | undefined;
@@ -17,8 +18,13 @@ export class LocalTracks {
   private opening: Promise<void> = Promise.resolve();
   /** Rises with each call, so that a late answer of the browser does not switch a camera on after the end. */
   private epoch = 0;
+  /** Rise with each time that one is asked for: of two answers the later question's counts. */
+  private readonly openings = { microphone: 0, camera: 0 };
 
-  constructor(private readonly changed: () => void) {}
+  constructor(
+    private readonly devices: CallDevices,
+    private readonly changed: () => void,
+  ) {}
 
   async open(video: boolean): Promise<void> {
     this.close();
@@ -37,29 +43,25 @@ export class LocalTracks {
     this.muted = muted;
     if (this.microphone) this.microphone.enabled = !muted;
     this.changed();
-    if (muted || this.microphone) return;
-    const epoch = this.epoch;
-    const got = await openMicrophone();
-    if (epoch !== this.epoch) return stop(got);
-    this.microphoneProblem = typeof got === "string" ? got : undefined;
-    this.microphone = typeof got === "string" ? undefined : got;
-    this.changed();
+    if (!muted && !this.microphone) await this.openMicrophone();
+  }
+
+  /** After another one was chosen. What is off stays off. */
+  async reopen(kind: "microphone" | "camera"): Promise<void> {
+    if (kind === "microphone" && this.microphone) await this.openMicrophone();
+    if (kind === "camera" && this.camera) await this.openCamera();
   }
 
   /** Off frees the camera, so that its light goes out. */
   async setCamera(on: boolean): Promise<void> {
     if (!on) {
+      this.openings.camera++;
       this.camera?.stop();
       this.camera = undefined;
       this.changed();
       return;
     }
-    const epoch = this.epoch;
-    const got = await openCamera();
-    if (epoch !== this.epoch) return stop(got);
-    this.cameraProblem = typeof got === "string" ? got : undefined;
-    this.camera = typeof got === "string" ? undefined : got;
-    this.changed();
+    await this.openCamera();
   }
 
   /** The browser lets the user choose what to show; it may also end it, by a button of its own. */
@@ -88,6 +90,44 @@ export class LocalTracks {
     this.muted = false;
   }
 
+  private async openMicrophone(): Promise<void> {
+    const [epoch, opening] = [this.epoch, ++this.openings.microphone];
+    const got = await openMicrophone(this.devices.choice.microphone);
+    if (epoch !== this.epoch || opening !== this.openings.microphone) return stop(got);
+    this.takeMicrophone(got);
+    this.changed();
+  }
+
+  private async openCamera(): Promise<void> {
+    const [epoch, opening] = [this.epoch, ++this.openings.camera];
+    const got = await openCamera(this.devices.choice.camera);
+    if (epoch !== this.epoch || opening !== this.openings.camera) return stop(got);
+    this.takeCamera(got);
+    this.changed();
+  }
+
+  /** One that runs goes on where another cannot be had. */
+  private takeMicrophone(got: MediaStreamTrack | DeviceProblem | undefined): void {
+    const track = typeof got === "string" ? undefined : got;
+    this.microphoneProblem = typeof got === "string" ? got : undefined;
+    if (!track && this.microphone?.readyState === "live") return;
+    this.microphone?.stop();
+    this.microphone = track;
+    if (!track) return;
+    track.enabled = !this.muted;
+    // It was pulled out, or the system took it: another one takes its place, if there is one.
+    track.onended = () => this.microphone === track && void this.openMicrophone();
+  }
+
+  private takeCamera(got: MediaStreamTrack | DeviceProblem | undefined): void {
+    const track = typeof got === "string" ? undefined : got;
+    this.cameraProblem = typeof got === "string" ? got : undefined;
+    if (!track && this.camera?.readyState === "live") return;
+    this.camera?.stop();
+    this.camera = track;
+    if (track) track.onended = () => this.camera === track && void this.openCamera();
+  }
+
   private endScreen(): void {
     this.screen?.stop();
     this.screenSound?.stop();
@@ -97,17 +137,14 @@ export class LocalTracks {
   }
 
   private async acquire(video: boolean, epoch: number): Promise<void> {
-    const got = await openLocalMedia(video);
+    const got = await openLocalMedia(video, this.devices.choice);
     if (epoch !== this.epoch) {
       got.microphone?.stop();
       got.camera?.stop();
       return;
     }
-    this.microphone = got.microphone;
-    this.camera = got.camera;
-    this.microphoneProblem = got.microphoneProblem;
-    this.cameraProblem = got.cameraProblem;
-    if (this.microphone) this.microphone.enabled = !this.muted;
+    this.takeMicrophone(got.microphone ?? got.microphoneProblem);
+    this.takeCamera(got.camera ?? got.cameraProblem);
     this.changed();
   }
 }

@@ -7,6 +7,7 @@ import { CallControls } from "./call-controls";
 import { isLost, statusLine } from "./call-status";
 import { CallNotes } from "./call-notes";
 import { CallParticipants } from "./call-participants";
+import { DevicesWindow } from "./devices-entry";
 import { GroupStage } from "./group-stage";
 import { useDialogFocus, useEscape, useNow } from "./hooks";
 import { Icon } from "./icons";
@@ -39,7 +40,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
   return (
     <div class={`call ${small ? "call-small" : "call-full"} ${crowd ? "call-crowd" : ""} ${listed ? "has-people" : ""}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={t("call.with", { name })}>
       {crowd ? <GroupStage {...{ client, call, nameOf, small }} /> : <PairStage call={call} name={name} id={face?.id ?? call.peerUserId} picture={face?.picture} />}
-      {call.remotes.flatMap(({ audio, screenSound }) => [audio, screenSound]).map((track) => track && <TrackAudio key={track.id} track={track} />)}
+      {call.remotes.flatMap(({ audio, screenSound }) => [audio, screenSound]).map((track) => track && <TrackAudio key={track.id} track={track} speaker={client.calls.deviceChoice.speaker} />)}
       <Header {...props} name={name} people={people} setPeople={setPeople} />
       {isLost(call) && (
         <p class="lost" aria-hidden="true">
@@ -62,8 +63,9 @@ interface HeaderProps extends CallWindowProps {
   readonly setPeople: (people: boolean) => void;
 }
 
-function Header({ call, conversation, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
+function Header({ client, call, conversation, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
   const nowMs = useNow(500);
+  const [devices, setDevices] = useState(false);
   const count = call.call ? joined(call.call).length : 0;
   const waiting = call.call?.lobby.length ?? 0;
   // Guests know nobody but those whom they see.
@@ -103,6 +105,12 @@ function Header({ call, conversation, small, setSmall, name, people, setPeople }
           <span aria-hidden="true">{numberLine(count)}</span>
         </button>
       )}
+      {!small && call.phase !== "ended" && (
+        <button type="button" class="icon-button" aria-label={t("devices")} title={t("devices")} aria-haspopup="dialog" onClick={() => setDevices(true)}>
+          <Icon name="sliders" />
+        </button>
+      )}
+      {devices && <DevicesWindow client={client} onClose={() => setDevices(false)} />}
       <button type="button" class="icon-button" aria-label={small ? t("call.larger") : t("call.smaller")} title={small ? t("call.larger.short") : t("call.smaller.short")} onClick={() => setSmall(!small)}>
         <Icon name={small ? "grow" : "shrink"} />
       </button>
