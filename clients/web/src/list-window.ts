@@ -36,7 +36,7 @@ export class ListWindow {
   private keys: readonly string[] = [];
   private drawn: Window = { start: 0, end: 0, beforePx: 0, afterPx: 0 };
   private focused: HTMLElement | undefined;
-  private wanted: { readonly key: string; readonly then: (row: HTMLElement) => void } | undefined;
+  private wanted: { readonly key: string; readonly shown: (row: HTMLElement) => void } | undefined;
 
   /** `grows`: where what is new stands. Rows of a list that grows at its start are taken to be about as high as the first that were drawn. */
   constructor(
@@ -109,7 +109,7 @@ export class ListWindow {
       this.bringIntoSight(this.elements.box, row);
       return then(row);
     }
-    this.wanted = { key, then };
+    this.wanted = { key, shown: then };
     if (index === 0 && this.grows === "start") return this.toHome();
     const offsetPx = index < this.drawn.start ? 0 : Math.max(0, this.viewportPx - heightOf(this.heights, key));
     this.place = [{ key, index, offsetPx }];
@@ -181,7 +181,7 @@ export class ListWindow {
     if (!wanted || (index >= 0 && (index < this.drawn.start || index >= this.drawn.end))) return;
     this.wanted = undefined;
     const row = this.rowOf(wanted.key);
-    if (row) wanted.then(row);
+    if (row) wanted.shown(row);
   }
 
   private redrawIfNeeded(): void {
