@@ -31,6 +31,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
   const { client, call, conversation, nameOf, small, setSmall } = props;
   const dialog = useDialogFocus();
   const [people, setPeople] = useState(false);
+  const [devices, setDevices] = useState(false);
   const face = conversation && titleOf(conversation, { selfId: client.userId, nameOf });
   const name = call.group ? (face?.name ?? t("call.group")) : nameOf(call.peerUserId);
   useEscape(small ? undefined : () => (people ? setPeople(false) : setSmall(true)));
@@ -41,7 +42,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
     <div class={`call ${small ? "call-small" : "call-full"} ${crowd ? "call-crowd" : ""} ${listed ? "has-people" : ""}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={t("call.with", { name })}>
       {crowd ? <GroupStage {...{ client, call, nameOf, small }} /> : <PairStage call={call} name={name} id={face?.id ?? call.peerUserId} picture={face?.picture} />}
       {call.remotes.flatMap(({ audio, screenSound }) => [audio, screenSound]).map((track) => track && <TrackAudio key={track.id} track={track} speaker={client.calls.deviceChoice.speaker} />)}
-      <Header {...props} name={name} people={people} setPeople={setPeople} />
+      <Header {...props} name={name} people={people} setPeople={setPeople} onDevices={() => setDevices(true)} />
       {isLost(call) && (
         <p class="lost" aria-hidden="true">
           <span class="spinner" />
@@ -53,6 +54,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
       <CallNotes client={client} call={call} nameOf={nameOf} />
       {!ended && <CallControls client={client} call={call} small={small} />}
       {listed && conversation && <CallParticipants {...{ client, nameOf, conversation }} view={call} call={listed} onClose={() => setPeople(false)} />}
+      {devices && <DevicesWindow client={client} onClose={() => setDevices(false)} />}
     </div>
   );
 }
@@ -61,11 +63,11 @@ interface HeaderProps extends CallWindowProps {
   readonly name: string;
   readonly people: boolean;
   readonly setPeople: (people: boolean) => void;
+  readonly onDevices: () => void;
 }
 
-function Header({ client, call, conversation, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
+function Header({ call, conversation, small, setSmall, name, people, setPeople, onDevices }: HeaderProps): JSX.Element {
   const nowMs = useNow(500);
-  const [devices, setDevices] = useState(false);
   const count = call.call ? joined(call.call).length : 0;
   const waiting = call.call?.lobby.length ?? 0;
   // Guests know nobody but those whom they see.
@@ -75,7 +77,7 @@ function Header({ client, call, conversation, small, setSmall, name, people, set
     setPeople(true);
   };
   return (
-    <header class="call-header">
+    <div class="call-header">
       <div class="grow">
         <h2>
           <bdi>{name}</bdi>
@@ -106,15 +108,14 @@ function Header({ client, call, conversation, small, setSmall, name, people, set
         </button>
       )}
       {!small && call.phase !== "ended" && (
-        <button type="button" class="icon-button" aria-label={t("devices")} title={t("devices")} aria-haspopup="dialog" onClick={() => setDevices(true)}>
+        <button type="button" class="icon-button" aria-label={t("devices")} title={t("devices")} aria-haspopup="dialog" onClick={onDevices}>
           <Icon name="sliders" />
         </button>
       )}
-      {devices && <DevicesWindow client={client} onClose={() => setDevices(false)} />}
       <button type="button" class="icon-button" aria-label={small ? t("call.larger") : t("call.smaller")} title={small ? t("call.larger.short") : t("call.smaller.short")} onClick={() => setSmall(!small)}>
         <Icon name={small ? "grow" : "shrink"} />
       </button>
-    </header>
+    </div>
   );
 }
 
