@@ -2,29 +2,34 @@
 export type DeviceKind = "microphone" | "camera" | "speaker";
 
 /** The browser's ids of what was chosen; of the others it chooses itself. One that is not there any more is stood in for by another. */
-export type DeviceChoice = { readonly [K in DeviceKind]?: string };
+export type DeviceChoice = { readonly [K in DeviceKind]?: string | undefined };
 
-const KINDS: readonly DeviceKind[] = ["microphone", "camera", "speaker"];
+/** Phones' browsers have no such thing. */
+export function canShareScreen(): boolean {
+  return typeof navigator !== "undefined" && typeof navigator.mediaDevices?.getDisplayMedia === "function";
+}
+
+const KEY = "parley.devices";
 
 /** Which microphone, camera and loudspeaker calls use in this browser, whoever is logged in. */
 export class CallDevices {
-  choice: DeviceChoice;
+  choice: DeviceChoice = {};
 
-  constructor(private readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem"> | undefined) {
-    this.choice = Object.fromEntries(KINDS.map((kind) => [kind, storage?.getItem(keyOf(kind))]).filter(([, id]) => id));
+  constructor(private readonly storage: Pick<Storage, "getItem" | "setItem"> | undefined) {
+    try {
+      this.choice = { ...JSON.parse(storage?.getItem(KEY) ?? "{}") };
+    } catch {
+      // What is kept there is not ours.
+    }
   }
 
   /** An empty id leaves it to the browser. A storage that is full forgets the choice at the page's end, not before. */
   choose(kind: DeviceKind, deviceId: string): void {
-    const { [kind]: _, ...others } = this.choice;
-    this.choice = deviceId ? { ...others, [kind]: deviceId } : others;
+    this.choice = { ...this.choice, [kind]: deviceId || undefined };
     try {
-      if (deviceId) this.storage?.setItem(keyOf(kind), deviceId);
-      else this.storage?.removeItem(keyOf(kind));
+      this.storage?.setItem(KEY, JSON.stringify(this.choice));
     } catch {
       // Full, or not allowed.
     }
   }
 }
-
-const keyOf = (kind: DeviceKind): string => `parley.device.${kind}`;

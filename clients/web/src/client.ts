@@ -247,7 +247,7 @@ export class ParleyClient {
   /** Loads the code of calls ahead, which the first call loads otherwise: it then begins a little sooner. */
   prepareCalls(): void {
     // A call that needs it tries again by itself.
-    void loadMedia().catch(() => undefined);
+    for (const code of [loadMedia(), import("./devices.js")]) void code.catch(() => undefined);
   }
 
   /** Finds texts in all conversations or in one, in pages; the next page wants the same filters. Rejects with a Failure. */

@@ -73,11 +73,6 @@ export async function openScreen(): Promise<SharedScreen> {
   }
 }
 
-/** Phones' browsers have no such thing. */
-export function canShareScreen(): boolean {
-  return typeof navigator !== "undefined" && typeof navigator.mediaDevices?.getDisplayMedia === "function";
-}
-
 async function request(constraints: MediaStreamConstraints): Promise<MediaStream | DeviceProblem> {
   // Outside HTTPS and localhost browsers have no mediaDevices at all.
   if (!navigator.mediaDevices) return "insecure";

@@ -1,7 +1,7 @@
 /** The client library's public face. */
 export type { Api } from "./api.js";
 export type { QuietHours, Ringing } from "./call-settings.js";
-export type { DeviceChoice, DeviceKind } from "./call-devices.js";
+export { canShareScreen, type DeviceChoice, type DeviceKind } from "./call-devices.js";
 export type { CallView } from "./call-view.js";
 export { groupedDigits } from "./core/digits.js";
 export type { CallEncryption, CallProtection, KeysView } from "./encryption/call-encryption.js";
@@ -51,7 +51,6 @@ export type { AttachmentRef } from "./downloads.js";
 export { MAX_FORWARD_TARGETS } from "./forwarding.js";
 export { choiceOf, POLL_LIMITS, votersOf } from "./core/polls.js";
 export type { StreamState } from "./event-stream.js";
-export { canShareScreen } from "./devices.js";
 export type { LocalTracks } from "./local-tracks.js";
 export type { VideoRequest } from "./media-channel.js";
 export { type JoinLinks, joinAddress, joinSecretOf, type OpenedLink, type ScheduledEntry } from "./join-links.js";

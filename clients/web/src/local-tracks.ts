@@ -1,9 +1,14 @@
 import type { CallDevices } from "./call-devices.js";
 import type { DeviceProblem } from "./core/user-messages.js";
-import { openCamera, openLocalMedia, openMicrophone, openScreen } from "./devices.js";
+import type { LocalMedia, SharedScreen } from "./devices.js";
 
 /** How long joining waits for the browser's permission question. Raising it delays calls; lowering it joins without tracks, which follow. */
 const DEVICE_WAIT_MS = 2500;
+
+/** What opens devices, which a page without calls never loads. */
+const opener = () => import("./devices.js");
+
+type Kind = "microphone" | "camera";
 
 /** One's own microphone and camera during a call, or before it. */
 export class LocalTracks {
@@ -43,13 +48,12 @@ export class LocalTracks {
     this.muted = muted;
     if (this.microphone) this.microphone.enabled = !muted;
     this.changed();
-    if (!muted && !this.microphone) await this.openMicrophone();
+    if (!muted && !this.microphone) await this.openOne("microphone");
   }
 
   /** After another one was chosen. What is off stays off. */
-  async reopen(kind: "microphone" | "camera"): Promise<void> {
-    if (kind === "microphone" && this.microphone) await this.openMicrophone();
-    if (kind === "camera" && this.camera) await this.openCamera();
+  async reopen(kind: Kind): Promise<void> {
+    if (this[kind]) await this.openOne(kind);
   }
 
   /** Off frees the camera, so that its light goes out. */
@@ -61,15 +65,14 @@ export class LocalTracks {
       this.changed();
       return;
     }
-    await this.openCamera();
+    await this.openOne("camera");
   }
 
   /** The browser lets the user choose what to show; it may also end it, by a button of its own. */
   async setScreen(on: boolean): Promise<void> {
     if (!on) return this.endScreen();
     const epoch = this.epoch;
-    const got = await openScreen();
-    const { picture, sound } = got;
+    const { picture, sound } = await opener().then(({ openScreen }) => openScreen(), (): SharedScreen => ({ picture: undefined, sound: undefined }));
     if (epoch !== this.epoch) return [picture, sound].forEach((track) => track?.stop());
     if (!picture) return;
     picture.onended = () => this.screen === picture && this.endScreen();
@@ -90,42 +93,28 @@ export class LocalTracks {
     this.muted = false;
   }
 
-  private async openMicrophone(): Promise<void> {
-    const [epoch, opening] = [this.epoch, ++this.openings.microphone];
-    const got = await openMicrophone(this.devices.choice.microphone);
-    if (epoch !== this.epoch || opening !== this.openings.microphone) return stop(got);
-    this.takeMicrophone(got);
-    this.changed();
-  }
-
-  private async openCamera(): Promise<void> {
-    const [epoch, opening] = [this.epoch, ++this.openings.camera];
-    const got = await openCamera(this.devices.choice.camera);
-    if (epoch !== this.epoch || opening !== this.openings.camera) return stop(got);
-    this.takeCamera(got);
+  private async openOne(kind: Kind): Promise<void> {
+    const [epoch, opening] = [this.epoch, ++this.openings[kind]];
+    const got = await opener().then(
+      ({ openCamera, openMicrophone }) => (kind === "camera" ? openCamera : openMicrophone)(this.devices.choice[kind]),
+      (): DeviceProblem => "missing",
+    );
+    if (epoch !== this.epoch || opening !== this.openings[kind]) return stop(got);
+    this.take(kind, got);
     this.changed();
   }
 
   /** One that runs goes on where another cannot be had. */
-  private takeMicrophone(got: MediaStreamTrack | DeviceProblem | undefined): void {
-    const track = typeof got === "string" ? undefined : got;
-    this.microphoneProblem = typeof got === "string" ? got : undefined;
-    if (!track && this.microphone?.readyState === "live") return;
-    this.microphone?.stop();
-    this.microphone = track;
+  private take(kind: Kind, got: MediaStreamTrack | DeviceProblem | undefined): void {
+    const [track, problem] = typeof got === "string" ? [undefined, got] : [got, undefined];
+    this[`${kind}Problem`] = problem;
+    if (!track && this[kind]?.readyState === "live") return;
+    this[kind]?.stop();
+    this[kind] = track;
     if (!track) return;
-    track.enabled = !this.muted;
+    if (kind === "microphone") track.enabled = !this.muted;
     // It was pulled out, or the system took it: another one takes its place, if there is one.
-    track.onended = () => this.microphone === track && void this.openMicrophone();
-  }
-
-  private takeCamera(got: MediaStreamTrack | DeviceProblem | undefined): void {
-    const track = typeof got === "string" ? undefined : got;
-    this.cameraProblem = typeof got === "string" ? got : undefined;
-    if (!track && this.camera?.readyState === "live") return;
-    this.camera?.stop();
-    this.camera = track;
-    if (track) track.onended = () => this.camera === track && void this.openCamera();
+    track.onended = () => this[kind] === track && void this.openOne(kind);
   }
 
   private endScreen(): void {
@@ -137,14 +126,17 @@ export class LocalTracks {
   }
 
   private async acquire(video: boolean, epoch: number): Promise<void> {
-    const got = await openLocalMedia(video, this.devices.choice);
+    const got = await opener().then(
+      ({ openLocalMedia }) => openLocalMedia(video, this.devices.choice),
+      (): LocalMedia => ({ microphone: undefined, camera: undefined, microphoneProblem: "missing", cameraProblem: video ? "missing" : undefined }),
+    );
     if (epoch !== this.epoch) {
       got.microphone?.stop();
       got.camera?.stop();
       return;
     }
-    this.takeMicrophone(got.microphone ?? got.microphoneProblem);
-    this.takeCamera(got.camera ?? got.cameraProblem);
+    this.take("microphone", got.microphone ?? got.microphoneProblem);
+    this.take("camera", got.camera ?? got.cameraProblem);
     this.changed();
   }
 }

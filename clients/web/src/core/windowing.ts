@@ -86,14 +86,14 @@ export function windowFor(keys: readonly string[], heights: Heights, place: Plac
 }
 
 /** Draws other rows too: they stand right beside the window, beyond what is seen, and the list is as high as before. */
-export function withKept(window: Window, keys: readonly string[], heights: Heights, kept: readonly string[]): DrawnRows {
-  const { start, end } = window;
+export function withKept(near: Window, keys: readonly string[], heights: Heights, kept: readonly string[]): DrawnRows {
+  const { start, end } = near;
   const others = [...new Set(kept)].map((key) => keys.indexOf(key)).filter((index) => index >= 0 && (index < start || index >= end)).sort((a, b) => a - b);
   const before = others.filter((index) => index < start);
   const after = others.filter((index) => index >= end);
   const highOf = (indexes: readonly number[]): number => indexes.reduce((sum, index) => sum + heightOf(heights, keys[index]), 0);
   const inside = Array.from({ length: end - start }, (_, i) => start + i);
-  return { start, end, beforePx: window.beforePx - highOf(before), afterPx: window.afterPx - highOf(after), indexes: [...before, ...inside, ...after] };
+  return { start, end, beforePx: near.beforePx - highOf(before), afterPx: near.afterPx - highOf(after), indexes: [...before, ...inside, ...after] };
 }
 
 function rowPlace(keys: readonly string[], index: number, offsetPx: number): RowPlace {
