@@ -28,6 +28,7 @@ const NO_CALL: CallView = {
   video: false,
   muted: true,
   mutedByAdmin: false,
+  microphone: undefined,
   camera: undefined,
   screen: undefined,
   remotes: [],

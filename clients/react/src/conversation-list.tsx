@@ -1,5 +1,5 @@
 import type { ConversationView, Folder } from "@parley/client";
-import { type KeyboardEvent, memo, type ReactElement, useCallback, useRef, useState } from "react";
+import { type FocusEvent, type KeyboardEvent, memo, type ReactElement, useCallback, useEffect, useMemo, useState } from "react";
 import { Avatar } from "./avatar.js";
 import { classes } from "./class-names.js";
 import { useConversations, useFace } from "./conversation-hooks.js";
@@ -8,6 +8,7 @@ import { useDraft, useNames, useNow, usePresence, useTyping } from "./hooks.js";
 import type { Labels } from "./labels.js";
 import { messageLine, typingLine } from "./message-line.js";
 import { useLabels, useLocale, useParley } from "./provider.js";
+import { useWindow } from "./use-window.js";
 
 export interface ConversationListProps {
   /** The id of the open conversation. */
@@ -21,17 +22,23 @@ export interface ConversationListProps {
 
 /** Dates move on this often. */
 const DATES_MS = 60_000;
+/** What ARIA says of a list that goes on at the service. */
+const UNKNOWN_COUNT = -1;
 
 /** The user's conversations. The arrow keys, Home and End move; Enter and space open. */
 export function ConversationList({ selected, onSelect, folder = "inbox", labels: own, className }: ConversationListProps): ReactElement {
   const labels = useLabels(own);
   const nowMs = useNow(DATES_MS);
   const { conversations, ready, hasMore, loadMore } = useConversations(folder);
-  const list = useRef<HTMLUListElement>(null);
   // The one row that Tab reaches: where the focus was last, the open one, or the first.
   const [focused, setFocused] = useState<string>();
-  const ids = conversations.map(({ conversation }) => conversation.id);
+  const ids = useMemo(() => conversations.map(({ conversation }) => conversation.id), [conversations]);
   const stop = [focused, selected].find((id) => id !== undefined && ids.includes(id)) ?? ids[0];
+  const { box, list, onScroll, indexes, beforePx, afterPx, reveal, focusCame } = useWindow<HTMLUListElement>(ids, "start", stop);
+  const known = selected !== undefined && ids.includes(selected);
+  useEffect(() => {
+    if (known) reveal(selected);
+  }, [selected, known, reveal]);
   const open = useCallback(
     (id: string) => {
       setFocused(id);
@@ -39,6 +46,12 @@ export function ConversationList({ selected, onSelect, folder = "inbox", labels:
     },
     [onSelect],
   );
+  const onFocus = (event: FocusEvent<HTMLElement>): void => {
+    const id = (event.target as HTMLElement).dataset["key"];
+    if (id === undefined) return;
+    setFocused(id);
+    focusCame(id);
+  };
   const onKeyDown = (event: KeyboardEvent<HTMLElement>): void => {
     const at = stop === undefined ? -1 : ids.indexOf(stop);
     const last = ids.length - 1;
@@ -48,16 +61,26 @@ export function ConversationList({ selected, onSelect, folder = "inbox", labels:
     if (target === undefined && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
     if (target === undefined) return onSelect(ids[at] as string);
-    setFocused(ids[target]);
-    (list.current?.children[target] as HTMLElement | undefined)?.focus();
+    reveal(ids[target] as string, (row) => row.focus({ preventScroll: true }));
   };
   return (
-    <div className={classes("parley", "parley-conversations", className)}>
+    <div ref={box} className={classes("parley", "parley-conversations", className)} onScroll={onScroll}>
       {ids.length > 0 && (
-        <ul ref={list} className="parley-conversation-list" role="listbox" aria-label={labels.conversations} onKeyDown={onKeyDown}>
-          {conversations.map((view) => (
-            <Item key={view.conversation.id} view={view} labels={labels} nowMs={nowMs} selected={view.conversation.id === selected} tabStop={view.conversation.id === stop} onOpen={open} />
-          ))}
+        <ul
+          ref={list}
+          className="parley-conversation-list"
+          role="listbox"
+          aria-label={labels.conversations}
+          style={{ paddingBlockStart: beforePx, paddingBlockEnd: afterPx }}
+          onKeyDown={onKeyDown}
+          onFocus={onFocus}
+        >
+          {indexes.map((index) => {
+            const view = conversations[index] as ConversationView;
+            const { id } = view.conversation;
+            const place = { position: index + 1, count: hasMore ? UNKNOWN_COUNT : ids.length };
+            return <Item key={id} view={view} labels={labels} nowMs={nowMs} selected={id === selected} tabStop={id === stop} {...place} onOpen={open} />;
+          })}
         </ul>
       )}
       {ids.length === 0 && <p className="parley-quiet">{ready ? labels.noConversations : labels.loading}</p>}
@@ -76,10 +99,13 @@ interface ItemProps {
   readonly nowMs: number | undefined;
   readonly selected: boolean;
   readonly tabStop: boolean;
+  /** In the whole list, of which only the rows near the reader are drawn. */
+  readonly position: number;
+  readonly count: number;
   readonly onOpen: (id: string) => void;
 }
 
-const Item = memo(function Item({ view, labels, nowMs, selected, tabStop, onOpen }: ItemProps): ReactElement {
+const Item = memo(function Item({ view, labels, nowMs, selected, tabStop, position, count, onOpen }: ItemProps): ReactElement {
   const { conversation, unread, own, messages } = view;
   const locale = useLocale();
   const face = useFace(conversation.id);
@@ -91,7 +117,10 @@ const Item = memo(function Item({ view, labels, nowMs, selected, tabStop, onOpen
       className="parley-conversation"
       role="option"
       aria-selected={selected}
+      aria-posinset={position}
+      aria-setsize={count}
       tabIndex={tabStop ? 0 : -1}
+      data-key={conversation.id}
       data-conversation={conversation.id}
       onClick={() => onOpen(conversation.id)}
     >

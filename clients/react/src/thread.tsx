@@ -53,8 +53,8 @@ function Known({ conversation, accepted, labels, onReply }: KnownProps): ReactEl
   const { messages, outgoing, hasOlder, loading, failed, loadOlder } = held;
   const rows = useMemo(() => layOut(messages, outgoing, client.userId), [messages, outgoing, client]);
   const keys = useMemo(() => rows.map(({ key }) => key), [rows]);
-  const { box, list, onScroll, start, end, beforePx, afterPx, following, toEnd } = useWindow(keys);
-  const shown = rows.slice(start, end);
+  const { box, list, onScroll, indexes, beforePx, afterPx, following, toHome: toEnd } = useWindow<HTMLOListElement>(keys, "end");
+  const shown = indexes.map((index) => rows[index] as Row);
   const speaking = useSpeaking(labels, conversation, shown);
   useReading(id, held, following);
   // What one has written oneself is always shown.
@@ -94,7 +94,7 @@ function Known({ conversation, accepted, labels, onReply }: KnownProps): ReactEl
                 receipt={message && receiptLine(conversation, message, speaking)}
                 quoted={replyToSeq > 0 ? messages[replyToSeq - lowSeq] : undefined}
                 onReply={onReply}
-                position={hasOlder ? undefined : start + i + 1}
+                position={hasOlder ? undefined : (indexes[i] as number) + 1}
               />
             );
           })}

@@ -1,5 +1,5 @@
 import type { ParleyClient } from "@parley/client";
-import { MockBackend } from "@parley/client/testing";
+import { conversation, MockBackend, own } from "@parley/client/testing";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
 import { PollContentSchema, PollVotesSchema, StickerContentSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
@@ -45,6 +45,23 @@ test("the list is one stop of Tab, in which arrow keys move and Enter opens", as
   expect(opened).toEqual([ids.bob]);
   press(options[1]!, "Home");
   await until("the first has the focus", () => document.activeElement === options[0]);
+});
+
+test("of ten thousand conversations some dozens are drawn, and the keys go through all of them", async () => {
+  const views = Array.from({ length: 10_000 }, (_, n) => ({ conversation: conversation({ id: `c${n}` }), messages: [], outgoing: [], hasOlder: false, own: own(), unread: 0 }));
+  vi.spyOn(alice.messaging.store, "list").mockReturnValue(views);
+  const box = await show(<ConversationList onSelect={() => undefined} />);
+  const options = (): HTMLElement[] => [...box.querySelectorAll<HTMLElement>("[role=option]")];
+  await until("they are there", () => options()[0]?.getAttribute("aria-setsize") === "10000" && options());
+  expect(options().length).toBeLessThan(60);
+  options()[0]!.focus();
+  press(options()[0]!, "End");
+  const last = await until("the last has the focus", () => document.activeElement?.getAttribute("aria-posinset") === "10000" && document.activeElement);
+  expect(last.getAttribute("data-conversation")).toBe("c9999");
+  expect(options().length).toBeLessThan(60);
+  expect(options().filter(({ tabIndex }) => tabIndex === 0)).toEqual([last]);
+  press(last, "ArrowUp");
+  await until("the one before has it", () => document.activeElement?.getAttribute("aria-posinset") === "9999");
 });
 
 test("a row of the list says whose it is, what was said, and how much is unread", async () => {

@@ -1,3 +1,4 @@
+import type { CallDevices } from "./call-devices.js";
 import type { CallView } from "./call-view.js";
 import { ALL_SEEN } from "./core/slots.js";
 import { deviceProblems } from "./core/user-messages.js";
@@ -25,8 +26,9 @@ export class CallMediaSession {
     private readonly changed: () => void,
     /** The control plane lets this device into the media no more. */
     private readonly onRefused: (failure: Failure) => void,
+    devices: CallDevices,
   ) {
-    this.local = new LocalTracks(() => this.sendTracks());
+    this.local = new LocalTracks(devices, () => this.sendTracks());
   }
 
   /** `active`: the call runs, so that a poor network is worth a line. */
@@ -35,6 +37,7 @@ export class CallMediaSession {
     return {
       muted: local.muted || !local.microphone,
       mutedByAdmin: this.mutedByAdmin,
+      microphone: local.microphone,
       camera: local.camera,
       screen: local.screen,
       remotes: connection?.remotes ?? [],
@@ -96,6 +99,11 @@ export class CallMediaSession {
 
   setCamera(on: boolean): Promise<void> {
     return this.local.setCamera(on);
+  }
+
+  /** Another device was chosen: a call that runs goes over to it. */
+  reopen(kind: "microphone" | "camera"): Promise<void> {
+    return this.local.reopen(kind);
   }
 
   setScreen(on: boolean): Promise<void> {

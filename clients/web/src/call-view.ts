@@ -17,6 +17,8 @@ export interface CallView {
   readonly muted: boolean;
   /** An admin asked for silence, and this device went mute; until unmuted or noticed. */
   readonly mutedByAdmin: boolean;
+  /** One's own, also while it is muted. */
+  readonly microphone: MediaStreamTrack | undefined;
   readonly camera: MediaStreamTrack | undefined;
   /** One's own, while it is shared. */
   readonly screen: MediaStreamTrack | undefined;

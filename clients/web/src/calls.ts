@@ -3,6 +3,7 @@ import { mediaSignalingFor } from "./media-signaling.js";
 import type { Api } from "./api.js";
 import { CallActions } from "./call-actions.js";
 import { ActiveCalls } from "./active-calls.js";
+import type { CallDevices, DeviceChoice, DeviceKind } from "./call-devices.js";
 import { CallMediaSession, type MediaFactory } from "./call-media-session.js";
 import type { CallView } from "./call-view.js";
 import type { CallEffect, CallInput, CallPhase } from "./core/call-state.js";
@@ -10,6 +11,7 @@ import { readCall as readInput, stepCall } from "./core/call-state.js";
 import type { Call, CallParticipant } from "./core/model.js";
 import { type Told, type UserMessage, userMessage } from "./core/user-messages.js";
 import { LeftCalls } from "./left-calls.js";
+import { LocalTracks } from "./local-tracks.js";
 import type { CallEncryption } from "./encryption/call-encryption.js";
 import type { Failure } from "./errors.js";
 import { readFailure } from "./errors.js";
@@ -55,8 +57,9 @@ export class Calls {
     createMedia: MediaFactory,
     private readonly encryption: CallEncryption,
     private readonly listener: CallsListener,
+    private readonly devices: CallDevices,
   ) {
-    this.media = new CallMediaSession(createMedia, () => listener.onChange(), (failure) => this.failWith(failure));
+    this.media = new CallMediaSession(createMedia, () => listener.onChange(), (failure) => this.failWith(failure), devices);
     this.actions = new CallActions(api, () => this.call?.id ?? "", (call) => this.receive(call));
   }
 
@@ -149,6 +152,25 @@ export class Calls {
 
   setCamera(on: boolean): Promise<void> {
     return this.media.setCamera(on);
+  }
+
+  /** What calls use in this browser. */
+  get deviceChoice(): DeviceChoice {
+    return this.devices.choice;
+  }
+
+  /** Uses another device from now on, also in the call that runs; an empty id leaves it to the browser. The page has to play sound on the speaker itself. */
+  async chooseDevice(kind: DeviceKind, deviceId: string): Promise<void> {
+    this.devices.choose(kind, deviceId);
+    this.listener.onChange();
+    if (kind !== "speaker") await this.media.reopen(kind);
+  }
+
+  /** Opens the chosen microphone and camera to look at before a call. Whoever asked closes it again. */
+  preview(changed: () => void): LocalTracks {
+    const tracks = new LocalTracks(this.devices, changed);
+    void tracks.open(true);
+    return tracks;
   }
 
   setScreen(on: boolean): Promise<void> {

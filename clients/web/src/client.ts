@@ -2,6 +2,7 @@ import type { DeviceEvent } from "./gen/parley/gateway/v1/messages_pb.js";
 import { Account } from "./account.js";
 import type { Api } from "./api.js";
 import { createWebApi } from "./api.js";
+import { CallDevices } from "./call-devices.js";
 import { CallSettings } from "./call-settings.js";
 import type { MediaFactory } from "./call-media-session.js";
 import { Calls } from "./calls.js";
@@ -160,7 +161,7 @@ export class ParleyClient {
         if (ringing) this.prepareCalls();
         this.onRing(ringing);
       },
-    });
+    }, new CallDevices(options.storage ?? globalThis.localStorage));
     this.callSettings = new CallSettings(api, changed);
     this.notifications = new Notifications(api, this.deviceId, changed);
     this.joinLinks = new JoinLinks(api, (call) => this.calls.receive(call), changed);
@@ -246,7 +247,7 @@ export class ParleyClient {
   /** Loads the code of calls ahead, which the first call loads otherwise: it then begins a little sooner. */
   prepareCalls(): void {
     // A call that needs it tries again by itself.
-    void loadMedia().catch(() => undefined);
+    for (const code of [loadMedia(), import("./devices.js")]) void code.catch(() => undefined);
   }
 
   /** Finds texts in all conversations or in one, in pages; the next page wants the same filters. Rejects with a Failure. */

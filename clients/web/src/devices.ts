@@ -1,3 +1,4 @@
+import type { DeviceChoice } from "./call-devices.js";
 import type { DeviceProblem } from "./core/user-messages.js";
 
 export interface LocalMedia {
@@ -7,21 +8,26 @@ export interface LocalMedia {
   readonly cameraProblem: DeviceProblem | undefined;
 }
 
-const VIDEO: MediaTrackConstraints = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 }, facingMode: "user" };
+const VIDEO: MediaTrackConstraints = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
 const AUDIO: MediaTrackConstraints = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+
+// Wished for and not demanded: where the chosen one is gone, the browser gives another. Without a choice a phone gives the
+// camera that its user looks into.
+const video = (deviceId: string | undefined): MediaTrackConstraints => ({ ...VIDEO, ...(deviceId ? { deviceId: { ideal: deviceId } } : { facingMode: "user" }) });
+const audio = (deviceId: string | undefined): MediaTrackConstraints => ({ ...AUDIO, ...(deviceId ? { deviceId: { ideal: deviceId } } : {}) });
 
 /**
  * Opens microphone and, when asked, camera. Never rejects: what cannot be had is named in the result, so that a call
  * goes on with what there is.
  */
-export async function openLocalMedia(video: boolean): Promise<LocalMedia> {
-  if (video) {
+export async function openLocalMedia(withVideo: boolean, choice: DeviceChoice = {}): Promise<LocalMedia> {
+  if (withVideo) {
     // Together first: browsers then ask the user once instead of twice.
-    const both = await request({ audio: AUDIO, video: VIDEO });
+    const both = await request({ audio: audio(choice.microphone), video: video(choice.camera) });
     if (both instanceof MediaStream) return found(both);
   }
-  const microphone = await openMicrophone();
-  const camera = video ? await openCamera() : undefined;
+  const microphone = await openMicrophone(choice.microphone);
+  const camera = withVideo ? await openCamera(choice.camera) : undefined;
   return {
     microphone: trackOf(microphone),
     camera: trackOf(camera),
@@ -30,15 +36,15 @@ export async function openLocalMedia(video: boolean): Promise<LocalMedia> {
   };
 }
 
-/** The camera's track, or why there is none. */
-export async function openCamera(): Promise<MediaStreamTrack | DeviceProblem> {
-  const stream = await request({ video: VIDEO });
+/** The camera's track, or why there is none; another camera's where the chosen one is gone. */
+export async function openCamera(deviceId?: string): Promise<MediaStreamTrack | DeviceProblem> {
+  const stream = await request({ video: video(deviceId) });
   return stream instanceof MediaStream ? (stream.getVideoTracks()[0] ?? "missing") : stream;
 }
 
-/** The microphone's track, or why there is none. */
-export async function openMicrophone(): Promise<MediaStreamTrack | DeviceProblem> {
-  const stream = await request({ audio: AUDIO });
+/** The microphone's track, or why there is none; another microphone's where the chosen one is gone. */
+export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrack | DeviceProblem> {
+  const stream = await request({ audio: audio(deviceId) });
   return stream instanceof MediaStream ? (stream.getAudioTracks()[0] ?? "missing") : stream;
 }
 
@@ -65,11 +71,6 @@ export async function openScreen(): Promise<SharedScreen> {
   } catch {
     return { picture: undefined, sound: undefined };
   }
-}
-
-/** Phones' browsers have no such thing. */
-export function canShareScreen(): boolean {
-  return typeof navigator !== "undefined" && typeof navigator.mediaDevices?.getDisplayMedia === "function";
 }
 
 async function request(constraints: MediaStreamConstraints): Promise<MediaStream | DeviceProblem> {

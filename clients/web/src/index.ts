@@ -1,12 +1,13 @@
 /** The client library's public face. */
 export type { Api } from "./api.js";
 export type { QuietHours, Ringing } from "./call-settings.js";
+export { canShareScreen, type DeviceChoice, type DeviceKind } from "./call-devices.js";
 export type { CallView } from "./call-view.js";
 export { groupedDigits } from "./core/digits.js";
 export type { CallEncryption, CallProtection, KeysView } from "./encryption/call-encryption.js";
 export type { KeyNews } from "./encryption/known-accounts.js";
 export type { MediaFactory } from "./call-media-session.js";
-export type { CallsListener } from "./calls.js";
+export type { Calls, CallsListener } from "./calls.js";
 export { type ClientOptions, type Notice, ParleyClient } from "./client.js";
 export { isKnownHere, storedDeviceId } from "./device-ids.js";
 export { type CallPhase, joined } from "./core/call-state.js";
@@ -51,7 +52,7 @@ export { MAX_FORWARD_TARGETS } from "./forwarding.js";
 export { choiceOf, POLL_LIMITS, votersOf } from "./core/polls.js";
 export { stickerSize, stickerSource } from "./core/stickers.js";
 export type { StreamState } from "./event-stream.js";
-export { canShareScreen } from "./devices.js";
+export type { LocalTracks } from "./local-tracks.js";
 export type { VideoRequest } from "./media-channel.js";
 export { type JoinLinks, joinAddress, joinSecretOf, type OpenedLink, type ScheduledEntry } from "./join-links.js";
 export { calendarOf } from "./core/calendar.js";

@@ -1,10 +1,16 @@
+import type { CallDevices } from "./call-devices.js";
 import type { DeviceProblem } from "./core/user-messages.js";
-import { openCamera, openLocalMedia, openMicrophone, openScreen } from "./devices.js";
+import type { LocalMedia, SharedScreen } from "./devices.js";
 
 /** How long joining waits for the browser's permission question. Raising it delays calls; lowering it joins without tracks, which follow. */
 const DEVICE_WAIT_MS = 2500;
 
-/** One's own microphone and camera during a call. */
+/** What opens devices, which a page without calls never loads. */
+const opener = () => import("./devices.js");
+
+type Kind = "microphone" | "camera";
+
+/** One's own microphone and camera during a call, or before it. */
 export class LocalTracks {
   microphone: MediaStreamTrack | undefined;
   camera: MediaStreamTrack | undefined;
@@ -17,8 +23,13 @@ export class LocalTracks {
   private opening: Promise<void> = Promise.resolve();
   /** Rises with each call, so that a late answer of the browser does not switch a camera on after the end. */
   private epoch = 0;
+  /** Rise with each time that one is asked for: of two answers the later question's counts. */
+  private readonly openings = { microphone: 0, camera: 0 };
 
-  constructor(private readonly changed: () => void) {}
+  constructor(
+    private readonly devices: CallDevices,
+    private readonly changed: () => void,
+  ) {}
 
   async open(video: boolean): Promise<void> {
     this.close();
@@ -37,37 +48,31 @@ export class LocalTracks {
     this.muted = muted;
     if (this.microphone) this.microphone.enabled = !muted;
     this.changed();
-    if (muted || this.microphone) return;
-    const epoch = this.epoch;
-    const got = await openMicrophone();
-    if (epoch !== this.epoch) return stop(got);
-    this.microphoneProblem = typeof got === "string" ? got : undefined;
-    this.microphone = typeof got === "string" ? undefined : got;
-    this.changed();
+    if (!muted && !this.microphone) await this.openOne("microphone");
+  }
+
+  /** After another one was chosen. What is off stays off. */
+  async reopen(kind: Kind): Promise<void> {
+    if (this[kind]) await this.openOne(kind);
   }
 
   /** Off frees the camera, so that its light goes out. */
   async setCamera(on: boolean): Promise<void> {
     if (!on) {
+      this.openings.camera++;
       this.camera?.stop();
       this.camera = undefined;
       this.changed();
       return;
     }
-    const epoch = this.epoch;
-    const got = await openCamera();
-    if (epoch !== this.epoch) return stop(got);
-    this.cameraProblem = typeof got === "string" ? got : undefined;
-    this.camera = typeof got === "string" ? undefined : got;
-    this.changed();
+    await this.openOne("camera");
   }
 
   /** The browser lets the user choose what to show; it may also end it, by a button of its own. */
   async setScreen(on: boolean): Promise<void> {
     if (!on) return this.endScreen();
     const epoch = this.epoch;
-    const got = await openScreen();
-    const { picture, sound } = got;
+    const { picture, sound } = await opener().then(({ openScreen }) => openScreen(), (): SharedScreen => ({ picture: undefined, sound: undefined }));
     if (epoch !== this.epoch) return [picture, sound].forEach((track) => track?.stop());
     if (!picture) return;
     picture.onended = () => this.screen === picture && this.endScreen();
@@ -88,6 +93,30 @@ export class LocalTracks {
     this.muted = false;
   }
 
+  private async openOne(kind: Kind): Promise<void> {
+    const [epoch, opening] = [this.epoch, ++this.openings[kind]];
+    const got = await opener().then(
+      ({ openCamera, openMicrophone }) => (kind === "camera" ? openCamera : openMicrophone)(this.devices.choice[kind]),
+      (): DeviceProblem => "missing",
+    );
+    if (epoch !== this.epoch || opening !== this.openings[kind]) return stop(got);
+    this.take(kind, got);
+    this.changed();
+  }
+
+  /** One that runs goes on where another cannot be had. */
+  private take(kind: Kind, got: MediaStreamTrack | DeviceProblem | undefined): void {
+    const [track, problem] = typeof got === "string" ? [undefined, got] : [got, undefined];
+    this[`${kind}Problem`] = problem;
+    if (!track && this[kind]?.readyState === "live") return;
+    this[kind]?.stop();
+    this[kind] = track;
+    if (!track) return;
+    if (kind === "microphone") track.enabled = !this.muted;
+    // It was pulled out, or the system took it: another one takes its place, if there is one.
+    track.onended = () => this[kind] === track && void this.openOne(kind);
+  }
+
   private endScreen(): void {
     this.screen?.stop();
     this.screenSound?.stop();
@@ -97,17 +126,17 @@ export class LocalTracks {
   }
 
   private async acquire(video: boolean, epoch: number): Promise<void> {
-    const got = await openLocalMedia(video);
+    const got = await opener().then(
+      ({ openLocalMedia }) => openLocalMedia(video, this.devices.choice),
+      (): LocalMedia => ({ microphone: undefined, camera: undefined, microphoneProblem: "missing", cameraProblem: video ? "missing" : undefined }),
+    );
     if (epoch !== this.epoch) {
       got.microphone?.stop();
       got.camera?.stop();
       return;
     }
-    this.microphone = got.microphone;
-    this.camera = got.camera;
-    this.microphoneProblem = got.microphoneProblem;
-    this.cameraProblem = got.cameraProblem;
-    if (this.microphone) this.microphone.enabled = !this.muted;
+    this.take("microphone", got.microphone ?? got.microphoneProblem);
+    this.take("camera", got.camera ?? got.cameraProblem);
     this.changed();
   }
 }

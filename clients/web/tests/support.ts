@@ -64,29 +64,47 @@ export class FakeMedia implements CallMedia {
   }
 }
 
-class FakeTrack {
+export class FakeTrack {
   enabled = true;
   stopped = false;
-  constructor(readonly kind: string) {}
+  onended: () => void = () => undefined;
+  constructor(
+    readonly kind: string,
+    readonly deviceId: string,
+  ) {}
+  get readyState(): string {
+    return this.stopped ? "ended" : "live";
+  }
   stop(): void {
     this.stopped = true;
   }
+  /** Somebody pulls its plug. */
+  pull(): void {
+    this.stopped = true;
+    this.onended();
+  }
+}
+
+/** Of the constraints of one kind: the device that is wished for, where it is there. */
+function deviceOf(constraints: boolean | MediaTrackConstraints, present: readonly string[]): string {
+  const wished = typeof constraints === "object" ? (constraints.deviceId as ConstrainDOMStringParameters | undefined)?.ideal : undefined;
+  return typeof wished === "string" && present.includes(wished) ? wished : "default";
 }
 
 class FakeStream {
   readonly tracks: FakeTrack[];
-  constructor(constraints: MediaStreamConstraints) {
-    this.tracks = [...(constraints.audio ? ["audio"] : []), ...(constraints.video ? ["video"] : [])].map((kind) => new FakeTrack(kind));
+  constructor(constraints: MediaStreamConstraints, present: readonly string[] = []) {
+    this.tracks = (["audio", "video"] as const).flatMap((kind) => (constraints[kind] ? [new FakeTrack(kind, deviceOf(constraints[kind], present))] : []));
   }
   getAudioTracks = () => this.tracks.filter((t) => t.kind === "audio");
   getVideoTracks = () => this.tracks.filter((t) => t.kind === "video");
 }
 
-/** Puts a browser's camera and microphone in place; `refuse` names what the user does not allow. */
-export function fakeDevices(refuse: readonly ("audio" | "video")[] = []): void {
+/** Puts a browser's camera and microphone in place; `refuse` names what the user does not allow, `present` the ids of others that are there. */
+export function fakeDevices(refuse: readonly ("audio" | "video")[] = [], present: readonly string[] = []): void {
   const getUserMedia = (constraints: MediaStreamConstraints) => {
     if (refuse.some((kind) => constraints[kind])) return Promise.reject(new DOMException("no", "NotAllowedError"));
-    return Promise.resolve(new FakeStream(constraints));
+    return Promise.resolve(new FakeStream(constraints, present));
   };
   vi.stubGlobal("MediaStream", FakeStream);
   const getDisplayMedia = (constraints: MediaStreamConstraints) => Promise.resolve(new FakeStream(constraints));

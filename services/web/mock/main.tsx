@@ -1,7 +1,7 @@
 /**
  * The page without a backend: `npm run mock`. You are Alice; the address's `scene` sets the stage:
  * `?user=alice&scene=incoming`, `typing`, `offline`, `group` (the hike's group has a call; `&people=9` makes it larger, `&share` shows a
- * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), and `&peeroff`, `&interrupted`, `&weak` during a call.
+ * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), `many` (ten thousand conversations more), and `&peeroff`, `&interrupted`, `&weak` during a call.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
@@ -10,7 +10,7 @@ import { App } from "../src/app";
 import { language } from "../src/language";
 import { Session } from "../src/session";
 import "../src/styles";
-import { MockBackend } from "@parley/client/testing";
+import { conversation, member, MockBackend } from "@parley/client/testing";
 import { type DrawnParticipant, drawnMedia, paintPicture } from "./media";
 import { seed, seedFiles } from "./seed";
 
@@ -81,6 +81,14 @@ const scenes: Record<string, () => void> = {
   ring: () => setTimeout(groupCall, 1000),
   waiting: () => setTimeout(() => backend.calls.methodsOf("dana").startCall({ conversationId: "alice+dana", video: false, deviceId: "theirs" }), 6000),
   elsewhere: () => groupCall(),
+  many: () => {
+    const load = setInterval(() => {
+      const { messaging } = session.state.client ?? {};
+      if (!messaging?.ready) return;
+      clearInterval(load);
+      for (let n = 0; n < 10_000; n++) messaging.store.applyConversation(conversation({ id: `many-${n}`, kind: "group", title: `Group ${n}`, members: [member("alice"), member("bob")] }));
+    }, 500);
+  },
   typing: () => setInterval(() => bob.presence.draft("alice+bob", `${Date.now()}`), 3000),
   offline: () =>
     setTimeout(() => {

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure, OpenedLink, ParleyClient, ScheduledEntry } from "@parley/client";
 import { joinSecretOf } from "@parley/client";
 import { ConfirmDialog } from "./confirm-dialog";
+import { DevicesButton } from "./devices-entry";
 import { dateTime } from "./format";
 import { made, t } from "./text";
 
@@ -63,14 +64,14 @@ export function CallEntry({ client, nameOf, onOpen, covered }: CallEntryProps): 
   if (step.kind === "early") {
     const { title, startTimeMs, scheduledCallId } = step.entry;
     const line = t("join.call.early.hint", { title, time: made(dateTime(startTimeMs)), name: nameOf(step.hostUserId) });
-    return <Lobby line={line} verb={t("join.call.leave")} onClose={() => give(scheduledCallId)} />;
+    return <Lobby client={client} line={line} verb={t("join.call.leave")} onClose={() => give(scheduledCallId)} />;
   }
   const leave = (): void => {
     if (place === "waiting") give(step.callId);
     else setStep(OVER);
   };
   const line = place === "refused" ? t("join.call.refused") : place === "closed" ? t("join.call.closed") : t("join.call.waiting.hint", { name: nameOf(step.hostUserId) });
-  return <Lobby line={line} verb={place === "waiting" ? t("join.call.leave") : t("close")} onClose={leave} />;
+  return <Lobby client={client} line={line} verb={place === "waiting" ? t("join.call.leave") : t("close")} onClose={leave} />;
 }
 
 function stepAfter(opened: OpenedLink): Step {
@@ -84,7 +85,7 @@ function firstStep(): Step {
 }
 
 /** No click beside it closes it: whoever gives up the place needs the link again. */
-function Lobby({ line, verb, onClose }: { line: string; verb: string; onClose: () => void }): JSX.Element {
+function Lobby({ client, line, verb, onClose }: { client: ParleyClient; line: string; verb: string; onClose: () => void }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const box = dialog.current;
@@ -98,6 +99,7 @@ function Lobby({ line, verb, onClose }: { line: string; verb: string; onClose: (
         {line}
       </p>
       <div class="question-buttons">
+        <DevicesButton client={client} />
         <button type="button" class="plain" onClick={onClose}>
           {verb}
         </button>

@@ -7,6 +7,7 @@ import { CallControls } from "./call-controls";
 import { isLost, statusLine } from "./call-status";
 import { CallNotes } from "./call-notes";
 import { CallParticipants } from "./call-participants";
+import { DevicesWindow } from "./devices-entry";
 import { GroupStage } from "./group-stage";
 import { useDialogFocus, useEscape, useNow } from "./hooks";
 import { Icon } from "./icons";
@@ -30,6 +31,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
   const { client, call, conversation, nameOf, small, setSmall } = props;
   const dialog = useDialogFocus();
   const [people, setPeople] = useState(false);
+  const [devices, setDevices] = useState(false);
   const face = conversation && titleOf(conversation, { selfId: client.userId, nameOf });
   const name = call.group ? (face?.name ?? t("call.group")) : nameOf(call.peerUserId);
   useEscape(small ? undefined : () => (people ? setPeople(false) : setSmall(true)));
@@ -39,8 +41,8 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
   return (
     <div class={`call ${small ? "call-small" : "call-full"} ${crowd ? "call-crowd" : ""} ${listed ? "has-people" : ""}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={t("call.with", { name })}>
       {crowd ? <GroupStage {...{ client, call, nameOf, small }} /> : <PairStage call={call} name={name} id={face?.id ?? call.peerUserId} picture={face?.picture} />}
-      {call.remotes.flatMap(({ audio, screenSound }) => [audio, screenSound]).map((track) => track && <TrackAudio key={track.id} track={track} />)}
-      <Header {...props} name={name} people={people} setPeople={setPeople} />
+      {call.remotes.flatMap(({ audio, screenSound }) => [audio, screenSound]).map((track) => track && <TrackAudio key={track.id} track={track} speaker={client.calls.deviceChoice.speaker} />)}
+      <Header {...props} name={name} people={people} setPeople={setPeople} onDevices={() => setDevices(true)} />
       {isLost(call) && (
         <p class="lost" aria-hidden="true">
           <span class="spinner" />
@@ -52,6 +54,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
       <CallNotes client={client} call={call} nameOf={nameOf} />
       {!ended && <CallControls client={client} call={call} small={small} />}
       {listed && conversation && <CallParticipants {...{ client, nameOf, conversation }} view={call} call={listed} onClose={() => setPeople(false)} />}
+      {devices && <DevicesWindow client={client} onClose={() => setDevices(false)} />}
     </div>
   );
 }
@@ -60,9 +63,10 @@ interface HeaderProps extends CallWindowProps {
   readonly name: string;
   readonly people: boolean;
   readonly setPeople: (people: boolean) => void;
+  readonly onDevices: () => void;
 }
 
-function Header({ call, conversation, small, setSmall, name, people, setPeople }: HeaderProps): JSX.Element {
+function Header({ call, conversation, small, setSmall, name, people, setPeople, onDevices }: HeaderProps): JSX.Element {
   const nowMs = useNow(500);
   const count = call.call ? joined(call.call).length : 0;
   const waiting = call.call?.lobby.length ?? 0;
@@ -73,7 +77,7 @@ function Header({ call, conversation, small, setSmall, name, people, setPeople }
     setPeople(true);
   };
   return (
-    <header class="call-header">
+    <div class="call-header">
       <div class="grow">
         <h2>
           <bdi>{name}</bdi>
@@ -103,10 +107,15 @@ function Header({ call, conversation, small, setSmall, name, people, setPeople }
           <span aria-hidden="true">{numberLine(count)}</span>
         </button>
       )}
+      {!small && call.phase !== "ended" && (
+        <button type="button" class="icon-button" aria-label={t("devices")} title={t("devices")} aria-haspopup="dialog" onClick={onDevices}>
+          <Icon name="sliders" />
+        </button>
+      )}
       <button type="button" class="icon-button" aria-label={small ? t("call.larger") : t("call.smaller")} title={small ? t("call.larger.short") : t("call.smaller.short")} onClick={() => setSmall(!small)}>
         <Icon name={small ? "grow" : "shrink"} />
       </button>
-    </header>
+    </div>
   );
 }
 

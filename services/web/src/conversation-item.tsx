@@ -18,10 +18,15 @@ interface ItemProps {
   readonly nameOf: (userId: string) => string;
   readonly nowMs: number;
   readonly onOpen: (conversationId: string) => void;
+  /** Tab stops here: at one row of the list. */
+  readonly tabStop: boolean;
+  /** In the whole list, of which only the rows near the reader are drawn. */
+  readonly position: number;
+  readonly count: number;
 }
 
 /** One conversation of the list: name, newest message, unread count, and a menu. */
-export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }: ItemProps): JSX.Element {
+export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen, tabStop, position, count }: ItemProps): JSX.Element {
   const { conversation, messages, outgoing, own } = view;
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
   const more = useRef<HTMLButtonElement>(null);
@@ -33,8 +38,8 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
   const request = own.request === "pending";
   const online = peer && !request && !client.relations.isBlocked(peer) ? client.presence.of(peer)?.online : undefined;
   return (
-    <li class="item-row">
-      <button type="button" class="item" aria-current={current ? "true" : undefined} onClick={() => onOpen(conversation.id)} {...(request ? {} : press)}>
+    <li class="item-row" data-key={conversation.id} aria-posinset={position} aria-setsize={count}>
+      <button type="button" class="item" tabIndex={tabStop ? 0 : -1} aria-current={current ? "true" : undefined} onClick={() => onOpen(conversation.id)} {...(request ? {} : press)}>
         <Avatar userId={id} name={name} online={online} picture={picture} />
         <span class="item-body">
           <span class="item-top">
@@ -51,7 +56,7 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
         </span>
       </button>
       {!request && (
-        <button ref={more} type="button" class="item-more icon-button" aria-label={t("options.for", { name })} title={t("options")} aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
+        <button ref={more} type="button" class="item-more icon-button" tabIndex={tabStop ? 0 : -1} aria-label={t("options.for", { name })} title={t("options")} aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
           <Icon name="more" />
         </button>
       )}

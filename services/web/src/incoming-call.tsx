@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import type { CallView, Conversation, ParleyClient } from "@parley/client";
 import { Avatar } from "./avatar";
+import { DevicesButton } from "./devices-entry";
 import { useDialogFocus } from "./hooks";
 import { Icon } from "./icons";
 import { titleOf } from "./conversation-text";
@@ -37,6 +38,7 @@ export function IncomingCall({ client, call, conversation, nameOf }: IncomingCal
           <Choice label={dropped ? t("call.return") : call.video ? t("call.accept.voice") : t("call.accept")} tone="go" icon="phone" onClick={() => client.calls.accept(false)} />
           {call.video && <Choice label={dropped ? t("call.return.video") : t("call.accept")} tone="go" icon="video" onClick={() => client.calls.accept(true)} />}
         </div>
+        <DevicesButton client={client} />
       </div>
     </div>
   );

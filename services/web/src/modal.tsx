@@ -31,14 +31,14 @@ export function Modal({ title, onClose, wide = false, children }: ModalProps): J
   return (
     <dialog class={`modal ${wide ? "wide" : ""}`} ref={dialog} aria-labelledby={titleId} onClick={onClick} onCancel={onCancel}>
       <div class="modal-frame">
-        <header class="modal-header">
+        <div class="modal-header">
           <h2 class="grow" id={titleId}>
             {title}
           </h2>
           <button type="button" class="icon-button" aria-label={t("close")} title={t("close.esc")} onClick={onClose}>
             <Icon name="close" />
           </button>
-        </header>
+        </div>
         <div class="modal-body">{children}</div>
       </div>
     </dialog>

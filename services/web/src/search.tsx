@@ -68,7 +68,7 @@ export function SearchField({ label, value, maxChars, focused = false, onChange 
     onChange("");
   };
   return (
-    <div class="search-field" role="search">
+    <div class="search-field" role="search" aria-label={label}>
       <Icon name="search" />
       <input
         type="search"

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import type { ParleyClient } from "@parley/client";
 import { Modal } from "./modal";
+import { DeviceSettings } from "./devices-entry";
 import { BlockedPeople } from "./settings-blocked";
 import { EncryptionSettings } from "./settings-encryption";
 import { DataSettings } from "./settings-data";
@@ -20,13 +21,14 @@ interface SettingsDialogProps {
   readonly onDeleted: () => void;
 }
 
-/** Privacy, notifications, ringing, encryption of calls, blocked people, the page's language, and the user's data. */
+/** Privacy, notifications, ringing, what calls use, encryption of calls, blocked people, the page's language, and the user's data. */
 export function SettingsDialog({ client, notices, nameOf, onClose, onDeleted }: SettingsDialogProps): JSX.Element {
   return (
     <Modal title={t("settings")} wide onClose={onClose}>
       <PrivacySettings client={client} />
       <NoticeSettings client={client} notices={notices} />
       <RingSettings client={client} />
+      <DeviceSettings client={client} />
       <EncryptionSettings client={client} />
       <BlockedPeople client={client} nameOf={nameOf} />
       <LanguageSettings />

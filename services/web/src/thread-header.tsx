@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { Conversation, ConversationView, Failure, ParleyClient } from "@parley/client";
 import { isMuted } from "@parley/client";
 import { Avatar } from "./avatar";
+import { DevicesWindow } from "./devices-entry";
 import { lengthLine, presenceLine } from "./format";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
@@ -90,6 +91,7 @@ function PresenceLine({ client, conversation, face, viewer, nowMs, closed }: Thr
 /** Everything that is not done every day. */
 function MoreMenu({ client, view, face, panel, setPanel, onDialog }: ThreadHeaderProps): JSX.Element {
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
+  const [devices, setDevices] = useState(false);
   const close = (): void => setAnchor(undefined);
   const choose = (act: () => void) => () => {
     close();
@@ -116,6 +118,7 @@ function MoreMenu({ client, view, face, panel, setPanel, onDialog }: ThreadHeade
           <MenuItem icon="search" label={t("search.in")} onClick={choose(() => setPanel(panel === "search" ? undefined : "search"))} />
           {view.own.request === "none" && <MenuItem icon="clip" label={t("gallery.open")} onClick={choose(() => setPanel("gallery"))} />}
           {view.own.request === "none" && !blocked && <MenuItem icon="phone" label={t("schedule.open")} onClick={choose(() => onDialog({ kind: "schedule" }))} />}
+          {view.own.request === "none" && !blocked && <MenuItem icon="sliders" label={t("devices")} onClick={choose(() => setDevices(true))} />}
           <MenuItem icon="clock" label={t("vanishing.open")} onClick={choose(() => onDialog({ kind: "vanishing" }))} />
           {peer && client.encryption.isSupported && <MenuItem icon="shield" label={t("safety.open")} onClick={choose(() => onDialog({ kind: "safety", userId: peer }))} />}
           {peer && blocked && <MenuItem icon="block" label={t("unblock")} onClick={choose(() => unblock(peer))} />}
@@ -123,6 +126,7 @@ function MoreMenu({ client, view, face, panel, setPanel, onDialog }: ThreadHeade
           <MenuItem icon="flag" label={t("report.open")} danger onClick={choose(() => onDialog({ kind: "report", seqs: [] }))} />
         </Menu>
       )}
+      {devices && <DevicesWindow client={client} onClose={() => setDevices(false)} />}
     </>
   );
 }

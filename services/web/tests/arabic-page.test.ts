@@ -65,7 +65,7 @@ describe("the page in Arabic", () => {
     const bar = (permission: "request" | "blocked" | "refused") => renderToString(h(RequestBar, { client, view: views[0]!, face, permission, onReport: nothing, onClose: nothing }));
     const pieces = [
       ...(["inbox", "requests", "archived"] as const).map((folder) => renderToString(h(ConversationList, { client, views, folder, setFolder: nothing, openId: "", nameOf, nowMs: NOON, onOpen: nothing }))),
-      ...views.map((view) => renderToString(h(ConversationItem, { client, view, openId: "", nameOf, nowMs: NOON, onOpen: nothing }))),
+      ...views.map((view) => renderToString(h(ConversationItem, { client, view, openId: "", nameOf, nowMs: NOON, onOpen: nothing, tabStop: true, position: 1, count: 1 }))),
       bar("request"),
       bar("blocked"),
       bar("refused"),

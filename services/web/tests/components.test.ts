@@ -29,6 +29,8 @@ const nameOf = (userId: string): string => ({ bob: "Bob Berger" })[userId] ?? us
 const viewer = { selfId: "alice", nameOf };
 const nothing = (): void => undefined;
 const ACTIONS: MessageActions = { reply: nothing, edit: nothing, unsend: nothing, forward: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, pin: nothing, openMenu: nothing, jump: nothing };
+/** Of a row in a list of one. */
+const ALONE = { tabStop: true, position: 1, count: 1 };
 
 /** What the library tells; the page makes its own line of it. */
 const told = (key: UserMessage["key"]): UserMessage => ({ key, values: {}, line: "" });
@@ -53,7 +55,7 @@ describe("pieces of the page", () => {
   }
 
   const item = (client: ParleyClient, shown: ConversationView) =>
-    heard(renderToString(h(ConversationItem, { client, view: shown, openId: "", nameOf, nowMs: NOON, onOpen: nothing })));
+    heard(renderToString(h(ConversationItem, { client, view: shown, openId: "", nameOf, nowMs: NOON, onOpen: nothing, ...ALONE })));
 
   test("a poll is a group of choices, each with who chose it, and one's own can be taken back", async () => {
     const client = await ready();
@@ -96,7 +98,7 @@ describe("pieces of the page", () => {
     const client = await ready();
     client.drafts.set(ROOM, "half a thought");
     expect(item(client, view())).toContain("Draft: half a thought");
-    const open = renderToString(h(ConversationItem, { client, view: view(), openId: ROOM, nameOf, nowMs: NOON, onOpen: nothing }));
+    const open = renderToString(h(ConversationItem, { client, view: view(), openId: ROOM, nameOf, nowMs: NOON, onOpen: nothing, ...ALONE }));
     expect(heard(open)).not.toContain("Draft:");
   });
 

@@ -1,0 +1,146 @@
+import { describe, expect, test, vi } from "vitest";
+import { CallDevices } from "../src/call-devices.js";
+import type { ParleyClient } from "../src/index.js";
+import { fakeDevices, fakeStorage, type FakeTrack, until, useWorld } from "./support.js";
+
+const ROOM = "alice+bob";
+const idOf = (track: MediaStreamTrack | undefined): string | undefined => (track as unknown as FakeTrack | undefined)?.deviceId;
+const fake = (track: MediaStreamTrack | undefined): FakeTrack => track as unknown as FakeTrack;
+
+describe("the devices of a call", () => {
+  const world = useWorld();
+
+  async function calling(video = true): Promise<ParleyClient> {
+    world.backend.openDirect("alice", "bob");
+    const alice = world.client("alice");
+    await until("ready", () => alice.messaging.ready && alice.stream.kind === "live");
+    dial(alice, video);
+    return alice;
+  }
+
+  function dial(alice: ParleyClient, video = true): void {
+    alice.calls.dial(ROOM, "bob", video);
+  }
+
+  const devices = (client: ParleyClient): (string | undefined)[] => [idOf(client.calls.view().microphone), idOf(client.calls.view().camera)];
+
+  test("are the browser's own without a choice", async () => {
+    const alice = await calling();
+    await until("they are there", () => alice.calls.view().camera !== undefined);
+    expect(devices(alice)).toEqual(["default", "default"]);
+    expect(alice.calls.deviceChoice).toEqual({});
+  });
+
+  test("are those that were chosen, in the call that runs and in the next", async () => {
+    fakeDevices([], ["headset", "webcam"]);
+    const alice = await calling();
+    await until("they are there", () => alice.calls.view().camera !== undefined);
+    const before = alice.calls.view();
+    await alice.calls.chooseDevice("microphone", "headset");
+    await alice.calls.chooseDevice("camera", "webcam");
+    await alice.calls.chooseDevice("speaker", "headset");
+    expect(devices(alice)).toEqual(["headset", "webcam"]);
+    expect([fake(before.microphone).stopped, fake(before.camera).stopped]).toEqual([true, true]);
+    expect(idOf(world.media(alice)[0]?.sent.at(-1)?.microphone)).toBe("headset");
+    alice.calls.hangUp();
+    alice.calls.dismiss();
+    dial(alice);
+    await until("they are there again", () => alice.calls.view().camera !== undefined);
+    expect(devices(alice)).toEqual(["headset", "webcam"]);
+    expect(alice.calls.deviceChoice).toEqual({ microphone: "headset", camera: "webcam", speaker: "headset" });
+  });
+
+  test("stay off or silent when another one is chosen", async () => {
+    fakeDevices([], ["headset", "webcam"]);
+    const alice = await calling(false);
+    await until("it is there", () => alice.calls.view().microphone !== undefined);
+    await alice.calls.setMuted(true);
+    await alice.calls.chooseDevice("microphone", "headset");
+    await alice.calls.chooseDevice("camera", "webcam");
+    expect(alice.calls.view()).toMatchObject({ muted: true, camera: undefined });
+    expect(fake(alice.calls.view().microphone)).toMatchObject({ deviceId: "headset", enabled: false });
+  });
+
+  test("are others when the chosen ones are gone, before the call or during it", async () => {
+    fakeDevices([], ["headset"]);
+    const alice = await calling();
+    await until("they are there", () => alice.calls.view().camera !== undefined);
+    await alice.calls.chooseDevice("microphone", "headset");
+    await alice.calls.chooseDevice("camera", "webcam-at-home");
+    expect(devices(alice)).toEqual(["headset", "default"]);
+    fakeDevices();
+    fake(alice.calls.view().microphone).pull();
+    await until("another one is used", () => idOf(alice.calls.view().microphone) === "default");
+    expect(alice.calls.view().muted).toBe(false);
+    // It is what is wished for, when it comes back.
+    expect(alice.calls.deviceChoice.microphone).toBe("headset");
+  });
+
+  test("run on where the new choice cannot be had", async () => {
+    const alice = await calling();
+    await until("they are there", () => alice.calls.view().camera !== undefined);
+    const { camera } = alice.calls.view();
+    vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: () => Promise.reject(new DOMException("busy", "NotReadableError")) } });
+    await alice.calls.chooseDevice("camera", "webcam");
+    expect(alice.calls.view()).toMatchObject({ camera, deviceProblem: { camera: "in_use" } });
+    expect(fake(camera).stopped).toBe(false);
+  });
+
+  test("of two choices right after each other the later one counts", async () => {
+    fakeDevices([], ["one", "two"]);
+    const alice = await calling();
+    await until("they are there", () => alice.calls.view().camera !== undefined);
+    await Promise.all([alice.calls.chooseDevice("camera", "one"), alice.calls.chooseDevice("camera", "two")]);
+    expect(idOf(alice.calls.view().camera)).toBe("two");
+  });
+});
+
+describe("a look at the devices before a call", () => {
+  const world = useWorld();
+
+  test("shows the chosen ones, goes over to others, and frees them", async () => {
+    fakeDevices([], ["headset", "webcam"]);
+    const { calls } = world.client("alice");
+    await calls.chooseDevice("camera", "webcam");
+    let changes = 0;
+    const preview = calls.preview(() => void changes++);
+    await until("they are there", () => preview.camera !== undefined);
+    expect([idOf(preview.microphone), idOf(preview.camera)]).toEqual(["default", "webcam"]);
+    await calls.chooseDevice("microphone", "headset");
+    await preview.reopen("microphone");
+    expect(idOf(preview.microphone)).toBe("headset");
+    expect(changes).toBeGreaterThan(1);
+    const tracks = [preview.microphone, preview.camera];
+    preview.close();
+    expect(tracks.map((track) => fake(track).stopped)).toEqual([true, true]);
+    expect(calls.view()).toMatchObject({ phase: "idle", camera: undefined });
+  });
+
+  test("says what cannot be had, and asks again", async () => {
+    fakeDevices(["video"]);
+    const preview = world.client("alice").calls.preview(() => undefined);
+    await until("it is known", () => preview.cameraProblem === "refused" && preview.microphone !== undefined);
+    fakeDevices();
+    await preview.setCamera(true);
+    expect(preview).toMatchObject({ cameraProblem: undefined });
+    expect(preview.camera).toBeDefined();
+    preview.close();
+  });
+});
+
+test("a choice is this browser's, and an empty one takes it back", () => {
+  const storage = fakeStorage();
+  new CallDevices(storage).choose("camera", "webcam");
+  expect(new CallDevices(storage).choice).toEqual({ camera: "webcam" });
+  new CallDevices(storage).choose("camera", "");
+  expect(new CallDevices(storage).choice).toEqual({});
+});
+
+test("a storage that is full, or none, keeps the choice for as long as the page is open", () => {
+  const full = { ...fakeStorage(), setItem: () => { throw new DOMException("full", "QuotaExceededError"); } };
+  for (const storage of [full, undefined]) {
+    const devices = new CallDevices(storage);
+    devices.choose("microphone", "headset");
+    expect(devices.choice).toEqual({ microphone: "headset" });
+  }
+});

@@ -1,0 +1,50 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { ParleyClient } from "@parley/client";
+import { Icon } from "./icons";
+import { t } from "./text";
+
+interface DevicesProps {
+  readonly client: ParleyClient;
+  readonly onClose: () => void;
+}
+
+/** The window in which microphone, camera and speaker are chosen. Few open it: its code comes when somebody does. */
+export function DevicesWindow(props: DevicesProps): JSX.Element | null {
+  const [load, setLoad] = useState<{ readonly Dialog: (props: DevicesProps) => JSX.Element } | undefined>(undefined);
+  useEffect(() => {
+    import("./devices-dialog").then(
+      ({ DevicesDialog }) => setLoad({ Dialog: DevicesDialog }),
+      () => {
+        props.client.showNotice(t("wrong"));
+        props.onClose();
+      },
+    );
+  }, []);
+  return load ? <load.Dialog {...props} /> : null;
+}
+
+/** Opens that window, wherever a call is about to begin. */
+export function DevicesButton({ client }: { client: ParleyClient }): JSX.Element {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <button type="button" class="plain devices-button" aria-haspopup="dialog" onClick={() => setOpen(true)}>
+        <Icon name="sliders" />
+        {t("devices")}
+      </button>
+      {open && <DevicesWindow client={client} onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+
+/** Among one's settings. */
+export function DeviceSettings({ client }: { client: ParleyClient }): JSX.Element {
+  return (
+    <section class="settings-section" aria-label={t("devices")}>
+      <h3>{t("devices")}</h3>
+      <p class="quiet small-print">{t("devices.kept")}</p>
+      <DevicesButton client={client} />
+    </section>
+  );
+}

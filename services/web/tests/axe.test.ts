@@ -1,0 +1,426 @@
+// @vitest-environment jsdom
+import axe from "axe-core";
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { h, render } from "preact";
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { type CallMedia, MemoryDeviceStore, ParleyClient, type RemoteParticipant } from "@parley/client";
+import { type Call, CallSchema, LobbyGuestSchema } from "@parley/client/gen/parley/calls/v1/messages_pb";
+import { MockBackend } from "@parley/client/testing";
+import { seed } from "../mock/seed";
+import { Faces } from "../src/avatar";
+import { language, type LanguageCode } from "../src/language";
+import { Login } from "../src/login";
+import { Session } from "../src/session";
+import { Shell } from "../src/shell";
+import { useDevices } from "./fake-devices";
+import { until } from "./support";
+
+const DEVICES = [
+  { kind: "audioinput", deviceId: "mic", label: "Built-in microphone" },
+  { kind: "videoinput", deviceId: "cam", label: "Built-in camera" },
+] as const;
+const NAMES: Readonly<Record<string, string>> = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", layla: "ليلى حداد" };
+const nameOf = (userId: string): string => NAMES[userId] ?? userId;
+
+/** Media in which Bob is muted and without a camera, and nobody sees anything. */
+class QuietMedia implements CallMedia {
+  phase: CallMedia["phase"] = "idle";
+  remotes: readonly RemoteParticipant[] = [];
+  readonly speakers = [];
+  readonly weak = true;
+  readonly encryption = "off";
+  readonly unseen = { of: [], by: [] };
+
+  constructor(private readonly changed: () => void) {}
+
+  start(): void {
+    this.phase = "connected";
+    const common = { audioMid: "1", videoMid: "2", screenMid: undefined, screenAudioMid: undefined, audio: undefined, video: undefined, screen: undefined, screenSound: undefined };
+    this.remotes = ["bob", "chidi"].map((userId) => ({ userId, ...common, audioMuted: userId === "bob", videoMuted: userId === "bob" }));
+    this.changed();
+  }
+  retryNow(): void {}
+  move(): void {}
+  send(): void {}
+  requestVideo(): void {}
+  stats(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+  close(): void {
+    this.phase = "closed";
+  }
+}
+
+let backend: MockBackend;
+let alice: ParleyClient;
+let page: HTMLElement;
+
+/** What browsers have and jsdom has not. */
+beforeAll(() => {
+  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined, removeEventListener: () => undefined }));
+  for (const name of ["ResizeObserver", "IntersectionObserver"]) vi.stubGlobal(name, class { observe(): void {} disconnect(): void {} });
+  Element.prototype.animate = () => ({}) as Animation;
+  Element.prototype.scrollIntoView = () => undefined;
+  // Only axe's look at icons in fonts asks for it.
+  HTMLCanvasElement.prototype.getContext = () => null;
+});
+
+beforeEach(() => {
+  useDevices(DEVICES);
+  vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: () => "", revokeObjectURL: () => undefined }));
+  location.hash = "";
+  document.title = "Parley";
+  document.documentElement.lang = "en";
+  backend = new MockBackend();
+  page = document.body.appendChild(document.createElement("div"));
+  page.id = "app";
+});
+afterEach(async () => {
+  render(null, page);
+  page.remove();
+  alice?.stop();
+  Reflect.deleteProperty(globalThis, "RTCRtpScriptTransform");
+  vi.restoreAllMocks();
+  await language.choose("en");
+});
+
+function clientOf(userId: string): ParleyClient {
+  const kept = new Map<string, string>();
+  return new ParleyClient({
+    userId,
+    deviceId: `device-of-${userId}`,
+    tokens: () => Promise.resolve({ value: "t", userId, expiresMs: Number.POSITIVE_INFINITY }),
+    baseUrl: "",
+    api: backend.apiFor(userId),
+    put: backend.files.put,
+    store: new MemoryDeviceStore(),
+    media: (_signaling, listener) => new QuietMedia(() => listener.onChange()),
+    storage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value), removeItem: (key) => void kept.delete(key) },
+  });
+}
+
+/** The page of Alice, with an open conversation or none. */
+async function open(conversationId = ""): Promise<void> {
+  alice = clientOf("alice");
+  void alice.start();
+  await until("all is here", () => alice.current && alice.relations.settings !== undefined);
+  location.hash = `#/${encodeURIComponent(conversationId)}`;
+  render(h(Faces.Provider, { value: () => "" }, h(Shell, { client: alice, nameOf, onLogout: () => undefined })), page);
+  if (conversationId) await until("it is open", () => page.querySelector(".thread") !== null);
+}
+
+const named = (name: string | RegExp, role = "button, [role^=menuitem], [role=tab]"): HTMLElement | undefined =>
+  [...page.querySelectorAll<HTMLElement>(role)].find((element) => {
+    const own = (element.getAttribute("aria-label") ?? element.textContent ?? "").trim();
+    return typeof name === "string" ? own === name : name.test(own);
+  });
+
+async function click(...names: readonly (string | RegExp)[]): Promise<void> {
+  for (const name of names) {
+    await until(`${name} is there`, () => named(name) !== undefined);
+    named(name)?.click();
+  }
+}
+
+const shows = (what: string | RegExp): Promise<void> => until(`${what} is shown`, () => (typeof what === "string" ? page.textContent?.includes(what) : what.test(page.textContent ?? "")) === true);
+const dialog = (): Promise<void> => until("a window is open", () => page.querySelector("dialog[open]") !== null);
+
+function type(selector: string, text: string): void {
+  const field = page.querySelector<HTMLInputElement | HTMLTextAreaElement>(selector);
+  if (!field) throw new Error(`no ${selector}`);
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+const menuOf = (words: string): void => {
+  const row = [...page.querySelectorAll<HTMLElement>(".row")].find((found) => found.textContent?.includes(words));
+  row?.querySelector<HTMLElement>(".message-actions")?.click();
+};
+
+async function inCall(conversationId: string, peer: string): Promise<void> {
+  await open(conversationId);
+  alice.calls.dial(conversationId, peer, true);
+  await until("it is there", () => alice.calls.view().call !== undefined);
+}
+
+/** A group's call with Bob in it, and somebody in the lobby. */
+async function inGroupCall(): Promise<void> {
+  await inCall("hike", "");
+  const call = (): Call => backend.calls.methodsOf("alice").getCall({ callId: alice.calls.view().call?.id ?? "" }).call;
+  backend.calls.methodsOf("bob").joinCall({ callId: call().callId, deviceId: "bobs" });
+  await until("he is there", () => alice.calls.view().remotes.length > 0);
+  backend.sendEvent(["alice"], { case: "call", value: create(CallSchema, { ...call(), version: call().version + 5n, lobby: [create(LobbyGuestSchema, { userId: "guest-eve", linkId: "l" })] }) });
+  await until("somebody waits", () => (alice.calls.view().call?.lobby.length ?? 0) > 0);
+}
+
+/** How the page comes to each state, and what it shows then. */
+const STATES: Readonly<Record<string, () => Promise<void>>> = {
+  "the login": async () => {
+    const session = new Session({ loadUsers: () => Promise.resolve([{ userId: "bob", name: "Bob" }]) });
+    render(h(Login, { session }), page);
+    await session.login("x");
+    render(h(Login, { session }), page);
+    await until("it says what went wrong", () => (page.querySelector("[role=alert]")?.textContent?.trim() ?? "") !== "");
+  },
+  "an account without conversations": async () => {
+    await open();
+    await until("that is said", () => page.querySelector(".list-hint") !== null);
+  },
+  "the list": async () => {
+    seed(backend);
+    await open();
+    await until("rows are there", () => page.querySelectorAll("[data-key]").length > 3);
+  },
+  "the requests": async () => {
+    seed(backend);
+    await open();
+    await until("there is one", () => page.querySelector(".folder-row") !== null);
+    page.querySelector<HTMLElement>(".folder-row")?.click();
+    await until("it is listed", () => page.querySelector(".folder-hint") !== null);
+  },
+  "a list that is offline": async () => {
+    seed(backend);
+    await open("alice+bob");
+    backend.fault = new ConnectError("down", Code.Unavailable);
+    backend.dropStreams("alice");
+    await until("that is said", () => page.querySelector(".stream-line") !== null);
+  },
+  "a conversation's options": async () => {
+    seed(backend);
+    await open();
+    await until("rows are there", () => page.querySelector(".item-more") !== null);
+    page.querySelector<HTMLElement>(".item-more")?.click();
+    await until("they are there", () => page.querySelector("[role=menu]") !== null);
+  },
+  "a new conversation": async () => {
+    seed(backend);
+    await open();
+    page.querySelector<HTMLElement>(".side-header button[aria-expanded]")?.click();
+    await until("it is there", () => page.querySelector(".new-conversation") !== null);
+  },
+  "what a search finds": async () => {
+    seed(backend);
+    await open();
+    type(".search-field input", "ridge");
+    await until("it is there", () => page.querySelectorAll(".side mark").length > 0);
+  },
+  "a search that finds nothing": async () => {
+    seed(backend);
+    await open();
+    type(".search-field input", "zebra");
+    await until("that is said", () => page.querySelector(".side .list-hint, .side .list p") !== null);
+  },
+  "a conversation of two": async () => {
+    seed(backend);
+    await open("alice+bob");
+    await shows("Spiegel im Spiegel");
+  },
+  "a group": async () => {
+    seed(backend);
+    await open("hike");
+    await shows("Ridge for me too");
+  },
+  "a conversation in which nothing was said": async () => {
+    seed(backend);
+    backend.openDirect("alice", "gus");
+    await open("alice+gus");
+    await until("that is said", () => page.querySelector(".older") !== null);
+  },
+  "a request": async () => {
+    seed(backend);
+    await open("alice+farid");
+    await until("it asks", () => page.querySelector(".request-bar, .request-buttons") !== null);
+  },
+  "a message that was not sent": async () => {
+    seed(backend);
+    await open("alice+bob");
+    backend.faults.set("sendMessage", new ConnectError("no", Code.InvalidArgument));
+    alice.messaging.send("alice+bob", "This cannot be sent");
+    await until("it failed", () => alice.messaging.store.get("alice+bob")?.outgoing[0]?.state === "failed");
+    await shows("This cannot be sent");
+  },
+  "a notice": async () => {
+    seed(backend);
+    await open("alice+bob");
+    alice.showNotice("Copied.");
+    await shows("Copied.");
+  },
+  "a message's menu": async () => {
+    seed(backend);
+    await open("hike");
+    await shows("Ridge for me too");
+    menuOf("Ridge for me too");
+    await until("it is there", () => page.querySelector("[role=menu]") !== null);
+  },
+  "the options of a conversation": async () => {
+    seed(backend);
+    await open("alice+bob");
+    page.querySelector<HTMLElement>(".thread-header [aria-haspopup=menu]")?.click();
+    await until("they are there", () => page.querySelector("[role=menu]") !== null);
+  },
+};
+
+/** Those in which something is clicked by its English name. */
+const BY_NAME: Readonly<Record<string, () => Promise<void>>> = {
+  "the gallery": async () => {
+    seed(backend);
+    await open("alice+bob");
+    await click("Conversation options", /^Pictures, files/);
+    await until("it is there", () => page.querySelector(".panel [role=tabpanel]") !== null);
+  },
+  "the search of a conversation": async () => {
+    seed(backend);
+    await open("alice+bob");
+    await click("Conversation options", /^Search in/);
+    await until("it is there", () => page.querySelector(".panel input[type=search]") !== null);
+  },
+  "the details of a group": async () => {
+    seed(backend);
+    await open("hike");
+    await click("Group details");
+    await until("they are there", () => page.querySelector(".panel") !== null);
+  },
+  "a poll that is written": async () => {
+    seed(backend);
+    await open("hike");
+    await click("New poll");
+    await dialog();
+  },
+  "a time to send at": async () => {
+    seed(backend);
+    await open("alice+bob");
+    type("textarea", "Later");
+    await until("it can be sent", () => named(/^Send later/)?.hasAttribute("disabled") === false);
+    await click(/^Send later/);
+    await dialog();
+  },
+  "a call that is planned": async () => {
+    seed(backend);
+    await open("hike");
+    await click("Conversation options", /^Schedule a call/);
+    await dialog();
+  },
+  "the safety number": async () => {
+    // Only browsers that can encrypt calls have one.
+    vi.stubGlobal("RTCRtpScriptTransform", class {});
+    seed(backend);
+    await open("alice+bob");
+    await click("Conversation options", /safety number/i);
+    await dialog();
+  },
+  "when messages vanish": async () => {
+    seed(backend);
+    await open("alice+bob");
+    await click("Conversation options", /[Vv]anishing/);
+    await dialog();
+  },
+  "a question before blocking": async () => {
+    seed(backend);
+    await open("alice+bob");
+    await click("Conversation options", /^Block/);
+    await dialog();
+  },
+  "a report": async () => {
+    seed(backend);
+    await open("alice+bob");
+    await click("Conversation options", /^Report/);
+    await dialog();
+  },
+  "where a message is forwarded to": async () => {
+    seed(backend);
+    await open("hike");
+    await shows("Ridge for me too");
+    menuOf("Ridge for me too");
+    await click(/^Forward/);
+    await dialog();
+  },
+  "who has read a message": async () => {
+    seed(backend);
+    await open("hike");
+    await shows("Ridge for me too");
+    menuOf("Ridge for me too");
+    await click(/^Read by/);
+    await dialog();
+  },
+  "how a message was edited": async () => {
+    seed(backend);
+    await open("hike");
+    await shows("The ridge!");
+    menuOf("The ridge!");
+    await click(/[Ee]dit/);
+    await dialog();
+  },
+  "the settings": async () => {
+    seed(backend);
+    await open();
+    await click("Settings");
+    await dialog();
+    await shows("Camera and microphone");
+  },
+  "the choice of devices": async () => {
+    seed(backend);
+    await open("alice+bob");
+    await click("Conversation options", "Camera and microphone");
+    await dialog();
+    await shows("Built-in camera");
+  },
+  "a call that rings": async () => {
+    seed(backend);
+    await open("alice+bob");
+    backend.calls.methodsOf("bob").startCall({ conversationId: "alice+bob", video: true, deviceId: "bobs" });
+    await until("it rings", () => page.querySelector(".incoming") !== null);
+  },
+  "a call with somebody who is muted": async () => {
+    seed(backend);
+    await inCall("alice+bob", "bob");
+    backend.calls.methodsOf("bob").acceptCall({ callId: alice.calls.view().call?.id ?? "", deviceId: "bobs" });
+    await until("he is muted", () => page.querySelector("[data-testid=peer-state]") !== null);
+  },
+  "the devices during a call": async () => {
+    seed(backend);
+    await inCall("alice+bob", "bob");
+    await click("Camera and microphone");
+    await dialog();
+  },
+  "a call that is over": async () => {
+    seed(backend);
+    await inCall("alice+bob", "bob");
+    backend.calls.methodsOf("bob").declineCall({ callId: alice.calls.view().call?.id ?? "" });
+    await until("it is over", () => alice.calls.view().phase === "ended");
+  },
+  "a group's call with a lobby": async () => {
+    seed(backend);
+    await inGroupCall();
+    await click(/^People in the call/);
+    await shows("guest-eve");
+  },
+  "a small call beside the conversation": async () => {
+    seed(backend);
+    await inGroupCall();
+    await click("Make call smaller");
+    await until("it is small", () => page.querySelector(".call-small") !== null);
+  },
+};
+
+/** What axe says of the page as it is now. Colours and places are not computed here. */
+async function findings(): Promise<string[]> {
+  const { violations, passes } = await axe.run(document, { rules: { "color-contrast": { enabled: false } } });
+  // It looked at something.
+  expect(passes.length).toBeGreaterThan(5);
+  return violations.map(({ id, impact, nodes }) => `${id} (${impact}): ${nodes.map(({ html }) => html.slice(0, 200)).join(" ")}`);
+}
+
+describe("axe finds nothing in", () => {
+  test.each(Object.entries({ ...STATES, ...BY_NAME }))("%s", async (_, reach) => {
+    await reach();
+    expect(await findings()).toEqual([]);
+  });
+
+  test.each(Object.entries(STATES))("%s, in Arabic", async (_, reach) => {
+    await language.choose("ar" satisfies LanguageCode);
+    await reach();
+    expect(document.documentElement.dir).toBe("rtl");
+    expect(await findings()).toEqual([]);
+  });
+});
