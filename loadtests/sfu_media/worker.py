@@ -23,7 +23,7 @@ from services.runtime.identity.auth import ServiceTokens
 from services.runtime.identity.service_keys import ServiceKeys
 
 WORKER_ID = "bench"
-_START_S = 30.0
+_START_S = 90.0
 
 
 @dataclass(frozen=True)

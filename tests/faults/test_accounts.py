@@ -16,7 +16,7 @@ from services.runtime.grpc.channels import connect
 from tests.integration.api.test_tokens import CALLS, Call, bearer
 from tests.support.admins import admin_of
 from tests.support.stack import RunningStack
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 SERVICES = ("messaging", "gateway", "signaling")
 
@@ -54,8 +54,8 @@ async def test_after_a_kill_nobody_is_let_in_who_was_refused_before(faulty: Runn
     office_token = admin_of(faulty.record, "privacy")
     async with connect(faulty.record.admin_addresses["messaging"], office_token) as channel:
         office: Any = accounts_pb2_grpc.AccountAdminServiceStub(channel)
-        await office.SignOutUser(accounts.SignOutUserRequest(user_id=revoked), timeout=10)
-        await office.DeleteUser(accounts.DeleteUserRequest(user_id=deleted), timeout=10)
+        await office.SignOutUser(accounts.SignOutUserRequest(user_id=revoked), timeout=PATIENCE_S)
+        await office.DeleteUser(accounts.DeleteUserRequest(user_id=deleted), timeout=PATIENCE_S)
     await until_refused(faulty, tokens)
     for service in SERVICES:
         pid = faulty.kill(service)

@@ -30,7 +30,7 @@ from tests.integration.api.test_calls import until_call
 from tests.integration.api.test_tokens import CALLS, bearer
 from tests.support.account_jobs import finished
 from tests.support.admins import admin_of
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 FAILED = grpc.StatusCode.FAILED_PRECONDITION
@@ -78,10 +78,10 @@ class Signed:
         """Signs devices out, without any named all others; from when on tokens are good."""
         if device_ids:
             request = accounts.SignOutDevicesRequest(device_ids=device_ids)
-            answer = await self.account.SignOutDevices(request, metadata=self.metadata, timeout=10)
+            answer = await self.account.SignOutDevices(request, metadata=self.metadata, timeout=PATIENCE_S)
         else:
             others = accounts.SignOutOtherDevicesRequest()
-            answer = await self.account.SignOutOtherDevices(others, metadata=self.metadata, timeout=10)
+            answer = await self.account.SignOutOtherDevices(others, metadata=self.metadata, timeout=PATIENCE_S)
         return int(answer.tokens_valid_from_time.seconds)
 
     def stream(self) -> Any:
@@ -157,14 +157,14 @@ async def test_a_deleted_account_is_refused_by_every_service_and_its_streams_end
     phone, tablet = await signed(user, named("phone")), await signed(user, named("tablet"), bound=False)
     streams = [await one.opened() for one in (phone, tablet)]
     request = accounts.DeleteAccountRequest(confirm_user_id=user)
-    await phone.account.DeleteAccount(request, metadata=phone.metadata, timeout=10)
+    await phone.account.DeleteAccount(request, metadata=phone.metadata, timeout=PATIENCE_S)
     for stream in streams:
         with refused(*DELETED):
             await read_to_the_end(stream)
     for one in (phone, tablet):
         await one.until_all_say("ACCOUNT_DELETED")
     # How the deletion stands can still be asked.
-    again = await phone.account.DeleteAccount(request, metadata=phone.metadata, timeout=10)
+    again = await phone.account.DeleteAccount(request, metadata=phone.metadata, timeout=PATIENCE_S)
     assert again.job.kind == accounts.JOB_KIND_DELETION
 
 
@@ -276,11 +276,11 @@ async def test_the_back_office_signs_a_user_out_and_the_user_is_out_of_calls(wor
     await bob.phone.until_ring(DEADLINE_S)
     await bob.phone.accept(call.call_id)
     await until_call(alice, call.call_id, ACTIVE)
-    await office.SignOutUser(accounts.SignOutUserRequest(user_id=bob.user_id), timeout=10)
+    await office.SignOutUser(accounts.SignOutUserRequest(user_id=bob.user_id), timeout=PATIENCE_S)
     ended = await until_call(alice, call.call_id, ENDED)
     assert ended.end_reason
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"):
-        await office.SignOutUser(accounts.SignOutUserRequest(user_id=bob.user_id, device_ids=["x"]), timeout=10)
+        await office.SignOutUser(accounts.SignOutUserRequest(user_id=bob.user_id, device_ids=["x"]), timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("way", ["ringing", "talking"])
@@ -351,4 +351,4 @@ async def test_only_services_read_what_others_hold_of_a_person(record: StackReco
     async with grpc.aio.insecure_channel(record.edge_address) as channel:
         stub = service_pb2_grpc.AccountDataServiceStub(channel)
         with pytest.raises(grpc.aio.AioRpcError):
-            await stub.ReadAccount(service_pb2.ReadAccountRequest(user_id="alice"), timeout=10)
+            await stub.ReadAccount(service_pb2.ReadAccountRequest(user_id="alice"), timeout=PATIENCE_S)

@@ -24,7 +24,7 @@ from tests.support.account_jobs import finished
 from tests.support.admins import admin_of
 from tests.support.file_samples import OTHERS, png, sound
 from tests.support.stack import RunningStack
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 PICTURE = png(200)
 
@@ -222,10 +222,10 @@ async def test_the_back_office_exports_and_deletes_with_a_persons_token(world: W
     await send(one, conversation, "hello")
     async with connect(record.admin_addresses["messaging"], admin_of(record, "privacy")) as channel:
         admin = accounts_pb2_grpc.AccountAdminServiceStub(channel)
-        exported = (await admin.ExportUser(accounts.ExportUserRequest(user_id=one.user_id), timeout=10)).job
-        found = await admin.GetUserJob(accounts.GetUserJobRequest(job_id=exported.job_id), timeout=10)
+        exported = (await admin.ExportUser(accounts.ExportUserRequest(user_id=one.user_id), timeout=PATIENCE_S)).job
+        found = await admin.GetUserJob(accounts.GetUserJobRequest(job_id=exported.job_id), timeout=PATIENCE_S)
         assert found.job.kind == accounts.JOB_KIND_EXPORT
-        deleted = (await admin.DeleteUser(accounts.DeleteUserRequest(user_id=one.user_id), timeout=10)).job
+        deleted = (await admin.DeleteUser(accounts.DeleteUserRequest(user_id=one.user_id), timeout=PATIENCE_S)).job
         assert deleted.kind == accounts.JOB_KIND_DELETION
     with refused(grpc.StatusCode.FAILED_PRECONDITION, "ACCOUNT_DELETED"):
         await send(one, conversation, "still here?")

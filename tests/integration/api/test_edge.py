@@ -20,6 +20,7 @@ from parley.sfu.v1.service_pb2_grpc import SfuServiceStub
 
 from deploy.embedded.record import StackRecord
 from tests.integration.api.conftest import World, new_user, open_direct, refused, send
+from tests.support.waiting import PATIENCE_S
 
 MESSAGING = "parley.messaging.v1.MessagingService"
 PAGE_ORIGIN = "http://localhost:5173"
@@ -161,22 +162,22 @@ async def test_a_foreign_origin_gets_no_permission(record: StackRecord, origin: 
 
 async def _get_members(channel: grpc.aio.Channel, metadata: Any) -> None:
     stub: Any = MembershipServiceStub(channel)
-    await stub.GetMembers(messaging.GetMembersRequest(), metadata=metadata, timeout=10)
+    await stub.GetMembers(messaging.GetMembersRequest(), metadata=metadata, timeout=PATIENCE_S)
 
 
 async def _attach(channel: grpc.aio.Channel, metadata: Any) -> None:
     stub: Any = RouterServiceStub(channel)
-    await stub.Attach(iter(()), metadata=metadata, timeout=10).read()
+    await stub.Attach(iter(()), metadata=metadata, timeout=PATIENCE_S).read()
 
 
 async def _join(channel: grpc.aio.Channel, metadata: Any) -> None:
     stub: Any = SfuServiceStub(channel)
-    await stub.Join(sfu.JoinRequest(), metadata=metadata, timeout=10)
+    await stub.Join(sfu.JoinRequest(), metadata=metadata, timeout=PATIENCE_S)
 
 
 async def _check_health(channel: grpc.aio.Channel, metadata: Any) -> None:
     stub: Any = health_pb2_grpc.HealthStub(channel)
-    await stub.Check(health_pb2.HealthCheckRequest(), metadata=metadata, timeout=10)
+    await stub.Check(health_pb2.HealthCheckRequest(), metadata=metadata, timeout=PATIENCE_S)
 
 
 INTERNAL = [("messaging", _get_members), ("presence", _attach), ("sfu-1", _join)]

@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from deploy.embedded.record import StackRecord
 from tests.integration.api.conftest import World, send
+from tests.support.waiting import PATIENCE_S
 
 SERVES = {
     "messaging": {
@@ -44,7 +45,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 async def health_of(channel: grpc.aio.Channel, name: str) -> int:
     stub: Any = health_pb2_grpc.HealthStub(channel)
-    return int((await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)).status)
+    return int((await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=PATIENCE_S)).status)
 
 
 @pytest.mark.parametrize("service", SERVES)
@@ -61,7 +62,7 @@ async def test_each_service_says_that_it_lives_and_is_ready(record: StackRecord,
 async def test_each_service_tells_by_reflection_what_it_serves(record: StackRecord, service: str) -> None:
     async with grpc.aio.insecure_channel(record.grpc_addresses[service]) as channel:
         stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
-        call = stub.ServerReflectionInfo(timeout=10)
+        call = stub.ServerReflectionInfo(timeout=PATIENCE_S)
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         answer = await call.read()
         await call.done_writing()

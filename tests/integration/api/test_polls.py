@@ -17,6 +17,7 @@ from parley_client.client import Device, http_login
 from parley_client.conversations import Poll
 from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, refused
 from tests.integration.api.test_tokens import bearer
+from tests.support.waiting import PATIENCE_S
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 QUESTION, OPTIONS = "Where do we eat?", ("Tapas", "Ramen", "At home")
@@ -115,5 +116,5 @@ async def test_a_deletion_takes_the_persons_votes_back_and_tells_the_others(worl
     async with grpc.aio.insecure_channel(record.grpc_addresses["messaging"]) as channel:
         stub = accounts_pb2_grpc.AccountServiceStub(channel)
         request = accounts.DeleteAccountRequest(confirm_user_id=bob.user_id)
-        await stub.DeleteAccount(request, metadata=bearer(token), timeout=10)
+        await stub.DeleteAccount(request, metadata=bearer(token), timeout=PATIENCE_S)
     await until_votes(alice, group, sent.seq, ((), (), (alice.user_id,)))

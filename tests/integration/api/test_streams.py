@@ -28,7 +28,7 @@ from parley_client.stream import EventStream
 from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send
 from tests.support.admins import admin_of
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 # PING each 15 s and 10 s for its answer at the edge, 20 s and 10 s at the gateway, and a slow machine.
 SILENCE_DEADLINE_S = 90.0
@@ -47,7 +47,7 @@ async def admin(record: StackRecord) -> AsyncIterator[Any]:
 
 
 async def devices_of(admin: Any, user_id: str) -> list[admin_pb2.DeviceStream]:
-    answer = await admin.FindDevices(admin_pb2.FindDevicesRequest(user_id=user_id), timeout=10)
+    answer = await admin.FindDevices(admin_pb2.FindDevicesRequest(user_id=user_id), timeout=PATIENCE_S)
     return list(answer.devices)
 
 
@@ -217,11 +217,11 @@ async def test_a_peer_that_goes_silent_is_found(world: World, record: StackRecor
 async def test_an_operator_sees_the_gateway_its_slowest_devices_and_a_users_own(world: World, admin: Any) -> None:
     device = world.device()
     call, _ = await subscribe(device)
-    described = await admin.DescribeGateway(admin_pb2.DescribeGatewayRequest(), timeout=10)
+    described = await admin.DescribeGateway(admin_pb2.DescribeGatewayRequest(), timeout=PATIENCE_S)
     assert described.devices >= 1
     assert described.replicas
     assert not described.draining
-    slowest = await admin.ListSlowestDevices(admin_pb2.ListSlowestDevicesRequest(limit=1), timeout=10)
+    slowest = await admin.ListSlowestDevices(admin_pb2.ListSlowestDevicesRequest(limit=1), timeout=PATIENCE_S)
     assert len(slowest.devices) == 1
     (own,) = await devices_of(admin, device.user_id)
     assert (own.device_id, own.queued_frames, own.detached) == (device.device_id, 0, False)
@@ -246,11 +246,11 @@ async def test_only_operators_look_into_a_gateway_and_only_gateways_attach_to_a_
     ):
         admin: Any = admin_pb2_grpc.GatewayAdminServiceStub(to_gateway)
         with refused(grpc.StatusCode.UNAUTHENTICATED):
-            await admin.DescribeGateway(admin_pb2.DescribeGatewayRequest(), timeout=10, metadata=metadata)
+            await admin.DescribeGateway(admin_pb2.DescribeGatewayRequest(), timeout=PATIENCE_S, metadata=metadata)
         router: Any = presence_grpc.RouterServiceStub(to_presence)
         # Refused by its credentials, before it says who it is: grpc.aio tells of a Hello that comes too late otherwise.
         with refused(grpc.StatusCode.UNAUTHENTICATED):
-            await router.Attach(timeout=10, metadata=metadata).read()
+            await router.Attach(timeout=PATIENCE_S, metadata=metadata).read()
 
 
 async def test_a_gateway_that_claims_sessions_that_it_does_not_have_takes_nothing_from_who_has_them(

@@ -26,7 +26,7 @@ from deploy.embedded.keys import KeyRing
 from deploy.embedded.record import StackRecord
 from parley_client.client import http_login
 from tests.integration.api.conftest import new_user, read_to_the_end, refused
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 Call = Callable[[grpc.aio.Channel, Any], Awaitable[object]]
@@ -34,22 +34,24 @@ Call = Callable[[grpc.aio.Channel, Any], Awaitable[object]]
 
 async def list_conversations(channel: grpc.aio.Channel, metadata: Any) -> object:
     stub: Any = MessagingServiceStub(channel)
-    return await stub.ListConversations(messaging.ListConversationsRequest(), metadata=metadata, timeout=10)
+    return await stub.ListConversations(messaging.ListConversationsRequest(), metadata=metadata, timeout=PATIENCE_S)
 
 
 async def list_calls(channel: grpc.aio.Channel, metadata: Any) -> object:
     stub: Any = CallsServiceStub(channel)
-    return await stub.ListActiveCalls(calls.ListActiveCallsRequest(), metadata=metadata, timeout=10)
+    return await stub.ListActiveCalls(calls.ListActiveCallsRequest(), metadata=metadata, timeout=PATIENCE_S)
 
 
 async def watch_presence(channel: grpc.aio.Channel, metadata: Any) -> object:
     stub: Any = PresenceServiceStub(channel)
-    return await stub.WatchPresence(presence.WatchPresenceRequest(device_id="device-1"), metadata=metadata, timeout=10)
+    return await stub.WatchPresence(
+        presence.WatchPresenceRequest(device_id="device-1"), metadata=metadata, timeout=PATIENCE_S
+    )
 
 
 async def subscribe(channel: grpc.aio.Channel, metadata: Any) -> object:
     stub: Any = GatewayServiceStub(channel)
-    call = stub.Subscribe(gateway.SubscribeRequest(device_id="device-1"), metadata=metadata, timeout=10)
+    call = stub.Subscribe(gateway.SubscribeRequest(device_id="device-1"), metadata=metadata, timeout=PATIENCE_S)
     return await call.read()
 
 
@@ -153,7 +155,9 @@ async def test_a_stream_ends_when_its_token_does(record: StackRecord) -> None:
     token = (await http_login(record.issuer_url, ttl_s=2)(new_user())).value
     async with grpc.aio.insecure_channel(record.grpc_addresses["gateway"]) as channel:
         stub: Any = GatewayServiceStub(channel)
-        call = stub.Subscribe(gateway.SubscribeRequest(device_id="device-1"), metadata=bearer(token), timeout=30)
+        call = stub.Subscribe(
+            gateway.SubscribeRequest(device_id="device-1"), metadata=bearer(token), timeout=PATIENCE_S
+        )
         with refused(UNAUTHENTICATED, "TOKEN_EXPIRED"):
             await read_to_the_end(call)
 

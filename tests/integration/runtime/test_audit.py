@@ -32,7 +32,7 @@ from services.runtime.identity.audit_store import PostgresTrail
 from services.runtime.postgres.database import Database
 from tests.support.admins import admin, verifier
 from tests.support.identities import environment, tokens_of
-from tests.support.waiting import eventually, until
+from tests.support.waiting import PATIENCE_S, eventually, until
 
 ACCOUNTS, MODERATION = "parley.messaging.v1.AccountAdminService", "parley.messaging.v1.ModerationService"
 MIGRATIONS = Path("services")
@@ -78,7 +78,7 @@ class Desk:
         async with connect(f"127.0.0.1:{self.server.admin_port}", tokens, fresh=True) as channel:
             stub: Any = accounts_pb2_grpc.AccountAdminServiceStub(channel)
             try:
-                await getattr(stub, name)(request, timeout=30)
+                await getattr(stub, name)(request, timeout=PATIENCE_S)
             except grpc.aio.AioRpcError as error:
                 return reason_of(error) or error.code().name
         return "OK"

@@ -15,6 +15,7 @@ from services.runtime.grpc.server import Api, RpcServer
 from services.runtime.identity import callers
 from tests.support.client_rpcs import services_in
 from tests.support.identities import environment, tokens_of
+from tests.support.waiting import PATIENCE_S
 
 SERVICES = services_in(callers.CALLERS)
 METHODS = [method for service, _ in SERVICES.values() for method in service.methods]
@@ -48,9 +49,9 @@ async def refusal(address: str, method: MethodDescriptor, caller: str) -> tuple[
     async with grpc.aio.insecure_channel(address) as channel:
         try:
             if method.client_streaming:
-                await channel.stream_stream(path)(timeout=30, metadata=metadata).read()
+                await channel.stream_stream(path)(timeout=PATIENCE_S, metadata=metadata).read()
             else:
-                await channel.unary_unary(path)(b"", timeout=30, metadata=metadata)
+                await channel.unary_unary(path)(b"", timeout=PATIENCE_S, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             return error.code(), reason_of(error)
     return grpc.StatusCode.OK, ""

@@ -18,6 +18,7 @@ from services.runtime.identity import callers, roles
 from tests.support import admins
 from tests.support.client_rpcs import services_in
 from tests.support.identities import environment, tokens_of
+from tests.support.waiting import PATIENCE_S
 
 OPS = "parley.calls.v1.CallOperationsService"
 ALL_ROLES = (roles.MODERATOR, roles.OPERATOR, roles.PRIVACY)
@@ -54,7 +55,7 @@ async def outcome(port: int, method: MethodDescriptor, token: str) -> tuple[grpc
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
-            await channel.unary_unary(path)(b"", timeout=30, metadata=metadata)
+            await channel.unary_unary(path)(b"", timeout=PATIENCE_S, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             return error.code(), reason_of(error)
     return grpc.StatusCode.OK, ""

@@ -20,6 +20,7 @@ from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api, RpcServer
 from tests.support.identities import environment as identity_env
 from tests.support.identities import tokens_of
+from tests.support.waiting import PATIENCE_S
 
 SERVICE = "parley.messaging.v1.MembershipService"
 TOKENS = tokens_of("gateway")
@@ -89,23 +90,23 @@ async def failure(call: "grpc.aio.UnaryUnaryCall[object, object]") -> grpc.aio.A
 
 
 async def test_a_service_with_the_key_is_let_in(running: Running) -> None:
-    assert (await running.stub.GetMembers(api.GetMembersRequest(), timeout=5)).user_ids == ["alice"]
+    assert (await running.stub.GetMembers(api.GetMembersRequest(), timeout=PATIENCE_S)).user_ids == ["alice"]
 
 
 async def test_a_caller_without_a_token_or_with_a_foreign_one_is_not(running: Running, tmp_path: Path) -> None:
     identities.write(tmp_path, identities.key_sets())
     async with grpc.aio.insecure_channel(running.address) as channel:
         stub = service_pb2_grpc.MembershipServiceStub(channel)
-        missing = await failure(stub.GetMembers(api.GetMembersRequest(), timeout=5))
+        missing = await failure(stub.GetMembers(api.GetMembersRequest(), timeout=PATIENCE_S))
     async with connect(running.address, tokens_of("gateway", folder=tmp_path)) as channel:
         stub = service_pb2_grpc.MembershipServiceStub(channel)
-        foreign = await failure(stub.GetMembers(api.GetMembersRequest(), timeout=5))
+        foreign = await failure(stub.GetMembers(api.GetMembersRequest(), timeout=PATIENCE_S))
     assert {missing.code(), foreign.code()} == {grpc.StatusCode.UNAUTHENTICATED}
     assert (reason_of(missing), reason_of(foreign)) == ("TOKEN_MISSING", "TOKEN_INVALID")
 
 
 async def test_a_bug_is_internal_and_tells_nothing(running: Running) -> None:
-    error = await failure(running.stub.GetMembers(api.GetMembersRequest(conversation_id="bug"), timeout=5))
+    error = await failure(running.stub.GetMembers(api.GetMembersRequest(conversation_id="bug"), timeout=PATIENCE_S))
     assert error.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in (error.details() or "")
 
@@ -113,7 +114,7 @@ async def test_a_bug_is_internal_and_tells_nothing(running: Running) -> None:
 @pytest.mark.parametrize("data", [b"\x0a\x02\xff\xff", b"\xff", b"\x0a\x7f", b"\x0a\x03\xed\xa0\x80"])
 async def test_bytes_that_are_no_request_are_an_invalid_argument(running: Running, data: bytes) -> None:
     call = running.channel.unary_unary(f"/{SERVICE}/GetMembers")
-    assert (await failure(call(data, timeout=5))).code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (await failure(call(data, timeout=PATIENCE_S))).code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_caller_without_a_deadline_gets_the_default_one() -> None:
@@ -128,7 +129,7 @@ async def test_readiness_follows_the_dependencies_and_liveness_does_not(running:
     health = health_pb2_grpc.HealthStub(running.channel)
 
     async def status(service: str) -> int:
-        answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_S)
         return int(answer.status)
 
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -189,6 +190,6 @@ async def test_a_drain_that_fails_ends_the_server_too() -> None:
     await running.start()
     with pytest.raises(RuntimeError, match="a bug"):
         await running.server.stop()
-    error = await failure(running.stub.GetMembers(api.GetMembersRequest(), timeout=5))
+    error = await failure(running.stub.GetMembers(api.GetMembersRequest(), timeout=PATIENCE_S))
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     await running.channel.close()

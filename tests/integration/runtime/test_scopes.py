@@ -28,7 +28,7 @@ from tests.support import admins
 from tests.support import servers as signed
 from tests.support.client_rpcs import services_in
 from tests.support.identities import environment, tokens_of
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 SERVICES = services_in(scopes.SCOPES)
 METHODS = [method for service, _ in SERVICES.values() for method in service.methods]
@@ -71,7 +71,7 @@ async def answer(port: int, method: MethodDescriptor, token: str) -> grpc.aio.Ai
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await channel.unary_unary(path)(b"", timeout=30, metadata=metadata)
+            await channel.unary_unary(path)(b"", timeout=PATIENCE_S, metadata=metadata)
     return caught.value
 
 

@@ -19,7 +19,7 @@ from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from tests.integration.sfu.conftest import Client, environment, join_token
 from tests.support.identities import tokens_of
-from tests.support.waiting import until, within
+from tests.support.waiting import PATIENCE_S, until, within
 
 
 def free_port() -> int:
@@ -41,7 +41,7 @@ class Process:
     async def join(self, token: str, offer: str) -> str:
         stub = service_pb2_grpc.SfuServiceStub(self.channel)
         request = service_pb2.JoinRequest(join_token=token, sdp_offer=offer)
-        response: service_pb2.JoinResponse = await stub.Join(request, timeout=5)
+        response: service_pb2.JoinResponse = await stub.Join(request, timeout=PATIENCE_S)
         return response.sdp_answer
 
 
@@ -60,7 +60,7 @@ async def process() -> AsyncIterator[Process]:
     channel = connect(address, tokens)
     health = health_pb2_grpc.HealthStub(channel)
     check = health_pb2.HealthCheckRequest(service="liveness")
-    answer = await health.Check(check, timeout=20, wait_for_ready=True)
+    answer = await health.Check(check, timeout=PATIENCE_S, wait_for_ready=True)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
     yield Process(running, address, metrics_port, channel)
     await channel.close()
@@ -111,7 +111,7 @@ async def test_caller_without_a_service_token_is_refused(process: Process) -> No
     async with grpc.aio.insecure_channel(process.address) as channel:
         stub = service_pb2_grpc.SfuServiceStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.EndCall(service_pb2.EndCallRequest(call_id="c"), timeout=5)
+            await stub.EndCall(service_pb2.EndCallRequest(call_id="c"), timeout=PATIENCE_S)
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 

@@ -19,9 +19,8 @@ from aiortc.codecs.vpx import Vp8Encoder
 from av import AudioFrame, VideoFrame
 
 from tests.integration.sfu.conftest import Client, RunningWorker
-from tests.support.waiting import until, within
+from tests.support.waiting import PATIENCE_S, until, within
 
-PATIENCE_S = 40.0
 GREY = 60
 
 
