@@ -70,7 +70,7 @@ internal class EventStream(
         scope.launch { syncForEver() }
     }
 
-    /** The next attempt is now. */
+    /** The back-off under way ends. */
     fun hurry() {
         hurried.trySend(Unit)
     }
@@ -93,8 +93,9 @@ internal class EventStream(
                 return
             }
             tell()
-            val wait = backOff.delay(attempt++, failure?.retryAfter ?: Duration.ZERO)
-            withTimeoutOrNull(wait) { hurried.receive() }
+            // What the service asks for is waited out whatever happens.
+            delay(failure?.retryAfter ?: Duration.ZERO)
+            withTimeoutOrNull(backOff.delay(attempt++)) { hurried.receive() }
         }
     }
 

@@ -70,7 +70,7 @@ class Failure(
  */
 class BackOff(private val first: Duration = 0.2.seconds, private val most: Duration = 10.seconds) {
     /** Doubles from [attempt] 0 on, half of it left to [chance] (0 to 1); never less than the service [asked] for. */
-    fun delay(attempt: Int, asked: Duration, chance: Double = Random.nextDouble()): Duration {
+    fun delay(attempt: Int, asked: Duration = Duration.ZERO, chance: Double = Random.nextDouble()): Duration {
         val full = (first * (1 shl attempt.coerceIn(0, 16))).coerceAtMost(most)
         return (full * (0.5 + chance / 2)).coerceAtLeast(asked)
     }

@@ -95,7 +95,7 @@ private val JsonObject.seq get() = get("seq").asLong
 
 fun main(): Unit = runBlocking {
     val driver = Driver()
-    for (line in generateSequence(::readLine)) {
+    for (line in generateSequence(::readlnOrNull)) {
         val given = JsonParser.parseString(line).asJsonObject
         val answer = JsonObject().apply { add("n", given["n"]) }
         try {
