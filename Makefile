@@ -232,6 +232,16 @@ cluster-dry-run: gen/.stamp ## What a real API server says of every overlay (20 
 observe-check: gen/.stamp ## A real Prometheus over the stack: scrapes, rules, dashboards' data, alerts in a fault drill (2.5 min)
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m loadtests.observe $(ARGS)
 
+# ---- The Kotlin client: no part of setup, of the tests or of CI, since it asks for a JDK and Maven.
+
+.PHONY: kotlin kotlin-contract
+kotlin: ## Build the Kotlin client into build/kotlin; needs a JDK of Java 17 and Maven
+	@deploy/setup/kotlin
+
+# ARGS="--target http://127.0.0.1:8080": where Parley listens.
+kotlin-contract: kotlin ## The contract of a client, with the Kotlin one, against a Parley that runs
+	@exec $(PYTHON) -m tests.contract --driver "java -cp build/kotlin/classes:build/kotlin/jars/* parley.contract.DriverKt" $(ARGS)
+
 # ---- Security
 
 SECURITY := .parley/security
