@@ -59,11 +59,11 @@ class ApnsSender:
 def headers_of(token: Token, sent: Effect) -> dict[str, str]:
     """All but who sends."""
     is_voip = token.provider is Provider.APNS_VOIP
-    kind = "voip" if is_voip else "alert" if isinstance(sent, Notify) else "background"
     is_urgent = isinstance(sent, Notify) and not sent.notice.is_quiet
     return {
         "apns-topic": f"{token.app}.voip" if is_voip else token.app,
-        "apns-push-type": kind,
+        # Also what is taken back: it sets the badge, which Apple allows no background push.
+        "apns-push-type": "voip" if is_voip else "alert",
         "apns-priority": IMMEDIATE if is_urgent else WHEN_IT_SUITS,
         # What is taken back is of use until it was: at once, or with the next start of the app.
         "apns-expiration": str(int(sent.expire_time.timestamp())) if isinstance(sent, Notify) else "0",
@@ -78,11 +78,12 @@ def body_of(sent: Effect) -> dict[str, Any]:
         return {"aps": {"content-available": 1, "badge": sent.badge}, "parley": payload(sent)}
     notice = sent.notice
     if notice.kind is NoticeKind.CALL:
-        return {"aps": {"alert": {"loc-key": "PARLEY_CALL"}, "sound": "default"}, "parley": payload(sent)}
+        aps: dict[str, Any] = {"alert": {"loc-key": "PARLEY_CALL"}, "sound": "default", "mutable-content": 1}
+        return {"aps": aps, "parley": payload(sent)}
     alert: dict[str, Any] = {"loc-key": f"PARLEY_{notice.kind.name}"}
     if notice.text:
         alert = {"body": notice.text, **({"title": notice.title} if notice.title else {})}
-    aps: dict[str, Any] = {
+    aps = {
         "alert": alert,
         "badge": sent.badge,
         "thread-id": notice.conversation_id,

@@ -41,9 +41,9 @@ class Apns(Provider):
         body = json.loads(request.body)
         aps = body["aps"]
         if kind == "background":
-            # Apple drops what is urgent, and what has an alert.
+            # Apple drops what is urgent, and what the user would notice.
             require(headers["apns-priority"] == "5" and aps.get("content-available") == 1, _apple(400, "BadPriority"))
-            require("alert" not in aps and "sound" not in aps, _apple(400, "InvalidPushType"))
+            require(not {"alert", "sound", "badge"} & set(aps), _apple(400, "InvalidPushType"))
         fields = {**body["parley"], "aps": aps}
         self.arrivals.append(Arrival(device, headers.get("apns-collapse-id", ""), fields, headers))
         return Reply(200, headers={"apns-id": "id"})

@@ -75,7 +75,7 @@ def test_the_headers_for_apns_are_as_the_guide_for_ios_says() -> None:
     assert (said["apns-push-type"], said["apns-priority"], said["apns-collapse-id"]) == ("alert", "10", SAID.key)
     assert (ring["apns-push-type"], ring["apns-priority"], ring["apns-topic"]) == ("voip", "10", "BUNDLE.voip")
     assert (ring["apns-expiration"], "apns-collapse-id" in ring) == (str(int(RING_END.timestamp())), False)
-    assert (read["apns-push-type"], read["apns-priority"], read["apns-expiration"]) == ("background", "5", "0")
+    assert (read["apns-push-type"], read["apns-priority"], read["apns-expiration"]) == ("alert", "5", "0")
 
 
 def test_the_guide_for_ios_names_every_key_of_an_alert_that_has_no_text() -> None:

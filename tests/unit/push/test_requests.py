@@ -79,9 +79,9 @@ def test_apns_without_a_preview_has_the_apps_own_words_and_makes_no_sound_when_i
     assert "sound" not in body["aps"]
 
 
-def test_apns_takes_back_in_the_background() -> None:
+def test_apns_takes_back_without_an_alert_and_sets_the_badge() -> None:
     headers, body = apns.headers_of(APPLE, BACK), apns.body_of(BACK)
-    assert (headers["apns-push-type"], headers["apns-priority"]) == ("background", "5")
+    assert (headers["apns-push-type"], headers["apns-priority"]) == ("alert", "5")
     assert body["aps"] == {"content-available": 1, "badge": 1}
 
 
