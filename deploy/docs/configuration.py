@@ -27,6 +27,7 @@ _KINDS = {
     "boolean": "true or false",
     "choice": "word",
     "words": "words, separated by commas",
+    "hosts": "hosts, separated by commas",
     "address": "host:port",
     "addresses": "host:port, separated by commas",
     "key": "base64, 32 bytes or more",
@@ -174,9 +175,9 @@ def _shown(module: _Module, value: ast.expr) -> str:
     found = _value(module, value)
     if isinstance(found, bool):
         return f"`{str(found).lower()}`"
-    if isinstance(found, tuple):
+    if isinstance(found, tuple) and found:
         return ", ".join(f"`{part}`" for part in found)
-    return f"`{found}`" if str(found) else "empty"
+    return "empty" if found in ("", ()) else f"`{found}`"
 
 
 def _value(module: _Module, value: ast.expr) -> object:

@@ -29,6 +29,7 @@ RESOURCES: Mapping[str, Any] = {
 SWITCH: Mapping[str, Any] = {"type": "boolean"}
 TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
 HOST: Mapping[str, Any] = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"}
+HOSTS_OR_NONE: Mapping[str, Any] = {"type": "string", "pattern": "^([a-z0-9.-]+(,[a-z0-9.-]+)*)?$"}
 # Keys that come in clear text are whoever's stands in between.
 HTTPS: Mapping[str, Any] = {"type": "string", "pattern": "^https://[^\\s]+$"}
 ADDRESS: Mapping[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9.-]+:[0-9]+$"}
@@ -106,6 +107,12 @@ SITE = (
     _setting("objects.publicEndpoint", "The same, as clients reach it.", HTTPS, "PARLEY_OBJECTS_PUBLIC_ENDPOINT"),
     _setting("objects.bucket", "The bucket of attachments.", TEXT, "PARLEY_OBJECTS_BUCKET"),
     _setting("objects.region", "The region that requests to it are signed for.", TEXT, "PARLEY_OBJECTS_REGION"),
+    _setting(
+        "stickers.hosts",
+        "Providers of stickers, by the hosts of their pictures, with commas. Empty: none can be sent.",
+        HOSTS_OR_NONE,
+        "PARLEY_STICKER_HOSTS",
+    ),
 )
 
 MEDIA = (

@@ -225,7 +225,7 @@ class Config:
             database=DatabaseConfig.read(reader),
             kafka=KafkaConfig.read(reader),
             text_limit=reader.integer("PARLEY_TEXT_LIMIT", 10_000, low=1, high=100_000),
-            sticker_hosts=reader.hosts("PARLEY_STICKER_HOSTS"),
+            sticker_hosts=reader.hosts("PARLEY_STICKER_HOSTS", ()),
             send_queue=reader.integer("PARLEY_SEND_QUEUE", 2_000, low=1, high=100_000),
             group_members=reader.integer("PARLEY_GROUP_MEMBERS", 256, low=2, high=10_000),
             edit_window_s=reader.integer("PARLEY_EDIT_WINDOW_S", 900, low=0, high=10_000_000),

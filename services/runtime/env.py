@@ -84,9 +84,9 @@ class EnvReader:
                 self.problem(f"{name} has {value!r}, which is not host:port")
         return values
 
-    def hosts(self, name: str) -> tuple[str, ...]:
-        """Several hosts, separated by commas, each in the one spelling of hosts.is_host; none by default."""
-        values = self.words(name, ())
+    def hosts(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Several hosts, separated by commas, each in the one spelling of hosts.is_host."""
+        values = self.words(name, default)
         for value in values:
             if not is_host(value):
                 self.problem(f"{name} has {value!r}, which is not a host in ASCII and lower case")

@@ -23,6 +23,9 @@ class Config:
     web_root: Path
     # The object store as devices reach it, as for messaging; the page may speak to nobody else. Empty: none.
     objects_origin: str
+    # Providers of stickers, by the hosts of their pictures, as for messaging; the page shows pictures of nobody else.
+    # Empty: none.
+    sticker_hosts: tuple[str, ...]
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -33,6 +36,7 @@ class Config:
             http_address=reader.address("PARLEY_HTTP_ADDRESS", "0.0.0.0:8080"),
             web_root=Path(reader.text("PARLEY_WEB_ROOT", "build/web")),
             objects_origin=reader.text("PARLEY_OBJECTS_PUBLIC_ENDPOINT", "").rstrip("/"),
+            sticker_hosts=reader.hosts("PARLEY_STICKER_HOSTS", ()),
         )
         if not (config.web_root / "index.html").is_file():
             reader.problem(f"PARLEY_WEB_ROOT has no index.html ({config.web_root}): `make web` builds the client")

@@ -1,7 +1,7 @@
 """Which file answers which request, and with which headers."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 INDEX = "/index.html"
@@ -32,10 +32,11 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 
 
-def security_headers(objects_origin: str) -> dict[str, str]:
-    """What every answer bears. `objects_origin`: where attachments are put and fetched; empty for our own origin."""
+def security_headers(objects_origin: str, sticker_hosts: Sequence[str]) -> dict[str, str]:
+    """What every answer bears. `objects_origin`: where attachments are put and fetched; empty for our own origin.
+    `sticker_hosts`: where pictures of stickers are fetched."""
     return {
-        "Content-Security-Policy": content_security_policy(objects_origin),
+        "Content-Security-Policy": content_security_policy(objects_origin, sticker_hosts),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
@@ -46,15 +47,16 @@ def security_headers(objects_origin: str) -> dict[str, str]:
     }
 
 
-def content_security_policy(objects_origin: str) -> str:
+def content_security_policy(objects_origin: str, sticker_hosts: Sequence[str]) -> str:
     """https://www.w3.org/TR/CSP3/: nothing but our own code runs, workers among it, and it speaks to our own origin and
-    the objects'."""
+    the objects'. Pictures come from the stickers' hosts, too."""
     objects = f" {objects_origin}" if objects_origin else ""
+    stickers = "".join(f" https://{host}" for host in sticker_hosts)
     return "; ".join(
         (
             "default-src 'self'",
             f"connect-src 'self'{objects}",
-            f"img-src 'self' blob: data:{objects}",
+            f"img-src 'self' blob: data:{objects}{stickers}",
             f"media-src 'self' blob: mediastream:{objects}",
             "object-src 'none'",
             "base-uri 'none'",

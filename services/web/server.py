@@ -1,5 +1,6 @@
 """The HTTP side: serves the files of the build from memory."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -27,8 +28,8 @@ class WebServer:
 
     name = "http"
 
-    def __init__(self, address: str, root: Path, objects_origin: str = "") -> None:
-        self._headers = security_headers(objects_origin)
+    def __init__(self, address: str, root: Path, objects_origin: str = "", sticker_hosts: Sequence[str] = ()) -> None:
+        self._headers = security_headers(objects_origin, sticker_hosts)
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
         self._root = root

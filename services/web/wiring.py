@@ -7,4 +7,4 @@ from services.web.server import WebServer
 
 def build(config: Config) -> App:
     """The service, not started."""
-    return App([WebServer(config.http_address, config.web_root, config.objects_origin)])
+    return App([WebServer(config.http_address, config.web_root, config.objects_origin, config.sticker_hosts)])

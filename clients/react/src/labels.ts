@@ -33,6 +33,7 @@ export interface Labels {
   readonly masked: string;
   readonly voice: (length: string) => string;
   readonly poll: (question: string) => string;
+  readonly sticker: (description: string) => string;
   /** `own`: the reader's is among them. */
   readonly votes: (count: number, own: boolean) => string;
   readonly files: (count: number) => string;
@@ -162,6 +163,7 @@ export const ENGLISH: Labels = {
   masked: "Some words were masked",
   voice: (length) => `Voice message, ${length}`,
   poll: (question) => `Poll: ${question}`,
+  sticker: (description) => `Sticker: ${description}`,
   votes: (count, own) => `${plural(count, "vote", "votes")}${own ? ", yours too" : ""}`,
   files: (count) => plural(count, "file", "files"),
   openFile: (name, size) => `Open ${name}, ${size}`,

@@ -19,6 +19,8 @@ export function messageLine({ content, attachments, senderId }: Message, { label
       return labels.voice(duration(content.lengthS, locale));
     case "poll":
       return labels.poll(content.question);
+    case "sticker":
+      return labels.sticker(content.description);
     case "call":
       return labels.callRecord(content.outcome, senderId === selfId, content.video, duration(content.lengthS, locale));
     case "system":

@@ -6,6 +6,7 @@ import { dayLine, list, moment, number, size, timeOfDay } from "./format.js";
 import { messageLine, type Speaking } from "./message-line.js";
 import { useParley } from "./provider.js";
 import type { Row } from "./rows.js";
+import { StickerPicture } from "./sticker-picture.js";
 
 export interface RowProps {
   readonly row: Row;
@@ -83,7 +84,8 @@ function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubblePr
         {attachments.map((attachment) => (
           <File key={attachment.id} attachment={attachment} of={message} speaking={speaking} />
         ))}
-        {text && (
+        {content.kind === "sticker" && <StickerPicture sticker={content} line={text} />}
+        {text && content.kind !== "sticker" && (
           <span className="parley-text" dir="auto">
             {content.kind === "text" ? <Text text={text} entities={content.entities} selfId={selfId} /> : text}
           </span>

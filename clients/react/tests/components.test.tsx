@@ -2,7 +2,7 @@ import type { ParleyClient } from "@parley/client";
 import { MockBackend } from "@parley/client/testing";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
-import { PollContentSchema, PollVotesSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
+import { PollContentSchema, PollVotesSchema, StickerContentSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
 import { LimitsSchema } from "@parley/client/gen/parley/messaging/v1/relations_pb";
 import { type ReactElement, useState } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -79,6 +79,17 @@ test("a poll shows its question, and how many chose each option", async () => {
   const options = [...rows(box).at(-1)!.querySelectorAll(".parley-poll-option")];
   expect(options.map((option) => option.textContent)).toEqual(["The ridge2", "The valley0"]);
   expect(options.map((option) => option.querySelector("[role=img]")?.getAttribute("aria-label"))).toEqual(["2 votes, yours too", "0 votes"]);
+});
+
+test("a sticker is a picture of a host that the service names, and words otherwise", async () => {
+  const sticker = { url: "https://stickers.example/wave.webp", width: 480, height: 270, description: "A cat waves" };
+  backend.post(ids.hike, "bob", { case: "sticker", value: create(StickerContentSchema, sticker) });
+  backend.post(ids.hike, "bob", { case: "sticker", value: create(StickerContentSchema, { ...sticker, url: "https://evil.example/wave.webp" }) });
+  const box = await show(<Thread conversationId={ids.hike} />);
+  await until("both are there", () => rows(box).at(-1)?.textContent?.includes("Sticker: A cat waves") && box.querySelector(".parley-sticker") !== null);
+  const pictures = [...box.querySelectorAll<HTMLImageElement>(".parley-sticker")];
+  expect(pictures.map(({ src, alt, width, height }) => [src, alt, width, height])).toEqual([[sticker.url, "A cat waves", 240, 135]]);
+  expect(pictures[0]?.getAttribute("referrerpolicy")).toBe("no-referrer");
 });
 
 test("one's own message says how far it came", async () => {

@@ -69,9 +69,11 @@ function kindOf(field) {
   }
 }
 
-function line(field) {
+/** Most fields have the number after that of the field above, which is left out: the tables are a part of what pages load. */
+function line(field, at, fields) {
+  const follows = field.number === (fields[at - 1]?.number ?? 0) + 1;
   const isExplicit = field.fieldKind === "scalar" || field.fieldKind === "enum" ? field.presence === 1 : false;
-  return [field.localName, field.number, `${kindOf(field)}${isExplicit && !field.oneof ? "?" : ""}`, ...(field.oneof ? [field.oneof.localName] : [])].join(" ");
+  return [field.localName, ...(follows ? [] : [field.number]), `${kindOf(field)}${isExplicit && !field.oneof ? "?" : ""}`, ...(field.oneof ? [field.oneof.localName] : [])].join(" ");
 }
 
 function methodLine(method) {
@@ -96,7 +98,7 @@ export const SERVICES = {
 ${services.join("\n")}
 } as const;
 
-/** The fields of each message: name, number, kind, and the name of its oneof. */
+/** The fields of each message: name, number (left out where it is one more than that above), kind, and the name of its oneof. */
 export const MESSAGES: readonly string[] = [
 ${messages.join("\n")}
 ];

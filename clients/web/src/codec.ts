@@ -46,24 +46,22 @@ const SCALARS: Record<Scalar, Codec> = {
 const known = new Map<number, readonly Field[]>();
 
 function fieldsOf(place: number): readonly Field[] {
-  const fields = known.get(place) ?? (MESSAGES[place] ?? "").split(",").filter(Boolean).map(readField);
+  const fields = known.get(place) ?? readFields(MESSAGES[place] ?? "");
   known.set(place, fields);
   return fields;
 }
 
-function readField(line: string): Field {
-  const [name = "", number, form = "", oneof] = line.split(" ");
-  const [, list, kind, message, optional] = /^(\*?)(\w)(\d*)(\??)$/.exec(form) ?? [];
-  const isMessage = kind === "m";
-  return {
+function readFields(lines: string): readonly Field[] {
+  let last = 0;
+  return [...lines.matchAll(/(\w+) (\d*) ?(\*?)(\w)(\d*)(\??) ?(\w*)/g)].map(([, name = "", number, list, kind, message, optional, oneof]) => ({
     name,
-    number: Number(number),
+    number: (last = Number(number) || last + 1),
     kind: kind as Field["kind"],
     message: Number(message),
     repeated: list === "*",
-    explicit: isMessage || optional === "?",
-    oneof,
-  };
+    explicit: kind === "m" || optional === "?",
+    oneof: oneof || undefined,
+  }));
 }
 
 /** Takes objects in which fields are missing, too. */

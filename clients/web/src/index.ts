@@ -49,6 +49,7 @@ export type { Kept, KeptConversation, KeptPerson } from "./core/kept.js";
 export type { AttachmentRef } from "./downloads.js";
 export { MAX_FORWARD_TARGETS } from "./forwarding.js";
 export { choiceOf, POLL_LIMITS, votersOf } from "./core/polls.js";
+export { stickerSize, stickerSource } from "./core/stickers.js";
 export type { StreamState } from "./event-stream.js";
 export { canShareScreen } from "./devices.js";
 export type { VideoRequest } from "./media-channel.js";

@@ -3,12 +3,15 @@ import type { Api } from "./api.js";
 import type { ApplyResult, ConversationStore, Delta } from "./core/conversation-store.js";
 import { qualified } from "./core/emoji.js";
 import type { CursorMove } from "./core/stored-conversation.js";
-import type { Conversation, Edit, Entity, Message, NewPoll, Outgoing, OwnState, RequestState } from "./core/model.js";
+import type { Conversation, Edit, Entity, Message, NewPoll, NewSticker, Outgoing, OwnState, RequestState } from "./core/model.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { orFailure, readFailure } from "./errors.js";
-import { ConversationFolder } from "./gen/parley/messaging/v1/service_pb.js";
+import { ConversationFolder, type SendMessageRequestSchema } from "./gen/parley/messaging/v1/service_pb.js";
 import type { Draft } from "./outbox.js";
 import { Outbox } from "./outbox.js";
 import { millis, readConversation, readDelta, readMessage, readOwnState, writeText } from "./wire.js";
+
+type SentContent = NonNullable<MessageInitShape<typeof SendMessageRequestSchema>["content"]>;
 
 /** Messages of history in one response. */
 const HISTORY_PAGE = 50;
@@ -356,9 +359,17 @@ export class Messaging {
    * Sends a poll, and resolves when it is stored. Give one id to one poll: sent again after a lost answer, it is stored once.
    * Rejects with a Failure.
    */
-  async sendPoll(conversationId: string, { question, options, multiple }: NewPoll, clientMessageId: string = crypto.randomUUID()): Promise<void> {
-    const value = { question, options: [...options], multiple };
-    await this.changedMessage(this.api.messaging.sendMessage({ conversationId, clientMessageId, content: { case: "poll", value } }));
+  sendPoll(conversationId: string, { question, options, multiple }: NewPoll, clientMessageId?: string): Promise<void> {
+    return this.sendContent(conversationId, { case: "poll", value: { question, options: [...options], multiple } }, 0, clientMessageId);
+  }
+
+  /** Sends a sticker, as `sendPoll` a poll. Rejects with a Failure, of the reason STICKER_HOST_NOT_ALLOWED for a host that is not allowed. */
+  sendSticker(conversationId: string, { replyToSeq = 0, ...value }: NewSticker, clientMessageId?: string): Promise<void> {
+    return this.sendContent(conversationId, { case: "sticker", value }, replyToSeq, clientMessageId);
+  }
+
+  private async sendContent(conversationId: string, content: SentContent, replyToSeq: number, clientMessageId: string = crypto.randomUUID()): Promise<void> {
+    await this.changedMessage(this.api.messaging.sendMessage({ conversationId, clientMessageId, replyToSeq: BigInt(replyToSeq), content }));
     // Writing in a request accepts it.
     this.setRequest(conversationId, "none");
   }

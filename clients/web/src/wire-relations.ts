@@ -58,6 +58,8 @@ export function readLimits(wire: WireLimits | undefined): Limits {
     queryChars: told(wire.queryChars),
     reportMessages: told(wire.reportMessages),
     reportCommentChars: told(wire.reportCommentChars),
+    stickerHosts: wire.stickerHosts,
+    stickerDescriptionChars: told(wire.stickerDescriptionChars),
   };
 }
 

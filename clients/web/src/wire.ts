@@ -156,6 +156,10 @@ export function readContent(content: WireMessage["content"], votes: readonly Pol
       return { kind: "voice", lengthS: seconds(content.value.length) };
     case "poll":
       return readPoll(content.value, votes);
+    case "sticker": {
+      const { url, width, height, description } = content.value;
+      return { kind: "sticker", url, width, height, description };
+    }
     case "system":
       return readSystemContent(content.value.event);
     case "unsent":

@@ -2,10 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { BACKOFF_CAP_MS, backoffMs } from "../src/core/backoff.js";
 import { deviceLine, endLine, errorLine, userMessage } from "../src/core/user-messages.js";
+import { UNKNOWN_LIMITS } from "../src/core/limits.js";
 import { choiceOf, votersOf } from "../src/core/polls.js";
 import { countsAsUnread, isUserContent } from "../src/core/receipts.js";
 import { readSlotMap, type Slot } from "../src/core/slots.js";
-import { PollContentSchema, PollVotesSchema } from "../src/gen/parley/messaging/v1/messages_pb.js";
+import { stickerSize, stickerSource } from "../src/core/stickers.js";
+import { PollContentSchema, PollVotesSchema, StickerContentSchema } from "../src/gen/parley/messaging/v1/messages_pb.js";
 import { message } from "../src/testing/samples.js";
 import { TypingUsers, TypingNotifier } from "../src/core/typing.js";
 import { readContent } from "../src/wire.js";
@@ -60,6 +62,35 @@ describe("a poll", () => {
     const content = { case: "poll", value: create(PollContentSchema, { question: "Where?", options: ["here", "there", "nowhere"], multiple: true }) } as const;
     const votes = [create(PollVotesSchema, { optionIndex: 2, userIds: ["alice", "bob"] }), create(PollVotesSchema, { userIds: ["bob"] }), create(PollVotesSchema, { optionIndex: 9, userIds: ["eve"] })];
     expect(readContent(content, votes)).toEqual(poll);
+  });
+});
+
+describe("stickers", () => {
+  const sticker = { kind: "sticker", url: "https://stickers.example/a.gif", width: 480, height: 270, description: "A cat waves" } as const;
+  const from = (url: string) => stickerSource({ ...sticker, url }, { ...UNKNOWN_LIMITS, stickerHosts: ["more.example", "stickers.example"] });
+
+  test("count as unread, and can be unsent and reported", () => {
+    expect(countsAsUnread(message(1, { content: sticker }), "alice")).toBe(true);
+    expect(isUserContent(sticker)).toBe(true);
+  });
+
+  test("are read without what the provider calls them", () => {
+    const { kind, ...value } = sticker;
+    expect(readContent({ case: kind, value: create(StickerContentSchema, { ...value, providerRef: "cat-7" }) })).toEqual(sticker);
+  });
+
+  test("are loaded from the hosts that the service names, and from nowhere else", () => {
+    expect(from(sticker.url)).toBe(sticker.url);
+    expect(stickerSource(sticker, UNKNOWN_LIMITS)).toBeUndefined();
+    const others = ["", "https://evil.example/a.gif", "https://stickers.example.evil.example/", "https://stickers.example@evil.example/", "https://stickers.example:8443/", "http://stickers.example/", "https://Stickers.example/", "javascript:https://stickers.example/"];
+    expect(others.map(from)).toEqual(others.map(() => undefined));
+  });
+
+  test("are shown as large as they are, within bounds", () => {
+    expect(stickerSize(sticker, 240)).toEqual({ width: 240, height: 135 });
+    expect(stickerSize({ ...sticker, width: 60, height: 4096 }, 240)).toEqual({ width: 4, height: 240 });
+    expect(stickerSize({ ...sticker, width: 60, height: 40 }, 240)).toEqual({ width: 60, height: 40 });
+    expect(stickerSize({ ...sticker, width: 4096, height: 1 }, 240)).toEqual({ width: 240, height: 1 });
   });
 });
 

@@ -69,6 +69,16 @@ describe("groups and changes between clients", () => {
     await until("it is gone", () => last(bob, id)?.content.kind === "unsent");
   });
 
+  test("a sticker is sent once, as an answer, and seen by the other", async () => {
+    const [alice, bob, id, seq] = await group();
+    const sticker = { url: "https://stickers.example/wave.webp", width: 480, height: 270, description: "A cat waves" };
+    await alice.messaging.sendSticker(id, { ...sticker, providerRef: "cat-7", replyToSeq: seq }, "s");
+    await alice.messaging.sendSticker(id, sticker, "s");
+    await until("bob has it", () => last(bob, id)?.content.kind === "sticker");
+    expect(last(bob, id)).toMatchObject({ replyToSeq: seq, content: { kind: "sticker", ...sticker } });
+    expect(view(bob, id)?.messages.filter(({ content }) => content.kind === "sticker")).toHaveLength(1);
+  });
+
   test("a change that no event told comes with the next one that leaves a gap", async () => {
     const [alice, bob, id, seq] = await group();
     world.backend.changeMessage(id, seq, { editCount: 1 }, { lost: true });

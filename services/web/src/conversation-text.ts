@@ -103,6 +103,8 @@ export function messageLine({ content, senderId, attachments }: Pick<Message, "c
       return voiceLine(content.lengthS);
     case "poll":
       return t("message.poll", { question: displayName(content.question).replace(/\s+/g, " ") });
+    case "sticker":
+      return t("message.sticker", { description: displayName(content.description).replace(/\s+/g, " ") });
     case "call":
       return callLine(content, senderId === viewer.selfId);
     case "system":

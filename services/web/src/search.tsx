@@ -125,6 +125,7 @@ export function SearchResults({ client, query, conversationId = "", viewer, nowM
 /** What the service's search looks through; undefined for a kind without words. */
 function wordsOf({ content }: Message): string | undefined {
   if (content.kind === "poll") return [content.question, ...content.options.map(({ text }) => text)].join(" · ");
+  if (content.kind === "sticker") return content.description;
   return content.kind === "text" ? content.text : undefined;
 }
 

@@ -104,6 +104,8 @@ function bubbleText({ content }: Message): string | undefined {
       return voiceLine(content.lengthS);
     case "poll":
       return content.question;
+    case "sticker":
+      return content.description;
     case "unsent":
       return t("message.unsent");
     case "unknown":

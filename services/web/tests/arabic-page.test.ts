@@ -95,6 +95,7 @@ describe("the page in Arabic", () => {
       message(3, { senderId: "bob", sendTimeMs: NOON, content: { kind: "unknown" } }),
       message(4, { senderId: "bob", sendTimeMs: NOON, content: { kind: "voice", lengthS: 12 } }),
       message(9, { senderId: "bob", sendTimeMs: NOON, content: { kind: "poll", question: NAME, options: [{ text: NAME, userIds: ["alice", "bob"] }, { text: NAME, userIds: [] }], multiple: true } }),
+      message(10, { senderId: "bob", sendTimeMs: NOON, content: { kind: "sticker", url: "", width: 1, height: 1, description: NAME } }),
       message(5, { senderId: "bob", sendTimeMs: NOON, content: { kind: "call", callId: "x", video: true, outcome: "missed", lengthS: 0 } }),
       message(6, { senderId: "bob", sendTimeMs: NOON, content: { kind: "system", event: { kind: "vanishing_changed", vanishAfterS: 7200 } } }),
       message(8, { senderId: "bob", sendTimeMs: NOON, content: { kind: "system", event: { kind: "pinned", seq: 1 } } }),

@@ -70,6 +70,21 @@ describe("pieces of the page", () => {
     expect(poll(true, [])).not.toContain("Take my vote back");
   });
 
+  test("a sticker is a picture of its provider, with its words and its place; of another host it is words alone", async () => {
+    const client = await ready();
+    const shown = (url: string): string => {
+      const content = { kind: "sticker", url, width: 480, height: 270, description: "A cat waves" } as const;
+      const [, row] = layOut(view({}, [message(1, { sendTimeMs: NOON, content })]), "alice", NOON);
+      return renderToString(h(MessageRow, { row: row!, tabStop: true, client, viewer, group: false, conversationId: ROOM, actions: ACTIONS }));
+    };
+    const [picture] = /<img[^>]*>/.exec(shown("https://stickers.example/wave.webp")) ?? [];
+    for (const part of ['src="https://stickers.example/wave.webp"', 'alt="A cat waves"', 'width="240"', 'height="135"', 'loading="lazy"', 'referrerpolicy="no-referrer"']) expect(picture).toContain(part);
+    for (const url of ["https://evil.example/wave.webp", ""]) {
+      expect(shown(url)).not.toContain("<img");
+      expect(heard(shown(url))).toContain("Sticker · A cat waves");
+    }
+  });
+
   test("a row of the list says in words what its marks mean, and has a menu", async () => {
     const client = await ready();
     const row = item(client, view({ own: own({ pinned: true, muteEndMs: NOON + 1 }), unread: 3 }));

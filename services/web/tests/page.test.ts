@@ -149,6 +149,12 @@ describe("people", () => {
     expect(layOut(view([message(1, "bob", NOON, poll)]), "alice", NOON)).toMatchObject([{ kind: "day" }, { kind: "text", text: "Where\nto?" }]);
   });
 
+  test("a sticker stands with its description, in lists in one line", () => {
+    const sticker = { kind: "sticker", url: "https://stickers.example/a.gif", width: 1, height: 1, description: "A cat\nwaves" } as const;
+    expect(messageLine(message(1, "bob", NOON, sticker), VIEWER)).toBe("Sticker · A cat waves");
+    expect(layOut(view([message(1, "bob", NOON, sticker)]), "alice", NOON)).toMatchObject([{ kind: "day" }, { kind: "text", text: "A cat\nwaves" }]);
+  });
+
   test("files without a text are named", () => {
     const file = (fileName: string, contentType: string) => ({ id: fileName, fileName, contentType, sizeBytes: 1, width: 0, height: 0 });
     expect(attachmentsLine([file("a.png", "image/png")])).toBe("Picture");

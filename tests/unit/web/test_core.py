@@ -53,23 +53,29 @@ def test_other_content_has_another_tag() -> None:
 
 
 def test_policy_allows_no_inline_script() -> None:
-    assert "unsafe" not in content_security_policy("")
-    assert "default-src 'self'" in content_security_policy("")
+    assert "unsafe" not in content_security_policy("", ())
+    assert "default-src 'self'" in content_security_policy("", ())
 
 
 def test_policy_lets_the_page_reach_its_own_origin_and_the_attachments_only() -> None:
-    assert "connect-src 'self';" in content_security_policy("")
-    assert "connect-src 'self' https://files.example;" in content_security_policy("https://files.example")
+    assert "connect-src 'self';" in content_security_policy("", ())
+    assert "connect-src 'self' https://files.example;" in content_security_policy("https://files.example", ())
+
+
+def test_policy_lets_pictures_alone_come_from_the_hosts_of_stickers() -> None:
+    policy = content_security_policy("", ("media.example", "stickers.example")).split("; ")
+    assert "img-src 'self' blob: data: https://media.example https://stickers.example" in policy
+    assert [part for part in policy if "stickers.example" in part] == [part for part in policy if "img-src" in part]
 
 
 def test_no_string_becomes_html_or_code() -> None:
-    policy = content_security_policy("https://files.example").split("; ")
+    policy = content_security_policy("https://files.example", ()).split("; ")
     assert "require-trusted-types-for 'script'" in policy
     assert "trusted-types default" in policy
 
 
 def test_no_other_origin_takes_our_files_in_and_the_page_alone_may_use_the_camera() -> None:
-    headers = security_headers("")
+    headers = security_headers("", ())
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -118,4 +118,4 @@ const BLANK_OUTGOING: Outgoing = {
 };
 
 /** What a newer release has kept of a kind that this one does not know is shown as such. */
-const CONTENT_KINDS: Record<Content["kind"], true> = { text: true, call: true, voice: true, poll: true, system: true, unsent: true, expired: true, unknown: true };
+const CONTENT_KINDS: Record<Content["kind"], true> = { text: true, call: true, voice: true, poll: true, sticker: true, system: true, unsent: true, expired: true, unknown: true };

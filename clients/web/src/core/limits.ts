@@ -11,6 +11,9 @@ export interface Limits {
   readonly queryChars: number;
   readonly reportMessages: number;
   readonly reportCommentChars: number;
+  /** Where stickers may stand; none while nothing is known. `stickerSource` asks it. */
+  readonly stickerHosts: readonly string[];
+  readonly stickerDescriptionChars: number;
 }
 
 /** Before they are known. The service still refuses what is too much, with a reason. */
@@ -24,4 +27,6 @@ export const UNKNOWN_LIMITS: Limits = {
   queryChars: Infinity,
   reportMessages: Infinity,
   reportCommentChars: Infinity,
+  stickerHosts: [],
+  stickerDescriptionChars: Infinity,
 };

@@ -100,6 +100,23 @@ export interface NewPoll extends Pick<Poll, "question" | "multiple"> {
   readonly options: readonly string[];
 }
 
+/** A sticker or a GIF that a provider keeps. `stickerSource` says whether it may be loaded; else its description stands for it. */
+export interface Sticker {
+  readonly kind: "sticker";
+  /** Empty to who has not let the conversation in. */
+  readonly url: string;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly description: string;
+}
+
+/** A sticker that is to be sent, of a host that the service allows. `providerRef`: what the provider calls it. */
+export interface NewSticker extends Omit<Sticker, "kind"> {
+  readonly providerRef?: string;
+  readonly replyToSeq?: number;
+}
+
 export type Content =
   /** `masked`: the network has put stars in place of words, or of all of it. */
   | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[]; readonly masked?: true }
@@ -113,6 +130,7 @@ export type Content =
   /** Audio, which is the message's one attachment. */
   | { readonly kind: "voice"; readonly lengthS: number }
   | Poll
+  | Sticker
   | { readonly kind: "system"; readonly event: GroupEvent }
   /** Its sender took it back. */
   | { readonly kind: "unsent" }

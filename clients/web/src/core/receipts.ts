@@ -25,10 +25,10 @@ export function groupReceipt({ members }: Conversation, seq: number, selfId: str
   return { read: read.map((m) => m.userId), delivered: delivered.map((m) => m.userId) };
 }
 
-/** Whether a person wrote, spoke or asked it, so that it can be unsent, reported and seen to be read. */
-export const isUserContent = ({ kind }: Content): boolean => kind === "text" || kind === "voice" || kind === "poll";
+/** Whether a person wrote, spoke, asked or showed it, so that it can be unsent, reported and seen to be read. */
+export const isUserContent = ({ kind }: Content): boolean => kind === "text" || kind === "voice" || kind === "poll" || kind === "sticker";
 
-/** Whether a message above the read cursor counts as unread: texts, voice messages, polls and calls of others. */
+/** Whether a message above the read cursor counts as unread: texts, voice messages, polls, stickers and calls of others. */
 export function countsAsUnread(message: Message, selfId: string): boolean {
   return message.senderId !== selfId && (isUserContent(message.content) || message.content.kind === "call");
 }

@@ -68,7 +68,7 @@ export class MockBackend {
   /** Requests of these names fail. */
   readonly faults = new Map<string, ConnectError>();
   /** Told to clients; nothing here refuses what is more. */
-  limits = create(LimitsSchema, { textChars: 10_000, textEntities: 50, attachments: 10, uploadBytes: 104_857_600n, titleChars: 100, queryChars: 200, reportMessages: 50, reportCommentChars: 2000 });
+  limits = create(LimitsSchema, { textChars: 10_000, textEntities: 50, attachments: 10, uploadBytes: 104_857_600n, titleChars: 100, queryChars: 200, reportMessages: 50, reportCommentChars: 2000, stickerHosts: ["stickers.example"], stickerDescriptionChars: 300 });
   readonly own = new MockOwnStates(this);
   readonly scheduled = new MockScheduled(this);
   readonly drafts = new MockDrafts(this);

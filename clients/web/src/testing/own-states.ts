@@ -13,7 +13,7 @@ export class MockOwnStates {
   of(userId: string, stored: MockConversation): OwnState {
     const state = this.states.get(key(userId, stored.conversation.conversationId)) ?? create(OwnStateSchema);
     const others = stored.messages.filter((m) => m.seq > state.readSeq && m.senderId !== userId);
-    const unreadCount = others.filter((m) => ["text", "voice", "poll", "call"].includes(m.content.case ?? "")).length;
+    const unreadCount = others.filter((m) => ["text", "voice", "poll", "sticker", "call"].includes(m.content.case ?? "")).length;
     return { ...state, unreadCount };
   }
 

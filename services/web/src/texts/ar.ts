@@ -248,6 +248,7 @@ export const ar: Catalog = {
     "message.newer": "تتطلب هذه الرسالة إصدارًا أحدث من Parley.",
     "message.voice": "رسالة صوتية · {length}",
     "message.poll": "استطلاع · {question}",
+    "message.sticker": "ملصق · {description}",
     "message.pictures": {
       zero: "لا صور",
       one: "صورة",
@@ -830,6 +831,7 @@ export const ar: Catalog = {
     NOT_A_GROUP: "هذه ليست مجموعة.",
     NOT_EDITABLE: "لم يعد ممكنًا تغيير هذه الرسالة.",
     NOT_FORWARDABLE: "لا يمكن إعادة توجيه هذه الرسالة.",
+    STICKER_HOST_NOT_ALLOWED: "لا يمكن إرسال ملصقات من هذا المصدر هنا.",
     EDIT_TOO_LATE: "فات وقت تعديل هذه الرسالة.",
     TOO_MANY_EDITS: "عُدّلت هذه الرسالة مرات كثيرة، ولا يمكن تعديلها مجددًا.",
     TOO_MANY_MEMBERS: "المجموعة ممتلئة.",

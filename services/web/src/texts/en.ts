@@ -193,6 +193,7 @@ export const en = {
     "message.newer": "This message needs a newer version of Parley.",
     "message.voice": "Voice message · {length}",
     "message.poll": "Poll · {question}",
+    "message.sticker": "Sticker · {description}",
     "message.pictures": { one: "Picture", other: "{count} pictures" },
     "message.files": { one: "{count} files", other: "{count} files" },
     "message.edited": "edited",

@@ -1,0 +1,52 @@
+// A sticker in a direct conversation: loaded from its provider, which is played here, or told in words.
+import { open, play, shoot, url } from "./play.mjs";
+import { eventually } from "./waiting.mjs";
+
+let alice, bob;
+const STICKER = { url: "https://stickers.example/wave.svg", width: 480, height: 270, description: "A cat waves" };
+const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="270"><rect width="480" height="270" fill="teal"/></svg>';
+const WIDE = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
+const PHONE = { viewport: { width: 390, height: 800 }, colorScheme: "dark", hasTouch: true };
+
+const log = (page) => page.getByRole("log");
+const picture = (page) => log(page).getByRole("img", { name: STICKER.description });
+/** What the provider is told beside the address. */
+const told = [];
+
+async function openBoth(browser) {
+  [alice, bob] = [await open(browser, `${url}?user=alice`, WIDE), await open(browser, `${url}?user=bob`, PHONE)];
+  await alice.context().route("https://stickers.example/**", (route) => route.fulfill({ contentType: "image/svg+xml", body: PICTURE }));
+  await bob.context().route("https://stickers.example/**", async (route) => {
+    const { cookie, origin, referer } = await route.request().allHeaders();
+    told.push({ cookie, origin, referer });
+    await route.fulfill({ contentType: "image/svg+xml", body: PICTURE });
+  });
+}
+
+async function send() {
+  await alice.evaluate(async (sticker) => {
+    const { messaging } = window.parley.client;
+    await messaging.sendSticker(await messaging.openDirect("bob"), sticker);
+  }, STICKER);
+  await bob.getByRole("button", { name: /^Alice Adler/ }).first().click();
+  await picture(bob).last().waitFor();
+  await eventually("it is loaded", () => picture(bob).last().evaluate((image) => image.naturalWidth), (width) => width === 480);
+  const { width, height } = await picture(bob).last().boundingBox();
+  await shoot(bob, "sticker-phone-dark");
+  return { told, shown: { width, height }, in_the_list: await alice.getByText("Sticker · A cat waves").count() };
+}
+
+/** The provider has lost it. */
+async function lose() {
+  await bob.context().unroute("https://stickers.example/**");
+  await bob.context().route("https://stickers.example/**", (route) => route.fulfill({ contentType: "text/plain", body: "gone" }));
+  await bob.reload();
+  await log(bob).getByText("Sticker · A cat waves").last().waitFor();
+  return { pictures: await picture(bob).count() };
+}
+
+await play({
+  "both open the page": openBoth,
+  "one sends a sticker": send,
+  "the provider does not have it any more": lose,
+});
