@@ -139,9 +139,11 @@ class MemoryState:
         self.events.append(message_sent(message))
 
     def _release(self, message: Message | None) -> None:
-        for attachment in message.attachments if message else ():
+        if message is None:
+            return
+        self._release_at.pop((message.conversation_id, message.seq), None)
+        for attachment in message.attachments:
             self.queue_delete(self.attached_uploads.pop(attachment.id))
-            self._release_at.pop((message.conversation_id, message.seq), None)
 
     def _unpin(self, conversation_id: ConversationId, seq: int) -> None:
         """A pin ends with its message."""

@@ -52,12 +52,12 @@ def open_once(
     """
     user, now = wanted.user_id, wanted.opened_at
     found = find_once(conversation, user, message, now)
+    if former is not None and not _is_retry(former, wanted):
+        raise AlreadyOpened
+    if not found.attachments:
+        raise AttachmentNotFound
     if former is not None:
-        if former.client_request_id != wanted.client_request_id or now - former.opened_at > RETRY:
-            raise AlreadyOpened
-        _require_file(found)
         return None
-    _require_file(found)
     after = replace(found, opened_by=(*found.opened_by, user))
     return Opened(after, wanted, now + address_ttl + RETRY, is_last=_is_opened_by_all(conversation, after))
 
@@ -76,9 +76,8 @@ def find_once(conversation: Conversation, user: UserId, message: Message | None,
     return found
 
 
-def _require_file(message: Message) -> None:
-    if not message.attachments:
-        raise AttachmentNotFound
+def _is_retry(former: Opening, wanted: Opening) -> bool:
+    return former.client_request_id == wanted.client_request_id and wanted.opened_at - former.opened_at <= RETRY
 
 
 def _is_opened_by_all(conversation: Conversation, message: Message) -> bool:
