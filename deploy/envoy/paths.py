@@ -69,6 +69,7 @@ PATHS: Mapping[str, Mapping[str, str]] = {
     "parley.messaging.v1.AttachmentsService": {
         "CreateUpload": "POST /v1/uploads",
         "GetDownload": f"GET {_MESSAGE}/attachments/{{attachment_id}}",
+        "OpenViewOnce": f"POST {_MESSAGE}/open",
     },
     "parley.messaging.v1.ScheduledMessagesService": {
         "ScheduleMessage": "POST /v1/scheduled-messages",

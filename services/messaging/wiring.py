@@ -12,6 +12,7 @@ from services.messaging.accounts import rpc as accounts_rpc
 from services.messaging.accounts.service.signing_out import PRUNE_INTERVAL_S
 from services.messaging.accounts.wiring import AccountsFeature, admit_accounts, build_accounts
 from services.messaging.attachments import rpc as attachments_rpc
+from services.messaging.attachments.service.openings import Openings
 from services.messaging.attachments.wiring import AttachmentsFeature, build_attachments
 from services.messaging.back_office import rpc as back_office_rpc
 from services.messaging.back_office.service import BackOffice
@@ -35,6 +36,7 @@ from services.messaging.messages.core.changes import ChangePolicy
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, Messages
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.openings import PostgresOpenings
 from services.messaging.messages.sql.store import PostgresMessages
 from services.messaging.notices import rpc as notices_rpc
 from services.messaging.notices.sql import PostgresFacts
@@ -159,6 +161,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         judging=hooks.judging,
     )
     relations, reports = _relations(base, stores)
+    openings = Openings(
+        *(PostgresOpenings(database, relay, new_id), stores.conversations, stores.messages, files.attachments, clock)
+    )
     drafts = Drafts(PostgresDrafts(database, relay), clock, config.text_limit)
     scheduling, sender = _scheduling(base, stores, messages, people, hooks)
     back_office = BackOffice(
@@ -181,7 +186,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     apis = [
         rpc.api(servicer),
         *relations_rpc.apis(relations, reports, client_limits(config)),
-        *attachments_rpc.apis(files.attachments),
+        *attachments_rpc.apis(files.attachments, openings),
         *scheduling_rpc.apis(scheduling),
         *accounts_rpc.apis(people.accounts, people.sign_outs),
         notices_rpc.api_of(PostgresFacts(database)),

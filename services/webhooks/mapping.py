@@ -153,10 +153,11 @@ def _read_conversation(record: Incoming) -> News | None:
 def _reactors(said: messaging.Message) -> Iterator[str]:
     reacted = [user_id for reaction in said.reactions for user_id in reaction.user_ids]
     voted = [user_id for votes in said.poll_votes for user_id in votes.user_ids]
-    for user_id in dict.fromkeys(reacted + voted):
+    opened = list(said.opened_by_user_ids)
+    for user_id in dict.fromkeys(reacted + voted + opened):
         # As a store takes them.
         if not is_user_id(user_id):
-            raise PoisonRecord("somebody reacted or voted who is nobody")
+            raise PoisonRecord("somebody reacted, voted or opened it who is nobody")
         yield user_id
 
 

@@ -113,6 +113,7 @@ EXPORT_LINES = {
     ("messaging", "message_edits"): "message",
     ("messaging", "reactions"): "message",
     ("messaging", "poll_votes"): "message",
+    ("messaging", "openings"): "message",
     ("signaling", "calls"): "call",
     ("signaling", "participants"): "call",
     ("signaling", "media_quality"): "call",

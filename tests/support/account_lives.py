@@ -122,6 +122,11 @@ async def live_in_messaging(town: Town) -> None:
     async with town.database.transaction() as connection:
         for statement, *values in _messaging_rows(now):
             await connection.execute(statement, *values)
+        await connection.execute(
+            "INSERT INTO openings (conversation_id, seq, user_id, client_request_id, opened_at)"
+            " VALUES ($1, $2, $3, 'canarywords', $4)",
+            *(town.pair.id, message.seq, ALICE, now),
+        )
         # Whoever moves a cursor, or sends, moves these: the triggers of migration 0013.
         await connection.execute("UPDATE members SET added_by = $1 WHERE user_id = $2", ALICE, BOB)
     await town.accounts.start_export(ALICE)

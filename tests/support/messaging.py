@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from services.messaging.attachments.core.view_once import kept_until
 from services.messaging.kernel.content import kind_of
 from services.messaging.kernel.errors import (
     MessageNotFound,
@@ -125,6 +126,8 @@ class FakeStore(MemorySync, MemoryGroups):
         for message in sequenced.inserted:
             for attachment in message.attachments:
                 self.attached_uploads[attachment.id] = self.unused_uploads.pop(attachment.id)
+            if due := kept_until(message):
+                self._release_at[message.conversation_id, message.seq] = due
             self._append(message)
         for id_, user_id in sequenced.accepted:
             self.set_request(
@@ -158,6 +161,7 @@ class FakeStore(MemorySync, MemoryGroups):
             self._indexed.discard((conversation_id, seq))
         if kind_of(after.content).is_gone:
             self._edits.pop((conversation_id, seq), None)
+            self._openings.pop((conversation_id, seq), None)
             self._unpin(conversation_id, seq)
             self._release(before)
         self.events.append(message_changed(after.id, after, now))

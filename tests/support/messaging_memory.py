@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from services.messaging.attachments.ports import DecideOpening
 from services.messaging.kernel.content import Expired, kind_of
-from services.messaging.kernel.expiry import expire, is_due
+from services.messaging.kernel.errors import AttachmentNotFound
+from services.messaging.kernel.expiry import expire, is_due, release
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.own_state import OwnChange, OwnState
 from services.messaging.kernel.request import RequestState
@@ -15,7 +17,7 @@ from tests.support.messaging import FakeStore
 
 
 class MemoryStore(FakeStore):
-    """See receipts.ports.ReceiptStore and vanishing.ports.SweepStore."""
+    """See receipts.ports.ReceiptStore, vanishing.ports.SweepStore and attachments.ports.OpeningStore."""
 
     def __init__(self, large_above: int = 16) -> None:
         super().__init__(large_above)
@@ -65,6 +67,38 @@ class MemoryStore(FakeStore):
                     id_, user_id, now, delivered_seq=wanted, is_live=len(conversation.members) <= receipt_members
                 )
 
+    async def open_once(
+        self, conversation_id: ConversationId, seq: int, user_id: UserId, decide: DecideOpening, now: datetime
+    ) -> Message:
+        conversation, key = self._require(conversation_id), (conversation_id, seq)
+        before = await self.find_message(conversation_id, seq)
+        former = [each for each in self._openings.get(key, ()) if each.user_id == user_id]
+        opened = decide(conversation, before, former[0] if former else None)
+        if opened is None:
+            if before is None:
+                raise AttachmentNotFound
+            return before
+        after = replace(opened.after, revision=conversation.revision + 1)
+        self._conversations[conversation_id] = replace(conversation, revision=after.revision)
+        self._replace(after)
+        self._openings.setdefault(key, []).append(opened.opening)
+        put_off = max(self._release_at[key], opened.release_at)
+        self._release_at[key] = opened.release_at if opened.is_last else put_off
+        self.events.append(message_changed(after.id, after, now))
+        return after
+
+    async def release_due(self, now: datetime, limit: int) -> int:
+        due = sorted(key for key, at in self._release_at.items() if at <= now)[:limit]
+        messages = [message for key in due if (message := await self.find_message(*key))]
+        revisions = {id_: conversation.revision for id_, conversation in self._conversations.items()}
+        for before, after in zip(messages, release(messages, revisions), strict=True):
+            id_ = after.conversation_id
+            self._release(before)
+            self._replace(after)
+            self._conversations[id_] = replace(self._conversations[id_], revision=after.revision)
+            self.events.append(message_changed(after.id, after, now))
+        return len(messages)
+
     async def expire_due(self, now: datetime, limit: int, skipped: int = 0) -> int:
         due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]
         due = sorted(due, key=lambda message: message.expires_at or now)[skipped : skipped + limit]
@@ -81,7 +115,8 @@ class MemoryStore(FakeStore):
         """What is left of the messages of a person whose account is deleted."""
         for message in [m for m in self._messages[conversation_id] if m.sender_id == user_id]:
             if kind_of(message.content).is_said:
-                self._replace(replace(message, content=Expired(), reactions=(), reply_to_seq=0, votes=()))
+                bare = replace(message, content=Expired(), reactions=(), reply_to_seq=0, votes=())
+                self._replace(replace(bare, view_once=False, opened_by=()))
                 self._erase_hanging(message)
 
     async def find_old(
@@ -109,6 +144,8 @@ class MemoryStore(FakeStore):
     def _erase_hanging(self, message: Message) -> None:
         key = (message.conversation_id, message.seq)
         self._edits.pop(key, None)
+        self._openings.pop(key, None)
+        self._release_at.pop(key, None)
         self._indexed.discard(key)
         self._unpin(*key)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging.attachments.core.uploads import PendingDelete, Upload, object_key_of
+from services.messaging.attachments.core.view_once import Opening
 from services.messaging.groups.core.changes import Ban
 from services.messaging.groups.ports import Invite
 from services.messaging.kernel.content import kind_of
@@ -47,6 +48,9 @@ class MemoryState:
         self._keys: dict[str, ConversationId] = {}
         self._messages: dict[ConversationId, list[Message]] = {}
         self._edits: dict[tuple[ConversationId, int], list[Edit]] = {}
+        self._openings: dict[tuple[ConversationId, int], list[Opening]] = {}
+        # Of the files of view-once messages.
+        self._release_at: dict[tuple[ConversationId, int], datetime] = {}
         self._active: dict[ConversationId, datetime] = {}
         self._read_moved: dict[ConversationId, datetime] = {}
         self._invites: dict[bytes, Invite] = {}
@@ -135,7 +139,10 @@ class MemoryState:
         self.events.append(message_sent(message))
 
     def _release(self, message: Message | None) -> None:
-        for attachment in message.attachments if message else ():
+        if message is None:
+            return
+        self._release_at.pop((message.conversation_id, message.seq), None)
+        for attachment in message.attachments:
             self.queue_delete(self.attached_uploads.pop(attachment.id))
 
     def _unpin(self, conversation_id: ConversationId, seq: int) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
+from services.messaging.attachments.service.openings import Openings
 from services.messaging.conversations.service import ConversationLimits, Conversations
 from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
@@ -77,6 +78,7 @@ class World:
             UploadPolicy(waiting=3, per_message=2),
             wake_scans=wake_scans,
         )
+        self.openings = Openings(self.store, self.store, self.store, self.attachments, self.clock)
         self.collector = Collector(self.uploads, self.objects, self.clock)
         cases = Cases(
             *(self.store, self.sends, self.rates, self.clock, new_id, limits or MessageLimits(text_chars=20)),

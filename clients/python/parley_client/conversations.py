@@ -69,6 +69,9 @@ class Entry:
     attachments: tuple[str, ...] = ()
     # A copy of another message.
     forwarded: bool = False
+    # Each recipient opens its file once (`Messaging.open_once`), and who did, the first one first.
+    view_once: bool = False
+    opened_by: tuple[str, ...] = ()
     # When it vanishes, Unix time; None when it stays.
     expires_at_s: float | None = None
 
@@ -78,6 +81,7 @@ class Entry:
         if not is_over or self.kind not in COUNTED:
             return self
         bare = replace(self, edit_count=0, reply_to_seq=0, reactions=(), attachments=(), forwarded=False)
+        bare = replace(bare, view_once=False, opened_by=())
         return replace(bare, kind="expired", text=None, call=None, poll=None, sticker=None)
 
 

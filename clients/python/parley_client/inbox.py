@@ -51,6 +51,8 @@ def to_entry(message: messaging.Message) -> Entry:
         expires_at_s=message.expire_time.ToMicroseconds() / 1e6 if message.HasField("expire_time") else None,
         attachments=tuple(attachment.attachment_id for attachment in message.attachments),
         forwarded=message.forwarded,
+        view_once=message.view_once,
+        opened_by=tuple(message.opened_by_user_ids),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from parley.messaging.v1 import attachments_pb2 as files
 from parley.messaging.v1 import messages_pb2 as wire
 from parley.messaging.v1 import service_pb2 as api
 
@@ -88,6 +89,7 @@ class Messaging:
 
     def __init__(self, device: Device, stream: EventStream) -> None:
         self._api = device.messaging
+        self._files = device.attachments
         self._stream = stream
         self._me = device.user_id
         # Of the conversations in which something is being sent.
@@ -105,13 +107,17 @@ class Messaging:
         self._stream.take_conversation(answer.conversation)
         return answer.conversation.conversation_id
 
-    async def send(self, conversation_id: str, draft: Sendable, *, client_message_id: str = "") -> Entry:
+    async def send(
+        self, conversation_id: str, draft: Sendable, *, client_message_id: str = "", view_once: bool = False
+    ) -> Entry:
         """Sends, and gives the message as it is stored. The sends of one conversation go in the order of the calls.
 
         Give a `client_message_id` of your own to whatever another run of your program may send again: it is stored
-        once, and a retry gets the first result.
+        once, and a retry gets the first result. `view_once`: each recipient opens the one picture or video, which has
+        no text, once.
         """
         request = send_request(conversation_id, draft, client_message_id or str(uuid.uuid4()))
+        request.view_once = view_once
         turn = self._turns.get(conversation_id) or self._turns.setdefault(conversation_id, asyncio.Lock())
         async with turn:
             answer = await ask_until_told(lambda: self._api.SendMessage(request))
@@ -137,6 +143,16 @@ class Messaging:
         """Makes these options of a poll one's choice, in place of an earlier one; none takes the vote back."""
         request = api.VotePollRequest(conversation_id=conversation_id, seq=seq, option_indexes=option_indexes)
         return self._taken((await ask_until_told(lambda: self._api.VotePoll(request))).message)
+
+    async def open_once(self, conversation_id: str, seq: int) -> str:
+        """Opens a view-once message of somebody else's, which can be done once, and gives the address of its file. It
+        is good for some minutes. Everybody in the conversation sees who has opened it."""
+        request = files.OpenViewOnceRequest(
+            conversation_id=conversation_id, seq=seq, client_request_id=str(uuid.uuid4())
+        )
+        answer = await ask_until_told(lambda: self._files.OpenViewOnce(request))
+        self._taken(answer.message)
+        return answer.download_url
 
     async def mark_read(self, conversation_id: str, seq: int = 0) -> int:
         """Says that this user has read up to a message, without a seq up to the newest that this device has.

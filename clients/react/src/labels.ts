@@ -27,6 +27,8 @@ export interface Labels {
   readonly you: string;
   readonly edited: string;
   readonly forwarded: string;
+  /** In place of a file that each recipient opens once: these components do not open it. */
+  readonly viewOnce: string;
   readonly vanishes: (time: string) => string;
   readonly unsent: string;
   readonly newerKind: string;
@@ -157,6 +159,7 @@ export const ENGLISH: Labels = {
   you: "You",
   edited: "edited",
   forwarded: "Forwarded",
+  viewOnce: "View once",
   vanishes: (time) => `Vanishes ${time}`,
   unsent: "This message was taken back",
   newerKind: "This message needs a newer version",

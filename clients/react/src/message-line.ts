@@ -11,7 +11,8 @@ export interface Speaking {
 }
 
 /** A message in one line: for previews, quotes, and what is no bubble. */
-export function messageLine({ content, attachments, senderId }: Message, { labels, locale, selfId, nameOf }: Speaking): string {
+export function messageLine({ content, attachments, senderId, viewOnce }: Message, { labels, locale, selfId, nameOf }: Speaking): string {
+  if (viewOnce) return labels.viewOnce;
   switch (content.kind) {
     case "text":
       return content.text || (attachments.length === 1 ? (attachments[0]?.fileName ?? "") : labels.files(attachments.length));

@@ -71,7 +71,7 @@ interface BubbleProps extends Pick<RowProps, "speaking" | "receipt" | "quoted" |
 function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubbleProps): ReactElement {
   const { labels, locale, nameOf, selfId } = speaking;
   const { content, senderId, attachments, reactions, expireTimeMs } = message;
-  const text = content.kind === "text" ? content.text : messageLine(message, speaking);
+  const text = content.kind === "text" && !message.viewOnce ? content.text : messageLine(message, speaking);
   const quiet = content.kind === "unsent" || content.kind === "unknown";
   return (
     <>
@@ -81,9 +81,8 @@ function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubblePr
       <div className={classes("parley-bubble", quiet && "parley-bubble-quiet")}>
         {message.forwarded && <span className="parley-note">{labels.forwarded}</span>}
         {message.replyToSeq > 0 && <Quote quoted={quoted} speaking={speaking} />}
-        {attachments.map((attachment) => (
-          <File key={attachment.id} attachment={attachment} of={message} speaking={speaking} />
-        ))}
+        {!message.viewOnce &&
+          attachments.map((attachment) => <File key={attachment.id} attachment={attachment} of={message} speaking={speaking} />)}
         {content.kind === "sticker" && <StickerPicture sticker={content} line={text} />}
         {text && content.kind !== "sticker" && (
           <span className="parley-text" dir="auto">

@@ -23,6 +23,8 @@ interface CachedUrl {
 export class Downloads {
   private readonly cached = new Map<string, CachedUrl>();
   private readonly running = new Map<string, Promise<string>>();
+  /** By message, the keys of openings that were not answered. */
+  private readonly opening = new Map<string, string>();
 
   constructor(private readonly api: Api) {}
 
@@ -38,6 +40,19 @@ export class Downloads {
   /** An address did not work: the next `address` asks anew. */
   forget(attachmentId: string): void {
     this.cached.delete(attachmentId);
+  }
+
+  /**
+   * Opens a view-once message, which this user can do once: an address of its file that is good for some minutes.
+   * After a lost answer it can be called again within a minute. Rejects with a Failure, of the reason ALREADY_OPENED.
+   */
+  async openOnce(conversationId: string, seq: number): Promise<string> {
+    const place = `${conversationId} ${seq}`;
+    const clientRequestId = this.opening.get(place) ?? crypto.randomUUID();
+    this.opening.set(place, clientRequestId);
+    const { downloadUrl } = await orFailure(this.api.attachments.openViewOnce({ conversationId, seq: BigInt(seq), clientRequestId }));
+    this.opening.delete(place);
+    return downloadUrl;
   }
 
   private async ask({ conversationId, seq, attachmentId }: AttachmentRef): Promise<string> {

@@ -23,6 +23,8 @@ export interface Draft {
   readonly replyToSeq?: number;
   /** Files that have arrived at the store; the text may be empty beside them. */
   readonly attachments?: readonly Attachment[];
+  /** Each recipient may open the one picture or video once; there is no text beside it. */
+  readonly viewOnce?: boolean;
 }
 
 export interface OutboxListener {
@@ -49,8 +51,8 @@ export class Outbox {
   ) {}
 
   send(conversationId: string, draft: Draft): void {
-    const { text, entities = [], replyToSeq = 0, attachments = [] } = draft;
-    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, attachments, createTimeMs: this.nextMs() };
+    const { text, entities = [], replyToSeq = 0, attachments = [], viewOnce = false } = draft;
+    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, attachments, viewOnce, createTimeMs: this.nextMs() };
     const outgoing = { ...common, state: "sending", problem: undefined, retryable: true, held: false } as const;
     this.store.addOutgoing(outgoing);
     this.changed();
@@ -133,7 +135,7 @@ export class Outbox {
   }
 
   private async attempt(outgoing: Outgoing): Promise<Failure | undefined> {
-    const { conversationId, clientMessageId, text, entities, replyToSeq, attachments } = outgoing;
+    const { conversationId, clientMessageId, text, entities, replyToSeq, attachments, viewOnce } = outgoing;
     let sentEntities: readonly Entity[] = entities;
     const attachmentIds = attachments.map((attachment) => attachment.id);
     const startedMs = Date.now();
@@ -142,7 +144,7 @@ export class Outbox {
       if (this.withdrawn.has(clientMessageId)) return undefined;
       try {
         const content = { case: "text", value: writeText(text, sentEntities) } as const;
-        const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content, attachmentIds, replyToSeq: BigInt(replyToSeq) });
+        const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content, attachmentIds, viewOnce, replyToSeq: BigInt(replyToSeq) });
         if (message) this.listener.onSent(readMessage(message));
         return undefined;
       } catch (error) {

@@ -135,6 +135,8 @@ export function readMessage(wire: WireMessage): model.Message {
     attachments: wire.attachments.map(readAttachment),
     edited: wire.editCount > 0,
     forwarded: wire.forwarded,
+    viewOnce: wire.viewOnce,
+    openedBy: wire.openedByUserIds,
     expireTimeMs: millis(wire.expireTime),
     revision: Number(wire.revision),
   };

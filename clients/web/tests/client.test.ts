@@ -57,7 +57,7 @@ describe("client", () => {
     alice.messaging.send(ROOM, "hello");
     await until("acknowledged", () => texts(alice)?.length === 1);
     const id = alice.messaging.store.get(ROOM)?.messages[0]?.clientMessageId ?? "";
-    const common = { clientMessageId: id, conversationId: ROOM, text: "hello", entities: [], replyToSeq: 0, attachments: [], createTimeMs: 0 };
+    const common = { clientMessageId: id, conversationId: ROOM, text: "hello", entities: [], replyToSeq: 0, attachments: [], viewOnce: false, createTimeMs: 0 };
     alice.messaging.store.addOutgoing({ ...common, state: "failed", problem: undefined, retryable: true, held: false });
     alice.messaging.retry(ROOM, id);
     await until("settled", () => alice.messaging.store.get(ROOM)?.outgoing.length === 0);

@@ -7,6 +7,7 @@ import { contentTypeOf, fileProblem, safeName } from "../src/core/files.js";
 import { sizeLine } from "../src/core/sizes.js";
 import { userMessage } from "../src/core/user-messages.js";
 import { stepUpload, type Upload } from "../src/core/uploads.js";
+import { Downloads } from "../src/downloads.js";
 import { fakeStorage, until, useWorld } from "./support.js";
 
 const ROOM = "alice+bob";
@@ -71,6 +72,35 @@ describe("files between clients", () => {
     expect(attachment).toMatchObject({ fileName: "notes.txt", sizeBytes: 5 });
     const ref = { conversationId: ROOM, seq: 1, attachmentId: attachment?.id ?? "" };
     expect(await bob.downloads.url(ref)).toContain(ref.attachmentId);
+  });
+
+  test("a video that is opened once has its address once, and everybody sees who opened it", async () => {
+    const alice = await ready();
+    const bob = world.client("bob");
+    alice.uploads.add(ROOM, [{ name: "a.webm", contentType: "video/webm", body: new Blob(["a film"]) }]);
+    await until("it is there", () => uploads(alice)[0]?.state === "done");
+    alice.messaging.send(ROOM, { text: "", attachments: alice.uploads.take(ROOM), viewOnce: true });
+    const shown = (client: ParleyClient) => client.messaging.store.get(ROOM)?.messages[0];
+    await until("bob has it", () => shown(bob) !== undefined);
+    expect(shown(bob)).toMatchObject({ viewOnce: true, openedBy: [] });
+    expect(await bob.downloads.openOnce(ROOM, 1)).toContain(shown(bob)?.attachments[0]?.id);
+    for (const client of [alice, bob]) await until("it is told", () => shown(client)?.openedBy.join() === "bob");
+    await expect(bob.downloads.openOnce(ROOM, 1)).rejects.toBeDefined();
+  });
+
+  test("an opening whose answer was lost is asked for again under the same key", async () => {
+    const keys: string[] = [];
+    const api = world.backend.apiFor("bob");
+    const openViewOnce = ({ clientRequestId }: { clientRequestId?: string }) => {
+      keys.push(clientRequestId ?? "");
+      return keys.length === 1 ? Promise.reject(new ConnectError("gone", Code.Unavailable)) : Promise.resolve({ downloadUrl: "there" });
+    };
+    const downloads = new Downloads({ ...api, attachments: { ...api.attachments, openViewOnce } } as unknown as typeof api);
+    await expect(downloads.openOnce(ROOM, 1)).rejects.toMatchObject({ transient: true });
+    expect(await downloads.openOnce(ROOM, 1)).toBe("there");
+    await downloads.openOnce(ROOM, 2);
+    expect(keys[0]).toBe(keys[1]);
+    expect(keys[2]).not.toBe(keys[0]);
   });
 
   test("an address is asked for once, and anew when it has ended or did not work", async () => {

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.messaging.attachments.core.uploads import FileCopy, PendingDelete, ScanState, Stored, Upload
-from services.messaging.kernel.model import AttachmentId, ConversationId, DraftKey, UserId
+from services.messaging.attachments.core.view_once import Opened, Opening
+from services.messaging.kernel.model import AttachmentId, Conversation, ConversationId, DraftKey, Message, UserId
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,23 @@ class AttachmentStore(Protocol):
 
     async def forget_deletes(self, keys: Collection[str]) -> None:
         """Objects that are deleted for good. Idempotent."""
+
+
+# Decides under the conversation's lock, also by the person's earlier opening; None for nothing to do. What it raises
+# undoes the transaction.
+DecideOpening = Callable[[Conversation, Message | None, Opening | None], Opened | None]
+
+
+class OpeningStore(Protocol):
+    """Who opened which view-once message."""
+
+    async def open_once(
+        self, conversation_id: ConversationId, seq: int, user_id: UserId, decide: DecideOpening, now: datetime
+    ) -> Message:
+        """Lock, decide, write with the next revision and its event; the message as it stands then.
+
+        Errors: ConversationNotFound, runtime's StoreUnavailable.
+        """
 
 
 class Scanner(Protocol):

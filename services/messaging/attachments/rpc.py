@@ -5,8 +5,9 @@ from parley.messaging.v1 import attachments_pb2 as api
 from parley.messaging.v1 import attachments_pb2_grpc
 
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.attachments.service.openings import Openings
 from services.messaging.kernel import errors
-from services.messaging.wire.api import attachment_message, to_timestamp
+from services.messaging.wire.api import attachment_message, message_message, to_timestamp
 from services.messaging.wire.requests import length, me
 from services.runtime.errors import ErrorTable, Refusal
 from services.runtime.grpc.guard import Access, Context
@@ -19,14 +20,16 @@ ERRORS: ErrorTable = {
     errors.AttachmentNotUploaded: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_UPLOADED"),
     errors.AttachmentRefused: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_REFUSED"),
     errors.AttachmentNotScanned: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_SCANNED", retry_delay_s=2.0),
+    errors.ViewOnce: Refusal(_CODE.FAILED_PRECONDITION, "VIEW_ONCE"),
+    errors.AlreadyOpened: Refusal(_CODE.FAILED_PRECONDITION, "ALREADY_OPENED"),
     errors.TooManyUploads: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_UPLOADS", retry_delay_s=60.0),
     errors.ObjectsUnavailable: Refusal(_CODE.UNAVAILABLE, "OBJECTS_UNAVAILABLE", retry_delay_s=1.0),
 }
 
 
-def apis(attachments: Attachments) -> list[Api]:
+def apis(attachments: Attachments, openings: Openings) -> list[Api]:
     """What the server serves of attachments."""
-    servicer = AttachmentsServicer(attachments)
+    servicer = AttachmentsServicer(attachments, openings)
     return [
         Api(
             "parley.messaging.v1.AttachmentsService",
@@ -39,8 +42,9 @@ def apis(attachments: Attachments) -> list[Api]:
 class AttachmentsServicer(attachments_pb2_grpc.AttachmentsServiceServicer):
     """Translates; the use-cases stand in service/."""
 
-    def __init__(self, attachments: Attachments) -> None:
+    def __init__(self, attachments: Attachments, openings: Openings) -> None:
         self._attachments = attachments
+        self._openings = openings
 
     async def CreateUpload(self, request: api.CreateUploadRequest, context: Context) -> api.CreateUploadResponse:
         wanted = UploadRequest(
@@ -65,3 +69,11 @@ class AttachmentsServicer(attachments_pb2_grpc.AttachmentsServiceServicer):
             me(), request.conversation_id, request.seq, request.attachment_id
         )
         return api.GetDownloadResponse(download_url=url, expire_time=to_timestamp(expires_at))
+
+    async def OpenViewOnce(self, request: api.OpenViewOnceRequest, context: Context) -> api.OpenViewOnceResponse:
+        url, expires_at, message = await self._openings.open(
+            me(), request.conversation_id, request.seq, request.client_request_id
+        )
+        return api.OpenViewOnceResponse(
+            download_url=url, expire_time=to_timestamp(expires_at), message=message_message(message)
+        )

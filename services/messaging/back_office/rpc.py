@@ -139,6 +139,8 @@ class ServerMessagingServicer(server_pb2_grpc.ServerMessagingServiceServicer):
 
 
 def _send_request(request: service_pb2.SendMessageRequest) -> Said:
+    if request.view_once:
+        raise InvalidRequest("view_once", "cannot be set here")
     return request_of(said(request), request.client_message_id, request.reply_to_seq, tuple(request.attachment_ids))
 
 

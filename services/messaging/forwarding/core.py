@@ -48,6 +48,8 @@ def find_forwardable(conversation: Conversation, user: UserId, message: Message 
         raise NotAllowed
     if kind_of(visible.content).forward is None:
         raise NotForwardable("only what a person wrote or spoke can be forwarded")
+    if visible.view_once:
+        raise NotForwardable("what can be opened once cannot be forwarded")
     return visible
 
 

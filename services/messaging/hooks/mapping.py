@@ -45,6 +45,7 @@ def question_message(question: Question) -> api.CheckMessageRequest:
         reply_to_seq=question.reply_to_seq,
         attachments=[attachment_message(attachment) for attachment in question.attachments],
         forwarded=question.forwarded,
+        view_once=question.view_once,
     )
     if not is_title:
         put_content(message, question.content)

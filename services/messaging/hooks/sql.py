@@ -35,9 +35,9 @@ _IS_HELD = "SELECT FROM held_messages WHERE conversation_id = $1 AND sender_id =
 # what they let pass. One that is on its way already stays.
 _HOLD = f"""
 INSERT INTO held_messages (conversation_id, sender_id, client_message_id, id, seq, reply_to_seq, kind, body, entities,
-    call, line, content, attachments, held_at, word, forwarded)
+    call, line, content, attachments, held_at, word, forwarded, view_once)
 SELECT $1::uuid, $2::text, $3::text, $4::uuid, $5::bigint, $6::bigint, $7::text, $8::text, $9::bytea, $10::bytea,
-    $11::bytea, $12::bytea, $13::bytea, $14::timestamptz, $15::text, $17::boolean
+    $11::bytea, $12::bytea, $13::bytea, $14::timestamptz, $15::text, $17::boolean, $18::boolean
 WHERE ($5 > 0 OR NOT EXISTS ({_IS_STORED})) AND (EXISTS ({_IS_HELD}) OR $16 > (
     SELECT count(*) FROM (
         SELECT FROM held_messages WHERE sender_id = $2 AND decided_at IS NULL LIMIT $16
@@ -53,7 +53,8 @@ RETURNING id
 
 _BLANK = f"""
 UPDATE held_messages SET state = $2, decided_at = coalesce(decided_at, $3), kind = '{EXPIRED.name}', body = '',
-    entities = NULL, call = NULL, line = NULL, content = NULL, attachments = NULL, reply_to_seq = 0, forwarded = false
+    entities = NULL, call = NULL, line = NULL, content = NULL, attachments = NULL, reply_to_seq = 0, forwarded = false,
+    view_once = false
 WHERE id = $1
 """  # noqa: S608
 
@@ -93,6 +94,7 @@ class PostgresHeld:
                     most,
                 ),
                 held.forwarded,
+                held.view_once,
             )
             if kept is not None:
                 await keep_until(connection, [each.id for each in held.attachments], held.held_at + self._kept)
@@ -173,4 +175,5 @@ def _held(row: asyncpg.Record) -> Held:
         to_attachments(row["attachments"]) if row["attachments"] else (),
         row["forwarded"],
         HeldState(row["state"]),
+        row["view_once"],
     )

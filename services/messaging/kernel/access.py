@@ -1,7 +1,7 @@
 """What a person may see of a conversation, and whether they may act in it."""
 
 from services.messaging.kernel.errors import ConversationFrozen, MessageNotFound, NotAllowed, RequestPending
-from services.messaging.kernel.model import Conversation, Message, UserId
+from services.messaging.kernel.model import Conversation, Message, UserId, require_member
 from services.messaging.kernel.request import RequestState
 
 
@@ -11,6 +11,15 @@ def find_visible(conversation: Conversation, user: UserId, message: Message | No
     if message is None or member is None or message.seq <= member.visible_after_seq:
         raise MessageNotFound
     return message
+
+
+def require_let_in(conversation: Conversation | None, user: UserId) -> Conversation:
+    """The conversation, if the user is in it and has let it in: nothing is fetched before. Raises ConversationNotFound,
+    NotAllowed."""
+    found = require_member(conversation, user)
+    if is_unaccepted_by(found, user):
+        raise NotAllowed
+    return found
 
 
 def require_open(conversation: Conversation, user: UserId) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 import regex
 
 from services.messaging.kernel.characters import check_storable, has_tower, is_blank, normalized
-from services.messaging.kernel.content import Content, Entity, Link, Text, address_of, kind_of
+from services.messaging.kernel.content import Content, Entity, Link, Text, address_of, kind_of, text_of
 from services.messaging.kernel.emojis import qualified
 from services.messaging.kernel.errors import InvalidField, StickerHostNotAllowed
 from services.messaging.kernel.links import host_of, names_its_host
@@ -20,6 +20,8 @@ MAX_TITLE_CHARS = 100
 MAX_AVATAR_REF_CHARS = 512
 MAX_ENTITIES = 50
 MAX_URL_CHARS = 2_048
+# How the media types of pictures and videos begin.
+_SEEN = ("image/", "video/")
 
 _UNFIT_FOR_TITLES = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Noncharacter_Code_Point}")
 
@@ -107,6 +109,13 @@ def check_files(content: Content, attachments: Sequence[Attachment]) -> None:
     file_type = kind_of(content).file_type
     if not all(each.content_type.startswith(file_type) for each in attachments):
         raise InvalidField("attachment_ids", f"must be of type {file_type}*")
+
+
+def check_view_once(content: Content, attachments: Sequence[Attachment]) -> None:
+    """Whether a message of these can be one that is opened once. Raises InvalidField."""
+    types = kind_of(content).file_type or _SEEN
+    if text_of(content) or len(attachments) != 1 or not attachments[0].content_type.startswith(types):
+        raise InvalidField("view_once", "goes with one picture or video without a text, or with a voice message")
 
 
 def check_provider(content: Content, allowed_hosts: Collection[str]) -> None:

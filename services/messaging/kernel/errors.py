@@ -243,6 +243,20 @@ class JobNotFound(MessagingError):
         super().__init__("no such job")
 
 
+class ViewOnce(MessagingError):
+    """The file of a view-once message has no address: each recipient opens the message, once."""
+
+    def __init__(self) -> None:
+        super().__init__("this can be opened once, and fetched in no other way")
+
+
+class AlreadyOpened(MessagingError):
+    """The caller has opened the message before."""
+
+    def __init__(self) -> None:
+        super().__init__("it was opened already")
+
+
 class Overloaded(MessagingError):
     """More sends are waiting than the service takes."""
 

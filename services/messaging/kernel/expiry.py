@@ -1,10 +1,10 @@
-"""What is left of messages whose time is over."""
+"""What is left of messages whose time is over, and of those whose files are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging.kernel.content import Expired, kind_of
+from services.messaging.kernel.content import Expired, kind_of, withheld
 from services.messaging.kernel.model import ConversationId, Message
 
 
@@ -21,15 +21,25 @@ def as_of(message: Message, now: datetime) -> Message:
 
 def expire(messages: Sequence[Message], revisions: Mapping[ConversationId, int]) -> list[Message]:
     """The tombstones of messages, in order; each takes the next revision of its conversation after those given."""
-    last = dict(revisions)
-    expired = []
-    for message in messages:
-        last[message.conversation_id] += 1
-        expired.append(replace(tombstone(message), revision=last[message.conversation_id]))
-    return expired
+    return _numbered([tombstone(message) for message in messages], revisions)
+
+
+def release(messages: Sequence[Message], revisions: Mapping[ConversationId, int]) -> list[Message]:
+    """As `expire`, the messages without their files: nothing to fetch or to draw."""
+    bare = [replace(message, content=withheld(message.content), attachments=()) for message in messages]
+    return _numbered(bare, revisions)
 
 
 def tombstone(message: Message) -> Message:
     """The message without anything of what it said."""
     bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=(), votes=())
-    return replace(bare, content=Expired(), forwarded=False)
+    return replace(bare, content=Expired(), forwarded=False, view_once=False, opened_by=())
+
+
+def _numbered(messages: Sequence[Message], revisions: Mapping[ConversationId, int]) -> list[Message]:
+    last = dict(revisions)
+    numbered = []
+    for message in messages:
+        last[message.conversation_id] += 1
+        numbered.append(replace(message, revision=last[message.conversation_id]))
+    return numbered

@@ -157,6 +157,9 @@ class Message:
     forwarded: bool = False
     # Of a poll; none of options that nobody chose.
     votes: tuple[Votes, ...] = ()
+    # Each recipient opens its file once, and those who did, the first one first.
+    view_once: bool = False
+    opened_by: tuple[UserId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ class Draft:
     forwarded: bool = False
     # The version of the conversation that it was judged by, where that was remembered (hooks.core.holding.Place).
     judged_version: int | None = None
+    view_once: bool = False
 
     @property
     def key(self) -> "DraftKey":

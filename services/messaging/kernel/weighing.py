@@ -20,6 +20,7 @@ _ATTACHMENT_BYTES = 128
 def weigh_message(message: Message) -> int:
     """Bytes."""
     named = [each.user_ids for each in message.reactions] + [each.user_ids for each in message.votes]
+    named += [message.opened_by] if message.opened_by else []
     people = sum(PART_BYTES + sum(len(user) + 4 for user in users) for users in named)
     files = sum(_ATTACHMENT_BYTES + len(each.file_name.encode()) for each in message.attachments)
     return _MESSAGE_BYTES + weight_of(message.content) + people + files

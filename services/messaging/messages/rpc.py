@@ -35,7 +35,8 @@ class MessagesRpcs(service_pb2_grpc.MessagingServiceServicer):
 
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
         wanted = request_of(
-            said(request), request.client_message_id, request.reply_to_seq, tuple(request.attachment_ids)
+            *(said(request), request.client_message_id, request.reply_to_seq, tuple(request.attachment_ids)),
+            view_once=request.view_once,
         )
         message = await self._messages.send(me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))

@@ -93,4 +93,6 @@ class ScheduledMessagesServicer(scheduled_pb2_grpc.ScheduledMessagesServiceServi
 
 
 def _said(request: service_pb2.SendMessageRequest) -> Said:
+    if request.view_once:
+        raise InvalidRequest("view_once", "cannot be set here")
     return request_of(said(request), request.client_message_id, request.reply_to_seq, tuple(request.attachment_ids))

@@ -82,6 +82,9 @@ def passes(message: Message, filters: Filters) -> bool:
 
 
 def _held_by(message: Message) -> set[Has]:
+    if message.view_once:
+        # Nothing of it is to be looked at again.
+        return set()
     types = [file.content_type for file in message.attachments]
     holds = {has for has, begin in FILE_TYPES.items() if any(kind.startswith(begin) for kind in types)}
     if not holds.isdisjoint({Has.PICTURE, Has.VIDEO}):

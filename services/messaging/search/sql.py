@@ -148,7 +148,7 @@ def list_statement(has: Has) -> str:
         "SELECT m.* FROM messages m"  # noqa: S608
         " WHERE m.conversation_id = $1"
         " AND m.seq > (SELECT visible_after_seq FROM members WHERE conversation_id = $1 AND user_id = $2)"
-        f" AND m.seq < $3 AND {_HOLDS[has]}"
+        f" AND m.seq < $3 AND {_HOLDS[has]} AND NOT m.view_once"
         " AND ($5 = '' OR m.sender_id = $5)"
         " AND ($6::timestamptz IS NULL OR m.sent_at >= $6) AND ($7::timestamptz IS NULL OR m.sent_at < $7)"
         " ORDER BY m.seq DESC LIMIT $4"

@@ -29,6 +29,9 @@ class SweepStore(Protocol):
         So many of the longest overdue ones are skipped.
         """
 
+    async def release_due(self, now: datetime, limit: int) -> int:
+        """Take their files from at most `limit` view-once messages whose time for it has come; how many."""
+
     async def find_old(
         self, cutoff: datetime, after: ConversationId | None, limit: int
     ) -> tuple[list[ConversationId], ConversationId | None]:

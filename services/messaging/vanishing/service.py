@@ -75,14 +75,16 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep for ever."""
         while True:
-            for part in (self._expire, self._retain):
+            for part in (self._expire, self._release, self._retain):
                 # What cannot vanish must not keep old messages from going.
                 await self._try(part)
             await asyncio.sleep(self._policy.interval_s)
 
     async def sweep(self) -> None:
-        """Erase all that is due by vanishing, and scan on for retention. Errors: StoreUnavailable."""
+        """Erase all that is due by vanishing, or was opened by everybody, and scan on for retention. Errors:
+        StoreUnavailable."""
         await self._expire()
+        await self._release()
         await self._retain()
 
     async def _try(self, part: Callable[[], Awaitable[None]]) -> None:
@@ -112,6 +114,13 @@ class Sweeper:
             if count < limit:
                 return
             limit = min(limit * SMALLER, self._policy.batch)
+
+    async def _release(self) -> None:
+        """Files of view-once messages."""
+        count = self._policy.batch
+        while count == self._policy.batch:
+            count = await self._store.release_due(self._clock.now(), self._policy.batch)
+            metrics.ERASED.labels("view_once").inc(count)
 
     async def _retain(self) -> None:
         if self._policy.retention is None:

@@ -1,6 +1,6 @@
 """PostgreSQL: what the sweeper erases."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from services.messaging.conversations.sql.conversations import (
     load_conversations,
     write_history_start,
 )
-from services.messaging.kernel.model import ConversationId, UserId, direct_recipients
+from services.messaging.kernel.model import ConversationId, Message, UserId, direct_recipients
 from services.messaging.messages.sql import erasing
 from services.messaging.messages.sql.erasing import delete_messages
 from services.messaging.messages.sql.messages import to_messages
@@ -41,6 +41,17 @@ SELECT c.id, (
 ) AS oldest
 FROM conversations c WHERE c.id > $1 ORDER BY c.id LIMIT $2
 """
+_TO_RELEASE = """
+SELECT conversation_id, seq FROM attachments WHERE release_at <= $1 AND conversation_id IS NOT NULL
+ORDER BY release_at LIMIT $2
+"""
+_STILL_TO_RELEASE = """
+SELECT m.* FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
+JOIN messages m ON m.conversation_id = k.id AND m.seq = k.number
+WHERE m.view_once AND EXISTS (
+    SELECT FROM attachments a WHERE a.conversation_id = m.conversation_id AND a.seq = m.seq AND a.release_at <= $3
+) ORDER BY m.conversation_id, m.seq
+"""
 _BELOW_ALL = UUID(int=0)
 _FIRST = """
 SELECT m.seq, m.sent_at FROM messages m WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3
@@ -65,18 +76,23 @@ class PostgresSweepStore:
                 _STILL_DUE, [row["conversation_id"] for row in mine], [row["seq"] for row in mine], now
             )
             expired = await erasing.expire(connection, await to_messages(connection, found))
-            events = [
-                to_outbox(
-                    message.conversation_id,
-                    message_changed(self._new_id(now), message, now),
-                    locked[message.conversation_id],
-                )
-                for message in expired
-            ]
-            await outbox.append_many(connection, events)
-        for message in expired:
-            self._relay.wake(str(message.conversation_id))
+            await self._tell(connection, expired, locked, now)
+        self._wake(expired)
         return len(expired)
+
+    async def release_due(self, now: datetime, limit: int) -> int:
+        async with self._database.transaction() as connection:
+            due = await connection.fetch(_TO_RELEASE, now, limit)
+            locked = await _lock(connection, {row["conversation_id"] for row in due})
+            mine = [row for row in due if row["conversation_id"] in locked]
+            # Again, after the locks: somebody may have opened it meanwhile, which puts it off.
+            found = await connection.fetch(
+                _STILL_TO_RELEASE, [row["conversation_id"] for row in mine], [row["seq"] for row in mine], now
+            )
+            released = await erasing.release_files(connection, await to_messages(connection, found))
+            await self._tell(connection, released, locked, now)
+        self._wake(released)
+        return len(released)
 
     async def find_old(
         self, cutoff: datetime, after: ConversationId | None, limit: int
@@ -104,6 +120,27 @@ class PostgresSweepStore:
             await outbox.append_many(connection, [to_outbox(conversation_id, event, direct_recipients(before))])
         self._relay.wake(str(conversation_id))
         return len(gone)
+
+    async def _tell(
+        self,
+        connection: Connection,
+        changed: Sequence[Message],
+        recipients: Mapping[ConversationId, Sequence[UserId]],
+        now: datetime,
+    ) -> None:
+        events = [
+            to_outbox(
+                message.conversation_id,
+                message_changed(self._new_id(now), message, now),
+                recipients[message.conversation_id],
+            )
+            for message in changed
+        ]
+        await outbox.append_many(connection, events)
+
+    def _wake(self, changed: Sequence[Message]) -> None:
+        for message in changed:
+            self._relay.wake(str(message.conversation_id))
 
 
 async def _lock(connection: Connection, ids: Collection[ConversationId]) -> dict[ConversationId, Sequence[UserId]]:

@@ -91,6 +91,8 @@ def message_message(message: Message) -> messages_pb2.Message:
         poll_votes=[
             messages_pb2.PollVotes(option_index=votes.option_index, user_ids=votes.user_ids) for votes in message.votes
         ],
+        view_once=message.view_once,
+        opened_by_user_ids=message.opened_by,
     )
     put_content(encoded, message.content)
     return encoded

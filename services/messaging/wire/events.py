@@ -56,7 +56,7 @@ def message_sent(message: Message) -> bytes:
 
 
 def message_changed(event_id: UUID, after: Message, time: datetime) -> bytes:
-    """The event of an edit, a reaction, a vote, or an unsending."""
+    """The event of an edit, a reaction, a vote, an opening, or an unsending."""
     event = _event(event_id, after.conversation_id, time)
     event.message_changed.message.CopyFrom(message_message(after))
     return event.SerializeToString()

@@ -97,6 +97,7 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
     "parley.messaging.v1.AttachmentsService": {
         "CreateUpload": Cost(5),
         "GetDownload": _LOOK,
+        "OpenViewOnce": _LOOK,
     },
     "parley.messaging.v1.ScheduledMessagesService": {
         "ScheduleMessage": _WRITE,

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Conversation, Draft, Message, ParleyClient } from "@parley/client";
+import type { Conversation, Draft, Message, ParleyClient, Upload } from "@parley/client";
 import { allDone, findEntities, isBlank } from "@parley/client";
 import { Icon } from "./icons";
 import { MentionList, peopleOf, useMentions } from "./mentions";
@@ -34,7 +34,7 @@ interface ComposerProps {
 export function Composer(props: ComposerProps): JSX.Element {
   const { client, conversation, viewer, name, task, picking, onDone } = props;
   const field = useRef<HTMLTextAreaElement>(null);
-  const { text, change, submit, schedule, problem } = useWriting(props);
+  const { text, change, submit, schedule, problem, once, setOnce } = useWriting(props);
   const [scheduling, setScheduling] = useState(false);
   const [polling, setPolling] = useState(false);
   const mentions = useMentions(field, text, change, peopleOf(conversation, viewer));
@@ -42,7 +42,8 @@ export function Composer(props: ComposerProps): JSX.Element {
   const excess = text.length > textChars ? [...text].length - textChars : 0;
   const editing = task?.kind === "edit";
   const uploads = editing ? [] : client.uploads.of(conversation.id);
-  const sendable = (!isBlank(text) || uploads.length > 0) && excess <= 0 && allDone(uploads);
+  const canBeOnce = isBlank(text) && isOneOfPictures(uploads);
+  const sendable = (!isBlank(text) || uploads.length > 0) && excess <= 0 && allDone(uploads) && (!once || canBeOnce);
   useLayoutEffect(() => fit(field.current), [text]);
   useEffect(() => {
     // On a touch screen this would push the keyboard over the conversation, unless it was asked for.
@@ -71,7 +72,7 @@ export function Composer(props: ComposerProps): JSX.Element {
     picking.add(files);
   };
   const verb = editing ? t("save") : t("composer.send");
-  const lines = [lineOf(problem), lineOf(picking.problem), excess > 0 && t("composer.long", { count: excess })];
+  const lines = [lineOf(problem), lineOf(picking.problem), excess > 0 && t("composer.long", { count: excess }), once && !canBeOnce && t("once.alone")];
   return (
     <>
       <form
@@ -87,6 +88,11 @@ export function Composer(props: ComposerProps): JSX.Element {
         <MentionList mentions={mentions} />
         {task && <TaskLine task={task} viewer={viewer} onDone={onDone} />}
         <UploadList client={client} uploads={uploads} />
+        {!editing && (once || canBeOnce) && (
+          <label class="once-switch">
+            <input type="checkbox" role="switch" checked={once} onChange={(event) => setOnce(event.currentTarget.checked)} /> {t("once")}
+          </label>
+        )}
         <div class="composer-row">
           {!editing && <FileButton onFiles={picking.add} />}
           {!editing && (
@@ -108,7 +114,7 @@ export function Composer(props: ComposerProps): JSX.Element {
             {...mentions.aria}
           />
           {!editing && (
-            <button type="button" class="attach" aria-label={t("scheduled.later")} title={t("scheduled.later")} disabled={!sendable} onClick={() => setScheduling(true)}>
+            <button type="button" class="attach" aria-label={t("scheduled.later")} title={t("scheduled.later")} disabled={!sendable || once} onClick={() => setScheduling(true)}>
               <Icon name="clock" />
             </button>
           )}
@@ -121,6 +127,11 @@ export function Composer(props: ComposerProps): JSX.Element {
       {polling && <PollDialog client={client} conversationId={conversation.id} onClose={() => setPolling(false)} />}
     </>
   );
+}
+
+/** Whether it is one picture or video, which can be opened once. */
+function isOneOfPictures(uploads: readonly Upload[]): boolean {
+  return uploads.length === 1 && uploads.every(({ contentType }) => /^(image|video)\//.test(contentType));
 }
 
 /** Opens the browser's choice of files. */
@@ -148,6 +159,7 @@ function useWriting(props: ComposerProps) {
   const { id } = conversation;
   const [text, setText] = useState(drafts.get(id));
   const [problem, setProblem] = useState<Problem>(undefined);
+  const [once, setOnce] = useState(false);
   const edited = task?.kind === "edit" ? task.message : undefined;
   useEffect(() => () => client.presence.stopTyping(id), []);
   useLayoutEffect(() => {
@@ -173,6 +185,7 @@ function useWriting(props: ComposerProps) {
   };
   const finish = (): void => {
     client.uploads.take(id);
+    setOnce(false);
     change("");
     onDone();
   };
@@ -180,7 +193,7 @@ function useWriting(props: ComposerProps) {
     const written = draft();
     if (edited) return void client.messaging.edit(id, edited.seq, written.text, written.entities ?? []).then(onDone, setProblem);
     for (const upload of client.uploads.of(id)) if (upload.attachment) previews.rename(upload.id, upload.attachment.id);
-    client.messaging.send(id, written);
+    client.messaging.send(id, once ? { ...written, text: "", entities: [], viewOnce: true } : written);
     finish();
   };
   const attempt = useRef({ of: "", id: "" });
@@ -194,7 +207,7 @@ function useWriting(props: ComposerProps) {
     client.showNotice(t("scheduled.done", { time: made(dateTime(sendTimeMs)) }));
     finish();
   };
-  return { text, change, submit, schedule, problem };
+  return { text, change, submit, schedule, problem, once, setOnce };
 }
 
 function TaskLine({ task, viewer, onDone }: { task: Task; viewer: Viewer; onDone: () => void }): JSX.Element {

@@ -95,7 +95,9 @@ function personLine(lines: PersonLines, userId: string, actorId: string, { selfI
 }
 
 /** A message in one line, without its author. */
-export function messageLine({ content, senderId, attachments }: Pick<Message, "content" | "senderId" | "attachments">, viewer: Viewer): string {
+export function messageLine(message: Pick<Message, "content" | "senderId" | "attachments"> & Partial<Pick<Message, "viewOnce">>, viewer: Viewer): string {
+  const { content, senderId, attachments } = message;
+  if (message.viewOnce) return onceLine(message);
   switch (content.kind) {
     case "text":
       return displayName(content.text).replace(/\s+/g, " ") || attachmentsLine(attachments);
@@ -116,6 +118,14 @@ export function messageLine({ content, senderId, attachments }: Pick<Message, "c
     case "unknown":
       return t("message.unknown");
   }
+}
+
+/** What can be opened once, in words. */
+export function onceLine({ content, attachments }: Pick<Message, "content" | "attachments">): string {
+  if (content.kind === "voice") return t("once.voice");
+  const [first] = attachments;
+  if (!first) return t("once");
+  return first.contentType.startsWith("video/") ? t("once.video") : t("once.picture");
 }
 
 /** Files without a text, in words. */

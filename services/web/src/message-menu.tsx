@@ -71,7 +71,7 @@ export function MessageMenu({ client, message, target, conversation, actions }: 
       {!target.brief && (
         <>
           <MenuItem icon="reply" label={t("reply")} onClick={choose(actions.reply)} />
-          {said && <MenuItem icon="forward" label={t("menu.forward")} onClick={choose(actions.forward)} />}
+          {said && !message.viewOnce && <MenuItem icon="forward" label={t("menu.forward")} onClick={choose(actions.forward)} />}
           {text && <MenuItem icon="copy" label={t("menu.copy")} onClick={choose(() => void copy())} />}
           {said && permissionsOf(conversation, client.userId).pin && (
             <MenuItem icon="pin" label={pinned ? t("menu.unpin") : t("menu.pin")} onClick={choose((m) => actions.pin(m, !pinned))} />
@@ -79,7 +79,7 @@ export function MessageMenu({ client, message, target, conversation, actions }: 
           {message.edited && <MenuItem icon="history" label={t("menu.history")} onClick={choose(actions.history)} />}
           {own && group && said && <MenuItem icon="eye" label={t("menu.readers")} onClick={choose(actions.readers)} />}
           {!own && <MenuItem icon="flag" label={t("report")} danger onClick={choose(actions.report)} />}
-          {own && text !== undefined && !message.forwarded && <MenuItem icon="edit" label={t("menu.edit")} onClick={choose(actions.edit)} />}
+          {own && text !== undefined && !message.forwarded && !message.viewOnce && <MenuItem icon="edit" label={t("menu.edit")} onClick={choose(actions.edit)} />}
           {own && said && <MenuItem icon="undo" label={t("menu.unsend")} danger onClick={choose(actions.unsend)} />}
         </>
       )}

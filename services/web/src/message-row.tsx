@@ -13,6 +13,7 @@ import { RichText } from "./rich-text";
 import { PollBox } from "./poll-box";
 import { StickerPicture } from "./sticker-picture";
 import { Ticks } from "./receipt-ticks";
+import { ViewOnceBox } from "./view-once";
 import type { BubbleRow, Quote, Row } from "./timeline";
 import { lineOf, made, numberLine, t } from "./text";
 
@@ -68,10 +69,14 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
             </span>
           )}
           {row.quote && <QuoteBox quote={row.quote} viewer={viewer} jump={actions.jump} />}
-          <Attachments client={client} conversationId={conversationId} seq={message?.seq} attachments={row.attachments} />
+          {message?.viewOnce ? (
+            <ViewOnceBox client={client} message={message} viewer={viewer} />
+          ) : (
+            <Attachments client={client} conversationId={conversationId} seq={message?.seq} attachments={row.attachments} />
+          )}
           {message?.content.kind === "poll" && <PollBox client={client} message={message} poll={message.content} viewer={viewer} />}
           {message?.content.kind === "sticker" && <StickerPicture client={client} message={message} sticker={message.content} viewer={viewer} />}
-          {row.text && message?.content.kind !== "poll" && message?.content.kind !== "sticker" && (
+          {row.text && !message?.viewOnce && message?.content.kind !== "poll" && message?.content.kind !== "sticker" && (
             <span class="text" dir="auto">
               <RichText text={row.text} entities={entitiesOf(row)} selfId={client.userId} />
             </span>

@@ -87,6 +87,29 @@ describe("pieces of the page", () => {
     }
   });
 
+  test("what is opened once is words, which its recipients open, and which say who has", async () => {
+    const client = await ready();
+    const file = (contentType: string) => ({ id: "p", fileName: "secret.png", contentType, sizeBytes: 2048, width: 30, height: 20 });
+    const shown = (change: Partial<Message>): string => {
+      const once = message(1, { sendTimeMs: NOON, senderId: "bob", content: { kind: "text", text: "", entities: [] }, attachments: [file("image/png")], viewOnce: true, ...change });
+      const [, row] = layOut(view({}, [once]), "alice", NOON);
+      return renderToString(h(MessageRow, { row: row!, tabStop: true, client, viewer, group: false, conversationId: ROOM, actions: ACTIONS }));
+    };
+    expect(shown({})).toMatch(/<button[^>]*class="view-once"/);
+    for (const html of [shown({}), shown({ openedBy: ["alice"] })]) expect(html).not.toMatch(/secret\.png|<img/);
+    expect(heard(shown({}))).toContain("Photo, view once");
+    expect(heard(shown({ attachments: [file("video/mp4")] }))).toContain("Video, view once");
+    for (const [change, words] of [
+      [{ openedBy: ["alice"], attachments: [] }, "View once Opened"],
+      [{ attachments: [] }, "View once No longer there"],
+      [{ senderId: "alice" }, "Photo, view once Not opened yet"],
+      [{ senderId: "alice", openedBy: ["bob"] }, "Photo, view once Opened by Bob Berger"],
+    ] as const) {
+      expect(heard(shown(change as Partial<Message>))).toContain(words);
+      expect(shown(change as Partial<Message>)).not.toMatch(/<button[^>]*class="view-once"/);
+    }
+  });
+
   test("a row of the list says in words what its marks mean, and has a menu", async () => {
     const client = await ready();
     const row = item(client, view({ own: own({ pinned: true, muteEndMs: NOON + 1 }), unread: 3 }));

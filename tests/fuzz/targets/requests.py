@@ -69,7 +69,7 @@ async def _run(service: str, name: str, request: Message) -> None:
             *(Withdrawals(MemoryHeld(world.store), world.clock), Drafts(MemoryDrafts(world.store), world.clock)),
         ),
         "RelationsService": lambda: RelationsServicer(world.relations, world.reports, relations_pb2.Limits()),
-        "AttachmentsService": lambda: AttachmentsServicer(world.attachments),
+        "AttachmentsService": lambda: AttachmentsServicer(world.attachments, world.openings),
         "ScheduledMessagesService": lambda: ScheduledMessagesServicer(
             Scheduling(
                 *(MemoryScheduled(world.store), world.messages, world.store),

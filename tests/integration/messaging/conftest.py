@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.ports import AttachmentStore
+from services.messaging.attachments.ports import AttachmentStore, OpeningStore
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.drafts.ports import DraftStore
 from services.messaging.drafts.sql import PostgresDrafts
@@ -13,6 +13,7 @@ from services.messaging.groups.ports import InviteStore
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.hooks.ports import HeldStore
 from services.messaging.hooks.sql import PostgresHeld
+from services.messaging.messages.sql.openings import PostgresOpenings
 from services.messaging.pins.ports import PinStore
 from services.messaging.pins.sql import PostgresPins
 from services.messaging.receipts.ports import ReceiptStore
@@ -128,6 +129,14 @@ def reports(truth: MemoryStore | Database) -> ReportStore:
 def uploads(truth: MemoryStore | Database) -> AttachmentStore:
     """Beside the messages of `store`."""
     return FakeAttachments(truth) if isinstance(truth, MemoryStore) else PostgresAttachments(truth)
+
+
+@pytest.fixture
+def openings(truth: MemoryStore | Database) -> OpeningStore:
+    """Beside the messages of `store`."""
+    if isinstance(truth, MemoryStore):
+        return truth
+    return PostgresOpenings(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
 
 
 @pytest.fixture

@@ -192,6 +192,7 @@ async def test_a_deletion_leaves_nothing_of_the_person_but_what_is_named(town: T
         "messages WHERE sender_id = $1 AND (body <> '' OR attachments IS NOT NULL)",
         "reactions WHERE user_id = $1",
         "poll_votes WHERE user_id = $1",
+        "openings WHERE user_id = $1",
         "own_states WHERE user_id = $1",
         "invites WHERE created_by = $1",
         "attachments WHERE owner_id = $1",

@@ -21,6 +21,7 @@ from services.messaging.accounts.sql.store import PostgresJobs, PostgresRevocati
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.rpc import AttachmentsServicer
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.attachments.service.openings import Openings
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.back_office.rpc import ServerMessagingServicer
 from services.messaging.back_office.service import BackOffice
@@ -40,6 +41,7 @@ from services.messaging.kernel.model import ConversationId, DraftKey, UserId
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.openings import PostgresOpenings
 from services.messaging.pins.service import Pins
 from services.messaging.pins.sql import PostgresPins
 from services.messaging.receipts.service import Receipts
@@ -139,7 +141,10 @@ class Town:
             "MembershipService": MembershipServicer(relations),
             "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),
             "ModerationService": ModerationServicer(reports),
-            "AttachmentsService": AttachmentsServicer(self.attachments),
+            "AttachmentsService": AttachmentsServicer(
+                self.attachments,
+                Openings(PostgresOpenings(self.database, relay, new_id), store, store, self.attachments, clock),
+            ),
             "ScheduledMessagesService": ScheduledMessagesServicer(self.scheduling),
             "AccountService": AccountServicer(self.accounts, sign_outs),
             "AccountAdminService": AccountAdminServicer(self.accounts, sign_outs),

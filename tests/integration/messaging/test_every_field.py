@@ -74,6 +74,8 @@ def values_of(town: Town, user: str, conversation: str, own_file: str) -> Values
         "length": [1, 5, 99],
         "emoji": ["👍", "no emoji", ""],
         "option_indexes": [0, 1, 99, -1],
+        # It is refused by what takes none, and where there is no file.
+        "view_once": [False, True],
         "url": ["https://stickers.example/a.gif", "https://evil.example/a.gif", "ftp://x"],
         "link_url": ["https://x.example/", "ftp://x"],
         "query": ["hello", "here", ""],

@@ -77,6 +77,7 @@ async def test_what_is_held_is_found_as_it_was_written(store: Store, held: HeldS
     voice = Voice(file.id, timedelta(seconds=3), b"\x01\x02")
     kept = [held_of(clock, conversation), replace(held_of(clock, conversation, "v", voice, file), forwarded=True)]
     kept.append(held_of(clock, conversation, "\x1fedit/1", Text("other", masked=True), seq=1))
+    kept.append(replace(held_of(clock, conversation, "o", voice, file), view_once=True))
     for each in kept:
         assert await held.hold(each, MOST)
     assert await held.list_waiting(None, 10) == kept
@@ -85,7 +86,7 @@ async def test_what_is_held_is_found_as_it_was_written(store: Store, held: HeldS
     assert place is not None
     assert place.held is HeldState.WAITING
     found = await held.queue()
-    assert (found.count, found.oldest) == (3, kept[0].held_at)
+    assert (found.count, found.oldest) == (4, kept[0].held_at)
 
 
 async def test_the_same_message_is_held_once_and_not_when_it_is_stored(

@@ -23,7 +23,7 @@ from tests.support.messaging_news import News
 from tests.support.messaging_store import ALICE, BOB, fail, fill, founded, opened, own, reacted, stamp, text
 
 FIVE_MINUTES = timedelta(minutes=5)
-CONTENT_TABLES = ("message_edits", "reactions", "poll_votes", "message_words", "pins")
+CONTENT_TABLES = ("message_edits", "reactions", "poll_votes", "openings", "message_words", "pins")
 
 
 async def vanishing_conversation(store: Store, clock: ManualClock, count: int) -> Conversation:

@@ -110,6 +110,7 @@ MEMBERSHIP: dict[str, Case] = {
 ATTACHMENTS: dict[str, Case] = {
     "CreateUpload": anything(ANSWERED, client_upload_id="k", file_name="a", content_type="image/png", size_bytes=1),
     "GetDownload": about(NO_CONVERSATION, seq=2, attachment_id=HERS),
+    "OpenViewOnce": about(NO_CONVERSATION, seq=2, client_request_id="k"),
 }
 SCHEDULED: dict[str, Case] = {
     "ScheduleMessage": (

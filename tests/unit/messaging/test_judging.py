@@ -459,6 +459,20 @@ async def test_what_is_forwarded_is_judged_and_says_so_when_it_was_held(judged: 
     assert await world.forwarding.forward(ALICE, source, 1, [(target, "f")]) == [released]
 
 
+async def test_what_is_opened_once_is_judged_and_stays_so_when_it_was_held(judged: Judged) -> None:
+    world = judged.world
+    conversation, upload = await accepted(world), await uploaded(world)
+    judged.answer(Hold("NUDE"))
+    wanted = TextRequest("once", Text(""), attachment_ids=[str(upload.attachment.id)], view_once=True)
+    with pytest.raises(MessageHeld):
+        await world.messages.send(ALICE, conversation, wanted)
+    asked = judged.hook.asked[-1]
+    assert (asked.view_once, asked.attachments) == (True, (upload.attachment,))
+    (waiting,) = await judged.waiting()
+    released = await judged.reviews.release(str(waiting))
+    assert (released.view_once, released.attachments) == (True, (upload.attachment,))
+
+
 async def test_what_a_reviewer_refuses_is_gone_and_its_sender_is_told(judged: Judged) -> None:
     world = judged.world
     conversation = await accepted(world)

@@ -131,14 +131,15 @@ def test_a_deleted_person_is_erased() -> None:
     assert not news_of(account_changed()).erasure
 
 
-def test_who_reacted_or_voted_is_known_so_that_it_can_be_erased() -> None:
+def test_who_reacted_voted_or_opened_it_is_known_so_that_it_can_be_erased() -> None:
     came = sent()
     event = messaging_events.ConversationEvent.FromString(came.value or b"")
     for emoji in ("👍", "❤️"):
         event.message_sent.message.reactions.add(emoji=emoji, user_ids=["bob", "carol"])
     event.message_sent.message.poll_votes.add(option_index=1, user_ids=["dave", "bob"])
+    event.message_sent.message.opened_by_user_ids.extend(["bob", "erin"])
     news = news_of(replace(came, value=event.SerializeToString()))
-    assert news.rendered().reactor_ids == ("bob", "carol", "dave")
+    assert news.rendered().reactor_ids == ("bob", "carol", "dave", "erin")
     event.message_sent.message.reactions.add(emoji="👍", user_ids=["two words"])
     with pytest.raises(PoisonRecord):
         read(replace(came, value=event.SerializeToString()))

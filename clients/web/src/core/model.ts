@@ -172,6 +172,10 @@ export interface Message {
   readonly edited: boolean;
   /** A copy of another message; it does not say of which. Nobody edits it. */
   readonly forwarded: boolean;
+  /** Each recipient opens its one attachment once (`downloads.openOnce`); without the attachment there is nothing left to open. */
+  readonly viewOnce: boolean;
+  /** Of a view-once message: who has opened it, the first one first. */
+  readonly openedBy: readonly string[];
   /** When it vanishes; undefined when it stays. */
   readonly expireTimeMs: number | undefined;
   /** The conversation's revision of its last change, 0 when there was none; of two copies the higher is newer. */
@@ -186,6 +190,7 @@ export interface Outgoing {
   readonly entities: readonly Entity[];
   readonly replyToSeq: number;
   readonly attachments: readonly Attachment[];
+  readonly viewOnce: boolean;
   readonly createTimeMs: number;
   readonly state: "sending" | "failed";
   /** Set when failed, or when it waits because the service asked for it. */

@@ -81,6 +81,8 @@ export const REASON_LINES = {
   NOT_A_GROUP: "This is not a group.",
   NOT_EDITABLE: "This message can no longer be changed.",
   NOT_FORWARDABLE: "This message cannot be forwarded.",
+  VIEW_ONCE: "This can be opened once, and not be fetched in another way.",
+  ALREADY_OPENED: "You have opened this already.",
   STICKER_HOST_NOT_ALLOWED: "Stickers from there cannot be sent here.",
   EDIT_TOO_LATE: "It is too late to edit this message.",
   TOO_MANY_EDITS: "This message has been edited too often to be edited again.",

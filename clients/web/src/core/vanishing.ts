@@ -5,7 +5,7 @@ export const VANISH_CHOICES_S: readonly number[] = [0, 300, 3600, 86_400, 7 * 86
 
 /** What is left of a message whose time is over: its place. */
 function vanished(message: Message): Message {
-  return { ...message, content: { kind: "expired" }, reactions: [], attachments: [], replyToSeq: 0, edited: false, forwarded: false, expireTimeMs: undefined };
+  return { ...message, content: { kind: "expired" }, reactions: [], attachments: [], replyToSeq: 0, edited: false, forwarded: false, viewOnce: false, openedBy: [], expireTimeMs: undefined };
 }
 
 /** The messages without those whose time is over at `nowMs`; the same array when there are none. */

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { CreateUploadRequest } from "../gen/parley/messaging/v1/attachments_pb.js";
+import type { CreateUploadRequest, OpenViewOnceRequest } from "../gen/parley/messaging/v1/attachments_pb.js";
 import { type Attachment, AttachmentSchema } from "../gen/parley/messaging/v1/messages_pb.js";
 import type { Put } from "../index.js";
 import type { MockBackend } from "./backend.js";
@@ -53,6 +53,15 @@ export class MockFiles {
       getDownload: ({ attachmentId }: { attachmentId: string }) => {
         this.backend.count("getDownload");
         return { downloadUrl: this.addressOf(attachmentId, this.bodies.get(attachmentId)), expireTime: expireTime() };
+      },
+      openViewOnce: ({ conversationId, seq }: OpenViewOnceRequest) => {
+        this.backend.count("openViewOnce");
+        const message = this.backend.stored(conversationId).messages[Number(seq) - 1];
+        const id = message?.attachments[0]?.attachmentId;
+        if (!message?.viewOnce || id === undefined) throw new ConnectError("no such attachment", Code.NotFound);
+        if (message.openedByUserIds.includes(userId)) throw new ConnectError("it was opened already", Code.FailedPrecondition);
+        const changed = this.backend.changeMessage(conversationId, Number(seq), { openedByUserIds: [...message.openedByUserIds, userId] });
+        return { downloadUrl: this.addressOf(id, this.bodies.get(id)), expireTime: expireTime(), message: changed };
       },
     };
   }

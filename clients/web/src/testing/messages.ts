@@ -10,6 +10,7 @@ interface SendRequest {
   readonly clientMessageId: string;
   readonly replyToSeq: bigint;
   readonly attachmentIds: readonly string[];
+  readonly viewOnce?: boolean;
   readonly content: SendMessageRequest["content"];
 }
 
@@ -69,6 +70,7 @@ export function messagesOf(backend: MockBackend, userId: string) {
         content: request.content as Message["content"],
         replyToSeq: request.replyToSeq,
         attachments: backend.files.take(request.attachmentIds),
+        viewOnce: request.viewOnce ?? false,
         ...expiryOf(backend, stored),
       });
       backend.own.change(userId, stored, { request: RequestState.UNSPECIFIED });

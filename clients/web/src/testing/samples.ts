@@ -34,6 +34,8 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
     attachments: [],
     edited: false,
     forwarded: false,
+    viewOnce: false,
+    openedBy: [],
     expireTimeMs: undefined,
     revision: 0,
     ...change,
@@ -42,5 +44,5 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
 
 export function outgoing(clientMessageId: string, change: Partial<Outgoing> = {}): Outgoing {
   const sending = { state: "sending", problem: undefined, retryable: true, held: false } as const;
-  return { clientMessageId, conversationId: ROOM, text: "hi", entities: [], replyToSeq: 0, attachments: [], createTimeMs: 1, ...sending, ...change };
+  return { clientMessageId, conversationId: ROOM, text: "hi", entities: [], replyToSeq: 0, attachments: [], viewOnce: false, createTimeMs: 1, ...sending, ...change };
 }

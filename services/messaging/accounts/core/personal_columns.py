@@ -39,6 +39,7 @@ PERSONAL_COLUMNS = (
     ),
     PersonalColumn("reactions", "user_id", OnDeletion.ERASED, "taken away, and told"),
     PersonalColumn("poll_votes", "user_id", OnDeletion.ERASED, "taken back, and told"),
+    PersonalColumn("openings", "user_id", OnDeletion.ERASED, "taken away, and told"),
     PersonalColumn("invites", "created_by", OnDeletion.ERASED, "revoked"),
     PersonalColumn("attachments", "owner_id", OnDeletion.DELETED, "with their objects", exported=True),
     PersonalColumn("own_states", "user_id", OnDeletion.DELETED, "nobody else saw them", exported=True),

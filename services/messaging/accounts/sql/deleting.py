@@ -62,6 +62,13 @@ async def withdraw_votes(
     return await _withdraw(connection, "poll_votes", conversation, user_id, limit)
 
 
+async def withdraw_openings(
+    connection: Connection, conversation: Conversation, user_id: UserId, limit: int
+) -> Sequence[int]:
+    """Forget that the person opened some of the view-once messages of a locked conversation. Returns their seqs."""
+    return await _withdraw(connection, "openings", conversation, user_id, limit)
+
+
 async def _withdraw(
     connection: Connection, table: str, conversation: Conversation, user_id: UserId, limit: int
 ) -> Sequence[int]:

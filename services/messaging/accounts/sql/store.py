@@ -206,6 +206,8 @@ class PostgresAccounts:
             if not changed:
                 changed = await deleting.withdraw_votes(connection, conversation, user_id, limit)
             if not changed:
+                changed = await deleting.withdraw_openings(connection, conversation, user_id, limit)
+            if not changed:
                 changed = await deleting.withdraw_name(connection, conversation, user_id, limit)
             if changed:
                 await deleting.tell_changes(connection, conversation, changed, self._new_id, now)

@@ -22,13 +22,13 @@ from services.messaging.attachments.core.uploads import (
 )
 from services.messaging.attachments.ports import AttachmentStore, Hashes, ObjectStore, SignedPut
 from services.messaging.kernel import checks
-from services.messaging.kernel.access import find_visible
+from services.messaging.kernel.access import find_visible, require_let_in
 from services.messaging.kernel.errors import (
     AttachmentNotFound,
     AttachmentRefused,
     InvalidField,
     MessageNotFound,
-    NotAllowed,
+    ViewOnce,
 )
 from services.messaging.kernel.model import (
     Attachment,
@@ -37,10 +37,8 @@ from services.messaging.kernel.model import (
     DraftKey,
     Message,
     UserId,
-    require_member,
 )
 from services.messaging.kernel.ports import ConversationReader, MessageReader
-from services.messaging.kernel.request import RequestState
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
@@ -116,27 +114,38 @@ class Attachments:
         self, user_id: UserId, conversation_id: str, seq: int, attachment_id: str
     ) -> tuple[str, datetime]:
         """Where an attachment can be fetched, and until when. Errors: InvalidField, ConversationNotFound,
-        NotAllowed for who has not let the conversation in, AttachmentNotFound, AttachmentRefused for what nobody may
-        have."""
+        NotAllowed for who has not let the conversation in, AttachmentNotFound, ViewOnce, AttachmentRefused for what
+        nobody may have."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         wanted = checks.check_uuid("attachment_id", attachment_id)
         checks.check_seq("seq", seq)
-        conversation = require_member(await self._conversations.find_conversation(target), user_id)
-        member = conversation.member(user_id)
-        if member is None or member.request is not RequestState.ACCEPTED:
-            # Nothing is fetched of what has not been let in.
-            raise NotAllowed
+        conversation = require_let_in(await self._conversations.find_conversation(target), user_id)
         try:
             message = find_visible(conversation, user_id, await self._messages.find_message(target, seq))
         except MessageNotFound:
             raise AttachmentNotFound from None
+        if message.view_once:
+            raise ViewOnce
         attachment = next((each for each in message.attachments if each.id == wanted), None)
         if attachment is None:
             raise AttachmentNotFound
+        await self.refuse_listed(attachment)
+        return self.address_of(attachment)
+
+    @property
+    def address_ttl(self) -> timedelta:
+        """How long an address is good."""
+        return self._policy.get_ttl
+
+    async def refuse_listed(self, attachment: Attachment) -> None:
+        """Raises AttachmentRefused for what nobody may have."""
         if self._hashes is not None and is_listed(await self._store.find_digest(attachment.id), self._hashes()):
             # It was sent before it was on the list.
             metrics.HASHES_MATCHED.inc()
             raise AttachmentRefused(f"{attachment.file_name[:100]} is a file that nobody may have here")
+
+    def address_of(self, attachment: Attachment) -> tuple[str, datetime]:
+        """Where it can be fetched by whoever may, and until when."""
         ttl = self._policy.get_ttl
         url = self._objects.sign_get(
             object_key_of(attachment),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
+from services.messaging.attachments.core.view_once import kept_until
 from services.messaging.attachments.sql.dooming import DOOM_AGAIN
 from services.messaging.kernel.model import AttachmentId, ConversationId, Draft, Message
 from services.messaging.wire.storage import attachment_bytes
@@ -23,11 +24,13 @@ async def attach(connection: Connection, messages: Sequence[Message]) -> None:
     """Give messages that were just inserted their attachments."""
     placed = [(attachment.id, message) for message in messages for attachment in message.attachments]
     await connection.execute(
-        "UPDATE attachments a SET conversation_id = k.conversation_id, seq = k.seq"
-        " FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k (id, conversation_id, seq) WHERE a.id = k.id",
+        "UPDATE attachments a SET conversation_id = k.conversation_id, seq = k.seq, release_at = k.release_at"
+        " FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[])"
+        " AS k (id, conversation_id, seq, release_at) WHERE a.id = k.id",
         [attachment_id for attachment_id, _ in placed],
         [message.conversation_id for _, message in placed],
         [message.seq for _, message in placed],
+        [kept_until(message) for _, message in placed],
     )
     await connection.execute(
         "UPDATE messages m SET attachments = k.attachments"
@@ -45,6 +48,17 @@ async def keep_until(connection: Connection, ids: Sequence[AttachmentId], until:
         await connection.execute(
             "UPDATE attachments SET unused_until = $2 WHERE id = ANY($1) AND conversation_id IS NULL", list(ids), until
         )
+
+
+async def set_release(
+    connection: Connection, place: tuple[ConversationId, int], release_at: datetime, *, is_last: bool
+) -> None:
+    """When the file of a view-once message goes: then, where everybody has opened it, and else not before."""
+    due = "$3" if is_last else "greatest(release_at, $3)"
+    await connection.execute(
+        f"UPDATE attachments SET release_at = {due} WHERE conversation_id = $1 AND seq = $2",  # noqa: S608
+        *(*place, release_at),
+    )
 
 
 async def release_attachments(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:

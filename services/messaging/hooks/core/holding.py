@@ -89,6 +89,7 @@ class Held:
     attachments: tuple[Attachment, ...] = ()
     forwarded: bool = False
     state: HeldState = HeldState.WAITING
+    view_once: bool = False
 
 
 # What an edit is held under: nothing that a device may choose as an id of its own.
@@ -114,6 +115,7 @@ def held_of(question: Question, hook_reason: str) -> Held | None:
         question.reply_to_seq,
         question.attachments,
         question.forwarded,
+        view_once=question.view_once,
     )
 
 

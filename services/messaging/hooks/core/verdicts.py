@@ -58,6 +58,8 @@ class Question:
     by_server: bool = False
     # Of a message that came from another conversation.
     forwarded: bool = False
+    # Of a message whose file each recipient opens once.
+    view_once: bool = False
 
 
 @dataclass(frozen=True)

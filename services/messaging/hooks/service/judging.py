@@ -45,6 +45,7 @@ class Written:
     reply_to_seq: int = 0
     by_server: bool = False
     forwarded: bool = False
+    view_once: bool = False
 
 
 class Judging:
@@ -80,6 +81,7 @@ class Judging:
             peer_id=place.peer_id,
             by_server=written.by_server,
             forwarded=written.forwarded,
+            view_once=written.view_once,
         )
         answer = await self._answer(question)
         if remembered and not isinstance(answer, Content):

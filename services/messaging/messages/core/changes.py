@@ -59,7 +59,7 @@ class MessageChange:
 def edit(message: Message, user: UserId, text: Text, now: datetime, policy: ChangePolicy) -> MessageChange | None:
     """Replace the text; the former one is kept. None when it is the same already."""
     _require_sender(message, user)
-    if not isinstance(message.content, Text) or message.forwarded:
+    if not isinstance(message.content, Text) or message.forwarded or message.view_once:
         raise NotEditable("only texts that one wrote can be edited")
     if message.content == text:
         return None
@@ -213,7 +213,7 @@ def _ordered(votes: Iterable[tuple[int, Collection[UserId]]]) -> tuple[Votes, ..
 
 def _emptied(message: Message) -> MessageChange:
     bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=(), votes=())
-    return MessageChange(replace(bare, content=Unsent(), forwarded=False))
+    return MessageChange(replace(bare, content=Unsent(), forwarded=False, view_once=False, opened_by=()))
 
 
 def _find_reaction(message: Message, emoji: str) -> Reaction | None:

@@ -153,9 +153,9 @@ def _refuse_person(
 
 
 def first_result(message: Message, *, is_member: bool) -> Message:
-    """What the retry of a send gets. Somebody who left gets what they sent, without the others' reactions and
-    votes."""
-    return message if is_member else replace(message, reactions=(), votes=())
+    """What the retry of a send gets. Somebody who left gets what they sent, without the others' reactions,
+    votes and openings."""
+    return message if is_member else replace(message, reactions=(), votes=(), opened_by=())
 
 
 def recipients(states: ConversationStates, sequenced: Sequenced) -> Mapping[ConversationId, Sequence[UserId]]:
@@ -190,4 +190,5 @@ def _at(draft: Draft, seq: int, sent_at: datetime, vanish_after: timedelta | Non
         expires_at=sent_at + vanish_after if vanish_after else None,
         attachments=draft.attachments,
         forwarded=draft.forwarded,
+        view_once=draft.view_once,
     )

@@ -161,6 +161,7 @@ class Messages:
             *(key.conversation_id, key.sender_id, key.client_message_id, held.content, held.reply_to_seq),
             held.attachments,
             forwarded=held.forwarded,
+            view_once=held.view_once,
         )
 
     async def edit_reviewed(self, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text) -> Message:
@@ -291,7 +292,9 @@ class Messages:
         self._rates.take(key.sender_id, self._clock.monotonic())
         attachments = await self._take(key, request.attachment_ids)
         checks.check_files(content, attachments)
-        return Written(key, content, attachments, reply_to, request.by_server, copied is not None)
+        if request.view_once:
+            checks.check_view_once(content, attachments)
+        return Written(key, content, attachments, reply_to, request.by_server, copied is not None, request.view_once)
 
     async def _say(self, user_id: UserId, conversation_id: str, request: Said, copied: Copied | None = None) -> Message:
         key = self._key(user_id, conversation_id, request)
@@ -313,6 +316,7 @@ class Messages:
                 *(key.conversation_id, key.sender_id, key.client_message_id, judged.content, written.reply_to_seq),
                 written.attachments,
                 forwarded=written.forwarded,
+                view_once=written.view_once,
                 judged_version=judged.version,
             )
         except PlaceChanged:
@@ -329,6 +333,7 @@ class Messages:
         attachments: Sequence[Attachment] = (),
         *,
         forwarded: bool = False,
+        view_once: bool = False,
         judged_version: int | None = None,
     ) -> Message:
         now = self._clock.now()
@@ -336,7 +341,7 @@ class Messages:
         trace = tracing.current_header() or ""
         draft = Draft(
             *(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, tuple(attachments)),
-            *(trace, forwarded, judged_version),
+            *(trace, forwarded, judged_version, view_once),
         )
         message = await self._sends.submit(draft)
         if message.id == message_id:

@@ -17,6 +17,8 @@ class TextRequest:
     attachment_ids: Sequence[str] = ()
     # A server of the back office sends it as this person.
     by_server: bool = False
+    # Each recipient opens its file once.
+    view_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,26 @@ class SendRequest:
     attachment_ids: Sequence[str] = ()
     # A server of the back office sends it as this person.
     by_server: bool = False
+    # Each recipient opens its file once.
+    view_once: bool = False
 
 
 # Whatever a person says.
 Said = TextRequest | SendRequest
 
 
-def request_of(content: Content, client_message_id: str, reply_to_seq: int, attachment_ids: Sequence[str]) -> Said:
+def request_of(
+    content: Content,
+    client_message_id: str,
+    reply_to_seq: int,
+    attachment_ids: Sequence[str],
+    *,
+    view_once: bool = False,
+) -> Said:
     """What a person wants to send."""
     if isinstance(content, Text):
-        return TextRequest(client_message_id, content, reply_to_seq, attachment_ids)
-    return SendRequest(client_message_id, content, reply_to_seq, attachment_ids)
+        return TextRequest(client_message_id, content, reply_to_seq, attachment_ids, view_once=view_once)
+    return SendRequest(client_message_id, content, reply_to_seq, attachment_ids, view_once=view_once)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""PostgreSQL: messages, their edits, reactions and votes, and the one place where content is erased."""
+"""PostgreSQL: messages, their edits, reactions, votes and openings, and the one place where content is erased."""

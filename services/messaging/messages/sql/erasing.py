@@ -1,4 +1,5 @@
-"""The one place where the content of messages is erased: unsending, expiry, retention and deleted accounts use it."""
+"""The one place where the content of messages is erased: unsending, expiry, retention, deleted accounts, and view-once
+messages use it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,14 +8,15 @@ from services.messaging.attachments.sql.messages import release_attachments
 from services.messaging.kernel import expiry
 from services.messaging.kernel.content import EXPIRED
 from services.messaging.kernel.model import ConversationId, Message
+from services.messaging.wire.storage import to_columns
 from services.runtime.postgres.database import Connection
 
 # What hangs on a message and goes with its content, by (conversation_id, seq).
-_HANGING = ("message_edits", "reactions", "poll_votes", "message_words", "pins")
+_HANGING = ("message_edits", "reactions", "poll_votes", "openings", "message_words", "pins")
 
 _BLANK = """
 UPDATE messages SET body = '', entities = NULL, call = NULL, content = NULL, attachments = NULL,
-    edited_at = NULL, edit_count = 0, reply_to_seq = 0, forwarded = false
+    edited_at = NULL, edit_count = 0, reply_to_seq = 0, forwarded = false, view_once = false
 FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
 WHERE conversation_id = k.id AND seq = k.number
 """
@@ -27,6 +29,11 @@ UPDATE messages SET kind = '{EXPIRED.name}', revision = k.revision
 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (id, number, revision)
 WHERE conversation_id = k.id AND seq = k.number
 """  # noqa: S608
+_BARE = """
+UPDATE messages SET content = k.content, attachments = NULL, revision = k.revision
+FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::bigint[]) AS k (id, number, content, revision)
+WHERE conversation_id = k.id AND seq = k.number
+"""
 
 
 async def erase_hanging(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:
@@ -52,13 +59,22 @@ async def erase_content(connection: Connection, places: Sequence[tuple[Conversat
 
 async def expire(connection: Connection, messages: Sequence[Message]) -> list[Message]:
     """Make tombstones of messages whose conversations the caller has locked; as they stand then, to be told."""
-    counts = Counter(message.conversation_id for message in messages)
-    found = await connection.fetch(_NEXT_REVISIONS, list(counts), list(counts.values()))
-    expired = expiry.expire(messages, {row["id"]: row["before"] for row in found})
+    expired = expiry.expire(messages, await _take_revisions(connection, messages))
     places = [(message.conversation_id, message.seq) for message in expired]
     await erase_content(connection, places)
     await connection.execute(_MARK_EXPIRED, *_columns(places), [message.revision for message in expired])
     return expired
+
+
+async def release_files(connection: Connection, messages: Sequence[Message]) -> list[Message]:
+    """Take their files from view-once messages whose conversations the caller has locked; as they stand then, to be
+    told."""
+    bare = expiry.release(messages, await _take_revisions(connection, messages))
+    places = [(message.conversation_id, message.seq) for message in bare]
+    contents = [to_columns(message.content).content for message in bare]
+    await connection.execute(_BARE, *_columns(places), contents, [message.revision for message in bare])
+    await release_attachments(connection, places)
+    return bare
 
 
 async def delete_messages(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:
@@ -69,6 +85,13 @@ async def delete_messages(connection: Connection, places: Sequence[tuple[Convers
         " WHERE conversation_id = k.id AND seq = k.number",
         *_columns(places),
     )
+
+
+async def _take_revisions(connection: Connection, messages: Sequence[Message]) -> dict[ConversationId, int]:
+    """Counts a change of each message in its conversation; the revisions before those."""
+    counts = Counter(message.conversation_id for message in messages)
+    found = await connection.fetch(_NEXT_REVISIONS, list(counts), list(counts.values()))
+    return {ConversationId(row["id"]): row["before"] for row in found}
 
 
 def _columns(places: Sequence[tuple[ConversationId, int]]) -> tuple[list[ConversationId], list[int]]:

@@ -1,4 +1,4 @@
-"""Statements about messages, their edits, reactions and votes."""
+"""Statements about messages, their edits, reactions, votes and openings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -111,14 +111,17 @@ async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[
 
 
 async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Message]:
-    """Rows of `messages`, with their reactions and votes."""
+    """Rows of `messages`, with their reactions, votes and openings."""
     changed = [row for row in rows if row["revision"] > 0]
     polls = [row for row in changed if row["kind"] == POLL.name]
+    once = [row for row in changed if row["view_once"]]
     reactions = await _load_reactions(connection, changed) if changed else {}
     votes = await _load_votes(connection, polls) if polls else {}
+    opened = await _load_openings(connection, once) if once else {}
     places = [(row["conversation_id"], row["seq"]) for row in rows]
     return [
-        _message(row, reactions.get(place, ()), votes.get(place, ())) for row, place in zip(rows, places, strict=True)
+        _message(row, reactions.get(place, ()), votes.get(place, ()), opened.get(place, ()))
+        for row, place in zip(rows, places, strict=True)
     ]
 
 
@@ -128,15 +131,15 @@ _INSERT_MESSAGES = f"""
 WITH row AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
         $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bigint[], $14::timestamptz[],
-        $15::boolean[]) AS r (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities,
-        call, line, content, reply_to_seq, expires_at, forwarded)
+        $15::boolean[], $16::boolean[]) AS r (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind,
+        body, entities, call, line, content, reply_to_seq, expires_at, forwarded, view_once)
 ),
 top AS (
     SELECT conversation_id AS id, min(seq) - 1 AS before, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1
 ),
 held AS (
     SELECT c.id FROM top JOIN conversations c USING (id)
-    LEFT JOIN unnest($16::uuid[], $17::bigint[]) AS known (id, facts) USING (id)
+    LEFT JOIN unnest($17::uuid[], $18::bigint[]) AS known (id, facts) USING (id)
     WHERE known.facts IS NULL OR (c.last_seq = top.before AND c.facts = known.facts)
     FOR UPDATE OF c SKIP LOCKED
 ),
@@ -147,12 +150,12 @@ counted AS (
 ),
 stored AS (
     INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
-        line, content, reply_to_seq, expires_at, forwarded)
+        line, content, reply_to_seq, expires_at, forwarded, view_once)
     SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
-        content, reply_to_seq, expires_at, forwarded
+        content, reply_to_seq, expires_at, forwarded, view_once
     FROM row WHERE conversation_id IN (SELECT id FROM counted)
 ),
-queued AS ({outbox.insertion(18, "key IN (SELECT id::text FROM counted)")})
+queued AS ({outbox.insertion(19, "key IN (SELECT id::text FROM counted)")})
 SELECT id FROM counted
 """  # noqa: S608
 
@@ -181,6 +184,7 @@ async def insert_messages(
         [message.reply_to_seq for message in messages],
         [message.expires_at for message in messages],
         [message.forwarded for message in messages],
+        [message.view_once for message in messages],
         list(known_versions.keys()),
         list(known_versions.values()),
         *outbox.columns(events, traces),
@@ -336,7 +340,22 @@ async def _load_votes(
     return {key: gather_votes(pairs) for key, pairs in cast.items()}
 
 
-def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...], votes: tuple[Votes, ...]) -> Message:
+async def _load_openings(
+    connection: Connection, rows: Sequence[asyncpg.Record]
+) -> dict[tuple[UUID, int], tuple[UserId, ...]]:
+    found = await connection.fetch(
+        "SELECT o.conversation_id, o.seq, array_agg(o.user_id ORDER BY o.position) AS user_ids"
+        " FROM unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"
+        " JOIN openings o USING (conversation_id, seq) GROUP BY 1, 2",
+        [row["conversation_id"] for row in rows],
+        [row["seq"] for row in rows],
+    )
+    return {(row["conversation_id"], row["seq"]): tuple(map(UserId, row["user_ids"])) for row in found}
+
+
+def _message(
+    row: asyncpg.Record, reactions: tuple[Reaction, ...], votes: tuple[Votes, ...], opened_by: tuple[UserId, ...]
+) -> Message:
     content = from_columns(row)
     return Message(
         id=MessageId(row["id"]),
@@ -356,4 +375,6 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...], votes: tuple[
         attachments=to_attachments(row["attachments"]) if row["attachments"] and kind_of(content).is_said else (),
         forwarded=row["forwarded"],
         votes=votes,
+        view_once=row["view_once"],
+        opened_by=opened_by,
     )

@@ -339,6 +339,15 @@ export const en = {
     "scheduled.held": "This is being reviewed. It is sent when it passes.",
 
     // Files
+    once: "View once",
+    "once.picture": "Photo, view once",
+    "once.video": "Video, view once",
+    "once.voice": "Voice message, view once",
+    "once.opened": "Opened",
+    "once.opened.by": "Opened by {names}",
+    "once.waiting": "Not opened yet",
+    "once.gone": "No longer there",
+    "once.alone": "Only one photo or video without a text can be viewed once.",
     "picture.open": "Open the picture {name}",
     "picture.broken": "This picture could not be loaded.",
     "file.download": "Download {name}, {size}",
