@@ -7,6 +7,7 @@ from uuid import UUID
 from services.messaging.kernel import checks, paging
 from services.messaging.kernel.access import find_visible
 from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import (
     Conversation,
     ConversationId,
@@ -243,13 +244,15 @@ class Reports:
         return await self._reports.change(target, lambda report: reports.resolve(report, state, by, now))
 
     async def _reported(self, conversation: Conversation, user_id: UserId, seqs: Sequence[int]) -> Sequence[Message]:
+        found: list[Message]
         if not seqs:
             member = conversation.member(user_id)
             after = member.visible_after_seq if member else conversation.last_seq
-            newest = await self._messages.list_messages(conversation.id, after, None, MAX_MESSAGES)
-            return list(reversed(newest))
-        found = [await self._messages.find_message(conversation.id, seq) for seq in seqs]
-        return [find_visible(conversation, user_id, message) for message in found]
+            found = list(reversed(await self._messages.list_messages(conversation.id, after, None, MAX_MESSAGES)))
+        else:
+            named = [await self._messages.find_message(conversation.id, seq) for seq in seqs]
+            found = [find_visible(conversation, user_id, message) for message in named]
+        return [as_of(message, self._clock.now()) for message in found]
 
 
 async def admissions(

@@ -214,6 +214,17 @@ async def test_only_who_sees_the_message_gets_a_download(world: World) -> None:
         await world.attachments.get_download(BOB, *wanted)
 
 
+async def test_a_file_whose_message_is_over_is_not_fetched_before_the_sweeper_was_there(world: World) -> None:
+    conversation = await world.conversation()
+    await world.vanishing.set_vanishing(ALICE, conversation, timedelta(minutes=5))
+    sent = await send_with(world, conversation, await uploaded(world))
+    wanted = (conversation, sent.seq, str(sent.attachments[0].id))
+    await world.attachments.get_download(BOB, *wanted)
+    world.clock.advance(300)
+    with pytest.raises(AttachmentNotFound):
+        await world.attachments.get_download(BOB, *wanted)
+
+
 async def test_an_unsent_messages_objects_are_deleted_and_once_more_when_they_could_have_been_put_again(
     world: World,
 ) -> None:

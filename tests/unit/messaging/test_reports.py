@@ -1,5 +1,7 @@
 """Reports: what is copied, who may make them, what moderators do."""
 
+from datetime import timedelta
+
 import pytest
 
 from services.messaging.kernel.errors import (
@@ -39,6 +41,17 @@ async def test_a_report_keeps_copies_that_stay_when_the_messages_are_unsent(worl
     await world.messages.unsend_message(ALICE, conversation, 1)
     assert await copies(world, some) == [(1, "hello")]
     assert await copies(world, whole) == [(1, "hello"), (2, "answer")]
+
+
+async def test_what_is_over_is_not_copied_before_the_sweeper_was_there(world: World) -> None:
+    conversation = await world.conversation()
+    await world.vanishing.set_vanishing(ALICE, conversation, timedelta(minutes=5))
+    sent = await send(world, ALICE, conversation, "k", "for a while")
+    world.clock.advance(300)
+    named, whole = wanted(conversation, sent.seq), wanted(conversation, key="whole")
+    for report in (named, whole):
+        kept = await copies(world, await world.reports.report(BOB, report))
+        assert "for a while" not in [text for _, text in kept]
 
 
 async def test_of_a_long_conversation_the_newest_fifty_are_copied(world: World) -> None:

@@ -30,6 +30,7 @@ from services.messaging.kernel.errors import (
     MessageNotFound,
     ViewOnce,
 )
+from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import (
     Attachment,
     AttachmentId,
@@ -121,9 +122,10 @@ class Attachments:
         checks.check_seq("seq", seq)
         conversation = require_let_in(await self._conversations.find_conversation(target), user_id)
         try:
-            message = find_visible(conversation, user_id, await self._messages.find_message(target, seq))
+            found = find_visible(conversation, user_id, await self._messages.find_message(target, seq))
         except MessageNotFound:
             raise AttachmentNotFound from None
+        message = as_of(found, self._clock.now())
         if message.view_once:
             raise ViewOnce
         attachment = next((each for each in message.attachments if each.id == wanted), None)
