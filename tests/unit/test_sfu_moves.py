@@ -2,6 +2,8 @@
 
 Ports are used again, also by another participant; packets are lost or late; some nominate, some do not; DTLS comes up
 before or after a move; and somebody writes another's address into its checks.
+
+Not in unit/sfu, whose tests run on the compiled media path too: that takes no stand-ins for keys and router.
 """
 
 import socket
