@@ -140,16 +140,16 @@ async function searchAndJump() {
   for (const page of [anna, ben]) await eventually("all is sent", () => unsent(page), (left) => left === 0, (left) => left);
   await anna.reload();
   await row(anna, "ben").waitFor();
-  await anna.getByLabel("Search messages").fill("ARE you the");
+  await anna.getByRole("searchbox", { name: "Search messages" }).fill("ARE you the");
   const hit = anna.locator(".results").getByRole("button", { name: /Are you there/ });
   await hit.waitFor();
   const marked = await hit.locator("mark").allTextContents();
   await shoot(anna, "search-wide-light");
   await hit.click();
   await eventually("it is in sight", () => bubble(anna, "Are you there?").evaluate(inSight), (seen) => seen === true);
-  await anna.getByLabel("Search messages").fill("");
+  await anna.getByRole("searchbox", { name: "Search messages" }).fill("");
   await choose(anna, "Conversation options", "Search in conversation");
-  const words = anna.getByLabel("Search in this conversation");
+  const words = anna.getByRole("searchbox", { name: "Search in this conversation" });
   await words.fill("line 27");
   // The index follows the messages; who searches too early finds less, and searches again.
   await eventually("both are found", async () => {

@@ -1,5 +1,6 @@
 // A sticker in a direct conversation: loaded from its provider, which is played here, or told in words.
-import { open, play, shoot, url } from "./play.mjs";
+import { enter, id } from "./calling.mjs";
+import { play, shoot } from "./play.mjs";
 import { eventually } from "./waiting.mjs";
 
 let alice, bob;
@@ -14,7 +15,7 @@ const picture = (page) => log(page).getByRole("img", { name: STICKER.description
 const told = [];
 
 async function openBoth(browser) {
-  [alice, bob] = [await open(browser, `${url}?user=alice`, WIDE), await open(browser, `${url}?user=bob`, PHONE)];
+  [alice, bob] = [await enter(browser, "alice", WIDE), await enter(browser, "bob", PHONE)];
   await alice.context().route("https://stickers.example/**", (route) => route.fulfill({ contentType: "image/svg+xml", body: PICTURE }));
   await bob.context().route("https://stickers.example/**", async (route) => {
     const { cookie, origin, referer } = await route.request().allHeaders();
@@ -24,11 +25,15 @@ async function openBoth(browser) {
 }
 
 async function send() {
-  await alice.evaluate(async (sticker) => {
-    const { messaging } = window.parley.client;
-    await messaging.sendSticker(await messaging.openDirect("bob"), sticker);
-  }, STICKER);
-  await bob.getByRole("button", { name: /^Alice Adler/ }).first().click();
+  await alice.evaluate(
+    async ([bobId, sticker]) => {
+      const { messaging } = window.parley.client;
+      const conversationId = await messaging.openDirect(bobId);
+      await messaging.sendSticker(conversationId, sticker);
+    },
+    [id("bob"), STICKER],
+  );
+  await bob.getByRole("button", { name: new RegExp(`^${id("alice")}`) }).first().click();
   await picture(bob).last().waitFor();
   await eventually("it is loaded", () => picture(bob).last().evaluate((image) => image.naturalWidth), (width) => width === 480);
   const { width, height } = await picture(bob).last().boundingBox();
@@ -39,8 +44,15 @@ async function send() {
 /** The provider has lost it. */
 async function lose() {
   await bob.context().unroute("https://stickers.example/**");
-  await bob.context().route("https://stickers.example/**", (route) => route.fulfill({ contentType: "text/plain", body: "gone" }));
+  let asked = 0;
+  await bob.context().route("https://stickers.example/**", (route) => {
+    asked++;
+    return route.fulfill({ contentType: "text/plain", body: "gone" });
+  });
   await bob.reload();
+  // Until the allowed hosts are known it is told in words, too.
+  await eventually("it is asked for", async () => asked, (times) => times > 0);
+  await eventually("there is no picture", () => picture(bob).count(), (count) => count === 0);
   await log(bob).getByText("Sticker · A cat waves").last().waitFor();
   return { pictures: await picture(bob).count() };
 }
