@@ -1,6 +1,6 @@
 """PostgreSQL: what the sweeper erases."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -67,32 +67,33 @@ class PostgresSweepStore:
         self._new_id = new_id
 
     async def expire_due(self, now: datetime, limit: int, skipped: int = 0) -> int:
-        async with self._database.transaction() as connection:
-            due = await connection.fetch(_DUE, now, limit, skipped)
-            locked = await _lock(connection, {row["conversation_id"] for row in due})
-            mine = [row for row in due if row["conversation_id"] in locked]
-            # Again, after the locks: an unsending or another replica may have been faster.
-            found = await connection.fetch(
-                _STILL_DUE, [row["conversation_id"] for row in mine], [row["seq"] for row in mine], now
-            )
-            expired = await erasing.expire(connection, await to_messages(connection, found))
-            await self._tell(connection, expired, locked, now)
-        self._wake(expired)
-        return len(expired)
+        # An unsending or another replica may have been faster.
+        return await self._erase_due(_DUE, _STILL_DUE, erasing.expire, now, limit, skipped)
 
     async def release_due(self, now: datetime, limit: int) -> int:
+        # Somebody may have opened it meanwhile, which puts it off.
+        return await self._erase_due(_TO_RELEASE, _STILL_TO_RELEASE, erasing.release_files, now, limit)
+
+    async def _erase_due(
+        self,
+        due: str,
+        still: str,
+        erase: Callable[[Connection, Sequence[Message]], Awaitable[list[Message]]],
+        now: datetime,
+        *bounds: int,
+    ) -> int:
+        """Of what is `due`, what is `still` to be found after the locks is erased and told. Returns how many."""
         async with self._database.transaction() as connection:
-            due = await connection.fetch(_TO_RELEASE, now, limit)
-            locked = await _lock(connection, {row["conversation_id"] for row in due})
-            mine = [row for row in due if row["conversation_id"] in locked]
-            # Again, after the locks: somebody may have opened it meanwhile, which puts it off.
+            rows = await connection.fetch(due, now, *bounds)
+            locked = await _lock(connection, {row["conversation_id"] for row in rows})
+            mine = [row for row in rows if row["conversation_id"] in locked]
             found = await connection.fetch(
-                _STILL_TO_RELEASE, [row["conversation_id"] for row in mine], [row["seq"] for row in mine], now
+                still, [row["conversation_id"] for row in mine], [row["seq"] for row in mine], now
             )
-            released = await erasing.release_files(connection, await to_messages(connection, found))
-            await self._tell(connection, released, locked, now)
-        self._wake(released)
-        return len(released)
+            erased = await erase(connection, await to_messages(connection, found))
+            await self._tell(connection, erased, locked, now)
+        self._wake(erased)
+        return len(erased)
 
     async def find_old(
         self, cutoff: datetime, after: ConversationId | None, limit: int
