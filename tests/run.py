@@ -110,20 +110,22 @@ class WebPart(Part):
 
 
 INTEGRATION = "tests/integration"
+BROWSERS = "chromium or firefox"
 # In each stage what takes longest comes first, so that all lanes end at about the same time. tests/unit/support/
 # test_run.py checks that no test is forgotten.
 PARTS = (
     # Without any server.
     Part(1, "units", ("tests/unit",), "not compiled", ("-n", "3", "--dist", "loadfile")),
     WebPart(1, "web-units", (".",)),
+    Part(2, "browsers", ("tests/e2e",), browsers=True),
     Part(2, "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py")),
     Part(
         *(2, "calls"),
         tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "runtime")),
     ),
+    Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), f"not ({BROWSERS})", compiled=True),
     Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
-    Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True, browsers=True),
-    Part(2, "browsers", ("tests/e2e",), browsers=True),
+    Part(2, "media-browsers", (f"{INTEGRATION}/sfu",), BROWSERS, compiled=True, browsers=True),
     Part(2, "faults-outages", ("tests/faults",), "outages"),
     Part(2, "faults-kills", ("tests/faults",), "not outages and not restarts"),
     Part(2, "apart", (f"{INTEGRATION}/apart",)),
@@ -169,7 +171,7 @@ def await_compiling() -> None:
 def replaced() -> Iterator[str]:
     """What tests run on in place of what is not here."""
     if not is_compiled():
-        yield f"no C compiler when `make native` ran: the part media runs on the sources, not on {NATIVE}"
+        yield f"no C compiler when `make native` ran: the media path is tested on its sources, not on {NATIVE}"
     if lacking := apache_kafka.missing():
         yield f"no Apache Kafka, for want of {lacking}: the tests run on the small broker"
 

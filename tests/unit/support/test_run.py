@@ -37,10 +37,14 @@ def modules() -> list[Path]:
     return sorted((ROOT / "tests").rglob("test_*.py"))
 
 
-@pytest.mark.parametrize("marker", ["", "outages", "restarts"])
+@pytest.mark.parametrize("marker", ["", "outages", "restarts", "chromium", "firefox"])
 def test_every_test_is_in_one_part_and_those_of_the_media_path_are_in_two(marker: str) -> None:
+    # What needs a browser is no unit test.
+    is_unit = marker in ("", "outages", "restarts")
     found = {str(path.relative_to(ROOT)): parts_with(path, marker) for path in modules()}
-    wrong = {path: parts for path, parts in found.items() if len(parts) != (2 if path.startswith(TWICE) else 1)}
+    wrong = {
+        path: parts for path, parts in found.items() if len(parts) != (2 if path.startswith(TWICE) and is_unit else 1)
+    }
     assert wrong == {}
 
 
@@ -53,7 +57,7 @@ def test_what_is_marked_compiled_runs_on_the_compiled_media_path_alone() -> None
 def test_parts_with_servers_wait_for_those_without_and_keep_their_order() -> None:
     names = [[part.name for part in stage] for stage in stages(PARTS)]
     assert names[0] == ["units", "web-units"]
-    assert names[1][0] == "shared-stack"
+    assert names[1][0] == "browsers"
 
 
 def test_the_plan_shows_each_part_with_a_command_that_can_be_typed() -> None:
