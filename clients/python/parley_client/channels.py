@@ -7,10 +7,12 @@ import grpc
 # A unary call without a deadline of its own gets this one.
 RPC_TIMEOUT_S = 10.0
 
-# Keep-alive notices a peer that is gone without having closed the connection.
+# Keep-alive notices a peer that is gone without having closed the connection. A proxy may acknowledge for it: the
+# answer to a ping has a limit of its own, which is a minute where nothing is said.
 KEEP_ALIVE = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]

@@ -10,17 +10,26 @@ from services.runtime.observability import tracing
 # Keep-alive finds a dead peer within about 30 s. Raising it finds it later; lowering it sends more pings on idle
 # connections.
 KEEPALIVE_MS = 20_000
+# How long the answer to a ping may take. Raising it finds a dead peer later; lowering it gives up those that are busy.
+_PING_TIMEOUT_MS = 10_000
+# Of servers and of channels.
+KEEPALIVE = (
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    # The first is what the kernel waits for an acknowledgement (TCP_USER_TIMEOUT), which a proxy on the way gives for
+    # a peer that is gone; the second is for the answer itself, and a minute where nothing is said.
+    ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
+    ("grpc.http2.ping_timeout_ms", _PING_TIMEOUT_MS),
+    # Else a connection that died while nobody called is found by the first calls, which wait for their deadlines.
+    ("grpc.keepalive_permit_without_calls", 1),
+)
 # grpc measures the bandwidth with a PING for what comes, to open its windows: inside a cluster 64 KiB are many times
 # what is under way, and on a stream of small frames it is a second frame, and a second answer, for most of them.
 NO_PROBE = ("grpc.http2.bdp_probe", 0)
 
 
 _OPTIONS = (
-    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    *KEEPALIVE,
     ("grpc.http2.max_pings_without_data", 0),
-    # Else a connection that died while nobody called is found by the first calls, which wait for their deadlines.
-    ("grpc.keepalive_permit_without_calls", 1),
     NO_PROBE,
     ("grpc.lb_policy_name", "round_robin"),
     ("grpc.initial_reconnect_backoff_ms", 200),

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import CLEAR_TEXT, ServerConfig, TlsConfig
 from services.runtime.errors import BASE_TABLE, ErrorTable
-from services.runtime.grpc.channels import KEEPALIVE_MS, NO_PROBE
+from services.runtime.grpc.channels import KEEPALIVE, NO_PROBE
 from services.runtime.grpc.guard import Access, Admins, Admit, Guard, Servers
 from services.runtime.grpc.tls import server_credentials
 from services.runtime.identity import callers, roles, scopes
@@ -33,9 +33,7 @@ LAST_WORDS_S = 1.0
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
+    *KEEPALIVE,
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
     NO_PROBE,

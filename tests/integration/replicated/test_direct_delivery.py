@@ -64,8 +64,15 @@ async def test_each_message_comes_both_ways_and_is_passed_on_once(record: StackR
 
 async def test_what_is_lost_on_the_direct_way_comes_by_kafka(record: StackRecord, pair: Pair, lost: Path) -> None:
     acknowledged = await pair.write(MESSAGES)
+    await pair.until_read(acknowledged)
+    routed_before, came_before = await at_rest(record, 2 * len(acknowledged))
     with losing(lost):
         acknowledged += await pair.write(MESSAGES)
         await pair.until_read(acknowledged)
+        routed, came, _ = await figures(record)
+    # Else this shows nothing.
+    assert came == came_before
+    assert routed >= routed_before + 2 * MESSAGES
     acknowledged += await pair.write(MESSAGES)
     await pair.until_read(acknowledged)
+    await at_rest(record, came_before + 2 * MESSAGES)

@@ -106,3 +106,5 @@ def test_a_channel_asks_for_its_peer_also_while_nobody_calls(monkeypatch: pytest
     channels.connect("127.0.0.1:1", None)
     assert made[0]["grpc.keepalive_permit_without_calls"] == 1
     assert made[0]["grpc.keepalive_time_ms"] == channels.KEEPALIVE_MS
+    # Of the two the first alone does not end a connection whose other end is behind a proxy.
+    assert made[0]["grpc.keepalive_timeout_ms"] == made[0]["grpc.http2.ping_timeout_ms"] < channels.KEEPALIVE_MS
