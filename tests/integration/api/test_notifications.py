@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from parley.messaging.v1 import relations_pb2
 from parley.messaging.v1 import service_pb2 as messaging
 from parley.notifications.v1 import service_pb2 as api
 
 from deploy.embedded.record import StackRecord
 from loadtests.webhooks import Heard, notice_receiver
-from tests.integration.api.conftest import DEADLINE_S, World, refused, send
+from parley_client.scheduled_calls import ScheduledCalls
+from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
+from tests.integration.api.test_scheduled_calls import soon
 
 
 @pytest.fixture
@@ -28,6 +32,11 @@ async def heard(record: StackRecord) -> AsyncIterator[Heard]:
 def of_token(heard: Heard, token: str) -> list[dict[str, Any]]:
     """What this device was sent."""
     return [event["data"]["notice"] for event in heard.events if event["data"]["token"] == token]
+
+
+def kinds(heard: Heard, token: str) -> list[str]:
+    """Of what this device was sent: what it tells, or that something is taken back."""
+    return [notice.get("kind") or notice["type"] for notice in of_token(heard, token)]
 
 
 async def test_a_device_that_sleeps_is_told_once_and_the_notice_goes_when_it_was_read_elsewhere(
@@ -48,6 +57,28 @@ async def test_a_device_that_sleeps_is_told_once_and_the_notice_goes_when_it_was
     assert of_token(heard, token)[1]["type"] == "take_back"
     assert of_token(heard, token)[1]["badge"] == 0
     await phone.notifications.RemoveToken(api.RemoveTokenRequest(device_id=phone.device_id))
+
+
+async def test_a_device_that_sleeps_is_reminded_of_a_scheduled_call_and_told_when_it_begins(
+    world: World, heard: Heard
+) -> None:
+    alice, phone = await world.online(), world.device()
+    token = f"token-{secrets.token_hex(8)}"
+    conversation_id = await open_direct(alice.device, phone.user_id)
+    await phone.relations.AcceptRequest(relations_pb2.AcceptRequestRequest(conversation_id=conversation_id))
+    request = api.RegisterTokenRequest(device_id=phone.device_id, provider=api.PROVIDER_NETWORK, token=token)
+    await phone.notifications.RegisterToken(request)
+    calls, minute = ScheduledCalls(alice.device, alice.stream), timedelta(minutes=1)
+    planned = await calls.schedule(conversation_id, "Catch up", soon(61), reminder=minute)
+    told = ["call_reminder"]
+    assert await heard.until(lambda: kinds(heard, token) == told, DEADLINE_S)
+    await calls.change(
+        planned.scheduled_call_id, "Catch up", soon(1), length=30 * minute, reminder=timedelta(0), video=False
+    )
+    # The reminder is of a time that does not hold any more.
+    told += ["take_back", "call_begins"]
+    assert await heard.until(lambda: kinds(heard, token) == told, DEADLINE_S)
+    assert {each["text"] for each in of_token(heard, token) if "kind" in each} == {"Catch up"}
 
 
 async def test_settings_and_what_a_browser_needs(world: World) -> None:
