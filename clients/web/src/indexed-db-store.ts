@@ -12,6 +12,15 @@ const STORES = [CONVERSATIONS, ACCOUNT, UNSENT, KEYS];
 /** The one row of ACCOUNT. */
 const STATE = "state";
 
+/**
+ * What a transaction fails with when its connection is gone: before it begins, while it is under way, and when the store's
+ * process has died. Phones take connections from pages that sleep, often without an event.
+ */
+const LOST = ["InvalidStateError", "AbortError", "UnknownError"];
+
+/** Done again when the first time came to nothing. */
+type Work<T> = (transaction: IDBTransaction) => T | Promise<T>;
+
 interface AccountRow {
   readonly format: number;
   readonly syncToken: string;
@@ -128,7 +137,18 @@ export class IndexedDbStore implements DeviceStore {
     this.opening = undefined;
   }
 
-  private async run<T>(mode: IDBTransactionMode, work: (transaction: IDBTransaction) => T | Promise<T>): Promise<T> {
+  /** One transaction; once more, on another connection, when the browser took the first one away. */
+  private async run<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
+    try {
+      return await this.attempt(mode, work);
+    } catch (error) {
+      if (!LOST.includes((error as Error).name)) throw error;
+      this.close();
+      return this.attempt(mode, work);
+    }
+  }
+
+  private async attempt<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
     if (this.isWiped) throw new Error(WIPED);
     const database = await (this.opening ??= this.open());
     const transaction = database.transaction(STORES, mode);

@@ -2,7 +2,7 @@ import { IDBFactory } from "fake-indexeddb";
 import { describe, expect, test, vi } from "vitest";
 import type { KeptConversation } from "../src/core/kept.js";
 import { withoutVanished } from "../src/core/kept.js";
-import { type DeviceStore, type KeptChange, MemoryDeviceStore } from "../src/device-store.js";
+import { type DeviceStore, type KeptChange, MemoryDeviceStore, WIPED } from "../src/device-store.js";
 import { type DeviceSecrets, makeDeviceSecrets } from "../src/encryption/key-crypto.js";
 import { IndexedDbStore } from "../src/indexed-db-store.js";
 import { conversation, message, outgoing, own } from "../src/testing/samples.js";
@@ -246,5 +246,73 @@ describe.each(Object.entries(KINDS))("a device's keys %s", (_, make) => {
     const known = { accounts: [{ userId: "bob", version: 1, accountKey: Uint8Array.of(4, 1), deviceIds: ["b1"] }], news: [{ userId: "bob", kind: "device_added" as const, timeMs: 5 }] };
     await open().saveKeys("others", known);
     expect(await open().loadKeys("others")).toEqual(known);
+  });
+});
+
+describe("a connection to IndexedDB that the browser takes away", () => {
+  /** A store, and what it opens: connections, each with its transactions. */
+  function watched(): { store: IndexedDbStore; connections: IDBDatabase[]; onTransaction: (act: (transaction: IDBTransaction) => void) => void } {
+    const factory = new IDBFactory();
+    const connections: IDBDatabase[] = [];
+    let act: ((transaction: IDBTransaction) => void) | undefined;
+    const open = (name: string, version?: number): IDBOpenDBRequest => {
+      const request = factory.open(name, version);
+      request.addEventListener("success", () => {
+        const database = request.result;
+        const begin = database.transaction.bind(database);
+        database.transaction = (...given) => {
+          const transaction = begin(...given);
+          const due = act;
+          act = undefined;
+          due?.(transaction);
+          return transaction;
+        };
+        connections.push(database);
+      });
+      return request;
+    };
+    const deleteDatabase = factory.deleteDatabase.bind(factory);
+    const store = new IndexedDbStore("alice", { open, deleteDatabase } as unknown as globalThis.IDBFactory);
+    return { store, connections, onTransaction: (next) => (act = next) };
+  }
+
+  test("without a word, as on phones: the next call opens another", async () => {
+    const { store, connections } = watched();
+    await store.putUnsent(outgoing("first"));
+    connections[0]?.close();
+    await store.putUnsent(outgoing("second"));
+    expect((await store.load(all)).unsent.map((o) => o.clientMessageId)).toEqual(["first", "second"]);
+    expect(connections).toHaveLength(2);
+  });
+
+  test("in the middle of a transaction: it is done again as a whole", async () => {
+    const { store, connections, onTransaction } = watched();
+    await store.claim("w");
+    onTransaction((transaction) => queueMicrotask(() => transaction.abort()));
+    expect(await store.save("w", change([kept("a")]))).toBe(1);
+    expect(ids((await store.load(all)).conversations)).toEqual(["a"]);
+    expect(connections).toHaveLength(2);
+  });
+
+  test("again and again: the call fails, and the next one may work", async () => {
+    const { store, onTransaction } = watched();
+    const abort = (transaction: IDBTransaction): void => {
+      onTransaction(abort);
+      transaction.abort();
+    };
+    await store.claim("w");
+    onTransaction(abort);
+    await expect(store.putUnsent(outgoing("lost"))).rejects.toThrow();
+    onTransaction(() => undefined);
+    await store.putUnsent(outgoing("kept"));
+    expect((await store.load(all)).unsent.map((o) => o.clientMessageId)).toEqual(["kept"]);
+  });
+
+  test("and a logout beside it: nothing is opened after the wipe", async () => {
+    const { store, connections } = watched();
+    await store.putUnsent(outgoing("first"));
+    connections[0]?.close();
+    await store.wipe().catch(() => undefined);
+    await expect(store.loadKeys("own")).rejects.toThrow(WIPED);
   });
 });
