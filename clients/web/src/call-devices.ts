@@ -15,9 +15,9 @@ const KEY = "parley.devices";
 export class CallDevices {
   choice: DeviceChoice = {};
 
-  constructor(private readonly storage: Pick<Storage, "getItem" | "setItem"> | undefined) {
+  constructor(private readonly storage: Pick<Storage, "getItem" | "setItem">) {
     try {
-      this.choice = { ...JSON.parse(storage?.getItem(KEY) ?? "{}") };
+      this.choice = { ...JSON.parse(storage.getItem(KEY) ?? "{}") };
     } catch {
       // What is kept there is not ours.
     }
@@ -27,7 +27,7 @@ export class CallDevices {
   choose(kind: DeviceKind, deviceId: string): void {
     this.choice = { ...this.choice, [kind]: deviceId || undefined };
     try {
-      this.storage?.setItem(KEY, JSON.stringify(this.choice));
+      this.storage.setItem(KEY, JSON.stringify(this.choice));
     } catch {
       // Full, or not allowed.
     }

@@ -31,6 +31,7 @@ import { IndexedDbStore } from "./indexed-db-store.js";
 import { Keeper } from "./keeper.js";
 import { Messaging } from "./messaging.js";
 import { Notifications } from "./notifications.js";
+import { type KeyStorage, pageStorage } from "./page-storage.js";
 import { RetryingTask } from "./retrying-task.js";
 import { People, type PeopleResolver } from "./people.js";
 import { PresenceTracker } from "./presence.js";
@@ -75,8 +76,8 @@ export interface ClientOptions {
    * `new MemoryDeviceStore()` leaves nothing behind.
    */
   readonly store?: DeviceStore;
-  /** In place of localStorage. */
-  readonly storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">;
+  /** In place of localStorage; where the browser has none, things are kept until the page is closed. */
+  readonly storage?: KeyStorage;
 }
 
 /**
@@ -148,7 +149,8 @@ export class ParleyClient {
     this.people = new People(options.people, changed);
     const store = options.store ?? defaultStore(this.userId);
     this.keeper = new Keeper(store, this.messaging.store, this.messaging, this.people, changed);
-    this.drafts = new Drafts(this.userId, options.storage, api, changed);
+    const storage = options.storage ?? pageStorage();
+    this.drafts = new Drafts(this.userId, storage, api, changed);
     this.deliveryReceipts = new DeliveryReceipts(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
     this.expiry = new Expiry(this.messaging.store, changed);
     this.presence = new PresenceTracker(api, this.deviceId, changed);
@@ -161,7 +163,7 @@ export class ParleyClient {
         if (ringing) this.prepareCalls();
         this.onRing(ringing);
       },
-    }, new CallDevices(options.storage ?? globalThis.localStorage));
+    }, new CallDevices(storage));
     this.callSettings = new CallSettings(api, changed);
     this.notifications = new Notifications(api, this.deviceId, changed);
     this.joinLinks = new JoinLinks(api, (call) => this.calls.receive(call), changed);
@@ -365,5 +367,10 @@ export class ParleyClient {
 }
 
 function defaultStore(userId: string): DeviceStore {
-  return typeof indexedDB === "undefined" ? new MemoryDeviceStore() : new IndexedDbStore(userId);
+  try {
+    // As with `pageStorage`.
+    return globalThis.indexedDB ? new IndexedDbStore(userId) : new MemoryDeviceStore();
+  } catch {
+    return new MemoryDeviceStore();
+  }
 }

@@ -1,6 +1,7 @@
 import type { Api } from "./api.js";
 import { readFailure } from "./errors.js";
 import type { Draft as WireDraft } from "./gen/parley/messaging/v1/messages_pb.js";
+import { type KeyStorage, pageStorage } from "./page-storage.js";
 import { millis } from "./wire.js";
 
 /** A draft goes to the service when no key was pressed for so long. More loses more with a device that dies; fewer asks the service more often. */
@@ -24,7 +25,7 @@ export class Drafts {
 
   constructor(
     private readonly userId: string,
-    private readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem"> = localStorage,
+    private readonly storage: KeyStorage = pageStorage(),
     /** Without it they stay in this browser. */
     private readonly api?: Pick<Api, "messaging">,
     private readonly changed: () => void = () => undefined,
