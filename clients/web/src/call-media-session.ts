@@ -115,11 +115,12 @@ export class CallMediaSession {
     this.sendRequests();
   }
 
-  /** Nobody sees the page: no pictures are wanted, and the sound goes on. */
+  /** Nobody sees the page: no pictures are wanted, and the sound goes on. Once it is seen, what was interrupted is there again. */
   setHidden(hidden: boolean): void {
     if (hidden === this.hidden) return;
     this.hidden = hidden;
     this.sendRequests();
+    if (!hidden) void this.local.recover();
   }
 
   retryNow(): void {

@@ -25,6 +25,8 @@ export class LocalTracks {
   private epoch = 0;
   /** Rise with each time that one is asked for: of two answers the later question's counts. */
   private readonly openings = { microphone: 0, camera: 0 };
+  /** Tracks that the system took for something else, such as a telephone call, and gave back or not. */
+  private readonly interrupted = new Set<MediaStreamTrack>();
 
   constructor(
     private readonly devices: CallDevices,
@@ -56,6 +58,15 @@ export class LocalTracks {
     if (this[kind]) await this.openOne(kind);
   }
 
+  /**
+   * The page is seen again, or the system gave a track back: what was interrupted is opened anew. On phones it stays silent
+   * or dark else, whatever the track says of itself.
+   */
+  async recover(): Promise<void> {
+    const lost = (["microphone", "camera"] as const).filter((kind) => this.interrupted.has(this[kind] as MediaStreamTrack));
+    await Promise.all(lost.map((kind) => this.openOne(kind)));
+  }
+
   /** Off frees the camera, so that its light goes out. */
   async setCamera(on: boolean): Promise<void> {
     if (!on) {
@@ -83,6 +94,7 @@ export class LocalTracks {
 
   close(): void {
     this.epoch++;
+    this.interrupted.clear();
     for (const track of [this.microphone, this.camera, this.screen, this.screenSound]) track?.stop();
     this.microphone = undefined;
     this.camera = undefined;
@@ -115,6 +127,8 @@ export class LocalTracks {
     if (kind === "microphone") track.enabled = !this.muted;
     // It was pulled out, or the system took it: another one takes its place, if there is one.
     track.onended = () => this[kind] === track && void this.openOne(kind);
+    track.onmute = () => this.interrupted.add(track);
+    track.onunmute = () => void this.recover();
   }
 
   private endScreen(): void {

@@ -76,6 +76,36 @@ describe("the devices of a call", () => {
     expect(alice.calls.deviceChoice.microphone).toBe("headset");
   });
 
+  test.each(["gives back", "keeps"])("that the system takes for a telephone call and %s are opened anew, and stay muted", async (does) => {
+    const alice = await calling();
+    await until("they are there", () => alice.calls.view().camera !== undefined);
+    await alice.calls.setMuted(true);
+    const { microphone, camera } = alice.calls.view();
+    alice.setHidden(true);
+    fake(microphone).onmute();
+    if (does === "gives back") fake(microphone).onunmute();
+    alice.setHidden(false);
+    await until("another track", () => alice.calls.view().microphone !== microphone);
+    expect(alice.calls.view()).toMatchObject({ camera, muted: true });
+    expect([fake(microphone).stopped, fake(alice.calls.view().microphone).enabled]).toEqual([true, false]);
+    expect(world.media(alice)[0]?.sent.at(-1)?.microphone).toBe(alice.calls.view().microphone);
+  });
+
+  test("that the system keeps while the page is seen again are tried when it is seen the next time", async () => {
+    const alice = await calling(false);
+    await until("it is there", () => alice.calls.view().microphone !== undefined);
+    const { microphone } = alice.calls.view();
+    fake(microphone).onmute();
+    vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: () => Promise.reject(new DOMException("busy", "NotReadableError")) } });
+    const seen = (): void => [true, false].forEach((hidden) => alice.setHidden(hidden));
+    seen();
+    await until("it is said", () => alice.calls.view().deviceProblem?.microphone === "in_use");
+    fakeDevices();
+    seen();
+    await until("another track", () => alice.calls.view().microphone !== microphone);
+    expect(alice.calls.view().deviceProblem?.microphone).toBeUndefined();
+  });
+
   test("run on where the new choice cannot be had", async () => {
     const alice = await calling();
     await until("they are there", () => alice.calls.view().camera !== undefined);

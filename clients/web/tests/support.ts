@@ -68,6 +68,8 @@ export class FakeTrack {
   enabled = true;
   stopped = false;
   onended: () => void = () => undefined;
+  onmute: () => void = () => undefined;
+  onunmute: () => void = () => undefined;
   constructor(
     readonly kind: string,
     readonly deviceId: string,
