@@ -3,9 +3,12 @@ import { h, render } from "preact";
 import { act } from "preact/test-utils";
 import { renderToString } from "preact-render-to-string";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { LinkPreview } from "@parley/client";
+import type { LinkPreview, ParleyClient } from "@parley/client";
+import { Composer, type Task } from "../src/composer";
+import type { FilePicker } from "../src/file-picker";
 import { LinkCard } from "../src/link-card";
 import { type FoundPage, fitting, LinkPreviews, PAUSE_MS, useLinkPreview } from "../src/use-link-preview";
+import { until, useWorld } from "./support";
 
 const URL = "https://news.example/a";
 const PREVIEW: LinkPreview = { url: URL, title: "It rains", description: "And it pours", siteName: "The News" };
@@ -140,5 +143,76 @@ describe("what goes with a text", () => {
     await write("https://first.example/", PREVIEW);
     await wait(PAUSE_MS);
     expect([link.preview, asked[0]?.url]).toEqual([undefined, "https://first.example/"]);
+  });
+});
+
+describe("the line to write in", () => {
+  const world = useWorld();
+  const ROOM = "alice+bob";
+  let page: HTMLElement;
+  let alice: ParleyClient;
+
+  async function open(task?: Task): Promise<void> {
+    const conversation = alice.messaging.store.get(ROOM)!.conversation;
+    const picking = { add: () => undefined, problem: undefined } as unknown as FilePicker;
+    const composer = h(Composer, { client: alice, conversation, viewer: { selfId: "alice", nameOf: (id: string) => id }, name: "Bob", picking, task, onDone: () => undefined });
+    await act(() => render(h(LinkPreviews.Provider, { value: async () => ({ title: "It rains" }) }, composer), page));
+  }
+  const write = (text: string): Promise<void> =>
+    act(() => {
+      const field = page.querySelector("textarea")!;
+      field.value = text;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  const press = (selector: string): Promise<void> => act(() => page.querySelector<HTMLElement>(selector)?.click());
+  const card = (): string | undefined => page.querySelector(".link-draft .link-card")?.textContent ?? undefined;
+  const sent = (): (string | undefined)[] => alice.messaging.store.get(ROOM)!.messages.map(({ content }) => (content.kind === "text" ? content.preview?.title : "?"));
+
+  beforeEach(async () => {
+    vi.stubGlobal("matchMedia", () => ({ matches: false }));
+    world.backend.openDirect("alice", "bob");
+    alice = world.client("alice");
+    page = document.body.appendChild(document.createElement("div"));
+    await until("ready", () => alice.messaging.ready && alice.messaging.store.get(ROOM) !== undefined);
+  });
+  afterEach(() => {
+    render(null, page);
+    page.remove();
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
+
+  test("shows what goes with a text, sends it, and leaves it out where it is told to", async () => {
+    await open();
+    await write(`see ${URL}`);
+    await until("it is shown", () => card() === "news.exampleIt rains");
+    await press(".send");
+    await until("it was sent", () => sent().length === 1);
+    expect(card()).toBeUndefined();
+    await write(`${URL} once more`);
+    await until("it is shown again", () => card() !== undefined);
+    await press(".link-draft button");
+    expect(card()).toBeUndefined();
+    await press(".send");
+    await until("it was sent", () => sent().length === 2);
+    expect(sent()).toEqual(["It rains", undefined]);
+  });
+
+  test("keeps the preview of what is edited, and gives none to what went without", async () => {
+    const link = { offset: 0, length: URL.length, kind: "link", url: URL } as const;
+    alice.messaging.send(ROOM, { text: URL, entities: [link], preview: PREVIEW });
+    alice.messaging.send(ROOM, { text: URL, entities: [link] });
+    await until("both were sent", () => sent().length === 2);
+    const [first, second] = alice.messaging.store.get(ROOM)!.messages;
+    await open({ kind: "edit", message: first! });
+    expect(card()).toContain("And it pours");
+    await write(`${URL} edited`);
+    await press(".send");
+    await until("it was edited", () => alice.messaging.store.get(ROOM)!.messages[0]!.edited);
+    vi.useFakeTimers();
+    await open({ kind: "edit", message: second! });
+    await act(() => vi.advanceTimersByTimeAsync(PAUSE_MS).then(() => undefined));
+    expect(card()).toBeUndefined();
+    expect(sent()).toEqual([PREVIEW.title, undefined]);
   });
 });
