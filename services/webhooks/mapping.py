@@ -56,6 +56,7 @@ CONTENTS = frozenset(
     {
         "parley.messaging.v1.TextContent.text",
         "parley.messaging.v1.TextContent.entities",
+        "parley.messaging.v1.TextContent.preview",
         "parley.messaging.v1.VoiceContent.waveform",
         "parley.messaging.v1.PollContent.question",
         "parley.messaging.v1.PollContent.options",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.messaging.kernel.content import CallOutcome, CallRecord, Poll, Sticker, Text, Voice
+from services.messaging.kernel.content import CallOutcome, CallRecord, LinkPreview, Poll, Sticker, Text, Voice
 from services.messaging.kernel.errors import MessagingError
 from services.messaging.kernel.model import Draft, MessageId
 from services.messaging.messages.core import changes
@@ -96,7 +96,8 @@ async def live_in_messaging(town: Town) -> None:
     call = CallRecord(uuid4(), True, CallOutcome.COMPLETED, timedelta(seconds=9), (BOB, ALICE))
     key = f"call:{call.call_id}"
     await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, BOB, key, now, call)])
-    said = Text(f"{WORDS} once")
+    url = f"https://x.example/{WORDS}"
+    said = Text(f"{WORDS} once {url}", preview=LinkPreview(url, WORDS, WORDS, WORDS))
     (message,) = await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, ALICE, "said", now, said)])
     assert not isinstance(message, MessagingError)
     await town.store.change_message(

@@ -47,6 +47,17 @@ class Sticker:
 
 
 @dataclass(frozen=True)
+class LinkPreview:
+    """What is behind a link of a text, as its sender's device says; nobody has looked whether it is so. Show the host
+    of `url` beside it, and fetch nothing from there."""
+
+    url: str
+    title: str
+    description: str = ""
+    site_name: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One message as it stands at a revision of its conversation (0: never changed). `kind` names its content."""
 
@@ -59,6 +70,8 @@ class Entry:
     call: CallRecord | None = None
     poll: Poll | None = None
     sticker: Sticker | None = None
+    # Of a text.
+    preview: LinkPreview | None = None
     kind: str = "text"
     revision: int = 0
     edit_count: int = 0
@@ -82,7 +95,7 @@ class Entry:
             return self
         bare = replace(self, edit_count=0, reply_to_seq=0, reactions=(), attachments=(), forwarded=False)
         bare = replace(bare, view_once=False, opened_by=())
-        return replace(bare, kind="expired", text=None, call=None, poll=None, sticker=None)
+        return replace(bare, kind="expired", text=None, call=None, poll=None, sticker=None, preview=None)
 
 
 # What counts as unread, and vanishes.

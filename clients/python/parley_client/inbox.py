@@ -17,6 +17,7 @@ from parley_client.conversations import (
     Conversations,
     Delta,
     Entry,
+    LinkPreview,
     Poll,
     Sticker,
 )
@@ -43,6 +44,7 @@ def to_entry(message: messaging.Message) -> Entry:
         call=call,
         poll=_poll(message) if content == "poll" else None,
         sticker=_sticker(message.sticker) if content == "sticker" else None,
+        preview=_preview(message.text.preview) if content == "text" and message.text.HasField("preview") else None,
         kind=content or "unknown",
         revision=message.revision,
         edit_count=message.edit_count,
@@ -65,6 +67,10 @@ def _poll(message: messaging.Message) -> Poll:
 
 def _sticker(sticker: messaging.StickerContent) -> Sticker:
     return Sticker(sticker.url, sticker.width, sticker.height, sticker.description, sticker.provider_ref)
+
+
+def _preview(preview: messaging.LinkPreview) -> LinkPreview:
+    return LinkPreview(preview.url, preview.title, preview.description, preview.site_name)
 
 
 def to_info(conversation: messaging.Conversation, me: str) -> ConversationInfo:

@@ -14,19 +14,21 @@ from parley.messaging.v1 import service_pb2 as api
 
 from parley_client.asking import ask_until_told
 from parley_client.client import Device
-from parley_client.conversations import Conversations, Entry, Sticker
+from parley_client.conversations import Conversations, Entry, LinkPreview, Sticker
 from parley_client.inbox import to_entry
 from parley_client.stream import EventStream
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What one writes. `entities`: links and mentions; `attachment_ids`: uploads that have arrived at the store."""
+    """What one writes. `entities`: links and mentions; `attachment_ids`: uploads that have arrived at the store.
+    `preview`: of a link among the entities, or of an address that is a word of the text."""
 
     text: str
     reply_to_seq: int = 0
     entities: Sequence[wire.TextEntity] = field(default=())
     attachment_ids: Sequence[str] = field(default=())
+    preview: LinkPreview | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,19 @@ def send_request(conversation_id: str, draft: Sendable, client_message_id: str) 
         client_message_id=client_message_id,
         reply_to_seq=draft.reply_to_seq,
         attachment_ids=draft.attachment_ids,
-        text=wire.TextContent(text=draft.text, entities=draft.entities),
+        text=_text_content(draft.text, draft.entities, draft.preview),
     )
+
+
+def _text_content(text: str, entities: Sequence[wire.TextEntity], preview: LinkPreview | None) -> wire.TextContent:
+    content = wire.TextContent(text=text, entities=entities)
+    if preview:
+        content.preview.CopyFrom(
+            wire.LinkPreview(
+                url=preview.url, title=preview.title, description=preview.description, site_name=preview.site_name
+            )
+        )
+    return content
 
 
 class Messaging:
@@ -123,9 +136,16 @@ class Messaging:
             answer = await ask_until_told(lambda: self._api.SendMessage(request))
         return self._taken(answer.message)
 
-    async def edit(self, conversation_id: str, seq: int, text: str, entities: Sequence[wire.TextEntity] = ()) -> Entry:
-        """Replaces the text of one's own message."""
-        content = wire.TextContent(text=text, entities=entities)
+    async def edit(
+        self,
+        conversation_id: str,
+        seq: int,
+        text: str,
+        entities: Sequence[wire.TextEntity] = (),
+        preview: LinkPreview | None = None,
+    ) -> Entry:
+        """Replaces the text of one's own message, with its links, mentions and preview."""
+        content = _text_content(text, entities, preview)
         request = api.EditMessageRequest(conversation_id=conversation_id, seq=seq, text=content)
         return self._taken((await ask_until_told(lambda: self._api.EditMessage(request))).message)
 

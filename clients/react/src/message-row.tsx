@@ -3,6 +3,7 @@ import { groupReceipt, isUserContent, receiptOf, segments, targetOf } from "@par
 import { memo, type ReactElement, type ReactNode, useState } from "react";
 import { classes } from "./class-names.js";
 import { dayLine, list, moment, number, size, timeOfDay } from "./format.js";
+import { LinkCard } from "./link-card.js";
 import { messageLine, type Speaking } from "./message-line.js";
 import { useParley } from "./provider.js";
 import type { Row } from "./rows.js";
@@ -89,6 +90,7 @@ function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubblePr
             {content.kind === "text" ? <Text text={text} entities={content.entities} selfId={selfId} /> : text}
           </span>
         )}
+        {content.kind === "text" && content.preview && <LinkCard preview={content.preview} />}
         {content.kind === "poll" && <PollOptions poll={content} speaking={speaking} />}
         <span className="parley-meta">
           {content.kind === "text" && content.masked && <span>{labels.masked}</span>}
@@ -148,6 +150,7 @@ function OutgoingBubble({ outgoing, speaking, quoted }: { outgoing: Outgoing; sp
             <Text text={text} entities={entities} selfId={selfId} />
           </span>
         )}
+        {outgoing.preview && <LinkCard preview={outgoing.preview} />}
         <span className="parley-meta">{failed ? labels.notSent : labels.sending}</span>
       </div>
       {(failed || problem) && (

@@ -1,12 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Thread } from "../src/index.js";
-import { aLongTalk, someDays, Stage } from "./world.js";
+import { aLongTalk, someDays, somePreview, Stage } from "./world.js";
 
 export default { title: "Thread", component: Thread };
 
 export const Direct = { render: () => <Stage seed={someDays}>{({ bob }) => <Thread conversationId={bob} />}</Stage> };
 
 export const Group = { render: () => <Stage seed={someDays}>{({ hike }) => <Thread conversationId={hike} onReply={() => undefined} />}</Stage> };
+
+export const Preview = { render: () => <Stage seed={somePreview}>{(id) => <Thread conversationId={id} />}</Stage> };
 
 export const Nothing = { render: () => <Stage seed={(backend) => backend.openDirect("alice", "bob").conversationId}>{(id) => <Thread conversationId={id} />}</Stage> };
 

@@ -1,7 +1,7 @@
 /** The stories' backend in memory, and what is in it. */
 import { create } from "@bufbuild/protobuf";
 import { type CallMedia, MemoryDeviceStore, ParleyClient, type RemoteParticipant } from "@parley/client";
-import { ConversationKind, MemberRole, type Message, ReactionSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
+import { ConversationKind, MemberRole, type Message, ReactionSchema, TextContentSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
 import { MockBackend } from "@parley/client/testing";
 import { type ReactElement, type ReactNode, useEffect, useState } from "react";
 import { type Labels, ParleyProvider } from "../src/index.js";
@@ -31,6 +31,15 @@ export function someDays(backend: MockBackend): { readonly bob: string; readonly
   backend.changeMessage(hike, slip, { content: { case: "unsent", value: { $typeName: "parley.messaging.v1.Unsent" } } });
   backend.changeMessage(hike, answer, { replyToSeq: BigInt(plan) });
   return { bob, hike };
+}
+
+/** A link with what is behind it. */
+export function somePreview(backend: MockBackend): string {
+  const id = backend.openDirect("alice", "bob").conversationId;
+  const url = "https://opera.example/friday";
+  const preview = { url, title: "Friday evening: the programme", description: "From half past seven, in the great hall.", siteName: "The Opera" };
+  backend.post(id, "bob", { case: "text", value: create(TextContentSchema, { text: url, entities: [{ offset: 0, length: url.length, entity: { case: "linkUrl", value: url } }], preview }) });
+  return id;
 }
 
 /** A conversation with so many messages, all of which this device has. */

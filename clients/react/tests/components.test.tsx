@@ -2,7 +2,7 @@ import type { ParleyClient } from "@parley/client";
 import { conversation, MockBackend, own } from "@parley/client/testing";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
-import { PollContentSchema, PollVotesSchema, StickerContentSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
+import { PollContentSchema, PollVotesSchema, StickerContentSchema, TextContentSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
 import { LimitsSchema } from "@parley/client/gen/parley/messaging/v1/relations_pb";
 import { type ReactElement, useState } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -107,6 +107,18 @@ test("a sticker is a picture of a host that the service names, and words otherwi
   const pictures = [...box.querySelectorAll<HTMLImageElement>(".parley-sticker")];
   expect(pictures.map(({ src, alt, width, height }) => [src, alt, width, height])).toEqual([[sticker.url, "A cat waves", 240, 135]]);
   expect(pictures[0]?.getAttribute("referrerpolicy")).toBe("no-referrer");
+});
+
+test("a link's preview is words with the host that opens, and loads nothing", async () => {
+  const url = "https://news.example/a";
+  const preview = { url, title: "It rains", description: "And it pours", siteName: "The News" };
+  backend.post(ids.hike, "bob", { case: "text", value: create(TextContentSchema, { text: url, preview }) });
+  backend.post(ids.hike, "bob", { case: "text", value: create(TextContentSchema, { text: "bad", preview: { ...preview, url: "javascript:alert(1)" } }) });
+  const box = await show(<Thread conversationId={ids.hike} />);
+  await until("both are there", () => rows(box).at(-1)?.textContent?.includes("bad") && box.querySelector(".parley-card") !== null);
+  const cards = [...box.querySelectorAll<HTMLAnchorElement>(".parley-card")];
+  expect(cards.map(({ href, textContent }) => [href, textContent])).toEqual([[url, "news.example · The NewsIt rainsAnd it pours"]]);
+  expect(cards[0]?.querySelector("img")).toBeNull();
 });
 
 test("one's own message says how far it came", async () => {

@@ -12,6 +12,7 @@ const SHOWS: Readonly<Record<string, string>> = {
   "ConversationList/Arabic": "ليلى حداد",
   "Thread/Direct": "programme-friday-evening.pdf",
   "Thread/Group": "Chidi Okafor",
+  "Thread/Preview": "Friday evening: the programme",
   "Thread/Nothing": "No messages yet",
   "Thread/TenThousand": "Message 10000",
   "Thread/NotSent": "Delete",

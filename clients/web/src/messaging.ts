@@ -3,7 +3,7 @@ import type { Api } from "./api.js";
 import type { ApplyResult, ConversationStore, Delta } from "./core/conversation-store.js";
 import { qualified } from "./core/emoji.js";
 import type { CursorMove } from "./core/stored-conversation.js";
-import type { Conversation, Edit, Entity, Message, NewPoll, NewSticker, Outgoing, OwnState, RequestState } from "./core/model.js";
+import type { Conversation, Edit, Entity, LinkPreview, Message, NewPoll, NewSticker, Outgoing, OwnState, RequestState } from "./core/model.js";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { orFailure, readFailure } from "./errors.js";
 import { ConversationFolder, type SendMessageRequestSchema } from "./gen/parley/messaging/v1/service_pb.js";
@@ -340,9 +340,9 @@ export class Messaging {
     return edits.map(({ text, writeTime }) => ({ text: text?.text ?? "", writeTimeMs: millis(writeTime) ?? 0 }));
   }
 
-  /** Replaces the text of one's own message. Rejects with a Failure. */
-  edit(conversationId: string, seq: number, text: string, entities: readonly Entity[] = []): Promise<void> {
-    return this.changedMessage(this.api.messaging.editMessage({ conversationId, seq: BigInt(seq), text: writeText(text, entities) }));
+  /** Replaces the text of one's own message, with its links, mentions and preview. Rejects with a Failure. */
+  edit(conversationId: string, seq: number, text: string, entities?: readonly Entity[], preview?: LinkPreview): Promise<void> {
+    return this.changedMessage(this.api.messaging.editMessage({ conversationId, seq: BigInt(seq), text: writeText({ text, entities, preview }) }));
   }
 
   /** Unsends one's own message for everyone. Rejects with a Failure. */

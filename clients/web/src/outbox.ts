@@ -1,7 +1,7 @@
 import type { Api } from "./api.js";
 import { backoffMs } from "./core/backoff.js";
 import type { ConversationStore } from "./core/conversation-store.js";
-import type { Attachment, Entity, Message, Outgoing } from "./core/model.js";
+import type { Attachment, Message, Outgoing, WrittenText } from "./core/model.js";
 import { userMessage } from "./core/user-messages.js";
 import type { Failure } from "./errors.js";
 import { readFailure } from "./errors.js";
@@ -16,9 +16,7 @@ const MAX_WAIT_MS = 60_000;
 const MAX_SCAN_WAIT_MS = 300_000;
 
 /** What one writes. */
-export interface Draft {
-  readonly text: string;
-  readonly entities?: readonly Entity[];
+export interface Draft extends WrittenText {
   /** The message that it answers. */
   readonly replyToSeq?: number;
   /** Files that have arrived at the store; the text may be empty beside them. */
@@ -51,8 +49,8 @@ export class Outbox {
   ) {}
 
   send(conversationId: string, draft: Draft): void {
-    const { text, entities = [], replyToSeq = 0, attachments = [], viewOnce = false } = draft;
-    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, attachments, viewOnce, createTimeMs: this.nextMs() };
+    const { text, entities = [], preview, replyToSeq = 0, attachments = [], viewOnce = false } = draft;
+    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, preview, replyToSeq, attachments, viewOnce, createTimeMs: this.nextMs() };
     const outgoing = { ...common, state: "sending", problem: undefined, retryable: true, held: false } as const;
     this.store.addOutgoing(outgoing);
     this.changed();
@@ -135,23 +133,28 @@ export class Outbox {
   }
 
   private async attempt(outgoing: Outgoing): Promise<Failure | undefined> {
-    const { conversationId, clientMessageId, text, entities, replyToSeq, attachments, viewOnce } = outgoing;
-    let sentEntities: readonly Entity[] = entities;
+    const { conversationId, clientMessageId, text, replyToSeq, attachments, viewOnce } = outgoing;
+    let { entities, preview } = outgoing;
     const attachmentIds = attachments.map((attachment) => attachment.id);
     const startedMs = Date.now();
     for (let attempt = 0; ; attempt++) {
       const returns = this.returns;
       if (this.withdrawn.has(clientMessageId)) return undefined;
       try {
-        const content = { case: "text", value: writeText(text, sentEntities) } as const;
+        const content = { case: "text", value: writeText({ text, entities, preview }) } as const;
         const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content, attachmentIds, viewOnce, replyToSeq: BigInt(replyToSeq) });
         if (message) this.listener.onSent(readMessage(message));
         return undefined;
       } catch (error) {
         const failure = readFailure(error);
-        if (failure.field === "text.entities.link_url" && sentEntities.some(({ kind }) => kind === "link")) {
+        if (failure.field && preview) {
+          // Whatever is not taken, it may be the preview, or its link.
+          preview = undefined;
+          continue;
+        }
+        if (failure.field === "text.entities.link_url" && entities.some(({ kind }) => kind === "link")) {
           // What the service does not take for a link is sent as the text that it is.
-          sentEntities = sentEntities.filter(({ kind }) => kind !== "link");
+          entities = entities.filter(({ kind }) => kind !== "link");
           continue;
         }
         if (failure.reason === "ATTACHMENT_NOT_SCANNED" && Date.now() - startedMs < MAX_SCAN_WAIT_MS) {

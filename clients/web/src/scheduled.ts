@@ -120,9 +120,9 @@ interface Named {
 const keyOf = (named: Named | undefined): string => `${named?.conversationId} ${named?.clientMessageId}`;
 const nameOf = ({ conversationId, clientMessageId }: Named): Named => ({ conversationId, clientMessageId });
 
-function writeDraft({ text, entities = [], replyToSeq = 0, attachments = [] }: Draft) {
+function writeDraft({ replyToSeq = 0, attachments = [], ...written }: Draft) {
   return {
-    content: { case: "text" as const, value: writeText(text, entities) },
+    content: { case: "text" as const, value: writeText(written) },
     replyToSeq: BigInt(replyToSeq),
     attachmentIds: attachments.map(({ id }) => id),
   };

@@ -150,8 +150,10 @@ export function readAttachment(wire: WireAttachment): model.Attachment {
 /** `votes`: of a poll that was sent. */
 export function readContent(content: WireMessage["content"], votes: readonly PollVotes[] = []): model.Content {
   switch (content.case) {
-    case "text":
-      return { kind: "text", text: content.value.text, entities: content.value.entities.flatMap(readEntity), ...(content.value.masked && { masked: true }) };
+    case "text": {
+      const { text, entities, preview, masked } = content.value;
+      return { kind: "text", text, preview, entities: entities.flatMap(readEntity), ...(masked && { masked }) };
+    }
     case "call":
       return readCallContent(content.value);
     case "voice":
@@ -215,9 +217,10 @@ export function readInvite(wire: WireInvite): model.Invite {
 }
 
 /** A text as requests carry it. */
-export function writeText(text: string, entities: readonly model.Entity[]): MessageInitShape<typeof TextContentSchema> {
+export function writeText({ text, entities = [], preview }: model.WrittenText): MessageInitShape<typeof TextContentSchema> {
   return {
     text,
+    preview,
     entities: entities.map(({ offset, length, ...entity }) => ({
       offset,
       length,

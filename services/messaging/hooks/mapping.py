@@ -68,7 +68,7 @@ def verdict_of(answer: api.CheckMessageResponse) -> Verdict:
             return Allow()
         case "replace":
             text = read_text(answer.replace.text)
-            return Replace(Text(text.text, text.entities))
+            return Replace(Text(text.text, text.entities, preview=text.preview))
         case "mask":
             return Mask([(span.offset, span.length) for span in answer.mask.spans])
         case "hold":

@@ -1,12 +1,23 @@
 """Bounds of what requests may hold. Each check gives the value back, or raises InvalidField naming the field."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import regex
 
 from services.messaging.kernel.characters import check_storable, has_tower, is_blank, normalized
-from services.messaging.kernel.content import Content, Entity, Link, Text, address_of, kind_of, text_of
+from services.messaging.kernel.content import (
+    Content,
+    Entity,
+    Link,
+    LinkPreview,
+    Text,
+    address_of,
+    kind_of,
+    leads_to,
+    text_of,
+)
 from services.messaging.kernel.emojis import qualified
 from services.messaging.kernel.errors import InvalidField, StickerHostNotAllowed
 from services.messaging.kernel.links import host_of, names_its_host
@@ -20,9 +31,12 @@ MAX_TITLE_CHARS = 100
 MAX_AVATAR_REF_CHARS = 512
 MAX_ENTITIES = 50
 MAX_URL_CHARS = 2_048
+# Of what a preview says of a page. Raising it makes bigger messages and events.
+MAX_PREVIEW_TITLE_CHARS, MAX_PREVIEW_DESCRIPTION_CHARS, MAX_SITE_NAME_CHARS = 200, 400, 100
 # How the media types of pictures and videos begin.
 _SEEN = ("image/", "video/")
 
+_BREAKS = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}]")
 _UNFIT_FOR_TITLES = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Noncharacter_Code_Point}")
 
 
@@ -91,6 +105,29 @@ def check_entities(text: str, entities: Sequence[Entity]) -> Text:
     return Text(text, tuple(entities))
 
 
+def check_preview(text: Text, preview: LinkPreview | None) -> Text:
+    """The text with a preview of one of its links; of what is claimed of the page, only the form is looked at. Raises
+    InvalidField."""
+    if preview is None:
+        return text
+    check_url(preview.url, "text.preview.url")
+    if not leads_to(text, preview.url):
+        raise InvalidField("text.preview.url", "is neither the address of a link of the text nor a word of it")
+    if is_blank(preview.title):
+        raise InvalidField("text.preview.title", "is empty")
+    _check_line("text.preview.title", preview.title, MAX_PREVIEW_TITLE_CHARS)
+    _check_line("text.preview.description", preview.description, MAX_PREVIEW_DESCRIPTION_CHARS)
+    _check_line("text.preview.site_name", preview.site_name, MAX_SITE_NAME_CHARS)
+    return replace(text, preview=preview)
+
+
+def _check_line(field_name: str, value: str, limit: int) -> None:
+    if len(value) > limit:
+        raise InvalidField(field_name, f"has {len(value)} characters; at most {limit} are allowed")
+    if _BREAKS.search(check_storable(field_name, value)):
+        raise InvalidField(field_name, "must hold no controls or line breaks")
+
+
 def check_content(content: Content, attachment_ids: Sequence[str]) -> Content:
     """What a device sends, as the row of its kind checks it, with the files that it names and no others. Raises
     InvalidField."""
@@ -132,12 +169,12 @@ def check_link(text: str, link: Link) -> None:
         raise InvalidField("text.entities.link_url", "leads to another host than the text of the link names")
 
 
-def check_url(url: str) -> str:
+def check_url(url: str, field_name: str = "text.entities.link_url") -> str:
     """An http or https address that every program reads alike (links.host_of)."""
     is_clean = url.isprintable() and " " not in url and len(url) <= MAX_URL_CHARS
     if not is_clean or host_of(url) is None:
         problem = "must be an http or https address, without credentials or a backslash"
-        raise InvalidField("text.entities.link_url", problem)
+        raise InvalidField(field_name, problem)
     return url
 
 

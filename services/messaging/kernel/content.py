@@ -15,6 +15,7 @@ from uuid import UUID
 from services.messaging.kernel.characters import check_storable, is_blank
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.ids import AttachmentId, UserId
+from services.messaging.kernel.links import stands_in
 from services.messaging.kernel.pictures import MAX_PICTURE_URL_CHARS, picture_host
 from services.messaging.kernel.role import Role
 
@@ -46,6 +47,8 @@ class ContentKind(Generic[ContentT]):
     can_be_unsent: bool = False
     # What the search finds and a report copies.
     text: Callable[[ContentT], str] | None = None
+    # What a report copies besides.
+    beside: Callable[[ContentT], str] | None = None
     # As it is shown where the conversation was not let in; None: as it is.
     withhold: Callable[[ContentT], ContentT] | None = None
     # Bytes of an answer, near enough.
@@ -90,15 +93,39 @@ Entity = Mention | Link
 
 
 @dataclass(frozen=True)
+class LinkPreview:
+    """What the sender's device found behind a link of a text."""
+
+    url: str
+    title: str
+    description: str = ""
+    site_name: str = ""
+
+
+@dataclass(frozen=True)
 class Text(Content):
     text: str
     entities: tuple[Entity, ...] = ()
     # The network put stars in place of something in it.
     masked: bool = False
+    preview: LinkPreview | None = None
+
+
+def leads_to(text: Text, url: str) -> bool:
+    """Whether this address stands behind a link of the text, or in it."""
+    return any(isinstance(each, Link) and each.url == url for each in text.entities) or stands_in(text.text, url)
+
+
+def preview_text(content: Text) -> str:
+    """What is read of a text's preview; empty for none."""
+    shown = content.preview
+    return "\n".join(filter(None, (shown.title, shown.description, shown.site_name, shown.url))) if shown else ""
 
 
 def _weigh_text(content: Text) -> int:
-    return len(content.text.encode()) + sum(PART_BYTES + len(str(each)) for each in content.entities)
+    parts = sum(PART_BYTES + len(str(each)) for each in content.entities)
+    preview = PART_BYTES + len(preview_text(content).encode()) if content.preview else 0
+    return len(content.text.encode()) + parts + preview
 
 
 def _forward_text(content: Text, _: Mapping[AttachmentId, AttachmentId]) -> Text:
@@ -112,7 +139,8 @@ TEXT = ContentKind(
     is_said=True,
     can_be_unsent=True,
     text=lambda content: content.text,
-    # Without links and mentions. An account that is deleted stays mentioned: these are another's words.
+    beside=preview_text,
+    # Without links, mentions and preview. An account that is deleted stays mentioned: these are another's words.
     withhold=lambda content: Text(content.text, masked=content.masked),
     weight=_weigh_text,
     forward=_forward_text,
@@ -255,6 +283,7 @@ STICKER = ContentKind(
     is_said=True,
     can_be_unsent=True,
     text=lambda content: content.description,
+    beside=lambda content: content.url,
     # Nothing to load.
     withhold=lambda content: Sticker("", content.width, content.height, content.description),
     weight=lambda content: PART_BYTES + len((content.url + content.description + content.provider_ref).encode()),
@@ -377,6 +406,12 @@ def text_of(content: Content) -> str:
     """What the search finds of it; empty for none."""
     kind = kind_of(content)
     return kind.text(content) if kind.text else ""
+
+
+def reported_text(content: Content) -> str:
+    """What a report copies of it."""
+    kind = kind_of(content)
+    return "\n".join(filter(None, (text_of(content), kind.beside(content) if kind.beside else "")))
 
 
 def address_of(content: Content) -> str:

@@ -54,6 +54,8 @@ _HOST_CHARS = regex.compile(r"[\p{L}\p{M}\p{N}_.-]++")
 _LOOSE_DOT = regex.compile(r"(?<![\p{L}\p{M}\p{N}_])\.|\.(?![\p{L}\p{M}\p{N}_])")
 _TOP_LEVEL = regex.compile(r"[\p{L}\p{M}]{2,}|xn--[a-z0-9-]+")
 _NUMBERS = regex.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+# Punctuation that a sentence puts around an address.
+_OPENING, _CLOSING = "([{<\"'", ".,;:!?)]}>\"'"
 # Ends of names of files that are no top-level domains.
 _FILES = frozenset(
     (
@@ -73,6 +75,12 @@ def host_of(url: str) -> str | None:
     if match is None or (match["port"] and int(match["port"]) > MAX_PORT):
         return None
     return _ascii_host(match["host"])
+
+
+def stands_in(text: str, url: str) -> bool:
+    """Whether the address is a word of the text, alone or in punctuation. Within another address it is none."""
+    cut = (word.partition(url) for word in text.split())
+    return any(found and not before.strip(_OPENING) and not after.strip(_CLOSING) for before, found, after in cut)
 
 
 def names_its_host(text: str, start: int, end: int, url: str) -> bool:

@@ -18,6 +18,7 @@ from services.messaging.kernel.content import (
     Entity,
     Expired,
     Link,
+    LinkPreview,
     Mention,
     Poll,
     Sticker,
@@ -64,12 +65,14 @@ class ContentForm(Generic[ContentT, WireT]):
 def text_message(text: Text) -> messages_pb2.TextContent:
     """The API's form of a text."""
     entities = [_entity_message(entity) for entity in text.entities]
-    return messages_pb2.TextContent(text=text.text, entities=entities, masked=text.masked)
+    preview = _preview_message(text.preview) if text.preview else None
+    return messages_pb2.TextContent(text=text.text, entities=entities, masked=text.masked, preview=preview)
 
 
 def read_text(content: messages_pb2.TextContent) -> Text:
     """A text of a request or an event; entities of kinds that this version does not know are left out."""
-    return Text(content.text, _entities_of(content), content.masked)
+    preview = _to_preview(content.preview) if content.HasField("preview") else None
+    return Text(content.text, _entities_of(content), content.masked, preview)
 
 
 def _entities_of(content: messages_pb2.TextContent) -> tuple[Entity, ...]:
@@ -89,6 +92,16 @@ def _entity_message(entity: Entity) -> messages_pb2.TextEntity:
     else:
         encoded.link_url = entity.url
     return encoded
+
+
+def _preview_message(preview: LinkPreview) -> messages_pb2.LinkPreview:
+    return messages_pb2.LinkPreview(
+        url=preview.url, title=preview.title, description=preview.description, site_name=preview.site_name
+    )
+
+
+def _to_preview(encoded: messages_pb2.LinkPreview) -> LinkPreview:
+    return LinkPreview(encoded.url, encoded.title, encoded.description, encoded.site_name)
 
 
 # Voice messages.

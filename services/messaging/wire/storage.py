@@ -23,6 +23,7 @@ from services.messaging.kernel.content import (
     Entity,
     Expired,
     Link,
+    LinkPreview,
     Mention,
     Poll,
     Sticker,
@@ -114,21 +115,33 @@ def to_text(body: str, entities: bytes | None) -> Text:
             found.append(Mention(entity.offset, entity.length, UserId(entity.mention_user_id)))
         elif entity.WhichOneof("entity") == "link_url":
             found.append(Link(entity.offset, entity.length, entity.link_url))
-    return Text(body, tuple(found), beside.masked)
+    preview = _to_preview(beside.preview) if beside.HasField("preview") else None
+    return Text(body, tuple(found), beside.masked, preview)
 
 
 def entity_bytes(text: Text) -> bytes | None:
-    """The column of a text's entities, and of whether it is masked."""
-    if not text.entities and not text.masked:
+    """The column of a text's entities, of whether it is masked, and of its preview."""
+    if not text.entities and not text.masked and not text.preview:
         return None
     entities = [_stored_entity(entity) for entity in text.entities]
-    return stored.TextEntities(entities=entities, masked=text.masked).SerializeToString()
+    preview = _stored_preview(text.preview) if text.preview else None
+    return stored.TextEntities(entities=entities, masked=text.masked, preview=preview).SerializeToString()
 
 
 def _stored_entity(entity: Entity) -> stored.TextEntity:
     if isinstance(entity, Mention):
         return stored.TextEntity(offset=entity.offset, length=entity.length, mention_user_id=entity.user_id)
     return stored.TextEntity(offset=entity.offset, length=entity.length, link_url=entity.url)
+
+
+def _stored_preview(preview: LinkPreview) -> stored.LinkPreview:
+    return stored.LinkPreview(
+        url=preview.url, title=preview.title, description=preview.description, site_name=preview.site_name
+    )
+
+
+def _to_preview(preview: stored.LinkPreview) -> LinkPreview:
+    return LinkPreview(preview.url, preview.title, preview.description, preview.site_name)
 
 
 # Voice messages.

@@ -22,6 +22,11 @@ backend.files.addressOf = (id, body) => (body ? URL.createObjectURL(body) : `dat
 await seedFiles(backend, paintPicture);
 
 const session = new Session({
+  linkPreview: async (url) => {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const { hostname, pathname } = new URL(url);
+    return { title: `A page about ${pathname}`, description: "What this page says of itself, in a sentence or two.", siteName: hostname.split(".")[0] ?? "" };
+  },
   loadUsers: () => Promise.resolve(Object.entries(NAMES).map(([userId, name]) => ({ userId, name }))),
   devTokens: (userId) => () => Promise.resolve({ value: "mock", userId, expiresMs: Date.now() + 3_600_000 }),
   createClient: (userId, tokens, people) =>

@@ -4,10 +4,12 @@ import {
   type Attachment,
   CallOutcome,
   ConversationKind,
+  LinkPreviewSchema,
   MemberRole,
   type Message,
   ReactionSchema,
   SystemContentSchema,
+  TextContentSchema,
 } from "@parley/client/gen/parley/messaging/v1/messages_pb";
 import { Audience } from "@parley/client/gen/parley/messaging/v1/relations_pb";
 import type { MockBackend } from "@parley/client/testing";
@@ -65,6 +67,10 @@ function seedArabic(backend: MockBackend): void {
   say("layla", "مرحبًا أليس! هل وصلك البرنامج الجديد لحفل الجمعة؟ أظن أن الموعد تغيّر إلى الساعة 7:30 مساءً.", 44 * MINUTE_MS);
   say("alice", "Not yet, could you send it again?", 41 * MINUTE_MS);
   say("layla", "بالتأكيد، سأرسله لك على alice@example.com بعد قليل.", 40 * MINUTE_MS);
+  const url = "https://opera.example/friday";
+  const preview = create(LinkPreviewSchema, { url, title: "حفل الجمعة: البرنامج الكامل", description: "من السابعة والنصف مساءً، في القاعة الكبرى.", siteName: "دار الأوبرا" });
+  const value = create(TextContentSchema, { text: url, entities: [{ offset: 0, length: url.length, entity: { case: "linkUrl", value: url } }], preview });
+  backend.post(conversationId, "layla", { case: "text", value }, { ageMs: 38 * MINUTE_MS });
   const last = backend.stored(conversationId).conversation.lastSeq;
   backend.own.set("alice", conversationId, { readSeq: last });
 }

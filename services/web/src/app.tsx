@@ -5,6 +5,7 @@ import { Login } from "./login";
 import type { Session } from "./session";
 import { Shell } from "./shell";
 import { language } from "./language";
+import { LinkPreviews } from "./use-link-preview";
 
 /** The page: the login until someone is there, then their conversations. */
 export function App({ session }: { session: Session }): JSX.Element {
@@ -14,7 +15,9 @@ export function App({ session }: { session: Session }): JSX.Element {
   if (!client) return <Login session={session} />;
   return (
     <Faces.Provider value={session.faceOf}>
-      <Shell key={client.userId} client={client} nameOf={session.nameOf} onLogout={() => session.logout()} />
+      <LinkPreviews.Provider value={session.linkPreview}>
+        <Shell key={client.userId} client={client} nameOf={session.nameOf} onLogout={() => session.logout()} />
+      </LinkPreviews.Provider>
     </Faces.Provider>
   );
 }

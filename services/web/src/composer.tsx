@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Conversation, Draft, Message, ParleyClient, Upload } from "@parley/client";
 import { allDone, findEntities, isBlank } from "@parley/client";
 import { Icon } from "./icons";
+import { LinkDraft } from "./link-card";
 import { MentionList, peopleOf, useMentions } from "./mentions";
 import { messageLine, type Viewer } from "./conversation-text";
 import type { FilePicker } from "./file-picker";
@@ -11,6 +12,7 @@ import { PollDialog } from "./poll-dialog";
 import { previews } from "./previews";
 import { nextHourMs, ScheduleDialog } from "./schedule-dialog";
 import { UploadList } from "./upload-list";
+import { linksOf, useLinkPreview } from "./use-link-preview";
 import { fieldDirection, lineOf, made, type Problem, t } from "./text";
 
 /** What the next text is, when it is no plain new message. */
@@ -34,7 +36,7 @@ interface ComposerProps {
 export function Composer(props: ComposerProps): JSX.Element {
   const { client, conversation, viewer, name, task, picking, onDone } = props;
   const field = useRef<HTMLTextAreaElement>(null);
-  const { text, change, submit, schedule, problem, once, setOnce } = useWriting(props);
+  const { text, change, submit, schedule, problem, once, setOnce, link } = useWriting(props);
   const [scheduling, setScheduling] = useState(false);
   const [polling, setPolling] = useState(false);
   const mentions = useMentions(field, text, change, peopleOf(conversation, viewer));
@@ -52,6 +54,10 @@ export function Composer(props: ComposerProps): JSX.Element {
   const send = (): void => {
     if (!sendable) return;
     submit();
+    field.current?.focus();
+  };
+  const dropPreview = (): void => {
+    link.drop();
     field.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -88,6 +94,7 @@ export function Composer(props: ComposerProps): JSX.Element {
         <MentionList mentions={mentions} />
         {task && <TaskLine task={task} viewer={viewer} onDone={onDone} />}
         <UploadList client={client} uploads={uploads} />
+        {link.preview && <LinkDraft preview={link.preview} onDrop={dropPreview} />}
         {!editing && (once || canBeOnce) && (
           <label class="once-switch">
             <input type="checkbox" role="switch" checked={once} onChange={(event) => setOnce(event.currentTarget.checked)} /> {t("once")}
@@ -161,10 +168,14 @@ function useWriting(props: ComposerProps) {
   const [problem, setProblem] = useState<Problem>(undefined);
   const [once, setOnce] = useState(false);
   const edited = task?.kind === "edit" ? task.message : undefined;
+  const before = edited?.content.kind === "text" ? edited.content : undefined;
+  const link = useLinkPreview(text, before?.preview);
   useEffect(() => () => client.presence.stopTyping(id), []);
   useLayoutEffect(() => {
     setProblem(undefined);
-    setText(edited?.content.kind === "text" ? edited.content.text : drafts.get(id));
+    setText(before?.text ?? drafts.get(id));
+    // What went without a preview stays so, unless it gets another link.
+    link.leaveOut(before && !before.preview ? (linksOf(before.text)[0] ?? "") : "");
   }, [edited]);
   const kept = drafts.get(id);
   useLayoutEffect(() => {
@@ -181,19 +192,20 @@ function useWriting(props: ComposerProps) {
     const written = text.trim();
     const entities = findEntities(written, peopleOf(conversation, viewer), client.limits.textEntities);
     const attachments = client.uploads.of(id).flatMap(({ attachment }) => attachment ?? []);
-    return { text: written, entities, replyToSeq: task?.message.seq ?? 0, attachments };
+    return { text: written, entities, preview: link.preview, replyToSeq: task?.message.seq ?? 0, attachments };
   };
   const finish = (): void => {
     client.uploads.take(id);
     setOnce(false);
+    link.leaveOut("");
     change("");
     onDone();
   };
   const submit = (): void => {
     const written = draft();
-    if (edited) return void client.messaging.edit(id, edited.seq, written.text, written.entities ?? []).then(onDone, setProblem);
+    if (edited) return void client.messaging.edit(id, edited.seq, written.text, written.entities, written.preview).then(onDone, setProblem);
     for (const upload of client.uploads.of(id)) if (upload.attachment) previews.rename(upload.id, upload.attachment.id);
-    client.messaging.send(id, once ? { ...written, text: "", entities: [], viewOnce: true } : written);
+    client.messaging.send(id, once ? { ...written, text: "", entities: [], preview: undefined, viewOnce: true } : written);
     finish();
   };
   const attempt = useRef({ of: "", id: "" });
@@ -207,7 +219,7 @@ function useWriting(props: ComposerProps) {
     client.showNotice(t("scheduled.done", { time: made(dateTime(sendTimeMs)) }));
     finish();
   };
-  return { text, change, submit, schedule, problem, once, setOnce };
+  return { text, change, submit, schedule, problem, once, setOnce, link };
 }
 
 function TaskLine({ task, viewer, onDone }: { task: Task; viewer: Viewer; onDone: () => void }): JSX.Element {

@@ -5,6 +5,7 @@ import { Session } from "./session";
 import "./styles";
 import { allowOwnScripts } from "./trusted-types";
 import { language } from "./language";
+import type { LinkResolver } from "./use-link-preview";
 
 /** The page's API for an embedding network and for debugging, as `window.parley`. */
 export interface ParleyHandle {
@@ -15,6 +16,8 @@ export interface ParleyHandle {
   login(token: string | TokenProvider, userId?: string): Promise<boolean>;
   /** Takes names and pictures of people from this function, for logins from then on. Pictures are those of this site. */
   usePeople(resolver: PeopleResolver): void;
+  /** Asks this function what is behind a link that somebody writes. It asks a server of the network: never the link's host itself. */
+  useLinkPreviews(resolver: LinkResolver): void;
   logout(): void;
   /** The running call's WebRTC statistics, one object a report; empty without a call. */
   stats(): Promise<Record<string, unknown>[]>;
@@ -33,6 +36,7 @@ const session = new Session();
 window.parley = {
   login: (token, userId) => session.login(token, userId),
   usePeople: (resolver) => session.usePeople(resolver),
+  useLinkPreviews: (resolver) => session.useLinkPreviews(resolver),
   logout: () => session.logout(),
   stats: async () => [...((await session.state.client?.calls.stats())?.values() ?? [])] as Record<string, unknown>[],
   get client() {

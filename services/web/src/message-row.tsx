@@ -9,6 +9,7 @@ import { useLongPress } from "./hooks";
 import { Icon } from "./icons";
 import type { MessageActions } from "./message-menu";
 import { attachmentsLine, groupLine, messageLine, reactionLine, type Viewer } from "./conversation-text";
+import { LinkCard } from "./link-card";
 import { RichText } from "./rich-text";
 import { PollBox } from "./poll-box";
 import { StickerPicture } from "./sticker-picture";
@@ -52,6 +53,7 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
   const { message, own } = row;
   const body = useRef<HTMLDivElement>(null);
   const press = useLongPress(() => body.current?.querySelector<HTMLElement>(".message-actions")?.click());
+  const preview = previewOf(row);
   const open = message !== undefined && message.content.kind !== "unsent";
   const faint = message ? !isUserContent(message.content) : false;
   const side = own ? "own" : "other";
@@ -81,6 +83,7 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
               <RichText text={row.text} entities={entitiesOf(row)} selfId={client.userId} />
             </span>
           )}
+          {preview && <LinkCard preview={preview} />}
           <Meta row={row} actions={actions} />
         </div>
         {open && <Tools row={row} tabStop={tabStop} actions={actions} />}
@@ -123,6 +126,10 @@ function Meta({ row, actions }: { row: BubbleRow; actions: MessageActions }): JS
 function entitiesOf({ message, outgoing }: BubbleRow) {
   if (message) return message.content.kind === "text" ? message.content.entities : [];
   return outgoing?.entities ?? [];
+}
+
+function previewOf({ message, outgoing }: BubbleRow) {
+  return message ? message.content.kind === "text" && message.content.preview : outgoing?.preview;
 }
 
 function QuoteBox({ quote, viewer, jump }: { quote: Quote; viewer: Viewer; jump: (seq: number) => void }): JSX.Element {

@@ -103,7 +103,9 @@ function ChangeDialog({ client, conversation, viewer, message, onClose }: Change
   const act = (sendTimeMs: number, words: string): Promise<void> => {
     const { replyToSeq, attachments } = message;
     const entities = findEntities(words, peopleOf(conversation, viewer), client.limits.textEntities);
-    const draft = { text: words, entities, replyToSeq, attachments };
+    const { preview } = message.content.kind === "text" ? message.content : {};
+    const stays = entities.some((entity) => entity.kind === "link" && entity.url === preview?.url);
+    const draft = { text: words, entities, preview: stays ? preview : undefined, replyToSeq, attachments };
     return client.scheduled.change(message, { sendTimeMs, draft: text === undefined || words === text ? undefined : draft });
   };
   const mayBeEmpty = message.attachments.length > 0;

@@ -3,6 +3,7 @@ import { devTokens, devUsers, isKnownHere, LoginError, ParleyClient, readToken, 
 import { forgetNotices } from "./device-notices";
 import { RingTone } from "./ring";
 import type { Problem } from "./text";
+import type { LinkResolver } from "./use-link-preview";
 
 /** What somebody else said, in whatever language. */
 export interface Words {
@@ -26,6 +27,7 @@ export interface SessionOptions {
   /** Whether this browser may have kept something of a user. */
   readonly isKnown?: (userId: string) => boolean;
   readonly media?: MediaFactory;
+  readonly linkPreview?: LinkResolver;
 }
 
 /** The logged-in user: logs in and out, and connects the client to the page's life cycle. */
@@ -36,10 +38,13 @@ export class Session {
     const users = this.state.offered.length > 0 ? this.state.offered : await (this.options.loadUsers ?? devUsers)();
     return Object.fromEntries(users.filter((user) => userIds.includes(user.userId)).map(({ userId, name }) => [userId, { name }]));
   };
+  /** Finds what is behind a link that somebody writes; undefined while the network has said no way to. */
+  linkPreview: LinkResolver | undefined;
   private readonly listeners = new Set<() => void>();
   private readonly ring = new RingTone();
 
   constructor(private readonly options: SessionOptions = {}) {
+    this.linkPreview = options.linkPreview;
     addEventListener("pagehide", () => this.state.client?.hangUpOnUnload());
     addEventListener("online", () => this.state.client?.reconnect());
     for (const event of ["visibilitychange", "enterpictureinpicture", "leavepictureinpicture"]) {
@@ -61,6 +66,12 @@ export class Session {
   /** Takes names and pictures from the embedding network; for logins from then on. */
   usePeople(resolver: PeopleResolver): void {
     this.people = resolver;
+  }
+
+  /** Shows what is behind the links that somebody writes, as this function of the embedding network finds it. */
+  useLinkPreviews(resolver: LinkResolver): void {
+    this.linkPreview = resolver;
+    this.set({});
   }
 
   /** Takes the user from the address (`?user=alice`), if there is one. */

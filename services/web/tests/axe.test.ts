@@ -13,6 +13,7 @@ import { language, type LanguageCode } from "../src/language";
 import { Login } from "../src/login";
 import { Session } from "../src/session";
 import { Shell } from "../src/shell";
+import { LinkPreviews } from "../src/use-link-preview";
 import { useDevices } from "./fake-devices";
 import { until } from "./support";
 
@@ -106,7 +107,7 @@ async function open(conversationId = ""): Promise<void> {
   void alice.start();
   await until("all is here", () => alice.current && alice.relations.settings !== undefined);
   location.hash = `#/${encodeURIComponent(conversationId)}`;
-  render(h(Faces.Provider, { value: () => "" }, h(Shell, { client: alice, nameOf, onLogout: () => undefined })), page);
+  render(h(Faces.Provider, { value: () => "" }, h(LinkPreviews.Provider, { value: async () => ({ title: "It rains" }) }, h(Shell, { client: alice, nameOf, onLogout: () => undefined }))), page);
   if (conversationId) await until("it is open", () => page.querySelector(".thread") !== null);
 }
 
@@ -239,6 +240,13 @@ const STATES: Readonly<Record<string, () => Promise<void>>> = {
     alice.messaging.send("alice+bob", "This cannot be sent");
     await until("it failed", () => alice.messaging.store.get("alice+bob")?.outgoing[0]?.state === "failed");
     await shows("This cannot be sent");
+  },
+  "previews of links, sent and to be sent": async () => {
+    seed(backend);
+    await open("alice+layla");
+    await until("the one is there", () => page.querySelector(".bubble .link-card") !== null);
+    type(".composer textarea", "https://news.example/");
+    await until("the other is there", () => page.querySelector(".link-draft") !== null);
   },
   "a notice": async () => {
     seed(backend);

@@ -1,7 +1,7 @@
 """What people write: taken unchanged, or refused by the name of the field."""
 
 from services.messaging.kernel import checks
-from services.messaging.kernel.content import Link
+from services.messaging.kernel.content import Link, LinkPreview, Text
 from services.messaging.kernel.emojis import qualified
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.media_types import media_type
@@ -49,6 +49,7 @@ def _emoji(text: str) -> None:
 def _link(text: str) -> None:
     checks.check_entities("abc", [Link(0, 3, text)])
     assert text.lower().startswith(("http://", "https://"))
+    checks.check_preview(Text(text), LinkPreview(text, text[:200]))
 
 
 def _ids(text: str) -> None:

@@ -206,6 +206,8 @@ class Town:
             "avatar_ref": ["a/b.png"],
             "token": [token],
             "client_request_id": ["k", ""],
+            "text": ["hello", "see https://stickers.example/a.gif"],
+            "url": ["https://stickers.example/a.gif"],
             "query": ["hello", "الس", "' & | ! :*"],
         }
 

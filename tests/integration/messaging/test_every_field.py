@@ -85,7 +85,8 @@ def values_of(town: Town, user: str, conversation: str, own_file: str) -> Values
         "nanos": [0, 1, -1],
         "page_size": [1, 0, 10_000],
         "limit": [1, 0, 10_000],
-        "text": ["hello", "", "x" * 20_000],
+        # With the word that the preview is of.
+        "text": ["hello https://stickers.example/a.gif", "hello", "", "x" * 20_000],
     }
 
 

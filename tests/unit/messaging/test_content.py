@@ -17,6 +17,7 @@ from services.messaging.kernel.content import (
     Content,
     Expired,
     Link,
+    LinkPreview,
     Mention,
     Poll,
     Sticker,
@@ -65,6 +66,7 @@ _VOTES = {("messages/core/changes.py", "_find_poll", "Poll")}
 # Its checks know the configuration, and look up the members.
 _SENDS_TEXTS = {
     ("kernel/checks.py", "check_entities", "Text"),
+    ("kernel/checks.py", "check_preview", "Text"),
     ("messages/service/requests.py", "TextRequest", "Text"),
     ("messages/service/messages.py", "Messages._checked_text", "Text"),
     ("messages/service/requests.py", "request_of", "Text"),
@@ -217,7 +219,11 @@ def test_a_stored_kind_of_a_newer_release_is_told_as_taken_back() -> None:
 PEOPLE = tuple(UserId(f"person-{number:057}") for number in range(256))
 # The largest of each kind.
 SAMPLES: dict[type[Content], Content] = {
-    Text: Text("€" * 10_000, tuple(Link(place, 1, "https://x.example/" + "x" * 2_000) for place in range(50))),
+    Text: Text(
+        "€" * 10_000,
+        tuple(Link(place, 1, "https://x.example/" + "x" * 2_000) for place in range(50)),
+        preview=LinkPreview("https://x.example/" + "x" * 2_000, "€" * 200, "€" * 400, "€" * 100),
+    ),
     Voice: Voice(AttachmentId(UUID(int=7)), timedelta(minutes=15), b"\xff" * 128),
     Poll: Poll("€" * 300, tuple(f"{number}{'€' * 99}" for number in range(10)), True),
     Sticker: Sticker("https://x.example/" + "x" * 1_006, 4_096, 4_096, "€" * 300, "x" * 128),

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from services.messaging.kernel.content import (
     CallRecord,
     Content,
     Link,
+    LinkPreview,
     Mention,
     Poll,
     Sticker,
@@ -97,6 +99,19 @@ def test_entities_that_an_older_release_stored_are_read_and_the_other_way() -> N
     assert entity_bytes(TEXT) == before
     assert to_text(TEXT.text, before) == TEXT
     assert to_columns(TEXT) == ("text", TEXT.text, before, None, None, None)
+
+
+def test_a_preview_is_stored_beside_the_entities_and_an_older_release_reads_the_rest() -> None:
+    text = replace(TEXT, preview=LinkPreview("https://example.com/", "Example \u2603", "An example", "Examples"))
+    written = entity_bytes(text)
+    assert (
+        written
+        == api.TextContent(entities=text_message(TEXT).entities, preview=text_message(text).preview).SerializeToString()
+    )
+    assert to_text(TEXT.text, written) == text
+    rest = api.TextContent.FromString(written)
+    rest.ClearField("preview")
+    assert to_text(TEXT.text, rest.SerializeToString()) == TEXT
 
 
 def test_attachments_that_an_older_release_stored_are_read_and_the_other_way() -> None:

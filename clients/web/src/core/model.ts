@@ -69,6 +69,27 @@ export type Entity = { readonly offset: number; readonly length: number } & (
   | { readonly kind: "link"; readonly url: string }
 );
 
+/**
+ * What is behind a link of a text, as its sender's device says; nobody has looked whether it is so. Show the host of `url`
+ * (`targetOf`) beside it, and fetch nothing from there.
+ */
+export interface LinkPreview {
+  /** http or https. */
+  readonly url: string;
+  readonly title: string;
+  /** May be empty, as `siteName`. */
+  readonly description: string;
+  readonly siteName: string;
+}
+
+/** A text as one writes it. */
+export interface WrittenText {
+  readonly text: string;
+  readonly entities?: readonly Entity[] | undefined;
+  /** Of a link of the text. What the service does not take for one is left out. */
+  readonly preview?: LinkPreview | undefined;
+}
+
 /** What happened to a conversation; the message's sender did it. */
 export type GroupEvent =
   | { readonly kind: "created" | "left" | "joined" }
@@ -119,7 +140,7 @@ export interface NewSticker extends Omit<Sticker, "kind"> {
 
 export type Content =
   /** `masked`: the network has put stars in place of words, or of all of it. */
-  | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[]; readonly masked?: true }
+  | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[]; readonly masked?: true; readonly preview?: LinkPreview | undefined }
   | {
       readonly kind: "call";
       readonly callId: string;
@@ -188,6 +209,7 @@ export interface Outgoing {
   readonly conversationId: string;
   readonly text: string;
   readonly entities: readonly Entity[];
+  readonly preview?: LinkPreview | undefined;
   readonly replyToSeq: number;
   readonly attachments: readonly Attachment[];
   readonly viewOnce: boolean;

@@ -4,7 +4,7 @@ Answers come from outside: what does not fit what was asked is no answer (UnfitV
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 import regex
 
 from services.messaging.kernel import checks
-from services.messaging.kernel.content import Content, Mention, Text
+from services.messaging.kernel.content import Content, Mention, Text, leads_to
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import Attachment, ConversationId, UserId
 
@@ -122,8 +122,8 @@ def content_after(question: Question, verdict: Allow | Replace | Mask, text_char
 
 
 def masked(text: Text, spans: Sequence[tuple[int, int]]) -> Text:
-    """The text with a star for each code point of the spans, without the links and mentions that they touch; without
-    spans, three stars. Raises UnfitVerdict for a span that does not lie within the text."""
+    """The text with a star for each code point of the spans, without the links and mentions that they touch, nor
+    a preview whose link goes; without spans, three stars. Raises UnfitVerdict for a span that is not in the text."""
     if not spans:
         return Text(ALL_MASKED, masked=True)
     hidden = bytearray(len(text.text))
@@ -133,14 +133,15 @@ def masked(text: Text, spans: Sequence[tuple[int, int]]) -> Text:
         hidden[offset : offset + length] = b"\x01" * length
     stars = "".join("*" if is_hidden else char for char, is_hidden in zip(text.text, hidden, strict=True))
     whole = [each for each in text.entities if not any(hidden[each.offset : each.offset + each.length])]
-    return Text(stars, tuple(whole), masked=True)
+    left = Text(stars, tuple(whole), masked=True)
+    return replace(left, preview=text.preview) if text.preview and leads_to(left, text.preview.url) else left
 
 
 def _replaced(question: Question, asked: Text, text: Text, text_chars: int) -> Text:
     if question.writing is Writing.GROUP_TITLE:
         return Text(checks.check_title(text.text))
     checks.check_text(text.text, text_chars)
-    checked = checks.check_entities(text.text, text.entities)
+    checked = checks.check_preview(checks.check_entities(text.text, text.entities), text.preview)
     known = {entity.user_id for entity in asked.entities if isinstance(entity, Mention)}
     if not known.issuperset(entity.user_id for entity in checked.entities if isinstance(entity, Mention)):
         raise UnfitVerdict("the new text mentions somebody whom the sender did not")

@@ -85,7 +85,7 @@ def sequence_drafts(
     result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
     that took place is written whoever left or blocked whom meanwhile. Nothing at all is written where moderation has
     frozen a conversation. Where nobody else has let the conversation in, a sender gets `request_messages` in, plain:
-    without files, stickers, links and mentions. What was judged as of another version of the conversation is
+    without files, stickers, links, mentions and previews. What was judged as of another version of the conversation is
     PlaceChanged.
     """
     sequenced = Sequenced(last_seqs=dict(states.last_seqs), last_times=dict(states.last_times))

@@ -263,7 +263,7 @@ class Messages:
         self, user_id: UserId, conversation_id: ConversationId, text: Text, *, may_be_empty: bool = False
     ) -> Text:
         checks.check_text(text.text, self._limits.text_chars, may_be_empty=may_be_empty)
-        checked = checks.check_entities(text.text, text.entities)
+        checked = checks.check_preview(checks.check_entities(text.text, text.entities), text.preview)
         mentioned = {entity.user_id for entity in checked.entities if isinstance(entity, Mention)}
         if mentioned:
             recipients = (await self._conversations.recipients_of([conversation_id])).get(conversation_id, ())

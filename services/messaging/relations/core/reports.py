@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.messaging.kernel.characters import check_storable
 from services.messaging.kernel.checks import check_client_id, check_seq
-from services.messaging.kernel.content import address_of, text_of
+from services.messaging.kernel.content import reported_text
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.relations.core.errors import ReportClosed
@@ -90,7 +90,7 @@ def copy_of(message: Message) -> ReportedMessage:
     """The copy of a message."""
     # Those of the objects: the bytes of a forwarded file stand under the name of the first upload.
     attachment_ids = tuple(str(attachment.object_id or attachment.id) for attachment in message.attachments)
-    text = "\n".join(filter(None, (text_of(message.content), address_of(message.content))))
+    text = reported_text(message.content)
     return ReportedMessage(message.seq, message.sender_id, message.sent_at, text, attachment_ids)
 
 

@@ -389,6 +389,8 @@ export const ar: Catalog = {
     "composer.reply": "الرد على {name}",
     "composer.reply.self": "الرد على نفسك",
     "composer.reply.stop": "إلغاء الرد",
+    "link.preview": "معاينة الرابط",
+    "link.preview.drop": "الإرسال بدون المعاينة",
     "mentions.people": "أشخاص للإشارة إليهم",
 
     "poll.new": "استطلاع جديد",

@@ -309,6 +309,8 @@ export const en = {
     "composer.reply": "Replying to {name}",
     "composer.reply.self": "Replying to yourself",
     "composer.reply.stop": "Do not reply",
+    "link.preview": "Link preview",
+    "link.preview.drop": "Send without the preview",
     "mentions.people": "People to mention",
 
     // Sent at a time

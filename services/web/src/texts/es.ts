@@ -295,6 +295,8 @@ export const es: Catalog = {
     "composer.reply": "Respuesta a {name}",
     "composer.reply.self": "Respuesta a ti",
     "composer.reply.stop": "No responder",
+    "link.preview": "Vista previa del enlace",
+    "link.preview.drop": "Enviar sin la vista previa",
     "mentions.people": "Personas para mencionar",
 
     "poll.new": "Nueva encuesta",
