@@ -31,13 +31,13 @@ const call = (outcome: CallOutcome, seconds: number): Message["content"] => ({
   },
 });
 
-/** Some days of talk, so that the page has something to show. */
-export function seed(backend: MockBackend): void {
+/** Some days of talk, so that the page has something to show; `older` are the messages that Bob's conversation begins with, enough to scroll. */
+export function seed(backend: MockBackend, older = 60): void {
   seedGroup(backend);
   seedRequest(backend);
   seedBook(backend);
   seedArabic(backend);
-  seedBob(backend, backend.openDirect("alice", "bob").conversationId);
+  seedBob(backend, backend.openDirect("alice", "bob").conversationId, older);
   const chidi = backend.openDirect("alice", "chidi").conversationId;
   backend.post(chidi, "chidi", text("The slides are in the shared folder. Could you look at page 4 before tomorrow? I am not sure about the second figure."), { ageMs: 26 * 60 * MINUTE_MS });
   backend.post(chidi, "chidi", text("No hurry."), { ageMs: 25 * 60 * MINUTE_MS });
@@ -99,9 +99,9 @@ export async function seedFiles(backend: MockBackend, paint: (width: number, hei
   post("bob", "", [tall, wide], 4 * MINUTE_MS);
 }
 
-function seedBob(backend: MockBackend, id: string): void {
+function seedBob(backend: MockBackend, id: string, older: number): void {
   const say = (who: string, what: string, ageMs: number) => backend.post(id, who, text(what), { ageMs });
-  for (let i = 0; i < 60; i++) say(i % 3 === 0 ? "alice" : "bob", `An older message, number ${i + 1}`, 3 * DAY_MS - i * MINUTE_MS);
+  for (let i = 0; i < older; i++) say(i % 3 === 0 ? "alice" : "bob", `An older message, number ${i + 1}`, 3 * DAY_MS - i * MINUTE_MS);
   say("bob", "Did you get the tickets?", DAY_MS + 95 * MINUTE_MS);
   say("alice", "Yes! Row 12, two seats by the aisle.", DAY_MS + 93 * MINUTE_MS);
   say("alice", "Doors open at seven, so let's meet at half past six by the station and walk from there. It is about ten minutes.", DAY_MS + 92 * MINUTE_MS);

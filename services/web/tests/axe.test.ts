@@ -63,6 +63,7 @@ beforeAll(() => {
   for (const name of ["ResizeObserver", "IntersectionObserver"]) vi.stubGlobal(name, class { observe(): void {} disconnect(): void {} });
   Element.prototype.animate = () => ({}) as Animation;
   Element.prototype.scrollIntoView = () => undefined;
+  keepStyles();
   // Only axe's look at icons in fonts asks for it.
   HTMLCanvasElement.prototype.getContext = () => null;
 });
@@ -100,6 +101,9 @@ function clientOf(userId: string): ParleyClient {
     storage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value), removeItem: (key) => void kept.delete(key) },
   });
 }
+
+/** Some days of talk. Messages in a row are alike to axe, and it takes its time for each. */
+const fill = (): void => seed(backend, 4);
 
 /** The page of Alice, with an open conversation or none. */
 async function open(conversationId = ""): Promise<void> {
@@ -169,72 +173,72 @@ const STATES: Readonly<Record<string, () => Promise<void>>> = {
     await until("that is said", () => page.querySelector(".list-hint") !== null);
   },
   "the list": async () => {
-    seed(backend);
+    fill();
     await open();
     await until("rows are there", () => page.querySelectorAll("[data-key]").length > 3);
   },
   "the requests": async () => {
-    seed(backend);
+    fill();
     await open();
     await until("there is one", () => page.querySelector(".folder-row") !== null);
     page.querySelector<HTMLElement>(".folder-row")?.click();
     await until("it is listed", () => page.querySelector(".folder-hint") !== null);
   },
   "a list that is offline": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     backend.fault = new ConnectError("down", Code.Unavailable);
     backend.dropStreams("alice");
     await until("that is said", () => page.querySelector(".stream-line") !== null);
   },
   "a conversation's options": async () => {
-    seed(backend);
+    fill();
     await open();
     await until("rows are there", () => page.querySelector(".item-more") !== null);
     page.querySelector<HTMLElement>(".item-more")?.click();
     await until("they are there", () => page.querySelector("[role=menu]") !== null);
   },
   "a new conversation": async () => {
-    seed(backend);
+    fill();
     await open();
     page.querySelector<HTMLElement>(".side-header button[aria-expanded]")?.click();
     await until("it is there", () => page.querySelector(".new-conversation") !== null);
   },
   "what a search finds": async () => {
-    seed(backend);
+    fill();
     await open();
     type(".search-field input", "ridge");
     await until("it is there", () => page.querySelectorAll(".side mark").length > 0);
   },
   "a search that finds nothing": async () => {
-    seed(backend);
+    fill();
     await open();
     type(".search-field input", "zebra");
     await until("that is said", () => page.querySelector(".side .list-hint, .side .list p") !== null);
   },
   "a conversation of two": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     await shows("Spiegel im Spiegel");
   },
   "a group": async () => {
-    seed(backend);
+    fill();
     await open("hike");
     await shows("Ridge for me too");
   },
   "a conversation in which nothing was said": async () => {
-    seed(backend);
+    fill();
     backend.openDirect("alice", "gus");
     await open("alice+gus");
     await until("that is said", () => page.querySelector(".older") !== null);
   },
   "a request": async () => {
-    seed(backend);
+    fill();
     await open("alice+farid");
     await until("it asks", () => page.querySelector(".request-bar, .request-buttons") !== null);
   },
   "a message that was not sent": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     backend.faults.set("sendMessage", new ConnectError("no", Code.InvalidArgument));
     alice.messaging.send("alice+bob", "This cannot be sent");
@@ -249,20 +253,20 @@ const STATES: Readonly<Record<string, () => Promise<void>>> = {
     await until("the other is there", () => page.querySelector(".link-draft") !== null);
   },
   "a notice": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     alice.showNotice("Copied.");
     await shows("Copied.");
   },
   "a message's menu": async () => {
-    seed(backend);
+    fill();
     await open("hike");
     await shows("Ridge for me too");
     menuOf("Ridge for me too");
     await until("it is there", () => page.querySelector("[role=menu]") !== null);
   },
   "the options of a conversation": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     page.querySelector<HTMLElement>(".thread-header [aria-haspopup=menu]")?.click();
     await until("they are there", () => page.querySelector("[role=menu]") !== null);
@@ -272,31 +276,31 @@ const STATES: Readonly<Record<string, () => Promise<void>>> = {
 /** Those in which something is clicked by its English name. */
 const BY_NAME: Readonly<Record<string, () => Promise<void>>> = {
   "the gallery": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     await click("Conversation options", /^Pictures, files/);
     await until("it is there", () => page.querySelector(".panel [role=tabpanel]") !== null);
   },
   "the search of a conversation": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     await click("Conversation options", /^Search in/);
     await until("it is there", () => page.querySelector(".panel input[type=search]") !== null);
   },
   "the details of a group": async () => {
-    seed(backend);
+    fill();
     await open("hike");
     await click("Group details");
     await until("they are there", () => page.querySelector(".panel") !== null);
   },
   "a poll that is written": async () => {
-    seed(backend);
+    fill();
     await open("hike");
     await click("New poll");
     await dialog();
   },
   "a time to send at": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     type("textarea", "Later");
     await until("it can be sent", () => named(/^Send later/)?.hasAttribute("disabled") === false);
@@ -304,7 +308,7 @@ const BY_NAME: Readonly<Record<string, () => Promise<void>>> = {
     await dialog();
   },
   "a call that is planned": async () => {
-    seed(backend);
+    fill();
     await open("hike");
     await click("Conversation options", /^Schedule a call/);
     await dialog();
@@ -312,31 +316,31 @@ const BY_NAME: Readonly<Record<string, () => Promise<void>>> = {
   "the safety number": async () => {
     // Only browsers that can encrypt calls have one.
     vi.stubGlobal("RTCRtpScriptTransform", class {});
-    seed(backend);
+    fill();
     await open("alice+bob");
     await click("Conversation options", /safety number/i);
     await dialog();
   },
   "when messages vanish": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     await click("Conversation options", /[Vv]anishing/);
     await dialog();
   },
   "a question before blocking": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     await click("Conversation options", /^Block/);
     await dialog();
   },
   "a report": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     await click("Conversation options", /^Report/);
     await dialog();
   },
   "where a message is forwarded to": async () => {
-    seed(backend);
+    fill();
     await open("hike");
     await shows("Ridge for me too");
     menuOf("Ridge for me too");
@@ -344,7 +348,7 @@ const BY_NAME: Readonly<Record<string, () => Promise<void>>> = {
     await dialog();
   },
   "who has read a message": async () => {
-    seed(backend);
+    fill();
     await open("hike");
     await shows("Ridge for me too");
     menuOf("Ridge for me too");
@@ -352,7 +356,7 @@ const BY_NAME: Readonly<Record<string, () => Promise<void>>> = {
     await dialog();
   },
   "how a message was edited": async () => {
-    seed(backend);
+    fill();
     await open("hike");
     await shows("The ridge!");
     menuOf("The ridge!");
@@ -360,56 +364,71 @@ const BY_NAME: Readonly<Record<string, () => Promise<void>>> = {
     await dialog();
   },
   "the settings": async () => {
-    seed(backend);
+    fill();
     await open();
     await click("Settings");
     await dialog();
     await shows("Camera and microphone");
   },
   "the choice of devices": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     await click("Conversation options", "Camera and microphone");
     await dialog();
     await shows("Built-in camera");
   },
   "a call that rings": async () => {
-    seed(backend);
+    fill();
     await open("alice+bob");
     backend.calls.methodsOf("bob").startCall({ conversationId: "alice+bob", video: true, deviceId: "bobs" });
     await until("it rings", () => page.querySelector(".incoming") !== null);
   },
   "a call with somebody who is muted": async () => {
-    seed(backend);
+    fill();
     await inCall("alice+bob", "bob");
     backend.calls.methodsOf("bob").acceptCall({ callId: alice.calls.view().call?.id ?? "", deviceId: "bobs" });
     await until("he is muted", () => page.querySelector("[data-testid=peer-state]") !== null);
   },
   "the devices during a call": async () => {
-    seed(backend);
+    fill();
     await inCall("alice+bob", "bob");
     await click("Camera and microphone");
     await dialog();
   },
   "a call that is over": async () => {
-    seed(backend);
+    fill();
     await inCall("alice+bob", "bob");
     backend.calls.methodsOf("bob").declineCall({ callId: alice.calls.view().call?.id ?? "" });
     await until("it is over", () => alice.calls.view().phase === "ended");
   },
   "a group's call with a lobby": async () => {
-    seed(backend);
+    fill();
     await inGroupCall();
     await click(/^People in the call/);
     await shows("guest-eve");
   },
   "a small call beside the conversation": async () => {
-    seed(backend);
+    fill();
     await inGroupCall();
     await click("Make call smaller");
     await until("it is small", () => page.querySelector(".call-small") !== null);
   },
 };
+
+/** Elements by how they are written, with what is around them, and their style. */
+const styles = new Map<string, CSSStyleDeclaration>();
+const written = (element: Element | null): string => (element?.cloneNode() as Element | undefined)?.outerHTML ?? "";
+
+/** Without style sheets of the page, elements that are written alike, in parents that are, are hidden alike. So jsdom computes the style of one, which takes it as long as all of axe's rules. */
+function keepStyles(): void {
+  const compute = getComputedStyle;
+  vi.stubGlobal("getComputedStyle", (element: Element, pseudo?: string | null) => {
+    const key = `${pseudo ?? ""}${written(element.parentElement)}${written(element)}`;
+    const style = styles.get(key) ?? compute(element, pseudo);
+    styles.set(key, style);
+    return style;
+  });
+}
 
 /** What axe says of the page as it is now. Colours and places are not computed here. */
 async function findings(): Promise<string[]> {
@@ -418,6 +437,19 @@ async function findings(): Promise<string[]> {
   expect(passes.length).toBeGreaterThan(5);
   return violations.map(({ id, impact, nodes }) => `${id} (${impact}): ${nodes.map(({ html }) => html.slice(0, 200)).join(" ")}`);
 }
+
+test("axe finds what is shown and not what is hidden, whatever came before", async () => {
+  const found = async (dialog: string, around: string): Promise<string[]> => {
+    page.innerHTML = `<main><h1>A</h1><p>B</p><ul><li>C</li></ul><${dialog} aria-label="D"><button></button></dialog><${around}><img src="e"></div></main>`;
+    return (await findings()).map((finding) => finding.split(" ")[0] ?? "").sort();
+  };
+  for (let times = 0; times < 2; times++) {
+    expect(await found("dialog open", "div")).toEqual(["button-name", "image-alt"]);
+    expect(await found("dialog", "div")).toEqual(["image-alt"]);
+    expect(await found("dialog open", "div hidden")).toEqual(["button-name"]);
+    expect(await found("dialog", 'div style="visibility: hidden"')).toEqual([]);
+  }
+});
 
 describe("axe finds nothing in", () => {
   test.each(Object.entries({ ...STATES, ...BY_NAME }))("%s", async (_, reach) => {
