@@ -83,7 +83,7 @@ async def test_calls_run_without_a_broker_and_the_process_ends_in_order(process:
     assert 'sfu_joins_total{outcome="ok"} 2.0' in metrics
     assert "sfu_participants 2.0" in metrics
     process.process.send_signal(signal.SIGTERM)
-    assert await within(process.process.wait(), 15) == 0
+    assert await within(process.process.wait()) == 0
     await until(lambda: ann.pc.connectionState == "closed", what="ann is told")
     await asyncio.gather(*(client.close() for client in clients))
 
@@ -125,7 +125,7 @@ async def test_taken_media_port_ends_the_process_with_one_line() -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.sfu", env=os.environ | env, stderr=asyncio.subprocess.PIPE
         )
-        _, errors = await within(process.communicate(), 20)
+        _, errors = await within(process.communicate())
     assert process.returncode == 1
     assert b"Address already in use" in errors
     assert b"Traceback" not in errors

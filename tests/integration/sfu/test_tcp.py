@@ -58,10 +58,10 @@ class Port:
         """Has a check answered, as for a participant; gives the connection's address at the worker."""
         writer.write(frame(b"check"))
         loop = asyncio.get_running_loop()
-        data, source = await within(loop.sock_recvfrom(self.worker, 2048), 10)
+        data, source = await within(loop.sock_recvfrom(self.worker, 2048))
         assert data == b"check"
         self.worker.sendto(b"answer", source)
-        assert await within(reader.readexactly(8), 10) == frame(b"answer")
+        assert await within(reader.readexactly(8)) == frame(b"answer")
         host, port = source
         return host, port
 
@@ -90,7 +90,7 @@ async def test_a_stranger_that_the_worker_does_not_answer_is_closed(ports: list[
     before = dropped("tcp_unproven")
     reader, writer = await port.connect()
     writer.write(frame(b"nobody knows me"))
-    assert await within(read_to_the_end(reader), 20) == b""
+    assert await within(read_to_the_end(reader)) == b""
     assert dropped("tcp_unproven") == before + 1
 
 
@@ -102,7 +102,7 @@ async def test_a_broken_frame_closes_its_connection_and_no_other(ports: list[Por
     await port.prove(good, good_reader)
     reader, writer = await port.connect()
     writer.write(b"\xff\xffGET / HTTP/1.1\r\n")
-    assert await within(read_to_the_end(reader), 20) == b""
+    assert await within(read_to_the_end(reader)) == b""
     assert dropped("tcp_framing") == before + 1
     await port.prove(good, good_reader)
     good.close()
@@ -114,7 +114,7 @@ async def test_connections_beyond_the_limit_are_closed(ports: list[Port]) -> Non
     first_reader, first = await port.connect()
     await port.prove(first, first_reader)
     reader, _ = await port.connect()
-    assert await within(read_to_the_end(reader), 20) == b""
+    assert await within(read_to_the_end(reader)) == b""
     await port.prove(first, first_reader)
     assert port.tcp.connection_count == 1
     first.close()
@@ -139,14 +139,14 @@ async def test_one_address_has_few_slots_before_the_worker_answers_and_some_afte
         proven.append(writer)
         await port.prove(writer, reader)
     reader, writer = await port.connect()
-    assert await within(read_to_the_end(reader), 20) == b""
+    assert await within(read_to_the_end(reader)) == b""
     assert dropped("tcp_full") == before + 1
     for writer in proven:
         writer.close()
     await until(lambda: port.tcp.connection_count == 0, what="the slots are free again")
     waiting = [await port.connect() for _ in range(2)]
     reader, writer = await port.connect()
-    assert await within(read_to_the_end(reader), 20) == b""
+    assert await within(read_to_the_end(reader)) == b""
     assert dropped("tcp_full") == before + 2
     assert await is_open(*waiting[0], port)
     await port.connect()
@@ -160,7 +160,7 @@ async def test_who_talks_much_before_the_worker_answers_is_closed(ports: list[Po
     before = dropped("tcp_unproven")
     reader, writer = await port.connect()
     writer.write(piece * (8192 // len(piece)))
-    assert await within(read_to_the_end(reader), 20) == b""
+    assert await within(read_to_the_end(reader)) == b""
     assert dropped("tcp_unproven") == before + 1
 
 
@@ -170,7 +170,7 @@ async def test_who_never_ends_a_frame_is_closed_as_who_says_nothing(ports: list[
     before = dropped("tcp_unproven")
     reader, writer = await port.connect()
     writer.write(frame(bytes(1400))[:-1])
-    assert await within(read_to_the_end(reader), 20) == b""
+    assert await within(read_to_the_end(reader)) == b""
     assert dropped("tcp_unproven") == before + 1
 
 
