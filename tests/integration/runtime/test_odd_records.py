@@ -44,7 +44,7 @@ class Place:
             found = await self.admin.describe_topics([self.topic])
             return bool(found[0]["partitions"]) and all(one["leader"] >= 0 for one in found[0]["partitions"])
 
-        await eventually(is_there, 20)
+        await eventually(is_there)
 
     async def send(self, raw: bytes) -> None:
         await send_raw(self.kafka.bootstrap, self.partition, raw)
@@ -336,7 +336,7 @@ async def test_a_topic_made_anew_is_read_from_its_start(place: Place, publisher:
     async def is_gone() -> bool:
         return bool((await place.admin.describe_topics([place.topic]))[0]["error_code"])
 
-    await eventually(is_gone, 20)
+    await eventually(is_gone)
     await place.make()
     await place.send(LAST)
     async with Reader(place, publisher, reader.group) as again:
@@ -365,7 +365,7 @@ async def _partitions_that_are_added_are_read(place: Place, publisher: KafkaPubl
                 return False
             return True
 
-        await eventually(is_sent, 20)
+        await eventually(is_sent)
         await reader.until_last()
 
 
@@ -413,6 +413,6 @@ async def test_a_record_that_the_broker_never_takes_is_told_and_stops_nothing(
                     return False
                 return True
 
-            await eventually(is_taken, 30)
+            await eventually(is_taken)
     finally:
         await publisher.stop()

@@ -86,7 +86,7 @@ async def test_a_start_waits_until_the_refusal_passes(server: Server, migrations
                 pass
         assert not await database.ready()
         await server.do(mends)
-        await eventually(database.ready, 30)
+        await eventually(database.ready)
         async with database.connection() as connection:
             assert await connection.fetch("SELECT * FROM things") == []
     finally:
@@ -106,7 +106,7 @@ async def test_a_running_service_says_so_and_comes_back(server: Server, migratio
                 return False
             return True
 
-        await eventually(is_broken, 20)
+        await eventually(is_broken)
 
         async def is_refused() -> bool:
             # Also one that was let in just before, and was not there yet to be cut.
@@ -118,9 +118,9 @@ async def test_a_running_service_says_so_and_comes_back(server: Server, migratio
                 return not await database.ready()
             return False
 
-        await eventually(is_refused, 20)
+        await eventually(is_refused)
         await server.do(mends)
-        await eventually(database.ready, 30)
+        await eventually(database.ready)
 
 
 async def test_a_demoted_primary_is_left_although_its_connections_live(server: Server, migrations: Path) -> None:
@@ -156,15 +156,15 @@ async def test_a_rotated_password_does_not_end_the_readiness_watch(server: Serve
     app = App([database, Probe("look", look)])
     await app.start()
     try:
-        await eventually(database.ready, 20)
+        await eventually(database.ready)
         await server.do("ALTER ROLE {role} PASSWORD 'second'")
         await server.cut()
         # Where the server trusts whoever comes from this machine it lets them in with any password.
-        await eventually(lambda: _answers(database), 20)
+        await eventually(lambda: _answers(database))
         before = looks
         await until(lambda: looks > before, what="another look of the watch")
         await server.do("ALTER ROLE {role} PASSWORD 'first'")
-        await eventually(database.ready, 20)
+        await eventually(database.ready)
     finally:
         await app.stop()
 
@@ -224,7 +224,7 @@ async def test_a_migration_that_changed_ends_the_process(server: Server, migrati
         reason = await app.failed()
         return True
 
-    await eventually(end, 20)
+    await eventually(end)
     await app.stop()
     assert isinstance(reason, Fatal)
     await until(lambda: "changed since" in str(reason))
