@@ -19,7 +19,8 @@ from parley.messaging.v1.messages_pb2 import OwnState
 from parley.presence.v1 import events_pb2 as presence
 
 from parley_client.account_sync import AccountSync
-from parley_client.conversations import ConversationInfo, Entry
+from parley_client.entries import Entry
+from parley_client.history import ConversationInfo
 from parley_client.inbox import Inbox
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
