@@ -119,7 +119,7 @@ class Town:
             ),
             ConversationLimits(new_conversations_per_day=many),
         )
-        self.conversations, self.sending = cases.conversations, cases.sending
+        self.conversations, self.sending, self.changing = cases.conversations, cases.sending, cases.changing
         self.groups = groups = Groups(
             *(store, store, PostgresInvites(self.database), kept, kept, rates, clock, new_id, new_secret),
             GroupLimits(new_conversations_per_day=many),
