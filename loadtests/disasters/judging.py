@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from parley_client.conversations import History
 from parley_client.delivery_checks import delivery_faults, order_differences
+from parley_client.history import History
 
 # (client_message_id, seq) of each acknowledged send.
 Acknowledged = Sequence[tuple[str, int]]

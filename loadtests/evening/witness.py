@@ -13,8 +13,8 @@ from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
 
 from loadtests.evening.handset import Person
 from loadtests.evening.state import Evening
-from parley_client.conversations import Arrival, History
 from parley_client.delivery_checks import delivery_faults, order_differences
+from parley_client.history import Arrival, History
 from parley_client.inbox import to_entry
 from parley_client.retries import retrying
 

@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from parley_client.conversations import Arrival, Conversations, Entry
+from parley_client.conversations import Conversations
 from parley_client.delivery_checks import delivery_faults, order_differences
+from parley_client.entries import Entry
+from parley_client.history import Arrival
 
 
 @dataclass

@@ -15,6 +15,8 @@ TIMEOUT_S = 3.0
 # How long members are remembered. Raising it shows typing for longer to people who left; lowering it makes more calls
 # while people type.
 MEMBERS_TTL_S = 15.0
+# Answers that are remembered, and users whose relations changed. Raising it takes more memory; lowering it makes more
+# calls while people type.
 MEMBERS_LIMIT = 50_000
 
 

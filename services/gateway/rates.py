@@ -3,15 +3,16 @@
 from services.gateway.core.errors import TooManyStreams, TypingTooOften
 from services.runtime.limits.token_buckets import Rates
 
-# Users whose rate is remembered. Raising it takes more memory; lowering it forgives those who took least sooner.
-RATE_LIMIT = 50_000
+# Users whose rate is remembered, of each kind. Raising it takes more memory; lowering it forgives those who took least
+# sooner.
+MAX_USERS = 50_000
 
 
 class UserStreamRate:
     """The streams of one user: `per_s` in the long run, `burst` at once."""
 
     def __init__(self, per_s: float, burst: int) -> None:
-        self._rates = Rates(per_s, burst, RATE_LIMIT)
+        self._rates = Rates(per_s, burst, MAX_USERS)
 
     def admit(self, user_id: str, now: float) -> None:
         """Let a stream pass. Raises TooManyStreams."""
@@ -23,7 +24,7 @@ class UserTypingRate:
     """The typing notices of one user: `per_s` in the long run, `burst` at once."""
 
     def __init__(self, per_s: float, burst: int) -> None:
-        self._rates = Rates(per_s, burst, RATE_LIMIT)
+        self._rates = Rates(per_s, burst, MAX_USERS)
 
     def admit(self, user_id: str, now: float) -> None:
         """Let a notice pass. Raises TypingTooOften."""

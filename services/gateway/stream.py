@@ -16,8 +16,8 @@ Check = Callable[[], None]
 Writer = asyncio.Task[None] | None
 
 
-def _is_open() -> None:
-    """Nobody ends it."""
+def _nothing_against() -> None:
+    """The check of a stream whose account nobody looks at."""
 
 
 class DeviceStream:
@@ -53,7 +53,7 @@ class DeviceStream:
         self.ending: Exception | None = None
         self.cut_off = False
         # Whether its token still opens a stream; raises what ends it.
-        self.check: Check = _is_open
+        self.check: Check = _nothing_against
         # The RPC that writes now; None while the device is away.
         self.writer: Writer = None
         # Since when a write waits for the device to read; 0 while none does.

@@ -134,7 +134,7 @@ class PresenceUplinks:
             self._queues.pop(replica, None)
             # Ends _requests too: grpc goes on asking it for frames after the stream has broken.
             queue.put_nowait(None)
-            gateway.registry.detached(replica)
+            gateway.registry.forget_replica(replica)
             metrics.UPLINKS.set(len(self._queues))
         return grpc.StatusCode.OK
 

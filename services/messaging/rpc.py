@@ -17,7 +17,9 @@ from services.messaging.hooks import rpc as hooks
 from services.messaging.hooks.service.withdrawing import Withdrawals
 from services.messaging.kernel import errors
 from services.messaging.messages import rpc as messages
-from services.messaging.messages.service.messages import Messages
+from services.messaging.messages.service.changing import Changing
+from services.messaging.messages.service.history import History
+from services.messaging.messages.service.sending import Sending
 from services.messaging.pins import rpc as pins
 from services.messaging.pins.service import Pins
 from services.messaging.receipts.rpc import ReceiptsRpcs
@@ -77,7 +79,9 @@ class MessagingServicer(
     def __init__(
         self,
         conversations: Conversations,
-        messages: Messages,
+        sending: Sending,
+        changing: Changing,
+        history: History,
         sync: Sync,
         search: Search,
         groups: Groups,
@@ -89,7 +93,9 @@ class MessagingServicer(
         drafts: Drafts,
     ) -> None:
         self._conversations = conversations
-        self._messages = messages
+        self._sending = sending
+        self._changing = changing
+        self._history = history
         self._sync = sync
         self._search = search
         self._groups = groups

@@ -33,9 +33,12 @@ from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
 from services.messaging.kernel.content import MAX_DESCRIPTION_CHARS
 from services.messaging.messages.consumer import CallRecords
 from services.messaging.messages.core.changes import ChangePolicy
+from services.messaging.messages.service.changing import Changing
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import MessageLimits, Messages
+from services.messaging.messages.service.history import History
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits
+from services.messaging.messages.service.sending import Sending
 from services.messaging.messages.sql.openings import PostgresOpenings
 from services.messaging.messages.sql.store import PostgresMessages
 from services.messaging.notices import rpc as notices_rpc
@@ -150,10 +153,13 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     hooks = build_hooks(config, database, clock, base.tokens, stores.messages.places)
     rates = SendRates(config.send_rate_per_s, config.send_burst, may_write=people.admission.require_may_write)
     sends = GroupCommit(stores.messages, config.send_queue)
-    messages = Messages(
-        *(stores.messages, stores.conversations, sends, rates, clock, new_id, message_limits(config)),
+    limits = message_limits(config)
+    sending = Sending(
+        *(stores.messages, stores.conversations, sends, rates, clock, new_id, limits),
         *(files.attachments, hooks.judging),
     )
+    changing = Changing(stores.messages, stores.conversations, rates, clock, limits, hooks.judging)
+    history = History(stores.messages, stores.conversations, clock)
     conversations = Conversations(stores.conversations, clock, new_id, conversation_limits(config))
     groups = Groups(
         *(stores.groups, stores.conversations, PostgresInvites(database), stores.relations, stores.requests),
@@ -165,21 +171,23 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         *(PostgresOpenings(database, relay, new_id), stores.conversations, stores.messages, files.attachments, clock)
     )
     drafts = Drafts(PostgresDrafts(database, relay), clock, config.text_limit)
-    scheduling, sender = _scheduling(base, stores, messages, people, hooks)
+    scheduling, sender = _scheduling(base, stores, sending, people, hooks)
     back_office = BackOffice(
-        *(conversations, messages, groups, stores.conversations, stores.messages),
-        *(PostgresModeration(database), people.admission, Reviews(hooks.held, messages, clock), clock),
+        *(conversations, sending, history, groups, stores.conversations, stores.messages),
+        *(PostgresModeration(database), people.admission, Reviews(hooks.held, sending, changing, clock), clock),
     )
     servicer = rpc.MessagingServicer(
         conversations,
-        messages,
+        sending,
+        changing,
+        history,
         Sync(PostgresSync(database), clock),
         Search(stores.search, stores.conversations, clock),
         groups,
         Receipts(PostgresReceipts(database, relay, new_id), clock, config.receipt_members),
         Vanishing(stores.groups, clock, new_id),
         Pins(PostgresPins(database, relay, new_id), rates, clock, new_id),
-        Forwarding(messages, stores.conversations, stores.messages, files.attachments, clock),
+        Forwarding(sending, stores.conversations, stores.messages, files.attachments, clock),
         hooks.withdrawals,
         drafts,
     )
@@ -205,7 +213,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Worker("scheduled-messages", sender.run),
         PeriodicTask("drafts", drafts.sweep, SWEEP_INTERVAL_S),
     ]
-    consumers = _consumers(base, stores, messages, relations, people)
+    consumers = _consumers(base, stores, sending, relations, people)
     return App([*_outward(base, files, hooks), *people.sources, *background, *consumers], _server(base, apis, people))
 
 
@@ -240,13 +248,13 @@ def _relations(base: Base, stores: Stores) -> tuple[Relations, Reports]:
 
 
 def _scheduling(
-    base: Base, stores: Stores, messages: Messages, people: AccountsFeature, hooks: HooksFeature
+    base: Base, stores: Stores, sending: Sending, people: AccountsFeature, hooks: HooksFeature
 ) -> tuple[Scheduling, ScheduledSender]:
     scheduled = PostgresScheduled(base.database, base.relay)
     refusal_of = partial(scheduling_rpc.refusal_in, rpc.ERRORS)
-    sender = ScheduledSender(scheduled, messages, people.admission.require_not_deleted, refusal_of, base.clock, new_id)
+    sender = ScheduledSender(scheduled, sending, people.admission.require_not_deleted, refusal_of, base.clock, new_id)
     scheduling = Scheduling(
-        *(scheduled, messages, stores.conversations, hooks.withdrawals, base.clock, new_id, sender.wake)
+        *(scheduled, sending, stores.conversations, hooks.withdrawals, base.clock, new_id, sender.wake)
     )
     return scheduling, sender
 
@@ -258,13 +266,13 @@ def _outward(base: Base, files: AttachmentsFeature, hooks: HooksFeature) -> list
 
 
 def _consumers(
-    base: Base, stores: Stores, messages: Messages, relations: Relations, people: AccountsFeature
+    base: Base, stores: Stores, sending: Sending, relations: Relations, people: AccountsFeature
 ) -> list[KafkaConsumer]:
     fan_out = FanOut(stores.conversations, base.publisher, base.config.request_messages, base.direct.offer)
     in_background = partial(Subscription, background=True)
     handlers = [
         (Subscription((topics.EVENTS,), "messaging-fanout"), fan_out.handle),
-        (in_background((topics.CALLS,), "messaging-calls"), CallRecords(messages).handle),
+        (in_background((topics.CALLS,), "messaging-calls"), CallRecords(sending).handle),
         (in_background((topics.EVENTS,), "messaging-search"), SearchIndex(stores.search).handle),
         (in_background((topics.GRAPH,), "messaging-graph"), GraphCopy(relations).handle),
         (Subscription((topics.ACCOUNTS,), group=None), AccountsFeed(people.revoked).handle),

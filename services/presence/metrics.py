@@ -26,6 +26,6 @@ CUT_OFF = Counter("presence_gateways_cut_off", "Gateways cut off because they ho
 CHANGES = Counter("presence_state_changes", "Changes of a person's state, by the new one.", ["standing"])
 STATES_WRITTEN = Counter("presence_states_written", "States written to the store and to the feed.", ["to"])
 STATES_DROPPED = Counter("presence_states_dropped", "States given up because too many waited.", ["to"])
-RECALLS = Counter("presence_recalled_users", "Users whose last-seen time was looked up for a snapshot.")
+LAST_SEEN_LOADED = Counter("presence_recalled_users", "Users whose last-seen time was looked up for a snapshot.")
 EXPELLED = Counter("presence_members_expelled", "Dead replicas that this one took leave of the consumer group for.")
 COLLECTING = Gauge("presence_collecting_seconds", "How long the last wait for the gateways' registrations took.")

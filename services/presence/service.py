@@ -241,7 +241,7 @@ class Presence:
         except StoreUnavailable as error:
             log.warning("last_seen_unknown", users=len(user_ids), error=describe(error))
             last_seen = {}
-        metrics.RECALLS.inc(len(user_ids))
+        metrics.LAST_SEEN_LOADED.inc(len(user_ids))
         self.apply(self.router.last_seen_loaded(user_ids, last_seen))
 
     def _unix(self) -> float:

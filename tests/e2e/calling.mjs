@@ -134,3 +134,10 @@ export async function comesByAnother(page, before, frames = MOVING) {
     (now) => [isOther(now), isOther(now) && upTo(frames, now.framesDecoded), isOther(now) && now.audioEnergy > 0],
   );
 }
+
+/** One hangs up, and the other sees it. */
+export async function hangUp(one, other) {
+  await press(one, "Hang up");
+  await gone(calling(other));
+  return { hung_up: true };
+}

@@ -4,7 +4,7 @@
 // The facts of a move: by screen, how many pictures it showed from the move on, by how many connections, and the longest time
 // between two of them, with the longest of as many pictures before the move.
 import { connectionOf } from "./browsers.mjs";
-import { accept, calling, enter, gone, meet, press, videoCall } from "./calling.mjs";
+import { accept, enter, hangUp, meet, videoCall } from "./calling.mjs";
 import { cue, more, play } from "./play.mjs";
 import { eventually, upTo } from "./waiting.mjs";
 
@@ -77,14 +77,8 @@ const moved = (name) => async () => {
   return { [name]: moving.map((seen, i) => ({ ...seen, shown: shown[i], usualMs: usual[i].gapMs })) };
 };
 
-async function hangUp() {
-  await press(pages[0], "Hang up");
-  await gone(calling(pages[1]));
-  return { hung_up: true };
-}
-
 await play({
   "two call each other": startCall,
   ...Object.fromEntries(more.map((name) => [`the call moves, by ${name}`, moved(name)])),
-  "one hangs up": hangUp,
+  "one hangs up": () => hangUp(...pages),
 });

@@ -1,6 +1,6 @@
 // Two people in a call whose media worker dies: the test kills it once both see each other.
 import { connectionOf } from "./browsers.mjs";
-import { accept, calling, comesByAnother, enter, gone, inCall, meet, press, seesAndHears, videoCall } from "./calling.mjs";
+import { accept, comesByAnother, enter, hangUp, inCall, meet, seesAndHears, videoCall } from "./calling.mjs";
 import { cue, play, shoot } from "./play.mjs";
 
 let pages;
@@ -23,14 +23,8 @@ async function outliveTheWorker() {
   return { after };
 }
 
-async function hangUp() {
-  await press(pages[0], "Hang up");
-  await gone(calling(pages[1]));
-  return { hung_up: true };
-}
-
 await play({
   "two call each other": startCall,
   "the call outlives its media worker": outliveTheWorker,
-  "one hangs up": hangUp,
+  "one hangs up": () => hangUp(...pages),
 });

@@ -74,7 +74,8 @@ class AccountDevice:
         # Features that the device does not use.
         nothing: Any = None
         servicer = MessagingServicer(
-            *(nothing, nothing, self.server, nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+            *(nothing, nothing, nothing, nothing, self.server),
+            *(nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing),
         )
         set_current_token(UserToken(Caller(self.user_id), math.inf))
         answer = await getattr(servicer, method)(type(request).FromString(request.SerializeToString()), nothing)

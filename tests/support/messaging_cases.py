@@ -7,9 +7,12 @@ from services.messaging.conversations.service import ConversationLimits, Convers
 from services.messaging.groups.ports import GroupStore
 from services.messaging.hooks.service.judging import Judging
 from services.messaging.messages.ports import MessageStore, Uploads
+from services.messaging.messages.service.changing import Changing
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import MessageLimits, Messages
+from services.messaging.messages.service.history import History
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits
+from services.messaging.messages.service.sending import Sending
 from services.messaging.relations import ports
 from services.messaging.relations.ports import ContactReader, RequestStore
 from services.messaging.search.ports import SearchStore
@@ -44,8 +47,9 @@ class Cases:
         judging: Judging | None = None,
     ) -> None:
         self.conversations = Conversations(store, clock, new_id, conversation_limits or ConversationLimits())
-        self.messages = Messages(
-            *(store, store, sends, rates, clock, new_id, limits or MessageLimits(), uploads, judging)
-        )
+        limits = limits or MessageLimits()
+        self.sending = Sending(store, store, sends, rates, clock, new_id, limits, uploads, judging)
+        self.changing = Changing(store, store, rates, clock, limits, judging)
+        self.history = History(store, store, clock)
         self.sync = Sync(store, clock)
         self.search = Search(store, store, clock)

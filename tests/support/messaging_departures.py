@@ -22,7 +22,7 @@ from services.messaging.kernel.model import (
     Role,
     UserId,
 )
-from services.messaging.messages.service.messages import TextRequest
+from services.messaging.messages.service.requests import TextRequest
 from services.messaging.relations.core.reports import Reason, Report, ReportRequest
 from tests.support.messaging_world import ALICE, BOB, People
 
@@ -52,17 +52,17 @@ def words(mention: bool = False) -> Text:
 def send(conversation: str, key: str, *, mention: bool = False, reply: int = 0) -> Callable[[Town], Awaitable[object]]:
     def act(town: Town) -> Awaitable[object]:
         request = TextRequest(key, words(mention), reply)
-        return town.world.messages.send_text(BOB, getattr(town, conversation), request)
+        return town.world.sending.send(BOB, getattr(town, conversation), request)
 
     return act
 
 
 def edit(conversation: str, text: Text) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messages.edit_message(BOB, getattr(town, conversation), MINE[conversation], text)
+    return lambda town: town.world.changing.edit_message(BOB, getattr(town, conversation), MINE[conversation], text)
 
 
 def react(conversation: str, emoji: str) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messages.set_reaction(
+    return lambda town: town.world.changing.set_reaction(
         BOB, getattr(town, conversation), HERS[conversation], emoji, present=True
     )
 
@@ -82,7 +82,7 @@ def forward(source: str, seq: int, target: str, key: str) -> Callable[[Town], Aw
 
 
 def unsend(conversation: str, seq: int) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messages.unsend_message(BOB, getattr(town, conversation), seq)
+    return lambda town: town.world.changing.unsend_message(BOB, getattr(town, conversation), seq)
 
 
 def report(key: str) -> Callable[[Town], Awaitable[object]]:
@@ -109,14 +109,14 @@ async def watch(town: Town) -> str:
 def record(conversation: str) -> Callable[[Town], Awaitable[object]]:
     def act(town: Town) -> Awaitable[object]:
         call = CallRecord(CALL, True, CallOutcome.COMPLETED, timedelta(minutes=1), (BOB, CAROL))
-        return town.world.messages.record_call(ConversationId(UUID(getattr(town, conversation))), BOB, call)
+        return town.world.sending.record_call(ConversationId(UUID(getattr(town, conversation))), BOB, call)
 
     return act
 
 
 async def export_parts(town: Town) -> str:
     """What an export of Bob holds of the group: what he may read there."""
-    await town.world.messages.list_messages(BOB, town.group, 0, 0)
+    await town.world.history.list_messages(BOB, town.group, 0, 0)
     return "done"
 
 
@@ -286,7 +286,7 @@ async def settle(world: People) -> Town:
     town.first["join again"] = await groups.join_by_invite(BOB, invite)
     await groups.set_role(ALICE, group, BOB, Role.ADMIN)
     for conversation in (group, pair):
-        await world.messages.send_text(CAROL, conversation, TextRequest("hers", Text("hello")))
+        await world.sending.send(CAROL, conversation, TextRequest("hers", Text("hello")))
     before = [
         "send again in the group",
         "send again with a mention",
@@ -295,9 +295,9 @@ async def settle(world: People) -> Town:
     ]
     for name in before:
         town.first[name] = await ACTIONS[name](town)
-    await world.messages.send_text(BOB, group, TextRequest("taken back", Text("oh")))
+    await world.sending.send(BOB, group, TextRequest("taken back", Text("oh")))
     for conversation in (group, pair):
-        await world.messages.send_text(BOB, conversation, TextRequest("mine", Text("ha")))
+        await world.sending.send(BOB, conversation, TextRequest("mine", Text("ha")))
     founded = await groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False))
     town.own = str(founded.id)
     await groups.add_members(BOB, town.own, [DAN])

@@ -14,9 +14,12 @@ from services.messaging.forwarding.service import Forwarding
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import ConversationKind, Message, UserId
+from services.messaging.messages.service.changing import Changing
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import MessageLimits, Messages, TextRequest
+from services.messaging.messages.service.history import History
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
+from services.messaging.messages.service.sending import Sending
 from services.messaging.pins.service import Pins
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
@@ -39,7 +42,9 @@ class People(Protocol):
 
     clock: ManualClock
     conversations: Conversations
-    messages: Messages
+    sending: Sending
+    changing: Changing
+    history: History
     sync: Sync
     search: Search
     groups: Groups
@@ -84,9 +89,10 @@ class World:
             *(self.store, self.sends, self.rates, self.clock, new_id, limits or MessageLimits(text_chars=20)),
             *(self.attachments, conversation_limits),
         )
-        self.conversations, self.messages = cases.conversations, cases.messages
+        self.conversations, self.history = cases.conversations, cases.history
+        self.sending, self.changing = cases.sending, cases.changing
         self.sync, self.search = cases.sync, cases.search
-        self.forwarding = Forwarding(self.messages, self.store, self.store, self.attachments, self.clock)
+        self.forwarding = Forwarding(self.sending, self.store, self.store, self.attachments, self.clock)
         self.groups = Groups(
             *(self.store, self.store, self.store, self.store.relations, self.store.relations, self.rates, self.clock),
             *(new_id, new_secret, GroupLimits()),
@@ -128,7 +134,7 @@ async def at_work(world: World) -> AsyncIterator[World]:
 
 
 async def send(world: World, user: UserId, conversation: str, key: str, text: str) -> Message:
-    return await world.messages.send_text(user, conversation, TextRequest(key, Text(text)))
+    return await world.sending.send(user, conversation, TextRequest(key, Text(text)))
 
 
 async def said(world: World, user: UserId, other: UserId, *, both: bool = False) -> str:

@@ -5,7 +5,9 @@ A server of the network's back office, with a key of its own, uses `parley_clien
 
 from parley_client.asking import Failure
 from parley_client.client import AccessToken, LoginError
-from parley_client.conversations import Conversations, Entry, History, LinkPreview, Poll, Sticker
+from parley_client.conversations import Conversations
+from parley_client.entries import Entry, LinkPreview, Poll, Sticker
+from parley_client.history import History
 from parley_client.incoming import Incoming
 from parley_client.messaging import Draft, NewPoll, NewSticker
 from parley_client.stream import StreamEndedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from parley_client.conversations import History
+from parley_client.history import History
 
 
 def delivery_faults(history: History, acknowledged: Iterable[tuple[str, int]]) -> list[str]:

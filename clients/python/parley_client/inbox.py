@@ -10,17 +10,9 @@ from parley.keys.v1 import messages_pb2 as keys
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as service
 
-from parley_client.conversations import (
-    Arrival,
-    CallRecord,
-    ConversationInfo,
-    Conversations,
-    Delta,
-    Entry,
-    LinkPreview,
-    Poll,
-    Sticker,
-)
+from parley_client.conversations import Conversations, Delta
+from parley_client.entries import CallRecord, Entry, LinkPreview, Poll, Sticker
+from parley_client.history import Arrival, ConversationInfo
 from parley_client.waiting import Changes
 
 ONLINE = gateway.PRESENCE_STATE_ONLINE
@@ -28,7 +20,7 @@ OFFLINE = gateway.PRESENCE_STATE_OFFLINE
 
 
 def to_entry(message: messaging.Message) -> Entry:
-    """A message as `conversations` keeps it."""
+    """A message as its history keeps it."""
     content = message.WhichOneof("content")
     call = None
     if content == "call":
@@ -74,7 +66,7 @@ def _preview(preview: messaging.LinkPreview) -> LinkPreview:
 
 
 def to_info(conversation: messaging.Conversation, me: str) -> ConversationInfo:
-    """A conversation as `conversations` keeps it on a device of mine."""
+    """A conversation as its history keeps it on a device of mine."""
     own = next((member for member in conversation.members if member.user_id == me), None)
     return ConversationInfo(
         conversation_id=conversation.conversation_id,

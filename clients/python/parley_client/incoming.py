@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from parley_client.asking import Failure
-from parley_client.conversations import COUNTED, Entry, History
+from parley_client.entries import COUNTED, Entry
+from parley_client.history import History
 from parley_client.inbox import Inbox
 from parley_client.messaging import Messaging
 from parley_client.stream import EventStream

@@ -14,7 +14,8 @@ from parley.messaging.v1 import service_pb2 as api
 
 from parley_client.asking import ask_until_told
 from parley_client.client import Device
-from parley_client.conversations import Conversations, Entry, LinkPreview, Sticker
+from parley_client.conversations import Conversations
+from parley_client.entries import Entry, LinkPreview, Sticker
 from parley_client.inbox import to_entry
 from parley_client.stream import EventStream
 

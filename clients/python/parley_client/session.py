@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from parley_client.calls import Phone, Reroute
 from parley_client.client import Device, Edge, TokenSource
-from parley_client.conversations import CallRecord, History
+from parley_client.entries import CallRecord
+from parley_client.history import History
 from parley_client.stream import EventStream
 from parley_client.tracks import SourceOptions
 

@@ -14,7 +14,7 @@ from parley.messaging.v1 import service_pb2 as api
 
 from parley_client.asking import ask_until_told
 from parley_client.client import AccessToken, Device, Edge, TokenSource, http_login
-from parley_client.conversations import Entry
+from parley_client.entries import Entry
 from parley_client.groups import ConversationSettings, Groups
 from parley_client.inbox import to_entry
 from parley_client.incoming import Incoming

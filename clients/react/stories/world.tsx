@@ -1,8 +1,8 @@
 /** The stories' backend in memory, and what is in it. */
 import { create } from "@bufbuild/protobuf";
-import { type CallMedia, MemoryDeviceStore, ParleyClient, type RemoteParticipant } from "@parley/client";
+import { MemoryDeviceStore, ParleyClient } from "@parley/client";
 import { ConversationKind, MemberRole, type Message, ReactionSchema, TextContentSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
-import { MockBackend } from "@parley/client/testing";
+import { FakeMedia, MockBackend, remoteParticipant } from "@parley/client/testing";
 import { type ReactElement, type ReactNode, useEffect, useState } from "react";
 import { type Labels, ParleyProvider } from "../src/index.js";
 
@@ -49,38 +49,19 @@ export function aLongTalk(backend: MockBackend, count: number): string {
   return id;
 }
 
-/** In place of WebRTC: connected at once, with painted pictures where there is a canvas. */
-export class DrawnMedia implements CallMedia {
-  phase: CallMedia["phase"] = "idle";
-  remotes: readonly RemoteParticipant[] = [];
-  speakers: readonly string[] = [];
-  readonly weak = false;
-  readonly encryption = "off";
-  readonly unseen = { of: [], by: [] };
-
+/** Media with painted pictures where there is a canvas; the first one speaks, the second one is muted. */
+class PaintedMedia extends FakeMedia {
   constructor(
     private readonly people: () => readonly string[],
-    private readonly changed: () => void,
-  ) {}
+    changed: () => void,
+  ) {
+    super(changed);
+  }
 
-  start(): void {
-    this.phase = "connected";
-    const common = { audioMid: "1", videoMid: "2", screenMid: undefined, screenAudioMid: undefined, audio: undefined, screen: undefined, screenSound: undefined };
-    this.remotes = this.people().map((userId, i) => ({ userId, ...common, audioMuted: i === 1, videoMuted: false, video: painted(i) }));
+  override start(): void {
+    this.remotes = this.people().map((userId, i) => remoteParticipant(userId, { audioMuted: i === 1, video: painted(i) }));
     this.speakers = this.people().slice(0, 1);
-    this.changed();
-  }
-
-  retryNow(): void {}
-  move(): void {}
-  send(): void {}
-  requestVideo(): void {}
-  stats(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
-  close(): void {
-    this.phase = "closed";
-    this.remotes = [];
+    super.start();
   }
 }
 
@@ -114,7 +95,7 @@ export function clientOf(backend: MockBackend, userId: string, deviceId = `devic
     storage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value), removeItem: (key) => void kept.delete(key) },
     people: (ids) => Promise.resolve(Object.fromEntries(ids.flatMap((id) => (NAMES[id] ? [[id, { name: NAMES[id] }]] : [])))),
     media: (_signaling, listener) =>
-      new DrawnMedia(() => {
+      new PaintedMedia(() => {
         const { call } = client.calls.view();
         return call?.participants.filter((p) => p.userId !== userId && p.deviceId).map((p) => p.userId) ?? [];
       }, () => listener.onChange()),

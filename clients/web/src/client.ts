@@ -1,4 +1,3 @@
-import type { DeviceEvent } from "./gen/parley/gateway/v1/messages_pb.js";
 import { Account } from "./account.js";
 import type { Api } from "./api.js";
 import { createWebApi } from "./api.js";
@@ -9,9 +8,9 @@ import { Calls } from "./calls.js";
 import { Changes } from "./changes.js";
 import { ConversationStore } from "./core/conversation-store.js";
 import type { Limits } from "./core/limits.js";
-import type { Message } from "./core/model.js";
 import { type Told, userMessage } from "./core/user-messages.js";
 import { DeliveryReceipts } from "./delivery-receipts.js";
+import { handOut } from "./device-events.js";
 import { Downloads } from "./downloads.js";
 import type { DeviceStore } from "./device-store.js";
 import { MemoryDeviceStore } from "./device-store.js";
@@ -44,7 +43,6 @@ import { TokenCache } from "./tokens.js";
 import type { Put } from "./object-upload.js";
 import { putByXhr } from "./object-upload.js";
 import { Uploads } from "./uploads.js";
-import { readConversation, readMessage, readOwnState, readPresence } from "./wire.js";
 
 const WIPING_REASONS = new Set(["TOKEN_REVOKED", "ACCOUNT_DELETED"]);
 
@@ -169,7 +167,7 @@ export class ParleyClient {
     this.joinLinks = new JoinLinks(api, (call) => this.calls.receive(call), changed);
     this.scheduledCalls = new ScheduledCalls(api, changed);
     this.events = new EventStream(api, this.deviceId, {
-      onEvent: (event) => this.receive(event),
+      onEvent: (event) => handOut(event, this, () => this.catchUp.start()),
       onState: (state) => this.setStream(state),
       isCurrent: () => this.catchUp.done,
     });
@@ -286,64 +284,9 @@ export class ParleyClient {
     this.changes.notify();
   }
 
-  private receive(event: DeviceEvent["event"]): void {
-    switch (event.case) {
-      case "ready":
-        // A resumed stream replays what was missed, and keeps its watch list.
-        if (event.value.resumed) return undefined;
-        this.presence.unwatch();
-        return this.catchUp.start();
-      case "resync":
-        return this.catchUp.start();
-      case "message":
-        return this.receiveMessage(readMessage(event.value));
-      case "conversation":
-        return this.messaging.receiveConversation(readConversation(event.value));
-      case "read": {
-        const { conversationId, userId, readSeq, deliveredSeq } = event.value;
-        return this.messaging.receiveCursors(conversationId, userId, { readSeq: Number(readSeq), deliveredSeq: Number(deliveredSeq) });
-      }
-      case "ownState":
-        return event.value.ownState && this.messaging.receiveOwnState(event.value.conversationId, readOwnState(event.value.ownState));
-      case "relations":
-        return this.receiveRelations();
-      case "typing":
-        return this.presence.applyTyping(event.value.conversationId, event.value.userId, event.value.typing);
-      case "presence":
-        return this.presence.applyPresence(event.value.userId, readPresence(event.value));
-      case "call":
-        return this.calls.receive(event.value);
-      case "callKey":
-        return this.encryption.receive(event.value);
-      case "keysChanged":
-        return this.encryption.refresh();
-      case "lobbyPlace":
-        return this.joinLinks.receive(event.value);
-      case "scheduledCall":
-        return event.value.scheduledCall && this.scheduledCalls.receive(event.value.scheduledCall);
-      case "scheduledMessage":
-        return this.scheduled.receive(event.value);
-      case "draft":
-        return this.drafts.receive(event.value);
-      default:
-        return undefined;
-    }
-  }
-
   private async forget(): Promise<void> {
     this.drafts.wipe();
     await Promise.all([this.notifications.leave(), this.keeper.wipe()]);
-  }
-
-  private receiveRelations(): void {
-    this.messaging.clearWriteRefusals();
-    void this.relations.refresh().catch(() => undefined);
-  }
-
-  private receiveMessage(message: Message): void {
-    // Whoever has sent is no longer typing, even if the news of that is lost or late.
-    if (message.revision === 0) this.presence.applyTyping(message.conversationId, message.senderId, false);
-    this.messaging.receive(message);
   }
 
   /** Everything that may have been missed. */

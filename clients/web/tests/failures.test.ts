@@ -91,7 +91,8 @@ describe("hang-up on unload", () => {
 });
 
 describe("heartbeat watch", () => {
-  test("three missing heartbeats open a new stream", async () => {
+  /** A stream that was started by a clock of the test's, with the states that it told. */
+  const begun = () => {
     vi.useFakeTimers();
     const backend = new MockBackend();
     const states: StreamState["kind"][] = [];
@@ -101,6 +102,11 @@ describe("heartbeat watch", () => {
       isCurrent: () => true,
     });
     stream.start();
+    return { backend, states, stream };
+  };
+
+  test("three missing heartbeats open a new stream", async () => {
+    const { states, stream } = begun();
     await vi.advanceTimersByTimeAsync(14_000);
     expect(states).toEqual(["connecting", "live"]);
     await vi.advanceTimersByTimeAsync(3000);
@@ -109,15 +115,7 @@ describe("heartbeat watch", () => {
   });
 
   test("heartbeats keep the stream", async () => {
-    vi.useFakeTimers();
-    const backend = new MockBackend();
-    const states: StreamState["kind"][] = [];
-    const stream = new EventStream(createApi(backend.transportFor("alice")), "device-1", {
-      onEvent: () => undefined,
-      onState: (state) => states.push(state.kind),
-      isCurrent: () => true,
-    });
-    stream.start();
+    const { backend, states, stream } = begun();
     for (let i = 0; i < 20; i++) {
       await vi.advanceTimersByTimeAsync(5000);
       backend.sendEvent(["alice"], { case: "heartbeat", value: { $typeName: "parley.gateway.v1.Heartbeat" } });

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LazyMedia, loadMedia, type MediaLoader } from "../src/lazy-media.js";
 import { MediaConnection, type Grant, type OutgoingMedia } from "../src/media-connection.js";
-import { FakeMedia } from "./support.js";
+import { RecordingMedia } from "./support.js";
 
 const GRANT: Grant = { joinToken: "j", audioSlots: 1, videoSlots: 1 };
 const SENDING: OutgoingMedia = { microphone: undefined, camera: undefined, screen: undefined, screenSound: undefined, muted: true };
 const signaling = { renew: () => Promise.resolve(GRANT), join: () => Promise.resolve("") };
 
-class NotedMedia extends FakeMedia {
+class NotedMedia extends RecordingMedia {
   readonly begun: Grant[] = [];
   override start(grant?: Grant): void {
     if (grant) this.begun.push(grant);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, vi } from "vitest";
 import { MockBackend } from "../src/testing/backend.js";
+import { FakeMedia } from "../src/testing/media.js";
 import type { CallMedia, MediaFactory } from "../src/index.js";
 import { ParleyClient } from "../src/index.js";
 
@@ -14,37 +15,22 @@ export async function until(what: string, condition: () => boolean): Promise<voi
 }
 
 /** Media that connects at once, and records what it was told. */
-export class FakeMedia implements CallMedia {
-  phase: CallMedia["phase"] = "idle";
-  remotes: CallMedia["remotes"] = [];
-  speakers: CallMedia["speakers"] = [];
-  weak = false;
-  encryption: CallMedia["encryption"] = "off";
-  unseen: CallMedia["unseen"] = { of: [], by: [] };
+export class RecordingMedia extends FakeMedia {
   moves = 0;
   readonly videoRequests: Parameters<CallMedia["requestVideo"]>[0][] = [];
   /** What each of them said of the page. */
   readonly hidden: boolean[] = [];
   readonly sent: Parameters<CallMedia["send"]>[0][] = [];
 
-  constructor(private readonly onChange: () => void) {}
-
-  start(): void {
-    this.phase = "connected";
-    this.onChange();
-  }
-
-  retryNow(): void {}
-
-  move(): void {
+  override move(): void {
     this.moves += 1;
   }
 
-  send(sending: Parameters<CallMedia["send"]>[0]): void {
+  override send(sending: Parameters<CallMedia["send"]>[0]): void {
     this.sent.push(sending);
   }
 
-  requestVideo(videoRequests: Parameters<CallMedia["requestVideo"]>[0], hidden: boolean): void {
+  override requestVideo(videoRequests: Parameters<CallMedia["requestVideo"]>[0], hidden: boolean): void {
     this.videoRequests.push(videoRequests);
     this.hidden.push(hidden);
   }
@@ -52,15 +38,7 @@ export class FakeMedia implements CallMedia {
   /** What the SFU says. */
   say(change: Partial<Pick<CallMedia, "remotes" | "speakers" | "weak" | "encryption" | "unseen">>): void {
     Object.assign(this, change);
-    this.onChange();
-  }
-
-  stats(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
-
-  close(): void {
-    this.phase = "closed";
+    this.changed();
   }
 }
 
@@ -126,20 +104,20 @@ export interface World {
   /** Runs after the test. */
   closing(act: () => void): void;
   /** The media of a client's calls, oldest first. */
-  media(client: ParleyClient): FakeMedia[];
+  media(client: ParleyClient): RecordingMedia[];
 }
 
 /** A backend and clients for each test of a file. */
 export function useWorld(): World {
   let clients: ParleyClient[] = [];
-  let media = new Map<string, FakeMedia[]>();
+  let media = new Map<string, RecordingMedia[]>();
   let closers: (() => void)[] = [];
   const world: World = {
     backend: new MockBackend(),
     client(userId, deviceId = `device-of-${userId}`) {
-      const own: FakeMedia[] = [];
+      const own: RecordingMedia[] = [];
       const factory: MediaFactory = (_signaling, listener) => {
-        const made = new FakeMedia(() => listener.onChange());
+        const made = new RecordingMedia(() => listener.onChange());
         own.push(made);
         return made;
       };

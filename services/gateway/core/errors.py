@@ -26,11 +26,11 @@ class RouterUnavailable(GatewayError):
 
 
 class TooManyDevices(GatewayError):
-    """This process holds as many streams as it may."""
+    """This process, or one address, has as many streams as it may."""
 
 
 class TooManyStreams(RetryLater):
-    """More streams were opened at once than this process takes."""
+    """Streams were opened faster than this process takes them, or than one user may open them."""
 
 
 class TypingTooOften(RetryLater):

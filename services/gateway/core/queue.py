@@ -35,7 +35,7 @@ class DeviceQueue:
 
     When a durable frame finds no room, `overflowed` is set, and it and what waits is handed back as lost: the device
     must sync. What was written is kept for a while, so that a stream that broke can go on.
-    An idle queue holds no containers: there is one a device.
+    Every device has a queue, so one in which nothing waits holds no containers.
     """
 
     __slots__ = (

@@ -152,8 +152,8 @@ class Registry:
         effects.append(SendToPresence(replica, Registered(epoch)))
         return effects
 
-    def detached(self, replica: ReplicaId) -> None:
-        """The stream to a replica broke."""
+    def forget_replica(self, replica: ReplicaId) -> None:
+        """The stream to a replica broke: what it owned is not known any more."""
         self._assignments.pop(replica, None)
 
     def acknowledged(self, session_ids: Iterable[int]) -> list[Effect]:

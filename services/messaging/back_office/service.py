@@ -20,7 +20,9 @@ from services.messaging.kernel.withholding import shown
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import MessageChange
 from services.messaging.messages.ports import MessageStore
-from services.messaging.messages.service.messages import Messages, SendRequest, TextRequest
+from services.messaging.messages.service.history import History
+from services.messaging.messages.service.requests import Said
+from services.messaging.messages.service.sending import Sending
 from services.runtime.clock import Clock
 from services.runtime.identity.server_keys import Server
 
@@ -34,7 +36,8 @@ class BackOffice:
     def __init__(
         self,
         conversations: Conversations,
-        messages: Messages,
+        sending: Sending,
+        history: History,
         groups: Groups,
         conversation_reader: ConversationReader,
         message_store: MessageStore,
@@ -44,7 +47,8 @@ class BackOffice:
         clock: Clock,
     ) -> None:
         self._conversations = conversations
-        self._messages = messages
+        self._sending = sending
+        self._history = history
         self._groups = groups
         self._conversation_reader = conversation_reader
         self._message_store = message_store
@@ -53,14 +57,10 @@ class BackOffice:
         self._reviews = reviews
         self._clock = clock
 
-    async def send(
-        self, server: Server, as_user: str, conversation_id: str, request: TextRequest | SendRequest
-    ) -> Message:
-        """Errors and idempotency as Messages.send_text and send have them."""
+    async def send(self, server: Server, as_user: str, conversation_id: str, request: Said) -> Message:
+        """Errors and idempotency as Sending.send has them."""
         account = await self._account(server, as_user)
-        if isinstance(request, TextRequest):
-            return await self._messages.send_text(account, conversation_id, replace(request, by_server=True))
-        return await self._messages.send(account, conversation_id, replace(request, by_server=True))
+        return await self._sending.send(account, conversation_id, replace(request, by_server=True))
 
     async def open_direct(self, server: Server, as_user: str, peer: str) -> Conversation:
         """Errors and idempotency as Conversations.open_direct has them."""
@@ -108,7 +108,7 @@ class BackOffice:
         unseen. Errors: ConversationNotFound."""
         if as_user:
             account = await self._account(server, as_user)
-            return await self._messages.list_messages(account, conversation_id, before_seq, page_size)
+            return await self._history.list_messages(account, conversation_id, before_seq, page_size)
         server.require_every_account()
         limit = checks.check_range("page_size", page_size, 50, 200)
         before = checks.check_seq("before_seq", before_seq) or None

@@ -10,7 +10,8 @@ from services.messaging.kernel import checks
 from services.messaging.kernel.errors import MessagingError
 from services.messaging.kernel.model import DraftKey, Message, UserId
 from services.messaging.kernel.ports import ConversationReader, MessageReader
-from services.messaging.messages.service.messages import Messages, SendRequest
+from services.messaging.messages.service.requests import SendRequest
+from services.messaging.messages.service.sending import Sending
 from services.runtime.clock import Clock
 
 
@@ -19,13 +20,13 @@ class Forwarding:
 
     def __init__(
         self,
-        messages: Messages,
+        sending: Sending,
         conversations: ConversationReader,
         reader: MessageReader,
         copies: Copies,
         clock: Clock,
     ) -> None:
-        self._messages = messages
+        self._sending = sending
         self._conversations = conversations
         self._reader = reader
         self._copies = copies
@@ -63,7 +64,7 @@ class Forwarding:
         self, user_id: UserId, source: Message | MessagingError, target: Target
     ) -> Message | MessagingError:
         try:
-            return await self._messages.send_copy(
+            return await self._sending.send_copy(
                 user_id, target.conversation_id, target.client_message_id, await self._copied(user_id, source, target)
             )
         except MessagingError as refusal:

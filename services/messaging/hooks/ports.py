@@ -81,14 +81,18 @@ class HeldStore(Protocol):
 
 
 class Sending(Protocol):
-    """Messages, for what was let pass."""
+    """Sends what was let pass."""
 
     async def send_reviewed(self, held: Held) -> Message:
         """Store it as the newest message of its conversation, without asking the hook. Idempotent by its key. Errors as
         for a send of its sender."""
 
-    async def edit_reviewed(self, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text) -> Message:
-        """Give a message its new text, however old it is. Idempotent. Errors as for an edit of its sender."""
-
     async def find_sent(self, held: Held) -> Message | None:
         """What became of it, if it was sent; of an edit, its message."""
+
+
+class Editing(Protocol):
+    """Edits messages as was let pass."""
+
+    async def edit_reviewed(self, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text) -> Message:
+        """Give a message its new text, however old it is. Idempotent. Errors as for an edit of its sender."""

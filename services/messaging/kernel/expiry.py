@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging.kernel.content import Expired, kind_of, withheld
+from services.messaging.kernel.content import Content, Expired, kind_of, withheld
 from services.messaging.kernel.model import ConversationId, Message
 
 
@@ -31,9 +31,14 @@ def release(messages: Sequence[Message], revisions: Mapping[ConversationId, int]
 
 
 def tombstone(message: Message) -> Message:
-    """The message without anything of what it said."""
+    """What is left of a message whose time is over."""
+    return emptied(message, Expired())
+
+
+def emptied(message: Message, left: Content) -> Message:
+    """The message with this in place of all that it said, and of what others did with it."""
     bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=(), votes=())
-    return replace(bare, content=Expired(), forwarded=False, view_once=False, opened_by=())
+    return replace(bare, content=left, forwarded=False, view_once=False, opened_by=())
 
 
 def _numbered(messages: Sequence[Message], revisions: Mapping[ConversationId, int]) -> list[Message]:

@@ -13,7 +13,7 @@ from services.messaging.kernel.checks import check_uuid
 from services.messaging.kernel.content import CallOutcome, CallRecord
 from services.messaging.kernel.errors import ConversationFrozen, MessagingError, Overloaded
 from services.messaging.kernel.model import ConversationId
-from services.messaging.messages.service.messages import Messages
+from services.messaging.messages.service.sending import Sending
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.runtime.observability.failures import named
 
@@ -32,8 +32,8 @@ _OUTCOMES = {
 class CallRecords:
     """calls.events.v1 → a message in the conversation for each call that ended. Idempotent by the call's id."""
 
-    def __init__(self, messages: Messages) -> None:
-        self._messages = messages
+    def __init__(self, sending: Sending) -> None:
+        self._sending = sending
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Record what ended. Errors: PoisonRecord, TransientFailure, StoreUnavailable."""
@@ -62,7 +62,7 @@ class CallRecords:
                 participants=_participants(call),
             )
             conversation_id = ConversationId(check_uuid("conversation_id", call.conversation_id))
-            await self._messages.record_call(conversation_id, model.UserId(call.caller_id), entry)
+            await self._sending.record_call(conversation_id, model.UserId(call.caller_id), entry)
         except ConversationFrozen:
             # Nothing is put into it, whatever became of it later.
             log.info("call_not_recorded", because="the conversation is frozen")

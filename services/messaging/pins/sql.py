@@ -6,7 +6,7 @@ from services.messaging.conversations.sql.requests import append_events
 from services.messaging.groups.core.changes import ChangeStamp
 from services.messaging.groups.sql.store import write_system_message
 from services.messaging.kernel.model import Conversation, ConversationId, direct_recipients
-from services.messaging.messages.sql.messages import load_message
+from services.messaging.messages.sql.reading import load_message
 from services.messaging.pins.ports import DecidePin
 from services.messaging.wire.events import conversation_changed
 from services.runtime.ids import NewId

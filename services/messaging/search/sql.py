@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.messaging.kernel.content import VOICE
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
-from services.messaging.messages.sql.messages import to_messages
+from services.messaging.messages.sql.reading import to_messages
 from services.messaging.search.core import FILE_TYPES, INDEX_VERSION, NO_FILTERS, Filters, Has, words_of
 from services.runtime.postgres.database import Connection, Database
 

@@ -13,7 +13,7 @@ from services.messaging.conversations.sql.conversations import (
 from services.messaging.kernel.model import ConversationId, Message, UserId, direct_recipients
 from services.messaging.messages.sql import erasing
 from services.messaging.messages.sql.erasing import delete_messages
-from services.messaging.messages.sql.messages import to_messages
+from services.messaging.messages.sql.reading import to_messages
 from services.messaging.vanishing.core import end_of_old
 from services.messaging.wire.events import conversation_changed, message_changed, to_outbox
 from services.messaging.wire.storage import is_said

@@ -100,7 +100,7 @@ class PresenceChange:
 
 @dataclass(frozen=True)
 class Deliver:
-    """To a gateway: for these sessions, a ready frame or a change of presence."""
+    """To a gateway: for these sessions, a frame that devices read as it is, or a change of presence."""
 
     session_ids: tuple[int, ...]
     content: bytes | PresenceChange

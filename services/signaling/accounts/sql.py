@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 from services.runtime.postgres.database import Database
@@ -159,4 +158,4 @@ class PostgresAccounts:
     async def _select(self, query: str, *arguments: object) -> Sequence[Call]:
         async with self._database.connection() as connection:
             found = await connection.fetch(query, *arguments)
-        return [rows.to_call(list(group)) for _, group in groupby(found, key=lambda row: row["call_id"])]
+        return rows.to_calls(found)

@@ -34,7 +34,7 @@ class EndReason(Enum):
 
 
 class LegState(Enum):
-    """Where one member stands in a call."""
+    """Where one member stands in a call. The values are stored."""
 
     RINGING = "ringing"
     # Rings beside another call that the user is in (call waiting).

@@ -260,7 +260,7 @@ PAIR_CLOSED: Handler[PairClosed] = Handler(
 # What the workers and the time do.
 
 _WORKER_NOT_OF_CALL = never("media event of a worker that never had the call", WorkerNotOfCall)
-_STALE = nothing("media event of another device or worker")
+_STALE = nothing("news of another device, or of a worker that does not carry the call")
 NOTHING_DUE = nothing("timer, nothing due")
 MEDIA_MISSING: TableRow[Tick] = TableRow(
     "media missing, or a device closed, for too long",

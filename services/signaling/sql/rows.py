@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -137,6 +138,11 @@ def legs(call: Call) -> Iterable[Any]:
         for position, leg in enumerate(call.legs)
     ]
     return (UUID(call.call_id), *(list(column) for column in zip(*rows, strict=True)))
+
+
+def to_calls(rows: Iterable[asyncpg.Record]) -> list[Call]:
+    """Calls from their rows, those of one call in a row."""
+    return [to_call(list(group)) for _, group in groupby(rows, key=lambda row: row["call_id"])]
 
 
 def to_call(rows: Sequence[asyncpg.Record]) -> Call:

@@ -207,7 +207,7 @@ class PostgresStore:
     async def _select(self, query: str, *arguments: object) -> Sequence[Call]:
         async with self._database.connection() as connection:
             found = await connection.fetch(query, *arguments)
-        return [rows.to_call(list(group)) for _, group in groupby(found, key=lambda row: row["call_id"])]
+        return rows.to_calls(found)
 
     async def _select_ids(self, query: str, *arguments: object) -> Sequence[CallId]:
         async with self._database.connection() as connection:

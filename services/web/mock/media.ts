@@ -1,4 +1,5 @@
-import type { CallMedia, MediaFactory, RemoteParticipant } from "@parley/client";
+import type { MediaFactory } from "@parley/client";
+import { FakeMedia, remoteParticipant } from "@parley/client/testing";
 
 /** How the mock page shows somebody. */
 export interface DrawnParticipant {
@@ -14,52 +15,28 @@ export function drawnMedia(people: () => readonly DrawnParticipant[]): MediaFact
   return (_signaling, listener) => new DrawnMedia(people, () => listener.onChange());
 }
 
-class DrawnMedia implements CallMedia {
-  phase: CallMedia["phase"] = "idle";
-  remotes: readonly RemoteParticipant[] = [];
-  speakers: readonly string[] = [];
-  weak = new URLSearchParams(location.search).has("weak");
-  encryption: CallMedia["encryption"] = "off";
-  unseen: CallMedia["unseen"] = { of: [], by: [] };
+class DrawnMedia extends FakeMedia {
+  override weak = new URLSearchParams(location.search).has("weak");
 
   constructor(
     private readonly people: () => readonly DrawnParticipant[],
-    private readonly changed: () => void,
-  ) {}
+    changed: () => void,
+  ) {
+    super(changed);
+  }
 
-  start(): void {
+  override start(): void {
     this.phase = "joining";
-    setTimeout(() => {
-      this.phase = "connected";
-      this.changed();
-    }, 300);
+    setTimeout(() => super.start(), 300);
     setTimeout(() => this.show(), 600);
-  }
-
-  retryNow(): void {}
-
-  move(): void {}
-
-  send(): void {}
-
-  requestVideo(): void {}
-
-  stats(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
-
-  close(): void {
-    this.phase = "closed";
-    this.remotes = [];
   }
 
   private show(): void {
     if (this.phase === "closed") return;
     const people = this.people();
-    this.remotes = people.map(({ userId, muted = false, dark = false, shares = false }, i) => {
-      const common = { audioMid: "2", videoMid: "3", screenMid: "4", screenAudioMid: undefined, audioMuted: muted, videoMuted: dark, audio: undefined, screenSound: undefined };
-      return { userId, ...common, video: dark ? undefined : paint(i), screen: shares ? paintSlide() : undefined };
-    });
+    this.remotes = people.map(({ userId, muted = false, dark = false, shares = false }, i) =>
+      remoteParticipant(userId, { screenMid: "4", audioMuted: muted, videoMuted: dark, video: dark ? undefined : paint(i), screen: shares ? paintSlide() : undefined }),
+    );
     this.speakers = people.filter((person) => person.speaks).map((person) => person.userId);
     if (new URLSearchParams(location.search).has("interrupted")) this.phase = "interrupted";
     this.changed();

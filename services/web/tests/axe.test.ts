@@ -4,9 +4,9 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { h, render } from "preact";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { type CallMedia, MemoryDeviceStore, ParleyClient, type RemoteParticipant } from "@parley/client";
+import { MemoryDeviceStore, ParleyClient } from "@parley/client";
 import { type Call, CallSchema, LobbyGuestSchema } from "@parley/client/gen/parley/calls/v1/messages_pb";
-import { MockBackend } from "@parley/client/testing";
+import { FakeMedia, MockBackend, remoteParticipant } from "@parley/client/testing";
 import { seed } from "../mock/seed";
 import { Faces } from "../src/avatar";
 import { language, type LanguageCode } from "../src/language";
@@ -25,31 +25,12 @@ const NAMES: Readonly<Record<string, string>> = { alice: "Alice Moreau", bob: "B
 const nameOf = (userId: string): string => NAMES[userId] ?? userId;
 
 /** Media in which Bob is muted and without a camera, and nobody sees anything. */
-class QuietMedia implements CallMedia {
-  phase: CallMedia["phase"] = "idle";
-  remotes: readonly RemoteParticipant[] = [];
-  readonly speakers = [];
-  readonly weak = true;
-  readonly encryption = "off";
-  readonly unseen = { of: [], by: [] };
+class QuietMedia extends FakeMedia {
+  override weak = true;
 
-  constructor(private readonly changed: () => void) {}
-
-  start(): void {
-    this.phase = "connected";
-    const common = { audioMid: "1", videoMid: "2", screenMid: undefined, screenAudioMid: undefined, audio: undefined, video: undefined, screen: undefined, screenSound: undefined };
-    this.remotes = ["bob", "chidi"].map((userId) => ({ userId, ...common, audioMuted: userId === "bob", videoMuted: userId === "bob" }));
-    this.changed();
-  }
-  retryNow(): void {}
-  move(): void {}
-  send(): void {}
-  requestVideo(): void {}
-  stats(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
-  close(): void {
-    this.phase = "closed";
+  override start(): void {
+    this.remotes = ["bob", "chidi"].map((userId) => remoteParticipant(userId, { audioMuted: userId === "bob", videoMuted: userId === "bob" }));
+    super.start();
   }
 }
 

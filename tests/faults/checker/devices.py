@@ -8,7 +8,8 @@ from random import Random
 from typing import Any
 
 from parley_client.client import Device, Edge
-from parley_client.conversations import Entry, History
+from parley_client.entries import Entry
+from parley_client.history import History
 from parley_client.stream import BackOff, EventStream
 from tests.faults.checker.asking import Recorder
 from tests.faults.checker.history import Action, Arrival

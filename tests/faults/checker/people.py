@@ -15,7 +15,7 @@ from parley.messaging.v1 import relations_pb2 as relations
 from parley.messaging.v1 import service_pb2 as messaging
 
 from parley_client.client import Device, Edge
-from parley_client.conversations import Entry
+from parley_client.entries import Entry
 from tests.faults.checker.asking import RPC_TIMEOUT_S, Recorder
 from tests.faults.checker.devices import NEWEST, Owner
 from tests.faults.checker.history import Action

@@ -14,7 +14,7 @@ from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 
 from parley_client.client import Device, Edge, LoginError
-from parley_client.conversations import Entry
+from parley_client.entries import Entry
 from parley_client.inbox import to_entry, to_info
 from tests.faults.checker.devices import arrivals_of
 from tests.faults.checker.history import Arrival, CallView, Shown, View

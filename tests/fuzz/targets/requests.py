@@ -64,7 +64,7 @@ async def _run(service: str, name: str, request: Message) -> None:
     world = World()
     servicers: dict[str, Callable[[], Any]] = {
         "MessagingService": lambda: MessagingServicer(
-            *(world.conversations, world.messages, world.sync, world.search),
+            *(world.conversations, world.sending, world.changing, world.history, world.sync, world.search),
             *(world.groups, world.receipts, world.vanishing, world.pins, world.forwarding),
             *(Withdrawals(MemoryHeld(world.store), world.clock), Drafts(MemoryDrafts(world.store), world.clock)),
         ),
@@ -72,7 +72,7 @@ async def _run(service: str, name: str, request: Message) -> None:
         "AttachmentsService": lambda: AttachmentsServicer(world.attachments, world.openings),
         "ScheduledMessagesService": lambda: ScheduledMessagesServicer(
             Scheduling(
-                *(MemoryScheduled(world.store), world.messages, world.store),
+                *(MemoryScheduled(world.store), world.sending, world.store),
                 *(Withdrawals(MemoryHeld(world.store), world.clock), world.clock, new_id),
             )
         ),

@@ -6,7 +6,7 @@ import grpc
 from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 
-from parley_client.conversations import History
+from parley_client.history import History
 from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, refused, send
 from tests.support.waiting import eventually
 

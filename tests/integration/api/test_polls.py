@@ -14,7 +14,7 @@ from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
 from parley_client.client import Device, http_login
-from parley_client.conversations import Poll
+from parley_client.entries import Poll
 from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, refused
 from tests.integration.api.test_tokens import bearer
 from tests.support.waiting import PATIENCE_S

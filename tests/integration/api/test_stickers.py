@@ -10,7 +10,7 @@ from parley.messaging.v1 import relations_pb2 as relations
 from parley.messaging.v1 import service_pb2 as messaging
 
 from parley_client.client import Device
-from parley_client.conversations import Sticker
+from parley_client.entries import Sticker
 from tests.integration.api.conftest import DEADLINE_S, World, refused
 
 # The stack allows this host (tests/conftest.py).

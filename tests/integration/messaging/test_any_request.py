@@ -39,8 +39,8 @@ from services.messaging.hooks.sql import PostgresHeld
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import ConversationId, DraftKey, UserId
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
 from services.messaging.messages.sql.openings import PostgresOpenings
 from services.messaging.pins.service import Pins
 from services.messaging.pins.sql import PostgresPins
@@ -119,7 +119,7 @@ class Town:
             ),
             ConversationLimits(new_conversations_per_day=many),
         )
-        self.conversations, self.messages = cases.conversations, cases.messages
+        self.conversations, self.sending, self.changing = cases.conversations, cases.sending, cases.changing
         self.groups = groups = Groups(
             *(store, store, PostgresInvites(self.database), kept, kept, rates, clock, new_id, new_secret),
             GroupLimits(new_conversations_per_day=many),
@@ -131,11 +131,12 @@ class Town:
         pins = Pins(PostgresPins(self.database, relay, new_id), rates, clock, new_id)
         withdrawals = Withdrawals(PostgresHeld(self.database, timedelta(days=1)), clock)
         scheduled = PostgresScheduled(self.database, relay)
-        self.scheduling = Scheduling(scheduled, cases.messages, store, withdrawals, clock, new_id)
+        self.scheduling = Scheduling(scheduled, cases.sending, store, withdrawals, clock, new_id)
         self.servicers = {
             "MessagingService": MessagingServicer(
-                *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing, pins),
-                Forwarding(cases.messages, store, store, self.attachments, clock),
+                *(cases.conversations, cases.sending, cases.changing, cases.history),
+                *(cases.sync, cases.search, groups, receipts, vanishing, pins),
+                Forwarding(cases.sending, store, store, self.attachments, clock),
                 *(withdrawals, Drafts(PostgresDrafts(self.database, relay), clock)),
             ),
             "MembershipService": MembershipServicer(relations),
@@ -150,9 +151,12 @@ class Town:
             "AccountAdminService": AccountAdminServicer(self.accounts, sign_outs),
             "ServerMessagingService": ServerMessagingServicer(
                 BackOffice(
-                    *(cases.conversations, cases.messages, groups, store, store),
+                    *(cases.conversations, cases.sending, cases.history, groups, store, store),
                     *(PostgresModeration(self.database), admission),
-                    *(Reviews(PostgresHeld(self.database, timedelta(days=1)), cases.messages, clock), clock),
+                    *(
+                        Reviews(PostgresHeld(self.database, timedelta(days=1)), cases.sending, cases.changing, clock),
+                        clock,
+                    ),
                 )
             ),
         }
@@ -169,7 +173,7 @@ class Town:
         png = UploadRequest("u1", "a.png", "image/png", 80)
         sent, waiting = [await self._uploaded(replace(png, client_upload_id=key)) for key in "12"]
         picture = TextRequest("picture", Text(""), attachment_ids=[sent])
-        await self.messages.send_text(ALICE, conversation, picture)
+        await self.sending.send(ALICE, conversation, picture)
         job = await self.accounts.start_export(ALICE)
         held = Held(
             *(HeldId(new_id(SystemClock().now())), DraftKey(ConversationId(UUID(conversation)), ALICE, "held")),

@@ -30,8 +30,8 @@ from services.messaging.kernel.content import Expired, Text
 from services.messaging.kernel.errors import AccountDeleted
 from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
 from services.messaging.pins.service import Pins
 from services.messaging.pins.sql import PostgresPins
 from services.messaging.receipts.service import Receipts
@@ -74,9 +74,10 @@ class Replica:
         self.collector = Collector(self.uploads, self.objects, clock)
         limits = MessageLimits(text_chars=20)
         cases = Cases(self.store, self.sends, rates, clock, new_id, limits, self.attachments)
-        self.conversations, self.messages = cases.conversations, cases.messages
+        self.conversations, self.history = cases.conversations, cases.history
+        self.sending, self.changing = cases.sending, cases.changing
         self.sync, self.search = cases.sync, cases.search
-        self.forwarding = Forwarding(self.messages, self.store, self.store, self.attachments, clock)
+        self.forwarding = Forwarding(self.sending, self.store, self.store, self.attachments, clock)
         relations = PostgresRelations(database, relay.wake)
         self.groups = Groups(
             *(self.store, self.store, PostgresInvites(database), relations, relations),
@@ -223,8 +224,8 @@ async def test_an_export_that_runs_shows_nothing_of_what_comes_after_one_has_lef
         town = await settle(replica)
         job = await begin_export(replica)
         await EVENTS[event](town)
-        await replica.messages.send_text(ALICE, town.group, TextRequest("after", Text("behind his back")))
-        await replica.messages.set_reaction(ALICE, town.group, MINE["group"], "🙈", present=True)
+        await replica.sending.send(ALICE, town.group, TextRequest("after", Text("behind his back")))
+        await replica.changing.set_reaction(ALICE, town.group, MINE["group"], "🙈", present=True)
         again = await replica.accounts.start_export(BOB)
         await replica.work()
         assert again.id == job.id
@@ -254,7 +255,7 @@ async def test_what_vanishes_goes_whoever_has_left_meanwhile(database: OneTransa
         town = await settle(first)
         secret = TextRequest("secret", Text("secret"))
         places = [
-            (conversation, (await first.messages.send_text(author, conversation, secret)).seq)
+            (conversation, (await first.sending.send(author, conversation, secret)).seq)
             for conversation, author in product((town.own, town.pair), (BOB, CAROL))
         ]
     for event in EVENTS:
@@ -268,7 +269,7 @@ async def test_what_vanishes_goes_whoever_has_left_meanwhile(database: OneTransa
                 assert isinstance(message.content, Expired), (event, conversation, seq)
             assert await replica.sweeps.expire_due(clock.now(), 99) == 0, event
             # A retry still gets its first result: the place, without what was said.
-            again = await replica.messages.send_text(BOB, town.pair, secret)
+            again = await replica.sending.send(BOB, town.pair, secret)
             assert (again.seq, again.content) == (dict(places[2:3])[town.pair], Expired()), event
 
 

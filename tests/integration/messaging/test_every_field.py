@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from services.messaging.attachments.service.attachments import UploadRequest
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import UserId
-from services.messaging.messages.service.messages import TextRequest
+from services.messaging.messages.service.requests import TextRequest
 from services.runtime.identity import scopes
 from tests.integration.messaging.test_any_request import ALICE, RPCS, SERVICES, TABLE, Town
 from tests.support.file_samples import sound
@@ -42,8 +42,8 @@ async def town(migrated_url: str) -> AsyncIterator[Town]:
     conversation = town.known["conversation_id"][0]
     await town.groups.add_members(ALICE, conversation, [REMOVED, LEFT])
     for user in (REMOVED, LEFT):
-        message = await town.messages.send_text(UserId(user), conversation, TextRequest("before", Text("I was here")))
-        await town.messages.set_reaction(UserId(user), conversation, message.seq, "👍", present=True)
+        message = await town.sending.send(UserId(user), conversation, TextRequest("before", Text("I was here")))
+        await town.changing.set_reaction(UserId(user), conversation, message.seq, "👍", present=True)
     await town.groups.remove_member(ALICE, conversation, REMOVED)
     await town.groups.leave_group(UserId(LEFT), conversation)
     yield town

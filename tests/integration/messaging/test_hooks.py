@@ -30,8 +30,8 @@ from services.messaging.kernel.content import Mention, Text
 from services.messaging.kernel.errors import HookUnavailable, MessageHeld, MessageRefused
 from services.messaging.kernel.model import Message, UserId
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig
@@ -68,17 +68,18 @@ class Town:
         self.sends = GroupCommit(store, 100)
         limits = MessageLimits(text_chars=TEXT_CHARS)
         cases = Cases(*(store, self.sends, SendRates(), CLOCK, new_id, limits), judging=judging)
-        self.conversations, self.messages = cases.conversations, cases.messages
-        self.reviews = Reviews(held, cases.messages, CLOCK)
+        self.conversations, self.history = cases.conversations, cases.history
+        self.sending, self.changing = cases.sending, cases.changing
+        self.reviews = Reviews(held, cases.sending, cases.changing, CLOCK)
 
     async def pair(self, one: UserId = ALICE, other: UserId = BOB) -> str:
         return str((await self.conversations.open_direct(one, other)).id)
 
     async def say(self, conversation: str, key: str, text: Text, user: UserId = ALICE) -> Message:
-        return await self.messages.send_text(user, conversation, TextRequest(key, text))
+        return await self.sending.send(user, conversation, TextRequest(key, text))
 
     async def texts(self, conversation: str, user: UserId = BOB) -> list[object]:
-        messages, _ = await self.messages.list_messages(user, conversation, 0, 50)
+        messages, _ = await self.history.list_messages(user, conversation, 0, 50)
         return [message.content for message in reversed(messages)]
 
 
@@ -161,7 +162,7 @@ async def test_a_hook_lets_pass_changes_masks_and_refuses(database: Database, ju
         assert refused.value.error_info == {"hook_reason": "HATE"}
         # An edit is judged as a message is, and the text that it replaces stays known.
         judge.say(always(api.CheckMessageResponse(mask=api.Mask())))
-        edited = await town.messages.edit_message(ALICE, conversation, 1, Text("you swine"))
+        edited = await town.changing.edit_message(ALICE, conversation, 1, Text("you swine"))
         assert edited.content == Text("***", masked=True)
         assert await town.texts(conversation) == [edited.content, Text("dear"), masked]
         asked = judge.asked[0]

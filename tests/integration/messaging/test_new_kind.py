@@ -24,9 +24,9 @@ from services.messaging.kernel.model import (
     UserId,
 )
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import SendRequest
 from services.messaging.messages.service.rates import SendRates
-from services.messaging.messages.sql.messages import load_message
+from services.messaging.messages.service.requests import SendRequest
+from services.messaging.messages.sql.reading import load_message
 from services.messaging.relations.core.reports import Reason, ReportRequest
 from services.messaging.relations.service import RelationLimits, Reports
 from services.messaging.relations.sql.store import PostgresReports
@@ -60,7 +60,8 @@ class Lives:
         self.town, self.database, self.clock = town, town.database, town.clock
         self.sends = GroupCommit(town.store, 100)
         cases = Cases(town.store, self.sends, SendRates(), town.clock, new_id)
-        self.messages, self.sync, self.search = cases.messages, cases.sync, cases.search
+        self.sending, self.changing, self.history = cases.sending, cases.changing, cases.history
+        self.sync, self.search = cases.sync, cases.search
         self.conversations = cases.conversations
         self.vanishing = Vanishing(town.store, town.clock, new_id)
         self.sweeps = PostgresSweepStore(town.database, town.relay, new_id)
@@ -75,7 +76,7 @@ class Lives:
 
     async def ask(self, conversation: Conversation, sender: UserId = ALICE, key: str = "riddle") -> Message:
         """A riddle is sent, and everything of it is indexed."""
-        message = await self.messages.send(sender, str(conversation.id), SendRequest(key, RIDDLE))
+        message = await self.sending.send(sender, str(conversation.id), SendRequest(key, RIDDLE))
         await self.hear()
         return message
 
@@ -127,13 +128,13 @@ async def test_it_is_sent_once_counted_told_listed_and_synced(lives: Lives) -> N
     conversation = lives.town.pair
     token = (await lives.sync.list_conversations(BOB, 0, "")).sync_token
     before = stored()
-    sent = await lives.messages.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
-    again = await lives.messages.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
+    sent = await lives.sending.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
+    again = await lives.sending.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
     assert again.id == sent.id
     assert stored() == before + 1
     (event,) = await lives.hear()
     assert event.message_sent.message.call.call_id == QUESTION
-    (listed, *_), _ = await lives.messages.list_messages(BOB, str(conversation.id), 0, 1)
+    (listed, *_), _ = await lives.history.list_messages(BOB, str(conversation.id), 0, 1)
     assert (listed.content, listed.seq) == (RIDDLE, sent.seq)
     catchup, _ = await lives.sync.sync_account(BOB, AccountSyncRequest(token))
     assert [message.content for delta in catchup.deltas for message in delta.messages][-1] == RIDDLE
@@ -145,25 +146,25 @@ async def test_it_counts_as_unread_can_be_reacted_to_and_not_be_edited(lives: Li
     before = (await lives.summary(BOB, conversation)).own.unread
     sent = await lives.ask(conversation)
     assert (await lives.summary(BOB, conversation)).own.unread == before + 1
-    reacted = await lives.messages.set_reaction(BOB, str(conversation.id), sent.seq, "👍", present=True)
+    reacted = await lives.changing.set_reaction(BOB, str(conversation.id), sent.seq, "👍", present=True)
     assert [reaction.emoji for reaction in reacted.reactions] == ["👍"]
     with pytest.raises(NotEditable):
-        await lives.messages.edit_message(ALICE, str(conversation.id), sent.seq, Text("no"))
+        await lives.changing.edit_message(ALICE, str(conversation.id), sent.seq, Text("no"))
 
 
 async def test_its_files_are_those_that_it_names_which_are_none(lives: Lives) -> None:
     request = SendRequest("riddle", RIDDLE, attachment_ids=[str(new_id(lives.clock.now()))])
     with pytest.raises(InvalidField, match="files that the content names"):
-        await lives.messages.send(ALICE, str(lives.town.pair.id), request)
+        await lives.sending.send(ALICE, str(lives.town.pair.id), request)
     with pytest.raises(InvalidField, match="not sent so"):
-        await lives.messages.send(ALICE, str(lives.town.pair.id), SendRequest("gone", Unsent()))
+        await lives.sending.send(ALICE, str(lives.town.pair.id), SendRequest("gone", Unsent()))
 
 
 async def test_it_is_found_until_it_is_unsent_and_then_nothing_of_it_is_kept(lives: Lives) -> None:
     sent = await lives.ask(lives.town.pair)
     assert await lives.found() == [RIDDLE]
     assert await lives.places() == {("messages", "body"), ("messages", "content"), ("message_words", "words")}
-    unsent = await lives.messages.unsend_message(ALICE, str(lives.town.pair.id), sent.seq)
+    unsent = await lives.changing.unsend_message(ALICE, str(lives.town.pair.id), sent.seq)
     assert unsent.content == Unsent()
     await lives.hear()
     assert await lives.found() == []
@@ -175,7 +176,7 @@ async def test_it_vanishes(lives: Lives) -> None:
     await lives.vanishing.set_vanishing(ALICE, str(conversation.id), timedelta(minutes=5))
     sent = await lives.ask(conversation)
     lives.clock.advance(300)
-    (shown, *_), _ = await lives.messages.list_messages(BOB, str(conversation.id), 0, 1)
+    (shown, *_), _ = await lives.history.list_messages(BOB, str(conversation.id), 0, 1)
     assert (shown.seq, shown.content) == (sent.seq, Expired())
     assert await lives.places() != set()
     assert await lives.sweeps.expire_due(lives.clock.now(), 10) == 1
@@ -228,13 +229,13 @@ async def test_in_requests_it_is_shown_withheld_live_and_when_one_looks(lives: L
         await connection.execute(
             "UPDATE members SET request = 'pending' WHERE conversation_id = $1 AND user_id = $2", conversation.id, CAROL
         )
-    await lives.messages.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
+    await lives.sending.send(ALICE, str(conversation.id), SendRequest("riddle", RIDDLE))
     publisher = MemoryPublisher()
     await FanOut(lives.town.store, publisher).handle(records(await lives.town.database_events()))
     told = [presence.Delivery.FromString(record.value or b"") for record in publisher.records]
     assert {one.user_id: b"carola" in one.frame for one in told} == {ALICE: True, BOB: True, CAROL: False}
     assert all(QUESTION.encode() in one.frame for one in told)
-    (shown, *_), _ = await lives.messages.list_messages(CAROL, str(conversation.id), 0, 1)
+    (shown, *_), _ = await lives.history.list_messages(CAROL, str(conversation.id), 0, 1)
     assert shown.content == Riddle(QUESTION)
 
 

@@ -17,8 +17,8 @@ from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import ScheduledSent
 from services.messaging.kernel.model import Message
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import TextRequest
 from services.messaging.rpc import ERRORS
 from services.messaging.scheduling.core import Scheduled
 from services.messaging.scheduling.rpc import refusal_in
@@ -73,16 +73,16 @@ class Replica:
         self.store = PostgresStore(self.database, relay, new_id)
         self.sends = GroupCommit(self.store, 100)
         cases = Cases(self.store, self.sends, SendRates(), clock, new_id)
-        self.messages, self.conversations = cases.messages, cases.conversations
+        self.sending, self.history, self.conversations = cases.sending, cases.history, cases.conversations
         self.scheduled = Mortal(self.database, relay)
         admission = AccountAdmission(PostgresJobs(self.database), clock, 5)
         self.sender = ScheduledSender(
-            *(self.scheduled, self.messages, admission.require_not_deleted),
+            *(self.scheduled, self.sending, admission.require_not_deleted),
             *(partial(refusal_in, ERRORS), clock, new_id),
         )
         withdrawals = Withdrawals(PostgresHeld(self.database, HOUR), clock)
         self.scheduling = Scheduling(
-            self.scheduled, self.messages, self.store, withdrawals, clock, new_id, self.sender.wake
+            self.scheduled, self.sending, self.store, withdrawals, clock, new_id, self.sender.wake
         )
 
     async def __aenter__(self) -> "Replica":
@@ -104,7 +104,7 @@ async def replicas(migrated_url: str, clock: ManualClock) -> AsyncIterator[list[
 
 
 async def said(replica: Replica, conversation: str) -> list[str]:
-    found, _ = await replica.messages.list_messages(BOB, conversation, 0, 200)
+    found, _ = await replica.history.list_messages(BOB, conversation, 0, 200)
     return [message.content.text for message in reversed(found) if isinstance(message.content, Text)]
 
 
@@ -138,7 +138,7 @@ async def test_what_a_killed_replica_was_at_is_sent_once(
     clock.advance(HOUR.total_seconds())
     one.scheduled.point = point
     if point == ("after", "send"):
-        monkeypatch.setattr(one.messages, "send", killed_after(one.messages.send))
+        monkeypatch.setattr(one.sending, "send", killed_after(one.sending.send))
     with pytest.raises(Killed):
         await one.sender.send_due()
     if point not in (("before", "claim"), ("after", "forget")):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,20 +20,20 @@ from services.signaling.core.model import CallState, EndReason
 from tests.integration.signaling.neighbours import FakeSfu, Reader
 from tests.integration.signaling.town import NOT_LISTENING, PHONE, TABLET, Pair, Replica, Town, User, attempt, free_port
 from tests.support.admins import admin
+from tests.support.processes import ServiceProcess
 from tests.support.waiting import PATIENCE_S, eventually, until
 
 # What passes while a process starts.
 PASSING = (NOT_LISTENING, "STORE_UNAVAILABLE", "NO_MEDIA_WORKER", "MEDIA_UNAVAILABLE")
 
 
-class Process:
+class Process(ServiceProcess):
     """Signaling as a process of its own, always at the same address."""
 
     def __init__(self, town: Town) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self.admin_address = f"127.0.0.1:{free_port()}"
-        self._env = {
-            **os.environ,
+        env = {
             **town.env,
             "PARLEY_GRPC_ADDRESS": self.address,
             "PARLEY_ADMIN_ADDRESS": self.admin_address,
@@ -46,19 +44,7 @@ class Process:
             # The broker gives the dead process's partitions to the next one that late.
             "PARLEY_MEDIA_SETTLE_S": "12",
         }
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.signaling", env=self._env, stderr=asyncio.subprocess.DEVNULL
-        )
-
-    async def kill(self) -> None:
-        """kill -9. Idempotent."""
-        assert self._process
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
+        super().__init__("services.signaling", env)
 
 
 @dataclass

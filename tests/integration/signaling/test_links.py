@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from services.runtime.postgres.database import Database
-from services.signaling.core.calls import CallAttempt, ring
 from services.signaling.core.inputs import (
     AdmitGuest,
     CloseLink,
@@ -20,12 +19,12 @@ from services.signaling.core.inputs import (
     Remove,
     SetMembers,
 )
-from services.signaling.core.model import Call, CallId, LegState, LinkId, UserId
+from services.signaling.core.model import Call, LegState, LinkId, UserId
 from services.signaling.links.core import JoinLink, StoredLink, hash_of
 from services.signaling.links.ports import LinkStore
 from services.signaling.links.sql import PostgresLinks
 from services.signaling.sql.store import PostgresStore
-from tests.integration.signaling.bench import NEWS, Bench, key, step
+from tests.integration.signaling.bench import NEWS, Bench, group_call, key, step
 from tests.integration.signaling.conftest import open_database
 from tests.support.account_lives import CallTown
 from tests.support.database_search import where
@@ -39,18 +38,10 @@ from tests.unit.signaling.fakes import (
     PHONE,
     START,
     TABLET,
-    TIMEOUTS,
-    WORKER,
 )
 
 EVE, FAY, GUS = UserId("eve"), UserId("fay"), UserId("gus")
 LINK = LinkId(str(UUID(int=1)))
-
-
-def group_call() -> Call:
-    others = {BOB: LegState.RINGING, CAROL: LegState.RINGING}
-    placed = CallAttempt(CallId(str(uuid4())), GROUP_TALK, ALICE, PHONE, others, True, group=True, capacity=4)
-    return ring(placed, WORKER, START, TIMEOUTS)
 
 
 def link_of(call: Call, number: int, request: bytes | None = None) -> StoredLink:

@@ -1,6 +1,6 @@
 """The store's contract for groups, settings, quality and what is kept of ended calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -9,7 +9,7 @@ import pytest
 
 from services.runtime.quiet_hours import QuietHours
 from services.signaling.core.call_settings import CallSettings
-from services.signaling.core.calls import CallAttempt, refuse_as_busy, ring
+from services.signaling.core.calls import refuse_as_busy
 from services.signaling.core.errors import UserBusy, VersionConflict
 from services.signaling.core.inputs import (
     Accept,
@@ -29,7 +29,7 @@ from services.signaling.core.inputs import (
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, LegState, MoveReason, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
 from services.signaling.ports import CalleesBusy, Created, GroupCallExists
-from tests.integration.signaling.bench import NEWS, Bench, key, new_call, step
+from tests.integration.signaling.bench import NEWS, Bench, group_call, key, new_call, step
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
@@ -41,23 +41,14 @@ from tests.unit.signaling.fakes import (
     PHONE,
     START,
     TABLET,
-    TIMEOUTS,
     WORKER,
 )
 
 RUNG = {BOB: LegState.RINGING, CAROL: LegState.RINGING, DAVE: LegState.NOT_IN_CALL}
 
 
-def group_call(others: Mapping[UserId, LegState] | None = None, number: int | None = None) -> Call:
-    call_id = CallId(str(UUID(int=number) if number else uuid4()))
-    placed = CallAttempt(
-        call_id, GROUP_TALK, ALICE, PHONE, others or RUNG, True, group=True, capacity=4, trace="00-trace"
-    )
-    return ring(placed, WORKER, START, TIMEOUTS)
-
-
 async def test_everything_of_a_group_call_is_stored(bench: Bench) -> None:
-    call = group_call()
+    call = group_call(RUNG)
     assert await bench.store.create(call, key(), NEWS) == Created()
     for given in (
         Join(BOB, TABLET),
@@ -80,10 +71,10 @@ async def test_everything_of_a_group_call_is_stored(bench: Bench) -> None:
 
 
 async def test_a_group_has_one_call_at_a_time(bench: Bench) -> None:
-    call = group_call()
+    call = group_call(RUNG)
     await bench.store.create(call, key(), NEWS)
     assert await bench.store.find_of_group(GROUP_TALK) == call
-    second = group_call()
+    second = group_call(RUNG)
     second = replace(second, caller_id=DAVE, legs=(replace(second.legs[0], user_id=DAVE),))
     assert await bench.store.create(second, key(DAVE), NEWS) == GroupCallExists(call)
     await bench.store.save(step(call, Cancel(ALICE)), NEWS)
@@ -103,12 +94,12 @@ async def test_a_call_holds_who_is_in_it_or_rung_and_nobody_else(bench: Bench) -
 
 async def test_all_who_are_taken_are_named(bench: Bench) -> None:
     await bench.store.create(new_call(BOB, CAROL), key(BOB), NEWS)
-    assert await bench.store.create(group_call(), key(), NEWS) == CalleesBusy((BOB, CAROL))
+    assert await bench.store.create(group_call(RUNG), key(), NEWS) == CalleesBusy((BOB, CAROL))
     assert await bench.store.find_busy_with(ALICE) is None
 
 
 async def test_nobody_comes_into_a_second_call(bench: Bench) -> None:
-    call, other = group_call(), new_call(DAVE, UserId("erin"))
+    call, other = group_call(RUNG), new_call(DAVE, UserId("erin"))
     await bench.store.create(call, key(), NEWS)
     await bench.store.create(other, key(DAVE), NEWS)
     with pytest.raises(UserBusy) as caught:
@@ -121,7 +112,7 @@ async def test_nobody_comes_into_a_second_call(bench: Bench) -> None:
 
 
 async def test_who_leaves_a_group_call_is_free_while_it_goes_on(bench: Bench) -> None:
-    call = group_call()
+    call = group_call(RUNG)
     await bench.store.create(call, key(), NEWS)
     call = step(call, Join(BOB, TABLET))
     await bench.store.save(call, NEWS)
@@ -179,7 +170,7 @@ async def test_who_was_rung_often_lately_is_besieged_by_conversations_in_whose_c
 async def ended_calls(bench: Bench, count: int) -> list[Call]:
     calls = []
     for number in range(1, count + 1):
-        call = group_call(number=number)
+        call = group_call(RUNG, number=number)
         await bench.store.create(call, key(ALICE, f"call-{number}"), NEWS)
         calls.append(step(call, Cancel(ALICE)))
         await bench.store.save(calls[-1], NEWS)
@@ -188,7 +179,7 @@ async def ended_calls(bench: Bench, count: int) -> list[Call]:
 
 async def test_ended_calls_are_listed_in_pages_from_the_newest(bench: Bench) -> None:
     first, second, third = await ended_calls(bench, 3)
-    await bench.store.create(group_call(number=4), key(ALICE, "running"), NEWS)
+    await bench.store.create(group_call(RUNG, number=4), key(ALICE, "running"), NEWS)
     assert await bench.store.list_ended(DAVE, None, 2) == [third, second]
     assert await bench.store.list_ended(DAVE, second.call_id, 2) == [first]
     assert await bench.store.list_ended(UserId("erin"), None, 2) == []
@@ -196,7 +187,7 @@ async def test_ended_calls_are_listed_in_pages_from_the_newest(bench: Bench) -> 
 
 async def test_old_calls_are_forgotten_with_all_that_belongs_to_them(bench: Bench) -> None:
     calls = await ended_calls(bench, 3)
-    running = group_call()
+    running = group_call(RUNG)
     await bench.store.create(running, key(ALICE, "running"), NEWS)
     await bench.store.add_quality([report(calls[0].call_id)])
     assert await bench.store.prune(START, 10) == 0
@@ -224,7 +215,7 @@ def report(call_id: CallId, after_s: int = 5, user_id: UserId = ALICE, device: s
 
 
 async def test_quality_adds_up_for_each_participant_whatever_comes_twice(bench: Bench) -> None:
-    call = group_call()
+    call = group_call(RUNG)
     await bench.store.create(call, key(), NEWS)
     reports: Sequence[QualityReport] = [
         report(call.call_id, 5),
@@ -261,7 +252,7 @@ async def test_an_answer_of_one_who_waits_is_refused_until_the_other_call_is_ove
 
 
 async def test_a_change_that_holds_the_same_people_is_stored_as_any_other(bench: Bench) -> None:
-    call = group_call()
+    call = group_call(RUNG)
     await bench.store.create(call, key(), NEWS)
     up = step(call, MediaConnected(ALICE, PHONE, WORKER.worker_id))
     await bench.store.save(up, [], same_busy=True)

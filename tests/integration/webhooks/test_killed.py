@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +14,7 @@ from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import Outgoing
 from services.runtime.kafka.producer import KafkaPublisher
 from services.webhooks.mapping import MESSAGING_TOPIC
+from tests.support.processes import ServiceProcess
 from tests.support.waiting import until
 from tests.support.webhook_receiver import SECRET, Receiver, Request
 from tests.unit.webhooks.events import sent
@@ -26,26 +25,6 @@ EVENTS = 40
 def conversation_of(said: Any) -> str:
     """Of which conversation a request is."""
     return str(said["data"]["conversationId"])
-
-
-class Process:
-    """Webhooks as a process of its own."""
-
-    def __init__(self, env: dict[str, str]) -> None:
-        self._env = {**os.environ, **env}
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.webhooks", env=self._env, stderr=asyncio.subprocess.DEVNULL
-        )
-
-    async def kill(self) -> None:
-        """kill -9. Idempotent."""
-        assert self._process
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
 
 
 def environment(folder: Path, receiver: Receiver, database_url: str, kafka: KafkaConfig) -> dict[str, str]:
@@ -98,7 +77,7 @@ async def test_a_killed_process_loses_nothing_and_keeps_the_order(
         return 200
 
     receiver.answer = answer
-    process = Process(environment(tmp_path, receiver, database_url, kafka))
+    process = ServiceProcess("services.webhooks", environment(tmp_path, receiver, database_url, kafka))
     await process.start()
     try:
         await publisher.publish([Outgoing(MESSAGING_TOPIC, one.key, one.value) for one in records])

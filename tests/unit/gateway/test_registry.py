@@ -115,7 +115,7 @@ def test_after_a_rebalance_the_new_owner_gets_the_devices_and_the_watches() -> N
 def test_an_ephemeral_event_goes_to_the_owner_of_its_user_only() -> None:
     registry = routed(ONE)
     assert registry.route(BOB, b"frame") == [SendToPresence(ONE, Route(BOB, b"frame"))]
-    registry.detached(ONE)
+    registry.forget_replica(ONE)
     with pytest.raises(RouterUnavailable):
         registry.route(BOB, b"frame")
 

@@ -77,7 +77,7 @@ class Gateway:
     def apply(self, effects: list[object]) -> None:
         assert effects == []
 
-    def detached(self, replica: str) -> None:
+    def forget_replica(self, replica: str) -> None:
         self.assigned_to.pop(replica, None)
 
 

@@ -1,5 +1,6 @@
 from loadtests.message_path.delivery_check import Ledger, Proof, Receiver, prove
-from parley_client.conversations import Conversations, Entry
+from parley_client.conversations import Conversations
+from parley_client.entries import Entry
 
 ACKNOWLEDGED = {"c": [("one", 1), ("two", 2), ("three", 3)]}
 

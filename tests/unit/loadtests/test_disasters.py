@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from loadtests.disasters.judging import Report, device_faults, missing, store_faults
-from parley_client.conversations import Entry, History
+from parley_client.entries import Entry
+from parley_client.history import History
 
 ACKNOWLEDGED = [(f"k{seq}", seq) for seq in range(1, 5)]
 STORED = {seq: client_message_id for client_message_id, seq in ACKNOWLEDGED}

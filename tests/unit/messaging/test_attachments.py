@@ -28,7 +28,7 @@ from services.messaging.kernel.errors import (
 )
 from services.messaging.kernel.media_types import ALIASES, media_type
 from services.messaging.kernel.model import Attachment, AttachmentId, Message, UserId
-from services.messaging.messages.service.messages import TextRequest
+from services.messaging.messages.service.requests import TextRequest
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
 from tests.support.cut_off import cut_off
@@ -46,7 +46,7 @@ async def uploaded(world: World, user: UserId = ALICE, client_id: str = "u") -> 
 
 async def send_with(world: World, conversation: str, *uploads: Upload, key: str = "k", text: str = "") -> Message:
     ids = [str(upload.attachment.id) for upload in uploads]
-    return await world.messages.send_text(ALICE, conversation, TextRequest(key, Text(text), attachment_ids=ids))
+    return await world.sending.send(ALICE, conversation, TextRequest(key, Text(text), attachment_ids=ids))
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,10 @@ async def test_a_message_has_its_files_everywhere_and_may_have_no_text(world: Wo
     one, other = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
     sent = await send_with(world, conversation, other, one)
     assert sent.attachments == (other.attachment, one.attachment)
-    listed, _ = await world.messages.list_messages(BOB, conversation, 0, 10)
+    listed, _ = await world.history.list_messages(BOB, conversation, 0, 10)
     caught_up = await world.sync.sync(BOB, [], 10, None)
     assert [listed[0], caught_up.deltas[0].messages[0]] == [sent, sent]
-    edited = await world.messages.edit_message(ALICE, conversation, sent.seq, Text("look"))
+    edited = await world.changing.edit_message(ALICE, conversation, sent.seq, Text("look"))
     assert edited.attachments == sent.attachments
 
 
@@ -181,7 +181,7 @@ async def test_a_retry_gives_the_first_result_even_after_an_unsending_and_withou
     sent = await send_with(world, conversation, upload)
     world.objects.away = True
     assert await send_with(world, conversation, upload) == sent
-    await world.messages.unsend_message(ALICE, conversation, sent.seq)
+    await world.changing.unsend_message(ALICE, conversation, sent.seq)
     assert (await send_with(world, conversation, upload)).content == Unsent()
 
 
@@ -209,7 +209,7 @@ async def test_only_who_sees_the_message_gets_a_download(world: World) -> None:
         await world.attachments.get_download(UserId("carol"), *wanted)
     with pytest.raises(AttachmentNotFound):
         await world.attachments.get_download(BOB, conversation, 1, wanted[2])
-    await world.messages.unsend_message(ALICE, conversation, sent.seq)
+    await world.changing.unsend_message(ALICE, conversation, sent.seq)
     with pytest.raises(AttachmentNotFound):
         await world.attachments.get_download(BOB, *wanted)
 
@@ -231,7 +231,7 @@ async def test_an_unsent_messages_objects_are_deleted_and_once_more_when_they_co
     conversation = await world.conversation()
     upload = await uploaded(world)
     sent = await send_with(world, conversation, upload)
-    await world.messages.unsend_message(ALICE, conversation, sent.seq)
+    await world.changing.unsend_message(ALICE, conversation, sent.seq)
     await world.collector.collect()
     assert world.objects.held == {}
     # The address is still good.
@@ -351,7 +351,7 @@ async def test_what_is_queued_is_deleted_although_nothing_more_can_be_queued(
 ) -> None:
     conversation = await world.conversation()
     sent = await send_with(world, conversation, await uploaded(world))
-    await world.messages.unsend_message(ALICE, conversation, sent.seq)
+    await world.changing.unsend_message(ALICE, conversation, sent.seq)
 
     async def queue_unused(now: datetime, limit: int) -> int:
         raise cut_off(others_pass=others_pass)

@@ -24,7 +24,7 @@ from services.messaging.kernel.errors import (
     NotEditable,
 )
 from services.messaging.kernel.model import ConversationId, Role, UserId
-from services.messaging.messages.service.messages import SendRequest, TextRequest
+from services.messaging.messages.service.requests import SendRequest, TextRequest
 from services.runtime.errors import CallerNotAllowed
 from services.runtime.identity import scopes
 from services.runtime.identity.server_keys import Server
@@ -61,9 +61,9 @@ class Office:
         world.rates.require_may_write = self.admission.require_may_write
         self.invite = ""
         self.cases = BackOffice(
-            *(world.conversations, world.messages, world.groups, world.store, world.store),
+            *(world.conversations, world.sending, world.history, world.groups, world.store, world.store),
             *(Moderation(world, jobs), self.admission),
-            *(Reviews(MemoryHeld(world.store), world.messages, world.clock), world.clock),
+            *(Reviews(MemoryHeld(world.store), world.sending, world.changing, world.clock), world.clock),
         )
         # Of another replica.
         self.elsewhere = AccountAdmission(jobs, world.clock, CHECK_S)
@@ -81,12 +81,12 @@ def text(key: str = "k", words: str = "welcome") -> TextRequest:
 async def test_a_bot_is_an_account_as_any_other(world: World, office: Office) -> None:
     conversation = str((await office.cases.open_direct(GREETER, BOT, ALICE)).id)
     sent = await office.cases.send(GREETER, BOT, conversation, text())
-    messages, _ = await world.messages.list_messages(ALICE, conversation, 0, 10)
+    messages, _ = await world.history.list_messages(ALICE, conversation, 0, 10)
     assert [(message.id, message.sender_id, message.content) for message in messages] == [
         (sent.id, BOT, Text("welcome"))
     ]
     # The account's own devices see, and may change, what the server said for it.
-    assert (await world.messages.unsend_message(BOT, conversation, sent.seq)).content == Unsent()
+    assert (await world.changing.unsend_message(BOT, conversation, sent.seq)).content == Unsent()
 
 
 async def test_a_repeated_send_is_stored_once_whoever_repeats_it(world: World, office: Office) -> None:
@@ -206,7 +206,7 @@ async def test_what_is_gone_for_people_is_gone_for_servers(world: World, office:
     conversation = await said(world, ALICE, BOB, both=True)
     kept = await send(world, ALICE, conversation, "kept", "kept")
     gone = await send(world, ALICE, conversation, "gone", "gone")
-    await world.messages.unsend_message(ALICE, conversation, gone.seq)
+    await world.changing.unsend_message(ALICE, conversation, gone.seq)
     await world.vanishing.set_vanishing(ALICE, conversation, timedelta(minutes=5))
     await send(world, ALICE, conversation, "brief", "brief")
     world.clock.advance(301)
@@ -221,17 +221,17 @@ async def test_what_is_gone_for_people_is_gone_for_servers(world: World, office:
 async def test_a_message_is_taken_down_for_everybody_whoever_wrote_it(world: World, office: Office) -> None:
     conversation = await said(world, ALICE, BOB, both=True)
     bad = await send(world, ALICE, conversation, "bad", "bad words")
-    await world.messages.edit_message(ALICE, conversation, bad.seq, Text("worse words"))
-    await world.messages.set_reaction(BOB, conversation, bad.seq, "👍", present=True)
+    await world.changing.edit_message(ALICE, conversation, bad.seq, Text("worse words"))
+    await world.changing.set_reaction(BOB, conversation, bad.seq, "👍", present=True)
     # Nobody's time for changes stands in the way.
     world.clock.advance(365 * 86_400)
     events = len(world.store.events)
     gone = await office.cases.take_down_message(conversation, bad.seq, "spam")
     assert (gone.content, gone.seq, gone.reactions, gone.edit_count) == (Unsent(), bad.seq, (), 0)
     for user in (ALICE, BOB):
-        messages, _ = await world.messages.list_messages(user, conversation, 0, 10)
+        messages, _ = await world.history.list_messages(user, conversation, 0, 10)
         assert [message.content for message in messages if message.seq == bad.seq] == [Unsent()]
-        assert await world.messages.list_edits(user, conversation, bad.seq) == []
+        assert await world.history.list_edits(user, conversation, bad.seq) == []
     # One event, that of a message which changed.
     (event,) = world.store.events[events:]
     told = events_pb2.ConversationEvent.FromString(event)
@@ -243,7 +243,7 @@ async def test_a_message_is_taken_down_for_everybody_whoever_wrote_it(world: Wor
 async def test_what_nobody_wrote_or_is_gone_is_not_taken_down(world: World, office: Office) -> None:
     conversation = await group(world, BOB)
     own = await send(world, ALICE, conversation, "own", "own")
-    taken_back = await world.messages.unsend_message(ALICE, conversation, own.seq)
+    taken_back = await world.changing.unsend_message(ALICE, conversation, own.seq)
     assert await office.cases.take_down_message(conversation, own.seq, "spam") == taken_back
     with pytest.raises(NotEditable):
         # Who made the group.
@@ -265,14 +265,14 @@ CAROL = UserId("carol")
 RECORD = CallRecord(UUID(int=5), False, CallOutcome.COMPLETED, timedelta(minutes=1), (ALICE, BOB))
 WAYS: dict[str, Way] = {
     "a text": lambda world, _, where: send(world, ALICE, where, "new", "hello"),
-    "an answer": lambda world, _, where: world.messages.send_text(BOB, where, TextRequest("a", Text("hello"), 2)),
-    "an edit": lambda world, _, where: world.messages.edit_message(ALICE, where, 2, Text("other words")),
-    "a reaction": lambda world, _, where: world.messages.set_reaction(BOB, where, 2, "👍", present=True),
-    "a reaction less": lambda world, _, where: world.messages.set_reaction(ALICE, where, 3, "👍", present=False),
-    "a vote": lambda world, _, where: world.messages.vote_poll(BOB, where, 4, [0]),
-    "a vote less": lambda world, _, where: world.messages.vote_poll(ALICE, where, 4, []),
+    "an answer": lambda world, _, where: world.sending.send(BOB, where, TextRequest("a", Text("hello"), 2)),
+    "an edit": lambda world, _, where: world.changing.edit_message(ALICE, where, 2, Text("other words")),
+    "a reaction": lambda world, _, where: world.changing.set_reaction(BOB, where, 2, "👍", present=True),
+    "a reaction less": lambda world, _, where: world.changing.set_reaction(ALICE, where, 3, "👍", present=False),
+    "a vote": lambda world, _, where: world.changing.vote_poll(BOB, where, 4, [0]),
+    "a vote less": lambda world, _, where: world.changing.vote_poll(ALICE, where, 4, []),
     "a server's text": lambda _, office, where: office.cases.send(ANYBODY, ALICE, where, text()),
-    "the record of a call": lambda world, _, where: world.messages.record_call(
+    "the record of a call": lambda world, _, where: world.sending.record_call(
         ConversationId(UUID(where)), ALICE, RECORD
     ),
     "when messages vanish": lambda world, _, where: world.vanishing.set_vanishing(ALICE, where, timedelta(hours=1)),
@@ -297,9 +297,9 @@ async def talked_in(world: World, office: Office, kind: str) -> str:
         conversation = await said(world, BOB, ALICE)
     for user in (ALICE, BOB):
         await send(world, user, conversation, f"of {user}", "words")
-    await world.messages.set_reaction(ALICE, conversation, 3, "👍", present=True)
-    await world.messages.send(ALICE, conversation, SendRequest("poll", Poll("Where?", ("here", "there"))))
-    await world.messages.vote_poll(ALICE, conversation, 4, [1])
+    await world.changing.set_reaction(ALICE, conversation, 3, "👍", present=True)
+    await world.sending.send(ALICE, conversation, SendRequest("poll", Poll("Where?", ("here", "there"))))
+    await world.changing.vote_poll(ALICE, conversation, 4, [1])
     return conversation
 
 
@@ -332,9 +332,9 @@ async def test_people_read_take_back_and_go_where_it_is_frozen(world: World, off
     conversation = await talked_in(world, office, "group")
     kept = await send(world, BOB, conversation, "kept", "words")
     await office.cases.freeze_conversation(conversation, "under attack", frozen=True)
-    messages, _ = await world.messages.list_messages(ALICE, conversation, 0, 10)
+    messages, _ = await world.history.list_messages(ALICE, conversation, 0, 10)
     assert len(messages) == 5
-    assert (await world.messages.unsend_message(ALICE, conversation, 2)).content == Unsent()
+    assert (await world.changing.unsend_message(ALICE, conversation, 2)).content == Unsent()
     assert (await office.cases.take_down_message(conversation, 3, "spam")).content == Unsent()
     # What was done before is answered as it was.
     assert await send(world, BOB, conversation, "kept", "words") == kept
@@ -348,8 +348,8 @@ async def test_who_is_out_is_not_told_that_it_is_frozen(world: World, office: Of
     await office.cases.freeze_conversation(conversation, "under attack", frozen=True)
     for name in ("an edit", "a reaction", "a member", "a role", "an invite", "a title"):
         mallory: dict[str, Callable[[], Awaitable[object]]] = {
-            "an edit": lambda: world.messages.edit_message(MALLORY, conversation, 2, Text("other words")),
-            "a reaction": lambda: world.messages.set_reaction(MALLORY, conversation, 2, "👍", present=True),
+            "an edit": lambda: world.changing.edit_message(MALLORY, conversation, 2, Text("other words")),
+            "a reaction": lambda: world.changing.set_reaction(MALLORY, conversation, 2, "👍", present=True),
             "a member": lambda: world.groups.add_members(MALLORY, conversation, [MALLORY]),
             "a role": lambda: world.groups.set_role(MALLORY, conversation, BOB, Role.ADMIN),
             "an invite": lambda: world.groups.create_invite(MALLORY, conversation),
@@ -424,12 +424,12 @@ async def test_a_restricted_account_reads_takes_back_and_goes(world: World, offi
     conversation = await talked_in(world, office, "group")
     earlier = await send(world, ALICE, conversation, "earlier", "words")
     await office.cases.restrict_account(ALICE, world.clock.now() + timedelta(hours=1), "spam")
-    await world.messages.list_messages(ALICE, conversation, 0, 10)
+    await world.history.list_messages(ALICE, conversation, 0, 10)
     # The retry of what was stored gets it, and what stands already is answered.
     assert await send(world, ALICE, conversation, "earlier", "words") == earlier
     await world.groups.update_group(ALICE, conversation, Settings(title="Trip"))
-    await world.messages.set_reaction(ALICE, conversation, 3, "👍", present=True)
-    assert (await world.messages.unsend_message(ALICE, conversation, 2)).content == Unsent()
+    await world.changing.set_reaction(ALICE, conversation, 3, "👍", present=True)
+    assert (await world.changing.unsend_message(ALICE, conversation, 2)).content == Unsent()
     await world.groups.leave_group(ALICE, conversation)
 
 

@@ -19,7 +19,7 @@ from services.messaging.kernel.errors import (
 )
 from services.messaging.kernel.model import AddAudience, Role, UserId
 from services.messaging.kernel.request import RequestState
-from services.messaging.messages.service.messages import TextRequest
+from services.messaging.messages.service.requests import TextRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, at_work, group, send
 
@@ -85,7 +85,7 @@ async def accept_the_request(at: Removed) -> None:
 
 
 async def write(at: Removed) -> None:
-    await at.world.messages.send_text(MALLORY, at.conversation, TextRequest("x", Text("let me in")))
+    await at.world.sending.send(MALLORY, at.conversation, TextRequest("x", Text("let me in")))
 
 
 async def lift_the_own_ban(at: Removed) -> None:

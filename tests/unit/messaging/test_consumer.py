@@ -154,8 +154,8 @@ def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) 
 async def test_an_ended_call_is_recorded_once(world: World) -> None:
     conversation = await world.conversation()
     event = ended_call(call_messages.END_REASON_HUNG_UP, conversation).SerializeToString()
-    await CallRecords(world.messages).handle([call_record(event), call_record(event)])
-    messages, _ = await world.messages.list_messages(ALICE, conversation, 0, 0)
+    await CallRecords(world.sending).handle([call_record(event), call_record(event)])
+    messages, _ = await world.history.list_messages(ALICE, conversation, 0, 0)
     record = CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(seconds=83), (ALICE, BOB))
     assert [(entry.sender_id, entry.content) for entry in messages] == [(ALICE, record)]
 
@@ -164,7 +164,7 @@ async def test_a_call_that_ends_in_a_frozen_conversation_leaves_no_record_and_is
     conversation = await world.conversation()
     await world.store.set_frozen(ConversationId(UUID(conversation)), frozen=True)
     event = ended_call(call_messages.END_REASON_HUNG_UP, conversation)
-    await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
+    await CallRecords(world.sending).handle([call_record(event.SerializeToString())])
     assert world.store.messages_of(ConversationId(UUID(conversation))) == []
 
 
@@ -175,25 +175,25 @@ async def test_a_scheduled_call_to_which_nobody_came_leaves_no_record_and_one_th
     call.scheduled_call_id = str(UUID(int=8))
     held = event.SerializeToString()
     call.ClearField("answer_time")
-    await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
-    assert (await world.messages.list_messages(ALICE, conversation, 0, 0))[0] == []
-    await CallRecords(world.messages).handle([call_record(held)])
-    assert len((await world.messages.list_messages(ALICE, conversation, 0, 0))[0]) == 1
+    await CallRecords(world.sending).handle([call_record(event.SerializeToString())])
+    assert (await world.history.list_messages(ALICE, conversation, 0, 0))[0] == []
+    await CallRecords(world.sending).handle([call_record(held)])
+    assert len((await world.history.list_messages(ALICE, conversation, 0, 0))[0]) == 1
 
 
 async def test_a_call_that_goes_on_is_not_recorded(world: World) -> None:
     conversation = await world.conversation()
     event = ended_call(call_messages.END_REASON_HUNG_UP, conversation)
     event.call_changed.call.state = call_messages.CALL_STATE_ACTIVE
-    await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
-    assert (await world.messages.list_messages(ALICE, conversation, 0, 0))[0] == []
+    await CallRecords(world.sending).handle([call_record(event.SerializeToString())])
+    assert (await world.history.list_messages(ALICE, conversation, 0, 0))[0] == []
 
 
 @pytest.mark.parametrize("conversation_id", ["nonsense", str(UUID(int=99))])
 async def test_a_record_for_no_conversation_is_poison(world: World, conversation_id: str) -> None:
     event = ended_call(call_messages.END_REASON_MISSED, conversation_id)
     with pytest.raises(PoisonRecord):
-        await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
+        await CallRecords(world.sending).handle([call_record(event.SerializeToString())])
 
 
 async def test_an_event_under_the_key_of_another_conversation_is_poison(world: World) -> None:
@@ -211,8 +211,8 @@ async def test_an_event_of_one_call_that_holds_another_is_recorded_nowhere(world
     event.call_id = str(UUID(int=8))
     for record in (under_another_key, call_record(event.SerializeToString())):
         with pytest.raises(PoisonRecord):
-            await CallRecords(world.messages).handle([record])
-    assert (await world.messages.list_messages(ALICE, conversation, 0, 0))[0] == []
+            await CallRecords(world.sending).handle([record])
+    assert (await world.history.list_messages(ALICE, conversation, 0, 0))[0] == []
 
 
 def test_whoever_went_is_asked_about_anew_and_nobody_else() -> None:

@@ -59,7 +59,7 @@ _ASKS = {"HasField", "WhichOneof", "ClearField", "CopyFrom"}
 _EDITS = {
     ("kernel/model.py", "Edit", "Text"),
     ("messages/core/changes.py", "edit", "Text"),
-    ("messages/service/messages.py", "Messages.edit_message", "Text"),
+    ("messages/service/changing.py", "Changing.edit_message", "Text"),
     ("messages/service/retries.py", "Retries.standing_text", "Text"),
 }
 _VOTES = {("messages/core/changes.py", "_find_poll", "Poll")}
@@ -68,7 +68,7 @@ _SENDS_TEXTS = {
     ("kernel/checks.py", "check_entities", "Text"),
     ("kernel/checks.py", "check_preview", "Text"),
     ("messages/service/requests.py", "TextRequest", "Text"),
-    ("messages/service/messages.py", "Messages._checked_text", "Text"),
+    ("messages/service/texts.py", "checked_text", "Text"),
     ("messages/service/requests.py", "request_of", "Text"),
 }
 # A verdict that changes something changes a text; titles are judged as texts, and edits are of texts.
@@ -79,17 +79,17 @@ _JUDGES_TEXTS = {
     ("hooks/core/verdicts.py", "masked", "Text"),
     ("hooks/mapping.py", "question_message", "Text"),
     ("hooks/mapping.py", "verdict_of", "Text"),
-    ("hooks/ports.py", "Sending.edit_reviewed", "Text"),
+    ("hooks/ports.py", "Editing.edit_reviewed", "Text"),
     ("hooks/service/judging.py", "Judging.edit", "Text"),
     ("hooks/service/judging.py", "Judging.title", "Text"),
     ("hooks/service/judging.py", "_as_text", "Text"),
     ("hooks/service/reviewing.py", "Reviews._send", "Text"),
-    ("messages/service/messages.py", "Messages._judged_edit", "Text"),
-    ("messages/service/messages.py", "Messages.edit_reviewed", "Text"),
+    ("messages/service/changing.py", "Changing._judged_edit", "Text"),
+    ("messages/service/changing.py", "Changing.edit_reviewed", "Text"),
 }
 _RECORDS_CALLS = {
     ("messages/consumer.py", "CallRecords._record", "CallRecord"),
-    ("messages/service/messages.py", "Messages.record_call", "CallRecord"),
+    ("messages/service/sending.py", "Sending.record_call", "CallRecord"),
 }
 _LEAVES_TOMBSTONES = {
     ("messages/core/changes.py", "unsend", "Unsent"),

@@ -16,7 +16,7 @@ from services.messaging.kernel.errors import (
     InviteNotFound,
 )
 from services.messaging.kernel.model import Role, UserId
-from services.messaging.messages.service.messages import MessageLimits, TextRequest
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
 from services.runtime.ids import new_id, new_secret
 from tests.support.messaging_cases import Cases
 from tests.support.messaging_departure_rules import CELLS, RULES
@@ -55,9 +55,9 @@ async def test_what_is_pending_meets_who_has_left(town: Town, action: str, event
 
 
 async def test_who_is_out_learns_of_nothing_that_came_after(town: Town) -> None:
-    await town.world.messages.set_reaction(ALICE, town.group, 6, "👍", present=True)
+    await town.world.changing.set_reaction(ALICE, town.group, 6, "👍", present=True)
     await he_is_removed(town)
-    again = await town.world.messages.send_text(BOB, town.group, TextRequest("k", words()))
+    again = await town.world.sending.send(BOB, town.group, TextRequest("k", words()))
     assert again == replace(again, reactions=())
     founded = await town.world.groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False))
     assert (founded.members, founded.title, founded.last_seq) == ((), "", 0)
@@ -68,7 +68,7 @@ async def test_retries_get_their_first_results_when_the_limits_have_changed(town
     upload, _ = await world.attachments.create_upload(BOB, UploadRequest("f", "a.png", "image/png", 80))
     world.objects.receive(upload)
     filed = TextRequest("file", Text("a file"), attachment_ids=[str(upload.attachment.id)])
-    first = await world.messages.send_text(BOB, town.group, filed)
+    first = await world.sending.send(BOB, town.group, filed)
     policy = UploadPolicy(types=frozenset({"image/gif"}), per_message=0, max_bytes=1)
     attachments = Attachments(world.uploads, world.store, world.store, world.objects, world.clock, new_id, policy)
     limits = MessageLimits(text_chars=1)
@@ -86,14 +86,14 @@ async def test_retries_get_their_first_results_when_the_limits_have_changed(town
         ),
         *(new_id, new_secret, GroupLimits(members=1, new_conversations_per_day=0)),
     )
-    assert (await cases.messages.send_text(BOB, town.group, filed)).id == first.id
-    assert (await cases.messages.edit_message(BOB, town.group, MINE["group"], words(mention=True))).seq == MINE["group"]
+    assert (await cases.sending.send(BOB, town.group, filed)).id == first.id
+    assert (await cases.changing.edit_message(BOB, town.group, MINE["group"], words(mention=True))).seq == MINE["group"]
     again = await groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False))
     assert str(again.id) == town.own
     announced, _ = await attachments.create_upload(BOB, UploadRequest("f", "a.png", "image/png", 80))
     assert announced.attachment == upload.attachment
     with pytest.raises(InvalidField):
-        await cases.messages.send_text(BOB, town.group, TextRequest("other", Text("too long")))
+        await cases.sending.send(BOB, town.group, TextRequest("other", Text("too long")))
 
 
 @pytest.mark.parametrize("event", ["revoked", "replaced", "expired"])
@@ -118,4 +118,4 @@ async def test_a_stranger_learns_by_no_mention_who_is_in(town: Town) -> None:
     for person in (CAROL, DAN):
         request = TextRequest("k", Text("hi @x", (Mention(3, 2, person),)))
         with pytest.raises(ConversationNotFound):
-            await town.world.messages.send_text(UserId("mallory"), town.group, request)
+            await town.world.sending.send(UserId("mallory"), town.group, request)

@@ -26,8 +26,8 @@ from services.messaging.kernel.errors import (
     SendRate,
 )
 from services.messaging.kernel.model import ConversationId, Message, UserId
-from services.messaging.messages.service.messages import SendRequest, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import SendRequest, TextRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import copy_of
 from services.messaging.vanishing.service import Sweeper, SweepPolicy
@@ -62,7 +62,7 @@ async def picture(world: World, conversation: str, key: str = "p") -> tuple[Uplo
     upload, _ = await world.attachments.create_upload(ALICE, replace(PNG, client_upload_id=key))
     world.objects.receive(upload)
     request = TextRequest(key, Text("look"), attachment_ids=[str(upload.attachment.id)])
-    return upload, await world.messages.send_text(ALICE, conversation, request)
+    return upload, await world.sending.send(ALICE, conversation, request)
 
 
 async def collected(world: World) -> set[str]:
@@ -76,8 +76,8 @@ async def collected(world: World) -> set[str]:
 async def test_a_text_goes_on_with_its_links_and_without_what_tells_where_it_was(world: World) -> None:
     trip, other = await group(world, BOB), await pair(world, BOB, CAROL)
     words = Text("@bob a.example", (Mention(0, 4, BOB), Link(5, 9, "https://a.example/x")))
-    source = await world.messages.send_text(ALICE, trip, TextRequest("k", words, 1))
-    await world.messages.set_reaction(BOB, trip, source.seq, "👍", present=True)
+    source = await world.sending.send(ALICE, trip, TextRequest("k", words, 1))
+    await world.changing.set_reaction(BOB, trip, source.seq, "👍", present=True)
     copy = await copied(world, BOB, trip, source.seq, other)
     assert copy.content == Text("@bob a.example", (Link(5, 9, "https://a.example/x"),))
     assert (copy.sender_id, copy.forwarded, copy.reply_to_seq, copy.reactions) == (BOB, True, 0, ())
@@ -94,8 +94,8 @@ async def test_a_copy_of_a_copy_is_forwarded_and_nobody_edits_what_another_wrote
     again = await copied(world, CAROL, other, copy.seq, await pair(world, CAROL, DAN))
     assert (again.forwarded, again.content) == (True, Text("hello"))
     with pytest.raises(NotEditable):
-        await world.messages.edit_message(BOB, other, copy.seq, Text("mine now"))
-    taken_back = await world.messages.unsend_message(BOB, other, copy.seq)
+        await world.changing.edit_message(BOB, other, copy.seq, Text("mine now"))
+    taken_back = await world.changing.unsend_message(BOB, other, copy.seq)
     assert (taken_back.content, taken_back.forwarded) == (Unsent(), False)
 
 
@@ -104,7 +104,7 @@ async def test_each_target_gets_one_copy_and_a_retry_the_same_whatever_became_of
     targets = [await pair(world, BOB, CAROL), await pair(world, BOB, DAN), source]
     first = await forward(world, BOB, source, 1, *targets)
     assert [isinstance(result, Message) for result in first] == [True] * 3
-    await world.messages.unsend_message(ALICE, source, 1)
+    await world.changing.unsend_message(ALICE, source, 1)
     assert await forward(world, BOB, source, 1, *targets) == first
     with pytest.raises(NotForwardable):
         await forward(world, BOB, source, 1, *targets, key="new")
@@ -160,7 +160,7 @@ async def test_nobody_forwards_what_they_do_not_see(world: World) -> None:
 async def test_calls_lines_and_what_is_gone_go_nowhere(world: World) -> None:
     trip, other = await group(world, BOB), await pair(world, BOB, CAROL)
     call = CallRecord(uuid4(), True, CallOutcome.MISSED, timedelta(0))
-    await world.messages.record_call(
+    await world.sending.record_call(
         ConversationId((await world.conversations.get_conversation(ALICE, trip)).id), ALICE, call
     )
     await world.vanishing.set_vanishing(ALICE, trip, timedelta(minutes=5))
@@ -198,7 +198,7 @@ async def test_what_is_forwarded_counts_as_sent() -> None:
 async def test_into_a_request_goes_a_plain_text_and_no_file(world: World) -> None:
     source = await pair(world, ALICE, BOB)
     linked = Text("see a.example", (Link(4, 9, "https://a.example/"),))
-    await world.messages.send_text(ALICE, source, TextRequest("l", linked))
+    await world.sending.send(ALICE, source, TextRequest("l", linked))
     _, shown = await picture(world, source)
     await world.store.relations.change_settings(DAN, SettingsChange(messages=Audience.FOLLOWED), world.clock.now())
     asked = str((await world.conversations.open_direct(BOB, DAN)).id)
@@ -234,14 +234,14 @@ async def test_bytes_live_as_long_as_any_message_that_holds_them(world: World) -
     upload, sent = await picture(world, source)
     copy = await copied(world, BOB, source, sent.seq, other)
     key = object_key(upload.attachment.id)
-    await world.messages.unsend_message(ALICE, source, sent.seq)
+    await world.changing.unsend_message(ALICE, source, sent.seq)
     assert await collected(world) == {key}
     url, _ = await world.attachments.get_download(CAROL, other, copy.seq, str(copy.attachments[0].id))
     assert key in url
     again = await copied(world, CAROL, other, copy.seq, await pair(world, CAROL, DAN))
-    await world.messages.unsend_message(BOB, other, copy.seq)
+    await world.changing.unsend_message(BOB, other, copy.seq)
     assert await collected(world) == {key}
-    await world.messages.unsend_message(CAROL, str(again.conversation_id), again.seq)
+    await world.changing.unsend_message(CAROL, str(again.conversation_id), again.seq)
     assert await collected(world) == set()
     assert world.store.pending_deletes == {}
 
@@ -252,7 +252,7 @@ async def test_a_copy_that_was_refused_leaves_no_bytes_behind(world: World) -> N
     await world.relations.block_user(DAN, BOB)
     (refused,) = await forward(world, BOB, source, sent.seq, blocked)
     assert isinstance(refused, NotAllowed)
-    await world.messages.unsend_message(ALICE, source, sent.seq)
+    await world.changing.unsend_message(ALICE, source, sent.seq)
     assert await collected(world) == {object_key(upload.attachment.id)}
     world.clock.advance(86_400)
     assert await collected(world) == set()
@@ -262,14 +262,14 @@ async def test_a_message_that_let_go_of_its_file_meanwhile_is_not_forwarded(worl
     source, other = await pair(world, ALICE, BOB), await pair(world, BOB, CAROL)
     _, sent = await picture(world, source)
     held = await world.store.find_message(sent.conversation_id, sent.seq)
-    await world.messages.unsend_message(ALICE, source, sent.seq)
+    await world.changing.unsend_message(ALICE, source, sent.seq)
 
     class Late:
         async def find_message(self, *_: object) -> Message | None:
             return held
 
     late: Any = Late()
-    world.forwarding = Forwarding(world.messages, world.store, late, world.attachments, world.clock)
+    world.forwarding = Forwarding(world.sending, world.store, late, world.attachments, world.clock)
     (refused,) = await forward(world, BOB, source, sent.seq, other)
     assert isinstance(refused, AttachmentNotFound)
 
@@ -280,7 +280,7 @@ async def test_a_voice_message_goes_on_with_its_sound(world: World) -> None:
     world.objects.receive(upload, sound(80))
     id_ = upload.attachment.id
     spoken = Voice(id_, timedelta(seconds=3), b"\x01\x02")
-    sent = await world.messages.send(ALICE, source, SendRequest("v", spoken, attachment_ids=[str(id_)]))
+    sent = await world.sending.send(ALICE, source, SendRequest("v", spoken, attachment_ids=[str(id_)]))
     copy = await copied(world, BOB, source, sent.seq, other)
     assert copy.content == replace(spoken, attachment_id=copy.attachments[0].id)
     assert copy.attachments[0].object_id == id_
@@ -291,6 +291,6 @@ async def test_the_account_of_who_wrote_first_goes_without_the_copies(world: Wor
     upload, sent = await picture(world, source)
     copy = await copied(world, BOB, source, sent.seq, other)
     await world.delete_account(ALICE)
-    kept = (await world.messages.list_messages(CAROL, other, 0, 1))[0][0]
+    kept = (await world.history.list_messages(CAROL, other, 0, 1))[0][0]
     assert kept == copy
     assert await collected(world) == {object_key(upload.attachment.id)}

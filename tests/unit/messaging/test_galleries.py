@@ -11,8 +11,7 @@ from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import Link, Text, Voice
 from services.messaging.kernel.errors import ConversationNotFound, InvalidField
 from services.messaging.kernel.model import AttachmentId, Message, UserId
-from services.messaging.messages.service.messages import TextRequest
-from services.messaging.messages.service.requests import SendRequest
+from services.messaging.messages.service.requests import SendRequest, TextRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.search.core import LISTED, Filters, Has
 from tests.support.file_samples import sound
@@ -30,16 +29,16 @@ async def upload(world: World, user: UserId, key: str, name: str, content_type: 
 
 async def send_picture(world: World, user: UserId, conversation: str, key: str = "p") -> Message:
     ids = [await upload(world, user, key, "a.png", "image/png")]
-    return await world.messages.send_text(user, conversation, TextRequest(key, Text(""), attachment_ids=ids))
+    return await world.sending.send(user, conversation, TextRequest(key, Text(""), attachment_ids=ids))
 
 
 async def send_link(world: World, user: UserId, conversation: str, key: str = "l") -> Message:
-    return await world.messages.send_text(user, conversation, TextRequest(key, LINKED))
+    return await world.sending.send(user, conversation, TextRequest(key, LINKED))
 
 
 async def send_voice(world: World, user: UserId, conversation: str) -> Message:
     id_ = await upload(world, user, "v", "a.ogg", "audio/ogg")
-    return await world.messages.send(
+    return await world.sending.send(
         user, conversation, SendRequest("v", Voice(AttachmentId(UUID(id_)), timedelta(seconds=3)), attachment_ids=[id_])
     )
 
@@ -110,7 +109,7 @@ async def test_what_was_taken_back_is_not_shown(world: World) -> None:
     conversation = await world.conversation()
     picture, link = await send_picture(world, ALICE, conversation), await send_link(world, ALICE, conversation)
     for message in (picture, link):
-        await world.messages.unsend_message(ALICE, conversation, message.seq)
+        await world.changing.unsend_message(ALICE, conversation, message.seq)
     for has in LISTED:
         assert await listed(world, ALICE, conversation, has) == []
 

@@ -46,7 +46,7 @@ from services.messaging.kernel.errors import (
 )
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.request import RequestState
-from services.messaging.messages.service.messages import MessageLimits, TextRequest
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
 from services.runtime.ids import new_id, new_secret
 from tests.support.hooks import FakeHook, MemoryHeld, MemoryPlaces
 from tests.support.messaging_cases import Cases
@@ -72,19 +72,19 @@ class Judged:
         cases = Cases(
             *(world.store, world.sends, world.rates, world.clock, new_id, limits, world.attachments), judging=judging
         )
-        world.messages = cases.messages
-        world.forwarding = Forwarding(world.messages, world.store, world.store, world.attachments, world.clock)
+        world.sending, world.changing = cases.sending, cases.changing
+        world.forwarding = Forwarding(world.sending, world.store, world.store, world.attachments, world.clock)
         world.groups = Groups(
             *(world.store, world.store, world.store, world.store.relations, world.store.relations, world.rates),
             *(world.clock, new_id, new_secret, GroupLimits(), judging),
         )
-        self.reviews = Reviews(self.held, world.messages, world.clock)
+        self.reviews = Reviews(self.held, world.sending, world.changing, world.clock)
 
     def answer(self, verdict: Verdict | NoAnswer) -> None:
         self.hook.says = lambda _: verdict
 
     async def edit(self, conversation: str, seq: int, words: str, user: UserId = ALICE) -> Message:
-        return await self.world.messages.edit_message(user, conversation, seq, Text(words))
+        return await self.world.changing.edit_message(user, conversation, seq, Text(words))
 
     async def hold(self, conversation: str) -> HeldId:
         """Alice writes under the key `k` what is held; from then on all is held."""
@@ -95,7 +95,7 @@ class Judged:
         return held_id
 
     async def texts(self, conversation: str, user: UserId = BOB) -> list[object]:
-        messages, _ = await self.world.messages.list_messages(user, conversation, 0, 50)
+        messages, _ = await self.world.history.list_messages(user, conversation, 0, 50)
         return [message.content for message in reversed(messages)]
 
     async def waiting(self) -> list[HeldId]:
@@ -120,7 +120,7 @@ async def test_the_hook_is_told_what_is_written_by_whom_and_where(judged: Judged
     conversation = await accepted(judged.world)
     judged.hook.asked.clear()
     request = TextRequest("k", Text("hello"), reply_to_seq=1, by_server=True)
-    await judged.world.messages.send_text(ALICE, conversation, request)
+    await judged.world.sending.send(ALICE, conversation, request)
     (asked,) = judged.hook.asked
     assert asked == Question(
         *(asked.check_id, Writing.MESSAGE, Surface.DIRECT, ALICE, Text("hello"), judged.world.clock.now()),
@@ -189,9 +189,9 @@ async def test_what_parley_writes_down_by_itself_is_not_judged(judged: Judged) -
     judged.hook.asked.clear()
     record = CallRecord(new_id(world.clock.now()), False, CallOutcome.MISSED, timedelta(0), (ALICE,))
     target = ConversationId((await world.conversations.get_conversation(ALICE, conversation)).id)
-    await world.messages.record_call(target, ALICE, record)
-    await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
-    await world.messages.unsend_message(ALICE, conversation, 1)
+    await world.sending.record_call(target, ALICE, record)
+    await world.changing.set_reaction(BOB, conversation, 1, "👍", present=True)
+    await world.changing.unsend_message(ALICE, conversation, 1)
     assert judged.hook.asked == []
 
 
@@ -289,7 +289,7 @@ async def test_what_is_configured_for_a_surface_holds_there(judged: Judged) -> N
         await judged.edit(known, 1, "other")
     assert [asked.surface for asked in judged.hook.asked] == [Surface.DIRECT] * 2
     # Servers are not asked about.
-    assert (await world.messages.send_text(ALICE, known, TextRequest("s", Text("hi"), by_server=True))).seq == 3
+    assert (await world.sending.send(ALICE, known, TextRequest("s", Text("hi"), by_server=True))).seq == 3
 
 
 async def stranger(world: World) -> str:
@@ -443,7 +443,7 @@ async def test_what_was_released_is_taken_back_as_the_message_that_it_is(judged:
     with pytest.raises(HeldDecided):
         await withdrawals.message(ALICE, conversation, "k")
     assert await judged.texts(conversation) == [Text("first"), Text("second"), Text("buy this")]
-    assert (await world.messages.unsend_message(ALICE, conversation, released.seq)).content == Unsent()
+    assert (await world.changing.unsend_message(ALICE, conversation, released.seq)).content == Unsent()
 
 
 async def test_what_is_forwarded_is_judged_and_says_so_when_it_was_held(judged: Judged) -> None:
@@ -465,7 +465,7 @@ async def test_what_is_opened_once_is_judged_and_stays_so_when_it_was_held(judge
     judged.answer(Hold("NUDE"))
     wanted = TextRequest("once", Text(""), attachment_ids=[str(upload.attachment.id)], view_once=True)
     with pytest.raises(MessageHeld):
-        await world.messages.send(ALICE, conversation, wanted)
+        await world.sending.send(ALICE, conversation, wanted)
     asked = judged.hook.asked[-1]
     assert (asked.view_once, asked.attachments) == (True, (upload.attachment,))
     (waiting,) = await judged.waiting()
@@ -502,7 +502,7 @@ async def test_a_held_edit_leaves_the_text_as_it_was_and_the_last_one_counts(jud
     released = await judged.reviews.release(str(held.id))
     assert (released.content, released.edit_count) == (Text("buy that"), 1)
     assert await judged.reviews.release(str(held.id)) == released
-    assert [edit.text for edit in await world.messages.list_edits(BOB, conversation, 1)] == [Text("first")]
+    assert [edit.text for edit in await world.history.list_edits(BOB, conversation, 1)] == [Text("first")]
 
 
 async def test_what_its_sender_may_no_longer_send_goes_on_waiting(judged: Judged) -> None:
@@ -524,7 +524,7 @@ async def test_an_edit_of_what_is_gone_cannot_be_released_and_can_be_refused(jud
     judged.answer(Hold())
     with pytest.raises(MessageHeld):
         await judged.edit(conversation, 1, "buy this")
-    await world.messages.unsend_message(ALICE, conversation, 1)
+    await world.changing.unsend_message(ALICE, conversation, 1)
     (held_id,) = await judged.waiting()
     with pytest.raises(NotEditable):
         await judged.reviews.release(str(held_id))
@@ -607,5 +607,5 @@ async def test_a_mask_stays_on_a_message_until_it_is_edited(judged: Judged) -> N
     judged.answer(Allow())
     # What a sender says of it is not looked at.
     forged = TextRequest("k2", replace(Text("stars"), masked=True))
-    assert (await judged.world.messages.send_text(ALICE, conversation, forged)).content == Text("stars")
+    assert (await judged.world.sending.send(ALICE, conversation, forged)).content == Text("stars")
     assert (await judged.edit(conversation, sent.seq, "you dear")).content == Text("you dear")

@@ -1,6 +1,6 @@
 """What others must know of the kinds of content: what people said counts, and what is gone is gone, for all of them."""
 
-from parley_client import conversations as python_client
+from parley_client import entries as python_client
 from services.messaging.kernel.content import CALL, KINDS
 from services.push import mapping as push
 from services.webhooks import mapping as webhooks

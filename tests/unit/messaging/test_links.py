@@ -9,7 +9,7 @@ from services.messaging.kernel.checks import check_entities
 from services.messaging.kernel.content import Link, Text
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.links import dotted_names, host_of, names_its_host
-from services.messaging.messages.service.messages import TextRequest
+from services.messaging.messages.service.requests import TextRequest
 from tests.support.link_tricks import LINK_TRICKS, LinkTrick
 from tests.support.messaging_world import ALICE, World
 
@@ -78,7 +78,7 @@ async def test_sending_and_editing_refuse_alike(world: World) -> None:
     conversation = await world.conversation()
     lie = Text("bank.example", (Link(0, 12, EVIL),))
     with pytest.raises(InvalidField):
-        await world.messages.send_text(ALICE, conversation, TextRequest("k", lie))
-    sent = await world.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
+        await world.sending.send(ALICE, conversation, TextRequest("k", lie))
+    sent = await world.sending.send(ALICE, conversation, TextRequest("k", Text("hello")))
     with pytest.raises(InvalidField):
-        await world.messages.edit_message(ALICE, conversation, sent.seq, lie)
+        await world.changing.edit_message(ALICE, conversation, sent.seq, lie)

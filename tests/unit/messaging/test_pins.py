@@ -59,7 +59,7 @@ async def test_either_of_two_people_pins_and_a_line_tells_once(world: World) -> 
         after = await world.pins.set_pinned(BOB, conversation, 2, pinned=True)
         assert (after.pins, after.revision, after.last_seq) == ((Pin(2, world.clock.now()),), 1, 4)
     assert await pinned(world, conversation) == [2]
-    (line,) = (await world.messages.list_messages(ALICE, conversation, 0, 1))[0]
+    (line,) = (await world.history.list_messages(ALICE, conversation, 0, 1))[0]
     assert (line.sender_id, line.content) == (BOB, SystemContent(SystemKind.PINNED, seq=2))
 
 
@@ -149,7 +149,7 @@ async def test_somebody_who_came_later_pins_nothing_of_before_but_may_take_its_p
 async def test_lines_of_a_group_and_what_is_gone_are_not_pinned(world: World) -> None:
     trip = await group(world, BOB)
     await send(world, ALICE, trip, "k", "hello")
-    await world.messages.unsend_message(ALICE, trip, 2)
+    await world.changing.unsend_message(ALICE, trip, 2)
     for seq in (1, 2):
         with pytest.raises(NotEditable):
             await pin(world, trip, seq)
@@ -158,7 +158,7 @@ async def test_lines_of_a_group_and_what_is_gone_are_not_pinned(world: World) ->
 async def test_a_pin_ends_when_its_message_is_unsent(world: World) -> None:
     conversation = await filled(world)
     await pin(world, conversation, 1, 2)
-    await world.messages.unsend_message(ALICE, conversation, 2)
+    await world.changing.unsend_message(ALICE, conversation, 2)
     assert await pinned(world, conversation, BOB) == [1]
 
 

@@ -21,8 +21,8 @@ from services.messaging.kernel.model import Message, UserId, Votes
 from services.messaging.kernel.weighing import weigh_message
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import VoteChange
-from services.messaging.messages.service.messages import SendRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import SendRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.wire import api
 from services.messaging.wire.storage import from_columns, to_columns
@@ -36,17 +36,17 @@ SEVERAL = replace(LUNCH, multiple=True)
 
 
 async def ask(world: World, conversation: str, poll: Poll = LUNCH, key: str = "k") -> Message:
-    return await world.messages.send(ALICE, conversation, SendRequest(key, poll))
+    return await world.sending.send(ALICE, conversation, SendRequest(key, poll))
 
 
 async def vote(world: World, user: UserId, conversation: str, seq: int, *options: int) -> tuple[Votes, ...]:
-    return (await world.messages.vote_poll(user, conversation, seq, options)).votes
+    return (await world.changing.vote_poll(user, conversation, seq, options)).votes
 
 
 async def test_a_poll_is_shown_as_it_was_sent_and_nobody_has_voted(world: World) -> None:
     conversation = await world.conversation()
     sent = await ask(world, conversation)
-    (shown,), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
+    (shown,), _ = await world.history.list_messages(BOB, conversation, 0, 0)
     assert shown == sent
     assert (shown.content, shown.votes, shown.revision) == (LUNCH, (), 0)
     # What would be refused today was taken before.
@@ -88,7 +88,7 @@ async def test_no_file_goes_with_it(world: World) -> None:
     conversation = await world.conversation()
     request = SendRequest("k", LUNCH, attachment_ids=["0190f000-0000-7000-8000-000000000001"])
     with pytest.raises(InvalidField) as refused:
-        await world.messages.send(ALICE, conversation, request)
+        await world.sending.send(ALICE, conversation, request)
     assert refused.value.field == "attachment_ids"
 
 
@@ -98,7 +98,7 @@ async def test_a_vote_is_replaced_and_taken_back(world: World) -> None:
     assert await vote(world, BOB, conversation, 1, 2) == (Votes(2, (BOB,)),)
     assert await vote(world, ALICE, conversation, 1, 2) == (Votes(2, (BOB, ALICE)),)
     assert await vote(world, BOB, conversation, 1, 0) == (Votes(0, (BOB,)), Votes(2, (ALICE,)))
-    after = await world.messages.vote_poll(BOB, conversation, 1, [])
+    after = await world.changing.vote_poll(BOB, conversation, 1, [])
     assert (after.votes, after.revision, after.content) == ((Votes(2, (ALICE,)),), 4, LUNCH)
     told = api.message_message(after).poll_votes
     assert [(each.option_index, list(each.user_ids)) for each in told] == [(2, [ALICE])]
@@ -129,10 +129,10 @@ async def test_an_option_that_is_not_there_is_refused(world: World, options: Seq
 async def test_a_retry_changes_and_tells_nothing(world: World) -> None:
     conversation = await world.conversation()
     await ask(world, conversation, SEVERAL)
-    first = await world.messages.vote_poll(BOB, conversation, 1, [1, 0])
+    first = await world.changing.vote_poll(BOB, conversation, 1, [1, 0])
     told = len(world.store.events)
-    assert await world.messages.vote_poll(BOB, conversation, 1, [0, 1]) == first
-    assert (await world.messages.vote_poll(ALICE, conversation, 1, [])).revision == first.revision
+    assert await world.changing.vote_poll(BOB, conversation, 1, [0, 1]) == first
+    assert (await world.changing.vote_poll(ALICE, conversation, 1, [])).revision == first.revision
     assert len(world.store.events) == told
 
 
@@ -146,7 +146,7 @@ async def test_only_a_poll_that_is_there_and_seen_takes_votes(world: World) -> N
     with pytest.raises(ConversationNotFound):
         await vote(world, MALLORY, conversation, 1, 0)
     await ask(world, conversation)
-    await world.messages.unsend_message(ALICE, conversation, 2)
+    await world.changing.unsend_message(ALICE, conversation, 2)
     for options in ([0], []):
         with pytest.raises(NotEditable):
             await vote(world, BOB, conversation, 2, *options)
@@ -155,12 +155,12 @@ async def test_only_a_poll_that_is_there_and_seen_takes_votes(world: World) -> N
 async def test_under_a_block_nobody_votes_and_what_stands_is_answered(world: World) -> None:
     conversation = await world.conversation()
     await ask(world, conversation)
-    first = await world.messages.vote_poll(BOB, conversation, 1, [0])
+    first = await world.changing.vote_poll(BOB, conversation, 1, [0])
     await world.relations.block_user(ALICE, BOB)
     for user, options in ((BOB, [1]), (BOB, []), (ALICE, [0])):
         with pytest.raises(NotAllowed):
-            await world.messages.vote_poll(user, conversation, 1, options)
-    assert await world.messages.vote_poll(BOB, conversation, 1, [0]) == first
+            await world.changing.vote_poll(user, conversation, 1, options)
+    assert await world.changing.vote_poll(BOB, conversation, 1, [0]) == first
 
 
 async def test_who_was_removed_votes_no_more_and_the_vote_stays(world: World) -> None:
@@ -186,7 +186,7 @@ async def test_votes_count_as_sends_and_a_retry_gets_what_stands(world: World) -
     conversation = await world.conversation()
     await ask(world, conversation)
     await send(world, BOB, conversation, "t", "hm")
-    slow = Cases(world.store, world.sends, SendRates(per_s=0.001, burst=1), world.clock, new_id).messages
+    slow = Cases(world.store, world.sends, SendRates(per_s=0.001, burst=1), world.clock, new_id).changing
     first = await slow.vote_poll(BOB, conversation, 1, [1])
     assert await slow.vote_poll(BOB, conversation, 1, [1]) == first
     world.clock.advance(1_000)
@@ -213,8 +213,8 @@ async def test_it_is_taken_back_with_its_votes_and_not_edited(world: World) -> N
     await ask(world, conversation)
     await vote(world, BOB, conversation, 1, 0)
     with pytest.raises(NotEditable):
-        await world.messages.edit_message(ALICE, conversation, 1, Text("no"))
-    unsent = await world.messages.unsend_message(ALICE, conversation, 1)
+        await world.changing.edit_message(ALICE, conversation, 1, Text("no"))
+    unsent = await world.changing.unsend_message(ALICE, conversation, 1)
     assert (unsent.content, unsent.votes) == (Unsent(), ())
 
 
@@ -226,7 +226,7 @@ async def test_its_votes_vanish_with_it(world: World) -> None:
     world.clock.advance(3_600)
     with pytest.raises(NotEditable):
         await vote(world, BOB, conversation, poll.seq, 1)
-    (shown, _), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
+    (shown, _), _ = await world.history.list_messages(BOB, conversation, 0, 0)
     assert (shown.id, shown.content, shown.votes) == (poll.id, Expired(), ())
 
 

@@ -51,7 +51,7 @@ async def world() -> AsyncIterator[World]:
 
 
 async def say(world: World, conversation: str, text: Text = SEEN, key: str = "k") -> Message:
-    return await world.messages.send_text(ALICE, conversation, TextRequest(key, text))
+    return await world.sending.send(ALICE, conversation, TextRequest(key, text))
 
 
 @pytest.mark.parametrize("text", [SEEN, LINKED, replace(SEEN, preview=LinkPreview(URL, "It rains"))])
@@ -59,7 +59,7 @@ async def test_it_is_shown_to_the_other_as_it_was_sent(world: World, text: Text)
     conversation = await world.conversation()
     sent = await say(world, conversation, text)
     assert sent.content == text
-    (shown,), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
+    (shown,), _ = await world.history.list_messages(BOB, conversation, 0, 0)
     assert shown == sent
 
 
@@ -140,14 +140,14 @@ async def test_an_edit_takes_it_away_or_brings_another(world: World) -> None:
     conversation = await world.conversation()
     await say(world, conversation)
     bare = Text(f"again: {URL}")
-    assert (await world.messages.edit_message(ALICE, conversation, 1, bare)).content == bare
+    assert (await world.changing.edit_message(ALICE, conversation, 1, bare)).content == bare
     other = replace(bare, preview=replace(PREVIEW, title="It snows"))
-    edited = await world.messages.edit_message(ALICE, conversation, 1, other)
+    edited = await world.changing.edit_message(ALICE, conversation, 1, other)
     assert (edited.content, edited.edit_count) == (other, 2)
     # The same text without it is another one; with it, it is the same.
-    assert (await world.messages.edit_message(ALICE, conversation, 1, other)).edit_count == 2
-    assert (await world.messages.edit_message(ALICE, conversation, 1, bare)).edit_count == 3
-    formers = await world.messages.list_edits(BOB, conversation, 1)
+    assert (await world.changing.edit_message(ALICE, conversation, 1, other)).edit_count == 2
+    assert (await world.changing.edit_message(ALICE, conversation, 1, bare)).edit_count == 3
+    formers = await world.history.list_edits(BOB, conversation, 1)
     assert [edit.text for edit in formers] == [SEEN, bare, other]
 
 
@@ -155,14 +155,14 @@ async def test_an_edit_with_one_of_another_link_is_refused(world: World) -> None
     conversation = await world.conversation()
     await say(world, conversation)
     with pytest.raises(InvalidField) as refused:
-        await world.messages.edit_message(ALICE, conversation, 1, Text("no link", preview=PREVIEW))
+        await world.changing.edit_message(ALICE, conversation, 1, Text("no link", preview=PREVIEW))
     assert refused.value.field == "text.preview.url"
 
 
 async def test_nothing_of_it_is_left_when_it_is_taken_back(world: World) -> None:
     conversation = await world.conversation()
     await say(world, conversation)
-    assert (await world.messages.unsend_message(ALICE, conversation, 1)).content == Unsent()
+    assert (await world.changing.unsend_message(ALICE, conversation, 1)).content == Unsent()
 
 
 @pytest.mark.parametrize("text", [SEEN, LINKED])
@@ -182,7 +182,7 @@ async def test_it_goes_with_a_scheduled_text_and_is_checked_at_once(world: World
     with pytest.raises(InvalidField):
         await planned.scheduling.schedule(ALICE, conversation, TextRequest("l", replace(SEEN, text="none")), at)
     await planned.pass_time()
-    (sent,), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
+    (sent,), _ = await world.history.list_messages(BOB, conversation, 0, 0)
     assert sent.content == LINKED
 
 

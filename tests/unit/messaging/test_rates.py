@@ -8,8 +8,8 @@ from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import SendRate
 from services.messaging.kernel.model import UserId
-from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
 from services.runtime.ids import new_id, new_secret
 from tests.support.messaging_cases import Cases
 from tests.support.messaging_world import ALICE, BOB, World, send
@@ -76,40 +76,40 @@ def limited(world: World, burst: int) -> tuple[Cases, Groups]:
 async def test_sends_edits_reactions_and_groups_all_count(world: World) -> None:
     conversation = await world.conversation()
     cases, groups = limited(world, 4)
-    await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
-    await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))
-    await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True)
+    await cases.sending.send(ALICE, conversation, TextRequest("k", Text("hello")))
+    await cases.changing.edit_message(ALICE, conversation, 1, Text("hello!"))
+    await cases.changing.set_reaction(ALICE, conversation, 1, "👍", present=True)
     await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
     for refused in (
-        cases.messages.send_text(ALICE, conversation, TextRequest("l", Text("hello"))),
-        cases.messages.edit_message(ALICE, conversation, 1, Text("hello?")),
-        cases.messages.set_reaction(ALICE, conversation, 1, "❤", present=True),
+        cases.sending.send(ALICE, conversation, TextRequest("l", Text("hello"))),
+        cases.changing.edit_message(ALICE, conversation, 1, Text("hello?")),
+        cases.changing.set_reaction(ALICE, conversation, 1, "❤", present=True),
         groups.create_group(ALICE, GroupRequest("h", "Trip", [BOB], "", False)),
     ):
         with pytest.raises(SendRate) as refusal:
             await refused
         assert refusal.value.retry_delay_s == pytest.approx(1)
-    await cases.messages.send_text(BOB, conversation, TextRequest("k", Text("hi")))
+    await cases.sending.send(BOB, conversation, TextRequest("k", Text("hi")))
     world.clock.advance(1)
-    await cases.messages.send_text(ALICE, conversation, TextRequest("l", Text("hello")))
+    await cases.sending.send(ALICE, conversation, TextRequest("l", Text("hello")))
 
 
 async def test_retries_get_their_first_results_at_any_rate_as_often_as_one_may_write(world: World) -> None:
     conversation = await world.conversation()
     cases, groups = limited(world, 4)
-    first = await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
-    edited = await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))
-    reacted = await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True)
+    first = await cases.sending.send(ALICE, conversation, TextRequest("k", Text("hello")))
+    edited = await cases.changing.edit_message(ALICE, conversation, 1, Text("hello!"))
+    reacted = await cases.changing.set_reaction(ALICE, conversation, 1, "👍", present=True)
     founded = await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
-    assert (await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))).id == first.id
-    assert (await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))).content == edited.content
-    assert await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True) == reacted
+    assert (await cases.sending.send(ALICE, conversation, TextRequest("k", Text("hello")))).id == first.id
+    assert (await cases.changing.edit_message(ALICE, conversation, 1, Text("hello!"))).content == edited.content
+    assert await cases.changing.set_reaction(ALICE, conversation, 1, "👍", present=True) == reacted
     assert (await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))).id == founded.id
     # The looks have a rate of their own: a flood of retries makes no more work than a flood of sends.
     with pytest.raises(SendRate):
-        await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
+        await cases.sending.send(ALICE, conversation, TextRequest("k", Text("hello")))
     world.clock.advance(1)
-    assert (await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))).id == first.id
+    assert (await cases.sending.send(ALICE, conversation, TextRequest("k", Text("hello")))).id == first.id
 
 
 async def test_by_default_a_person_writes_faster_than_anybody_types(world: World) -> None:

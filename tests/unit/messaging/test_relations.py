@@ -70,9 +70,9 @@ async def test_blocked_user_cannot_write_call_or_see_presence_or_typing_in_eithe
         with pytest.raises(NotAllowed):
             await send(world, user, conversation, "k", "hello")
         with pytest.raises(NotAllowed):
-            await world.messages.edit_message(user, conversation, 1 if user == ALICE else 2, Text("other"))
+            await world.changing.edit_message(user, conversation, 1 if user == ALICE else 2, Text("other"))
         with pytest.raises(NotAllowed):
-            await world.messages.set_reaction(user, conversation, 1, "👍", present=True)
+            await world.changing.set_reaction(user, conversation, 1, "👍", present=True)
         with pytest.raises(NotAllowed):
             await world.conversations.open_direct(user, other)
         assert await callees(world, conversation, user) == []
@@ -83,8 +83,8 @@ async def test_blocked_user_cannot_write_call_or_see_presence_or_typing_in_eithe
 async def test_under_a_block_one_can_still_take_back_what_one_wrote_and_read_what_was_written(world: World) -> None:
     conversation = await said(world, ALICE, BOB)
     await world.relations.block_user(BOB, ALICE)
-    await world.messages.unsend_message(ALICE, conversation, 1)
-    assert len((await world.messages.list_messages(BOB, conversation, 0, 0))[0]) == 1
+    await world.changing.unsend_message(ALICE, conversation, 1)
+    assert len((await world.history.list_messages(BOB, conversation, 0, 0))[0]) == 1
 
 
 async def test_after_unblocking_all_is_as_before(world: World) -> None:
@@ -212,7 +212,7 @@ async def test_before_acceptance_nothing_is_marked_read_and_no_presence_typing_o
         assert await typing_reaches(world, conversation, user) == []
         assert await callees(world, conversation, user) == []
     with pytest.raises(NotAllowed):
-        await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
+        await world.changing.set_reaction(BOB, conversation, 1, "👍", present=True)
 
 
 async def test_accepting_lets_all_of_it_pass(world: World) -> None:
@@ -222,7 +222,7 @@ async def test_accepting_lets_all_of_it_pass(world: World) -> None:
     await world.relations.accept_request(BOB, conversation)
     assert await seen_by(world, ALICE, BOB) == await typing_reaches(world, conversation, ALICE) == [BOB]
     assert await callees(world, conversation, ALICE) == [BOB]
-    await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
+    await world.changing.set_reaction(BOB, conversation, 1, "👍", present=True)
 
 
 async def test_writing_accepts_also_what_was_declined(world: World) -> None:

@@ -38,7 +38,7 @@ async def test_a_report_keeps_copies_that_stay_when_the_messages_are_unsent(worl
     some = await world.reports.report(BOB, wanted(conversation, 1))
     whole = await world.reports.report(BOB, wanted(conversation, key="whole"))
     assert await world.reports.report(BOB, wanted(conversation, 1)) == some
-    await world.messages.unsend_message(ALICE, conversation, 1)
+    await world.changing.unsend_message(ALICE, conversation, 1)
     assert await copies(world, some) == [(1, "hello")]
     assert await copies(world, whole) == [(1, "hello"), (2, "answer")]
 

@@ -13,7 +13,7 @@ from services.messaging.kernel.content import Link, Mention, Text
 from services.messaging.kernel.errors import NotAllowed, RequestPending, RequestPendingLimit
 from services.messaging.kernel.model import Attachment, UserId
 from services.messaging.kernel.request import REQUEST_MESSAGES, RequestState
-from services.messaging.messages.service.messages import TextRequest
+from services.messaging.messages.service.requests import TextRequest
 from services.messaging.relations.core.errors import RequestQuota
 from services.messaging.relations.core.reach import MAX_UNANSWERED, Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, ReportRequest, State
@@ -78,7 +78,7 @@ async def test_what_was_taken_back_counts(world: World, bring: Bring) -> None:
     conversation = await bring(world)
     for number in range(REQUEST_MESSAGES):
         message = await send(world, MALLORY, conversation, f"k{number}", "hello")
-        await world.messages.unsend_message(MALLORY, conversation, message.seq)
+        await world.changing.unsend_message(MALLORY, conversation, message.seq)
     with pytest.raises(RequestPendingLimit):
         await send(world, MALLORY, conversation, "more", "hello")
 
@@ -115,7 +115,7 @@ async def test_whoever_lets_it_in_ends_all_that(world: World, bring: Bring, by: 
     for number in range(REQUEST_MESSAGES + 2):
         await send(world, MALLORY, conversation, f"then {number}", "a friend")
     sent = TextRequest("file", LINKED, attachment_ids=[await put(world, MALLORY, "u")])
-    message = await world.messages.send_text(MALLORY, conversation, sent)
+    message = await world.sending.send(MALLORY, conversation, sent)
     assert message.attachments
     assert message.content == LINKED
 
@@ -125,25 +125,25 @@ async def test_no_file_goes_before_it_is_let_in(world: World, bring: Bring) -> N
     conversation = await bring(world)
     sent = TextRequest("file", Text(""), attachment_ids=[await put(world, MALLORY, "u")])
     with pytest.raises(RequestPending):
-        await world.messages.send_text(MALLORY, conversation, sent)
+        await world.sending.send(MALLORY, conversation, sent)
 
 
 @WAYS
 @pytest.mark.parametrize("text", [LINKED, MENTIONED])
 async def test_nothing_of_a_text_is_linked_or_rings_before_it_is_let_in(world: World, bring: Bring, text: Text) -> None:
     conversation = await bring(world)
-    message = await world.messages.send_text(MALLORY, conversation, TextRequest("k", text))
+    message = await world.sending.send(MALLORY, conversation, TextRequest("k", text))
     assert message.content == Text(text.text)
-    shown, _ = await world.messages.list_messages(ALICE, conversation, 0, 0)
+    shown, _ = await world.history.list_messages(ALICE, conversation, 0, 0)
     assert shown[0].content == Text(text.text)
 
 
 async def edit(world: World, conversation: str, seq: int) -> object:
-    return await world.messages.edit_message(MALLORY, conversation, seq, LINKED)
+    return await world.changing.edit_message(MALLORY, conversation, seq, LINKED)
 
 
 async def react(world: World, conversation: str, seq: int) -> object:
-    return await world.messages.set_reaction(MALLORY, conversation, seq, "👍", present=True)
+    return await world.changing.set_reaction(MALLORY, conversation, seq, "👍", present=True)
 
 
 async def make_it_vanish(world: World, conversation: str, seq: int) -> object:
@@ -188,9 +188,9 @@ async def crowd(world: World) -> str:
     request = GroupRequest("g", "Free!", ["alice", "carol"], "pixel.png", False)
     conversation = str((await world.groups.create_group(MALLORY, request)).id)
     sent = TextRequest("file", LINKED, attachment_ids=[await put(world, MALLORY, "u")])
-    message = await world.messages.send_text(MALLORY, conversation, sent)
-    await world.messages.edit_message(MALLORY, conversation, message.seq, MENTIONED)
-    await world.messages.edit_message(MALLORY, conversation, message.seq, LINKED)
+    message = await world.sending.send(MALLORY, conversation, sent)
+    await world.changing.edit_message(MALLORY, conversation, message.seq, MENTIONED)
+    await world.changing.edit_message(MALLORY, conversation, message.seq, LINKED)
     return conversation
 
 
@@ -200,8 +200,8 @@ async def everything_shown(world: World, user: UserId, conversation: str) -> str
         [
             pages,
             await world.conversations.get_conversation(user, conversation),
-            await world.messages.list_messages(user, conversation, 0, 0),
-            await world.messages.list_edits(user, conversation, 2),
+            await world.history.list_messages(user, conversation, 0, 0),
+            await world.history.list_edits(user, conversation, 2),
             await world.sync.sync(user, [], 0, None),
             await world.sync.sync_account(user, AccountSyncRequest("")),
             await world.search.search(user, "example", conversation, 0, ""),

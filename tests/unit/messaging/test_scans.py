@@ -23,7 +23,7 @@ from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.scanning import ScanWorker
 from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused, ConversationNotFound
-from services.messaging.messages.service.messages import MessageLimits
+from services.messaging.messages.service.requests import MessageLimits
 from services.runtime.ids import new_id
 from tests.support.attachments import announced
 from tests.support.clock import ManualClock
@@ -61,7 +61,7 @@ class Scanned:
             hashes=hashes,
         )
         cases = Cases(*(world.store, world.sends, world.rates, world.clock, new_id, MessageLimits(), world.attachments))
-        world.messages = cases.messages
+        world.sending = cases.sending
 
 
 @pytest.fixture

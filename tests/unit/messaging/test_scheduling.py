@@ -61,10 +61,10 @@ class Planned:
     def use(self, held: MemoryHeld) -> None:
         world = self.world
         refusal_of = partial(refusal_in, ERRORS)
-        self.sender = ScheduledSender(self.store, world.messages, self.admit, refusal_of, self.clock, new_id)
+        self.sender = ScheduledSender(self.store, world.sending, self.admit, refusal_of, self.clock, new_id)
         withdrawals = Withdrawals(held, self.clock)
         self.scheduling = Scheduling(
-            *(self.store, world.messages, world.store, withdrawals, self.clock, new_id, self.sender.wake)
+            *(self.store, world.sending, world.store, withdrawals, self.clock, new_id, self.sender.wake)
         )
 
     async def admit(self, user_id: UserId) -> None:
@@ -94,7 +94,7 @@ class Planned:
         return list(found)
 
     async def texts(self, conversation: str, user: UserId = BOB) -> list[object]:
-        messages, _ = await self.world.messages.list_messages(user, conversation, 0, 50)
+        messages, _ = await self.world.history.list_messages(user, conversation, 0, 50)
         return [message.content for message in reversed(messages)]
 
 
@@ -120,7 +120,7 @@ async def test_a_message_is_sent_at_its_time_and_nobody_sees_it_before(planned: 
     await planned.pass_time(HOUR - timedelta(seconds=1))
     assert await planned.texts(conversation) == []
     await planned.pass_time(timedelta(seconds=1))
-    (message,), _ = await planned.world.messages.list_messages(BOB, conversation, 0, 50)
+    (message,), _ = await planned.world.history.list_messages(BOB, conversation, 0, 50)
     assert (message.content, message.client_message_id) == (Text("later"), "k")
     assert message.sent_at == planned.clock.now()
     assert await planned.own() == []
@@ -249,7 +249,7 @@ async def test_files_wait_with_their_message_and_no_other_takes_them(planned: Pl
     planned.clock.advance((core.MAX_AHEAD - HOUR).total_seconds())
     await world.collector.collect()
     await planned.pass_time()
-    messages, _ = await world.messages.list_messages(BOB, conversation, 0, 1)
+    messages, _ = await world.history.list_messages(BOB, conversation, 0, 1)
     assert [file.id for file in messages[0].attachments] == [upload.attachment.id]
 
 
@@ -352,7 +352,7 @@ async def test_a_message_vanishes_by_its_own_time_not_by_that_of_its_writing(pla
     await planned.schedule(conversation)
     await planned.world.vanishing.set_vanishing(ALICE, conversation, HOUR)
     await planned.pass_time()
-    messages, _ = await planned.world.messages.list_messages(BOB, conversation, 0, 1)
+    messages, _ = await planned.world.history.list_messages(BOB, conversation, 0, 1)
     assert messages[0].expires_at == planned.clock.now() + HOUR
 
 
@@ -427,7 +427,7 @@ async def test_what_a_killed_replica_had_sent_is_not_sent_again(planned: Planned
     now = planned.clock.now()
     (taken,) = await planned.store.claim(now, now + LEASE, new_id(now), 10)
     # It was killed before it could note it.
-    await planned.world.messages.send(ALICE, conversation, request_of(taken.content, "k", 0, ()))
+    await planned.world.sending.send(ALICE, conversation, request_of(taken.content, "k", 0, ()))
     with pytest.raises(ScheduledSent):
         await planned.scheduling.cancel(ALICE, conversation, "k")
     await planned.pass_time(LEASE)
@@ -511,14 +511,14 @@ async def test_one_that_cannot_be_sent_for_a_fault_of_ours_keeps_no_other_from_i
     conversation = await planned.world.conversation()
     for key in ("bad", "good"):
         await planned.schedule(conversation, key, key)
-    real = planned.world.messages.send
+    real = planned.world.sending.send
 
     async def faulty(user: UserId, target: str, request: object) -> Message:
         if getattr(request, "client_message_id", "") == "bad":
             raise ZeroDivisionError
         return await real(user, target, request)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(planned.world.messages, "send", faulty)
+    monkeypatch.setattr(planned.world.sending, "send", faulty)
     await planned.pass_time()
     assert await planned.texts(conversation) == [Text("good")]
     monkeypatch.undo()

@@ -18,7 +18,7 @@ from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.pictures import picture_host
 from services.messaging.kernel.weighing import weigh_message
 from services.messaging.kernel.withholding import withhold
-from services.messaging.messages.service.messages import MessageLimits, SendRequest
+from services.messaging.messages.service.requests import MessageLimits, SendRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import copy_of
 from services.messaging.scheduling.core import ScheduledState
@@ -38,14 +38,14 @@ async def world() -> AsyncIterator[World]:
 
 
 async def stick(world: World, conversation: str, sticker: Sticker = WAVE, key: str = "k", reply_to: int = 0) -> Message:
-    return await world.messages.send(ALICE, conversation, SendRequest(key, sticker, reply_to))
+    return await world.sending.send(ALICE, conversation, SendRequest(key, sticker, reply_to))
 
 
 async def test_it_is_shown_to_the_other_as_it_was_sent(world: World) -> None:
     conversation = await world.conversation()
     sent = await stick(world, conversation)
     assert sent.content == WAVE
-    (shown,), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
+    (shown,), _ = await world.history.list_messages(BOB, conversation, 0, 0)
     assert shown == sent
 
 
@@ -203,14 +203,14 @@ async def test_the_bounds_themselves_are_taken_and_the_providers_name_may_be_lef
 async def test_no_file_goes_beside_it(world: World) -> None:
     conversation, request = await world.conversation(), SendRequest("k", WAVE, attachment_ids=[str(UUID(int=7))])
     with pytest.raises(InvalidField) as refused:
-        await world.messages.send(ALICE, conversation, request)
+        await world.sending.send(ALICE, conversation, request)
     assert refused.value.field == "attachment_ids"
 
 
 async def test_a_retry_gets_the_first_result_though_its_host_is_not_allowed_any_more(world: World) -> None:
     conversation = await world.conversation()
     first = await stick(world, conversation)
-    world.messages._limits = MessageLimits()
+    world.sending._limits = MessageLimits()
     assert await stick(world, conversation) == first
 
 
@@ -218,11 +218,11 @@ async def test_it_can_be_answered_reacted_to_and_unsent_and_not_be_edited(world:
     conversation = await world.conversation()
     await stick(world, conversation)
     assert (await stick(world, conversation, key="answer", reply_to=1)).reply_to_seq == 1
-    reacted = await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
+    reacted = await world.changing.set_reaction(BOB, conversation, 1, "👍", present=True)
     assert reacted.content == WAVE
     with pytest.raises(NotEditable):
-        await world.messages.edit_message(ALICE, conversation, 1, Text("no"))
-    assert (await world.messages.unsend_message(ALICE, conversation, 1)).content == Unsent()
+        await world.changing.edit_message(ALICE, conversation, 1, Text("no"))
+    assert (await world.changing.unsend_message(ALICE, conversation, 1)).content == Unsent()
 
 
 async def test_it_is_forwarded_as_it_is_while_its_host_is_allowed(world: World) -> None:
@@ -232,7 +232,7 @@ async def test_it_is_forwarded_as_it_is_while_its_host_is_allowed(world: World) 
     (copy,) = await world.forwarding.forward(BOB, source, 1, [(other, "f")])
     assert isinstance(copy, Message)
     assert (copy.content, copy.forwarded) == (WAVE, True)
-    world.messages._limits = MessageLimits()
+    world.sending._limits = MessageLimits()
     (refused,) = await world.forwarding.forward(BOB, source, 1, [(other, "g")])
     assert isinstance(refused, StickerHostNotAllowed)
 
@@ -240,7 +240,7 @@ async def test_it_is_forwarded_as_it_is_while_its_host_is_allowed(world: World) 
 async def test_one_that_was_scheduled_is_refused_at_its_time_if_its_host_is_not_allowed_any_more(world: World) -> None:
     planned, conversation = Planned(world), await world.conversation()
     await planned.scheduling.schedule(ALICE, conversation, SendRequest("k", WAVE), planned.clock.now() + HOUR)
-    world.messages._limits = MessageLimits()
+    world.sending._limits = MessageLimits()
     await planned.pass_time()
     (stays,) = await planned.own()
     assert (stays.state, stays.refusal) == (ScheduledState.REFUSED, "STICKER_HOST_NOT_ALLOWED")

@@ -19,7 +19,8 @@ from parley.messaging.v1.messages_pb2 import OwnState
 from parley.presence.v1 import events_pb2 as presence
 
 from parley_client.account_sync import AccountSync
-from parley_client.conversations import ConversationInfo, Entry
+from parley_client.entries import Entry
+from parley_client.history import ConversationInfo
 from parley_client.inbox import Inbox
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments, UploadRequest
@@ -37,8 +38,8 @@ from services.messaging.kernel.errors import (
 from services.messaging.kernel.model import Role, UserId
 from services.messaging.kernel.own_state import OwnChange
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import MessageLimits, TextRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
@@ -97,7 +98,7 @@ class World:
         )
         rates = SendRates()
         cases = Cases(*(self.store, self.sends, rates, self.clock, self._new_id, MessageLimits(), self.attachments))
-        self.conversations, self.messages = cases.conversations, cases.messages
+        self.conversations, self.sending, self.changing = cases.conversations, cases.sending, cases.changing
         self.syncing = cases.sync
         self.groups = Groups(
             *(self.store, self.store, self.store, self.store.relations, self.store.relations, rates, self.clock),
@@ -157,25 +158,23 @@ class World:
             return
         match random.choice(DOINGS):
             case "send":
-                await self.messages.send_text(
-                    actor, conversation, TextRequest(f"k{self.count}", Text(f"text {self.count}"))
-                )
+                await self.sending.send(actor, conversation, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
             case "picture":
                 request = UploadRequest(f"k{self.count}", f"{self.count}.png", "image/png", 80)
                 upload, _ = await self.attachments.create_upload(actor, request)
                 self.objects.receive(upload)
                 files = [str(upload.attachment.id)]
-                await self.messages.send_text(
+                await self.sending.send(
                     actor, conversation, TextRequest(f"k{self.count}", Text(""), attachment_ids=files)
                 )
             case "edit":
-                await self.messages.edit_message(actor, conversation, seq, Text(f"edit {self.count}"))
+                await self.changing.edit_message(actor, conversation, seq, Text(f"edit {self.count}"))
             case "unsend":
-                await self.messages.unsend_message(actor, conversation, seq)
+                await self.changing.unsend_message(actor, conversation, seq)
             case "react":
-                await self.messages.set_reaction(actor, conversation, seq, random.choice("👍❤"), present=True)
+                await self.changing.set_reaction(actor, conversation, seq, random.choice("👍❤"), present=True)
             case "unreact":
-                await self.messages.set_reaction(actor, conversation, seq, random.choice("👍❤"), present=False)
+                await self.changing.set_reaction(actor, conversation, seq, random.choice("👍❤"), present=False)
             case "add":
                 await self.groups.add_members(actor, conversation, [other])
             case "remove":
@@ -491,7 +490,7 @@ async def test_long_answers_end_before_they_are_too_large_for_a_client(small_wit
     await device.log_in()
     for conversation in conversations:
         assert device.inbox.conversations.history(conversation).cursor == 61
-        messages, has_more = await small.messages.list_messages(ALICE, conversation, 0, 200)
+        messages, has_more = await small.history.list_messages(ALICE, conversation, 0, 200)
         assert (len(messages) <= 30, has_more) == (True, True)
     named = AccountDevice(ALICE, small.sync, limit=200)
     named.account.token = device.account.token

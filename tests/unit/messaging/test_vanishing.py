@@ -18,7 +18,7 @@ from services.messaging.kernel.errors import (
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.messages.core.changes import ChangePolicy, react, unsend
-from services.messaging.messages.service.messages import TextRequest
+from services.messaging.messages.service.requests import TextRequest
 from services.messaging.vanishing.core import check_vanish_after, end_of_old
 from services.messaging.vanishing.service import Sweeper, SweepPolicy
 from services.runtime import tasks
@@ -42,7 +42,7 @@ async def vanishing(world: World, count: int = 2) -> str:
 
 
 async def listed(world: World, conversation: str) -> list[Message]:
-    messages, _ = await world.messages.list_messages(BOB, conversation, 0, 0)
+    messages, _ = await world.history.list_messages(BOB, conversation, 0, 0)
     return list(reversed(messages))
 
 
@@ -102,7 +102,7 @@ async def test_nothing_shows_what_a_message_said_once_its_time_is_over_whether_o
     world: World,
 ) -> None:
     conversation = await vanishing(world)
-    await world.messages.edit_message(ALICE, conversation, 2, Text("secret edit"))
+    await world.changing.edit_message(ALICE, conversation, 2, Text("secret edit"))
     await world.store.index_words([((await world.conversations.get_conversation(ALICE, conversation)).id, 2)])
     assert (await world.search.search(BOB, "secret", "", 0, ""))[0]
     world.clock.advance(181)
@@ -115,7 +115,7 @@ async def test_nothing_shows_what_a_message_said_once_its_time_is_over_whether_o
     over = [message for message in shown if message.seq == 2]
     assert len(over) == 4
     assert {(message.content, message.edit_count, message.edited_at) for message in over} == {(Expired(), 0, None)}
-    assert await world.messages.list_edits(BOB, conversation, 2) == []
+    assert await world.history.list_edits(BOB, conversation, 2) == []
     assert (await world.search.search(BOB, "secret", "", 0, ""))[0] == []
     world.clock.advance(60)
     last = (await world.sync.list_conversations(BOB, 0, "")).items[0].last_message
@@ -127,9 +127,9 @@ async def test_what_is_over_is_neither_edited_nor_unsent_nor_reacted_to(world: W
     conversation = await vanishing(world)
     world.clock.advance(600)
     for refused in (
-        world.messages.edit_message(ALICE, conversation, 2, Text("again")),
-        world.messages.unsend_message(ALICE, conversation, 2),
-        world.messages.set_reaction(BOB, conversation, 2, "👍", present=True),
+        world.changing.edit_message(ALICE, conversation, 2, Text("again")),
+        world.changing.unsend_message(ALICE, conversation, 2),
+        world.changing.set_reaction(BOB, conversation, 2, "👍", present=True),
     ):
         with pytest.raises(NotEditable):
             await refused
@@ -138,7 +138,7 @@ async def test_what_is_over_is_neither_edited_nor_unsent_nor_reacted_to(world: W
 async def test_a_reply_stays_when_what_it_answers_is_gone(world: World) -> None:
     conversation = await vanishing(world, 1)
     await world.vanishing.set_vanishing(ALICE, conversation, timedelta(0))
-    await world.messages.send_text(BOB, conversation, TextRequest("r", Text("an answer"), 2))
+    await world.sending.send(BOB, conversation, TextRequest("r", Text("an answer"), 2))
     world.clock.advance(600)
     await Sweeper(world.store, world.clock, SweepPolicy()).sweep()
     messages = await listed(world, conversation)
@@ -210,8 +210,7 @@ async def test_a_conversation_that_cannot_be_emptied_does_not_keep_the_others(
     monkeypatch.setattr(world.store, "delete_old", delete_old)
     await Sweeper(world.store, world.clock, SweepPolicy(retention=timedelta(days=30))).sweep()
     left = [
-        len((await world.messages.list_messages(ALICE, conversation, 0, 0))[0])
-        for conversation in sorted(conversations)
+        len((await world.history.list_messages(ALICE, conversation, 0, 0))[0]) for conversation in sorted(conversations)
     ]
     assert left == [1, 0, 0]
 
@@ -259,7 +258,7 @@ async def test_by_the_policy_old_messages_go_from_every_conversation_within_a_wa
     for _ in range(3):
         await sweeper.sweep()
     for conversation in conversations:
-        messages, _ = await world.messages.list_messages(ALICE, conversation, 0, 0)
+        messages, _ = await world.history.list_messages(ALICE, conversation, 0, 0)
         assert [message.seq for message in messages] == [6]
         assert (await world.conversations.get_conversation(ALICE, conversation)).history_start_seq == 5
 
@@ -271,7 +270,7 @@ async def test_after_retention_history_sync_and_replies_go_on(world: World) -> N
     world.clock.advance(86_400 * 2)
     await Sweeper(world.store, world.clock, SweepPolicy(retention=timedelta(days=1))).sweep()
     assert await listed(world, conversation) == []
-    answer = await world.messages.send_text(BOB, conversation, TextRequest("r", Text("what was it?"), 3))
+    answer = await world.sending.send(BOB, conversation, TextRequest("r", Text("what was it?"), 3))
     assert (answer.seq, answer.reply_to_seq) == (5, 3)
     (delta,) = (await world.sync.sync(ALICE, [(conversation, 2, 0)], 0, None)).deltas
     assert ([message.seq for message in delta.messages], delta.has_more) == ([5], False)

@@ -21,7 +21,7 @@ from services.messaging.kernel.errors import (
 )
 from services.messaging.kernel.model import Message, UserId
 from services.messaging.kernel.weighing import weigh_message
-from services.messaging.messages.service.messages import Said, SendRequest, TextRequest
+from services.messaging.messages.service.requests import Said, SendRequest, TextRequest
 from services.messaging.search.core import Filters, Has
 from services.messaging.vanishing.service import Sweeper, SweepPolicy
 from services.messaging.wire import api
@@ -52,11 +52,11 @@ def voice_of(upload: Upload) -> SendRequest:
 
 async def show(world: World, conversation: str) -> Message:
     """Alice sends a picture to be opened once."""
-    return await world.messages.send(ALICE, conversation, picture_of(await put(world)))
+    return await world.sending.send(ALICE, conversation, picture_of(await put(world)))
 
 
 async def stands(world: World, user: UserId, conversation: str, seq: int = 1) -> Message:
-    messages, _ = await world.messages.list_messages(user, conversation, seq + 1, 1)
+    messages, _ = await world.history.list_messages(user, conversation, seq + 1, 1)
     return messages[0]
 
 
@@ -109,7 +109,7 @@ async def test_nobody_fetches_it_in_the_ordinary_way(world: World) -> None:
 
 async def test_only_what_is_view_once_is_opened(world: World) -> None:
     conversation, upload = await world.conversation(), await put(world)
-    await world.messages.send(ALICE, conversation, replace(picture_of(upload), view_once=False))
+    await world.sending.send(ALICE, conversation, replace(picture_of(upload), view_once=False))
     for seq in (1, 2):
         with pytest.raises(AttachmentNotFound):
             await world.openings.open(BOB, conversation, seq, "r")
@@ -121,7 +121,7 @@ async def test_only_what_is_view_once_is_opened(world: World) -> None:
 
 async def test_a_video_and_a_voice_message_can_be_sent_so(world: World) -> None:
     conversation = await world.conversation()
-    sent = await world.messages.send(ALICE, conversation, voice_of(await put(world, SOUND)))
+    sent = await world.sending.send(ALICE, conversation, voice_of(await put(world, SOUND)))
     assert sent.view_once
     url, _, _ = await world.openings.open(BOB, conversation, 1, "r")
     assert object_key(sent.attachments[0].id) in url
@@ -138,11 +138,11 @@ async def test_anything_else_is_refused_by_the_name_of_the_field(world: World) -
     ]
     for request in refused:
         with pytest.raises(InvalidField) as refusal:
-            await world.messages.send(ALICE, conversation, request)
+            await world.sending.send(ALICE, conversation, request)
         assert refusal.value.field == "view_once"
     # The retry of what was stored gets it, whatever it asks for.
-    sent = await world.messages.send(ALICE, conversation, picture_of(picture))
-    assert await world.messages.send(ALICE, conversation, picture_of(picture, "look")) == sent
+    sent = await world.sending.send(ALICE, conversation, picture_of(picture))
+    assert await world.sending.send(ALICE, conversation, picture_of(picture, "look")) == sent
 
 
 async def test_its_file_goes_when_all_have_opened_it_and_their_addresses_are_over(world: World) -> None:
@@ -167,7 +167,7 @@ async def test_its_file_goes_when_all_have_opened_it_and_their_addresses_are_ove
 
 async def test_its_file_waits_for_who_has_not_opened_it_and_goes_after_two_weeks(world: World) -> None:
     trip = await group(world, BOB, CAROL)
-    sent = await world.messages.send(ALICE, trip, voice_of(await put(world, SOUND)))
+    sent = await world.sending.send(ALICE, trip, voice_of(await put(world, SOUND)))
     await world.openings.open(BOB, trip, sent.seq, "r")
     world.clock.advance(KEPT.total_seconds() - 1)
     await sweep(world)
@@ -225,12 +225,12 @@ async def test_it_is_taken_back_with_its_openings_and_neither_edited_nor_forward
     await show(world, conversation)
     await world.openings.open(BOB, conversation, 1, "r")
     with pytest.raises(NotEditable):
-        await world.messages.edit_message(ALICE, conversation, 1, Text("words"))
+        await world.changing.edit_message(ALICE, conversation, 1, Text("words"))
     for user in (ALICE, BOB):
         with pytest.raises(NotForwardable):
             await world.forwarding.forward(user, conversation, 1, [(other, "f")])
-    await world.messages.set_reaction(BOB, conversation, 1, "👍", present=True)
-    gone = await world.messages.unsend_message(ALICE, conversation, 1)
+    await world.changing.set_reaction(BOB, conversation, 1, "👍", present=True)
+    gone = await world.changing.unsend_message(ALICE, conversation, 1)
     assert (gone.content, gone.view_once, gone.opened_by) == (Unsent(), False, ())
     with pytest.raises(AttachmentNotFound):
         await world.openings.open(BOB, conversation, 1, "r")

@@ -22,12 +22,12 @@ from services.messaging.kernel.errors import (
 from services.messaging.kernel.model import AttachmentId, Message
 from services.messaging.kernel.weighing import weigh_message
 from services.messaging.kernel.withholding import withhold
-from services.messaging.messages.service.messages import (
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.service.requests import (
     MessageLimits,
     SendRequest,
     TextRequest,
 )
-from services.messaging.messages.service.rates import SendRates
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.wire import api
 from services.messaging.wire.contents import read_content
@@ -51,7 +51,7 @@ async def put(world: World, request: UploadRequest = SOUND) -> Upload:
 async def speak(world: World, conversation: str, upload: Upload, voice: Voice = SPOKEN, *ids: str) -> Message:
     id_ = upload.attachment.id
     request = SendRequest("k", replace(voice, attachment_id=id_), attachment_ids=ids or [str(id_)])
-    return await world.messages.send(ALICE, conversation, request)
+    return await world.sending.send(ALICE, conversation, request)
 
 
 async def test_what_was_spoken_is_heard_by_the_other_as_it_was_sent(world: World) -> None:
@@ -59,7 +59,7 @@ async def test_what_was_spoken_is_heard_by_the_other_as_it_was_sent(world: World
     sent = await speak(world, conversation, upload)
     assert sent.content == replace(SPOKEN, attachment_id=upload.attachment.id)
     assert sent.attachments == (upload.attachment,)
-    (shown,), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
+    (shown,), _ = await world.history.list_messages(BOB, conversation, 0, 0)
     assert shown == sent
     url, _ = await world.attachments.get_download(BOB, conversation, 1, str(upload.attachment.id))
     assert "audio/ogg" in url
@@ -116,7 +116,7 @@ async def test_it_has_its_one_sound_and_no_other_file(world: World) -> None:
         assert refused.value.field == "attachment_ids"
     for voice, beside in ((SPOKEN, ()), (SPOKEN, (one,)), (replace(SPOKEN, attachment_id=upload.attachment.id), ())):
         with pytest.raises(InvalidField):
-            await world.messages.send(ALICE, conversation, SendRequest("k", voice, attachment_ids=beside))
+            await world.sending.send(ALICE, conversation, SendRequest("k", voice, attachment_ids=beside))
 
 
 async def test_a_picture_is_no_sound(world: World) -> None:
@@ -134,7 +134,7 @@ async def test_its_sound_must_be_there_and_ones_own(world: World) -> None:
     id_ = upload.attachment.id
     theirs = SendRequest("k", replace(SPOKEN, attachment_id=id_), attachment_ids=[str(id_)])
     with pytest.raises(AttachmentNotFound):
-        await world.messages.send(BOB, conversation, theirs)
+        await world.sending.send(BOB, conversation, theirs)
 
 
 async def test_the_scanner_is_asked_about_it_as_about_any_file() -> None:
@@ -151,9 +151,9 @@ async def test_it_counts_as_a_send_of_the_person(world: World) -> None:
     conversation, upload = await world.conversation(), await put(world)
     rates = SendRates(per_s=0.001, burst=1)
     cases = Cases(world.store, world.sends, rates, world.clock, new_id, MessageLimits(), world.attachments)
-    slow = cases.messages
+    slow = cases.sending
     id_ = upload.attachment.id
-    await slow.send_text(ALICE, conversation, TextRequest("t", Text("one")))
+    await slow.send(ALICE, conversation, TextRequest("t", Text("one")))
     with pytest.raises(SendRate):
         await slow.send(
             ALICE, conversation, SendRequest("k", replace(SPOKEN, attachment_id=id_), attachment_ids=[str(id_)])
@@ -172,8 +172,8 @@ async def test_it_can_be_unsent_with_its_sound_and_not_be_edited(world: World) -
     conversation, upload = await world.conversation(), await put(world)
     await speak(world, conversation, upload)
     with pytest.raises(NotEditable):
-        await world.messages.edit_message(ALICE, conversation, 1, Text("no"))
-    unsent = await world.messages.unsend_message(ALICE, conversation, 1)
+        await world.changing.edit_message(ALICE, conversation, 1, Text("no"))
+    unsent = await world.changing.unsend_message(ALICE, conversation, 1)
     assert (unsent.content, unsent.attachments) == (Unsent(), ())
     await world.collector.collect()
     assert world.objects.held == {}

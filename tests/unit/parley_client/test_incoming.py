@@ -7,7 +7,8 @@ import pytest
 from parley.gateway.v1 import messages_pb2 as events
 
 from parley_client.client import AccessToken
-from parley_client.conversations import ConversationInfo, Entry, History
+from parley_client.entries import Entry
+from parley_client.history import ConversationInfo, History
 from parley_client.incoming import Fetch, HandOut, Incoming, Load, next_step
 from parley_client.stream import StreamEndedError
 from parley_client.user_client import ParleyClient

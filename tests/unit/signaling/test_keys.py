@@ -121,41 +121,34 @@ def test_others_are_shown_confirmed_devices_without_what_is_sealed() -> None:
 
 
 @pytest.fixture
-async def world() -> Meeting:
-    meeting = Meeting()
-    await meeting.begin()
-    return meeting
-
-
-@pytest.fixture
 def store() -> FakeKeys:
     return FakeKeys()
 
 
 @pytest.fixture
-def keys(world: Meeting, store: FakeKeys) -> DeviceKeys:
-    return make_keys(world, store)
+def keys(meeting: Meeting, store: FakeKeys) -> DeviceKeys:
+    return make_keys(meeting, store)
 
 
-async def test_keys_are_shown_to_people_of_the_same_call_or_conversation(world: Meeting, keys: DeviceKeys) -> None:
+async def test_keys_are_shown_to_people_of_the_same_call_or_conversation(meeting: Meeting, keys: DeviceKeys) -> None:
     for user in (ALICE, CAROL, EVE):
         await keys.publish(user, 1, KEY, device())
     everybody = [ALICE, CAROL, EVE]
-    assert [one.user_id for one in await keys.of_call(BOB, world.call_id, everybody)] == [ALICE, CAROL]
+    assert [one.user_id for one in await keys.of_call(BOB, meeting.call_id, everybody)] == [ALICE, CAROL]
     assert [one.user_id for one in await keys.of_conversation(BOB, GROUP_TALK, everybody)] == [ALICE, CAROL]
     assert [one.user_id for one in await keys.of_own(EVE, everybody)] == [EVE]
     with pytest.raises(CallNotFound):
-        await keys.of_call(EVE, world.call_id, everybody)
+        await keys.of_call(EVE, meeting.call_id, everybody)
     with pytest.raises(ConversationNotFound):
         await keys.of_conversation(EVE, GROUP_TALK, everybody)
 
 
-async def test_a_guest_is_shown_the_keys_of_who_is_in_the_call_alone(world: Meeting, keys: DeviceKeys) -> None:
+async def test_a_guest_is_shown_the_keys_of_who_is_in_the_call_alone(meeting: Meeting, keys: DeviceKeys) -> None:
     for user in (ALICE, BOB, CAROL):
         await keys.publish(user, 1, KEY, device())
-    await world.admitted(EVE)
-    await world.service.join_call(world.call_id, EVE, LAPTOP)
-    assert [one.user_id for one in await keys.of_call(EVE, world.call_id, [ALICE, BOB, CAROL])] == [ALICE, BOB]
+    await meeting.admitted(EVE)
+    await meeting.service.join_call(meeting.call_id, EVE, LAPTOP)
+    assert [one.user_id for one in await keys.of_call(EVE, meeting.call_id, [ALICE, BOB, CAROL])] == [ALICE, BOB]
 
 
 async def test_the_accounts_own_devices_are_told_of_changes_and_of_nothing_else(
@@ -175,7 +168,7 @@ async def test_the_accounts_own_devices_are_told_of_changes_and_of_nothing_else(
 
 
 async def test_a_sealed_key_goes_to_the_device_that_is_in_the_call_and_to_no_other(
-    world: Meeting, keys: DeviceKeys, store: FakeKeys
+    meeting: Meeting, keys: DeviceKeys, store: FakeKeys
 ) -> None:
     sealed = [
         SealedKey(BOB, TABLET, b"for bob"),
@@ -184,32 +177,32 @@ async def test_a_sealed_key_goes_to_the_device_that_is_in_the_call_and_to_no_oth
         SealedKey(EVE, TABLET, b"a stranger"),
         SealedKey(ALICE, PHONE, b"herself"),
     ]
-    await keys.send(ALICE, PHONE, world.call_id, 5, sealed)
+    await keys.send(ALICE, PHONE, meeting.call_id, 5, sealed)
     # A retry, and one of before that comes late.
-    await keys.send(ALICE, PHONE, world.call_id, 5, sealed)
-    await keys.send(ALICE, PHONE, world.call_id, 4, [SealedKey(BOB, TABLET, b"older")])
+    await keys.send(ALICE, PHONE, meeting.call_id, 5, sealed)
+    await keys.send(ALICE, PHONE, meeting.call_id, 4, [SealedKey(BOB, TABLET, b"older")])
     (record,) = store.records
     delivery = presence_events.Delivery.FromString(record.value)
     assert (delivery.user_id, delivery.device_id) == (BOB, TABLET)
     event = gateway_service.SubscribeResponse.FromString(delivery.frame).event
     assert (event.call_key.sender_user_id, event.call_key.epoch, event.call_key.sealed_key) == (ALICE, 5, b"for bob")
-    (listed,) = await keys.list_for(BOB, TABLET, world.call_id)
+    (listed,) = await keys.list_for(BOB, TABLET, meeting.call_id)
     assert (listed.sender_id, listed.sender_device_id, listed.key.sealed_key) == (ALICE, PHONE, b"for bob")
     # Of a sender who has gone nothing is kept for anybody.
-    await world.service.leave_call(world.call_id, ALICE, PHONE)
-    assert await keys.list_for(BOB, TABLET, world.call_id) == []
+    await meeting.service.leave_call(meeting.call_id, ALICE, PHONE)
+    assert await keys.list_for(BOB, TABLET, meeting.call_id) == []
 
 
-async def test_who_is_not_in_the_call_hands_over_and_gets_nothing(world: Meeting, keys: DeviceKeys) -> None:
+async def test_who_is_not_in_the_call_hands_over_and_gets_nothing(meeting: Meeting, keys: DeviceKeys) -> None:
     sealed = [SealedKey(BOB, TABLET, b"key")]
     for user, device_id, refusal in ((EVE, PHONE, CallNotFound), (CAROL, PHONE, NotInCall), (ALICE, LAPTOP, NotInCall)):
         with pytest.raises(refusal):
-            await keys.send(user, device_id, world.call_id, 1, sealed)
+            await keys.send(user, device_id, meeting.call_id, 1, sealed)
         with pytest.raises(refusal):
-            await keys.list_for(user, device_id, world.call_id)
-    await world.service.end_for_all(world.call_id, ALICE)
+            await keys.list_for(user, device_id, meeting.call_id)
+    await meeting.service.end_for_all(meeting.call_id, ALICE)
     with pytest.raises(CallEnded):
-        await keys.send(ALICE, PHONE, world.call_id, 1, sealed)
+        await keys.send(ALICE, PHONE, meeting.call_id, 1, sealed)
     with pytest.raises(CallNotFound):
         await keys.send(ALICE, PHONE, CallId("0190f000-0000-7000-8000-00000000dead"), 1, sealed)
 
@@ -239,9 +232,9 @@ GOOD = {
     ],
 )
 async def test_what_is_no_key_is_refused_with_its_field(
-    keys: DeviceKeys, world: Meeting, field: str, value: object
+    keys: DeviceKeys, meeting: Meeting, field: str, value: object
 ) -> None:
-    servicer = DeviceKeysServicer(keys, world.clock)
+    servicer = DeviceKeysServicer(keys, meeting.clock)
     request = api.ConfirmDeviceRequest(**(GOOD | {field: value}))
     set_current_token(UserToken(CallerId(ALICE), 60, 0, "", None, frozenset()))
     try:

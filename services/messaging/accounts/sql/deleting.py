@@ -13,8 +13,9 @@ from services.messaging.kernel.model import (
     UserId,
     direct_recipients,
 )
+from services.messaging.messages.sql.changing import write_content
 from services.messaging.messages.sql.erasing import erase_content
-from services.messaging.messages.sql.messages import to_messages, write_content
+from services.messaging.messages.sql.reading import to_messages
 from services.messaging.wire import topics
 from services.messaging.wire.events import message_changed, with_recipients
 from services.messaging.wire.storage import from_columns, is_said

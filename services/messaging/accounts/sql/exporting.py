@@ -16,7 +16,7 @@ from services.messaging.groups.core.changes import redacted_group
 from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import Conversation, ConversationId, Message, UserId
 from services.messaging.messages.core.sequencing import first_result
-from services.messaging.messages.sql.messages import load_edits, to_messages
+from services.messaging.messages.sql.reading import load_edits, to_messages
 from services.messaging.wire import api
 from services.runtime.postgres.database import Connection
 

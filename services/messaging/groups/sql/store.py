@@ -20,7 +20,7 @@ from services.messaging.groups.sql.entering import load_bans, take_request_key, 
 from services.messaging.kernel.model import Conversation, ConversationId, direct_recipients
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.messages.core.sequencing import not_before
-from services.messaging.messages.sql.messages import insert_messages
+from services.messaging.messages.sql.appending import insert_messages
 from services.messaging.relations.sql.quotas import count_new_conversation, count_requests
 from services.messaging.wire.events import conversation_changed, message_sent
 from services.runtime.ids import NewId

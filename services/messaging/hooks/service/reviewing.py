@@ -9,7 +9,7 @@ import structlog
 
 from services.messaging import metrics
 from services.messaging.hooks.core.holding import Decision, Held, HeldId, HeldState
-from services.messaging.hooks.ports import HeldStore, Sending
+from services.messaging.hooks.ports import Editing, HeldStore, Sending
 from services.messaging.kernel import checks
 from services.messaging.kernel.content import Text, weight_of
 from services.messaging.kernel.errors import HeldNotFound, MessagingError
@@ -32,9 +32,10 @@ _FORGET_BATCH = 500
 class Reviews:
     """Reviewers act as nobody. Errors of each: InvalidField, StoreUnavailable."""
 
-    def __init__(self, store: HeldStore, sending: Sending, clock: Clock) -> None:
+    def __init__(self, store: HeldStore, sending: Sending, editing: Editing, clock: Clock) -> None:
         self._store = store
         self._sending = sending
+        self._editing = editing
         self._clock = clock
 
     async def list_held(self, page_size: int, page_token: str) -> tuple[Sequence[Held], str]:
@@ -71,7 +72,7 @@ class Reviews:
     async def _send(self, held: Held) -> Message:
         if held.seq and isinstance(held.content, Text):
             key = held.key
-            return await self._sending.edit_reviewed(key.sender_id, key.conversation_id, held.seq, held.content)
+            return await self._editing.edit_reviewed(key.sender_id, key.conversation_id, held.seq, held.content)
         return await self._sending.send_reviewed(held)
 
 

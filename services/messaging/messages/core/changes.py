@@ -15,6 +15,7 @@ from services.messaging.kernel.errors import (
     TooManyEdits,
     TooManyReactions,
 )
+from services.messaging.kernel.expiry import emptied
 from services.messaging.kernel.model import Edit, Message, Reaction, UserId, Votes
 
 
@@ -212,8 +213,7 @@ def _ordered(votes: Iterable[tuple[int, Collection[UserId]]]) -> tuple[Votes, ..
 
 
 def _emptied(message: Message) -> MessageChange:
-    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=(), votes=())
-    return MessageChange(replace(bare, content=Unsent(), forwarded=False, view_once=False, opened_by=()))
+    return MessageChange(emptied(message, Unsent()))
 
 
 def _find_reaction(message: Message, emoji: str) -> Reaction | None:

@@ -15,10 +15,11 @@ def anybody(_: UserId) -> None:
 
 
 class SendRates:
-    """`per_s` sends a second for each person (texts, edits, reactions, new groups), with `burst` at once after a pause.
+    """`per_s` sends a second for each person (what is said, edits, reactions, votes, pins, new groups), with `burst`
+    at once after a pause.
 
-    Times are monotonic seconds. Of `people` people; who is forgotten when there are more says limits.py.
-    Whom `may_write` refuses writes nothing of it.
+    Times are monotonic seconds. So many `people` are remembered; runtime/limits/token_buckets.py says who is forgotten
+    when there are more. Whom `may_write` refuses writes nothing of it.
     A person has a second bucket of the same size for looks: a request that is refused is looked for, since it may be
     the retry of one that was taken, and whoever is refused all the time is not to make work without end.
     """

@@ -10,7 +10,7 @@ from services.messaging.conversations.sql.conversations import lock_conversation
 from services.messaging.conversations.sql.requests import append_events
 from services.messaging.kernel.errors import AttachmentNotFound
 from services.messaging.kernel.model import ConversationId, Message, UserId, direct_recipients
-from services.messaging.messages.sql.messages import load_message
+from services.messaging.messages.sql.reading import load_message
 from services.messaging.wire.events import message_changed
 from services.runtime.ids import NewId
 from services.runtime.postgres import outbox

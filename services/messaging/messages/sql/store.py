@@ -26,16 +26,9 @@ from services.messaging.kernel.request import REQUEST_MESSAGES
 from services.messaging.messages.core.sequencing import first_result, recipients, sequence_drafts
 from services.messaging.messages.core.state_cache import StateCache
 from services.messaging.messages.ports import DecideMessage
-from services.messaging.messages.sql.messages import (
-    insert_messages,
-    load_edits,
-    load_message,
-    load_states,
-    load_stored,
-    lock_statement,
-    to_messages,
-    write_change,
-)
+from services.messaging.messages.sql.appending import insert_messages, load_states, load_stored, lock_statement
+from services.messaging.messages.sql.changing import write_change
+from services.messaging.messages.sql.reading import load_edits, load_message, to_messages
 from services.messaging.wire.events import message_changed, message_sent, to_outbox
 from services.runtime.ids import NewId
 from services.runtime.postgres import outbox

@@ -23,7 +23,8 @@ from services.messaging.kernel.errors import (
 from services.messaging.kernel.model import ConversationId, DraftKey, Message, UserId
 from services.messaging.kernel.ports import ConversationReader
 from services.messaging.kernel.weighing import MAX_ANSWER_BYTES, fitting
-from services.messaging.messages.service.messages import Messages, Said
+from services.messaging.messages.service.requests import Said
+from services.messaging.messages.service.sending import Sending
 from services.messaging.scheduling import core
 from services.messaging.scheduling.core import Scheduled, ScheduledId, ScheduledState, Wanted
 from services.messaging.scheduling.ports import ScheduledStore
@@ -40,7 +41,7 @@ class Scheduling:
     def __init__(
         self,
         store: ScheduledStore,
-        messages: Messages,
+        sending: Sending,
         conversations: ConversationReader,
         withdrawals: Withdrawals,
         clock: Clock,
@@ -48,7 +49,7 @@ class Scheduling:
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
-        self._messages = messages
+        self._sending = sending
         self._conversations = conversations
         self._withdrawals = withdrawals
         self._clock = clock
@@ -62,13 +63,13 @@ class Scheduling:
         """Keep a message until its time. Idempotent by its key: a retry gets what stands, or the message that was sent.
 
         Errors: TooManyScheduled, ScheduledCancelled, ConversationNotFound, NotAllowed, ConversationFrozen,
-        RequestPending, and as for Messages.send_text, but for what the network judges.
+        RequestPending, and as for Sending.send, but for what the network judges.
         """
         key = _key(user_id, conversation_id, said.client_message_id)
         try:
             now = self._clock.now()
             at = core.check_send_at(send_at, now)
-            written = await self._messages.checked(user_id, conversation_id, said)
+            written = await self._sending.checked(user_id, conversation_id, said)
             await self._require_place(written)
             wanted = _wanted(written)
             fresh = Scheduled(
@@ -89,15 +90,15 @@ class Scheduling:
     ) -> Scheduled:
         """Give it other content, another time, or both; None leaves each. Idempotent.
 
-        Errors: ScheduledNotFound, ScheduledSent, MessageHeld, and as for Messages.send_text, but for what the network
+        Errors: ScheduledNotFound, ScheduledSent, MessageHeld, and as for Sending.send, but for what the network
         judges.
         """
         key = _key(user_id, conversation_id, client_message_id)
         now = self._clock.now()
         at = core.check_send_at(send_at, now) if send_at is not None else None
         if said is None:
-            self._messages.count_send(user_id)
-        wanted = _wanted(await self._messages.checked(user_id, conversation_id, said)) if said else None
+            self._sending.count_send(user_id)
+        wanted = _wanted(await self._sending.checked(user_id, conversation_id, said)) if said else None
 
         def decide(found: Scheduled | None, is_sent: bool) -> Scheduled | None:
             return core.change(core.require_known(found, is_sent=is_sent), wanted, at, now)
@@ -147,7 +148,7 @@ class Scheduling:
 
     async def _done_before(self, key: DraftKey, refusal: MessagingError) -> Scheduled | Message:
         """What a request that is refused did before, if it is the retry of one that was taken. Raises the refusal."""
-        sent = await self._messages.sent_before(key, refusal)
+        sent = await self._sending.sent_before(key, refusal)
         if sent is not None:
             return sent
         standing = core.require_new(await self._store.find(key))

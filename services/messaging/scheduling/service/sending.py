@@ -10,8 +10,8 @@ import structlog
 
 from services.messaging import metrics
 from services.messaging.kernel.model import ConversationId, UserId
-from services.messaging.messages.service.messages import Messages
 from services.messaging.messages.service.requests import request_of
+from services.messaging.messages.service.sending import Sending
 from services.messaging.scheduling import core
 from services.messaging.scheduling.core import Refused, Scheduled, is_to_be_sent
 from services.messaging.scheduling.ports import ScheduledStore
@@ -53,14 +53,14 @@ class ScheduledSender:
     def __init__(
         self,
         store: ScheduledStore,
-        messages: Messages,
+        sending: Sending,
         admit: Admit,
         refusal_of: RefusalOf,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._store = store
-        self._messages = messages
+        self._sending = sending
         self._admit = admit
         self._refusal_of = refusal_of
         self._clock = clock
@@ -139,7 +139,7 @@ class ScheduledSender:
         request = request_of(taken.content, key.client_message_id, taken.reply_to_seq, files)
         try:
             await self._admit(key.sender_id)
-            await self._messages.send(key.sender_id, str(key.conversation_id), request)
+            await self._sending.send(key.sender_id, str(key.conversation_id), request)
         except StoreUnavailable:
             raise
         except Exception as error:

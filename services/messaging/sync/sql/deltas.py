@@ -7,7 +7,7 @@ from datetime import datetime
 import asyncpg
 
 from services.messaging.kernel.model import ConversationId, Cursor, Message, UserId
-from services.messaging.messages.sql.messages import to_messages
+from services.messaging.messages.sql.reading import to_messages
 from services.runtime.postgres.database import Connection
 
 _BEHIND = """

@@ -11,7 +11,7 @@ from services.messaging.conversations.sql.own_states import load_own_states
 from services.messaging.kernel.model import ConversationId, Cursor, Delta, PageMark, Summary, UserId
 from services.messaging.kernel.own_state import OwnState
 from services.messaging.kernel.request import RequestState
-from services.messaging.messages.sql.messages import load_last
+from services.messaging.messages.sql.reading import load_last
 from services.messaging.sync.core.account import AccountPage, Mark, Snapshot, Step, SyncToken, begin_walk
 from services.messaging.sync.core.deltas import build_delta
 from services.messaging.sync.sql.deltas import load_behind, load_changed, load_new

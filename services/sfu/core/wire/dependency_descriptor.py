@@ -9,6 +9,8 @@ What cannot be read gives None, and costs no more than its 255 bytes: each step 
 from collections.abc import Sequence
 from typing import Final, final
 
+from services.sfu.core.wire.bits import Bits, CutShort
+
 # Layers of each kind that are told apart; browsers have three. Raising these needs more bits in the limits of a slot
 # (codecs.py); lowering them takes a stream with more for one without layers.
 MAX_SPATIAL: Final = 4
@@ -185,7 +187,7 @@ class DescriptorReader:
             return self._build(value[0], number, False)
         try:
             return self._read_extended(value, number)
-        except _CutShort:
+        except CutShort:
             return None
 
     def _build(self, flags: int, number: int, begins_sequence: bool) -> Frame | None:
@@ -198,7 +200,7 @@ class DescriptorReader:
         return None
 
     def _read_extended(self, value: bytes, number: int) -> Frame | None:
-        bits = _Bits(value, 8 * _MANDATORY_BYTES)
+        bits = Bits(value, 8 * _MANDATORY_BYTES)
         has_structure, has_active = bits.read(1) != 0, bits.read(1) != 0
         custom = bits.read(3)
         if has_structure:
@@ -231,32 +233,7 @@ class DescriptorReader:
         self._number, self._active = number, (1 << structure.target_count) - 1
 
 
-class _CutShort(Exception):
-    """There are fewer bits than what they say needs, or more layers than are told apart."""
-
-
-@final
-class _Bits:
-    def __init__(self, value: bytes, skipped: int) -> None:
-        self._value = int.from_bytes(value, "big")
-        self._left = 8 * len(value) - skipped
-
-    def read(self, count: int) -> int:
-        """f(n)"""
-        self._left -= count
-        if self._left < 0:
-            raise _CutShort
-        return self._value >> self._left & (1 << count) - 1
-
-    def read_below(self, limit: int) -> int:
-        """ns(n)"""
-        width = limit.bit_length()
-        shorter = (1 << width) - limit
-        value = self.read(width - 1)
-        return value if value < shorter else (value << 1) - shorter + self.read(1)
-
-
-def _read_structure(bits: _Bits) -> Structure:
+def _read_structure(bits: Bits) -> Structure:
     id_offset, count = bits.read(6), bits.read(5) + 1
     layers = _read_layers(bits)
     indications = [bits.read(2 * count) for _ in layers]
@@ -280,7 +257,7 @@ def _read_structure(bits: _Bits) -> Structure:
     return Structure(id_offset, count, chain_count, templates, _find_targets(templates, chains), tuple(heights))
 
 
-def _read_layers(bits: _Bits) -> list[tuple[int, int]]:
+def _read_layers(bits: Bits) -> list[tuple[int, int]]:
     """(spatial, temporal) of each template; the spatial ones rise."""
     layers: list[tuple[int, int]] = []
     spatial = temporal = 0
@@ -294,17 +271,17 @@ def _read_layers(bits: _Bits) -> list[tuple[int, int]]:
         elif step == 2:
             spatial, temporal = spatial + 1, 0
         if spatial >= MAX_SPATIAL or temporal >= MAX_TEMPORAL or len(layers) == MAX_TEMPLATES:
-            raise _CutShort
+            raise CutShort
 
 
-def _read_template_fdiffs(bits: _Bits) -> tuple[int, ...]:
+def _read_template_fdiffs(bits: Bits) -> tuple[int, ...]:
     found = []
     while bits.read(1):
         found.append(bits.read(4) + 1)
     return tuple(found)
 
 
-def _read_fdiffs(bits: _Bits) -> tuple[int, ...]:
+def _read_fdiffs(bits: Bits) -> tuple[int, ...]:
     found = []
     while size := bits.read(2):
         found.append(bits.read(4 * size) + 1)

@@ -3,7 +3,9 @@
 Source of the sequence parameter set: ITU-T H.264 sections 7.3.2.1.1 and 7.4.2.1.1.
 """
 
-from typing import Final, final
+from typing import Final
+
+from services.sfu.core.wire.bits import Bits, CutShort
 
 # A parameter set takes some 30 bytes; what is beyond this of one is not read. Raising it lets a packet cost more;
 # lowering it does not tell the height where much comes before it.
@@ -46,37 +48,12 @@ def find_parameter_set(payload: bytes) -> bytes | None:
 def read_height(parameter_set: bytes) -> int:
     """Of the pictures, in pixels; 0 when it cannot be told."""
     try:
-        return _read_height(_Bits(parameter_set[1:MAX_SPS_BYTES].replace(_EMULATION, b"\x00\x00")))
-    except _CutShort:
+        return _read_height(Bits(parameter_set[1:MAX_SPS_BYTES].replace(_EMULATION, b"\x00\x00")))
+    except CutShort:
         return 0
 
 
-class _CutShort(Exception):
-    """It ends before its height, or has what is not read."""
-
-
-@final
-class _Bits:
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data, "big")
-        self._left = 8 * len(data)
-
-    def read(self, count: int) -> int:
-        """u(n)"""
-        self._left -= count
-        if self._left < 0:
-            raise _CutShort
-        return self._value >> self._left & (1 << count) - 1
-
-    def read_golomb(self) -> int:
-        """ue(v), and of se(v) something that takes as many bits."""
-        zeros = 0
-        while not self.read(1):
-            zeros += 1
-        return (1 << zeros) - 1 + self.read(zeros)
-
-
-def _read_height(bits: _Bits) -> int:
+def _read_height(bits: Bits) -> int:
     profile = bits.read(8)
     bits.read(16)
     bits.read_golomb()
@@ -99,7 +76,7 @@ def _read_height(bits: _Bits) -> int:
     return height if 0 < height <= MAX_HEIGHT else 0
 
 
-def _read_chroma(bits: _Bits) -> int:
+def _read_chroma(bits: Bits) -> int:
     """chroma_format_idc, past what comes with it."""
     chroma = bits.read_golomb()
     if chroma == 3:
@@ -109,11 +86,11 @@ def _read_chroma(bits: _Bits) -> int:
     bits.read(1)
     if bits.read(1):
         # Scaling lists, which no encoder of calls sends.
-        raise _CutShort
+        raise CutShort
     return chroma
 
 
-def _skip_order(bits: _Bits) -> None:
+def _skip_order(bits: Bits) -> None:
     """The picture order count."""
     kind = bits.read_golomb()
     if kind == 0:
@@ -124,6 +101,6 @@ def _skip_order(bits: _Bits) -> None:
         bits.read_golomb()
         count = bits.read_golomb()
         if count > _MAX_CYCLE:
-            raise _CutShort
+            raise CutShort
         for _ in range(count):
             bits.read_golomb()

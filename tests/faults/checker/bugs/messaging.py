@@ -205,31 +205,31 @@ def own_cursor_not_told() -> None:
 def refused_and_stored() -> None:
     """A send is stored, and then refused."""
     refusal = of("services.messaging.kernel.errors").NotAllowed
-    messages = of("services.messaging.messages.service.messages").Messages
+    sending = of("services.messaging.messages.service.sending").Sending
 
-    honest, now = messages.send_text, each(30)
+    honest, now = sending.send, each(30)
 
-    async def send_text(self: Any, *about: Any) -> Any:
+    async def send(self: Any, *about: Any) -> Any:
         message = await honest(self, *about)
         if now():
             raise refusal
         return message
 
-    put(messages, "send_text", send_text)
+    put(sending, "send", send)
 
 
 def handler_raises() -> None:
     """Something that nobody thought of raises out of a use-case."""
-    messages = of("services.messaging.messages.service.messages").Messages
+    sending = of("services.messaging.messages.service.sending").Sending
 
-    honest, now = messages.send_text, each(30)
+    honest, now = sending.send, each(30)
 
-    async def send_text(self: Any, *about: Any) -> Any:
+    async def send(self: Any, *about: Any) -> Any:
         if now():
             raise KeyError("nobody thought of it")
         return await honest(self, *about)
 
-    put(messages, "send_text", send_text)
+    put(sending, "send", send)
 
 
 def call_record_lost() -> None:
