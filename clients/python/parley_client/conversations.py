@@ -47,6 +47,9 @@ class Conversations:
 
     def __init__(self) -> None:
         self._histories: dict[str, History] = {}
+        # Those that one was told to be out of, and the revision of that word. Older ones may come after it: by Sync,
+        # whose answer was on its way, or by the other of the stream's two ways.
+        self._left: dict[str, int] = {}
 
     def __contains__(self, conversation_id: str) -> bool:
         return conversation_id in self._histories
@@ -72,8 +75,14 @@ class Conversations:
 
     def take_info(self, info: ConversationInfo, me: str) -> Arrival:
         """Takes one live event of a conversation. The conversation is forgotten when I am not in it."""
+        if self._is_void(info):
+            return Arrival.SHOWN
         if me not in dict(info.roles):
-            self.forget(info.conversation_id)
+            known = self.history(info.conversation_id).info
+            # Older than what Sync told meanwhile: I have come back since.
+            if known is None or info.revision >= known.revision:
+                self.forget(info.conversation_id)
+                self._left[info.conversation_id] = info.revision
             return Arrival.SHOWN
         is_new = info.conversation_id not in self
         history = self.begin(info.conversation_id)
@@ -90,9 +99,12 @@ class Conversations:
     def clear(self) -> None:
         """Forgets everything."""
         self._histories.clear()
+        self._left.clear()
 
     def add_delta(self, delta: Delta) -> bool:
         """Takes what Sync says of one conversation. False when the answer itself has a gap."""
+        if self._is_void(delta.info):
+            return True
         early = self._take_unknown(delta.info.conversation_id)
         history = self.begin(delta.info.conversation_id)
         # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
@@ -114,7 +126,7 @@ class Conversations:
     def add_info(self, info: ConversationInfo) -> bool:
         """Takes what the list says of a conversation that is new to the device. False when it was known already."""
         known = self._histories.get(info.conversation_id)
-        if known is not None and known.info is not None:
+        if (known is not None and known.info is not None) or self._is_void(info):
             return False
         history = self.begin(info.conversation_id)
         history.take_info(info)
@@ -150,6 +162,13 @@ class Conversations:
         """After a whole Sync: drops those that were unknown before it and still are."""
         for conversation_id in set(conversation_ids) & set(self.unknown()):
             self.forget(conversation_id)
+
+    def _is_void(self, info: ConversationInfo) -> bool:
+        """Whether this is of before one was out of the conversation. What is newer says that one is in it again."""
+        if info.revision <= self._left.get(info.conversation_id, -1):
+            return True
+        self._left.pop(info.conversation_id, None)
+        return False
 
     def _take_unknown(self, conversation_id: str) -> list[Entry]:
         """The messages of a conversation of which nothing else is known; it begins anew."""

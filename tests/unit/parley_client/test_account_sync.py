@@ -89,6 +89,18 @@ def test_a_live_conversation_is_named_by_the_first_sync_which_may_say_that_it_is
     assert "a" not in inbox.conversations
 
 
+def test_who_is_put_out_while_sync_is_on_its_way_stays_out() -> None:
+    inbox = Inbox("alice")
+    account = AccountSync(inbox)
+    inbox.apply(gateway.DeviceEvent(conversation=conversation("a", revision=1)), 0.0)
+    account.request()
+    removal = messaging.Conversation(conversation_id="a", members=[messaging.Member(user_id="bob")], revision=2)
+    inbox.apply(gateway.DeviceEvent(conversation=removal), 0.0)
+    assert not account.take(answer(delta("a", 1, revision=1), token="t1"))
+    # No later word would tell it again.
+    assert "a" not in inbox.conversations
+
+
 def test_who_is_let_in_again_asks_for_what_came_before_the_news_of_it() -> None:
     """Messages come directly, and news of members by a slower way: both may be old when they come."""
     inbox = Inbox("alice")

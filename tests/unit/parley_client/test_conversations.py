@@ -120,3 +120,36 @@ def test_a_late_word_of_the_conversation_brings_no_pin_back() -> None:
     assert history.pinned(0.0) == ()
     conversations.take_info(replace(info, revision=6, pinned=(2,)), "me")
     assert history.pinned(0.0) == (2,)
+
+
+IN, OUT = (("alice", 0), ("bob", 0)), (("bob", 0),)
+
+
+def let_out(revision: int) -> Conversations:
+    """Of a device that is told that its user is out of a conversation."""
+    conversations = Conversations()
+    conversations.take_info(ConversationInfo("c1", revision=1, roles=IN), "alice")
+    conversations.take_info(ConversationInfo("c1", revision=revision, roles=OUT), "alice")
+    assert "c1" not in conversations
+    return conversations
+
+
+def test_what_was_on_its_way_when_one_was_put_out_does_not_bring_the_conversation_back() -> None:
+    conversations = let_out(revision=3)
+    older = ConversationInfo("c1", revision=2, roles=IN)
+    assert conversations.add_delta(Delta(older, (entry(1),), revision=2, last_seq=1))
+    assert not conversations.add_info(older)
+    assert conversations.take_info(older, "alice") is Arrival.SHOWN
+    assert "c1" not in conversations
+
+
+def test_who_comes_back_has_it_again_by_whatever_tells_it_first() -> None:
+    newer = ConversationInfo("c1", revision=4, roles=IN)
+    by_sync, by_list, live = let_out(3), let_out(3), let_out(3)
+    by_sync.add_delta(Delta(newer, (entry(1),), revision=4, last_seq=1))
+    by_list.add_info(newer)
+    live.take_info(newer, "alice")
+    for conversations in (by_sync, by_list, live):
+        # What told of the removal comes once more, by the slower way.
+        conversations.take_info(ConversationInfo("c1", revision=3, roles=OUT), "alice")
+        assert "c1" in conversations
