@@ -119,7 +119,7 @@ PARTS = (
     Part(2, "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py")),
     Part(
         *(2, "calls"),
-        tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "runtime")),
+        tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "previews", "runtime")),
     ),
     Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
     Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), compiled=True, browsers=True),
