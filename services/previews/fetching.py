@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.previews import metrics
 from services.previews.core.addresses import WEB_PORTS, Address, follow
-from services.previews.core.errors import AddressNotAllowed
+from services.previews.core.errors import AddressNotAllowed, TooManyFetches
 from services.previews.core.model import Preview
 from services.previews.core.networks import IpAddress, is_public
 from services.previews.core.pages import read_page
@@ -15,7 +15,7 @@ from services.runtime.limits.concurrency import TooManyWaiting, Turns
 MAX_REDIRECTIONS = 3
 # At once at one host. Raising it lets many users together be a burden to a host; lowering it makes them wait.
 FETCHES_PER_HOST = 2
-# Raising it keeps more waiting in vain; lowering it says sooner that there is no preview of a host whose turn is over.
+# Raising it keeps more waiting in vain, until their time is up; lowering it sends them away at once (TOO_MANY_FETCHES).
 WAITING_PER_HOST = 16
 
 
@@ -49,9 +49,13 @@ class Fetcher:
         self._hosts = Turns(FETCHES_PER_HOST, WAITING_PER_HOST)
 
     async def fetch(self, address: Address) -> Preview | None:
-        """The preview of a page. None where there is none, whatever the reason. Takes as long as it is let."""
+        """The preview of a page. None where there is none, whatever the reason. Takes as long as it is let. Raises
+        TooManyFetches when too many wait for the host."""
         try:
             preview = await self._follow(address)
+        except TooManyFetches:
+            metrics.FETCHES.labels("busy").inc()
+            raise
         except _Nothing as nothing:
             metrics.FETCHES.labels(nothing.outcome).inc()
             return None
@@ -63,7 +67,9 @@ class Fetcher:
             try:
                 async with self._hosts.turn(address.host):
                     answer = await self._web.get(address, await self._checked(address))
-            except (Unreachable, TooManyWaiting) as error:
+            except TooManyWaiting as error:
+                raise TooManyFetches("as many wait for this host as may") from error
+            except Unreachable as error:
                 raise _Nothing("unreachable") from error
             if answer.head.location is None:
                 return read_page(answer.body, answer.head.content_type) if answer.head.is_page else None

@@ -11,7 +11,7 @@ RESULTS = Counter(
 FETCHES = Counter(
     "previews_fetches",
     "Fetches, by what came of them: found, no_page, not_public, not_allowed (a redirection), too_many_redirections,"
-    " unreachable, timeout.",
+    " unreachable, busy (too many wait for one host), timeout.",
     ["outcome"],
 )
 FETCH_SECONDS = Histogram(

@@ -27,7 +27,7 @@ class Previews:
         self._parallel = parallel
         self._timeout_s = timeout_s
         self._cache = Cache()
-        self._under_way: dict[str, asyncio.Task[Found]] = {}
+        self._under_way: dict[str, asyncio.Task[Found | None]] = {}
 
     async def start(self) -> None:
         metrics.FETCHING.set_function(lambda: len(self._under_way))
@@ -50,6 +50,8 @@ class Previews:
             if found is None:
                 # Whoever gives up does not take the fetch away from the others.
                 found = await asyncio.shield(self._fetching(address))
+            if found is None:
+                raise TooManyFetches("as many wait for this host as may")
             if found.preview is None:
                 raise NoPreview
         except (PreviewsOff, AddressNotAllowed, TooManyFetches, NoPreview) as error:
@@ -58,7 +60,7 @@ class Previews:
         metrics.RESULTS.labels("found", source).inc()
         return found.preview
 
-    def _fetching(self, address: Address) -> asyncio.Task[Found]:
+    def _fetching(self, address: Address) -> asyncio.Task[Found | None]:
         """The fetch of an address that is under way, or a new one."""
         task = self._under_way.get(address.url)
         if task is None:
@@ -69,7 +71,8 @@ class Previews:
             task.add_done_callback(lambda _: self._under_way.pop(address.url, None))
         return task
 
-    async def _fetch(self, address: Address) -> Found:
+    async def _fetch(self, address: Address) -> Found | None:
+        """What is found is kept; None, which is not, when too many wait for the host."""
         preview = None
         with metrics.FETCH_SECONDS.time():
             try:
@@ -77,6 +80,8 @@ class Previews:
                     preview = await self._fetcher.fetch(address)
             except TimeoutError:
                 metrics.FETCHES.labels("timeout").inc()
+            except TooManyFetches:
+                return None
         found = Found(preview)
         self._cache.put(address.url, found, self._clock.monotonic())
         return found

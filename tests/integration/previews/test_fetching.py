@@ -10,12 +10,14 @@ import pytest
 
 from services.previews.clients.web import MAX_HEADER_BYTES
 from services.previews.core.addresses import parse_address
-from services.previews.core.errors import AddressNotAllowed, NoPreview
+from services.previews.core.errors import AddressNotAllowed, NoPreview, TooManyFetches
 from services.previews.core.model import Preview
 from services.previews.core.pages import MAX_PAGE_BYTES
 from services.previews.fetching import FETCHES_PER_HOST, THE_INTERNET
 from services.previews.ports import Unreachable
+from services.runtime.limits.concurrency import Turns
 from tests.integration.previews.conftest import LOOPBACK, PAGE, Town, bomb
+from tests.support.waiting import until
 
 FOUND = Preview("Found")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -244,3 +246,18 @@ async def test_who_gives_up_takes_nothing_from_the_others(town: Town) -> None:
 async def expect_nothing(town: Town, path: str) -> None:
     with pytest.raises(NoPreview):
         await town.previews.get(town.url(path))
+
+
+async def test_when_too_many_wait_for_a_host_it_is_not_said_that_there_is_no_preview(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(town.previews._fetcher, "_hosts", Turns(at_once=1, waiting=0))
+    town.host.page("/1", pause_s=0.1)
+    town.host.page("/2")
+    first = asyncio.create_task(town.previews.get(town.url("/1")))
+    await until(lambda: town.host.at_once == 1)
+    with pytest.raises(TooManyFetches):
+        await town.previews.get(town.url("/2"))
+    assert await first == FOUND
+    # That was not kept.
+    assert await town.previews.get(town.url("/2")) == FOUND
