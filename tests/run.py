@@ -121,7 +121,7 @@ PARTS = (
     Part(2, "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py")),
     Part(
         *(2, "calls"),
-        tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "runtime")),
+        tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "previews", "runtime")),
     ),
     Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), f"not ({BROWSERS})", compiled=True),
     Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from deploy.docs.pages import ROOT
 from deploy.docs.variables import RUNTIME, Variable, asked_by, edge_variables, summary, variables
 
-SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu", "web", "ops")
+SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "previews", "sfu", "web", "ops")
 
 _HEAD = """# Configuration
 

@@ -9,7 +9,7 @@ from deploy.embedded.ports import EDGE_PORT, MEDIA_PORT, Ports
 from deploy.embedded.settings import PARTS, StackSettings
 
 HOST = "127.0.0.1"
-GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu")
+GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "previews", "sfu")
 ADMIN_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push")
 
 

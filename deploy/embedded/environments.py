@@ -76,6 +76,8 @@ class Environments:
                 return self._webhooks()
             case "push":
                 return self._push()
+            case "previews":
+                return {}
             case "sfu":
                 return self._sfu(name)
             case _:

@@ -14,13 +14,13 @@ from deploy.embedded.record import ROOT
 # In the order in which they start; what stands in one row starts side by side. The services wait for each other.
 START_ORDER = (
     ("postgres", "broker", "issuer", "objects"),
-    ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu", "web"),
+    ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "previews", "sfu", "web"),
     ("edge",),
 )
 PARTS = tuple(part for row in START_ORDER for part in row)
 BROKERS = ("kafka", "tansu")
 TLS = ("off", "mutual")
-REPLICABLE = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu")
+REPLICABLE = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "previews", "sfu")
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ class Specs:
             messaging=at.listed(self._settings.names("messaging")),
             signaling=at.listed(self._settings.names("signaling")),
             push=at.listed(self._settings.names("push")) if "push" in self._settings.parts else "",
+            previews=at.listed(self._settings.names("previews")) if "previews" in self._settings.parts else "",
             web=at.web,
             jwks_url=f"http://{at.issuer}/.well-known/jwks.json",
             jwt_issuer=issuer.ISSUER,

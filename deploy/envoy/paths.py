@@ -140,6 +140,9 @@ PATHS: Mapping[str, Mapping[str, str]] = {
         "UpdateNotificationSettings": "PUT /v1/notification-settings",
         "SetConversationLevel": f"PUT {_CONVERSATION}/notification-level",
     },
+    "parley.previews.v1.PreviewsService": {
+        "GetLinkPreview": "GET /v1/link-preview",
+    },
 }
 
 # Not over plain HTTP, and why.

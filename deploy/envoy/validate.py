@@ -30,6 +30,7 @@ def variants(certificate: Path, key: Path) -> dict[str, EdgeValues]:
         dev_login=True,
         health_interval_s=1,
         push="127.0.0.1:7006",
+        previews="127.0.0.1:7007",
     )
     kubernetes = EdgeValues(
         gateway="gateway.parley.svc.cluster.local:7000",
@@ -48,6 +49,7 @@ def variants(certificate: Path, key: Path) -> dict[str, EdgeValues]:
         trusted_proxies=1,
         metrics_port=9100,
         push="push.parley.svc.cluster.local:7000",
+        previews="previews.parley.svc.cluster.local:7000",
     )
     return {"embedded": embedded, "kubernetes": kubernetes}
 

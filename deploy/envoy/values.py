@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from services.runtime.clock import CLOCK_SKEW_S
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
+# Services that an installation may do without.
+_OPTIONAL = ("push", "previews")
 # Nothing that could leave the place in the YAML where it is put.
 _UNSAFE = re.compile(r"[\"'\n\r]")
 
@@ -95,6 +98,8 @@ class EdgeValues:
     health_interval_s: int = 5
     # Push, `host:port`, separated by commas. Empty: nothing is sent to sleeping devices, and its RPCs are not there.
     push: str = ""
+    # Previews, `host:port`, separated by commas. Empty: no link has a preview, and its RPC is not there.
+    previews: str = ""
 
 
 def from_env(env: Mapping[str, str]) -> EdgeValues:
@@ -125,7 +130,10 @@ def template_values(values: EdgeValues) -> dict[str, str]:
     texts = {field.name.upper(): _text(getattr(values, field.name)) for field in fields(values)}
     for service in ("gateway", "messaging", "signaling", "web"):
         texts[f"{service.upper()}_ENDPOINTS"] = _endpoints(getattr(values, service))
-    texts["PUSH_ENDPOINTS"] = _endpoints(values.push) if values.push else "[]"
+    for service in _OPTIONAL:
+        addresses = getattr(values, service)
+        texts[f"{service.upper()}_ENDPOINTS"] = _endpoints(addresses) if addresses else "[]"
+        texts[f"{service.upper()}_SERVED"] = _text(bool(addresses))
     return {
         **texts,
         # One value for the edge and the services.
@@ -133,7 +141,6 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         "ISSUER_ENDPOINTS": _endpoints(f"{issuer.hostname}:{port}"),
         "ISSUER_HOST": issuer.hostname or "",
         "ISSUER_TLS": _text(issuer.scheme == "https"),
-        "PUSH_SERVED": _text(bool(values.push)),
         "METRICS": _text(values.metrics_port > 0),
         "TLS": _text(bool(values.tls_certificate_file)),
         "UPSTREAM_TLS": _text(bool(values.upstream_certificate_file)),
@@ -143,7 +150,7 @@ def template_values(values: EdgeValues) -> dict[str, str]:
 def _problems(values: EdgeValues) -> list[str]:
     problems = [
         f"{name} must be host:port[,host:port...], not {getattr(values, name)!r}"
-        for name in ("gateway", "messaging", "signaling", "web", *(["push"] if values.push else []))
+        for name in ("gateway", "messaging", "signaling", "web", *filter(partial(getattr, values), _OPTIONAL))
         if not all(_ENDPOINT.fullmatch(endpoint) for endpoint in getattr(values, name).split(","))
     ]
     issuer = urlsplit(values.jwks_url)

@@ -13,7 +13,7 @@ from deploy.envoy import values as edge
 from deploy.k8s.objects import Object, Pod, environment, find, matches, namespace_of, of_kind, pods, title
 from services.runtime.env import ConfigError, is_address
 
-SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu", "web")
+SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "previews", "sfu", "web")
 # Files and folders of the running pod, which are stood in for.
 _FILES = ("PARLEY_SFU_PUBLIC_IP_FILE", "PARLEY_WEB_ROOT")
 # Whose tokens anybody gets without a password (deploy/embedded/issuer.py).

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 
 FOLDER = Path(__file__).parent
 RULE_FILES = ("alerts.yaml", "slos.yaml")
-_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu", "web")
+_SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "previews", "sfu", "web")
 METRICS = ("services.runtime.observability.metrics", *(f"services.{service}.metrics" for service in _SERVICES))
 # Prometheus's own, and labels that the scrape adds.
 OWN_METRICS = {"up"}

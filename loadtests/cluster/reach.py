@@ -49,7 +49,7 @@ _SITE = ("monitoring", "parley-admin", "parley-back-office")
 STRANGE = ("default", *_SITE)
 SOURCES: Mapping[str, Spot] = {
     **{name: _ours(name) for name in ("edge", "web", "gateway", "messaging", "presence", "signaling")},
-    **{name: _ours(name) for name in ("webhooks", "push", "issuer", "objects")},
+    **{name: _ours(name) for name in ("webhooks", "push", "previews", "issuer", "objects")},
     "sfu": _SFU,
     "coturn": _COTURN,
     "postgres": _POSTGRES,
@@ -61,7 +61,10 @@ SOURCES: Mapping[str, Spot] = {
 TARGETS: Mapping[str, Target] = {
     "edge": Target(8443, SOURCES["edge"]),
     "web": Target(8080, SOURCES["web"]),
-    **{name: Target(7000, SOURCES[name]) for name in ("gateway", "messaging", "presence", "signaling", "push")},
+    **{
+        name: Target(7000, SOURCES[name])
+        for name in ("gateway", "messaging", "presence", "signaling", "push", "previews")
+    },
     "messaging's admin": Target(7001, SOURCES["messaging"]),
     "presence's admin": Target(7001, SOURCES["presence"]),
     "gateway's metrics": Target(9100, SOURCES["gateway"]),
@@ -79,7 +82,7 @@ _OPEN = {"edge", "issuer", "sfu's media", "coturn"}
 _STORES = {"postgres", "kafka"}
 # Everything else must not be reached. A pod reaches its own ports; what it says to itself is not asked.
 ALLOWED: Mapping[str, set[str]] = {
-    "edge": {"web", "gateway", "messaging", "signaling", "push", "issuer"},
+    "edge": {"web", "gateway", "messaging", "signaling", "push", "previews", "issuer"},
     "web": {"issuer"},
     "gateway": {"presence", "messaging", "kafka", "issuer"},
     "messaging": {"presence", "signaling", "push", "issuer", *_STORES},
@@ -87,6 +90,8 @@ ALLOWED: Mapping[str, set[str]] = {
     "signaling": {"messaging", "presence", "sfu", "issuer", *_STORES},
     "webhooks": {"issuer", *_STORES},
     "push": {"messaging", "issuer", *_STORES},
+    # Nothing else of the cluster, and of nothing outside but the internet.
+    "previews": {"issuer"},
     "sfu": {"kafka"},
     "coturn": set(),
     # Their operators' agents speak to the API server.

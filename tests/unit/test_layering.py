@@ -24,7 +24,7 @@ OUTER_RUNTIME = {"grpc", "kafka", "postgres"}
 # Rules that all services share, a core's too: they import the standard library only.
 PURE_RUNTIME = {
     *("user_ids", "device_ids", "client_ids", "uuids", "partitions", "quiet_hours", "reasons", "hosts"),
-    *("backoff", "webhook_secrets"),
+    *("backoff", "webhook_secrets", "characters", "web_hosts"),
 }
 # The folders of runtime: each uses those after it, and the files beside them, but lifecycle.py, which is above all.
 RUNTIME_FOLDERS = ("delivery", "grpc", "limits", "identity", "postgres", "kafka", "http", "observability")

@@ -23,6 +23,7 @@ from parley.messaging.v1.scheduled_pb2_grpc import ScheduledMessagesServiceStub
 from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
 from parley.notifications.v1.service_pb2_grpc import NotificationsServiceStub
 from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
+from parley.previews.v1.previews_pb2_grpc import PreviewsServiceStub
 
 from parley_client.channels import KEEP_ALIVE, RPC_TIMEOUT_S, with_token
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from parley.messaging.v1.service_pb2_grpc import MessagingServiceAsyncStub
     from parley.notifications.v1.service_pb2_grpc import NotificationsServiceAsyncStub
     from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
+    from parley.previews.v1.previews_pb2_grpc import PreviewsServiceAsyncStub
 
 # Tokens are renewed this long before they expire. Raising it costs more logins; lowering it lets a call go out with an
 # expired token when a login is slow.
@@ -140,6 +142,7 @@ class Device:
         self.calls: CallsServiceAsyncStub = CallsServiceStub(self._channel)
         self.keys: DeviceKeysServiceAsyncStub = DeviceKeysServiceStub(self._channel)
         self.notifications: NotificationsServiceAsyncStub = NotificationsServiceStub(self._channel)
+        self.previews: PreviewsServiceAsyncStub = PreviewsServiceStub(self._channel)
 
     async def close(self) -> None:
         """Ends all calls and streams of the device."""

@@ -20,6 +20,7 @@ from parley_client.inbox import to_entry
 from parley_client.incoming import Incoming
 from parley_client.messaging import Messaging
 from parley_client.presence import Presence
+from parley_client.previews import Previews
 from parley_client.relations import Relations
 from parley_client.scheduled import ScheduledMessages
 from parley_client.stream import EventStream, StreamEndedError
@@ -102,6 +103,7 @@ class ParleyClient:
         self.conversation_settings = ConversationSettings(self.api, self.stream)
         self.relations = Relations(self.api)
         self.presence = Presence(self.api, self.stream)
+        self.previews = Previews(self.api)
         self._incoming = Incoming(self.messaging, self.stream)
         self._phone: Phone | None = None
 

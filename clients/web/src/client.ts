@@ -106,6 +106,9 @@ export class ParleyClient {
   readonly scheduledCalls: ScheduledCalls;
   /** End-to-end encryption of calls, and the keys of this user's devices. */
   readonly encryption: CallEncryption;
+  /** Where Parley is, and the user's token there: for what is asked beside the library, such as previews of links. */
+  readonly baseUrl: string;
+  readonly tokens: TokenCache;
   /** The state of the event stream. */
   stream: StreamState = { kind: "connecting" };
   /** The last line that no window shows; the interface shows it for a while. */
@@ -113,8 +116,6 @@ export class ParleyClient {
   /** Told when it should ring, and when no longer. */
   onRing: (ringing: boolean) => void = () => undefined;
   private readonly api: Api;
-  private readonly baseUrl: string;
-  private readonly tokens: TokenCache;
   private readonly events: EventStream;
   private readonly changes = new Changes();
   private readonly deliveryReceipts: DeliveryReceipts;

@@ -1,59 +1,59 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-import { describe, expect, test } from "vitest";
-import type { LinkPreview, Message, ParleyClient } from "../src/index.js";
-import { badField, reason } from "../src/testing/details.js";
-import { until, useWorld } from "./support.js";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { linkPreview, type Asking } from "../src/previews.js";
+import { TokenCache } from "../src/tokens.js";
 
-const ROOM = "alice+bob";
-const URL = "https://news.example/a";
-const PREVIEW: LinkPreview = { url: URL, title: "It rains", description: "And it pours", siteName: "The News" };
-const LINK = { offset: 0, length: URL.length, kind: "link", url: URL } as const;
-const first = (client: ParleyClient): Message | undefined => client.messaging.store.get(ROOM)?.messages[0];
-const previewOf = (client: ParleyClient): LinkPreview | undefined => {
-  const content = first(client)?.content;
-  return content?.kind === "text" ? content.preview : undefined;
-};
+const URL = "https://news.example/a?b=c&d";
+const fetched = vi.fn<typeof fetch>();
 
-describe("previews of links", () => {
-  const world = useWorld();
+beforeEach(() => void vi.stubGlobal("fetch", fetched));
+afterEach(() => {
+  vi.unstubAllGlobals();
+  fetched.mockReset();
+});
 
-  async function pair(): Promise<[ParleyClient, ParleyClient]> {
-    world.backend.openDirect("alice", "bob");
-    const both = [world.client("alice"), world.client("bob")] as [ParleyClient, ParleyClient];
-    await until("both are ready", () => both.every(({ messaging, stream }) => messaging.ready && stream.kind === "live"));
-    return both;
+function client(): Asking {
+  return { baseUrl: "https://parley.example", tokens: new TokenCache(() => Promise.resolve({ value: "t", userId: "alice", expiresMs: Date.now() + 3_600_000 })) };
+}
+
+function answers(status: number, body: unknown): void {
+  fetched.mockImplementation(() => Promise.resolve(new Response(JSON.stringify(body), { status })));
+}
+
+test("a preview is asked for with the user's token", async () => {
+  answers(200, { url: URL, title: "T", siteName: "S" });
+  expect(await linkPreview(client(), URL)).toEqual({ url: URL, title: "T", description: "", siteName: "S" });
+  const [address, request] = fetched.mock.calls[0] ?? [];
+  expect(address).toBe("https://parley.example/v1/link-preview?url=https%3A%2F%2Fnews.example%2Fa%3Fb%3Dc%26d");
+  expect(request?.headers).toEqual({ authorization: "Bearer t" });
+});
+
+test("whatever stands in the way, a link goes without one", async () => {
+  answers(404, { code: 5 });
+  expect(await linkPreview(client(), URL)).toBeUndefined();
+  for (const odd of [null, [], "x", {}, { title: 1 }, { title: "" }]) {
+    answers(200, odd);
+    expect(await linkPreview(client(), URL)).toBeUndefined();
   }
+  fetched.mockRejectedValue(new TypeError("no network"));
+  expect(await linkPreview(client(), URL)).toBeUndefined();
+  const signedOut = { ...client(), tokens: new TokenCache(() => Promise.reject(new Error("signed out"))) };
+  expect(await linkPreview(signedOut, URL)).toBeUndefined();
+});
 
-  test("one goes with its text to the other side", async () => {
-    const [alice, bob] = await pair();
-    alice.messaging.send(ROOM, { text: URL, entities: [LINK], preview: PREVIEW });
-    expect(alice.messaging.store.get(ROOM)?.outgoing[0]?.preview).toEqual(PREVIEW);
-    await until("it is there", () => first(bob) !== undefined);
-    expect(previewOf(bob)).toMatchObject(PREVIEW);
-  });
+test("an installation that makes none is asked once", async () => {
+  answers(501, { code: 12 });
+  const asking = client();
+  await linkPreview(asking, URL);
+  await linkPreview(asking, URL);
+  expect(fetched).toHaveBeenCalledTimes(1);
+});
 
-  test("an edit takes it away, or brings one", async () => {
-    const [alice] = await pair();
-    alice.messaging.send(ROOM, { text: URL, entities: [LINK], preview: PREVIEW });
-    await until("it is there", () => first(alice) !== undefined);
-    await alice.messaging.edit(ROOM, 1, `${URL} again`, [LINK]);
-    expect(previewOf(alice)).toBeUndefined();
-    await alice.messaging.edit(ROOM, 1, URL, [LINK], PREVIEW);
-    expect(previewOf(alice)).toMatchObject(PREVIEW);
-  });
-
-  test("one goes with a text that waits for its time", async () => {
-    const [alice] = await pair();
-    await alice.scheduled.schedule(ROOM, { text: URL, entities: [LINK], preview: PREVIEW }, Date.now() + 60_000);
-    expect(alice.scheduled.of(ROOM)[0]?.content).toMatchObject({ preview: PREVIEW });
-  });
-
-  test("a preview that the service does not take is left out, and the text goes", async () => {
-    const [alice] = await pair();
-    const sent = world.backend.requests;
-    world.backend.faults.set("sendMessage", badField(reason(new ConnectError("no", Code.InvalidArgument), "FIELD_INVALID"), "text.preview.title"));
-    alice.messaging.send(ROOM, { text: URL, preview: PREVIEW });
-    await until("it was tried once more, and no oftener", () => alice.messaging.store.get(ROOM)?.outgoing[0]?.state === "failed");
-    expect(sent["sendMessage"]).toBe(2);
-  });
+test("who has written another link meanwhile is told nothing of this one", async () => {
+  fetched.mockImplementation((_, request) => new Promise((_resolve, reject) => request?.signal?.addEventListener("abort", () => reject(new Error("ended")))));
+  const writing = new AbortController();
+  const asked = linkPreview(client(), URL, { signal: writing.signal });
+  await vi.waitFor(() => expect(fetched).toHaveBeenCalled());
+  writing.abort();
+  await expect(asked).rejects.toThrow("aborted");
+  await expect(linkPreview(client(), URL, { signal: writing.signal })).rejects.toThrow("aborted");
 });

@@ -39,7 +39,7 @@ BESIDE = f"{transform.REGISTRY}/parley/beside:dev"
 # Before the services: who they need. Then all, each with one replica.
 MIGRATIONS = ("migrate-messaging", "migrate-presence", "migrate-signaling", "migrate-webhooks", "migrate-push")
 STAND_INS = ("issuer", "objects")
-SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "sfu", "edge")
+SERVICES = ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "previews", "sfu", "edge")
 # Far above what an idle machine needs (5 s): with others at work, all services start at once on two cores.
 READY_WITHIN_S = 240.0
 # Podman 4.3 now and then finds a container neither running nor stopped while it ends; the next time it is gone.

@@ -1,18 +1,13 @@
 """What characters a text may have, whatever it is for. Knows no kind of content, so that kernel/content.py can ask."""
 
-from typing import Literal
-from unicodedata import normalize
-
 import regex
 
 from services.messaging.kernel.errors import InvalidField
+from services.runtime.characters import has_tower, is_blank, normalized
+
+__all__ = ["check_storable", "has_tower", "is_blank", "normalized"]
 
 _SURROGATE = regex.compile(r"\p{Cs}")
-# The blank of Braille is a symbol to Unicode.
-_SEEN = regex.compile(r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
-
-# More marks in a row are no text of any language (UAX #15, stream-safe format).
-_TOWER = regex.compile(r"(\p{M}{30})\p{M}++")
 
 
 def check_storable(field_name: str, value: str) -> str:
@@ -22,22 +17,3 @@ def check_storable(field_name: str, value: str) -> str:
     if _SURROGATE.search(value):
         raise InvalidField(field_name, "holds half of a character (a lone surrogate)")
     return value
-
-
-def is_blank(text: str) -> bool:
-    """Whether nothing of a text can be seen: spaces, controls, joiners, fillers, marks of direction."""
-    return not _SEEN.search(text)
-
-
-def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
-    """A text in one of Unicode's forms, of each run of marks the first 30 at most.
-
-    Always in place of unicodedata.normalize: that sorts each run of marks by exchanging neighbours, so that a text of
-    nothing but marks kept a replica busy for the square of its length.
-    """
-    return normalize(form, _TOWER.sub(r"\1", text))
-
-
-def has_tower(text: str) -> bool:
-    """Whether a character has more than 30 marks, which reach into other lines."""
-    return bool(_TOWER.search(text))

@@ -1,43 +1,17 @@
-"""Whether a link leads where its text says: the host that a person reads is the host that opens.
-
-Addresses are read as browsers read them (https://url.spec.whatwg.org), or not at all: what two programs could read in
-two ways is refused.
-"""
+"""Whether a link leads where its text says: the host that a person reads is the host that opens."""
 
 from collections.abc import Iterator
 
-import idna
 import regex
 
-from services.messaging.kernel.characters import normalized
+from services.runtime.characters import normalized
+from services.runtime.web_hosts import MAX_HOST_CHARS, READ_AS, ascii_host, host_of
 
-# No credentials, which pass for a host (`https://bank.example@evil.example`), and no backslash, which browsers take for
-# a slash. The host is whatever stands before the path, the query or the fragment.
-_ADDRESS = regex.compile(
-    r"https?://(?P<host>\[[0-9a-f:.]+\]|[^/?#@\\:\[\]%]+)(?::(?P<port>[0-9]{1,5}))?(?:[/?#][^\\]*)?", regex.I
-)
-# Letters of one of these look like letters of the others; no registry takes them in one label (UTS #39, 5.1).
-_LOOK_ALIKE = ("Latin", "Cyrillic", "Greek", "Armenian", "Cherokee", "Coptic", "Lisu", "Deseret")
-_SCRIPTS = [regex.compile(rf"\p{{Script={name}}}") for name in _LOOK_ALIKE]
-_ASCII_HOST = regex.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
-MAX_PORT = 65_535
-MAX_HOST_CHARS = 253
+__all__ = ["dotted_names", "host_of", "names_its_host", "stands_in"]
 
 _UNSEEN = regex.compile(r"[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
 # These turn the direction of reading, so that the text is not read in the order in which it is checked.
 _TURNS = regex.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-# What is read as a dot, a slash or a colon of an address, beyond what compatibility (NFKC) makes one of.
-_READ_AS = str.maketrans(
-    {
-        **dict.fromkeys(
-            "\u3002\uff61\u06d4\u0701\u0702\ua4f8\ua60e\u2e31\u2e33\u00b7\u30fb\u2024\u2219\u22c5\u05c5", "."
-        ),
-        **dict.fromkeys("\u2044\u2215\u29f8\u2571\u27cb\u3033\u1735\\\u2216\u29f5\u29f9", "/"),
-        # Whole phrases, which compatibility would write out: a text of them grew eighteenfold.
-        **dict.fromkeys("\ufdfa\ufdfb", "\u0635"),
-        **dict.fromkeys("\u2236\ua789\u02d0\u05c3\u0589", ":"),
-    }
-)
 # Written so that programs do not see an address where people do: `bank[.]example`, `bank(dot)example`, `bank .example`.
 # In texts whose runs of spaces are one space: a text that is made to be slow to read must not be.
 _DEFANGED = regex.compile(r" ?(?:[\[({] ?(?:\.|dot|punkt|point) ?[\])}]| dot ) ?")
@@ -63,18 +37,6 @@ _FILES = frozenset(
         *("heic", "mp4", "mp3", "wav", "json", "xml", "yaml", "html", "htm", "tar", "gz", "exe"),
     )
 )
-
-
-def host_of(url: str) -> str | None:
-    """The host that an address leads to, in ASCII and lower case, without a dot at its end.
-
-    None for what is no plain http or https address: with credentials, a backslash, an escape in the host, a port that
-    is none, a host that browsers refuse, or one that mixes scripts whose letters look alike (its punycode is plain).
-    """
-    match = _ADDRESS.fullmatch(url)
-    if match is None or (match["port"] and int(match["port"]) > MAX_PORT):
-        return None
-    return _ascii_host(match["host"])
 
 
 def stands_in(text: str, url: str) -> bool:
@@ -135,33 +97,15 @@ def _is_host(name: str) -> bool:
 
 def _plain(text: str) -> str:
     """As it is read: compatible spellings are one, and what nobody sees is gone."""
-    seen: str = _UNSEEN.sub("", _SPACES.sub(" ", text)).translate(_READ_AS)
-    plain: str = _SPACES.sub(" ", normalized("NFKC", seen).translate(_READ_AS).casefold())
+    seen: str = _UNSEEN.sub("", _SPACES.sub(" ", text)).translate(READ_AS)
+    plain: str = _SPACES.sub(" ", normalized("NFKC", seen).translate(READ_AS).casefold())
     return plain
 
 
 def _same(named: str, host: str) -> bool:
     """Whether a host that was read is the host that opens; `www.` makes no difference."""
-    return _bare(_ascii_host(named) or named) == _bare(host)
+    return _bare(ascii_host(named) or named) == _bare(host)
 
 
 def _bare(host: str) -> str:
     return host.removeprefix("www.")
-
-
-def _ascii_host(host: str) -> str | None:
-    name = host.lower().removesuffix(".")
-    if name.startswith("["):
-        return name
-    if not name.isascii():
-        if any(_mixes_scripts(label) for label in normalized("NFKC", name).translate(_READ_AS).split(".")):
-            return None
-        try:
-            name = idna.encode(name, uts46=True, std3_rules=False).decode("ascii").lower().removesuffix(".")
-        except (idna.IDNAError, UnicodeError):
-            return None
-    return name if len(name) <= MAX_HOST_CHARS and _ASCII_HOST.fullmatch(name) else None
-
-
-def _mixes_scripts(label: str) -> bool:
-    return sum(bool(script.search(label)) for script in _SCRIPTS) > 1

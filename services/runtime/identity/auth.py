@@ -137,8 +137,8 @@ class UserTokens:
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     @classmethod
-    def of(cls, config: ServerConfig, clock: Clock, standings: Standings) -> "UserTokens":
-        """The network's tokens, as the server is configured."""
+    def of(cls, config: ServerConfig, clock: Clock, standings: Standings | None) -> "UserTokens":
+        """The network's tokens, as the server is configured; without `standings` each is good until it expires."""
         return cls(
             JwksKeys(http_jwks(config.jwks_url), clock),
             config.jwt_issuer,

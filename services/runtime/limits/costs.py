@@ -175,6 +175,10 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "UpdateNotificationSettings": _WRITE,
         "SetConversationLevel": _WRITE,
     },
+    "parley.previews.v1.PreviewsService": {
+        # A foreign host is asked, for up to seconds: two a second in the long run, and forty at once.
+        "GetLinkPreview": Cost(100),
+    },
 }
 
 # By `service/method`.

@@ -40,7 +40,18 @@ RPCS = _flooded()
 def stack() -> Iterator[StackRecord]:
     # A budget that does not come back while the test runs.
     env = {"PARLEY_USER_BURST_UNITS": str(BURST), "PARLEY_USER_UNITS_PER_S": "0.1"}
-    parts = ("postgres", "broker", "issuer", "messaging", "presence", "gateway", "signaling", "push", "edge")
+    parts = (
+        "postgres",
+        "broker",
+        "issuer",
+        "messaging",
+        "presence",
+        "gateway",
+        "signaling",
+        "push",
+        "previews",
+        "edge",
+    )
     replicas = {"messaging": 2, "signaling": 2, "gateway": 2}
     with run_stack("user-floods", parts=parts, env=env, replicas=replicas) as running:
         yield running.record

@@ -38,6 +38,7 @@ SERVES = {
     # For operators alone.
     "webhooks": set(),
     "push": {"parley.notifications.v1.NotificationsService", "parley.accounts.v1.AccountDataService"},
+    "previews": {"parley.previews.v1.PreviewsService"},
     "sfu-1": {"parley.sfu.v1.SfuService"},
 }
 SERVING = health_pb2.HealthCheckResponse.SERVING

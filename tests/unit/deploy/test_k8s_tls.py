@@ -19,7 +19,8 @@ COMPONENT = FOLDER / "components" / "mutual-tls"
 # By whom the services are called, and who calls them.
 WORKLOADS = {
     **dict.fromkeys(
-        ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "edge"), ("Deployment", "parley")
+        ("messaging", "presence", "gateway", "signaling", "webhooks", "push", "previews", "edge"),
+        ("Deployment", "parley"),
     ),
     "sfu": ("StatefulSet", "parley-media"),
 }

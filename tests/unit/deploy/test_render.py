@@ -202,7 +202,7 @@ def test_browsers_are_told_to_come_by_tls_alone_where_there_is_tls() -> None:
     assert headers("embedded") == []
 
 
-SERVICES = ("gateway", "messaging", "signaling", "push")
+SERVICES = ("gateway", "messaging", "signaling", "push", "previews")
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -249,9 +249,10 @@ def test_the_upstreams_certificate_and_key_are_in_one_folder_that_is_watched() -
         render(replace(VARIANTS["kubernetes"], upstream_key_file="/elsewhere/tls.key"), FOLDER)
 
 
-def test_an_edge_without_push_has_no_route_to_it() -> None:
-    without = render(replace(VARIANTS["kubernetes"], push=""), FOLDER)
-    assert "NotificationsService/" not in without
-    assert "NotificationsService/" in render(VARIANTS["kubernetes"], FOLDER)
-    (left,) = [each for each in yaml.safe_load(without)["static_resources"]["clusters"] if each["name"] == "push"]
+@pytest.mark.parametrize(("part", "service"), [("push", "NotificationsService"), ("previews", "PreviewsService")])
+def test_an_edge_without_a_part_has_no_route_to_it(part: str, service: str) -> None:
+    without = render(replace(VARIANTS["kubernetes"], **{part: ""}), FOLDER)
+    assert f"{service}/" not in without
+    assert f"{service}/" in render(VARIANTS["kubernetes"], FOLDER)
+    (left,) = [each for each in yaml.safe_load(without)["static_resources"]["clusters"] if each["name"] == part]
     assert left["load_assignment"]["endpoints"] == [{"lb_endpoints": []}]

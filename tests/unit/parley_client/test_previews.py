@@ -1,40 +1,82 @@
-"""Previews of links as the client sends and keeps them."""
+"""Previews of links, as a program asks for them."""
 
 from __future__ import annotations
 
-from parley.messaging.v1 import messages_pb2 as wire
+from collections.abc import AsyncIterator
+from typing import Any
 
-from parley_client import Draft, LinkPreview
-from parley_client.inbox import to_entry
-from parley_client.messaging import send_request
-from tests.unit.parley_client.fake_edge import message
+import grpc
+import pytest
+from parley.previews.v1 import previews_pb2 as api
+from parley.previews.v1 import previews_pb2_grpc
 
-URL = "https://news.example/a"
-PREVIEW = LinkPreview(URL, "It rains", "And it pours", "The News")
-TOLD = wire.LinkPreview(url=URL, title="It rains", description="And it pours", site_name="The News")
+from parley_client.asking import Failure
+from parley_client.client import AccessToken, Device, Edge, TokenSource
+from parley_client.previews import Previews
+from services.previews.core.errors import AddressNotAllowed, NoPreview, PreviewsOff, TooManyFetches
+from services.previews.rpc import ERRORS
+from services.runtime.errors import DETAILS_KEY, find_refusal, status_details
 
-
-def previewed_message() -> wire.Message:
-    told = message(1)
-    told.text.CopyFrom(wire.TextContent(text=URL, preview=TOLD))
-    return told
-
-
-def test_it_is_sent_with_its_text() -> None:
-    request = send_request("c1", Draft(URL, preview=PREVIEW), "k")
-    assert request.text == wire.TextContent(text=URL, preview=TOLD)
+URL = "https://page.example/"
 
 
-def test_a_text_without_one_is_sent_as_before() -> None:
-    assert not send_request("c1", "hello", "k").text.HasField("preview")
+class Service(previews_pb2_grpc.PreviewsServiceServicer):
+    """Answers, or refuses as the service does."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.asked = 0
+
+    async def GetLinkPreview(self, request: api.GetLinkPreviewRequest, context: Any) -> api.GetLinkPreviewResponse:
+        self.asked += 1
+        if self.error:
+            refusal = find_refusal(ERRORS, self.error)
+            assert refusal
+            status = status_details(refusal, self.error)
+            await context.abort(refusal.code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+        return api.GetLinkPreviewResponse(url=request.url, title="T")
 
 
-def test_it_is_kept_as_it_was_sent() -> None:
-    assert to_entry(previewed_message()).preview == PREVIEW
-    assert to_entry(message(1)).preview is None
+@pytest.fixture
+def service() -> Service:
+    return Service()
 
 
-def test_nothing_of_it_is_shown_once_its_time_is_over() -> None:
-    told = previewed_message()
-    told.expire_time.FromSeconds(1_000)
-    assert to_entry(told).as_of(1_000.0).preview is None
+@pytest.fixture
+async def previews(service: Service) -> AsyncIterator[Previews]:
+    server = grpc.aio.server()
+    previews_pb2_grpc.add_PreviewsServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+
+    async def login(_user_id: str) -> AccessToken:
+        return AccessToken("t", float("inf"))
+
+    device = Device(Edge(f"127.0.0.1:{port}", ""), "alice", "alice-phone", TokenSource("alice", login))
+    yield Previews(device)
+    await device.close()
+    await server.stop(0)
+
+
+async def test_a_preview_is_given(previews: Previews) -> None:
+    assert await previews.get(URL) == api.GetLinkPreviewResponse(url=URL, title="T")
+
+
+@pytest.mark.parametrize("error", [NoPreview(), PreviewsOff()])
+async def test_that_there_is_none_is_no_failure(previews: Previews, service: Service, error: Exception) -> None:
+    service.error = error
+    assert await previews.get(URL) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "field"),
+    [(AddressNotAllowed("x"), "URL_NOT_ALLOWED", "url"), (TooManyFetches("x"), "TOO_MANY_FETCHES", "")],
+)
+async def test_other_refusals_are_told_at_once(
+    previews: Previews, service: Service, error: Exception, reason: str, field: str
+) -> None:
+    service.error = error
+    with pytest.raises(Failure) as failed:
+        await previews.get(URL)
+    assert (failed.value.reason, failed.value.field) == (reason, field)
+    assert service.asked == 1

@@ -40,7 +40,7 @@ def test_what_the_edge_routes_is_what_users_call() -> None:
     routed = {
         (route["match"].get("path") or route["match"]["prefix"]).split("/")[1]
         for route in manager["route_config"]["virtual_hosts"][0]["routes"]
-        if route.get("route", {}).get("cluster") in ("messaging", "gateway", "signaling", "push")
+        if route.get("route", {}).get("cluster") in ("messaging", "gateway", "signaling", "push", "previews")
     }
     assert routed == {service.full_name for service in services()} - INTERNAL
 
