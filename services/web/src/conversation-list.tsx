@@ -9,7 +9,7 @@ import { Icon } from "./icons";
 import { language } from "./language";
 import { memo, useFacts } from "./memo";
 import { numberLine, type PlainKey, t } from "./text";
-import { useWindow } from "./use-window";
+import { keyOf, useWindow } from "./use-window";
 
 interface ConversationListProps {
   readonly client: ParleyClient;
@@ -81,7 +81,7 @@ function useRows(shown: readonly ConversationView[], openId: string) {
   const [focused, setFocused] = useState("");
   const isHere = (id: string): boolean => id !== "" && ids.includes(id);
   const stop = [focused, openId].find(isHere) ?? ids[0];
-  const { reveal, focusCame, ...list } = useWindow(ids, stop);
+  const { reveal, focusCame, ...list } = useWindow<HTMLElement, HTMLUListElement>(ids, "start", stop === undefined ? [] : [stop]);
   const opened = isHere(openId);
   useEffect(() => {
     if (opened) reveal(openId);
@@ -103,11 +103,6 @@ function useRows(shown: readonly ConversationView[], openId: string) {
     reveal(ids[target] as string, (row) => row.querySelector<HTMLElement>(".item")?.focus({ preventScroll: true }));
   };
   return { ...list, stop, onKeyDown, onFocusIn };
-}
-
-/** Of the row that an element is in. */
-function keyOf(element: EventTarget | null): string | undefined {
-  return (element as Element | null)?.closest<HTMLElement>("[data-key]")?.dataset["key"];
 }
 
 interface FolderRowProps {
