@@ -54,6 +54,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     """Make links lead to pages of the site; warn of what leads nowhere, and of tests that are not there."""
     places = {source: site_path(source) for source in sources()}
     places |= {picture: picture for picture in (file.src_uri for file in files if not file.is_documentation_page())}
+    # Those of docs/ are named by their place there.
+    places |= {f"docs/{place}": place for place in list(places.values()) if (ROOT / "docs" / place).is_file()}
     source = next((name for name, place in places.items() if place == page.file.src_uri), "")
     if not source:
         return markdown

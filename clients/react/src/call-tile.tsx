@@ -3,6 +3,8 @@ import { Avatar } from "./avatar.js";
 import { classes } from "./class-names.js";
 import { usePerson } from "./hooks.js";
 import type { Labels } from "./labels.js";
+import { useSelected } from "./selected.js";
+import { playOn } from "./speaker.js";
 
 interface CallTileProps {
   readonly userId: string;
@@ -37,10 +39,12 @@ function TrackPicture({ track, label }: { track: MediaStreamTrack; label: string
   return <video ref={video} className="parley-video" aria-label={label} autoPlay playsInline muted />;
 }
 
-/** Apart from the picture, so that sound goes on when that is switched off. */
+/** Apart from the picture, so that sound goes on when that is switched off. On the loudspeaker that `calls.chooseDevice` chose. */
 export function TrackSound({ track }: { track: MediaStreamTrack }): ReactElement {
   const audio = useRef<HTMLAudioElement>(null);
+  const speaker = useSelected<string | undefined>((client) => client.calls.deviceChoice.speaker, Object.is, undefined);
   usePlaying(audio, track);
+  useEffect(() => playOn(audio.current, speaker), [speaker]);
   return <audio ref={audio} autoPlay />;
 }
 

@@ -27,8 +27,11 @@ export interface Labels {
   readonly you: string;
   readonly edited: string;
   readonly forwarded: string;
-  /** In place of a file that each recipient opens once: these components do not open it. */
+  /** In place of a file that each recipient opens once. */
   readonly viewOnce: string;
+  readonly openOnce: string;
+  readonly opened: string;
+  readonly closeOnce: string;
   readonly vanishes: (time: string) => string;
   readonly unsent: string;
   readonly newerKind: string;
@@ -38,6 +41,9 @@ export interface Labels {
   readonly sticker: (description: string) => string;
   /** `own`: the reader's is among them. */
   readonly votes: (count: number, own: boolean) => string;
+  readonly chooseOne: string;
+  readonly chooseSeveral: string;
+  readonly takeVoteBack: string;
   readonly files: (count: number) => string;
   readonly openFile: (name: string, size: string) => string;
   readonly fileFailed: string;
@@ -160,6 +166,9 @@ export const ENGLISH: Labels = {
   edited: "edited",
   forwarded: "Forwarded",
   viewOnce: "View once",
+  openOnce: "Open once",
+  opened: "Opened",
+  closeOnce: "Close",
   vanishes: (time) => `Vanishes ${time}`,
   unsent: "This message was taken back",
   newerKind: "This message needs a newer version",
@@ -168,6 +177,9 @@ export const ENGLISH: Labels = {
   poll: (question) => `Poll: ${question}`,
   sticker: (description) => `Sticker: ${description}`,
   votes: (count, own) => `${plural(count, "vote", "votes")}${own ? ", yours too" : ""}`,
+  chooseOne: "Choose one.",
+  chooseSeveral: "Choose one or several.",
+  takeVoteBack: "Take the vote back",
   files: (count) => plural(count, "file", "files"),
   openFile: (name, size) => `Open ${name}, ${size}`,
   fileFailed: "This file could not be opened.",

@@ -1,13 +1,15 @@
-import type { Attachment, Conversation, Entity, Message, Outgoing, Poll } from "@parley/client";
+import type { Attachment, Conversation, Entity, Message, Outgoing } from "@parley/client";
 import { groupReceipt, isUserContent, receiptOf, segments, targetOf } from "@parley/client";
 import { memo, type ReactElement, type ReactNode, useState } from "react";
 import { classes } from "./class-names.js";
 import { dayLine, list, moment, number, size, timeOfDay } from "./format.js";
 import { LinkCard } from "./link-card.js";
 import { messageLine, type Speaking } from "./message-line.js";
+import { PollOptions } from "./poll-options.js";
 import { useParley } from "./provider.js";
 import type { Row } from "./rows.js";
 import { StickerPicture } from "./sticker-picture.js";
+import { ViewOnce } from "./view-once.js";
 
 export interface RowProps {
   readonly row: Row;
@@ -84,6 +86,7 @@ function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubblePr
         {message.replyToSeq > 0 && <Quote quoted={quoted} speaking={speaking} />}
         {!message.viewOnce &&
           attachments.map((attachment) => <File key={attachment.id} attachment={attachment} of={message} speaking={speaking} />)}
+        {message.viewOnce && <ViewOnce message={message} speaking={speaking} />}
         {content.kind === "sticker" && <StickerPicture sticker={content} line={text} />}
         {text && content.kind !== "sticker" && (
           <span className="parley-text" dir="auto">
@@ -91,7 +94,7 @@ function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubblePr
           </span>
         )}
         {content.kind === "text" && content.preview && <LinkCard preview={content.preview} />}
-        {content.kind === "poll" && <PollOptions poll={content} speaking={speaking} />}
+        {content.kind === "poll" && <PollOptions message={message} poll={content} speaking={speaking} />}
         <span className="parley-meta">
           {content.kind === "text" && content.masked && <span>{labels.masked}</span>}
           {message.edited && <span>{labels.edited}</span>}
@@ -115,21 +118,6 @@ function Bubble({ message, named, speaking, receipt, quoted, onReply }: BubblePr
         </button>
       )}
     </>
-  );
-}
-
-function PollOptions({ poll, speaking: { labels, locale, selfId } }: { poll: Poll; speaking: Speaking }): ReactElement {
-  return (
-    <ul className="parley-poll">
-      {poll.options.map(({ text, userIds }) => (
-        <li key={text} className={classes("parley-poll-option", userIds.includes(selfId) && "parley-poll-own")}>
-          <bdi>{text}</bdi>
-          <span role="img" aria-label={labels.votes(userIds.length, userIds.includes(selfId))}>
-            {number(userIds.length, locale)}
-          </span>
-        </li>
-      ))}
-    </ul>
   );
 }
 

@@ -7,6 +7,7 @@ import { LimitsSchema } from "@parley/client/gen/parley/messaging/v1/relations_p
 import { type ReactElement, useState } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Call, CallButtons, Composer, ConversationList, type Labels, ParleyProvider, Thread } from "../src/index.js";
+import { TrackSound } from "../src/call-tile.js";
 import { aLongTalk, clientOf, someDays, text } from "../stories/world.js";
 import { button, draw, press, type, until } from "./support.js";
 
@@ -96,6 +97,54 @@ test("a poll shows its question, and how many chose each option", async () => {
   const options = [...rows(box).at(-1)!.querySelectorAll(".parley-poll-option")];
   expect(options.map((option) => option.textContent)).toEqual(["The ridge2", "The valley0"]);
   expect(options.map((option) => option.querySelector("[role=img]")?.getAttribute("aria-label"))).toEqual(["2 votes, yours too", "0 votes"]);
+});
+
+test("a poll takes one's vote, another in its place, and none", async () => {
+  const asked = backend.post(ids.hike, "bob", { case: "poll", value: create(PollContentSchema, { question: "Which way?", options: ["The ridge", "The valley"] }) });
+  const box = await show(<Thread conversationId={ids.hike} />);
+  const choices = (): HTMLInputElement[] => [...box.querySelectorAll<HTMLInputElement>(".parley-poll input")];
+  const votes = (): string[] => [...box.querySelectorAll(".parley-poll [role=img]")].map((found) => found.getAttribute("aria-label") ?? "");
+  await until("it is there", () => choices().length === 2 && choices()[0]?.type === "radio");
+  for (const [choice, shown] of [[1, "0 votes|1 vote, yours too"], [0, "1 vote, yours too|0 votes"]] as const) {
+    choices()[choice]?.click();
+    await until("the vote is counted", () => votes().join("|") === shown && choices()[choice]?.checked);
+  }
+  button(box, "Take the vote back")?.click();
+  await until("it is taken back", () => votes().join("|") === "0 votes|0 votes" && !choices().some(({ checked }) => checked));
+  expect(asked.seq).toBeGreaterThan(0n);
+});
+
+test("what is opened once is opened over the page, and its address is forgotten", async () => {
+  const file = backend.files.add({ fileName: "a.png", contentType: "image/png" }, new Blob(["x"]));
+  backend.post(ids.hike, "bob", text(""), { init: { viewOnce: true, attachments: [file] } });
+  const openOnce = vi.spyOn(alice.downloads, "openOnce").mockRejectedValueOnce(new Error("down")).mockResolvedValue("/once.png");
+  const box = await show(<Thread conversationId={ids.hike} />);
+  const open = await until("it can be opened", () => button(box, "Open once"));
+  expect(box.querySelector(".parley-file[aria-label*='a.png']")).toBeNull();
+  open.click();
+  await until("it says that it failed", () => box.querySelector("[role=alert]") && !open.disabled);
+  open.click();
+  const picture = await until("it is open", () => box.querySelector<HTMLImageElement>("dialog img"));
+  expect([picture.getAttribute("src"), openOnce.mock.calls.length]).toEqual(["/once.png", 2]);
+  button(box, "Close")?.click();
+  await until("it is closed", () => box.querySelector("dialog") === null);
+});
+
+test("a call sounds from the loudspeaker that was chosen, and from the browser's own when that goes", async () => {
+  const sinks: string[] = [];
+  const setSinkId = vi.fn((id: string) => (sinks.push(id), id === "gone" ? Promise.reject(new Error("no such device")) : Promise.resolve()));
+  Object.assign(HTMLMediaElement.prototype, { setSinkId });
+  vi.stubGlobal("MediaStream", class {});
+  await alice.calls.chooseDevice("speaker", "desk");
+  await show(<TrackSound track={{ id: "sound" } as MediaStreamTrack} />);
+  await until("it plays there", () => sinks.join() === "desk");
+  await alice.calls.chooseDevice("speaker", "gone");
+  await until("it plays on the browser's own", () => sinks.slice(-2).join() === "gone,");
+  const before = sinks.length;
+  await alice.calls.chooseDevice("speaker", "");
+  await until("the choice is let go", () => sinks.length > before);
+  Reflect.deleteProperty(HTMLMediaElement.prototype, "setSinkId");
+  vi.unstubAllGlobals();
 });
 
 test("a sticker is a picture of a host that the service names, and words otherwise", async () => {

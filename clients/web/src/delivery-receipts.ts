@@ -10,6 +10,8 @@ const MAX_CURSORS = 100;
 export class DeliveryReceipts {
   private readonly reported = new Map<string, number>();
   private readonly pending = new Map<string, number>();
+  /** In which everything was looked for: the same list has nothing new. */
+  private seen: readonly ConversationView[] | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -21,7 +23,8 @@ export class DeliveryReceipts {
 
   /** Finds messages that arrived since the last call; call after changes. Requests that were not accepted get no receipts. */
   report(views: readonly ConversationView[]): void {
-    if (!this.enabled()) return;
+    if (!this.enabled() || views === this.seen) return;
+    this.seen = views;
     for (const view of views) {
       const seq = newestReceivedSeq(view, this.selfId);
       const { id } = view.conversation;
@@ -34,6 +37,7 @@ export class DeliveryReceipts {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.pending.clear();
+    this.seen = undefined;
   }
 
   private async flush(): Promise<void> {
@@ -47,6 +51,7 @@ export class DeliveryReceipts {
       await this.api.messaging.markDelivered({ cursors: batch.map(([conversationId, seq]) => ({ conversationId, seq: BigInt(seq) })) });
     } catch {
       for (const [id] of batch) this.reported.delete(id);
+      this.seen = undefined;
       // The next change, at the latest the sync after a reconnect, finds it again.
     }
   }

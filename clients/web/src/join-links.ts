@@ -1,11 +1,7 @@
-import type { Call as WireCall, JoinLink as WireJoinLink, LobbyPlace as WireLobbyPlace } from "./gen/parley/calls/v1/messages_pb.js";
-import { LobbyPlaceState } from "./gen/parley/calls/v1/messages_pb.js";
+import type { Call as WireCall, LobbyPlace as WireLobbyPlace } from "./gen/parley/calls/v1/messages_pb.js";
 import type { Api } from "./api.js";
-import type { Call, JoinLink, LobbyPlace, LobbyPlaceState as PlaceState } from "./core/model.js";
-import { displayName } from "./core/display-name.js";
-import type { Failure } from "./errors.js";
-import { orFailure } from "./errors.js";
-import { millis, readCall } from "./wire.js";
+import type { Call, JoinLink, LobbyPlace } from "./core/model.js";
+import { Late } from "./late.js";
 
 /**
  * What opening a link gave: the call, for `Calls.join`; a place in its lobby; or, before the time of a scheduled call, when it
@@ -27,27 +23,6 @@ export interface ScheduledEntry {
   readonly conversationId: string;
 }
 
-/** A request that opened a link. */
-interface Knocked {
-  readonly secret: string;
-  readonly clientRequestId: string;
-}
-
-/** What a refusal says of a place that was there before. */
-const ENDS: Readonly<Record<string, PlaceState>> = {
-  CALL_ENDED: "closed",
-  JOIN_LINK_CLOSED: "closed",
-  JOIN_LINK_NOT_FOUND: "closed",
-  LOBBY_REFUSED: "refused",
-  REMOVED_FROM_CALL: "refused",
-};
-
-const PLACES: Partial<Record<LobbyPlaceState, PlaceState>> = {
-  [LobbyPlaceState.WAITING]: "waiting",
-  [LobbyPlaceState.ADMITTED]: "admitted",
-  [LobbyPlaceState.REFUSED]: "refused",
-};
-
 /** The address of a link on a page of this origin. What is behind the # reaches no server, and so no log. */
 export function joinAddress(origin: string, secret: string): string {
   return `${origin}/join/#${secret}`;
@@ -60,176 +35,78 @@ export function joinSecretOf(address: string): string | undefined {
 
 /** Join links to calls of groups, and the lobbies that they lead into. Every method rejects with a Failure; its `line` is for people. */
 export class JoinLinks {
-  private readonly places = new Map<string, LobbyPlace>();
-  /** Links that this user was shown: own ones, and for admins all. */
-  private readonly known = new Set<string>();
-  /** By link, those to scheduled calls for whose time this user waits. */
-  private readonly early = new Map<string, Knocked>();
-  /** By call, the links that lead to where this user waits, each with the id of the request that knocked. */
-  private readonly opened = new Map<string, Knocked>();
+  private readonly requests;
 
-  constructor(
-    private readonly api: Api,
-    private readonly receiveCall: (call: WireCall) => void,
-    private readonly changed: () => void,
-  ) {}
+  constructor(api: Api, receiveCall: (call: WireCall) => void, changed: () => void) {
+    this.requests = new Late(async () => {
+      const { JoinLinkRequests } = await import("./join-link-requests.js");
+      return new JoinLinkRequests(api, receiveCall, changed);
+    });
+  }
 
   /** A link to a call, or by its id to a scheduled one, and its secret, which is given once. Without `ttlS` it can be opened for a day (of a scheduled call from its start); it ends with the call. */
   async create(callId: string, ttlS = 0): Promise<{ link: JoinLink; secret: string }> {
-    const { link, secret } = await orFailure(this.api.calls.createJoinLink({ callId, ttlS, clientRequestId: crypto.randomUUID() }));
-    const made = readJoinLink(link);
-    this.know([made]);
-    return { link: made, secret };
+    return (await this.requests.get()).create(callId, ttlS);
   }
 
   /** The links of a call that this user made; for admins all of them. */
   async list(callId: string): Promise<readonly JoinLink[]> {
-    const { links } = await orFailure(this.api.calls.listJoinLinks({ callId }));
-    const read = links.map(readJoinLink);
-    this.know(read);
-    return read;
+    return (await this.requests.get()).list(callId);
   }
 
   /** Whether this user lets in who came by the link, as far as `create` and `list` have shown; a group's admins always do. */
   decides(linkId: string): boolean {
-    return this.known.has(linkId);
+    return this.requests.part?.decides(linkId) ?? false;
   }
 
   /** Nobody opens it any more, and who came by it is put out of the call and of the lobby. */
   async revoke(linkId: string): Promise<JoinLink> {
-    const { link } = await orFailure(this.api.calls.revokeJoinLink({ linkId }));
-    return readJoinLink(link);
+    return (await this.requests.get()).revoke(linkId);
   }
 
   /** For whoever was given the link. From the lobby, `place` says how it goes on. */
-  open(secret: string): Promise<OpenedLink> {
-    return this.knock({ secret, clientRequestId: crypto.randomUUID() });
+  async open(secret: string): Promise<OpenedLink> {
+    return (await this.requests.get()).open(secret);
   }
 
   /** This user's place in the lobby of a call; undefined when no link to it was opened here. Once admitted, `callOf` gives the call. */
   place(callId: string): LobbyPlace | undefined {
-    return this.places.get(callId);
+    return this.requests.part?.place(callId);
   }
 
   /** This user's place in the lobby to which a link has led, also one that was opened before the time of a scheduled call. */
   placeBy(linkId: string): LobbyPlace | undefined {
-    return [...this.places.values()].filter((place) => place.linkId === linkId).at(-1);
+    return this.requests.part?.placeBy(linkId);
   }
 
   /** The call that this user was let into, for `Calls.join`. Needs no link: it may have expired meanwhile. */
   async callOf(callId: string): Promise<Call> {
-    const { call } = await orFailure(this.api.calls.getCall({ callId }));
-    if (!call) throw new Error("no call in the answer");
-    this.receiveCall(call);
-    return readCall(call);
+    return (await this.requests.get()).callOf(callId);
   }
 
   /** Waits no more: in the lobby of a call, or by its id for the time of a scheduled one. */
   async leaveLobby(callId: string): Promise<void> {
-    this.opened.delete(callId);
-    this.early.clear();
-    await orFailure(this.api.calls.leaveLobby({ callId }));
+    return (await this.requests.get()).leaveLobby(callId);
   }
 
   /** Lets somebody in who waits (`Call.lobby`): for the maker of their link, and the group's admins. */
-  admit(callId: string, userId: string): Promise<void> {
-    return this.decide(this.api.calls.admitGuest({ callId, userId, clientRequestId: crypto.randomUUID() }));
+  async admit(callId: string, userId: string): Promise<void> {
+    return (await this.requests.get()).admit(callId, userId);
   }
 
   /** Does not let somebody in who waits. They cannot knock at this call again. */
-  refuse(callId: string, userId: string): Promise<void> {
-    return this.decide(this.api.calls.refuseGuest({ callId, userId, clientRequestId: crypto.randomUUID() }));
+  async refuse(callId: string, userId: string): Promise<void> {
+    return (await this.requests.get()).refuse(callId, userId);
   }
 
   /** A place from the event stream. */
-  receive(wire: WireLobbyPlace): void {
-    this.take(readPlace(wire));
+  receive(place: WireLobbyPlace): void {
+    this.requests.tell((requests) => requests.receive(place));
   }
 
   /** After Ready and Resync: asks how the places stand where this user waits. The requests are those that knocked, so that nobody knocks again. */
   async refresh(): Promise<void> {
-    const waiting = [...this.opened].flatMap(([callId, link]) => {
-      const place = this.places.get(callId);
-      return place?.state === "waiting" ? [this.askAgain(place, link)] : [];
-    });
-    const early = [...this.early].map(([linkId, link]) => this.waitAgain(linkId, link));
-    await Promise.all([...waiting, ...early]);
+    // Who has opened no link waits nowhere.
+    await this.requests.part?.refresh();
   }
-
-  private async waitAgain(linkId: string, link: Knocked): Promise<void> {
-    if (this.placeBy(linkId)) this.early.delete(linkId);
-    else await this.knock(link);
-  }
-
-  private async askAgain(place: LobbyPlace, link: Knocked): Promise<void> {
-    try {
-      const opened = await this.knock(link);
-      if (opened.kind === "call") this.take({ ...place, state: "admitted", version: opened.call.version });
-    } catch (error) {
-      const state = ENDS[(error as Failure).reason ?? ""];
-      if (!state) throw error;
-      this.places.set(place.callId, { ...place, state });
-      this.changed();
-    }
-  }
-
-  private async knock(link: Knocked): Promise<OpenedLink> {
-    const { opened, hostUserId } = await orFailure(this.api.calls.openJoinLink(link));
-    if (opened.case === "call") {
-      this.receiveCall(opened.value);
-      return { kind: "call", call: readCall(opened.value), hostUserId };
-    }
-    if (opened.case === "scheduled") {
-      const { scheduledCallId, linkId, title, video, startTime, conversationId } = opened.value;
-      if (!conversationId) this.early.set(linkId, link);
-      const entry = { scheduledCallId, linkId, title: displayName(title), video, startTimeMs: millis(startTime) ?? 0, conversationId };
-      return { kind: "scheduled", entry, hostUserId };
-    }
-    if (opened.case !== "place") throw new Error("nothing in the answer");
-    const place = readPlace(opened.value);
-    this.early.delete(place.linkId);
-    this.opened.set(place.callId, link);
-    this.take(place);
-    return { kind: "lobby", place, hostUserId };
-  }
-
-  private async decide(request: Promise<{ call?: WireCall | undefined }>): Promise<void> {
-    const { call } = await orFailure(request);
-    if (call) this.receiveCall(call);
-  }
-
-  private know(links: readonly JoinLink[]): void {
-    const fresh = links.filter(({ id }) => !this.known.has(id));
-    for (const { id } of fresh) this.known.add(id);
-    if (fresh.length > 0) this.changed();
-  }
-
-  private take(place: LobbyPlace): void {
-    const known = this.places.get(place.callId);
-    if (known && known.version >= place.version) return;
-    const waited = this.early.get(place.linkId);
-    if (waited) {
-      // Its time has come: from here on it is asked after as any other.
-      this.early.delete(place.linkId);
-      this.opened.set(place.callId, waited);
-    }
-    this.places.set(place.callId, place);
-    this.changed();
-  }
-}
-
-function readPlace({ callId, linkId, state, version }: WireLobbyPlace): LobbyPlace {
-  return { callId, linkId, state: PLACES[state] ?? "closed", version: Number(version) };
-}
-
-function readJoinLink(wire: WireJoinLink | undefined): JoinLink {
-  if (!wire) throw new Error("no link in the answer");
-  return {
-    id: wire.linkId,
-    callId: wire.callId,
-    makerUserId: wire.makerUserId,
-    createTimeMs: millis(wire.createTime) ?? 0,
-    expireTimeMs: millis(wire.expireTime) ?? 0,
-    revokeTimeMs: millis(wire.revokeTime),
-  };
 }

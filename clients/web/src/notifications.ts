@@ -1,7 +1,6 @@
 import type { Api } from "./api.js";
-import { hereAndDaily, type QuietHours } from "./call-settings.js";
-import { failureFor, orFailure } from "./errors.js";
-import { Level, Provider, type NotificationSettings as WireSettings } from "./gen/parley/notifications/v1/service_pb.js";
+import type { QuietHours } from "./call-settings.js";
+import { Late } from "./late.js";
 
 /**
  * What somebody is told of while Parley is closed. `mentions`: what is meant for them, which is mentions, replies and missed
@@ -20,70 +19,48 @@ export interface NotificationSettings {
 /** What of a ServiceWorkerRegistration a subscription needs: that of `navigator.serviceWorker.ready`. */
 export type PushRegistration = Pick<ServiceWorkerRegistration, "pushManager">;
 
-const LEVELS: Record<NotificationLevel, Level> = { all: Level.ALL, mentions: Level.MENTIONS, none: Level.NONE };
-
-function readLevel(level: Level): NotificationLevel {
-  if (level === Level.MENTIONS) return "mentions";
-  return level === Level.NONE ? "none" : "all";
-}
-
 /**
  * What this user is told of while no page is open: by Web Push in this browser, and what holds on all devices. Every method
  * rejects with a Failure; its code is `unimplemented` where this Parley tells sleeping devices nothing.
  */
 export class Notifications {
-  /** Undefined until `refresh` has succeeded. */
-  current: NotificationSettings | undefined;
-  private wire: WireSettings | undefined;
-  private levels: ReadonlyMap<string, NotificationLevel> = new Map();
-  private serverKey = new Uint8Array();
-  private subscribed: PushRegistration | undefined;
+  private readonly requests;
   private hasLeft = false;
 
-  constructor(
-    private readonly api: Api,
-    private readonly deviceId: string,
-    private readonly changed: () => void,
-  ) {}
+  constructor(api: Api, deviceId: string, changed: () => void) {
+    this.requests = new Late(async () => {
+      const { NotificationRequests } = await import("./notification-requests.js");
+      return new NotificationRequests(api, deviceId, changed, () => this.hasLeft);
+    });
+  }
+
+  /** Undefined until `refresh` has succeeded. */
+  get current(): NotificationSettings | undefined {
+    return this.requests.part?.current;
+  }
 
   /** Whether browsers can subscribe here; false until `refresh` has succeeded. */
   get isWebPushServed(): boolean {
-    return this.serverKey.length > 0;
+    return this.requests.part?.isWebPushServed ?? false;
   }
 
   /** The level that was set for a conversation; undefined where the account's holds. */
   levelOf(conversationId: string): NotificationLevel | undefined {
-    return this.levels.get(conversationId);
+    return this.requests.part?.levelOf(conversationId);
   }
 
   async refresh(): Promise<void> {
-    const found = await orFailure(this.api.notifications.getNotificationSettings({}));
-    this.levels = new Map(found.conversationLevels.map(({ conversationId, level }) => [conversationId, readLevel(level)]));
-    this.serverKey = new Uint8Array(found.webPushPublicKey);
-    this.take(found.settings);
+    return (await this.requests.get()).refresh();
   }
 
   /** Changes what is given, and leaves the rest as it is. Quiet hours are by this device's clock, on each day. */
   async update(change: Partial<NotificationSettings>): Promise<void> {
-    if (!this.wire) await this.refresh();
-    const { level = Level.ALL, previewsOff = false, quietHours } = this.wire ?? {};
-    const hours = "quietHours" in change ? hereAndDaily(change.quietHours) : quietHours;
-    const settings = {
-      level: change.level ? LEVELS[change.level] : level,
-      previewsOff: change.previews === undefined ? previewsOff : !change.previews,
-      ...(hours ? { quietHours: hours } : {}),
-    };
-    this.take((await orFailure(this.api.notifications.updateNotificationSettings({ settings }))).settings);
+    return (await this.requests.get()).update(change);
   }
 
   /** What is told of one conversation, over the level of the account; undefined takes it away. Muting holds besides. */
   async setLevel(conversationId: string, level: NotificationLevel | undefined): Promise<void> {
-    await orFailure(this.api.notifications.setConversationLevel({ conversationId, level: level ? LEVELS[level] : Level.UNSPECIFIED }));
-    const levels = new Map(this.levels);
-    if (level) levels.set(conversationId, level);
-    else levels.delete(conversationId);
-    this.levels = levels;
-    this.changed();
+    return (await this.requests.get()).setLevel(conversationId, level);
   }
 
   /**
@@ -92,57 +69,18 @@ export class Notifications {
    * Rejects with a Failure, or with the browser's DOMException: NotAllowedError where the user does not allow it.
    */
   async subscribe(registration: PushRegistration): Promise<void> {
-    if (!this.isWebPushServed) await this.refresh();
-    if (!this.isWebPushServed) throw failureFor("PROVIDER_NOT_SERVED", 0);
-    this.subscribed = registration;
-    try {
-      const subscription = await subscriptionOf(registration, this.serverKey);
-      const [p256dh, auth] = [keyOf(subscription, "p256dh"), keyOf(subscription, "auth")];
-      const token = { deviceId: this.deviceId, provider: Provider.WEB_PUSH, token: subscription.endpoint };
-      await orFailure(this.api.notifications.registerToken({ ...token, webPushKeys: { p256dh, auth } }));
-    } finally {
-      // A logout came meanwhile, and what it took away is here again.
-      if (this.hasLeft) await this.unsubscribe(registration).catch(() => undefined);
-    }
+    return (await this.requests.get()).subscribe(registration);
   }
 
   /** Has this browser told no more. Idempotent. The browser forgets its subscription even where this rejects. */
   async unsubscribe(registration: PushRegistration): Promise<void> {
-    this.subscribed = undefined;
-    await (await registration.pushManager.getSubscription())?.unsubscribe();
-    await orFailure(this.api.notifications.removeToken({ deviceId: this.deviceId, provider: Provider.WEB_PUSH }));
+    return (await this.requests.get()).unsubscribe(registration);
   }
 
   /** For a logout: whoever comes next is not shown what this user is told. Never rejects. */
   async leave(): Promise<void> {
+    // Whoever subscribes meanwhile, or whose code is on its way, is told of it there.
     this.hasLeft = true;
-    // What could not be said here the push service says with the next notice: the subscription is gone.
-    if (this.subscribed) await this.unsubscribe(this.subscribed).catch(() => undefined);
-  }
-
-  private take(settings: WireSettings | undefined): void {
-    const hours = settings?.quietHours;
-    this.wire = settings;
-    this.current = {
-      level: readLevel(settings?.level ?? Level.ALL),
-      previews: !settings?.previewsOff,
-      quietHours: hours && { startMinute: hours.startMinute, endMinute: hours.endMinute },
-    };
-    this.changed();
+    await this.requests.part?.leave();
   }
 }
-
-/** The browser's subscription that is bound to this key. One that is bound to a former key is of no more use. */
-async function subscriptionOf({ pushManager }: PushRegistration, key: Uint8Array<ArrayBuffer>): Promise<PushSubscription> {
-  const standing = await pushManager.getSubscription();
-  if (standing && isSame(standing.options.applicationServerKey, key)) return standing;
-  await standing?.unsubscribe();
-  return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
-}
-
-function isSame(bound: ArrayBuffer | null, key: Uint8Array): boolean {
-  const bytes = new Uint8Array(bound ?? []);
-  return bytes.length === key.length && bytes.every((byte, i) => byte === key[i]);
-}
-
-const keyOf = (subscription: PushSubscription, name: PushEncryptionKeyName): Uint8Array<ArrayBuffer> => new Uint8Array(subscription.getKey(name) ?? []);

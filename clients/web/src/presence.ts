@@ -14,6 +14,8 @@ export class PresenceTracker {
   private readonly notifiers = new Map<string, TypingNotifier>();
   private ticking: ReturnType<typeof setInterval> | undefined;
   private watched = "";
+  /** The list that was given last, as it is kept: it is another one where people changed. */
+  private given: readonly string[] | undefined;
 
   constructor(
     private readonly api: Api,
@@ -31,6 +33,8 @@ export class PresenceTracker {
 
   /** Watches these people, the first ones where they are too many. Asks only when the list changed; it belongs to the stream, so `unwatch` with a new one. */
   async watch(userIds: readonly string[]): Promise<void> {
+    if (userIds === this.given) return;
+    this.given = userIds;
     const list = userIds.slice(0, MAX_WATCHED).sort();
     const key = list.join("\n");
     if (key === this.watched) return;
@@ -51,6 +55,7 @@ export class PresenceTracker {
   /** The stream is a new one: it knows of no list. */
   unwatch(): void {
     this.watched = "";
+    this.given = undefined;
     this.changed();
   }
 
@@ -86,6 +91,7 @@ export class PresenceTracker {
   private watchAgain(key: string): void {
     if (this.watched !== key) return;
     this.watched = "";
+    this.given = undefined;
     this.changed();
   }
 

@@ -113,7 +113,7 @@ describe("conversation store", () => {
     expect(store.list().map((view) => view.conversation.id)).toEqual([ROOM, "other"]);
     store.applyMessage({ ...message(1), conversationId: "other", sendTimeMs: 5000 });
     expect(store.list().map((view) => view.conversation.id)).toEqual(["other", ROOM]);
-    expect(store.peers().sort()).toEqual(["bob", "dana"]);
+    expect([...store.peers()].sort()).toEqual(["bob", "dana"]);
   });
 
   test("events in any order, with repeats, end in the state that the server has", () => {

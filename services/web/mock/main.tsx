@@ -1,7 +1,7 @@
 /**
  * The page without a backend: `npm run mock`. You are Alice; the address's `scene` sets the stage:
  * `?user=alice&scene=incoming`, `typing`, `offline`, `group` (the hike's group has a call; `&people=9` makes it larger, `&share` shows a
- * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), `many` (ten thousand conversations more), and `&peeroff`, `&interrupted`, `&weak` during a call.
+ * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), `many` (ten thousand conversations more), `long` (ten thousand messages with Chidi; the last answers an early one), and `&peeroff`, `&interrupted`, `&weak` during a call.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
@@ -12,12 +12,13 @@ import { Session } from "../src/session";
 import "../src/styles";
 import { conversation, member, MockBackend } from "@parley/client/testing";
 import { type DrawnParticipant, drawnMedia, paintPicture } from "./media";
-import { seed, seedFiles } from "./seed";
+import { seed, seedFiles, seedLong } from "./seed";
 
 const NAMES = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", dana: "Dana Petrov", farid: "Farid Haddad", gwen: "Gwen Hughes", layla: "ليلى حداد" };
 const query = new URLSearchParams(location.search);
 const backend = new MockBackend();
 seed(backend);
+if (query.get("scene") === "long") seedLong(backend);
 backend.files.addressOf = (id, body) => (body ? URL.createObjectURL(body) : `data:text/plain,${id}`);
 await seedFiles(backend, paintPicture);
 

@@ -60,6 +60,14 @@ function seedRequest(backend: MockBackend): void {
   backend.post(conversationId, "farid", text("Hello Alice, we met at the concert on Friday. Would you share the photos?"), { ageMs: 3 * 60 * MINUTE_MS });
 }
 
+/** More than anybody scrolls through; the last one answers one of the first. */
+export function seedLong(backend: MockBackend): void {
+  const { conversationId } = backend.openDirect("alice", "chidi");
+  for (let n = 3; n < 10_000; n++) backend.post(conversationId, n % 3 === 0 ? "alice" : "chidi", text(`Message ${n}${n % 7 === 0 ? ". It is longer than the others, so that not all of them are of one height, which would be too easy.".repeat(3) : ""}`), { ageMs: (10_000 - n) * MINUTE_MS });
+  backend.post(conversationId, "chidi", text("That is where it began"), { ageMs: MINUTE_MS, init: { replyToSeq: 20n } });
+  backend.own.set("alice", conversationId, { readSeq: 9_990n });
+}
+
 /** A conversation in a script that runs from right to left, with a line that does not. */
 function seedArabic(backend: MockBackend): void {
   const { conversationId } = backend.openDirect("alice", "layla");

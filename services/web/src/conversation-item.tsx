@@ -1,12 +1,14 @@
 import type { ComponentChildren, JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
-import type { Call, ConversationView, ParleyClient } from "@parley/client";
+import { useContext, useRef, useState } from "preact/hooks";
+import type { Call, ConversationView, Message, ParleyClient, Receipt } from "@parley/client";
 import { isMuted, isUserContent, joined, receiptOf } from "@parley/client";
-import { Avatar } from "./avatar";
+import { Avatar, Faces } from "./avatar";
 import { ConversationMenu } from "./conversation-menu";
 import { listTime } from "./format";
 import { useLongPress } from "./hooks";
 import { Icon } from "./icons";
+import { language } from "./language";
+import { memo, useFacts } from "./memo";
 import { messageLine, previewAuthor, titleOf, type Viewer, typingLine } from "./conversation-text";
 import { Ticks } from "./receipt-ticks";
 import { numberLine, t } from "./text";
@@ -25,18 +27,46 @@ interface ItemProps {
   readonly count: number;
 }
 
-/** One conversation of the list: name, newest message, unread count, and a menu. */
+/** One conversation of the list: name, newest message, unread count, and a menu. Of what happens it is drawn again for what it shows alone. */
 export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen, tabStop, position, count }: ItemProps): JSX.Element {
+  const faceOf = useContext(Faces);
+  const facts = useFacts(client, () => ({ ...factsOf(client, view, { selfId: client.userId, nameOf }, faceOf, nowMs), code: language.code }));
+  return <Row {...{ client, view, onOpen, tabStop, position, count }} {...facts} current={view.conversation.id === openId} />;
+}
+
+/** What a row says that does not stand in the conversation itself. */
+interface Facts extends PreviewFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly picture: string;
+  readonly online: boolean | undefined;
+  readonly time: string | undefined;
+  readonly muted: boolean;
+  readonly call: Call | undefined;
+}
+
+function factsOf(client: ParleyClient, view: ConversationView, viewer: Viewer, faceOf: (userId: string) => string, nowMs: number): Facts {
   const { conversation, messages, outgoing, own } = view;
+  const { id, name, peer, picture = faceOf(id) } = titleOf(conversation, viewer);
+  const timeMs = outgoing.at(-1)?.createTimeMs ?? messages.at(-1)?.sendTimeMs;
+  const online = peer && own.request !== "pending" && !client.relations.isBlocked(peer) ? client.presence.of(peer)?.online : undefined;
+  const time = timeMs === undefined ? undefined : listTime(timeMs, nowMs);
+  return { id, name, picture, online, time, muted: isMuted(own, nowMs), call: client.calls.runningIn(conversation.id), ...previewOf(client, view, viewer) };
+}
+
+interface RowProps extends Facts, Pick<ItemProps, "client" | "view" | "onOpen" | "tabStop" | "position" | "count"> {
+  /** It is open: its draft is in the field. */
+  readonly current: boolean;
+  /** The language of the words. */
+  readonly code: string;
+}
+
+const Row = memo(function Row({ client, view, onOpen, tabStop, position, count, id, name, picture, online, time, muted, call, current, ...preview }: RowProps): JSX.Element {
+  const { conversation, own } = view;
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
   const more = useRef<HTMLButtonElement>(null);
   const press = useLongPress(() => more.current?.click());
-  const viewer = { selfId: client.userId, nameOf };
-  const { id, name, peer, picture } = titleOf(conversation, viewer);
-  const timeMs = outgoing.at(-1)?.createTimeMs ?? messages.at(-1)?.sendTimeMs;
-  const current = conversation.id === openId;
   const request = own.request === "pending";
-  const online = peer && !request && !client.relations.isBlocked(peer) ? client.presence.of(peer)?.online : undefined;
   return (
     <li class="item-row" data-key={conversation.id} aria-posinset={position} aria-setsize={count}>
       <button type="button" class="item" tabIndex={tabStop ? 0 : -1} aria-current={current ? "true" : undefined} onClick={() => onOpen(conversation.id)} {...(request ? {} : press)}>
@@ -47,11 +77,11 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen, 
               <bdi>{name}</bdi>
             </span>
             {online && <span class="visually-hidden">{t("item.online")}</span>}
-            {timeMs !== undefined && <time class="item-time">{listTime(timeMs, nowMs)}</time>}
+            {time !== undefined && <time class="item-time">{time}</time>}
           </span>
           <span class="item-bottom">
-            <Preview client={client} view={view} viewer={viewer} current={current} />
-            <Marks view={view} muted={isMuted(own, nowMs)} call={client.calls.runningIn(conversation.id)} />
+            <Preview view={view} current={current} {...preview} />
+            <Marks view={view} muted={muted} call={call} />
           </span>
         </span>
       </button>
@@ -65,7 +95,7 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen, 
       )}
     </li>
   );
-}
+});
 
 /** The end of a row. */
 function Marks({ view, muted, call }: { view: ConversationView; muted: boolean; call: Call | undefined }): JSX.Element {
@@ -99,20 +129,41 @@ function Marks({ view, muted, call }: { view: ConversationView; muted: boolean; 
   );
 }
 
-interface PreviewProps {
-  readonly client: ParleyClient;
+interface PreviewFacts {
+  /** Who is writing; empty for nobody. */
+  readonly typing: string;
+  readonly draft: string;
+  /** Undefined for none that could be shown. */
+  readonly newest: Message | undefined;
+  readonly author: string;
+  readonly line: string;
+  readonly receipt: Receipt | undefined;
+}
+
+function previewOf(client: ParleyClient, { conversation, messages, own }: ConversationView, viewer: Viewer): PreviewFacts {
+  const { id, kind } = conversation;
+  const typing = own.request === "pending" ? [] : client.presence.typing(id);
+  const newest = messages.findLast((m) => m.content.kind !== "expired");
+  const ticks = newest && kind === "direct" && newest.senderId === viewer.selfId && isUserContent(newest.content);
+  return {
+    typing: typing.length > 0 ? typingLine(typing, kind, viewer) : "",
+    draft: client.drafts.get(id),
+    newest,
+    author: newest ? previewAuthor(newest, kind, viewer) : "",
+    line: newest ? messageLine(newest, viewer) : "",
+    receipt: ticks ? receiptOf(conversation, newest.seq, viewer.selfId) : undefined,
+  };
+}
+
+interface PreviewProps extends PreviewFacts {
   readonly view: ConversationView;
-  readonly viewer: Viewer;
   /** It is open: its draft is in the field. */
   readonly current: boolean;
 }
 
-function Preview({ client, view, viewer, current }: PreviewProps): JSX.Element {
-  const { kind, id } = view.conversation;
-  const typing = view.own.request === "pending" ? [] : client.presence.typing(id);
+function Preview({ view, current, typing, draft, newest, author, line, receipt }: PreviewProps): JSX.Element {
   const pending = view.outgoing.at(-1);
-  const newest = view.messages.findLast((m) => m.content.kind !== "expired");
-  if (typing.length > 0) return <Line class="accent">{typingLine(typing, kind, viewer)}</Line>;
+  if (typing) return <Line class="accent">{typing}</Line>;
   if (pending?.state === "failed") return <Line class="danger">{t("preview.unsent")}</Line>;
   if (pending) {
     return (
@@ -121,8 +172,7 @@ function Preview({ client, view, viewer, current }: PreviewProps): JSX.Element {
       </span>
     );
   }
-  const draft = current ? "" : client.drafts.get(id);
-  if (draft) {
+  if (draft && !current) {
     return (
       <span class="item-preview">
         <span class="by danger">{t("preview.draft")}</span> <bdi>{draft}</bdi>
@@ -130,12 +180,9 @@ function Preview({ client, view, viewer, current }: PreviewProps): JSX.Element {
     );
   }
   if (!newest) return <Line>{view.messages.length > 0 ? t("preview.none") : t("preview.new")}</Line>;
-  const author = previewAuthor(newest, kind, viewer);
-  const line = messageLine(newest, viewer);
-  const ticks = kind === "direct" && newest.senderId === viewer.selfId && isUserContent(newest.content);
   return (
     <span class={`item-preview ${view.unread > 0 || view.own.markedUnread ? "strong" : ""}`}>
-      {ticks && <Ticks receipt={receiptOf(view.conversation, newest.seq, viewer.selfId)} />}
+      {receipt && <Ticks receipt={receipt} />}
       {author && <span class="by">{author}</span>} {isUserContent(newest.content) ? <bdi>{line}</bdi> : <span>{line}</span>}
     </span>
   );

@@ -1,12 +1,15 @@
 import type { JSX } from "preact";
 import type { ConversationView, Folder, ParleyClient } from "@parley/client";
 import { folderOf } from "@parley/client";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { ConversationItem } from "./conversation-item";
+import { useChanges } from "./hooks";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
+import { language } from "./language";
+import { memo, useFacts } from "./memo";
 import { numberLine, type PlainKey, t } from "./text";
-import { useWindow } from "./use-window";
+import { keyOf, useWindow } from "./use-window";
 
 interface ConversationListProps {
   readonly client: ParleyClient;
@@ -25,19 +28,21 @@ const EMPTY: Record<Folder, PlainKey> = { inbox: "inbox.empty", requests: "reque
 /** What ARIA says of a list that goes on at the service. */
 const UNKNOWN_COUNT = -1;
 
-/** The conversations of one folder; from the inbox the ways to the others. */
-export function ConversationList(props: ConversationListProps): JSX.Element {
+/** The conversations of one folder; from the inbox the ways to the others. Drawn again for another list; its rows look after themselves. */
+export const ConversationList = memo(function ConversationList(props: ConversationListProps): JSX.Element {
+  useChanges(language);
   // Each folder begins at its own top.
   return <FolderList key={props.folder} {...props} />;
-}
+});
 
 /** Of a long list only the rows near the reader are drawn. The arrow keys, Home and End go through all of it. */
 function FolderList({ views, folder, setFolder, ...rest }: ConversationListProps): JSX.Element {
-  const inFolder = (wanted: Folder): ConversationView[] => views.filter((view) => folderOf(view.own) === wanted);
-  const shown = inFolder(folder);
-  const requests = inFolder("requests").length;
-  const archived = inFolder("archived").length;
-  const { ready, hasMore } = rest.client.messaging;
+  const [shown, requests, archived] = useMemo(() => {
+    const inFolder = (wanted: Folder): ConversationView[] => views.filter((view) => folderOf(view.own) === wanted);
+    return [inFolder(folder), inFolder("requests").length, inFolder("archived").length] as const;
+  }, [views, folder]);
+  const { messaging } = rest.client;
+  const { ready, hasMore } = useFacts(rest.client, () => ({ ready: messaging.ready, hasMore: messaging.hasMore }));
   const loading = shown.length === 0 && !ready;
   const rows = useRows(shown, rest.openId);
   return (
@@ -61,7 +66,7 @@ function FolderList({ views, folder, setFolder, ...rest }: ConversationListProps
         })}
       </ul>
       {hasMore && (
-        <button type="button" class="more-button" onClick={() => void rest.client.messaging.loadMore().catch(() => undefined)}>
+        <button type="button" class="more-button" onClick={() => void messaging.loadMore().catch(() => undefined)}>
           {t("list.older")}
         </button>
       )}
@@ -76,7 +81,7 @@ function useRows(shown: readonly ConversationView[], openId: string) {
   const [focused, setFocused] = useState("");
   const isHere = (id: string): boolean => id !== "" && ids.includes(id);
   const stop = [focused, openId].find(isHere) ?? ids[0];
-  const { reveal, focusCame, ...list } = useWindow(ids, stop);
+  const { reveal, focusCame, ...list } = useWindow<HTMLElement, HTMLUListElement>(ids, "start", stop === undefined ? [] : [stop]);
   const opened = isHere(openId);
   useEffect(() => {
     if (opened) reveal(openId);
@@ -98,11 +103,6 @@ function useRows(shown: readonly ConversationView[], openId: string) {
     reveal(ids[target] as string, (row) => row.querySelector<HTMLElement>(".item")?.focus({ preventScroll: true }));
   };
   return { ...list, stop, onKeyDown, onFocusIn };
-}
-
-/** Of the row that an element is in. */
-function keyOf(element: EventTarget | null): string | undefined {
-  return (element as Element | null)?.closest<HTMLElement>("[data-key]")?.dataset["key"];
 }
 
 interface FolderRowProps {

@@ -1,4 +1,4 @@
-import type { ParleyClient } from "@parley/client";
+import type { ConversationView, ParleyClient } from "@parley/client";
 import { language } from "./language";
 import { forgetTold, keepTold, type NoticeLines, type Told } from "./notice-told";
 import { conversationToOpen } from "./window-of-page";
@@ -18,6 +18,8 @@ export class DeviceNotices {
   private readonly listeners = new Set<() => void>();
   private readonly closers: (() => void)[] = [];
   private unread = new Map<string, number>();
+  /** In which what was read was looked for: the same list has nothing new. */
+  private seen: readonly ConversationView[] | undefined;
   private told = "";
   /** It was registered anew since the page was opened. */
   private renewed = false;
@@ -99,8 +101,11 @@ export class DeviceNotices {
   private async closeRead(): Promise<void> {
     // What this device kept does not know of what was written since.
     if (!this.client.current) return;
+    const views = this.client.messaging.store.list();
+    if (views === this.seen) return;
+    this.seen = views;
     const before = this.unread;
-    this.unread = new Map(this.client.messaging.store.list().map(({ conversation, unread }) => [conversation.id, unread]));
+    this.unread = new Map(views.map(({ conversation, unread }) => [conversation.id, unread]));
     // At the start all are looked at: something may have been read elsewhere.
     const read = [...this.unread].filter(([id, unread]) => unread === 0 && before.get(id) !== 0).map(([id]) => id);
     if (read.length === 0) return;

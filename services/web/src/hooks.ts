@@ -2,7 +2,7 @@ import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 
 /** Something that tells of its changes. */
-interface Subscribable {
+export interface Subscribable {
   subscribe(listener: () => void): () => void;
 }
 

@@ -36,6 +36,7 @@ interface MessageRowProps extends RowContext {
 
 export function MessageRow({ row, tabStop, ...context }: MessageRowProps): JSX.Element | null {
   if (row.kind === "day") return <h3 class="day">{row.label}</h3>;
+  if (row.kind === "new") return <h3 class="new-line">{t("messages.new")}</h3>;
   if (row.kind === "text") return <Bubble row={row} tabStop={tabStop} {...context} />;
   if (row.kind === "keys") return <p class="system-row" data-testid="key-news">{t(KEY_NEWS[row.news.kind], { name: context.viewer.nameOf(row.news.userId) })}</p>;
   if (row.kind === "call") return <CallRow row={row} selfId={context.client.userId} />;

@@ -69,7 +69,10 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   const calling = !asking && call.phase !== "idle";
   const covered = asking || (calling && !small);
   useEffect(() => setSmall(false), [calling]);
-  const loud = views.filter(({ own }) => folderOf(own) === "inbox" && !isMuted(own, nowMs));
+  const unread = useMemo(() => {
+    const loud = views.filter(({ own }) => folderOf(own) === "inbox" && !isMuted(own, nowMs));
+    return loud.reduce((sum, view) => sum + view.unread, 0);
+  }, [views, nowMs]);
   useEffect(() => {
     // The page has what it needs first: the code of calls comes before somebody rings.
     if (client.messaging.ready) client.prepareCalls();
@@ -82,7 +85,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
     // For the levels of conversations. Without an answer their menu does without.
     if (client.stream.kind === "live" && !client.notifications.current) void client.notifications.refresh().catch(() => undefined);
   }, [client.stream.kind]);
-  useTitle(loud.reduce((sum, view) => sum + view.unread, 0));
+  useTitle(unread);
   const jumpTo = ({ conversationId, seq }: Message): void => {
     open(conversationId);
     setTarget({ conversationId, seq });

@@ -6,6 +6,8 @@ import { t } from "./text";
 /** One row of a conversation, top to bottom. */
 export type Row =
   | { readonly kind: "day"; readonly key: string; readonly label: string }
+  /** Above the first message that was new when the conversation was opened. */
+  | { readonly kind: "new"; readonly key: "new" }
   | { readonly kind: "call" | "system"; readonly key: string; readonly message: Message }
   | { readonly kind: "keys"; readonly key: string; readonly news: KeyNews }
   | BubbleRow;
@@ -55,21 +57,23 @@ interface Line {
   readonly news?: KeyNews;
 }
 
-/** Lays a conversation out: days, runs, call records, lines about the group, and what is still on its way. What has vanished is left out. */
-export function layOut(view: ConversationView, selfId: string, nowMs: number, news: readonly KeyNews[] = []): Row[] {
+/** Lays a conversation out: days, runs, call records, lines about the group, and what is still on its way. What has vanished is left out. What others wrote after `readSeq` is new. */
+export function layOut(view: ConversationView, selfId: string, nowMs: number, news: readonly KeyNews[] = [], readSeq = Number.POSITIVE_INFINITY): Row[] {
   const shown = view.messages.filter((m) => m.content.kind !== "expired");
   const lines = [...shown.map((m) => fromMessage(m, selfId)), ...view.outgoing.map((o) => fromOutgoing(o, selfId))];
   for (const each of newsOf(view, news)) lines.splice(lines.findLastIndex((line) => line.timeMs <= each.timeMs) + 1, 0, fromNews(each));
   const newestOwn = lines.filter((line) => line.own && line.message).at(-1);
+  const firstNew = firstAfter(lines, view, readSeq);
   const rows: Row[] = [];
   lines.forEach((line, i) => {
     const [before, after] = [lines[i - 1], lines[i + 1]];
     const newDay = !before || dayKey(before.timeMs) !== dayKey(line.timeMs);
     if (newDay) rows.push({ kind: "day", key: `day-${dayKey(line.timeMs)}-${line.key}`, label: dayLabel(line.timeMs, nowMs) });
+    if (line === firstNew) rows.push({ kind: "new", key: "new" });
     const { key, own, timeMs, message, outgoing, text, sender: senderId } = line;
     if (line.news) return void rows.push({ kind: "keys", key, news: line.news });
     if (text === undefined) return void (message && rows.push({ kind: message.content.kind === "system" ? "system" : "call", key, message }));
-    const first = newDay || !sameRun(before, line);
+    const first = newDay || line === firstNew || !sameRun(before, line);
     const last = !after || !sameRun(line, after) || dayKey(after.timeMs) !== dayKey(timeMs);
     const direct = view.conversation.kind === "direct";
     const receipt = own && direct && message && isUserContent(message.content) ? receiptOf(view.conversation, message.seq, selfId) : undefined;
@@ -78,6 +82,12 @@ export function layOut(view: ConversationView, selfId: string, nowMs: number, ne
     rows.push({ kind: "text", key, own, senderId, text, timeMs, first, last, message, outgoing, attachments, receipt, quote: quote(view, line.replyToSeq), status });
   });
   return rows;
+}
+
+/** The first that others wrote after `readSeq`; undefined where what came right after it is not loaded. */
+function firstAfter(lines: readonly Line[], { messages }: ConversationView, readSeq: number): Line | undefined {
+  if (readSeq + 1 < (messages[0]?.seq ?? 0)) return undefined;
+  return lines.find(({ own, message }) => !own && message !== undefined && message.seq > readSeq);
 }
 
 /** By how many it was read. */

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { h } from "preact";
 import { renderToString } from "preact-render-to-string";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Call, CallView, ConversationView, Message, ParleyClient, Upload, UserMessage } from "@parley/client";
 import { CallBanner } from "../src/call-banner";
 import { CallLobby } from "../src/call-lobby";
@@ -292,6 +292,8 @@ describe("pieces of the page", () => {
       );
     expect(cards()).toBe("");
     tell(1n, ScheduledCallState.PLANNED);
+    // The code of it comes with the first one.
+    await vi.waitFor(() => expect(cards()).not.toBe(""));
     for (const words of ["Rehearsal", "an hour", "1 coming", "Yes Maybe No", "[Options for Rehearsal]"]) expect(cards()).toContain(words);
     tell(2n, ScheduledCallState.OPEN);
     expect(cards()).toContain("It is time. Everybody here can join.");

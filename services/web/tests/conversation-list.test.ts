@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { h, render } from "preact";
+import { h, options, render, type VNode } from "preact";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ConversationView, Folder, ParleyClient } from "@parley/client";
 import { conversation, member, message, own } from "@parley/client/testing";
@@ -48,8 +48,9 @@ describe("a list of ten thousand conversations", () => {
     await language.choose("en");
   });
 
+  const onOpen = (id: string): void => void opened.push(id);
   const show = (views: readonly ConversationView[] = MANY_ROOMS): void =>
-    render(h(ConversationList, { client, views, folder, setFolder: nothing, openId, nameOf, nowMs: NOON, onOpen: (id: string) => opened.push(id) }), box);
+    render(h(ConversationList, { client, views, folder, setFolder: nothing, openId, nameOf, nowMs: NOON, onOpen }), box);
   const list = (): HTMLElement => box.querySelector<HTMLElement>(".list") as HTMLElement;
   const rows = (): HTMLElement[] => [...box.querySelectorAll<HTMLElement>("[data-key]")];
   const row = (id: string): HTMLElement | undefined => rows().find(({ dataset }) => dataset["key"] === id);
@@ -193,6 +194,41 @@ describe("a list of ten thousand conversations", () => {
     show(views);
     await until("the others are there", () => placeOf("c1") === 0);
     expect(list().scrollTop).toBe(0);
+  });
+
+  /** The rows that are drawn while `happens`, and until the page has come to rest. */
+  async function drawnBy(happens: () => void): Promise<string[]> {
+    const drawn = new Set<string>();
+    const before = options.vnode;
+    options.vnode = (vnode: VNode) => {
+      if (vnode.type === "li") drawn.add((vnode.props as { "data-key"?: string })["data-key"] ?? "");
+      before?.(vnode);
+    };
+    happens();
+    for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setTimeout(resolve));
+    if (before) options.vnode = before;
+    else delete options.vnode;
+    return [...drawn];
+  }
+
+  test("draws only the row of whom something is heard, and none for who is not in sight", async () => {
+    show();
+    await until("it is drawn", () => rows().length > 10);
+    const online = { online: true, lastSeenMs: undefined };
+    expect(await drawnBy(() => client.presence.applyPresence("Friend 3", online))).toEqual(["c3"]);
+    expect(row("c3")?.textContent).toContain("online");
+    expect(await drawnBy(() => client.presence.applyPresence("Friend 3", online))).toEqual([]);
+    expect(await drawnBy(() => client.presence.applyPresence("Friend 9000", online))).toEqual([]);
+    expect(await drawnBy(() => client.presence.applyTyping("c4", "Friend 4", true))).toEqual(["c4"]);
+    expect(await drawnBy(() => client.drafts.set("c5", "half"))).toEqual([]);
+    // The page draws itself again with each change, and gives the list what it had.
+    expect(await drawnBy(show)).toEqual([]);
+  });
+
+  test("draws, of those that stay where they are, the one that has changed", async () => {
+    show();
+    await until("it is drawn", () => rows().length > 10);
+    expect(await drawnBy(() => show(MANY_ROOMS.map((view, n) => (n === 2 ? room(n, { unread: 1 }) : view))))).toEqual(["c2"]);
   });
 
   test("is no other in a language that is read from the right", async () => {

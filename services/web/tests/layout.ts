@@ -10,11 +10,16 @@ const insetOf = (list: Element, side: "padding-top" | "padding-bottom"): number 
   return Number.parseFloat(side === "padding-top" ? style.paddingBlockStart : style.paddingBlockEnd) || 0;
 };
 
-/** Where things of a list of equal rows are, as a browser would lay it out: jsdom lays out nothing. Undone with the stubs and spies. */
-export function layOutList(boxSelector: string): void {
+/** Rows of another height, by their keys. */
+export const heights = new Map<string, number>();
+
+/** Where things of a list are, as a browser would lay it out: jsdom lays out nothing. Undone with the stubs and spies. */
+export function layOutList(boxSelector: string, listSelector = "ul"): void {
   const isBox = (element: Element): boolean => element.matches(boxSelector);
-  const listIn = (box: Element): Element | null => box.querySelector("ul");
-  const heightOf = (list: Element | null): number => (list ? insetOf(list, "padding-top") + insetOf(list, "padding-bottom") + list.children.length * ROW_PX : 0);
+  const listIn = (box: Element): Element | null => box.querySelector(listSelector);
+  const heightOf = (list: Element | null): number => (list ? insetOf(list, "padding-top") + insetOf(list, "padding-bottom") + heightOfRows([...list.children]) : 0);
+  const rowPx = (row: Element): number => heights.get((row as HTMLElement).dataset["key"] ?? "") ?? ROW_PX;
+  const heightOfRows = (rows: readonly Element[]): number => rows.reduce((sum, row) => sum + rowPx(row), 0);
   const rect = (top: number, height: number): DOMRect => ({ top, bottom: top + height, height, left: 0, right: 300, width: 300, x: 0, y: top }) as DOMRect;
   vi.spyOn(Element.prototype, "clientHeight", "get").mockImplementation(function (this: Element) {
     return isBox(this) ? SEEN_PX : 0;
@@ -24,9 +29,11 @@ export function layOutList(boxSelector: string): void {
   });
   vi.spyOn(Element.prototype, "getBoundingClientRect").mockImplementation(function (this: Element) {
     const box = this.closest(boxSelector);
-    const list = this.closest("ul");
+    const list = this.closest(listSelector);
     if (!box || !list) return rect(0, this === box ? SEEN_PX : 0);
-    const row = [...list.children].findIndex((child) => child.contains(this));
-    return row < 0 ? rect(-box.scrollTop, heightOf(list)) : rect(insetOf(list, "padding-top") + row * ROW_PX - box.scrollTop, ROW_PX);
+    const rows = [...list.children];
+    const at = rows.findIndex((child) => child.contains(this));
+    if (at < 0) return rect(-box.scrollTop, heightOf(list));
+    return rect(insetOf(list, "padding-top") + heightOfRows(rows.slice(0, at)) - box.scrollTop, rowPx(rows[at] as Element));
   });
 }

@@ -81,6 +81,15 @@ describe("timeline", () => {
     expect(rows.map((row) => (row.kind === "text" ? `${row.text}${row.first ? "f" : ""}${row.last ? "l" : ""}` : row.kind))).toEqual(["day", "1fl", "day", "2f", "3l"]);
   });
 
+  test("a line stands above what others wrote after one has read, where that is loaded", () => {
+    const messages = [message(5, "bob", NOON), message(6, "alice", NOON), message(7, "bob", NOON), message(8, "bob", NOON)];
+    const kinds = (readSeq: number) => layOut(view(messages), "alice", NOON, [], readSeq).map((row) => (row.kind === "text" ? `${row.text}${row.first ? "f" : ""}` : row.kind));
+    expect(kinds(5)).toEqual(["day", "5f", "6f", "new", "7f", "8"]);
+    expect(kinds(7)).toEqual(["day", "5f", "6f", "7f", "new", "8f"]);
+    expect(kinds(4)[1]).toBe("new");
+    for (const none of [3, 8]) expect(kinds(none)).not.toContain("new");
+  });
+
   test("each of one's own messages in a direct conversation says how far it got", () => {
     const messages = [message(1, "alice", NOON), message(2, "alice", NOON), message(3, "alice", NOON), message(4, "bob", NOON)];
     const members = [member("alice"), member("bob", { readSeq: 1, deliveredSeq: 2 })];

@@ -1,3 +1,4 @@
+import { ActivityOrder } from "./activity-order.js";
 import { activityMs, advanceRevision, replaceCopies, type CursorMove, type StoredConversation, mergeCursors } from "./stored-conversation.js";
 import type { KeptConversation } from "./kept.js";
 import type { Conversation, Member, Message, Outgoing, OwnState } from "./model.js";
@@ -43,18 +44,30 @@ export interface Cursor {
   readonly revision: number;
 }
 
+/** What was worked out of all conversations, until one of them changes. */
+interface Found {
+  list?: readonly ConversationView[];
+  peers?: readonly string[];
+  outgoing?: readonly Outgoing[];
+  nextExpiryMs?: number | undefined;
+}
+
 /**
  * Conversations as one device knows them.
  *
  * Of each conversation it holds one unbroken range of messages; everything that would tear the range is refused
  * (`gap`) and left to Sync, so what is shown never lacks a message in its middle. Changes are counted by the
  * conversation's revision; one that skips a number is a gap too. All methods are idempotent: the same event, page or
- * delta applied twice changes nothing.
+ * delta applied twice changes nothing. What has not changed is the same object when it is read again: a list, and each
+ * view in it.
  */
 export class ConversationStore {
   private readonly entries = new Map<string, StoredConversation>();
   /** Conversations that this user is out of, and the revision at which that was known: older news is void. */
   private readonly left = new Map<string, number>();
+  private readonly order = new ActivityOrder<StoredConversation>();
+  private readonly views = new WeakMap<StoredConversation, ConversationView>();
+  private found: Found = {};
 
   constructor(private readonly selfId: string) {}
 
@@ -68,10 +81,13 @@ export class ConversationStore {
     }
     if (!entry) {
       this.left.delete(next.id);
-      this.entries.set(next.id, { conversation: next, messages: [], outgoing: [], revision: next.revision, own: DEFAULT_OWN_STATE, countedSeq: 0 });
+      const added = { conversation: next, messages: [], outgoing: [], revision: next.revision, own: DEFAULT_OWN_STATE, countedSeq: 0 };
+      this.entries.set(next.id, added);
+      this.touch(added);
       return "added";
     }
     this.replace(entry, next);
+    this.touch(entry);
     return advanceRevision(entry, next.revision) ? "known" : "gap";
   }
 
@@ -86,6 +102,7 @@ export class ConversationStore {
     if (isNew) this.append(entry, [message]);
     else replaceCopies(entry, [message]);
     entry.conversation = withoutPinOf(entry.conversation, message);
+    this.touch(entry);
     if (!advanceRevision(entry, message.revision)) return "gap";
     return isNew ? "added" : "known";
   }
@@ -107,6 +124,7 @@ export class ConversationStore {
     replaceCopies(entry, [...messages, ...changed]);
     entry.revision = Math.max(entry.revision, revision);
     if (own) this.setOwnState(entry, own, conversation.lastSeq);
+    this.touch(entry);
     return before[0] !== this.highSeq(entry) || before[1] !== entry.revision;
   }
 
@@ -129,6 +147,7 @@ export class ConversationStore {
       if (low === undefined || message.seq === low - 1) entry.messages = [message, ...entry.messages];
     }
     this.append(entry, []);
+    this.touch(entry);
   }
 
   /** Moves a member's cursors forward. Returns false when they stood there already, or the member is not known. */
@@ -140,6 +159,7 @@ export class ConversationStore {
     if (next.readSeq === member.readSeq && next.deliveredSeq === member.deliveredSeq) return false;
     const members = entry.conversation.members.map((m) => (m.userId === userId ? next : m));
     entry.conversation = { ...entry.conversation, members };
+    this.touch(entry);
     return true;
   }
 
@@ -148,6 +168,7 @@ export class ConversationStore {
     const entry = this.entries.get(conversationId);
     if (!entry) return "unknown";
     this.setOwnState(entry, own, this.highSeq(entry));
+    this.touch(entry);
     return "known";
   }
 
@@ -159,23 +180,27 @@ export class ConversationStore {
     const unseen = entry.messages.filter((m) => m.seq > own.readSeq && countsAsUnread(m, this.selfId)).length;
     entry.own = { ...own, unreadCount: unseen };
     entry.countedSeq = this.highSeq(entry);
+    this.touch(entry);
     return true;
   }
 
   /** Takes the content of messages whose time is over at `nowMs` away. Returns whether there were any. */
   expire(nowMs: number): boolean {
-    let any = false;
+    const dueMs = this.nextExpiryMs();
+    if (dueMs === undefined || dueMs > nowMs) return false;
     for (const entry of this.entries.values()) {
       const left = withoutExpired(entry.messages, nowMs);
-      any ||= left !== entry.messages;
+      if (left === entry.messages) continue;
       entry.messages = left;
+      this.touch(entry);
     }
-    return any;
+    return true;
   }
 
   /** When the next message vanishes; undefined when none does. */
   nextExpiryMs(): number | undefined {
-    return nextExpiryMs([...this.entries.values()].flatMap((entry) => entry.messages));
+    if (!("nextExpiryMs" in this.found)) this.found.nextExpiryMs = nextExpiryMs([...this.entries.values()].flatMap((entry) => entry.messages));
+    return this.found.nextExpiryMs;
   }
 
   /** Drops a conversation that this user is no longer in. Returns false when it is not held. */
@@ -183,7 +208,8 @@ export class ConversationStore {
     const entry = this.entries.get(conversationId);
     if (!entry) return false;
     this.left.set(conversationId, entry.conversation.revision);
-    return this.entries.delete(conversationId);
+    this.remove(entry);
+    return true;
   }
 
   /** Takes the newest page in place of all that is held; what is missing between comes by Sync. */
@@ -195,16 +221,19 @@ export class ConversationStore {
 
   /** Drops everything except messages that wait to be sent. */
   forgetAll(): void {
-    for (const [id, entry] of this.entries) {
-      if (entry.outgoing.length === 0) this.entries.delete(id);
-      else Object.assign(entry, { messages: [], revision: 0 });
+    for (const entry of this.entries.values()) {
+      if (entry.outgoing.length === 0) this.remove(entry);
+      else {
+        Object.assign(entry, { messages: [], revision: 0 });
+        this.touch(entry);
+      }
     }
     this.left.clear();
   }
 
   /** The most recently active conversations, as they are held. */
   stored(limit: number): readonly StoredConversation[] {
-    return this.sorted().slice(0, limit);
+    return this.order.items().slice(0, limit);
   }
 
   /** What of a conversation is worth keeping over a reload: its newest messages, and the count of what is unread above and below. */
@@ -222,30 +251,29 @@ export class ConversationStore {
     if (this.left.has(conversation.id) || !conversation.members.some((m) => m.userId === this.selfId)) return undefined;
     if (entry && entry.messages.length > 0) return undefined;
     const restored: StoredConversation = { outgoing: [], ...entry, conversation, ...rest };
+    if (entry) this.remove(entry);
     this.entries.set(conversation.id, restored);
     // It may have been opened meanwhile, and then be newer; what its revisions changed comes by Sync.
     if (entry) this.replace(restored, entry.conversation);
+    this.touch(restored);
     return restored;
   }
 
   addOutgoing(outgoing: Outgoing): void {
-    this.entries.get(outgoing.conversationId)?.outgoing.push(outgoing);
+    this.setOutgoing(outgoing.conversationId, (waiting) => [...waiting, outgoing]);
   }
 
   /** Replaces an unacknowledged message's state. Unknown ids are ignored: the message was acknowledged meanwhile. */
   updateOutgoing(conversationId: string, clientMessageId: string, next: Partial<Outgoing>): void {
-    const entry = this.entries.get(conversationId);
-    if (!entry) return;
-    entry.outgoing = entry.outgoing.map((o) => (o.clientMessageId === clientMessageId ? { ...o, ...next } : o));
+    this.setOutgoing(conversationId, (waiting) => waiting.map((o) => (o.clientMessageId === clientMessageId ? { ...o, ...next } : o)));
   }
 
   removeOutgoing(conversationId: string, clientMessageId: string): void {
-    const entry = this.entries.get(conversationId);
-    if (entry) entry.outgoing = entry.outgoing.filter((o) => o.clientMessageId !== clientMessageId);
+    this.setOutgoing(conversationId, (waiting) => waiting.filter((o) => o.clientMessageId !== clientMessageId));
   }
 
   outgoing(): readonly Outgoing[] {
-    return [...this.entries.values()].flatMap((entry) => entry.outgoing);
+    return (this.found.outgoing ??= [...this.entries.values()].flatMap((entry) => entry.outgoing));
   }
 
   /**
@@ -253,15 +281,20 @@ export class ConversationStore {
    * held, and those beyond the limit, are left out: Sync answers with their newest page rather than their first.
    */
   cursors(limit = 1000): Cursor[] {
-    return this.sorted()
+    return this.order
+      .items()
       .filter((entry) => entry.messages.length > 0)
       .slice(0, limit)
       .map((entry) => ({ conversationId: entry.conversation.id, seq: this.highSeq(entry), revision: entry.revision }));
   }
 
   /** All other members of accepted conversations, the most recently active conversations first. */
-  peers(): string[] {
-    const known = this.sorted().filter((entry) => entry.own.request === "none");
+  peers(): readonly string[] {
+    return (this.found.peers ??= this.findPeers());
+  }
+
+  private findPeers(): string[] {
+    const known = this.order.items().filter((entry) => entry.own.request === "none");
     const ids = known.flatMap((entry) => entry.conversation.members.map((m) => m.userId));
     return [...new Set(ids)].filter((id) => id !== this.selfId);
   }
@@ -274,23 +307,47 @@ export class ConversationStore {
   /** The id of the conversation with one person, if it is held. */
   directWith(userId: string): string | undefined {
     const isWith = ({ conversation }: StoredConversation): boolean => conversation.kind === "direct" && conversation.members.some((m) => m.userId === userId);
-    return userId === this.selfId ? undefined : this.sorted().find(isWith)?.conversation.id;
+    return userId === this.selfId ? undefined : this.order.items().find(isWith)?.conversation.id;
   }
 
   /** The pinned ones first, each part with the newest activity first. */
-  list(): ConversationView[] {
-    const views = this.sorted().map((entry) => this.view(entry));
+  list(): readonly ConversationView[] {
+    return (this.found.list ??= this.findList());
+  }
+
+  private findList(): ConversationView[] {
+    const views = this.order.items().map((entry) => this.view(entry));
     return [...views.filter((view) => view.own.pinned), ...views.filter((view) => !view.own.pinned)];
   }
 
-  private sorted(): StoredConversation[] {
-    return [...this.entries.values()].sort((a, b) => activityMs(b) - activityMs(a));
-  }
-
   private view(entry: StoredConversation): ConversationView {
+    const known = this.views.get(entry);
+    if (known) return known;
     const low = entry.messages[0]?.seq ?? entry.conversation.lastSeq + 1;
     const { conversation, messages, outgoing, own } = entry;
-    return { conversation, messages, outgoing, own, hasOlder: low > this.floor(entry) + 1, unread: this.unread(entry, low) };
+    const view = { conversation, messages, outgoing, own, hasOlder: low > this.floor(entry) + 1, unread: this.unread(entry, low) };
+    this.views.set(entry, view);
+    return view;
+  }
+
+  /** It has changed: it is read anew, and stands where its activity belongs. */
+  private touch(entry: StoredConversation): void {
+    this.order.put(entry, activityMs(entry));
+    this.views.delete(entry);
+    this.found = {};
+  }
+
+  private remove(entry: StoredConversation): void {
+    this.entries.delete(entry.conversation.id);
+    this.order.delete(entry);
+    this.found = {};
+  }
+
+  private setOutgoing(conversationId: string, next: (waiting: Outgoing[]) => Outgoing[]): void {
+    const entry = this.entries.get(conversationId);
+    if (!entry) return;
+    entry.outgoing = next(entry.outgoing);
+    this.touch(entry);
   }
 
   private unread(entry: StoredConversation, low: number): number {
@@ -323,7 +380,8 @@ export class ConversationStore {
 
   private leave(next: Conversation): ApplyResult {
     this.left.set(next.id, next.revision);
-    this.entries.delete(next.id);
+    const entry = this.entries.get(next.id);
+    if (entry) this.remove(entry);
     return "left";
   }
 

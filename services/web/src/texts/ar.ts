@@ -207,6 +207,8 @@ export const ar: Catalog = {
     messages: "الرسائل",
     "messages.older": "جارٍ تحميل رسائل أقدم…",
     "messages.begin": "هذه بداية محادثتك مع {name}.",
+    "messages.newest": "إلى أحدث الرسائل",
+    "messages.new": "رسائل جديدة",
     "typing.name": "{name} يكتب…",
     "typing.here": "يكتب…",
     "typing.several": "عدة أشخاص يكتبون…",

@@ -163,6 +163,8 @@ export const en = {
     messages: "Messages",
     "messages.older": "Loading earlier messages…",
     "messages.begin": "This is the beginning of your conversation with {name}.",
+    "messages.newest": "To the newest messages",
+    "messages.new": "New messages",
     "typing.name": "{name} is typing…",
     "typing.here": "typing…",
     "typing.several": "several people are typing…",

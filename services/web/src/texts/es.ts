@@ -155,6 +155,8 @@ export const es: Catalog = {
     messages: "Mensajes",
     "messages.older": "Cargando mensajes anteriores…",
     "messages.begin": "Aquí empieza tu conversación con {name}.",
+    "messages.newest": "Ir a los mensajes más recientes",
+    "messages.new": "Mensajes nuevos",
     "typing.name": "{name} está escribiendo…",
     "typing.here": "escribiendo…",
     "typing.several": "varias personas están escribiendo…",
