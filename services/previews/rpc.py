@@ -12,7 +12,6 @@ from services.runtime.grpc.server import Api
 
 ERRORS: ErrorTable = {
     AddressNotAllowed: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "URL_NOT_ALLOWED"),
-    NoPreview: Refusal(grpc.StatusCode.NOT_FOUND, "NO_PREVIEW"),
     TooManyFetches: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_FETCHES", retry_delay_s=1.0),
     PreviewsOff: Refusal(grpc.StatusCode.UNIMPLEMENTED, "PREVIEWS_OFF"),
 }
@@ -37,7 +36,11 @@ class PreviewsServicer(previews_pb2_grpc.PreviewsServiceServicer):
         self._previews = previews
 
     async def GetLinkPreview(self, request: api.GetLinkPreviewRequest, context: Context) -> api.GetLinkPreviewResponse:
-        preview = await self._previews.get(request.url)
+        try:
+            preview = await self._previews.get(request.url)
+        except NoPreview:
+            # Most links of a chat have none: that is no error to whoever asks.
+            return api.GetLinkPreviewResponse(url=request.url)
         return api.GetLinkPreviewResponse(
             url=request.url,
             title=preview.title,

@@ -7,9 +7,6 @@ from parley.previews.v1 import previews_pb2 as api
 from parley_client.asking import Failure, ask
 from parley_client.client import Device
 
-# A link goes without a preview then, and with none after another try.
-_WITHOUT = frozenset({"NO_PREVIEW", "PREVIEWS_OFF"})
-
 
 class Previews:
     """Parley asks the page: its host learns neither who writes nor from where."""
@@ -22,8 +19,9 @@ class Previews:
         about to be sent does not wait for a second try. Raises Failure, also for an address that may not be asked
         (URL_NOT_ALLOWED)."""
         try:
-            return await ask(lambda: self._api.GetLinkPreview(api.GetLinkPreviewRequest(url=url)))
+            answer = await ask(lambda: self._api.GetLinkPreview(api.GetLinkPreviewRequest(url=url)))
         except Failure as failure:
-            if failure.reason in _WITHOUT:
+            if failure.reason == "PREVIEWS_OFF":
                 return None
             raise
+        return answer if answer.title else None

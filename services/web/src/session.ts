@@ -1,5 +1,6 @@
 import type { DevUser, MediaFactory, PeopleResolver, Token, TokenProvider } from "@parley/client";
 import { devTokens, devUsers, isKnownHere, LoginError, ParleyClient, readToken, storedDeviceId } from "@parley/client";
+import { linkPreview } from "@parley/client/previews";
 import { forgetNotices } from "./device-notices";
 import { RingTone } from "./ring";
 import type { Problem } from "./text";
@@ -38,13 +39,14 @@ export class Session {
     const users = this.state.offered.length > 0 ? this.state.offered : await (this.options.loadUsers ?? devUsers)();
     return Object.fromEntries(users.filter((user) => userIds.includes(user.userId)).map(({ userId, name }) => [userId, { name }]));
   };
-  /** Finds what is behind a link that somebody writes; undefined while the network has said no way to. */
-  linkPreview: LinkResolver | undefined;
+  /** Finds what is behind a link that somebody writes. */
+  linkPreview: LinkResolver;
   private readonly listeners = new Set<() => void>();
   private readonly ring = new RingTone();
 
   constructor(private readonly options: SessionOptions = {}) {
-    this.linkPreview = options.linkPreview;
+    // Parley's own service asks the page, until the network has a way of its own.
+    this.linkPreview = options.linkPreview ?? (async (url, signal) => this.state.client && linkPreview(this.state.client, url, { signal }));
     addEventListener("pagehide", () => this.state.client?.hangUpOnUnload());
     addEventListener("online", () => this.state.client?.reconnect());
     for (const event of ["visibilitychange", "enterpictureinpicture", "leavepictureinpicture"]) {

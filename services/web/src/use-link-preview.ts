@@ -9,7 +9,7 @@ export type FoundPage = Pick<LinkPreview, "title"> & Partial<LinkPreview>;
 /** Asks the network what is behind an address; nothing where there is nothing to show. `signal`: nobody waits for it any more. */
 export type LinkResolver = (url: string, signal: AbortSignal) => Promise<FoundPage | undefined>;
 
-/** The network's way to find out; without one no previews are made. */
+/** The way to find out; without one no previews are made. */
 export const LinkPreviews = createContext<LinkResolver | undefined>(undefined);
 
 /** Whoever types goes on within this time. Raising it shows a preview later; lowering it asks about addresses that are half written. */

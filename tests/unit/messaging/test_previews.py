@@ -27,7 +27,7 @@ from services.messaging.kernel.links import stands_in
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.weighing import weigh_message
 from services.messaging.kernel.withholding import withhold
-from services.messaging.messages.service.messages import MessageLimits, TextRequest
+from services.messaging.messages.service.requests import MessageLimits, TextRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import copy_of
 from services.messaging.wire.contents import read_text, text_message

@@ -13,7 +13,7 @@ from parley.previews.v1 import previews_pb2_grpc
 from parley_client.asking import Failure
 from parley_client.client import AccessToken, Device, Edge, TokenSource
 from parley_client.previews import Previews
-from services.previews.core.errors import AddressNotAllowed, NoPreview, PreviewsOff, TooManyFetches
+from services.previews.core.errors import AddressNotAllowed, PreviewsOff, TooManyFetches
 from services.previews.rpc import ERRORS
 from services.runtime.errors import DETAILS_KEY, find_refusal, status_details
 
@@ -25,6 +25,7 @@ class Service(previews_pb2_grpc.PreviewsServiceServicer):
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self.title = "T"
         self.asked = 0
 
     async def GetLinkPreview(self, request: api.GetLinkPreviewRequest, context: Any) -> api.GetLinkPreviewResponse:
@@ -34,7 +35,7 @@ class Service(previews_pb2_grpc.PreviewsServiceServicer):
             assert refusal
             status = status_details(refusal, self.error)
             await context.abort(refusal.code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
-        return api.GetLinkPreviewResponse(url=request.url, title="T")
+        return api.GetLinkPreviewResponse(url=request.url, title=self.title)
 
 
 @pytest.fixture
@@ -62,9 +63,13 @@ async def test_a_preview_is_given(previews: Previews) -> None:
     assert await previews.get(URL) == api.GetLinkPreviewResponse(url=URL, title="T")
 
 
-@pytest.mark.parametrize("error", [NoPreview(), PreviewsOff()])
-async def test_that_there_is_none_is_no_failure(previews: Previews, service: Service, error: Exception) -> None:
-    service.error = error
+async def test_that_there_is_none_is_no_failure(previews: Previews, service: Service) -> None:
+    service.title = ""
+    assert await previews.get(URL) is None
+
+
+async def test_nor_is_that_none_are_made(previews: Previews, service: Service) -> None:
+    service.error = PreviewsOff()
     assert await previews.get(URL) is None
 
 
