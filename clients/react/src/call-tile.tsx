@@ -1,10 +1,10 @@
-import { type ReactElement, type RefObject, useEffect, useRef } from "react";
+import { playOn, playTrack } from "@parley/client/playback";
+import { type ReactElement, useEffect, useRef } from "react";
 import { Avatar } from "./avatar.js";
 import { classes } from "./class-names.js";
 import { usePerson } from "./hooks.js";
 import type { Labels } from "./labels.js";
 import { useSelected } from "./selected.js";
-import { playOn } from "./speaker.js";
 
 interface CallTileProps {
   readonly userId: string;
@@ -35,7 +35,7 @@ export function CallTile({ userId, name, video, muted = false, speaking = false,
 
 function TrackPicture({ track, label }: { track: MediaStreamTrack; label: string }): ReactElement {
   const video = useRef<HTMLVideoElement>(null);
-  usePlaying(video, track);
+  useEffect(() => playTrack(video.current, track), [track]);
   return <video ref={video} className="parley-video" aria-label={label} autoPlay playsInline muted />;
 }
 
@@ -43,20 +43,7 @@ function TrackPicture({ track, label }: { track: MediaStreamTrack; label: string
 export function TrackSound({ track }: { track: MediaStreamTrack }): ReactElement {
   const audio = useRef<HTMLAudioElement>(null);
   const speaker = useSelected<string | undefined>((client) => client.calls.deviceChoice.speaker, Object.is, undefined);
-  usePlaying(audio, track);
+  useEffect(() => playTrack(audio.current, track), [track]);
   useEffect(() => playOn(audio.current, speaker), [speaker]);
   return <audio ref={audio} autoPlay />;
-}
-
-function usePlaying(element: RefObject<HTMLMediaElement | null>, track: MediaStreamTrack): void {
-  useEffect(() => {
-    const player = element.current;
-    if (!player) return undefined;
-    player.srcObject = new MediaStream([track]);
-    // Refused where the browser wants a click first; the call itself began with one.
-    void player.play()?.catch(() => undefined);
-    return () => {
-      player.srcObject = null;
-    };
-  }, [element, track]);
 }

@@ -5,7 +5,6 @@ import type { ParleyClient } from "@parley/client";
 import { DevicesWindow } from "../src/devices-entry";
 import { language } from "../src/language";
 import { followLevel, levelOf, listDevices } from "../src/media-devices";
-import { playOn } from "../src/track-view";
 import { type FakeDevices, FakeTrack, type Plugged, useDevices } from "./fake-devices";
 import { until, useWorld } from "./support";
 
@@ -195,26 +194,4 @@ test("the level is measured until nobody looks any more", () => {
   expect([open, levels.length]).toEqual([0, count]);
   vi.useRealTimers();
   vi.unstubAllGlobals();
-});
-
-test("sound goes to the chosen speaker while it is there, and to the browser's own when it is not", async () => {
-  const watched = new EventTarget();
-  Object.defineProperty(navigator, "mediaDevices", { configurable: true, value: watched });
-  let there = true;
-  const asked: string[] = [];
-  const element = { setSinkId: (id: string) => (asked.push(id), there || id === "" ? Promise.resolve() : Promise.reject(new DOMException("gone", "NotFoundError"))) };
-  const end = playOn(element, "headphones");
-  expect(asked).toEqual(["headphones"]);
-  there = false;
-  watched.dispatchEvent(new Event("devicechange"));
-  await until("the browser's own plays", () => asked.at(-1) === "");
-  there = true;
-  watched.dispatchEvent(new Event("devicechange"));
-  expect(asked.at(-1)).toBe("headphones");
-  end();
-  const count = asked.length;
-  watched.dispatchEvent(new Event("devicechange"));
-  expect(asked).toHaveLength(count);
-  playOn(element, undefined)();
-  expect(asked).toHaveLength(count);
 });
