@@ -13,11 +13,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.sfu.core.errors import PacketError
+from services.sfu.core.wire.relay_frames import ID_BYTES
 from services.sfu.core.wire.replay_window import ReplayWindow
 
 FIRST_BYTE: Final = 0x0E
-ID_BYTES: Final = 8
-KEY_BYTES: Final = 16
 _HALF: Final = 6
 _NONCE_AT: Final = 1 + ID_BYTES
 _SEALED_AT: Final = _NONCE_AT + 2 * _HALF

@@ -30,6 +30,10 @@ MAX_RATES: Final = 8
 # A STATE is cut here: it must go into one datagram, with what the leg adds.
 MAX_STATE_BYTES: Final = 1400
 
+# Of a leg: what names it, and what seals its frames (AES-128).
+ID_BYTES: Final = 8
+KEY_BYTES: Final = 16
+
 _HEAD: Final = Struct("!BI")
 _MEDIA_HEAD: Final = Struct("!BII")
 _VERSION: Final = Struct("!Q")
