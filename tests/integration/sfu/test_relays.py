@@ -155,6 +155,8 @@ async def test_what_cannot_be_changes_nothing() -> None:
         pair = Pair([one, two])
         await pair.tell()
         held = one.services.media.open_resources
+        host, port = one.services.media.address
+        assert one.services.media.media_address == f"{host}:{port}"
         offers = RelayedDevice(key_of("ann"), WorkerId("w1"), ParticipantNumber(1), "v=0")
         with pytest.raises(SdpError):
             await one.services.sfu.set_relays(CallRelays(CALL, 9, (pair.peer(0),), (offers,)))

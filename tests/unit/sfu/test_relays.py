@@ -494,6 +494,8 @@ def test_no_frame_costs_a_worker_more_than_its_share() -> None:
         workers.join(0, f"u{number}", simulcast=True, slots=8)
         workers.join(1, f"v{number}", simulcast=True, slots=8)
     workers.tick(0.3)
+    for number in range(1, 140):
+        speak(workers, "v0", number)
     router, leg = workers.routers[1], workers.leg(1, 0)
     theirs = workers.remote(1, "u0")
     ours = router.participants[0]
@@ -506,10 +508,8 @@ def test_no_frame_costs_a_worker_more_than_its_share() -> None:
     ]
     frames += [
         relay_frames.build_wants(ours.number, 2**62, [relay_frames.WantedLayer("1", str(n)) for n in range(380)]),
-        relay_frames.build_control(
-            relay_frames.FEEDBACK, ours.number, b"".join(rtcp.build_nack(1, n, range(0, 9000, 18)) for n in range(1))
-        )[:1400],
-        relay_frames.build_control(relay_frames.FEEDBACK, ours.number, rtcp.build_pli(1, Q) * 110),
+        relay_frames.build_control(relay_frames.FEEDBACK, ours.number, rtcp.build_nack(1, VOICE, range(5, 138)) * 3),
+        relay_frames.build_control(relay_frames.FEEDBACK, ours.number, rtcp.build_pli(1, VOICE) * 110),
     ]
     for frame in frames:
         assert count_lines(lambda frame=frame: router.handle_frame(leg, frame, workers.now)) < MOST_LINES
