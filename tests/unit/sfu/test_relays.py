@@ -396,6 +396,24 @@ def test_an_older_revision_changes_nothing(workers: Workers) -> None:
     assert router.relay_count == 0
 
 
+def test_a_home_that_was_told_of_the_call_anew_is_heard_by_who_was_not(workers: Workers) -> None:
+    workers.join(0, "ann")
+    bob = workers.join(1, "bob")
+    camera = Camera(workers, rids=(b"",))
+    for _ in range(3):
+        camera.run(0.6)
+        workers.routers[0].set_relays(CALL, workers.revision + 1, [], [], workers.now)
+        workers.revision += 1
+        workers.set_relays(0)
+    camera.run(2.0)
+    before = len(workers.media_to(1))
+    workers.take(1)
+    camera.run(1.0)
+    assert len(workers.media_to(1)) > before + 20
+    assert len([p for p in workers.take_sent(1) if parse_header(p).ssrc == bob.slots[1].ssrc]) > 20
+    assert "relay_late" not in workers.dropped
+
+
 def test_nothing_is_kept_of_a_call_that_has_ended(workers: Workers) -> None:
     workers.join(0, "ann", simulcast=True)
     workers.join(1, "bob")

@@ -12,10 +12,10 @@ KEPT_PACKETS: Final = 512
 
 
 class Epochs:
-    """Numbers the times that streams begin on one leg."""
+    """Numbers the times that streams begin on one leg, from `first` on."""
 
-    def __init__(self) -> None:
-        self._last = 0
+    def __init__(self, first: int = 1) -> None:
+        self._last = first - 1
 
     def next(self) -> int:
         """Greater than all before."""

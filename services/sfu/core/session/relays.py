@@ -36,6 +36,9 @@ MAX_LEG_NACKED_PER_S: Final = 20_000
 # A call that nobody is in here is forgotten after this, and the revision of one that has ended. Raising it keeps for
 # longer what a caller that died has left; lowering it forgets a call before its first device comes.
 IDLE_S: Final = 60.0
+# Streams that begin on a leg in a second, on average over its life, are no more than this. Raising it uses the numbers
+# up in fewer years; lowering it lets a leg that is set up anew repeat some.
+EPOCHS_PER_S: Final = 20
 
 
 class RemoteDevice(NamedTuple):
@@ -58,13 +61,14 @@ class _Wants(NamedTuple):
 class Leg:
     """To another worker, in one call. `remotes`: who is at home there, by their numbers there."""
 
-    def __init__(self, number: LegNumber, call_id: CallId) -> None:
+    def __init__(self, number: LegNumber, call_id: CallId, now: float) -> None:
         self.number = number
         self.call_id = call_id
         self.remotes: dict[ParticipantNumber, Participant] = {}
         self.wants: dict[ParticipantNumber, _Wants] = {}
         self.nacked = Budget(MAX_LEG_NACKED_PER_S)
-        self.epochs = Epochs()
+        # Beyond those of a leg that was there before: the other end may still know it.
+        self.epochs = Epochs(int(now * EPOCHS_PER_S) % (1 << 31) + 1)
 
     def takes(self, participant: ParticipantNumber, publication: Publication, rid: str) -> bool:
         """Whether a layer goes there."""
@@ -117,13 +121,13 @@ class Relays:
         return None if relays is None else relays.devices.get(key)
 
     def set_call(
-        self, call_id: CallId, revision: int, legs: Sequence[LegNumber], devices: Sequence[RemoteDevice]
+        self, call_id: CallId, revision: int, legs: Sequence[LegNumber], devices: Sequence[RemoteDevice], now: float
     ) -> None:
         """A call's legs and remote devices from now on. Legs that were there go on; what is due on the others follows
         at the next tick."""
         former = self._calls.get(call_id)
         known = former.legs if former is not None else {}
-        present = {number: known.get(number) or Leg(number, call_id) for number in legs}
+        present = {number: known.get(number) or Leg(number, call_id, now) for number in legs}
         for number in known.keys() - present.keys():
             del self.legs[number]
         self.legs |= present

@@ -154,7 +154,7 @@ class Router:
             return []
         if not legs:
             return self._end_relays(call_id, revision, now)
-        self._relays.set_call(call_id, revision, legs, devices)
+        self._relays.set_call(call_id, revision, legs, devices, now)
         effects: list[Effect] = []
         for remote in self._remotes_of(call_id):
             device, home = self._relays.device_of(remote.key), remote.home
