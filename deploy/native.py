@@ -23,7 +23,7 @@ BUILT = ROOT / "build" / "native"
 # What a packet passes through. The rest of the SFU waits for others most of the time.
 COMPILED = (
     *("core", "batch.py", "connection.py", "connections.py", "demux.py", "effects_runner.py", "egress.py"),
-    *("ingress.py", "srtp.py", "udp.py", "worker.py"),
+    *("ingress.py", "relay_cipher.py", "relay_legs.py", "srtp.py", "udp.py", "worker.py"),
 )
 _MARK = "compiled"
 # mypy's and the C compiler's, kept so that the next time takes less.

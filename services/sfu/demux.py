@@ -14,6 +14,8 @@ from services.sfu.core.session.router import Router
 from services.sfu.core.wire.rtp import MAX_PACKET_SIZE
 from services.sfu.effects_runner import EffectsRunner
 from services.sfu.egress import Egress
+from services.sfu.relay_cipher import FIRST_BYTE
+from services.sfu.relay_legs import RelayLegs
 from services.sfu.srtp import PacketBuffer
 from services.sfu.udp import decode_sockaddr
 
@@ -22,7 +24,13 @@ class Demux:
     """Decrypts what is media and hands it to the router; what follows waits for the next flush of the egress."""
 
     def __init__(
-        self, connections: Connections, router: Router, effects: EffectsRunner, egress: Egress, random: RandomBytes
+        self,
+        connections: Connections,
+        router: Router,
+        effects: EffectsRunner,
+        egress: Egress,
+        random: RandomBytes,
+        legs: RelayLegs | None = None,
     ) -> None:
         self._connections = connections
         self._book = connections.book
@@ -31,6 +39,7 @@ class Demux:
         self._effects = effects
         self._egress = egress
         self._random = random
+        self._legs = legs
 
     def handle_datagram(self, buffer: PacketBuffer, size: int, source: bytes, now: float) -> None:
         """By the first byte (RFC 7983), then by the source. Raises PacketError with the reason for a drop."""
@@ -43,6 +52,11 @@ class Demux:
             self._handle_dtls(self._sources.get(source) or self._find(source), bytes(buffer.view[:size]), source, now)
         elif first < 4:
             self._handle_stun(bytes(buffer.view[:size]), source, now)
+        elif first == FIRST_BYTE and self._legs is not None:
+            number, frame = self._legs.open(bytes(buffer.view[:size]), source)
+            effects = self._router.handle_frame(number, frame, now)
+            if effects:
+                self._effects.queue(effects, now)
         else:
             raise PacketError("not_media")
 

@@ -14,6 +14,7 @@ from services.sfu.core.session.effects import (
     Disconnect,
     Effect,
     SendMedia,
+    SendRelayed,
     SendRepair,
     SendRtcp,
     SendSlotMap,
@@ -26,8 +27,9 @@ from services.sfu.ports import Events
 
 
 class EffectsRunner:
-    """`on_left` is told of each participant that is gone. `maps_due`, `layers_due`: participants whose slot map, or
-    whose wanted layers, wait to be sent, at the latest for their channel to open."""
+    """`on_left` is told of each participant that is gone, `relay` takes what goes to other workers. `maps_due`,
+    `layers_due`: participants whose slot map, or whose wanted layers, wait to be sent, at the latest for their channel
+    to open."""
 
     def __init__(
         self,
@@ -36,12 +38,14 @@ class EffectsRunner:
         events: Events,
         clock: Clock,
         on_left: Callable[[ParticipantNumber], None],
+        relay: Callable[[SendRelayed], None],
     ) -> None:
         self._connections = connections
         self._egress = egress
         self._events = events
         self._clock = clock
         self._on_left = on_left
+        self._relay = relay
         self.maps_due: set[ParticipantNumber] = set()
         self.layers_due: set[ParticipantNumber] = set()
         self.closing: set[asyncio.Task[None]] = set()
@@ -61,6 +65,8 @@ class EffectsRunner:
                     self._egress.send_repair(effect, now)
                 case SendRtcp():
                     self._egress.send_rtcp(effect)
+                case SendRelayed():
+                    self._relay(effect)
                 case SendSlotMap():
                     self.maps_due.add(effect.receiver)
                 case SendWantedLayers():

@@ -153,6 +153,12 @@ class Egress:
                 return
             self.send_datagram(outlet.destination, outlet.held.popleft())
 
+    def send_relayed(self, destination: bytes, datagram: bytes) -> None:
+        """What is sealed for another worker, with the next flush."""
+        (buffer,) = self._batch.claim(1)
+        buffer.view[: len(datagram)] = datagram
+        self._batch.commit((len(datagram),), destination)
+
     def send_datagram(self, destination: bytes, datagram: bytes) -> None:
         """STUN, at once."""
         (buffer,) = self._batch.claim(1)

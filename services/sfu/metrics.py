@@ -23,6 +23,9 @@ BYTES_SENT = Counter("sfu_sent_bytes", "Their bytes, without IP and UDP headers.
 PACKETS_RETRANSMITTED = Counter("sfu_packets_retransmitted", "Packets sent again because a receiver asked.")
 BYTES_PROBED = Counter("sfu_probe_bytes", "Bytes sent only to try what a path bears.")
 PACKETS_DROPPED = Counter("sfu_packets_dropped", "Packets dropped, by reason.", ["reason"])
+RELAYED_PACKETS = Counter("sfu_relayed_packets", "Datagrams from and to other workers of a call.", ["direction"])
+RELAYED_BYTES = Counter("sfu_relayed_bytes", "Their bytes, without IP and UDP headers.", ["direction"])
+RELAY_LEGS = Gauge("sfu_relay_legs", "Legs to other workers, one for each call and worker.")
 JOINS = Counter("sfu_joins", "Joins, by outcome.", ["outcome"])
 WORKER_RESTARTS = Counter("sfu_worker_restarts", "Workers of this pod that died and were replaced.")
 PARTICIPANTS = Gauge("sfu_participants", "Participants of the worker.")
@@ -63,6 +66,13 @@ class PrometheusMetrics:
 
     def dropped(self, reason: str, packets: int = 1) -> None:
         PACKETS_DROPPED.labels(reason).inc(packets)
+
+    def relayed(self, direction: str, packets: int, size: int) -> None:
+        RELAYED_PACKETS.labels(direction).inc(packets)
+        RELAYED_BYTES.labels(direction).inc(size)
+
+    def relay_legs(self, legs: int) -> None:
+        RELAY_LEGS.set(legs)
 
     def occupancy(self, participants: int, calls: int) -> None:
         PARTICIPANTS.set(participants)

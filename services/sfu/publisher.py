@@ -176,14 +176,17 @@ class Announcer:
         participant_count: Callable[[], int],
         is_draining: Callable[[], bool],
         drain_deadline: Callable[[], datetime | None],
+        media_address: str = "",
     ) -> None:
-        """`drain_deadline`: when what is left of the media ends; None while the worker does not stop."""
+        """`drain_deadline`: when what is left of the media ends; None while the worker does not stop. `media_address`:
+        where other workers reach it."""
         self._publisher = publisher
         self._node = node
         self._clock = clock
         self._participant_count = participant_count
         self._is_draining = is_draining
         self._drain_deadline = drain_deadline
+        self._media_address = media_address
         self._time = _SteadyTime(clock)
         self._task: asyncio.Task[None] | None = None
         self._busy_s, self._measured_at = time.process_time(), clock.monotonic()
@@ -215,6 +218,7 @@ class Announcer:
             draining=self._is_draining(),
             start_time=_to_timestamp(self._time.start_time),
             drain_deadline_time=_to_timestamp(deadline) if deadline else None,
+            media_address=self._media_address,
         )
         record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), announcement.SerializeToString())
         try:

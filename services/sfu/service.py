@@ -7,10 +7,19 @@ from datetime import datetime
 
 import structlog
 
-from services.sfu.core.errors import Draining, JoinTokenExpired, JoinTokenInvalid, SdpError, SfuError, WorkerFull
+from services.sfu.core.errors import (
+    Draining,
+    JoinTokenExpired,
+    JoinTokenInvalid,
+    RelaysInvalid,
+    SdpError,
+    SfuError,
+    WorkerFull,
+)
 from services.sfu.core.ids import CallId, ParticipantKey
+from services.sfu.core.wire.relay_frames import ID_BYTES, KEY_BYTES
 from services.sfu.core.wire.sdp import parse_offer
-from services.sfu.ports import JoinTokens, MediaPlane, Metrics
+from services.sfu.ports import Admission, CallRelays, JoinTokens, MediaPlane, Metrics
 
 log = structlog.get_logger()
 
@@ -22,6 +31,26 @@ _OUTCOMES: dict[type[SfuError], str] = {
     WorkerFull: "full",
     Draining: "draining",
 }
+
+
+def check_relays(relays: CallRelays) -> None:
+    """Raises RelaysInvalid for what cannot be; it names no key."""
+    if relays.revision < 1:
+        raise RelaysInvalid("the revision is not positive")
+    for peer in relays.peers:
+        if {len(peer.send_leg_id), len(peer.receive_leg_id)} != {ID_BYTES}:
+            raise RelaysInvalid(f"an id of the leg to {peer.worker_id} has not {ID_BYTES} bytes")
+        if {len(peer.send_key), len(peer.receive_key)} != {KEY_BYTES}:
+            raise RelaysInvalid(f"a key of the leg to {peer.worker_id} has not {KEY_BYTES} bytes")
+        if peer.send_key == peer.receive_key:
+            raise RelaysInvalid(f"the leg to {peer.worker_id} has one key for both directions")
+    workers = {peer.worker_id for peer in relays.peers}
+    if len(workers) < len(relays.peers) or len({peer.receive_leg_id for peer in relays.peers}) < len(relays.peers):
+        raise RelaysInvalid("a worker or the id of a leg is there twice")
+    if any(device.worker_id not in workers for device in relays.devices):
+        raise RelaysInvalid("a participant is on a worker that there is no leg to")
+    if len({device.key for device in relays.devices}) < len(relays.devices):
+        raise RelaysInvalid("a participant is there twice")
 
 
 class Sfu:
@@ -58,29 +87,29 @@ class Sfu:
         """How many participants the worker has now."""
         return self._media.participant_count
 
-    async def join(self, join_token: str, sdp_offer: str) -> str:
+    async def join(self, join_token: str, sdp_offer: str) -> Admission:
         """Admit a device and answer its offer; a second join of the same device replaces the first.
 
         Raises JoinTokenInvalid, JoinTokenExpired, Draining, WorkerFull, SdpError.
         """
         try:
-            answer = self._admit(join_token, sdp_offer)
+            admission = self._admit(join_token, sdp_offer)
         except SfuError as error:
             self._metrics.joined(_OUTCOMES[type(error)])
             raise
         self._metrics.joined("ok")
-        return answer
+        return admission
 
-    def _admit(self, join_token: str, sdp_offer: str) -> str:
+    def _admit(self, join_token: str, sdp_offer: str) -> Admission:
         key = self._tokens.verify(join_token)
         if self.is_draining:
             raise Draining("the worker takes nobody any more")
         if self._media.participant_count >= self._max_participants and not self._media.holds(key):
             raise WorkerFull(f"the worker has all of its {self._max_participants} participants")
-        answer = self._media.admit(key, parse_offer(sdp_offer))
+        admission = self._media.admit(key, parse_offer(sdp_offer))
         self._admitted(key)
         log.info("participant_joined", call_id=key.call_id, user_id=key.user_id, device_id=key.device_id)
-        return answer
+        return admission
 
     async def remove(self, key: ParticipantKey) -> None:
         """End a device's media. Idempotent."""
@@ -89,6 +118,17 @@ class Sfu:
     async def end_call(self, call_id: CallId) -> None:
         """End all media of a call. Idempotent."""
         self._media.end_call(call_id)
+
+    async def set_relays(self, relays: CallRelays) -> int:
+        """The other workers of a call, and who is at home there, from now on; gives the revision that counts.
+
+        Idempotent, and in any order: nothing changes for a revision that is not greater. Raises RelaysInvalid and
+        SdpError.
+        """
+        check_relays(relays)
+        revision = self._media.set_relays(relays)
+        log.info("relays_set", call_id=relays.call_id, revision=revision, peers=len(relays.peers))
+        return revision
 
     def set_draining(self, draining: bool) -> None:
         """Refuse new participants, or admit them again, unless the worker is about to stop. Idempotent."""

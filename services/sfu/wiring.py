@@ -72,6 +72,7 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
         participant_count=lambda: sfu.participant_count,
         is_draining=lambda: sfu.is_draining,
         drain_deadline=lambda: sfu.drain_deadline,
+        media_address=media.media_address,
     )
     return Services(sfu, media, tcp, events, announcer)
 

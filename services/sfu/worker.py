@@ -16,16 +16,18 @@ from services.sfu.core.ids import Address, CallId, ParticipantKey, ParticipantNu
 from services.sfu.core.session.addresses import Route
 from services.sfu.core.session.participants import RandomBytes, ReceiveQuality
 from services.sfu.core.session.quality import QualityMeter
+from services.sfu.core.session.relays import RemoteDevice
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
 from services.sfu.core.wire.codec_formats import DEFAULT_CODEC_ORDER
-from services.sfu.core.wire.sdp import Offer
+from services.sfu.core.wire.sdp import Offer, parse_offer
 from services.sfu.demux import Demux
 from services.sfu.dtls import Certificate, DtlsConnection
 from services.sfu.effects_runner import EffectsRunner
 from services.sfu.egress import Egress
 from services.sfu.ingress import Ingress
-from services.sfu.ports import Events, Metrics
+from services.sfu.ports import Admission, CallRelays, Events, Metrics
+from services.sfu.relay_legs import RelayLegs
 from services.sfu.srtp import SrtpSession
 from services.sfu.udp import open_socket
 
@@ -77,8 +79,9 @@ class MediaWorker:
         self._socket = open_socket(config.bind)
         batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
         self._egress = Egress(batch, self._connections.by_number, metrics)
-        self._effects = EffectsRunner(self._connections, self._egress, events, clock, self._note_left)
-        self._demux = Demux(self._connections, self._router, self._effects, self._egress, random)
+        self._legs = RelayLegs(self._socket.family, self._egress, metrics)
+        self._effects = EffectsRunner(self._connections, self._egress, events, clock, self._note_left, self._legs.send)
+        self._demux = Demux(self._connections, self._router, self._effects, self._egress, random, self._legs)
         self._ingress = Ingress(self._socket, self._demux.handle_datagram, self._egress.flush, metrics, clock)
         self._empty = asyncio.Event()
         self._empty.set()
@@ -89,6 +92,12 @@ class MediaWorker:
         """Where the worker is reached on this machine."""
         host, port = self._socket.getsockname()[:2]
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - replaced, not bound
+
+    @property
+    def media_address(self) -> str:
+        """Where other workers reach this one."""
+        ip, port = self._config.public_ip, self._socket.getsockname()[1]
+        return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
     def _candidates(self) -> list[Candidate]:
         port = self._socket.getsockname()[1]
@@ -103,10 +112,11 @@ class MediaWorker:
 
     @property
     def open_resources(self) -> int:
-        """Participants, calls, connections, addresses and closing tasks that are held: 0 when nobody is there."""
+        """Participants, calls, connections, addresses, legs and closing tasks that are held: 0 when nobody is there."""
         transports = len(self._connections.by_number) + len(self._connections.book) + len(self._effects.closing)
         transports += len(self._effects.maps_due) + len(self._effects.layers_due) + len(self._unapplied)
-        return len(self._router) + self._router.call_count + transports
+        relays = self._router.relay_count + len(self._legs)
+        return len(self._router) + self._router.call_count + transports + relays
 
     async def start(self) -> None:
         """Begin to receive."""
@@ -115,6 +125,7 @@ class MediaWorker:
     async def stop(self) -> None:
         """End everyone's media and close the socket."""
         self._effects.carry_out(self._router.stop(self._clock.monotonic()))
+        self._legs.keep(self._router.relayed_calls)
         await asyncio.gather(*self._effects.closing, return_exceptions=True)
         self._ingress.stop()
         self._socket.close()
@@ -138,6 +149,7 @@ class MediaWorker:
         self._effects.carry_out(self._router.tick(now))
         self._ingress.count()
         self._egress.count()
+        self._legs.count()
         self._effects.send_states()
         if now >= self._proofs_due:
             self._proofs_due = now + PROOF_INTERVAL_S
@@ -147,6 +159,7 @@ class MediaWorker:
             # A tenth of the interval: nobody's report is later than that, and the rest of the ticks look at nothing.
             self._quality_due = now + QUALITY_INTERVAL_S / 10
             self.collector.tick(now)
+            self._legs.keep(self._router.relayed_calls)
             for connection in self._connections.by_number.values():
                 if now >= connection.quality_due and connection.srtp is not None:
                     connection.quality_due = now + QUALITY_INTERVAL_S
@@ -161,9 +174,10 @@ class MediaWorker:
 
     def holds(self, key: ParticipantKey) -> bool:
         """See ports.MediaPlane."""
-        return self._router.find(key) is not None
+        participant = self._router.find(key)
+        return participant is not None and participant.home is None
 
-    def admit(self, key: ParticipantKey, offer: Offer) -> str:
+    def admit(self, key: ParticipantKey, offer: Offer) -> Admission:
         """See ports.MediaPlane."""
         now = self._clock.monotonic()
         participant, effects = self._router.join(key, offer, now)
@@ -186,7 +200,7 @@ class MediaWorker:
         transport = LocalTransport(route.ice_ufrag, route.ice_pwd, self._certificate.fingerprint(), self._candidates())
         session_id = int.from_bytes(self._random(7), "big")
         ssrcs = {slot.mid: SlotSsrcs(slot.ssrc, slot.repair_ssrc) for slot in participant.slots}
-        return build_answer(participant.offer, transport, ssrcs, session_id)
+        return Admission(build_answer(participant.offer, transport, ssrcs, session_id), number)
 
     def remove(self, key: ParticipantKey) -> None:
         """See ports.MediaPlane."""
@@ -195,6 +209,24 @@ class MediaWorker:
     def end_call(self, call_id: CallId) -> None:
         """See ports.MediaPlane."""
         self._effects.carry_out(self._router.end_call(call_id, self._clock.monotonic()))
+        self._legs.keep(self._router.relayed_calls)
+
+    def set_relays(self, relays: CallRelays) -> int:
+        """See ports.MediaPlane."""
+        call_id, revision = relays.call_id, self._router.relay_revision(relays.call_id)
+        if relays.revision <= revision:
+            return revision
+        # What cannot be read is refused before anything changes.
+        known = self._legs.offers_of(call_id)
+        offers = {device: known.get(device) or parse_offer(device.sdp_offer) for device in relays.devices}
+        legs = self._legs.set_call(relays, offers, int(self._clock.now().timestamp() * 1000))
+        devices = [
+            RemoteDevice(device.key, legs[device.worker_id], device.number, offer) for device, offer in offers.items()
+        ]
+        now = self._clock.monotonic()
+        self._effects.carry_out(self._router.set_relays(call_id, relays.revision, list(legs.values()), devices, now))
+        self._legs.keep(self._router.relayed_calls)
+        return relays.revision
 
     async def wait_until_empty(self) -> None:
         """See ports.MediaPlane."""

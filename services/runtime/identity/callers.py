@@ -30,6 +30,7 @@ CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "Join": SIGNALING,
         "Remove": SIGNALING,
         "EndCall": SIGNALING,
+        "SetRelays": SIGNALING,
         "SetDraining": SIGNALING,
     },
 }

@@ -25,6 +25,10 @@ class Draining(SfuError):
     """The worker is about to stop and takes no new participants."""
 
 
+class RelaysInvalid(SfuError):
+    """What is said of a call's other workers cannot be; the text names what."""
+
+
 class PacketError(ValueError):
     """A datagram that is dropped; `reason` is the label it is counted by.
 

@@ -6,6 +6,8 @@ CallId = NewType("CallId", str)
 UserId = NewType("UserId", str)
 DeviceId = NewType("DeviceId", str)
 WorkerId = NewType("WorkerId", str)
+# Tells the legs to other workers apart, for as long as this one runs; never used again.
+LegNumber = NewType("LegNumber", int)
 # Tells participants of one worker apart, for as long as it runs; never used again.
 ParticipantNumber = NewType("ParticipantNumber", int)
 

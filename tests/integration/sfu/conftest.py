@@ -28,6 +28,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.kafka.bus import Outgoing
 from services.sfu.config import Config
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
+from services.sfu.ports import Admission
 from services.sfu.wiring import Services, build_services
 from tests.integration.sfu.relay import Relay, through
 from tests.support.bus import MemoryPublisher
@@ -95,6 +96,9 @@ class RunningWorker:
     publisher: Broker
 
     async def join(self, offer: str, user: str, device: str = "d1", call: str = "call-1") -> str:
+        return (await self.admit(offer, user, device, call)).sdp_answer
+
+    async def admit(self, offer: str, user: str, device: str = "d1", call: str = "call-1") -> Admission:
         return await self.services.sfu.join(join_token(user, device, call), offer)
 
 

@@ -107,7 +107,7 @@ async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
     node = Node(WorkerId("w1"), "sfu-1:7000", "north", 200)
     clock = ManualClock()
     began, deadline = clock.now(), clock.now() + timedelta(seconds=60)
-    announcer = Announcer(publisher, node, clock, lambda: 3, lambda: True, lambda: deadline)
+    announcer = Announcer(publisher, node, clock, lambda: 3, lambda: True, lambda: deadline, "10.0.0.1:7800")
     clock.advance(30)
     await announcer.announce()
     await announcer.stop()
@@ -115,6 +115,7 @@ async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
     announcement = sfu_events.NodeAnnouncement.FromString(first.value or b"")
     assert (first.topic, first.key) == ("sfu.nodes.v1", b"w1")
     assert (announcement.grpc_address, announcement.region) == ("sfu-1:7000", "north")
+    assert announcement.media_address == "10.0.0.1:7800"
     assert (announcement.participants, announcement.max_participants, announcement.draining) == (3, 200, True)
     assert announcement.start_time.ToDatetime(UTC) == began
     assert announcement.drain_deadline_time.ToDatetime(UTC) == deadline

@@ -9,6 +9,7 @@ from services.sfu.core.wire.rtp import (
     is_rtcp,
     iter_extensions,
     parse_header,
+    rebuild_repaired,
     unwrap_repair,
 )
 from tests.unit.sfu.builders import rtp
@@ -139,3 +140,27 @@ def test_any_bytes_give_a_packet_or_a_packet_error(body: bytes, start: bytes) ->
     for codec in ("vp8", "h264", "vp9", "av1"):
         info = canonical_video(datagram, header, 1, codec).info
         assert max(info.picture_id_at + 2, info.tl0_at + 1) <= max(len(info.payload), 2)
+
+
+@given(
+    st.binary(min_size=1, max_size=50),
+    st.integers(0, 0xFFFF),
+    st.integers(0, 0xFFFFFFFF),
+    st.booleans(),
+    st.integers(0, 4),
+    st.booleans(),
+)
+def test_a_packet_that_a_repair_brings_is_the_one_that_was_lost(
+    payload: bytes, number: int, ssrc: int, marker: bool, padding: int, has_extensions: bool
+) -> None:
+    extension = {"mid": b"1", "wide": b"\x00\x07"} if has_extensions else {}
+    original = rtp(ssrc, number, payload, pt=96, timestamp=number * 3, marker=marker, **extension)
+    at = parse_header(original).payload_at
+    repair = bytearray(rtp(5, 900, pt=97, timestamp=number * 3, marker=marker, **extension)[:at])
+    repair += number.to_bytes(2, "big") + payload
+    if padding:
+        repair[0] |= 0x20
+        repair += bytes(padding - 1) + bytes((padding,))
+    repaired = unwrap_repair(bytes(repair), parse_header(bytes(repair)), 96, ssrc)
+    assert repaired is not None
+    assert rebuild_repaired(bytes(repair), repaired) == original

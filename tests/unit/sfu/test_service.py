@@ -1,13 +1,23 @@
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from services.sfu.core.errors import Draining, JoinTokenExpired, JoinTokenInvalid, SdpError, SfuError, WorkerFull
-from services.sfu.core.ids import CallId, ParticipantKey
+from services.sfu.core.errors import (
+    Draining,
+    JoinTokenExpired,
+    JoinTokenInvalid,
+    RelaysInvalid,
+    SdpError,
+    SfuError,
+    WorkerFull,
+)
+from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber, WorkerId
 from services.sfu.core.session.quality import Quality
 from services.sfu.core.wire.sdp import Offer
-from services.sfu.service import Sfu
+from services.sfu.ports import Admission, CallRelays, RelayedDevice, RelayPeer
+from services.sfu.service import Sfu, check_relays
 from tests.unit.sfu.builders import key, offer_text
 
 
@@ -16,6 +26,7 @@ class FakeMedia:
 
     def __init__(self) -> None:
         self.held: list[ParticipantKey] = []
+        self.relays: list[CallRelays] = []
 
     @property
     def participant_count(self) -> int:
@@ -24,16 +35,20 @@ class FakeMedia:
     def holds(self, wanted: ParticipantKey) -> bool:
         return wanted in self.held
 
-    def admit(self, wanted: ParticipantKey, offer: Offer) -> str:
+    def admit(self, wanted: ParticipantKey, offer: Offer) -> Admission:
         if wanted not in self.held:
             self.held.append(wanted)
-        return f"answer to {len(offer.media)}"
+        return Admission(f"answer to {len(offer.media)}", ParticipantNumber(7))
 
     def remove(self, wanted: ParticipantKey) -> None:
         self.held = [held for held in self.held if held != wanted]
 
     def end_call(self, call_id: CallId) -> None:
         self.held = [held for held in self.held if held.call_id != call_id]
+
+    def set_relays(self, relays: CallRelays) -> int:
+        self.relays.append(relays)
+        return relays.revision
 
     async def wait_until_empty(self) -> None:
         return
@@ -67,6 +82,10 @@ class FakeMetrics:
 
     def dropped(self, reason: str, packets: int = 1) -> None: ...
 
+    def relayed(self, direction: str, packets: int, size: int) -> None: ...
+
+    def relay_legs(self, legs: int) -> None: ...
+
     def occupancy(self, participants: int, calls: int) -> None: ...
 
     def quality(self, quality: Quality) -> None: ...
@@ -83,7 +102,7 @@ def sfu(metrics: FakeMetrics) -> Sfu:
 
 
 async def test_good_join_is_answered(sfu: Sfu, metrics: FakeMetrics) -> None:
-    assert await sfu.join("ann", offer_text()) == "answer to 5"
+    assert await sfu.join("ann", offer_text()) == ("answer to 5", 7)
     assert metrics.joins == {"ok": 1}
 
 
@@ -136,3 +155,39 @@ async def test_draining_worker_takes_nobody_but_lets_go(sfu: Sfu) -> None:
         await sfu.join("ann", offer_text())
     await sfu.end_call(CallId("call-1"))
     assert sfu.participant_count == 0
+
+
+PEER = RelayPeer(WorkerId("w2"), ("10.0.0.2", 7800), b"s" * 8, b"r" * 8, b"S" * 16, b"R" * 16)
+DEVICE = RelayedDevice(key("bob"), WorkerId("w2"), ParticipantNumber(3), offer_text())
+RELAYS = CallRelays(CallId("call-1"), 1, (PEER,), (DEVICE,))
+
+
+async def test_the_other_workers_of_a_call_are_told_to_the_media(sfu: Sfu) -> None:
+    assert await sfu.set_relays(RELAYS) == 1
+
+
+def test_relays_are_shown_without_keys_and_offers() -> None:
+    shown = repr(RELAYS)
+    assert "S" * 16 not in shown
+    assert "R" * 16 not in shown
+    assert "ice-pwd" not in shown
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(RELAYS, revision=0),
+        replace(RELAYS, peers=(replace(PEER, send_leg_id=b"short"),)),
+        replace(RELAYS, peers=(replace(PEER, receive_key=b"short"),)),
+        replace(RELAYS, peers=(replace(PEER, receive_key=PEER.send_key),)),
+        replace(RELAYS, peers=(PEER, PEER)),
+        replace(RELAYS, peers=(PEER, replace(PEER, worker_id=WorkerId("w3")))),
+        replace(RELAYS, devices=(replace(DEVICE, worker_id=WorkerId("w9")),)),
+        replace(RELAYS, devices=(DEVICE, DEVICE)),
+    ],
+)
+async def test_relays_that_cannot_be_are_refused(sfu: Sfu, wrong: CallRelays) -> None:
+    with pytest.raises(RelaysInvalid):
+        check_relays(wrong)
+    with pytest.raises(RelaysInvalid):
+        await sfu.set_relays(wrong)

@@ -45,6 +45,10 @@ class LayerDemand:
         self.paused = paused
         return changed
 
+    def pause(self, rid: str) -> None:
+        """It does not come until somebody takes it."""
+        self.paused |= {rid}
+
     def may_come(self, rid: str, now: float) -> bool:
         """Whether a layer that does not come is only paused, or on its way."""
         return rid in self.paused or now - self._asked_at.get(rid, -1e9) < AWAIT_S

@@ -9,6 +9,7 @@ from services.sfu.core.forwarding.nack import GapTracker, RetransmissionRing
 from services.sfu.core.forwarding.rids import order_rids
 from services.sfu.core.forwarding.sender_clock import PublisherClock, RtpClock
 from services.sfu.core.forwarding.speech_level import SpeechLevel
+from services.sfu.core.forwarding.stream_relay import StreamRelay
 from services.sfu.core.forwarding.subscribers import Subscriber, Subscribers
 from services.sfu.core.forwarding.target_rates import TargetRates
 from services.sfu.core.ids import Kind, ParticipantKey
@@ -76,6 +77,8 @@ class InboundStream:
         self.gaps = GapTracker()
         self.ring = RetransmissionRing(RING_SIZES[publication.kind])
         self.subscribers = Subscribers()
+        # Where it goes to besides: other workers of the call. None while none wants it.
+        self.relay: StreamRelay | None = None
         self.rates = [RateMeter()]
         self._temporal_bytes = [0]
         # By temporal layer, from when all of it came last; what it will take again after a pause.
@@ -230,6 +233,8 @@ class Publication:
         self.takes_remb = "goog-remb" in line.feedback and not line.has_transport_cc
         self.declared_on: bool | None = None
         self.is_reported_off = False
+        # Of a publisher that is on another worker: whether it is on, as that says. None for a publisher of this one.
+        self.relayed_on: bool | None = None
         self._opened_at = now
         # The last sender report: that it has not ended, though nothing comes.
         self.reported_at = -1e9
@@ -286,6 +291,8 @@ class Publication:
         """
         if self.declared_on is False:
             return False
+        if self.relayed_on is not None:
+            return self.relayed_on
         if self.kind == "audio":
             # Sound does not stand still, and that a screen is shared says nothing of its sound.
             return self.last_media_at is not None and now - self.last_media_at < LIVE_S
@@ -356,10 +363,11 @@ class Publication:
         """Follow what receivers take of its layers, of which `flowing` come now; whether the publisher is to be told.
 
         A screen is never paused: it takes little, and while its picture stands still there is no frame to begin with.
+        One of another worker is: it goes on there, and only does not come here.
         """
-        if self.kind == "audio" or self.is_screen:
+        if self.kind == "audio" or (self.is_screen and self.relayed_on is None):
             return False
-        taken = {rid for rid, stream in self.layers.items() if stream.subscribers.are_there}
+        taken = {rid for rid, stream in self.layers.items() if stream.subscribers.are_there or stream.relay is not None}
         # What is left of another codec is taken by nobody, though it may come again.
         left = {rid for rid, stream in self.layers.items() if stream.format != self.format}
         return self.demand.update(taken, flowing | left, now)
@@ -373,12 +381,16 @@ class Publication:
         """Remember that a receiver needs a key frame of this stream."""
         self._wants_key_frame = stream
 
+    def was_asked_lately(self, now: float) -> bool:
+        """Whether a key frame was asked for so lately that it may not be asked for again."""
+        return self._key_frame_asked_at is not None and now - self._key_frame_asked_at < KEY_FRAME_INTERVAL_S
+
     def take_key_frame_request(self, now: float) -> InboundStream | None:
         """The stream to ask for a key frame now, or None; the interval between requests is kept."""
         stream = self._wants_key_frame
         if stream is None:
             return None
-        if self._key_frame_asked_at is not None and now - self._key_frame_asked_at < KEY_FRAME_INTERVAL_S:
+        if self.was_asked_lately(now):
             return None
         self._wants_key_frame = None
         self._key_frame_asked_at = now

@@ -6,7 +6,7 @@ from typing import final
 
 from services.sfu.core.forwarding.slots import ReceiveSlot
 from services.sfu.core.forwarding.subscribers import CopyGroup, Subscriber
-from services.sfu.core.ids import ParticipantKey, ParticipantNumber
+from services.sfu.core.ids import LegNumber, ParticipantKey, ParticipantNumber
 from services.sfu.core.wire.rtp import MediaPacket
 
 
@@ -47,6 +47,17 @@ class SendRepair:
     slot: ReceiveSlot
     packet: MediaPacket
     is_probe: bool = False
+
+
+@final
+class SendRelayed:
+    """Seal a frame and send it to another worker of the call."""
+
+    __slots__ = ("frame", "leg")
+
+    def __init__(self, leg: LegNumber, frame: bytes) -> None:
+        self.leg = leg
+        self.frame = frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,7 @@ Effect = (
     SendMedia
     | SendRepair
     | SendRtcp
+    | SendRelayed
     | SendSlotMap
     | SendWantedLayers
     | SendSpeakers

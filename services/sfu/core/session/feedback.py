@@ -5,9 +5,9 @@ from typing import Final
 from services.sfu.core.congestion.stats import round_trip_s
 from services.sfu.core.forwarding.publications import InboundStream
 from services.sfu.core.forwarding.sender_clock import RtpClock
-from services.sfu.core.session.effects import Effect, SendRepair, SendRtcp
-from services.sfu.core.session.participants import Participant
-from services.sfu.core.wire import rtcp
+from services.sfu.core.session.effects import Effect, SendRelayed, SendRepair, SendRtcp
+from services.sfu.core.session.participants import Home, Participant
+from services.sfu.core.wire import relay_frames, rtcp
 from services.sfu.core.wire.rtp import HEADER_SIZE
 
 # All sender reports are in the worker's NTP time, so that all streams may be played together (RFC 3550 section 6.5.1).
@@ -98,7 +98,7 @@ def build_nacks(participant: Participant, stream: InboundStream, now: float) -> 
     return [_control(participant, rtcp.build_nack(participant.feedback_ssrc, stream.ssrc, numbers))]
 
 
-def build_key_frame_request(participant: Participant, stream: InboundStream) -> SendRtcp:
+def build_key_frame_request(participant: Participant, stream: InboundStream) -> Effect:
     """A PLI to the publisher, or a FIR to one that knows no other."""
     own, publication = participant.feedback_ssrc, stream.publication
     if publication.takes_fir and not publication.takes_pli:
@@ -116,7 +116,27 @@ def build_transport_feedback(participant: Participant, now: float) -> list[Effec
     return [_control(participant, rtcp.build_transport_feedback(participant.feedback_ssrc, media_ssrc, fci))]
 
 
-def _control(participant: Participant, packet: bytes) -> SendRtcp:
+def build_wants(participant: Participant, home: Home, now: float) -> Effect:
+    """What is wanted of a remote participant, for its home. Sound comes unasked."""
+    wanted = [
+        relay_frames.WantedLayer(publication.mid, rid)
+        for publication in participant.publications
+        if publication.kind == "video"
+        for rid in publication.layers
+        if rid not in publication.demand.paused
+    ]
+    return SendRelayed(home.leg, relay_frames.build_wants(home.number, version_at(now), wanted))
+
+
+def version_at(now: float) -> int:
+    """What rises with time, for what is said as a whole."""
+    return int(now * 1e6)
+
+
+def _control(participant: Participant, packet: bytes) -> Effect:
+    home = participant.home
+    if home is not None:
+        return SendRelayed(home.leg, relay_frames.build_control(relay_frames.FEEDBACK, home.number, packet))
     return SendRtcp(participant.number, rtcp.build_receiver_report(participant.feedback_ssrc) + packet)
 
 

@@ -58,7 +58,15 @@ class LayerUpdates:
         if not publication.update_demand(flowing, now):
             return []
         publisher = self._registry.find(publication.publisher)
-        return [] if publisher is None else [SendWantedLayers(publisher.number)]
+        if publisher is None:
+            return []
+        if publisher.home is not None:
+            return [feedback.build_wants(publisher, publisher.home, now)]
+        return [SendWantedLayers(publisher.number)]
+
+    def follow(self, publication: Publication, now: float) -> list[Effect]:
+        """Another worker wants of a publication what it did not before, or no more."""
+        return self._update_demand(publication, now) + self.request_key_frame(publication, now)
 
     def select_for_remapped(self, effects: Iterable[Effect], now: float) -> list[Effect]:
         """Select for receivers whose slot map changed: a person who is new on a slot is heard and seen at once."""

@@ -11,7 +11,7 @@ from services.sfu.core.errors import PacketError
 from services.sfu.core.forwarding.publications import InboundStream, Publication, VideoSource
 from services.sfu.core.forwarding.slots import Numbering, ReceiveSlot
 from services.sfu.core.forwarding.ssrc_association import Association, find_association, find_repaired
-from services.sfu.core.ids import ParticipantKey, ParticipantNumber
+from services.sfu.core.ids import LegNumber, ParticipantKey, ParticipantNumber
 from services.sfu.core.selection.video_requests import VideoRequests
 from services.sfu.core.session.agreement import list_decodable_formats
 from services.sfu.core.session.budgets import (
@@ -81,11 +81,34 @@ class ReceiveQuality(NamedTuple):
     concealed_ratio: float = 0.0
 
 
+class Home:
+    """Where a remote participant has its transport: at the other end of a leg, by its number there.
+
+    `version`, `heard_at`: of what was said last of it. `is_live` while something has been said lately. `epochs`: of
+    each SSRC, how often it began on the leg.
+    """
+
+    def __init__(self, leg: LegNumber, number: ParticipantNumber) -> None:
+        self.leg = leg
+        self.number = number
+        self.version = -1
+        self.heard_at = 0.0
+        self.is_live = False
+        self.epochs: dict[int, int] = {}
+
+
 class Participant:
-    """A device's media in a call."""
+    """A device's media in a call. With a `home` it is a remote one: another worker has its transport, and forwards what
+    is wanted of it; here it only publishes."""
 
     def __init__(
-        self, number: ParticipantNumber, key: ParticipantKey, offer: Offer, random: RandomBytes, now: float
+        self,
+        number: ParticipantNumber,
+        key: ParticipantKey,
+        offer: Offer,
+        random: RandomBytes,
+        now: float,
+        home: Home | None = None,
     ) -> None:
         self.number = number
         self.key = key
@@ -93,15 +116,17 @@ class Participant:
         self.heard_at = now
         self.state = State.WAITING
         self.offer = offer
+        self.home = home
         self.publications = _publications(offer, key, now)
         # Of each SSRC that came; at most MAX_SSRCS.
         self._learnt: dict[int, Association] = {}
         self.streams: dict[int, InboundStream] = {}
         self.repairs: dict[int, InboundStream] = {}
         self.repair_types = frozenset(number for p in self.publications for number in p.repair_types)
-        self.uplink = _uplink(self.publications)
+        self.uplink = _uplink(self.publications if home is None else ())
         # Those on which the client only receives come first: some play nothing of the lines that they send on.
-        slots = sorted((line for line in offer.media if line.client_receives), key=lambda line: line.client_sends)
+        received = [line for line in offer.media if line.client_receives and home is None]
+        slots = sorted(received, key=lambda line: line.client_sends)
         self.path = DownlinkPath(any(line.has_transport_cc for line in slots))
         ssrcs = _distinct_ssrcs(random, {ssrc for line in offer.media for ssrc in (*line.ssrcs, *line.rtx_ssrcs)})
         # The SFU's own sender in feedback to this participant.
@@ -124,6 +149,10 @@ class Participant:
         self.changes = Budget(MAX_CHANGES_PER_S)
         self._ssrcs_seen = 0
         self.receive_quality = ReceiveQuality()
+        if home is not None:
+            for publication in self.publications:
+                # The leg repairs all that it loses, whatever the client offered.
+                publication.repairs, publication.relayed_on = True, False
 
     @property
     def round_trip_s(self) -> float | None:
@@ -154,7 +183,7 @@ class Participant:
         if association is None:
             raise PacketError("unknown_ssrc" if stream is None else "unknown_payload_type")
         if stream is None or association.publication is not stream.publication or not stream.takes(header.payload_type):
-            return self._open_stream(header, association)
+            return self._open_stream(header.ssrc, header.payload_type, association)
         self._learnt[header.ssrc] = association
         association.publication.take_back(stream, association.rid, association.is_sure, now)
         return stream
@@ -162,7 +191,18 @@ class Participant:
     def restart(self, stream: InboundStream, header: RtpHeader) -> InboundStream:
         """A new stream in place of one whose numbers began anew: receivers go over to it at its key frame."""
         stream.publication.forget(stream)
-        return self._open_stream(header, self._learnt[header.ssrc])
+        return self._open_stream(header.ssrc, header.payload_type, self._learnt[header.ssrc])
+
+    def name_stream(self, ssrc: int, mid: str, rid: str, payload_type: int) -> InboundStream | None:
+        """The stream that an SSRC is, as another worker knows it; opened when it is new. None when it does not fit
+        the offer."""
+        publication = next((each for each in self.publications if each.mid == mid), None)
+        if publication is None or payload_type not in publication.codecs or rid not in publication.ordered_rids:
+            return None
+        stream = self.streams.get(ssrc)
+        if stream is not None and publication.layers.get(rid) is stream and stream.takes(payload_type):
+            return stream
+        return self._open_stream(ssrc, payload_type, Association(publication, rid))
 
     def find_repair(self, datagram: bytes, header: RtpHeader) -> tuple[InboundStream, RtpHeader | None]:
         """The stream that a repair packet (one of `repair_types`) is for, and the header of what it brings again, None
@@ -186,20 +226,20 @@ class Participant:
             raise PacketError("unknown_payload_type")
         return stream, unwrap_repair(datagram, header, repaired, stream.ssrc)
 
-    def _open_stream(self, header: RtpHeader, association: Association) -> InboundStream:
-        former = self.streams.pop(header.ssrc, None)
+    def _open_stream(self, ssrc: int, payload_type: int, association: Association) -> InboundStream:
+        former = self.streams.pop(ssrc, None)
         if former is not None:
             former.publication.forget(former)
-        if header.ssrc not in self._learnt:
+        if ssrc not in self._learnt:
             self._count_ssrc()
-        self._learnt[header.ssrc] = association
+        self._learnt[ssrc] = association
         if len(self.streams) >= MAX_STREAMS:
             # A client that starts anew takes new SSRCs; the one that was silent longest is not coming back.
             oldest = min(self.streams.values(), key=lambda stream: stream.last_packet_at or 0.0)
             del self.streams[oldest.ssrc]
-        stream = association.publication.open_stream(header.ssrc, association.rid, header.payload_type)
+        stream = association.publication.open_stream(ssrc, association.rid, payload_type)
         stream.confirm_association(association.is_sure)
-        self.streams[header.ssrc] = stream
+        self.streams[ssrc] = stream
         return stream
 
     def _count_ssrc(self) -> None:

@@ -1,11 +1,13 @@
 """The calls of one worker: joins and leaves, where each packet goes, and what is due."""
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Final
 
 from services.sfu.core.congestion.stats import ntp_from_unix
+from services.sfu.core.errors import PacketError
 from services.sfu.core.forwarding.publications import InboundStream
-from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber
+from services.sfu.core.ids import CallId, LegNumber, ParticipantKey, ParticipantNumber
 from services.sfu.core.selection.speakers import RANK_INTERVAL_S
 from services.sfu.core.selection.video_requests import VideoRequests
 from services.sfu.core.session import feedback
@@ -21,11 +23,14 @@ from services.sfu.core.session.effects import (
 )
 from services.sfu.core.session.layer_updates import LayerUpdates
 from services.sfu.core.session.lifecycle import TAKING_PART, Action, Input, State, step, timeout_of
-from services.sfu.core.session.participants import Participant, RandomBytes
+from services.sfu.core.session.participants import Home, Participant, RandomBytes
 from services.sfu.core.session.registry import Registry
+from services.sfu.core.session.relays import Relays, RemoteDevice
+from services.sfu.core.session.remote_participants import RemoteParticipants
+from services.sfu.core.wire import relay_frames
 from services.sfu.core.wire.codec_formats import DEFAULT_CODEC_ORDER
 from services.sfu.core.wire.rtcp import Bye, TransportFeedback, parse_compound
-from services.sfu.core.wire.rtp import MediaPacket, parse_header
+from services.sfu.core.wire.rtp import MediaPacket, parse_header, rebuild_repaired
 from services.sfu.core.wire.sdp import Offer
 
 # Between two reports to a participant, and two looks at its timeouts. Raising it sees loss later; lowering it costs
@@ -54,6 +59,8 @@ class Router:
         self._unix_offset_s = unix_offset_s
         self._registry = Registry()
         self._layers = LayerUpdates(self._registry)
+        self._relays = Relays(self._registry, self._layers)
+        self._remotes = RemoteParticipants(self._registry)
         self._with_gaps: set[InboundStream] = set()
         self._uplinks_due: set[Participant] = set()
         # Participants whose streams began or ended more often than is followed at once.
@@ -62,17 +69,22 @@ class Router:
         self._ranks_due = 0.0
 
     def __len__(self) -> int:
-        return len(self._registry.participants)
+        return len(self._registry.participants) - len(self._registry.remotes)
 
     @property
     def participants(self) -> list[Participant]:
-        """All participants of the worker, in the order of their joins."""
-        return list(self._registry.participants.values())
+        """All participants of the worker, in the order of their joins, without the remote ones."""
+        return self._registry.locals
 
     @property
     def call_count(self) -> int:
         """How many calls have a participant."""
-        return len(self._registry.calls)
+        return self._registry.local_calls
+
+    @property
+    def relay_count(self) -> int:
+        """What is held for calls that other workers carry too; 0 when there is none."""
+        return len(self._registry.remotes) + len(self._relays)
 
     def get(self, number: ParticipantNumber) -> Participant | None:
         """A participant that has not left."""
@@ -85,7 +97,11 @@ class Router:
     def join(self, key: ParticipantKey, offer: Offer, now: float) -> tuple[Participant, list[Effect]]:
         """Admit a device; one of the same key leaves as replaced. Its `offer` is the one to be answered."""
         former = self.find(key)
-        effects = [] if former is None else self._step(former, Input.REPLACED, now)
+        effects: list[Effect] = []
+        if former is not None:
+            # A remote one has come here.
+            is_local = former.home is None
+            effects = self._step(former, Input.REPLACED, now) if is_local else self._drop_remote(former, now)
         call = self._registry.calls.get(key.call_id)
         members = call.members.values() if call is not None else ()
         agreed = agree(offer, [member.decodable for member in members if member.decodable], self._codec_order)
@@ -98,16 +114,122 @@ class Router:
     def remove(self, key: ParticipantKey, now: float) -> list[Effect]:
         """End a device's media; nothing if it is not there."""
         participant = self.find(key)
-        return [] if participant is None else self._step(participant, Input.REMOVED, now)
+        if participant is None or participant.home is not None:
+            return []
+        return self._step(participant, Input.REMOVED, now)
 
     def end_call(self, call_id: CallId, now: float) -> list[Effect]:
         """End the media of everyone in a call."""
-        call = self._registry.calls.get(call_id)
-        return [] if call is None else [effect for key in list(call.members) for effect in self.remove(key, now)]
+        effects = self._end_relays(call_id, self._relays.revision_of(call_id), now)
+        return effects + [e for member in self._registry.locals_of(call_id) for e in self.remove(member.key, now)]
 
     def stop(self, now: float) -> list[Effect]:
         """End everyone's media, because the worker ends."""
-        return [e for participant in self.participants for e in self._step(participant, Input.WORKER_STOPPED, now)]
+        effects: list[Effect] = []
+        for participant in self.participants:
+            effects += self._step(participant, Input.WORKER_STOPPED, now)
+        for call_id in self._relays.list_calls():
+            effects += self._end_relays(call_id, self._relays.revision_of(call_id), now)
+        return effects
+
+    # Calls that other workers carry too.
+
+    @property
+    def relayed_calls(self) -> list[CallId]:
+        """Those that other workers carry too."""
+        return self._relays.list_calls()
+
+    def relay_revision(self, call_id: CallId) -> int:
+        """The last revision of a call's relays that counted; -1 before the first."""
+        return self._relays.revision_of(call_id)
+
+    def set_relays(
+        self, call_id: CallId, revision: int, legs: Sequence[LegNumber], devices: Sequence[RemoteDevice], now: float
+    ) -> list[Effect]:
+        """All legs and remote devices of a call from now on; nothing changes for a revision that is not newer.
+
+        A device that is at home here is not remote as long as that is so.
+        """
+        if revision <= self._relays.revision_of(call_id):
+            return []
+        if not legs:
+            return self._end_relays(call_id, revision, now)
+        self._relays.set_call(call_id, revision, legs, devices, now)
+        effects: list[Effect] = []
+        for remote in self._remotes_of(call_id):
+            device, home = self._relays.device_of(remote.key), remote.home
+            if device is None or home is None or (device.leg, device.number) != (home.leg, home.number):
+                effects += self._drop_remote(remote, now)
+        for device in devices:
+            effects += self._add_remote(device, now)
+        return effects
+
+    def handle_frame(self, number: LegNumber, frame: bytes, now: float) -> list[Effect]:
+        """Take in what came over a leg. Raises PacketError with the reason for a drop."""
+        kind, publisher = relay_frames.read_head(frame)
+        leg = self._relays.legs.get(number)
+        if leg is None:
+            raise PacketError("relay_unknown")
+        if kind in (relay_frames.FEEDBACK, relay_frames.WANTS):
+            participant = self._registry.participants.get(ParticipantNumber(publisher))
+            if participant is None or participant.home is not None or participant.key.call_id != leg.call_id:
+                raise PacketError("relay_publisher")
+            if kind == relay_frames.WANTS:
+                return self._relays.handle_wants(leg, participant, frame, now)
+            return self._relays.handle_feedback(leg, participant, relay_frames.read_control(frame), now)
+        remote = leg.remotes.get(ParticipantNumber(publisher))
+        if remote is None or remote.home is None:
+            raise PacketError("relay_publisher")
+        if kind == relay_frames.MEDIA:
+            epoch, datagram = relay_frames.read_media(frame)
+            self._remotes.begin(remote, remote.home, epoch, datagram, now)
+            return self.handle_rtp(remote, datagram, now)
+        if kind == relay_frames.REPORT:
+            return self.handle_rtcp(remote, relay_frames.read_control(frame), now)
+        if kind == relay_frames.STATE:
+            effects = self._remotes.handle_state(remote, remote.home, frame, now)
+            return [] if effects is None else effects + self._reassign(remote, now)
+        raise PacketError("relay_malformed")
+
+    def _remotes_of(self, call_id: CallId) -> list[Participant]:
+        return [remote for remote in self._registry.remotes.values() if remote.key.call_id == call_id]
+
+    def _reassign(self, remote: Participant, now: float) -> list[Effect]:
+        """What a remote participant has to be seen and heard is another."""
+        effects = self._assign_slots(remote, now)
+        slots = (slot for publication in remote.publications for slot in publication.slots)
+        receivers = dict.fromkeys(slot.receiver for slot in slots)
+        return effects + self._layers.select([self._registry.participants[number] for number in receivers], now)
+
+    def _add_remote(self, device: RemoteDevice, now: float) -> list[Effect]:
+        leg = self._relays.legs.get(device.leg)
+        if leg is None or self.find(device.key) is not None:
+            return []
+        call = self._registry.calls.get(device.key.call_id)
+        members = call.members.values() if call is not None else ()
+        agreed = agree(device.offer, [member.decodable for member in members if member.decodable], self._codec_order)
+        home = Home(device.leg, device.number)
+        participant = Participant(self._registry.next_number(), device.key, agreed, self._random, now, home)
+        # Its transport and its timeouts are its home's.
+        participant.state = State.FLOWING
+        self._registry.add_participant(participant)
+        leg.remotes[device.number] = participant
+        return self._update_codecs(participant, now)
+
+    def _drop_remote(self, remote: Participant, now: float) -> list[Effect]:
+        home = remote.home
+        leg = None if home is None else self._relays.legs.get(home.leg)
+        if leg is not None and home is not None and leg.remotes.get(home.number) is remote:
+            del leg.remotes[home.number]
+        remote.state = State.GONE
+        return self._take_out(remote, now)
+
+    def _end_relays(self, call_id: CallId, revision: int, now: float) -> list[Effect]:
+        effects = [effect for remote in self._remotes_of(call_id) for effect in self._drop_remote(remote, now)]
+        self._relays.end_call(call_id, revision, now)
+        return effects
+
+    # What comes from a participant.
 
     def handle_transport_up(self, participant: Participant, now: float) -> list[Effect]:
         """DTLS is up."""
@@ -144,6 +266,7 @@ class Router:
         call = self._registry.calls.get(participant.key.call_id)
         if call is None or participant.state not in TAKING_PART:
             return []
+        self._relays.note_change(participant)
         assigned = call.assign_slots(now)
         remapped |= {effect.receiver: None for effect in assigned if isinstance(effect, SendSlotMap)}
         effects: list[Effect] = [SendSlotMap(receiver) for receiver in remapped]
@@ -167,7 +290,11 @@ class Router:
         if payload_type in participant.repair_types:
             repairing, repaired = participant.find_repair(datagram, header)
             packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
-            return self._forward(participant, repairing, packet, now)
+            forwarded = self._forward(participant, repairing, packet, now)
+            if packet is not None and repaired is not None and repairing.relay is not None:
+                original = rebuild_repaired(datagram, repaired)
+                return forwarded + self._relays.forward(repairing.relay, packet, original)
+            return forwarded
         stream = participant.streams.get(header.ssrc)
         if stream is None or payload_type not in stream.payload_types:
             stream = participant.find_stream(datagram, header, now)
@@ -184,6 +311,8 @@ class Router:
         elif stream.gaps.missing:
             self._with_gaps.add(stream)
         forwarded = self._forward(participant, stream, packet, now)
+        if stream.relay is not None and packet is not None:
+            forwarded = forwarded + self._relays.forward(stream.relay, packet, datagram)
         return effects + forwarded if effects else forwarded
 
     def _forward(
@@ -203,7 +332,10 @@ class Router:
         stream.last_packet_at = now
         effects: list[Effect] = []
         participant = self.find(publication.publisher)
-        if participant is None or not self._may_change(participant, now):
+        if participant is None:
+            return effects
+        self._relays.note_change(participant)
+        if not self._may_change(participant, now):
             return effects
         if len(publication.layers) == 1 or (publication.kind == "video" and not was_on):
             effects = self._assign_slots(participant, now)
@@ -237,6 +369,10 @@ class Router:
         for report in reports:
             effects += feedback.handle_report(participant, report, now, ntp)
             has_ended = has_ended or isinstance(report, Bye)
+        if self._relays.legs:
+            effects += self._relays.forward_reports(participant, reports)
+            if has_ended:
+                self._relays.note_change(participant)
         if has_ended and self._may_change(participant, now):
             effects += self._assign_slots(participant, now)
         effects += self._layers.select_after_drop(participant, now)
@@ -253,8 +389,15 @@ class Router:
         effects += self._layers.tick_probes(now)
         effects += self._tick_changes(now)
         effects += self._layers.tick(now)
+        effects += self._relays.tick(now)
+        silent, asked = self._remotes.tick(now)
+        for remote in silent:
+            effects += self._reassign(remote, now)
+        effects += asked
         if now >= self._ranks_due:
             self._ranks_due = now + RANK_INTERVAL_S
+            for call_id in self._relays.take_idle(now):
+                effects += self._end_relays(call_id, -1, now)
             for call in self._registry.calls.values():
                 ranked = call.rank(now)
                 effects += ranked + self._layers.select_for_remapped(ranked, now)
@@ -336,6 +479,14 @@ class Router:
         return effects if participant.number in remapped else [SendSlotMap(participant.number), *effects]
 
     def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
+        effects = self._relays.forget(participant, now) + self._take_out(participant, now)
+        device = self._relays.device_of(participant.key)
+        if device is not None and reason not in (LeaveReason.REPLACED, LeaveReason.WORKER_STOPPED):
+            # It went to another worker before it left this one.
+            effects += self._add_remote(device, now)
+        return [*effects, Disconnect(participant.number, participant.key, reason)]
+
+    def _take_out(self, participant: Participant, now: float) -> list[Effect]:
         call = self._registry.call_of(participant)
         effects = call.leave(participant, now)
         effects += self._update_codecs(participant, now)
@@ -345,4 +496,4 @@ class Router:
         self._uplinks_due.discard(participant)
         self._layers.forget(participant)
         self._changed.discard(participant)
-        return [*effects, Disconnect(participant.number, participant.key, reason)]
+        return effects

@@ -268,6 +268,11 @@ def build_fir(sender_ssrc: int, media_ssrc: int, command: int) -> bytes:
     return _packet(_PSFB, _FIR, _FEEDBACK.pack(sender_ssrc, 0) + fci)
 
 
+def build_bye(ssrcs: Sequence[int]) -> bytes:
+    """One BYE packet; at most 31 streams."""
+    return _packet(_BYE, len(ssrcs), b"".join(ssrc.to_bytes(4, "big") for ssrc in ssrcs))
+
+
 def build_transport_feedback(sender_ssrc: int, media_ssrc: int, fci: bytes) -> bytes:
     """One transport-wide feedback packet around whole words of control information."""
     return _packet(_RTPFB, _TRANSPORT_CC, _FEEDBACK.pack(sender_ssrc, media_ssrc) + fci)

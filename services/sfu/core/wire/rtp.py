@@ -211,6 +211,24 @@ def unwrap_repair(datagram: bytes, header: RtpHeader, payload_type: int, ssrc: i
     )
 
 
+def rebuild_repaired(datagram: bytes, repaired: RtpHeader) -> bytes:
+    """The packet that a repair packet brings again (`unwrap_repair`), as it was but for padding.
+
+    Its header extensions are those of the repair, which may name the layer as a repaired one.
+    """
+    head = bytes(
+        (
+            datagram[0] & ~0x20,
+            0x80 * repaired.marker | repaired.payload_type,
+            repaired.sequence_number >> 8,
+            repaired.sequence_number & 0xFF,
+        )
+    )
+    # The original number stands between what the packets have in common.
+    rest = datagram[HEADER_SIZE : repaired.payload_at - 2] + datagram[repaired.payload_at : repaired.payload_end]
+    return head + datagram[4:8] + repaired.ssrc.to_bytes(4, "big") + rest
+
+
 def canonical_audio(
     datagram: bytes,
     header: RtpHeader,
