@@ -10,7 +10,7 @@ from services.sfu.core.errors import PacketError
 from services.sfu.core.forwarding.layer_demand import HOLD_S
 from services.sfu.core.ids import LegNumber, ParticipantNumber, UserId
 from services.sfu.core.selection.video_requests import VideoRequest, VideoRequests
-from services.sfu.core.session.effects import AnnounceConnected, Disconnect, SendMedia, SendWantedLayers
+from services.sfu.core.session.effects import AnnounceConnected, Disconnect, SendMedia
 from services.sfu.core.session.relays import IDLE_S, WANTS_LIFE_S
 from services.sfu.core.session.remote_participants import SILENT_HOME_S
 from services.sfu.core.wire import relay_frames, rtcp

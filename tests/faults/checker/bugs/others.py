@@ -39,7 +39,7 @@ def resync_lost() -> None:
     registry = of("services.gateway.core.registry")
 
     apply_honestly, handle_honestly = streams.Streams.apply, uplink._handle
-    detach_honestly = registry.Registry.detached
+    forget_honestly = registry.Registry.forget_replica
     broken: Counter[Any] = Counter()
 
     def apply(self: Any, effects: Any) -> None:
@@ -54,13 +54,13 @@ def resync_lost() -> None:
 
         asyncio.get_running_loop().call_later(UNDER_WAY_S, arrive)
 
-    def detached(self: Any, replica: Any) -> None:
+    def forget_replica(self: Any, replica: Any) -> None:
         broken[replica] += 1
-        detach_honestly(self, replica)
+        forget_honestly(self, replica)
 
     put(streams.Streams, "apply", apply)
     put(uplink, "_handle", handle)
-    put(registry.Registry, "detached", detached)
+    put(registry.Registry, "forget_replica", forget_replica)
 
 
 def two_accepts() -> None:
