@@ -1,7 +1,6 @@
 """Fields of bits."""
 
 from collections.abc import Callable
-from itertools import count
 
 import pytest
 from hypothesis import given
@@ -36,9 +35,7 @@ def test_a_number_below_five_takes_two_bits_or_three_as_in_av1(bits: str, value:
     assert of(bits).read_below(5) == value
 
 
-@pytest.mark.parametrize("read", [lambda bits: bits.read(8), Bits.read_golomb, lambda bits: bits.read_below(9)])
+@pytest.mark.parametrize("read", [lambda bits: bits.read(17), Bits.read_golomb, lambda bits: bits.read_below(1 << 17)])
 def test_what_is_cut_short_is_refused(read: Callable[[Bits], int]) -> None:
-    bits = Bits(b"\x00\x00")
     with pytest.raises(CutShort):
-        for _ in count():
-            read(bits)
+        read(Bits(b"\x00\x00"))
