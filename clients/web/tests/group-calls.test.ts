@@ -49,7 +49,7 @@ describe("a group's call", () => {
     carol.calls.join(call, true);
     await reaches(carol, "active");
     await until("Alice sees her", () => inCall(alice).includes("carol"));
-    expect(carol.calls.view().camera).toBeDefined();
+    await until("her camera is on", () => carol.calls.view().camera !== undefined);
     carol.calls.hangUp();
     await until("Alice sees her go", () => !inCall(alice).includes("carol"));
     expect(alice.calls.view().phase).toBe("active");
