@@ -23,8 +23,8 @@ export class LocalTracks {
   private opening: Promise<void> = Promise.resolve();
   /** Rises with each call, so that a late answer of the browser does not switch a camera on after the end. */
   private epoch = 0;
-  /** Rise with each time that one is asked for: of two answers the later question's counts. */
-  private readonly openings = { microphone: 0, camera: 0 };
+  /** Rise with each time that one is asked for or switched off: of two answers the later question's counts. */
+  private readonly openings = { microphone: 0, camera: 0, screen: 0 };
   /** Tracks that the system took for something else, such as a telephone call, and gave back or not. */
   private readonly interrupted = new Set<MediaStreamTrack>();
 
@@ -81,11 +81,16 @@ export class LocalTracks {
 
   /** The browser lets the user choose what to show; it may also end it, by a button of its own. */
   async setScreen(on: boolean): Promise<void> {
-    if (!on) return this.endScreen();
-    const epoch = this.epoch;
+    if (!on) {
+      this.openings.screen++;
+      return this.endScreen();
+    }
+    const { epoch, openings: { screen: opening } } = this;
     const { picture, sound } = await opener().then(({ openScreen }) => openScreen(), (): SharedScreen => ({ picture: undefined, sound: undefined }));
-    if (epoch !== this.epoch) return [picture, sound].forEach((track) => track?.stop());
+    if (epoch !== this.epoch || opening !== this.openings.screen) return [picture, sound].forEach((track) => track?.stop());
     if (!picture) return;
+    // Asked for twice, and chosen twice.
+    for (const track of [this.screen, this.screenSound]) track?.stop();
     picture.onended = () => this.screen === picture && this.endScreen();
     this.screen = picture;
     this.screenSound = sound;
@@ -140,18 +145,17 @@ export class LocalTracks {
   }
 
   private async acquire(video: boolean, epoch: number): Promise<void> {
+    const asked = { ...this.openings };
     const got = await opener().then(
       ({ openLocalMedia }) => openLocalMedia(video, this.devices.choice),
       (): LocalMedia => ({ microphone: undefined, camera: undefined, microphoneProblem: "missing", cameraProblem: video ? "missing" : undefined }),
     );
-    if (epoch !== this.epoch) {
-      got.microphone?.stop();
-      got.camera?.stop();
-      return;
+    for (const kind of ["microphone", "camera"] as const) {
+      // Switched off, or asked for once more, while the browser's question stood.
+      if (epoch === this.epoch && asked[kind] === this.openings[kind]) this.take(kind, got[kind] ?? got[`${kind}Problem`]);
+      else got[kind]?.stop();
     }
-    this.take("microphone", got.microphone ?? got.microphoneProblem);
-    this.take("camera", got.camera ?? got.cameraProblem);
-    this.changed();
+    if (epoch === this.epoch) this.changed();
   }
 }
 
