@@ -85,7 +85,7 @@ class AiohttpWeb:
             socket_factory=make_socket,
         )
         # The library asks nobody for this one; without it, the test of endless early answers fails.
-        connector._factory = partial(_Bounded, loop=asyncio.get_running_loop())
+        connector._factory = partial[ResponseHandler](_Bounded, loop=asyncio.get_running_loop())
         return aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout,
