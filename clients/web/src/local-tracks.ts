@@ -4,6 +4,8 @@ import type { LocalMedia, SharedScreen } from "./devices.js";
 
 /** How long joining waits for the browser's permission question. Raising it delays calls; lowering it joins without tracks, which follow. */
 const DEVICE_WAIT_MS = 2500;
+/** Between two times that a device is opened anew by itself. Raising it leaves a call silent for longer when a device flickers; lowering it asks more of one that ends as soon as it is opened. */
+const REOPEN_PAUSE_MS = 2000;
 
 /** What opens devices, which a page without calls never loads. */
 const opener = () => import("./devices.js");
@@ -25,6 +27,9 @@ export class LocalTracks {
   private epoch = 0;
   /** Rise with each time that one is asked for or switched off: of two answers the later question's counts. */
   private readonly openings = { microphone: 0, camera: 0, screen: 0 };
+  /** Until then none is opened anew by itself, once it was; and what waits for that. */
+  private readonly rests: Partial<Record<Kind, number>> = {};
+  private readonly waits: Partial<Record<Kind, ReturnType<typeof setTimeout> | undefined>> = {};
   /** Tracks that the system took for something else, such as a telephone call, and gave back or not. */
   private readonly interrupted = new Set<MediaStreamTrack>();
 
@@ -100,6 +105,8 @@ export class LocalTracks {
   close(): void {
     this.epoch++;
     this.interrupted.clear();
+    for (const wait of Object.values(this.waits)) clearTimeout(wait);
+    this.waits.microphone = this.waits.camera = undefined;
     for (const track of [this.microphone, this.camera, this.screen, this.screenSound]) track?.stop();
     this.microphone = undefined;
     this.camera = undefined;
@@ -131,9 +138,24 @@ export class LocalTracks {
     if (!track) return;
     if (kind === "microphone") track.enabled = !this.muted;
     // It was pulled out, or the system took it: another one takes its place, if there is one.
-    track.onended = () => this[kind] === track && void this.openOne(kind);
+    track.onended = () => this.again(kind, track, () => this.openOne(kind));
     track.onmute = () => this.interrupted.add(track);
-    track.onunmute = () => void this.recover();
+    track.onunmute = () => this.again(kind, track, () => this.recover());
+  }
+
+  /** Opens what took the place of a track anew, at once for the first time, and then after pauses. */
+  private again(kind: Kind, track: MediaStreamTrack, open: () => Promise<void>): void {
+    if (this[kind] !== track || this.waits[kind] !== undefined) return;
+    const now = performance.now();
+    const act = (): void => {
+      this.waits[kind] = undefined;
+      if (this[kind] !== track) return;
+      this.rests[kind] = performance.now() + REOPEN_PAUSE_MS;
+      void open();
+    };
+    const pause = (this.rests[kind] ?? now) - now;
+    if (pause <= 0) act();
+    else this.waits[kind] = setTimeout(act, pause);
   }
 
   private endScreen(): void {

@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { CallDevices } from "../src/call-devices.js";
 import type { ParleyClient } from "../src/index.js";
 import { LocalTracks } from "../src/local-tracks.js";
-import { fakeDevices, fakeStorage, type FakeTrack, until, useWorld } from "./support.js";
+import { fakeDevices, fakeStorage, FakeTrack, until, useWorld } from "./support.js";
 
 const ROOM = "alice+bob";
 const idOf = (track: MediaStreamTrack | undefined): string | undefined => (track as unknown as FakeTrack | undefined)?.deviceId;
@@ -157,6 +157,24 @@ describe("a look at the devices before a call", () => {
     expect(preview.camera).toBeDefined();
     preview.close();
   });
+});
+
+test.each(["end", "are taken and given back"])("devices that %s again and again are not opened again and again", async (does) => {
+  let opened = 0;
+  const getUserMedia = (): Promise<MediaStream> => {
+    opened++;
+    const track = new FakeTrack("audio", "flaky");
+    queueMicrotask(() => setTimeout(() => (does === "end" ? track.pull() : [track.onmute(), track.onunmute()])));
+    return Promise.resolve({ getAudioTracks: () => [track], getVideoTracks: () => [] } as unknown as MediaStream);
+  };
+  fakeDevices();
+  vi.stubGlobal("MediaStream", Object);
+  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
+  const own = new LocalTracks(new CallDevices(fakeStorage()), () => undefined);
+  await own.open(false);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  own.close();
+  expect(opened).toBeLessThanOrEqual(4);
 });
 
 describe("while the browser still asks its user", () => {
