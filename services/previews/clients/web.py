@@ -85,7 +85,8 @@ class AiohttpWeb:
             socket_factory=make_socket,
         )
         # The library asks nobody for this one; without it, the test of endless early answers fails.
-        connector._factory = partial[ResponseHandler](_Bounded, loop=asyncio.get_running_loop())
+        made: type[ResponseHandler] = _Bounded
+        connector._factory = partial(made, loop=asyncio.get_running_loop())
         return aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout,
