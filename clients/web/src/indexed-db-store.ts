@@ -119,9 +119,11 @@ export class IndexedDbStore implements DeviceStore {
 
   /** Empties the tables, which no other window can hold up, and then takes the database away, which one may. */
   async wipe(): Promise<void> {
-    const emptied = this.run("readwrite", (transaction) => {
+    const isFirst = !this.isWiped;
+    const empty = (transaction: IDBTransaction): void => {
       for (const store of STORES) transaction.objectStore(store).clear();
-    });
+    };
+    const emptied = this.run("readwrite", empty, isFirst);
     // Whatever is under way would make it anew, keys among it.
     this.isWiped = true;
     try {
@@ -138,18 +140,18 @@ export class IndexedDbStore implements DeviceStore {
   }
 
   /** One transaction; once more, on another connection, when the browser took the first one away. */
-  private async run<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
+  private async run<T>(mode: IDBTransactionMode, work: Work<T>, isWipe = false): Promise<T> {
     try {
-      return await this.attempt(mode, work);
+      return await this.attempt(mode, work, isWipe);
     } catch (error) {
       if (!LOST.includes((error as Error).name)) throw error;
       this.close();
-      return this.attempt(mode, work);
+      return this.attempt(mode, work, isWipe);
     }
   }
 
-  private async attempt<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
-    if (this.isWiped) throw new Error(WIPED);
+  private async attempt<T>(mode: IDBTransactionMode, work: Work<T>, isWipe: boolean): Promise<T> {
+    if (this.isWiped && !isWipe) throw new Error(WIPED);
     const database = await (this.opening ??= this.open());
     const transaction = database.transaction(STORES, mode);
     const ending = ended(transaction);
@@ -165,21 +167,24 @@ export class IndexedDbStore implements DeviceStore {
     }
   }
 
-  private async open(): Promise<IDBDatabase> {
-    try {
-      const database = await opened(this.factory.open(this.name, LAYOUT));
+  private open(): Promise<IDBDatabase> {
+    const opening = opened(this.factory.open(this.name, LAYOUT)).then((database) => {
       const forget = (): void => {
         database.close();
-        this.opening = undefined;
+        this.drop(opening);
       };
       // Another window deletes it, or has a newer release.
       database.onversionchange = forget;
       database.onclose = forget;
       return database;
-    } catch (error) {
-      this.opening = undefined;
-      throw error;
-    }
+    });
+    opening.catch(() => this.drop(opening));
+    return opening;
+  }
+
+  /** Another one may have taken its place by now. */
+  private drop(opening: Promise<IDBDatabase>): void {
+    if (this.opening === opening) this.opening = undefined;
   }
 }
 
@@ -194,9 +199,14 @@ function opened(request: IDBOpenDBRequest): Promise<IDBDatabase> {
     for (const name of STORES) if (!database.objectStoreNames.contains(name)) database.createObjectStore(name);
   };
   return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
+    let isGivenUp = false;
+    // It comes all the same when the other window lets go, and would hold up all others then.
+    request.onsuccess = () => (isGivenUp ? request.result.close() : resolve(request.result));
     request.onerror = () => reject(request.error ?? new Error("no database"));
-    request.onblocked = () => reject(new Error("another window holds the database"));
+    request.onblocked = () => {
+      isGivenUp = true;
+      reject(new Error("another window holds the database"));
+    };
   });
 }
 

@@ -4,6 +4,8 @@ import type { LocalMedia, SharedScreen } from "./devices.js";
 
 /** How long joining waits for the browser's permission question. Raising it delays calls; lowering it joins without tracks, which follow. */
 const DEVICE_WAIT_MS = 2500;
+/** Between two times that a device is opened anew by itself. Raising it leaves a call silent for longer when a device flickers; lowering it asks more of one that ends as soon as it is opened. */
+const REOPEN_PAUSE_MS = 2000;
 
 /** What opens devices, which a page without calls never loads. */
 const opener = () => import("./devices.js");
@@ -23,8 +25,11 @@ export class LocalTracks {
   private opening: Promise<void> = Promise.resolve();
   /** Rises with each call, so that a late answer of the browser does not switch a camera on after the end. */
   private epoch = 0;
-  /** Rise with each time that one is asked for: of two answers the later question's counts. */
-  private readonly openings = { microphone: 0, camera: 0 };
+  /** Rise with each time that one is asked for or switched off: of two answers the later question's counts. */
+  private readonly openings = { microphone: 0, camera: 0, screen: 0 };
+  /** Until then none is opened anew by itself, once it was; and what waits for that. */
+  private readonly rests: Partial<Record<Kind, number>> = {};
+  private readonly waits: Partial<Record<Kind, ReturnType<typeof setTimeout> | undefined>> = {};
   /** Tracks that the system took for something else, such as a telephone call, and gave back or not. */
   private readonly interrupted = new Set<MediaStreamTrack>();
 
@@ -81,11 +86,16 @@ export class LocalTracks {
 
   /** The browser lets the user choose what to show; it may also end it, by a button of its own. */
   async setScreen(on: boolean): Promise<void> {
-    if (!on) return this.endScreen();
-    const epoch = this.epoch;
+    if (!on) {
+      this.openings.screen++;
+      return this.endScreen();
+    }
+    const { epoch, openings: { screen: opening } } = this;
     const { picture, sound } = await opener().then(({ openScreen }) => openScreen(), (): SharedScreen => ({ picture: undefined, sound: undefined }));
-    if (epoch !== this.epoch) return [picture, sound].forEach((track) => track?.stop());
+    if (epoch !== this.epoch || opening !== this.openings.screen) return [picture, sound].forEach((track) => track?.stop());
     if (!picture) return;
+    // Asked for twice, and chosen twice.
+    for (const track of [this.screen, this.screenSound]) track?.stop();
     picture.onended = () => this.screen === picture && this.endScreen();
     this.screen = picture;
     this.screenSound = sound;
@@ -95,6 +105,8 @@ export class LocalTracks {
   close(): void {
     this.epoch++;
     this.interrupted.clear();
+    for (const wait of Object.values(this.waits)) clearTimeout(wait);
+    this.waits.microphone = this.waits.camera = undefined;
     for (const track of [this.microphone, this.camera, this.screen, this.screenSound]) track?.stop();
     this.microphone = undefined;
     this.camera = undefined;
@@ -126,9 +138,24 @@ export class LocalTracks {
     if (!track) return;
     if (kind === "microphone") track.enabled = !this.muted;
     // It was pulled out, or the system took it: another one takes its place, if there is one.
-    track.onended = () => this[kind] === track && void this.openOne(kind);
+    track.onended = () => this.again(kind, track, () => this.openOne(kind));
     track.onmute = () => this.interrupted.add(track);
-    track.onunmute = () => void this.recover();
+    track.onunmute = () => this.again(kind, track, () => this.recover());
+  }
+
+  /** Opens what took the place of a track anew, at once for the first time, and then after pauses. */
+  private again(kind: Kind, track: MediaStreamTrack, open: () => Promise<void>): void {
+    if (this[kind] !== track || this.waits[kind] !== undefined) return;
+    const now = performance.now();
+    const act = (): void => {
+      this.waits[kind] = undefined;
+      if (this[kind] !== track) return;
+      this.rests[kind] = performance.now() + REOPEN_PAUSE_MS;
+      void open();
+    };
+    const pause = (this.rests[kind] ?? now) - now;
+    if (pause <= 0) act();
+    else this.waits[kind] = setTimeout(act, pause);
   }
 
   private endScreen(): void {
@@ -140,18 +167,17 @@ export class LocalTracks {
   }
 
   private async acquire(video: boolean, epoch: number): Promise<void> {
+    const asked = { ...this.openings };
     const got = await opener().then(
       ({ openLocalMedia }) => openLocalMedia(video, this.devices.choice),
       (): LocalMedia => ({ microphone: undefined, camera: undefined, microphoneProblem: "missing", cameraProblem: video ? "missing" : undefined }),
     );
-    if (epoch !== this.epoch) {
-      got.microphone?.stop();
-      got.camera?.stop();
-      return;
+    for (const kind of ["microphone", "camera"] as const) {
+      // Switched off, or asked for once more, while the browser's question stood.
+      if (epoch === this.epoch && asked[kind] === this.openings[kind]) this.take(kind, got[kind] ?? got[`${kind}Problem`]);
+      else got[kind]?.stop();
     }
-    this.take("microphone", got.microphone ?? got.microphoneProblem);
-    this.take("camera", got.camera ?? got.cameraProblem);
-    this.changed();
+    if (epoch === this.epoch) this.changed();
   }
 }
 

@@ -28,11 +28,18 @@ export function playTrack(element: HTMLMediaElement | null, track: MediaStreamTr
 export function playOn(element: Pick<HTMLMediaElement, "setSinkId"> | null, speaker: string | undefined): () => void {
   // Not every browser lets a page choose.
   if (!element?.setSinkId || speaker === undefined) return () => undefined;
-  const turn = (): void => void element.setSinkId(speaker).catch(() => element.setSinkId("").catch(() => undefined));
-  turn();
-  navigator.mediaDevices?.addEventListener("devicechange", turn);
+  // Rises with each turn: a refusal that comes late says nothing of what was asked for since.
+  let turns = 0;
+  const turn = async (): Promise<void> => {
+    const mine = ++turns;
+    await element.setSinkId(speaker).catch(() => (mine === turns ? element.setSinkId("") : undefined));
+  };
+  const watch = (): void => void turn().catch(() => undefined);
+  watch();
+  navigator.mediaDevices?.addEventListener("devicechange", watch);
   return () => {
-    navigator.mediaDevices?.removeEventListener("devicechange", turn);
+    turns++;
+    navigator.mediaDevices?.removeEventListener("devicechange", watch);
     void element.setSinkId("").catch(() => undefined);
   };
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import { CallDevices } from "../src/call-devices.js";
 import type { ParleyClient } from "../src/index.js";
-import { fakeDevices, fakeStorage, type FakeTrack, until, useWorld } from "./support.js";
+import { LocalTracks } from "../src/local-tracks.js";
+import { fakeDevices, fakeStorage, FakeTrack, until, useWorld } from "./support.js";
 
 const ROOM = "alice+bob";
 const idOf = (track: MediaStreamTrack | undefined): string | undefined => (track as unknown as FakeTrack | undefined)?.deviceId;
@@ -155,6 +156,88 @@ describe("a look at the devices before a call", () => {
     expect(preview).toMatchObject({ cameraProblem: undefined });
     expect(preview.camera).toBeDefined();
     preview.close();
+  });
+});
+
+test.each(["end", "are taken and given back"])("devices that %s again and again are not opened again and again", async (does) => {
+  let opened = 0;
+  const getUserMedia = (): Promise<MediaStream> => {
+    opened++;
+    const track = new FakeTrack("audio", "flaky");
+    queueMicrotask(() => setTimeout(() => (does === "end" ? track.pull() : [track.onmute(), track.onunmute()])));
+    return Promise.resolve({ getAudioTracks: () => [track], getVideoTracks: () => [] } as unknown as MediaStream);
+  };
+  fakeDevices();
+  vi.stubGlobal("MediaStream", Object);
+  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
+  const own = new LocalTracks(new CallDevices(fakeStorage()), () => undefined);
+  await own.open(false);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  own.close();
+  expect(opened).toBeLessThanOrEqual(4);
+});
+
+describe("while the browser still asks its user", () => {
+  /** Answers when it is let. */
+  function asking(): { answer: () => void; tracks: FakeTrack[] } {
+    fakeDevices();
+    const { getUserMedia, getDisplayMedia } = navigator.mediaDevices;
+    const tracks: FakeTrack[] = [];
+    let answer = (): void => undefined;
+    const allowed = new Promise<void>((resolve) => (answer = resolve));
+    const slow = <T>(open: (wanted: T) => Promise<MediaStream>) => async (wanted: T): Promise<MediaStream> => {
+      await allowed;
+      const stream = await open(wanted);
+      tracks.push(...[...stream.getAudioTracks(), ...stream.getVideoTracks()].map(fake));
+      return stream;
+    };
+    vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: slow(getUserMedia), getDisplayMedia: slow(getDisplayMedia) } });
+    return { answer, tracks };
+  }
+
+  const local = (): LocalTracks => new LocalTracks(new CallDevices(fakeStorage()), () => undefined);
+
+  test("a camera that is switched off stays off", async () => {
+    const { answer, tracks } = asking();
+    const own = local();
+    const opening = own.open(true);
+    await own.setCamera(false);
+    answer();
+    await opening;
+    expect([idOf(own.microphone), own.camera]).toEqual(["default", undefined]);
+    expect(tracks.map(({ kind, stopped }) => [kind, stopped])).toEqual([["audio", false], ["video", true]]);
+  });
+
+  test("what is asked for once more is opened once, whichever answer comes first", async () => {
+    const { answer, tracks } = asking();
+    const own = local();
+    const opening = own.open(false);
+    const again = own.setMuted(false);
+    answer();
+    await Promise.all([opening, again]);
+    expect(tracks.filter(({ stopped }) => !stopped)).toEqual([own.microphone]);
+  });
+
+  test("a screen that nobody wants to show any more is not shown", async () => {
+    const { answer, tracks } = asking();
+    const own = local();
+    const sharing = own.setScreen(true);
+    await own.setScreen(false);
+    answer();
+    await sharing;
+    expect(own.screen).toBeUndefined();
+    expect(tracks.map(({ stopped }) => stopped)).toEqual([true, true]);
+  });
+
+  test("of two screens one is shown, and the other freed", async () => {
+    const { answer, tracks } = asking();
+    const own = local();
+    const sharing = [own.setScreen(true), own.setScreen(true)];
+    answer();
+    await Promise.all(sharing);
+    expect(tracks.filter(({ stopped }) => !stopped)).toEqual([own.screenSound, own.screen]);
+    own.close();
+    expect(tracks.every(({ stopped }) => stopped)).toBe(true);
   });
 });
 

@@ -251,7 +251,7 @@ describe.each(Object.entries(KINDS))("a device's keys %s", (_, make) => {
 
 describe("a connection to IndexedDB that the browser takes away", () => {
   /** A store, and what it opens: connections, each with its transactions. */
-  function watched(): { store: IndexedDbStore; connections: IDBDatabase[]; onTransaction: (act: (transaction: IDBTransaction) => void) => void } {
+  function watched(): { store: IndexedDbStore; factory: IDBFactory; connections: IDBDatabase[]; onTransaction: (act: (transaction: IDBTransaction) => void) => void } {
     const factory = new IDBFactory();
     const connections: IDBDatabase[] = [];
     let act: ((transaction: IDBTransaction) => void) | undefined;
@@ -273,7 +273,7 @@ describe("a connection to IndexedDB that the browser takes away", () => {
     };
     const deleteDatabase = factory.deleteDatabase.bind(factory);
     const store = new IndexedDbStore("alice", { open, deleteDatabase } as unknown as globalThis.IDBFactory);
-    return { store, connections, onTransaction: (next) => (act = next) };
+    return { store, factory, connections, onTransaction: (next) => (act = next) };
   }
 
   test("without a word, as on phones: the next call opens another", async () => {
@@ -314,5 +314,40 @@ describe("a connection to IndexedDB that the browser takes away", () => {
     connections[0]?.close();
     await store.wipe().catch(() => undefined);
     await expect(store.loadKeys("own")).rejects.toThrow(WIPED);
+  });
+
+  test("as a logout begins: the tables are emptied all the same", async () => {
+    const { store, connections, factory } = watched();
+    await store.putUnsent(outgoing("first"));
+    connections[0]?.close();
+    // Another window that does not let go.
+    const request = factory.open("parley.alice");
+    const held = await new Promise<IDBDatabase>((resolve) => (request.onsuccess = () => resolve(request.result as unknown as IDBDatabase)));
+    await store.wipe();
+    const rows = held.transaction("unsent").objectStore("unsent").count();
+    expect(await new Promise((resolve) => (rows.onsuccess = () => resolve(rows.result)))).toBe(0);
+    held.close();
+  });
+
+  test("and tells of it late: the one in its place is still the store's to close", async () => {
+    const { store, connections } = watched();
+    await store.putUnsent(outgoing("first"));
+    const [first] = connections;
+    first?.close();
+    await store.putUnsent(outgoing("second"));
+    first?.onclose?.(new Event("close"));
+    await store.putUnsent(outgoing("third"));
+    expect(connections).toHaveLength(2);
+  });
+
+  test("which another window held up: when it comes at last, it is in nobody's way", async () => {
+    const { store, connections, factory } = watched();
+    const request = factory.open("parley.alice", 1);
+    await new Promise((resolve) => (request.onsuccess = resolve));
+    await expect(store.load(all)).rejects.toThrow("another window");
+    request.result.close();
+    await vi.waitFor(() => expect(connections).toHaveLength(1));
+    const gone = factory.deleteDatabase("parley.alice");
+    expect(await new Promise((resolve) => ([gone.onsuccess, gone.onblocked] = [() => resolve("gone"), () => resolve("blocked")]))).toBe("gone");
   });
 });

@@ -83,3 +83,37 @@ test("sound goes to the chosen speaker while it is there, and to the browser's o
   playOn(element, undefined)();
   expect(asked).toHaveLength(count);
 });
+
+test("a speaker that is refused late does not take the sound away from the next one", async () => {
+  Object.defineProperty(navigator, "mediaDevices", { configurable: true, value: new EventTarget() });
+  const asked: string[] = [];
+  let refuse = (): void => undefined;
+  const slow = new Promise<undefined>((_, reject) => (refuse = () => reject(new DOMException("gone", "NotFoundError"))));
+  const element = { setSinkId: (id: string): Promise<undefined> => (asked.push(id), id === "gone" ? slow : Promise.resolve(undefined)) };
+  const end = playOn(element, "gone");
+  end();
+  playOn(element, "headphones");
+  refuse();
+  await slow.catch(() => undefined);
+  await Promise.resolve();
+  expect(asked).toEqual(["gone", "", "headphones"]);
+});
+
+test("a speaker that came back is not left for an earlier refusal", async () => {
+  const watched = new EventTarget();
+  Object.defineProperty(navigator, "mediaDevices", { configurable: true, value: watched });
+  const asked: string[] = [];
+  const refusals: (() => void)[] = [];
+  const element = {
+    setSinkId: (id: string): Promise<undefined> => {
+      asked.push(id);
+      return asked.length > 1 ? Promise.resolve(undefined) : new Promise((_, reject) => refusals.push(() => reject(new DOMException("gone", "NotFoundError"))));
+    },
+  };
+  const end = playOn(element, "headphones");
+  watched.dispatchEvent(new Event("devicechange"));
+  refusals.forEach((refuse) => refuse());
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(asked).toEqual(["headphones", "headphones"]);
+  end();
+});

@@ -126,6 +126,9 @@ def _check_line(field_name: str, value: str, limit: int) -> None:
         raise InvalidField(field_name, f"has {len(value)} characters; at most {limit} are allowed")
     if _BREAKS.search(check_storable(field_name, value)):
         raise InvalidField(field_name, "must hold no controls or line breaks")
+    # It would write over the host, which stands in the line above.
+    if has_tower(value):
+        raise InvalidField(field_name, "has too many marks on one character")
 
 
 def check_content(content: Content, attachment_ids: Sequence[str]) -> Content:

@@ -55,7 +55,11 @@ def parse_address(url: str, ports: Collection[int] = WEB_PORTS) -> Address:
     if port not in ports:
         raise AddressNotAllowed("must be at a port of the web, 80 or 443")
     target = quote(parts.rest.partition("#")[0], safe=_AS_WRITTEN)
-    return Address(parts.scheme, parts.host, port, target if target.startswith("/") else f"/{target}")
+    address = Address(parts.scheme, parts.host, port, target if target.startswith("/") else f"/{target}")
+    # As it is asked for, and kept: each letter of others than ASCII becomes up to twelve.
+    if len(address.url) > MAX_URL_CHARS:
+        raise AddressNotAllowed(f"must have at most {MAX_URL_CHARS} characters in ASCII")
+    return address
 
 
 def follow(address: Address, location: str, ports: Collection[int] = WEB_PORTS) -> Address:

@@ -9,7 +9,7 @@ from services.previews.core.model import Preview
 FOUND_S = 600.0
 # Raising it says of a page that came back that it has no preview; lowering it asks hosts that are away more often.
 MISSED_S = 60.0
-# Some 3 KiB each. Raising it takes more memory; lowering it asks hosts more often.
+# Some 3 KiB each, 5 at worst. Raising it takes more memory; lowering it asks hosts more often.
 MAX_ENTRIES = 5_000
 
 

@@ -19,6 +19,12 @@ MAX_TAGS = 1_000
 # Of one tag; of a title, as well. Raising it takes more of the time above; lowering it misses long descriptions.
 MAX_TAG_CHARS = 8_192
 
+# Of one tag; one with more has none. Raising it takes more of the time above; lowering it misses tags with many.
+MAX_ATTRIBUTES = 16
+# Of a page. Of one with more only so many characters are looked at. Raising it takes more time, some 0.1 us each;
+# lowering it misses what long heads say.
+MAX_BRACKETS = 32_768
+
 # The tags that matter; all others are passed over. Only their beginnings, so that what does not end costs nothing.
 _TAG = re.compile(r"<(?:(?P<comment>!--)|(?P<name>meta|title|script|style|noscript|template|svg|body)(?=[\s/>]))", re.I)
 # In possessive steps, which give nothing back.
@@ -55,6 +61,8 @@ def read_page(body: bytes, content_type: str) -> Preview | None:
 
 def statements(page: str) -> Iterator[tuple[str, str]]:
     """What the head states that we want, by its name, as it is written there."""
+    if page.count("<") > MAX_BRACKETS:
+        page = page[:MAX_BRACKETS]
     at = 0
     for _ in range(MAX_TAGS):
         tag = _TAG.search(page, at)
@@ -83,11 +91,16 @@ def statements(page: str) -> Iterator[tuple[str, str]]:
 
 def _attributes(page: str, at: int) -> tuple[Mapping[str, str], int]:
     """The attributes of a tag, and where it ends. One that does not end within MAX_TAG_CHARS has none, and so much is
-    passed over: looking at it again for each tag in it would take the square of the time."""
+    passed over: looking at it again for each tag in it would take the square of the time. So it is with MAX_ATTRIBUTES,
+    except that what was read is passed over."""
     found: dict[str, str] = {}
     limit = at + MAX_TAG_CHARS
+    count = 0
     while attribute := _ATTRIBUTE.match(page, at, limit):
         at = attribute.end()
+        count += 1
+        if count > MAX_ATTRIBUTES:
+            return {}, at
         value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
         found.setdefault(attribute["name"].lower(), value)
     end = _END.match(page, at, limit)

@@ -16,6 +16,8 @@ export const LinkPreviews = createContext<LinkResolver | undefined>(undefined);
 export const PAUSE_MS = 500;
 /** In code points, as the service takes them. */
 const MOST = { title: 200, description: 400, siteName: 100 };
+/** More marks in a row reach into other lines: the service refuses them. */
+const TOWER = /(\p{M}{30})\p{M}+/gu;
 
 /** The addresses that become links of a text, in their order. */
 export function linksOf(text: string): string[] {
@@ -24,12 +26,13 @@ export function linksOf(text: string): string[] {
 
 /** What was found, as the service takes it; undefined where there is nothing to read. */
 export function fitting(found: FoundPage | undefined, url: string): LinkPreview | undefined {
-  if (!found || isBlank(found.title)) return undefined;
-  return { url, title: line(found.title, MOST.title), description: line(found.description, MOST.description), siteName: line(found.siteName, MOST.siteName) };
+  const title = line(found?.title, MOST.title);
+  if (!found || isBlank(title)) return undefined;
+  return { url, title, description: line(found.description, MOST.description), siteName: line(found.siteName, MOST.siteName) };
 }
 
 function line(words: string | undefined, most: number): string {
-  return [...(words ?? "").replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim()].slice(0, most).join("");
+  return [...(words ?? "").replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").replace(TOWER, "$1").trim()].slice(0, most).join("");
 }
 
 /**

@@ -1,4 +1,5 @@
 // @vitest-environment jsdom
+import { readFileSync } from "node:fs";
 import { h, render } from "preact";
 import { act } from "preact/test-utils";
 import { renderToString } from "preact-render-to-string";
@@ -27,6 +28,13 @@ describe("a card", () => {
     expect(drawn({ url: "https://bücher.example/" })).toContain("xn--bcher-kva.example");
   });
 
+  test.each([["messages.css", "link-card-site"], ["../../../../clients/react/src/style.css", "parley-card"]])("cuts no host, of which the end says whose it is (%s)", (file, name) => {
+    const css = readFileSync(new globalThis.URL(`../src/style/${file}`, import.meta.url), "utf8");
+    const rules = [...css.matchAll(new RegExp(`\\.${name}(?:-site)? \\{([^}]*)\\}`, "gu"))].map((rule) => rule[1]).join("");
+    expect(rules).toContain(":");
+    expect(rules).not.toMatch(/ellipsis|nowrap|overflow:/);
+  });
+
   test("turns no direction of reading but its own", () => {
     const html = drawn({ title: "\u202ehalib", siteName: "\u202eswen" });
     expect(html).toMatch(/<strong[^>]*dir="auto">\u202ehalib/);
@@ -45,6 +53,9 @@ describe("what was found", () => {
     expect([...(fitting({ title: "💩".repeat(300) }, URL)?.title ?? "")]).toHaveLength(200);
     expect(fitting({ title: " \u200b" }, URL)).toBeUndefined();
     expect(fitting(undefined, URL)).toBeUndefined();
+    // What can be seen comes after what is cut.
+    expect(fitting({ title: `${"\u200b".repeat(200)}a` }, URL)).toBeUndefined();
+    expect(fitting({ title: `a${"\u0301".repeat(99)}b` }, URL)?.title).toBe(`a${"\u0301".repeat(30)}b`);
     // Of the link that stands in the text, wherever that led.
     expect(fitting({ ...PREVIEW, url: "https://elsewhere.example/" }, URL)?.url).toBe(URL);
   });

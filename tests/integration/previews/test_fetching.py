@@ -6,9 +6,10 @@ import asyncio
 import resource
 import socket
 
+import aiohttp
 import pytest
 
-from services.previews.clients.web import MAX_HEADER_BYTES
+from services.previews.clients.web import MAX_HEADER_BYTES, AiohttpWeb
 from services.previews.core.addresses import parse_address
 from services.previews.core.errors import AddressNotAllowed, NoPreview, TooManyFetches
 from services.previews.core.model import Preview
@@ -189,6 +190,47 @@ async def test_endless_headers_are_given_up(town: Town) -> None:
     for path in ("/many", "/long", "/early", "/large"):
         await expect_nothing(town, path)
     assert MAX_HEADER_BYTES < 5 * 8_000
+
+
+EARLY = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+
+
+async def test_what_comes_before_an_answer_is_not_kept_for_ever(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library keeps every early answer: a host that sent nothing else took 200 MiB, and the loop for seconds."""
+    kept = 0
+    keep = aiohttp.DataQueue.feed_data
+
+    def count(queue: aiohttp.DataQueue[object], data: object, size: int = 0) -> None:
+        nonlocal kept
+        kept += 1
+        keep(queue, data, size)
+
+    monkeypatch.setattr(aiohttp.DataQueue, "feed_data", count)
+    town.host.sends_for_ever("/", b"", EARLY * 5_000)
+    await expect_too_much(town, "/")
+    assert kept < 200
+
+
+async def test_a_few_early_answers_are_passed_over(town: Town) -> None:
+    town.host.sends_for_ever("/", 3 * EARLY + HTML + b"content-length: 20\r\n\r\n" + PAGE, b"", 0.01)
+    assert len(PAGE) == 20
+    assert await town.previews.get(town.url("/")) == FOUND
+
+
+async def test_what_is_sent_around_a_page_without_an_end_is_given_up(town: Town) -> None:
+    chunked = HTML + b"transfer-encoding: chunked\r\n\r\n"
+    town.host.sends_for_ever("/lines", b"", b"\r\n" * 50_000)
+    town.host.sends_for_ever("/extension", chunked + b"1;", b"a" * 100_000)
+    town.host.sends_for_ever("/extensions", chunked, (b"1;" + b"a" * 4_000 + b"\r\n \r\n") * 50)
+    for path in ("/lines", "/extension", "/extensions"):
+        await expect_too_much(town, path)
+
+
+async def expect_too_much(town: Town, path: str) -> None:
+    """By what was sent, and not by the time that it took."""
+    web = AiohttpWeb("ParleyLinkPreviews/1.0", 60)
+    with pytest.raises(Unreachable, match="Client"):
+        await web.get(parse_address(town.url(path), town.reach.ports), [LOOPBACK])
 
 
 async def test_a_page_without_an_end_is_cut(town: Town) -> None:

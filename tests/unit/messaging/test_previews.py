@@ -120,6 +120,10 @@ def test_an_address_is_not_the_beginning_of_another_host() -> None:
         ("description", replace(PREVIEW, description="a\u2028b")),
         ("site_name", replace(PREVIEW, site_name="x" * 101)),
         ("site_name", replace(PREVIEW, site_name="a\x7fb")),
+        # Towers of marks write over the host in the line above.
+        ("title", replace(PREVIEW, title="a" + "\u0301" * 31)),
+        ("description", replace(PREVIEW, description="a" + "\u0301" * 31)),
+        ("site_name", replace(PREVIEW, site_name="a" + "\u0301" * 31)),
     ],
 )
 async def test_what_is_beyond_the_bounds_is_refused_by_the_name_of_the_field(

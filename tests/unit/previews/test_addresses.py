@@ -141,3 +141,12 @@ def test_no_redirection_leads_astray(location: str) -> None:
         return
     assert address.scheme == "https"
     assert parse_address(address.url) == address
+
+
+def test_an_address_is_as_short_as_it_may_be_in_ascii_too() -> None:
+    """Each of these letters becomes twelve, in what is asked for and in what is kept of thousands of addresses."""
+    with pytest.raises(AddressNotAllowed):
+        parse_address("https://example.org/" + "\U0001f600" * (MAX_URL_CHARS // 2))
+    with pytest.raises(AddressNotAllowed):
+        follow(parse_address("https://example.org/"), "/" + "\U0001f600" * (MAX_URL_CHARS // 2))
+    assert len(parse_address("https://example.org/" + "\U0001f600" * 100).url) <= MAX_URL_CHARS

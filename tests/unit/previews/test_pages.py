@@ -1,20 +1,31 @@
 """What is read of a page, and that no page holds anybody up."""
 
+import codecs
 import re
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.previews.core import pages
+from services.previews.core import encodings, pages
+from services.previews.core.encodings import decode
 from services.previews.core.model import (
     MAX_DESCRIPTION_CHARS,
     MAX_SITE_NAME_CHARS,
     MAX_TITLE_CHARS,
     Preview,
 )
-from services.previews.core.pages import MAX_PAGE_BYTES, MAX_TAG_CHARS, MAX_TAGS, read_page, statements
+from services.previews.core.pages import (
+    MAX_ATTRIBUTES,
+    MAX_BRACKETS,
+    MAX_PAGE_BYTES,
+    MAX_TAG_CHARS,
+    MAX_TAGS,
+    read_page,
+    statements,
+)
 
 HTML = "text/html"
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -193,6 +204,8 @@ HOSTILE = {
     "spaces": "<meta" + " " * MAX_PAGE_BYTES,
     "slashes": "<meta" + "/" * MAX_PAGE_BYTES,
     "references": "<title>" + "&#" * MAX_PAGE_BYTES,
+    "small attributes": f"<meta {'a ' * (MAX_TAG_CHARS // 2 - 1)}>" * MAX_TAGS,
+    "almost tags": "<noscrip" * MAX_PAGE_BYTES,
     "charset": "<meta " + "charset " * MAX_PAGE_BYTES,
 }
 
@@ -248,3 +261,61 @@ def test_a_page_of_tags_is_given_up(steps: list[int]) -> None:
 
 def test_what_comes_after_the_limit_does_not_count() -> None:
     assert title_of(b" " * MAX_PAGE_BYTES + b"<title>late</title>") is None
+
+
+def test_a_page_of_attributes_is_given_up(steps: list[int]) -> None:
+    list(statements(f"<meta {'a ' * (MAX_TAG_CHARS // 2 - 1)}>" * MAX_TAGS))
+    assert len(steps) <= 20 * MAX_TAGS
+    assert MAX_ATTRIBUTES < 18
+    assert title_of(f"<meta {'a ' * MAX_ATTRIBUTES}><title>yes</title>") == "yes"
+
+
+def test_of_a_page_of_brackets_little_is_looked_at(steps: list[int]) -> None:
+    list(statements("<" * MAX_PAGE_BYTES))
+    assert sum(steps) <= MAX_BRACKETS + 1
+    # Those of a large table are too many, and its head is read.
+    assert title_of("<title>yes</title>" + "<td>1" * MAX_PAGE_BYTES) == "yes"
+
+
+@pytest.fixture
+def faults() -> Iterator[list[UnicodeError]]:
+    """What Python asked about, fault by fault."""
+    asked: list[UnicodeError] = []
+    replace = codecs.lookup_error("replace")
+
+    def count(fault: UnicodeError) -> tuple[str | bytes, int]:
+        asked.append(fault)
+        return replace(fault)
+
+    codecs.register_error("replace", count)
+    yield asked
+    codecs.register_error("replace", replace)
+
+
+@pytest.mark.parametrize("encoding", encodings._NAMES)
+def test_no_fault_of_an_encoding_is_asked_about(encoding: str, faults: list[UnicodeError]) -> None:
+    name = encodings._NAMES[encoding][0]
+    for high in range(0x80, 0x100):
+        for body in (bytes([high]) * 64, bytes([0, high]) * 32, bytes([high, 0x20]) * 32):
+            decode(body, f"text/html; charset={name}")
+    assert not faults
+
+
+@pytest.mark.parametrize("encoding", encodings._TABLES)
+def test_a_table_of_bytes_says_what_its_encoding_says(encoding: str) -> None:
+    name = encodings._NAMES[encoding][0]
+    every = bytes(range(256)) * 2
+    assert decode(every, f"text/html; charset={name}") == every.decode(encoding, "replace")
+
+
+def test_a_page_in_utf_16_ends_at_its_first_fault() -> None:
+    page = "<title>yes</title>".encode("utf-16-le")
+    assert title_of(page + b"\x00\xd8" * 9 + page, "text/html; charset=utf-16") == "yes"
+    assert title_of(page + b"x", "text/html; charset=utf-16") == "yes"
+
+
+@pytest.mark.parametrize("pattern", [encodings._IN_HEADER.pattern, encodings._IN_PAGE.pattern.decode()])
+def test_a_run_of_spaces_is_read_in_one_way(pattern: str) -> None:
+    """A header of 8 KiB of spaces held the loop for most of a second."""
+    assert "\\s*" in pattern
+    assert not re.search(r"\\s\*(?!\+)", pattern)
