@@ -62,8 +62,8 @@ export class ListWindow {
     const guessed = this.guessPx;
     this.measure(elements.list);
     restore(elements, firstOf(this.place));
-    // A row that was moved within the page has lost it.
-    if (this.focused?.isConnected && this.focused.ownerDocument.activeElement !== this.focused) this.focused.focus({ preventScroll: true });
+    // A row that was moved within the page has lost it to nobody. What was drawn together with the rows, such as a menu, may have taken it.
+    if (this.focused?.isConnected && isNowhere(this.focused.ownerDocument)) this.focused.focus({ preventScroll: true });
     this.focused = undefined;
     this.showWanted();
     if (guessed !== this.guessPx) this.redraw();
@@ -205,4 +205,9 @@ function restore({ box, list }: ListElements, place: Place): void {
   if (!row) return;
   const movedPx = row.getBoundingClientRect().top - box.getBoundingClientRect().top - place.offsetPx;
   if (Math.abs(movedPx) >= 1) box.scrollTop += movedPx;
+}
+
+/** Whether nothing of the page has the focus. */
+function isNowhere({ activeElement, body }: Document): boolean {
+  return activeElement === null || activeElement === body;
 }

@@ -163,6 +163,22 @@ describe("a conversation of ten thousand messages", () => {
     expect(withFocus()).toBe(`m${MANY - 26}`);
   });
 
+  test("leaves the focus in the menu of a message, which opens beside it", async () => {
+    show();
+    await until("it is at the end", atEnd);
+    const actions = page.querySelector<HTMLElement>('.message-actions[tabindex="0"]');
+    actions?.focus();
+    actions?.click();
+    await until("the menu is there", () => page.querySelector('[role="menu"]') !== null);
+    expect(document.activeElement?.closest('[role="menu"]')).not.toBeNull();
+    // Drawn again beside it, as when a message comes.
+    show();
+    await new Promise(requestAnimationFrame);
+    expect(document.activeElement?.closest('[role="menu"]')).not.toBeNull();
+    document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true }));
+    await until("the focus is back", () => document.activeElement === actions);
+  });
+
   test("has a way back to its end, for who is elsewhere", async () => {
     const back = (): HTMLElement | null => page.querySelector<HTMLElement>('[aria-label="To the newest messages"]');
     show();
