@@ -290,6 +290,21 @@ def test_a_goodbye_ends_the_stream_on_the_other_worker(workers: Workers) -> None
     assert not workers.remote(1, "ann").publications[1].is_on(workers.now)
 
 
+def test_reports_that_repeat_themselves_cross_as_one(workers: Workers) -> None:
+    workers.join(0, "ann")
+    workers.join(1, "bob")
+    speak(workers, "ann", 1)
+    workers.tick(0.1)
+    before = len(workers.arrived)
+    report = rtcp.build_sender_report(rtcp.SenderReport(VOICE, 1 << 32, 960, 1, 4))
+    workers.send_rtcp("ann", report * 20 + rtcp.build_bye([VOICE] * 31) * 5)
+    crossed = [frame for to, _, frame in workers.arrived[before:] if to == 1 and frame[0] == relay_frames.REPORT]
+    assert len(crossed) == 1
+    stream = workers.remote(1, "ann").streams[VOICE]
+    assert stream.clock is not None
+    assert stream.last_packet_at is None
+
+
 def test_the_publishers_clock_is_known_on_the_other_worker(workers: Workers) -> None:
     workers.join(0, "ann")
     workers.join(1, "bob")
