@@ -513,6 +513,23 @@ def test_what_is_lost_doubled_and_reordered_goes_out_once_and_is_whole_in_the_en
     assert set(workers.dropped) <= {"relay_late", "unknown_ssrc"}
 
 
+def test_a_home_that_says_something_new_all_the_time_does_not_assign_the_slots_each_time(workers: Workers) -> None:
+    workers.join(0, "ann")
+    bob = workers.join(1, "bob")
+    workers.tick(0.1)
+    remote, router = workers.remote(1, "ann"), workers.routers[1]
+    assert remote.home is not None
+    lines: list[int] = []
+    for turn in range(41):
+        facts = [relay_frames.PublicationFacts("1", turn % 2 == 0, None, ())]
+        frame = relay_frames.build_state(remote.home.number, 2**62 + turn, facts)
+        lines.append(count_lines(lambda frame=frame: router.handle_frame(workers.leg(1, 0), frame, workers.now)))
+    assert max(lines[20:]) < max(lines[:8]) / 2
+    workers.tick(1.2)
+    # The last of it is followed all the same.
+    assert remote.publications[1] in [slot.publication for slot in bob.slots]
+
+
 def test_no_frame_costs_a_worker_more_than_its_share() -> None:
     workers = Workers()
     for number in range(5):
