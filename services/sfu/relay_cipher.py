@@ -50,11 +50,11 @@ def leg_id_of(datagram: bytes) -> bytes:
 
 
 class Opener:
-    """The receiving side of a leg."""
+    """The receiving side of a leg. `window`: what has come under its key so far."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, window: ReplayWindow | None = None) -> None:
         self._cipher = AESGCM(key)
-        self._window = ReplayWindow()
+        self._window = window or ReplayWindow()
 
     def open(self, datagram: bytes) -> bytes:
         """The frame of a datagram that `leg_id_of` has looked at; PacketError: relay_replayed, relay_forged."""

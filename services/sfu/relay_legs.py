@@ -1,12 +1,15 @@
 """The legs to other workers: where each is, its keys, and what comes and goes on it."""
 
+import hashlib
 import ipaddress
 import socket
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from services.sfu.core.errors import PacketError, RelaysInvalid
 from services.sfu.core.ids import Address, CallId, LegNumber, WorkerId
 from services.sfu.core.session.effects import SendRelayed
+from services.sfu.core.wire.replay_window import ReplayWindow
 from services.sfu.core.wire.rtp import MAX_PACKET_SIZE
 from services.sfu.core.wire.sdp import Offer
 from services.sfu.egress import Egress
@@ -14,16 +17,20 @@ from services.sfu.ports import CallRelays, Metrics, RelayedDevice, RelayPeer
 from services.sfu.relay_cipher import Opener, Sealer, leg_id_of
 from services.sfu.udp import encode_sockaddr
 
+# Legs of which it is known what has come, those that are gone included. Raising it costs memory, 300 bytes each;
+# lowering it lets what came over a leg before it was set up anew come once more.
+MAX_WINDOWS: Final = 4096
+
 
 class _Leg:
     """One to another worker, in one call."""
 
-    def __init__(self, number: LegNumber, peer: RelayPeer, address: bytes, session: int) -> None:
+    def __init__(self, number: LegNumber, peer: RelayPeer, address: bytes, session: int, window: ReplayWindow) -> None:
         self.number = number
         self.peer = peer
         self.address = address
         self.sealer = Sealer(peer.send_leg_id, peer.send_key, session)
-        self.opener = Opener(peer.receive_key)
+        self.opener = Opener(peer.receive_key, window)
 
 
 class _Call:
@@ -45,6 +52,8 @@ class RelayLegs:
         self._by_number: dict[LegNumber, _Leg] = {}
         # By what their peers write into each datagram.
         self._by_id: dict[bytes, _Leg] = {}
+        # By a hash of id and key: the keys of calls that have ended are not kept.
+        self._windows: dict[bytes, ReplayWindow] = {}
         self._last_number = 0
         self._last_session = 0
         self._packets_in = self._bytes_in = self._packets_out = self._bytes_out = 0
@@ -83,10 +92,21 @@ class RelayLegs:
         self._last_number += 1
         # Never the same twice, and never back: a nonce must not come again under a key.
         self._last_session = max(unix_ms, self._last_session + 1)
-        return _Leg(LegNumber(self._last_number), peer, self._encode(peer.address), self._last_session)
+        address = self._encode(peer.address)
+        return _Leg(LegNumber(self._last_number), peer, address, self._last_session, self._window_of(peer))
+
+    def _window_of(self, peer: RelayPeer) -> ReplayWindow:
+        """What has come from a peer under this key: a leg that is set up anew here takes nothing a second time."""
+        name = hashlib.sha256(peer.receive_leg_id + peer.receive_key).digest()
+        window = self._windows[name] = self._windows.pop(name, None) or ReplayWindow()
+        if len(self._windows) > MAX_WINDOWS:
+            del self._windows[next(iter(self._windows))]
+        return window
 
     def _encode(self, address: Address) -> bytes:
         host, port = address
+        if "%" in host:
+            raise RelaysInvalid(f"{host} is an address of one machine's own network")
         is_ipv4 = ipaddress.ip_address(host).version == 4
         if self._family == socket.AF_INET6 and is_ipv4:
             host = f"::ffff:{host}"

@@ -15,7 +15,7 @@ from services.sfu.egress import Egress
 from services.sfu.metrics import PrometheusMetrics
 from services.sfu.ports import CallRelays, RelayPeer
 from services.sfu.relay_cipher import Sealer
-from services.sfu.relay_legs import RelayLegs
+from services.sfu.relay_legs import MAX_WINDOWS, RelayLegs
 from services.sfu.udp import encode_sockaddr, open_socket
 
 CALL = CallId("call-1")
@@ -121,6 +121,31 @@ def test_a_leg_that_is_set_up_again_in_the_same_moment_is_heard(ends: tuple[End,
     assert two.receive()[1] == b"frame"
 
 
+def test_a_leg_that_is_set_up_again_takes_nothing_a_second_time(ends: tuple[End, End]) -> None:
+    one, two = ends
+    join(one, two)
+    sealed = Sealer(b"a" * 8, b"a" * 16, 2000).seal(b"frame")
+    two.legs.open(sealed, encode_sockaddr(socket.AF_INET, one.address))
+    two.legs.keep(())
+    two.legs.set_call(relays(2, peer_of(one.address, b"b", b"a")), {}, 3000)
+    assert refusal(two, sealed, one.address) == "relay_replayed"
+    # Nor from another address.
+    two.legs.set_call(relays(3, peer_of(("127.0.0.1", 9), b"b", b"a")), {}, 3000)
+    assert refusal(two, sealed, ("127.0.0.1", 9)) == "relay_replayed"
+
+
+def test_what_is_remembered_of_legs_that_are_gone_has_an_end(ends: tuple[End, End]) -> None:
+    one, two = ends
+    join(one, two)
+    sealed = Sealer(b"a" * 8, b"a" * 16, 2000).seal(b"frame")
+    two.legs.open(sealed, encode_sockaddr(socket.AF_INET, one.address))
+    for number in range(MAX_WINDOWS):
+        other = replace(peer_of(one.address, b"b", b"a"), receive_leg_id=number.to_bytes(8, "big"))
+        two.legs.set_call(relays(2, other), {}, 3000)
+    two.legs.set_call(relays(3, peer_of(one.address, b"b", b"a")), {}, 3000)
+    assert two.legs.open(sealed, encode_sockaddr(socket.AF_INET, one.address))[1] == b"frame"
+
+
 def test_legs_of_calls_that_have_ended_are_forgotten(ends: tuple[End, End]) -> None:
     one, two = ends
     join(one, two)
@@ -139,6 +164,15 @@ def test_an_id_of_another_call_is_refused_and_changes_nothing(ends: tuple[End, E
     with pytest.raises(RelaysInvalid):
         one.legs.set_call(relays(1, peer_of(("::1", 5), b"e", b"f"), call=CallId("call-2")), {}, 1000)
     assert len(one.legs) == 3
+
+
+def test_an_address_that_counts_on_one_machine_alone_is_refused() -> None:
+    with open_socket(("::1", 0)) as theirs:
+        metrics = PrometheusMetrics()
+        legs = RelayLegs(theirs.family, Egress(open_batch(theirs, lambda _: None), {}, metrics), metrics)
+        with pytest.raises(RelaysInvalid):
+            legs.set_call(relays(1, peer_of(("fe80::1%eth0", 5))), {}, 1000)
+        assert len(legs) == 0
 
 
 def test_what_does_not_go_into_a_datagram_is_dropped(ends: tuple[End, End]) -> None:

@@ -290,6 +290,21 @@ def test_a_goodbye_ends_the_stream_on_the_other_worker(workers: Workers) -> None
     assert not workers.remote(1, "ann").publications[1].is_on(workers.now)
 
 
+def test_reports_that_repeat_themselves_cross_as_one(workers: Workers) -> None:
+    workers.join(0, "ann")
+    workers.join(1, "bob")
+    speak(workers, "ann", 1)
+    workers.tick(0.1)
+    before = len(workers.arrived)
+    report = rtcp.build_sender_report(rtcp.SenderReport(VOICE, 1 << 32, 960, 1, 4))
+    workers.send_rtcp("ann", report * 20 + rtcp.build_bye([VOICE] * 31) * 5)
+    crossed = [frame for to, _, frame in workers.arrived[before:] if to == 1 and frame[0] == relay_frames.REPORT]
+    assert len(crossed) == 1
+    stream = workers.remote(1, "ann").streams[VOICE]
+    assert stream.clock is not None
+    assert stream.last_packet_at is None
+
+
 def test_the_publishers_clock_is_known_on_the_other_worker(workers: Workers) -> None:
     workers.join(0, "ann")
     workers.join(1, "bob")
@@ -496,6 +511,23 @@ def test_what_is_lost_doubled_and_reordered_goes_out_once_and_is_whole_in_the_en
     assert not source.gaps.missing
     assert workers.now - (source.last_packet_at or 0.0) < 0.1
     assert set(workers.dropped) <= {"relay_late", "unknown_ssrc"}
+
+
+def test_a_home_that_says_something_new_all_the_time_does_not_assign_the_slots_each_time(workers: Workers) -> None:
+    workers.join(0, "ann")
+    bob = workers.join(1, "bob")
+    workers.tick(0.1)
+    remote, router = workers.remote(1, "ann"), workers.routers[1]
+    assert remote.home is not None
+    lines: list[int] = []
+    for turn in range(41):
+        facts = [relay_frames.PublicationFacts("1", turn % 2 == 0, None, ())]
+        frame = relay_frames.build_state(remote.home.number, 2**62 + turn, facts)
+        lines.append(count_lines(lambda frame=frame: router.handle_frame(workers.leg(1, 0), frame, workers.now)))
+    assert max(lines[20:]) < max(lines[:8]) / 2
+    workers.tick(1.2)
+    # The last of it is followed all the same.
+    assert remote.publications[1] in [slot.publication for slot in bob.slots]
 
 
 def test_no_frame_costs_a_worker_more_than_its_share() -> None:

@@ -183,21 +183,23 @@ class Relays:
 
     def forward_reports(self, participant: Participant, reports: Sequence[rtcp.Report]) -> list[Effect]:
         """What a participant says of its own streams: their clocks, and that they have ended."""
-        effects: list[Effect] = []
+        said: dict[tuple[bool, int], bytes] = {}
         for report in reports:
             if isinstance(report, rtcp.SenderReport):
-                effects += self._report(participant, report.ssrc, rtcp.build_sender_report(report))
+                said[False, report.ssrc] = rtcp.build_sender_report(report)
             elif isinstance(report, rtcp.Bye):
-                for ssrc in report.ssrcs:
-                    effects += self._report(participant, ssrc, rtcp.build_bye([ssrc]))
-        return effects
-
-    def _report(self, participant: Participant, ssrc: int, packet: bytes) -> list[Effect]:
-        stream = participant.streams.get(ssrc)
-        if stream is None or stream.relay is None:
-            return []
-        frame = relay_frames.build_control(relay_frames.REPORT, participant.number, packet)
-        return [SendRelayed(leg, frame) for leg in stream.relay.legs]
+                said |= {(True, ssrc): rtcp.build_bye([ssrc]) for ssrc in report.ssrcs}
+        # However often a packet says it of however many: one frame a leg, that says it once of each stream there is.
+        by_leg: dict[LegNumber, bytes] = {}
+        for (_, ssrc), packet in said.items():
+            stream = participant.streams.get(ssrc)
+            if stream is not None and stream.relay is not None:
+                for leg in stream.relay.legs:
+                    by_leg[leg] = by_leg.get(leg, b"") + packet
+        return [
+            SendRelayed(leg, relay_frames.build_control(relay_frames.REPORT, participant.number, payload))
+            for leg, payload in by_leg.items()
+        ]
 
     # What other workers ask.
 

@@ -188,7 +188,10 @@ class Router:
             return self.handle_rtcp(remote, relay_frames.read_control(frame), now)
         if kind == relay_frames.STATE:
             effects = self._remotes.handle_state(remote, remote.home, frame, now)
-            return [] if effects is None else effects + self._reassign(remote, now)
+            if effects is None:
+                return []
+            # What others' publishers change costs here what it costs at their homes, and no more.
+            return effects + self._reassign(remote, now) if self._may_change(remote, now) else effects
         raise PacketError("relay_malformed")
 
     def _remotes_of(self, call_id: CallId) -> list[Participant]:
