@@ -98,7 +98,9 @@ class RelayLegs:
     def _window_of(self, peer: RelayPeer) -> ReplayWindow:
         """What has come from a peer under this key: a leg that is set up anew here takes nothing a second time."""
         name = hashlib.sha256(peer.receive_leg_id + peer.receive_key).digest()
-        window = self._windows[name] = self._windows.pop(name, None) or ReplayWindow()
+        # To the end: the first one is the one that was asked for longest ago.
+        window = self._windows.pop(name) if name in self._windows else ReplayWindow()
+        self._windows[name] = window
         if len(self._windows) > MAX_WINDOWS:
             del self._windows[next(iter(self._windows))]
         return window
