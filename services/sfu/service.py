@@ -33,17 +33,19 @@ _OUTCOMES: dict[type[SfuError], str] = {
 }
 
 
+# Workers and publishers elsewhere that one call may have. Raising them lets one request hold up the media for longer,
+# since each offer that is new is read in it; lowering them makes calls smaller.
+MAX_PEERS = 15
+MAX_REMOTE_PARTICIPANTS = 64
+
+
 def check_relays(relays: CallRelays) -> None:
     """Raises RelaysInvalid for what cannot be; it names no key."""
     if relays.revision < 1:
         raise RelaysInvalid("the revision is not positive")
-    for peer in relays.peers:
-        if {len(peer.send_leg_id), len(peer.receive_leg_id)} != {ID_BYTES}:
-            raise RelaysInvalid(f"an id of the leg to {peer.worker_id} has not {ID_BYTES} bytes")
-        if {len(peer.send_key), len(peer.receive_key)} != {KEY_BYTES}:
-            raise RelaysInvalid(f"a key of the leg to {peer.worker_id} has not {KEY_BYTES} bytes")
-        if peer.send_key == peer.receive_key:
-            raise RelaysInvalid(f"the leg to {peer.worker_id} has one key for both directions")
+    if len(relays.peers) > MAX_PEERS or len(relays.devices) > MAX_REMOTE_PARTICIPANTS:
+        raise RelaysInvalid(f"more than {MAX_PEERS} workers, or than {MAX_REMOTE_PARTICIPANTS} participants of theirs")
+    _check_secrets(relays)
     workers = {peer.worker_id for peer in relays.peers}
     if len(workers) < len(relays.peers) or len({peer.receive_leg_id for peer in relays.peers}) < len(relays.peers):
         raise RelaysInvalid("a worker or the id of a leg is there twice")
@@ -51,6 +53,17 @@ def check_relays(relays: CallRelays) -> None:
         raise RelaysInvalid("a participant is on a worker that there is no leg to")
     if len({device.key for device in relays.devices}) < len(relays.devices):
         raise RelaysInvalid("a participant is there twice")
+
+
+def _check_secrets(relays: CallRelays) -> None:
+    for peer in relays.peers:
+        if {len(peer.send_leg_id), len(peer.receive_leg_id)} != {ID_BYTES}:
+            raise RelaysInvalid(f"an id of the leg to {peer.worker_id} has not {ID_BYTES} bytes")
+        if {len(peer.send_key), len(peer.receive_key)} != {KEY_BYTES}:
+            raise RelaysInvalid(f"a key of the leg to {peer.worker_id} has not {KEY_BYTES} bytes")
+    keys = {key for peer in relays.peers for key in (peer.send_key, peer.receive_key)}
+    if len(keys) < 2 * len(relays.peers):
+        raise RelaysInvalid("two directions have one key")
 
 
 class Sfu:

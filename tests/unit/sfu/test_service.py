@@ -17,7 +17,7 @@ from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber, Wor
 from services.sfu.core.session.quality import Quality
 from services.sfu.core.wire.sdp import Offer
 from services.sfu.ports import Admission, CallRelays, RelayedDevice, RelayPeer
-from services.sfu.service import Sfu, check_relays
+from services.sfu.service import MAX_PEERS, MAX_REMOTE_PARTICIPANTS, Sfu, check_relays
 from tests.unit.sfu.builders import key, offer_text
 
 
@@ -162,6 +162,18 @@ DEVICE = RelayedDevice(key("bob"), WorkerId("w2"), ParticipantNumber(3), offer_t
 RELAYS = CallRelays(CallId("call-1"), 1, (PEER,), (DEVICE,))
 
 
+def peer(number: int) -> RelayPeer:
+    """One of many."""
+    ids = (bytes([number, way] * 4) for way in (1, 2))
+    keys = (bytes([number, way] * 8) for way in (3, 4))
+    return RelayPeer(WorkerId(f"w{number}"), ("10.0.0.2", 7800), *ids, *keys)
+
+
+async def test_as_many_workers_as_there_may_be_are_taken(sfu: Sfu) -> None:
+    peers = tuple(peer(number) for number in range(MAX_PEERS))
+    assert await sfu.set_relays(replace(RELAYS, peers=peers, devices=())) == 1
+
+
 async def test_the_other_workers_of_a_call_are_told_to_the_media(sfu: Sfu) -> None:
     assert await sfu.set_relays(RELAYS) == 1
 
@@ -182,6 +194,9 @@ def test_relays_are_shown_without_keys_and_offers() -> None:
         replace(RELAYS, peers=(replace(PEER, receive_key=PEER.send_key),)),
         replace(RELAYS, peers=(PEER, PEER)),
         replace(RELAYS, peers=(PEER, replace(PEER, worker_id=WorkerId("w3")))),
+        replace(RELAYS, peers=(PEER, replace(PEER, worker_id=WorkerId("w3"), receive_leg_id=b"q" * 8))),
+        replace(RELAYS, peers=tuple(peer(n) for n in range(MAX_PEERS + 1)), devices=()),
+        replace(RELAYS, devices=tuple(replace(DEVICE, key=key(f"u{n}")) for n in range(MAX_REMOTE_PARTICIPANTS + 1))),
         replace(RELAYS, devices=(replace(DEVICE, worker_id=WorkerId("w9")),)),
         replace(RELAYS, devices=(DEVICE, DEVICE)),
     ],
