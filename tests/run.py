@@ -125,11 +125,11 @@ PARTS = (
     ),
     Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), f"not ({BROWSERS})", compiled=True),
     Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
-    Part(2, "media-browsers", (f"{INTEGRATION}/sfu",), BROWSERS, compiled=True, browsers=True),
+    Part(2, "replicated", (f"{INTEGRATION}/replicated",)),
     Part(2, "faults-outages", ("tests/faults",), "outages"),
     Part(2, "faults-kills", ("tests/faults",), "not outages and not restarts"),
+    Part(2, "media-browsers", (f"{INTEGRATION}/sfu",), BROWSERS, compiled=True, browsers=True),
     Part(2, "apart", (f"{INTEGRATION}/apart",)),
-    Part(2, "replicated", (f"{INTEGRATION}/replicated",)),
     Part(2, "faults-restarts", ("tests/faults",), "restarts"),
 )
 
