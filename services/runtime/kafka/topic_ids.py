@@ -39,11 +39,12 @@ class KnownTopics:
         if self._ids and connections == self._connections:
             return False
         ids = await _ask(self._consumer, _node(self._consumer, connections), self._topics)
-        if not ids.keys() >= self._ids.keys():
-            # Others are being made just now: nothing was fetched from those yet.
-            return False
-        before, self._ids, self._connections = self._ids, ids, connections
-        return any(ids[name] != id_ for name, id_ in before.items())
+        if any(ids.get(name, id_) != id_ for name, id_ in self._ids.items()):
+            return True
+        if ids.keys() >= self._ids.keys():
+            self._ids, self._connections = ids, connections
+        # Else some are not there, or not made yet: nothing came from those, and they are asked for again.
+        return False
 
 
 def _connections(consumer: AIOKafkaConsumer) -> Mapping[Any, Any]:
