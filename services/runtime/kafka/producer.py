@@ -1,9 +1,8 @@
 """Kafka: a producer that waits out outages."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -14,9 +13,9 @@ from services.runtime import tasks
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, RecordRefused
 from services.runtime.kafka import connection
-from services.runtime.kafka.bus import Outgoing
+from services.runtime.kafka.bus import Headers, Outgoing
+from services.runtime.kafka.lines import Line, lines
 from services.runtime.observability import tracing
-from services.runtime.partitions import murmur2
 
 log = structlog.get_logger()
 
@@ -25,7 +24,7 @@ log = structlog.get_logger()
 SEND_TIMEOUT_S = 10.0
 
 
-# What is wrong with the record itself, to the client or to the broker: the same again would be refused again.
+# What is wrong with the record itself, to the broker: the same again would be refused again.
 _REFUSALS = (
     errors.MessageSizeTooLargeError,
     errors.RecordListTooLargeError,
@@ -33,26 +32,8 @@ _REFUSALS = (
     errors.CorruptRecordException,
     errors.InvalidTimestampError,
     errors.PolicyViolationError,
-    # Of the client, which cannot write down what it was given.
-    AssertionError,
-    TypeError,
-    ValueError,
 )
 _CLOSE_TIMEOUT_S = 3.0
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """A record on its way."""
-
-    # None: it has not even left.
-    ack: "asyncio.Future[Any] | None"
-    span: tracing.Span | None
-    unsent: BaseException | None = None
-
-    def failure(self) -> BaseException | None:
-        """Why it was not taken; None when it was."""
-        return self.unsent if self.ack is None else self.ack.exception()
 
 
 class KafkaPublisher:
@@ -88,58 +69,66 @@ class KafkaPublisher:
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """See Publisher."""
-        producer = self._producer
-        if producer is None:
-            raise BusUnavailable("the broker is not connected yet")
-        refused = await self._publish(producer, records)
-        if refused and len(records) > 1:
-            # The broker refuses whole batches: alone, most of what was in one is taken.
-            refused = [one for record in refused for one in await self._publish_alone(record)]
+        traced = [_traced(record) for record in records]
+        waiting = await self._lines([(record, headers) for record, headers, _ in traced])
+        refused: list[Outgoing] = []
+        while waiting:
+            refused += await self._send_batches(waiting)
+            waiting = [line for line in waiting if line.waiting]
+        for *_, span in traced:
+            tracing.end(span)
         if refused:
             topics = sorted({record.topic for record in refused})
             raise RecordRefused(refused, f"{len(refused)} records for {', '.join(topics)} are never taken")
 
-    async def _publish_alone(self, record: Outgoing) -> list[Outgoing]:
-        # The one before may just have been abandoned, for the record before.
-        with suppress(TimeoutError):
+    async def _lines(self, records: Sequence[tuple[Outgoing, Headers]]) -> list[Line]:
+        producer = self._producer
+        if producer is None:
+            raise BusUnavailable("the broker is not connected yet")
+        topics = {record.topic for record, _ in records}
+        with _as_unavailable():
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self.wait_connected()
+                return lines(records, {topic: sorted(await producer.partitions_for(topic)) for topic in topics})
+
+    async def _send_batches(self, waiting: Sequence[Line]) -> list[Outgoing]:
+        """Send one batch of each line. The records that are never taken; all others that were sent are acknowledged."""
+        unwritable: list[Outgoing] = []
+        acks: list[tuple[Line, asyncio.Future[Any]]] = []
+        with _as_unavailable():
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                producer = await self._connected()
+                for line in waiting:
+                    batch = producer.create_batch()
+                    unwritable += line.fill(batch)
+                    if line.sent:
+                        ack = await producer.send_batch(batch, line.topic, partition=line.partition)
+                        acks.append((line, ack))
+                await asyncio.gather(*(ack for _, ack in acks), return_exceptions=True)
+        return unwritable + self._refused(producer, [(line, ack.exception()) for line, ack in acks])
+
+    def _refused(
+        self, producer: AIOKafkaProducer, outcomes: Sequence[tuple[Line, BaseException | None]]
+    ) -> list[Outgoing]:
+        """Note what became of the batches. The records that are never taken. Raises BusUnavailable."""
+        for _, failure in outcomes:
+            if failure is not None:
+                self._abandon(producer, failure)
+        refused: list[Outgoing] = []
+        for line, failure in outcomes:
+            if failure is None:
+                line.note_acknowledged()
+            elif isinstance(failure, _REFUSALS):
+                refused += line.note_refused()
+            else:
+                raise BusUnavailable(f"the broker did not acknowledge: {type(failure).__name__}") from failure
+        return refused
+
+    async def _connected(self) -> AIOKafkaProducer:
+        """The producer. One that has just been abandoned, for the batch before, has a successor soon."""
+        await self.wait_connected()
         if self._producer is None:
             raise BusUnavailable("the broker is not connected any more")
-        return await self._publish(self._producer, [record])
-
-    async def _publish(self, producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[Outgoing]:
-        """The records that the broker, or the client, never takes; all others are acknowledged."""
-        sent: list[_Sent] = []
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                for record in records:
-                    sent.append(await self._send(producer, record))
-                await asyncio.gather(*(one.ack for one in sent if one.ack), return_exceptions=True)
-        except (KafkaError, TimeoutError, OSError) as error:
-            raise BusUnavailable(f"the broker did not acknowledge: {type(error).__name__}") from error
-        failures = [one.failure() for one in sent]
-        for one, failure in zip(sent, failures, strict=True):
-            if failure is not None and one.ack is not None:
-                self._abandon(producer, failure)
-        for failure in failures:
-            if failure is not None and not isinstance(failure, _REFUSALS):
-                raise BusUnavailable(f"the broker did not acknowledge: {type(failure).__name__}") from failure
-        for one in sent:
-            tracing.end(one.span)
-        return [record for record, failure in zip(records, failures, strict=True) if failure is not None]
-
-    async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> "_Sent":
-        headers = dict(record.headers)
-        trace = headers.get(tracing.HEADER, (tracing.current_header() or "").encode()).decode("ascii", "replace")
-        span = tracing.begin(f"publish {record.topic}", tracing.Kind.PRODUCER, trace)
-        if trace:
-            headers[tracing.HEADER] = (span.context.header() if span else trace).encode()
-        try:
-            ack = await producer.send(record.topic, value=record.value, key=record.key, headers=list(headers.items()))
-        except _REFUSALS as error:
-            return _Sent(None, span, error)
-        return _Sent(ack, span)
+        return self._producer
 
     def _abandon(self, producer: AIOKafkaProducer, failure: BaseException) -> None:
         """Take a new producer in place of one that the broker has refused a batch of.
@@ -176,7 +165,6 @@ class KafkaPublisher:
             linger_ms=0,
             request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
             retry_backoff_ms=50,
-            partitioner=_partition,
         )
         try:
             await producer.start()
@@ -186,9 +174,23 @@ class KafkaPublisher:
         return producer
 
 
-def _partition(key: bytes, partitions: Sequence[int], _: Sequence[int]) -> int:
-    """As the client's own does for records with a key, which all of ours have; that one hashes it each time anew."""
-    return partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]
+@contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    # The client asserts that it knows a partition: a topic that was made anew may have fewer.
+    except (KafkaError, TimeoutError, OSError, AssertionError) as error:
+        raise BusUnavailable(f"the broker did not acknowledge: {type(error).__name__}") from error
+
+
+def _traced(record: Outgoing) -> tuple[Outgoing, Headers, tracing.Span | None]:
+    """A record, and the headers and the span with which it goes."""
+    headers = dict(record.headers)
+    trace = headers.get(tracing.HEADER, (tracing.current_header() or "").encode()).decode("ascii", "replace")
+    span = tracing.begin(f"publish {record.topic}", tracing.Kind.PRODUCER, trace)
+    if trace:
+        headers[tracing.HEADER] = (span.context.header() if span else trace).encode()
+    return record, tuple(headers.items()), span
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

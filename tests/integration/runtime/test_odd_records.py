@@ -416,3 +416,23 @@ async def test_a_record_that_the_broker_never_takes_is_told_and_stops_nothing(
             await eventually(is_taken)
     finally:
         await publisher.stop()
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+async def test_those_of_a_batch_that_the_broker_refuses_still_come_before_what_follows(
+    place: Place, publisher: KafkaPublisher, *, idempotent: bool
+) -> None:
+    """The client makes batches of 16 KiB: the first one is refused as too large, the rest in the next one is not."""
+    await place.make({"max.message.bytes": "12000"})
+    sent = [f"{number:04}".encode() + bytes(500) for number in range(40)]
+    mine = KafkaPublisher(KafkaConfig(place.kafka.bootstrap, idempotent, 3000, 10))
+    await mine.start()
+    await mine.wait_connected()
+    try:
+        await mine.publish([Outgoing(place.topic, b"k", value) for value in sent])
+    finally:
+        await mine.stop()
+    await place.send(LAST)
+    async with Reader(place, publisher) as reader:
+        await reader.until_last()
+    assert reader.values == [*sent, b"last"]
