@@ -127,19 +127,19 @@ async def test_who_is_given_partitions_reads_them_although_a_fetch_of_those_befo
     staying, leaving = Member(), Member()
     some = [b"%s-%d" % (name.encode(), number) for number in range(50)]
     async with joined(patient, name, staying):
-        await until(lambda: staying.owns_all, within_s=60)
+        await until(lambda: staying.owns_all)
         async with joined(patient, name, leaving):
-            await until(lambda: leaving.owned and not staying.owns_all, within_s=60)
+            await until(lambda: leaving.owned and not staying.owns_all)
             given = set(leaving.owned)
             kept = next(key for key in some if partition_of(key) not in given)
             await publisher.publish([Outgoing(TOPIC, kept, b"")])
             # The fetch after this one waits, on the one connection that the client fetches by.
-            await until(lambda: kept in staying.keys, within_s=60)
-        await until(lambda: staying.owns_all, within_s=60)
+            await until(lambda: kept in staying.keys)
+        await until(lambda: staying.owns_all)
         # Only there: a record in a partition that it had before would end the fetch that waits.
         keys = {key for key in some if partition_of(key) in given}
         await publisher.publish([Outgoing(TOPIC, key, b"") for key in keys])
-        await until(lambda: keys <= staying.keys, within_s=30, what=f"all of {len(keys)} keys in {sorted(given)}")
+        await until(lambda: keys <= staying.keys, what=f"all of {len(keys)} keys in {sorted(given)}")
 
 
 async def test_a_consumer_that_rests_while_nothing_comes_reads_on_when_something_does(
@@ -147,11 +147,11 @@ async def test_a_consumer_that_rests_while_nothing_comes_reads_on_when_something
 ) -> None:
     member = Member()
     async with joined(replace(config, idle_pause_ms=50), name, member):
-        await until(lambda: member.owns_all, within_s=60)
+        await until(lambda: member.owns_all)
         for number in range(3):
             key = f"{name}-{number}".encode()
             await publisher.publish([Outgoing(TOPIC, key, b"")])
-            await until(lambda key=key: key in member.keys, within_s=60, what=f"the record {number}")
+            await until(lambda key=key: key in member.keys, what=f"the record {number}")
 
 
 async def members_of(broker: str, group: str) -> int:

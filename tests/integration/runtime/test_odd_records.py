@@ -103,7 +103,7 @@ class Reader:
         await self._consumer.stop()
 
     async def until_last(self) -> None:
-        await until(lambda: b"last" in self.values, within_s=60, what=f"the last record, of {len(self.came)},")
+        await until(lambda: b"last" in self.values, what=f"the last record, of {len(self.came)},")
 
 
 LAST = batch((b"k", b"last", NOW_MS, ()))

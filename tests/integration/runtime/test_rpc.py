@@ -153,7 +153,7 @@ async def test_reflection_lists_the_services(running: Running) -> None:
 async def test_a_drain_lets_a_running_call_end() -> None:
     running = Running()
     await running.start()
-    call = running.stub.GetMembers(api.GetMembersRequest(conversation_id="slow"), timeout=5)
+    call = running.stub.GetMembers(api.GetMembersRequest(conversation_id="slow"), timeout=PATIENCE_S)
     answer = asyncio.ensure_future(call)
     await running.servicer.entered.wait()
     stopping = asyncio.create_task(running.server.stop())

@@ -16,6 +16,7 @@ from services.sfu.core.ids import WorkerId
 from services.sfu.core.session.effects import LeaveReason
 from services.sfu.publisher import Announcer, KafkaEvents
 from tests.integration.sfu.conftest import key_of
+from tests.support.waiting import PATIENCE_S
 
 
 async def consume(broker: str, topic: str, key: bytes, count: int) -> list[bytes | None]:
@@ -23,7 +24,7 @@ async def consume(broker: str, topic: str, key: bytes, count: int) -> list[bytes
     await consumer.start()
     values: list[bytes | None] = []
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             async for record in consumer:
                 if record.key == key:
                     values.append(record.value)

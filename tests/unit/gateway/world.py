@@ -27,7 +27,7 @@ from services.gateway.rates import UserStreamRate, UserTypingRate
 from services.gateway.service import Gateway
 from services.gateway.streams import StreamPolicy, Streams
 from tests.support.clock import ManualClock
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 REPLICA = ReplicaId("presence:1")
 POLICY = StreamPolicy(
@@ -125,7 +125,7 @@ class FakeDevice:
     async def ended(self) -> BaseException | None:
         """Why the stream ended."""
         assert self.task
-        await asyncio.wait([self.task], timeout=10)
+        await asyncio.wait([self.task], timeout=PATIENCE_S)
         assert self.task.done()
         return None if self.task.cancelled() else self.task.exception()
 
@@ -133,7 +133,7 @@ class FakeDevice:
         """The connection breaks."""
         assert self.task
         self.task.cancel()
-        await asyncio.wait([self.task], timeout=10)
+        await asyncio.wait([self.task], timeout=PATIENCE_S)
 
 
 class GatewayWorld:

@@ -21,6 +21,8 @@ from parley.messaging.v1 import service_pb2_grpc as messaging_grpc
 from parley.presence.v1 import service_pb2 as presence
 from parley.presence.v1 import service_pb2_grpc as presence_grpc
 
+from tests.support.waiting import PATIENCE_S
+
 CONVERSATION = "c1"
 
 
@@ -80,7 +82,7 @@ class FakeEdge(
 
     async def stream(self, number: int) -> asyncio.Queue[gateway.SubscribeResponse | None]:
         """The n-th stream, once it is there (from 0)."""
-        async with asyncio.timeout(10), self.came:
+        async with asyncio.timeout(PATIENCE_S), self.came:
             await self.came.wait_for(lambda: len(self.streams) > number)
         return self.streams[number]
 

@@ -108,7 +108,7 @@ async def test_an_end_that_is_closed_is_forgotten_with_all_that_it_held(
     live: Callable[[], Awaitable["weakref.ref[End]"]],
 ) -> None:
     remains = await live()
-    await until(lambda: gc.collect() >= 0 and remains() is None, within_s=5, what="the end of all that refers to it")
+    await until(lambda: gc.collect() >= 0 and remains() is None, what="the end of all that refers to it")
 
 
 class Bundling(End):

@@ -15,6 +15,7 @@ from aioice import stun
 from services.runtime.env import ConfigError
 from services.sfu.config import Config
 from services.sfu.public_address import ask, main
+from tests.support.waiting import PATIENCE_S
 
 ENV = {
     "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "/keys/public.json",
@@ -38,7 +39,7 @@ def server(*answers: Callable[[stun.Message], bytes | None]) -> Iterator[int]:
     """Answers one request after the other."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE_S)
 
         def serve() -> None:
             for answer in answers:

@@ -17,6 +17,7 @@ from services.sfu.ports import CallRelays, RelayPeer
 from services.sfu.relay_cipher import Sealer
 from services.sfu.relay_legs import MAX_WINDOWS, RelayLegs
 from services.sfu.udp import encode_sockaddr, open_socket
+from tests.support.waiting import PATIENCE_S
 
 CALL = CallId("call-1")
 
@@ -43,7 +44,7 @@ class End:
 
     def receive(self) -> tuple[LegNumber, bytes]:
         self.socket.setblocking(True)
-        self.socket.settimeout(10)
+        self.socket.settimeout(PATIENCE_S)
         datagram, source = self.socket.recvfrom(2048)
         return self.legs.open(datagram, encode_sockaddr(socket.AF_INET, source))
 

@@ -7,7 +7,7 @@ from services.runtime.periodic import PeriodicTask
 from services.signaling.alarms import Alarms
 from services.signaling.core.model import CallId, CallState
 from services.signaling.timers import periodic_tasks, run_alarms
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 from tests.unit.signaling.fakes import ALICE, START, TIMEOUTS, World
 
 FIRST, SECOND = CallId("first"), CallId("second")
@@ -28,15 +28,13 @@ async def test_waiting_ends_when_an_earlier_alarm_is_set() -> None:
     waiting = asyncio.create_task(alarms.wait(START))
     await asyncio.sleep(0)
     alarms.schedule(FIRST, START + timedelta(hours=1))
-    async with asyncio.timeout(5):
-        await waiting
+    await within(waiting)
 
 
 async def test_waiting_for_an_alarm_that_is_due_takes_no_time() -> None:
     alarms = Alarms()
     alarms.schedule(FIRST, START)
-    async with asyncio.timeout(5):
-        await alarms.wait(START)
+    await within(alarms.wait(START))
 
 
 async def test_a_due_alarm_ends_the_ring_and_an_outage_is_survived() -> None:
