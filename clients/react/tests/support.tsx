@@ -31,7 +31,7 @@ export async function until<T>(what: string, condition: () => T): Promise<Exclud
       if (!value) throw new Error(`never happened: ${what}\n${document.body.textContent?.slice(0, 2000)}`);
       return value as Exclude<NonNullable<T>, false>;
     },
-    { timeout: 15_000, interval: 5 },
+    { timeout: 30_000, interval: 5 },
   );
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { CallDevices } from "../src/call-devices.js";
 import type { ParleyClient } from "../src/index.js";
 import { LocalTracks } from "../src/local-tracks.js";
@@ -170,9 +170,11 @@ test.each(["end", "are taken and given back"])("devices that %s again and again 
   fakeDevices();
   vi.stubGlobal("MediaStream", Object);
   vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
   const own = new LocalTracks(new CallDevices(fakeStorage()), () => undefined);
   await own.open(false);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await vi.advanceTimersByTimeAsync(300);
   own.close();
   expect(opened).toBeLessThanOrEqual(4);
 });

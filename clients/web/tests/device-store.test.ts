@@ -162,7 +162,7 @@ describe("the database", () => {
     const wiping = store.wipe();
     await expect(keys.then((secrets) => store.saveKeys("own", secrets, true))).rejects.toThrow("wiped");
     await wiping;
-    await vi.waitFor(async () => expect(await names()).toEqual([]));
+    await vi.waitFor(async () => expect(await names()).toEqual([]), { timeout: 30_000 });
     await new IndexedDbStore("alice", factory).putUnsent(outgoing("of the next login"));
     expect(await names()).toEqual(["parley.alice"]);
   });
@@ -346,7 +346,7 @@ describe("a connection to IndexedDB that the browser takes away", () => {
     await new Promise((resolve) => (request.onsuccess = resolve));
     await expect(store.load(all)).rejects.toThrow("another window");
     request.result.close();
-    await vi.waitFor(() => expect(connections).toHaveLength(1));
+    await vi.waitFor(() => expect(connections).toHaveLength(1), { timeout: 30_000 });
     const gone = factory.deleteDatabase("parley.alice");
     expect(await new Promise((resolve) => ([gone.onsuccess, gone.onblocked] = [() => resolve("gone"), () => resolve("blocked")]))).toBe("gone");
   });

@@ -52,7 +52,7 @@ test("who has written another link meanwhile is told nothing of this one", async
   fetched.mockImplementation((_, request) => new Promise((_resolve, reject) => request?.signal?.addEventListener("abort", () => reject(new Error("ended")))));
   const writing = new AbortController();
   const asked = linkPreview(client(), URL, { signal: writing.signal });
-  await vi.waitFor(() => expect(fetched).toHaveBeenCalled());
+  await vi.waitFor(() => expect(fetched).toHaveBeenCalled(), { timeout: 30_000 });
   writing.abort();
   await expect(asked).rejects.toThrow("aborted");
   await expect(linkPreview(client(), URL, { signal: writing.signal })).rejects.toThrow("aborted");

@@ -293,7 +293,7 @@ describe("pieces of the page", () => {
     expect(cards()).toBe("");
     tell(1n, ScheduledCallState.PLANNED);
     // The code of it comes with the first one.
-    await vi.waitFor(() => expect(cards()).not.toBe(""));
+    await vi.waitFor(() => expect(cards()).not.toBe(""), { timeout: 30_000 });
     for (const words of ["Rehearsal", "an hour", "1 coming", "Yes Maybe No", "[Options for Rehearsal]"]) expect(cards()).toContain(words);
     tell(2n, ScheduledCallState.OPEN);
     expect(cards()).toContain("It is time. Everybody here can join.");

@@ -100,14 +100,14 @@ describe("a page that is opened again", () => {
   test("ends when the login is refused after all", async () => {
     const opened = session(["alice"], () => Promise.reject(new LoginError("bad_user_id")));
     await opened.open();
-    await vi.waitFor(() => expect(opened.state.client).toBeUndefined());
+    await vi.waitFor(() => expect(opened.state.client).toBeUndefined(), { timeout: 30_000 });
     expect(opened.state.problem).toMatchObject({ key: "bad_user_id" });
   });
 
   test("goes on as the one whom the token names", async () => {
     const opened = session(["alice"], () => Promise.resolve(token("eve")));
     await opened.open();
-    await vi.waitFor(() => expect(opened.state.client?.userId).toBe("eve"));
+    await vi.waitFor(() => expect(opened.state.client?.userId).toBe("eve"), { timeout: 30_000 });
     expect(made.map((client) => client.stream.kind)[0]).not.toBe("live");
   });
 
@@ -121,10 +121,10 @@ describe("a page that is opened again", () => {
     const opened = session(["alice"], () => Promise.resolve(token("alice")));
     await opened.open();
     opened.nameOf("bob");
-    await vi.waitFor(() => expect(opened.nameOf("bob")).toBe("Bob Berger"));
+    await vi.waitFor(() => expect(opened.nameOf("bob")).toBe("Bob Berger"), { timeout: 30_000 });
     opened.usePeople(() => Promise.resolve({ bob: { name: "Robert", avatarUrl: "/bob.png" } }));
     await opened.login(() => Promise.resolve(token("alice")));
     opened.nameOf("bob");
-    await vi.waitFor(() => expect([opened.nameOf("bob"), opened.faceOf("bob")]).toEqual(["Robert", "/bob.png"]));
+    await vi.waitFor(() => expect([opened.nameOf("bob"), opened.faceOf("bob")]).toEqual(["Robert", "/bob.png"]), { timeout: 30_000 });
   });
 });

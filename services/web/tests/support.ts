@@ -2,13 +2,13 @@ import { ParleyClient } from "@parley/client";
 import { MockBackend } from "@parley/client/testing";
 import { afterEach, beforeEach, vi } from "vitest";
 
-/** Polls until the condition holds; fails with `what` after four seconds. */
+/** Polls until the condition holds; fails with `what` after half a minute. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
   await vi.waitFor(
     () => {
       if (!condition()) throw new Error(`never happened: ${what}`);
     },
-    { timeout: 4000, interval: 5 },
+    { timeout: 30_000, interval: 5 },
   );
 }
 
