@@ -1,4 +1,4 @@
-"""Notices that an SFU worker died, long before its announcements are missed.
+"""Notices that an SFU worker died, long before its announcements are missed, and that it lives while they are.
 
 The health stream of a process that dies breaks off at once. A process that hangs, or whose host or network is gone,
 breaks nothing off, but does not answer: so each worker is also asked again and again.
@@ -68,9 +68,8 @@ class WorkerHealth:
             await tasks.stop(*(task for _, task in self._watches.values()), *self._looks)
 
     async def _compare(self) -> None:
-        live = {
-            announcement.worker.worker_id: announcement.worker for announcement in self._workers.live(self._clock.now())
-        }
+        present = self._workers.present(self._clock.now())
+        live = {announcement.worker.worker_id: announcement.worker for announcement in present}
         for worker_id, (worker, task) in list(self._watches.items()):
             if live.get(worker_id) != worker or task.done():
                 del self._watches[worker_id]
@@ -84,8 +83,8 @@ class WorkerHealth:
         async with connect(worker.address, self._tokens, self._peer, fresh=True) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             signs = [
-                tasks.awaited(sign(stub), why="ends with the watch of its worker")
-                for sign in (_until_closed, _until_silent)
+                tasks.awaited(sign, why="ends with the watch of its worker")
+                for sign in (_until_closed(stub), self._until_silent(stub, worker))
             ]
             try:
                 await asyncio.wait(signs, return_when=asyncio.FIRST_COMPLETED)
@@ -97,6 +96,13 @@ class WorkerHealth:
         self._looks.add(look)
         look.add_done_callback(self._looks.discard)
 
+    async def _until_silent(self, stub: Any, worker: Worker) -> None:
+        with suppress(grpc.aio.AioRpcError):
+            while True:
+                await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=BEAT_TIMEOUT_S)
+                self._workers.note_answered(worker, self._clock.now())
+                await asyncio.sleep(BEAT_S)
+
     async def _look(self, worker: Worker) -> None:
         with suppress(StoreUnavailable):
             # Else the next look at all workers finds it.
@@ -107,10 +113,3 @@ async def _until_closed(stub: Any) -> None:
     with suppress(grpc.aio.AioRpcError):
         async for _ in stub.Watch(health_pb2.HealthCheckRequest(service=LIVENESS)):
             continue
-
-
-async def _until_silent(stub: Any) -> None:
-    with suppress(grpc.aio.AioRpcError):
-        while True:
-            await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=BEAT_TIMEOUT_S)
-            await asyncio.sleep(BEAT_S)

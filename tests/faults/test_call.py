@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ CONTROL_PLANE = ["postgres", "broker", "messaging", "presence", "gateway", "sign
 OUTAGE_MS = 4000
 # And while the stores alone are away: long enough for each timeout, lease and session of ours to run out.
 MINUTE_MS = 60_000
+SILENCE_MS = 8000
 
 
 @pytest.fixture
@@ -119,6 +121,22 @@ async def test_a_call_keeps_its_media_and_ends_in_order_after_a_minute_without_p
         records = [entry.call for entry in side.history(talk.conversation_id).shown if entry.call]
         assert [record.call_id for record in records] == [talk.call_id]
         assert records[0].length_ms >= MINUTE_MS
+
+
+async def test_a_new_call_rings_is_taken_and_heard_while_the_broker_is_away(faulty: RunningStack, talk: Talk) -> None:
+    caller, callee = talk.sides
+    with halted(faulty, ["broker"]):
+        # Longer than a worker counts as live of which nothing is heard.
+        await talk.until_more_media(SILENCE_MS)
+        await caller.phone.hang_up()
+        await callee.phone.until_state(ENDED, PATIENCE_S)
+        call = await caller.phone.start(talk.conversation_id)
+        await caller.phone.join_media()
+        await callee.phone.until_ring(PATIENCE_S)
+        await callee.phone.accept(call.call_id)
+        await callee.phone.join_media()
+        await replace(talk, call_id=call.call_id).until_more_media(1000)
+    await hang_up_and_find_the_record(replace(talk, call_id=call.call_id))
 
 
 async def test_a_call_keeps_its_media_while_the_control_plane_is_killed(faulty: RunningStack, talk: Talk) -> None:

@@ -52,7 +52,8 @@ class WorkerAnnouncement:
 class WorkerTable:
     """The workers known now. The caller gives the time, always by one clock; the workers' own clocks may be wrong.
 
-    A worker is live as long as it is heard of here. Its own times only order its announcements.
+    A worker is live as long as it is heard of here. Its own times only order its announcements. When none is heard of,
+    the silence is the broker's: then those that answer when they are asked themselves take calls, as they were last.
     """
 
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
@@ -62,6 +63,7 @@ class WorkerTable:
     # When each was first and last heard of, by the caller's clock.
     _first_heard: dict[WorkerId, datetime] = field(default_factory=dict)
     _heard: dict[WorkerId, datetime] = field(default_factory=dict)
+    _answered: dict[WorkerId, datetime] = field(default_factory=dict)
     # Heard of only by announcements that may be old.
     _suspected: set[WorkerId] = field(default_factory=set)
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
@@ -108,20 +110,36 @@ class WorkerTable:
         self._recent.pop(worker_id, None)
         self._steady_since.pop(worker_id, None)
         self._heard.pop(worker_id, None)
+        self._answered.pop(worker_id, None)
         self._suspected.discard(worker_id)
         self._first_heard.pop(worker_id, None)
+
+    def note_answered(self, worker: Worker, now: datetime) -> None:
+        """The worker answers. Tells nothing of its other events, which come by the broker."""
+        known = self._announcements.get(worker.worker_id)
+        if known is not None and known.worker.is_same_process(worker):
+            self._answered[worker.worker_id] = now
 
     def live(self, now: datetime) -> list[WorkerAnnouncement]:
         """The workers heard of lately, draining ones too, by id. Forgets those long gone."""
         lost_after = timedelta(seconds=self.policy.lost_after_s)
         for worker_id in [key for key, heard in self._heard.items() if now - heard > 20 * lost_after]:
-            self.remove(worker_id)
-        alive = (
+            if not self._has_answered(worker_id, now):
+                self.remove(worker_id)
+        return [
             announcement
-            for worker_id, announcement in self._announcements.items()
+            for worker_id, announcement in sorted(self._announcements.items())
             if now - self._heard[worker_id] <= lost_after and worker_id not in self._suspected
-        )
-        return sorted(alive, key=lambda announcement: announcement.worker.worker_id)
+        ]
+
+    def present(self, now: datetime) -> list[WorkerAnnouncement]:
+        """Those that take calls, or drain: the live ones; when there are none, those that answered lately."""
+        answering = (one for key, one in sorted(self._announcements.items()) if self._has_answered(key, now))
+        return self.live(now) or list(answering)
+
+    def _has_answered(self, worker_id: WorkerId, now: datetime) -> bool:
+        answered = self._answered.get(worker_id)
+        return answered is not None and now - answered <= timedelta(seconds=self.policy.lost_after_s)
 
     def is_live(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker was heard of lately."""
@@ -155,7 +173,7 @@ class WorkerTable:
         """
         ranked = [
             (announcement.region == self.policy.region, headroom, announcement.worker)
-            for announcement in self.live(now)
+            for announcement in self.present(now)
             if not announcement.draining
             and not announcement.worker.is_same_process(exclude)
             and (headroom := self._headroom(announcement, participants, now)) is not None

@@ -10,11 +10,12 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.runtime.clock import SystemClock
+from services.runtime.clock import Clock, SystemClock
 from services.signaling.core.model import Worker, WorkerId
-from services.signaling.core.placement import WorkerTable
+from services.signaling.core.placement import PlacementPolicy, WorkerTable
 from services.signaling.worker_health import WorkerHealth
 from tests.integration.signaling.neighbours import tokens_of
+from tests.support.clock import ManualClock
 from tests.support.waiting import until
 from tests.unit.signaling.fakes import announcement
 
@@ -70,9 +71,9 @@ class Street:
 
 
 @asynccontextmanager
-async def watching(street: Street) -> AsyncIterator[None]:
+async def watching(street: Street, clock: Clock | None = None) -> AsyncIterator[None]:
     await street.server.start()
-    watch = WorkerHealth(street.workers, SystemClock(), tokens_of("signaling"), street.on_broken)
+    watch = WorkerHealth(street.workers, clock or SystemClock(), tokens_of("signaling"), street.on_broken)
     task = asyncio.create_task(watch.run())
     try:
         await street.until_watched()
@@ -106,6 +107,18 @@ async def test_a_worker_that_answers_is_left_alone(street: Street) -> None:
         seen = street.health.asked
         await until(lambda: street.health.asked > seen + 1, what="the next questions")
         assert street.broken == []
+
+
+async def test_one_that_answers_takes_calls_though_nothing_is_heard_of_it(street: Street) -> None:
+    clock = ManualClock(datetime.now(UTC))
+    async with watching(street, clock):
+        # Together longer than an announcement counts.
+        for _ in range(2):
+            clock.advance(0.6 * PlacementPolicy.lost_after_s)
+            seen = street.health.asked
+            await until(lambda seen=seen: street.health.asked > seen + 1, what="the next answers")
+        assert street.workers.live(clock.now()) == []
+        assert street.workers.choose(2, clock.now()) == street.worker
 
 
 async def test_a_look_goes_on_when_its_worker_is_forgotten(street: Street) -> None:

@@ -45,6 +45,32 @@ def test_a_worker_that_is_silent_for_five_seconds_is_lost() -> None:
     assert not known.is_live(WORKER.worker_id, START + 6 * ONE)
 
 
+def test_when_none_is_heard_of_those_that_answer_take_calls() -> None:
+    known = table(announcement(WORKER), announcement(OTHER_WORKER, participants=5))
+    for second in (4, 8, 150, 154):
+        known.note_answered(WORKER, START + second * ONE)
+    assert known.choose(2, START + 4 * ONE) == WORKER
+    # Far beyond the time after which one that is silent in every way is forgotten.
+    assert known.choose(2, START + 155 * ONE) == WORKER
+    assert not known.is_live(WORKER.worker_id, START + 155 * ONE)
+    assert not known.is_steady(WORKER.worker_id, START + 155 * ONE)
+    assert known.choose(2, START + 159.01 * ONE) is None
+
+
+def test_one_that_answers_and_is_not_heard_of_takes_none_while_another_one_is() -> None:
+    """The address may be another process's by now."""
+    known = table(announcement(WORKER), announcement(OTHER_WORKER))
+    known.announce(announcement(OTHER_WORKER, START + 6 * ONE, participants=50))
+    known.note_answered(WORKER, START + 6 * ONE)
+    assert known.choose(2, START + 6 * ONE) == OTHER_WORKER
+
+
+def test_the_answer_of_an_earlier_process_counts_for_nothing() -> None:
+    known = table(announcement(replace(WORKER, start_time=START)))
+    known.note_answered(WORKER, START + 5 * ONE)
+    assert known.choose(2, START + 6 * ONE) is None
+
+
 def test_a_draining_worker_lives() -> None:
     assert table(announcement(WORKER, draining=True)).is_live(WORKER.worker_id, START)
 
