@@ -9,6 +9,7 @@ from services.previews.service import Previews
 from services.runtime.errors import ErrorTable, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
+from services.runtime.identity.auth import current_user
 
 ERRORS: ErrorTable = {
     AddressNotAllowed: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "URL_NOT_ALLOWED"),
@@ -37,7 +38,7 @@ class PreviewsServicer(previews_pb2_grpc.PreviewsServiceServicer):
 
     async def GetLinkPreview(self, request: api.GetLinkPreviewRequest, context: Context) -> api.GetLinkPreviewResponse:
         try:
-            preview = await self._previews.get(request.url)
+            preview = await self._previews.get(current_user(), request.url)
         except NoPreview:
             # Most links of a chat have none: that is no error to whoever asks.
             return api.GetLinkPreviewResponse(url=request.url)

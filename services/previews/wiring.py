@@ -36,10 +36,9 @@ def build(config: Config, *, reach: Reach = THE_INTERNET, resolver: Resolver | N
 def previews_of(config: Config, resolver: Resolver, web: Web, clock: Clock, reach: Reach) -> Previews:
     """The use-case, as it is configured."""
     return Previews(
-        Fetcher(resolver, web, reach),
+        Fetcher(resolver, web, reach, config.timeout_s),
         reach,
         clock,
         is_on=config.enabled,
         parallel=config.parallel,
-        timeout_s=config.timeout_s,
     )
