@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from services.previews import metrics
@@ -11,7 +11,7 @@ from services.previews.core.addresses import WEB_PORTS, Address, follow
 from services.previews.core.answers import Answer
 from services.previews.core.errors import AddressNotAllowed, TooManyFetches
 from services.previews.core.model import Preview
-from services.previews.core.networks import IpAddress, is_public
+from services.previews.core.networks import IpAddress, IpNetwork, is_public
 from services.previews.core.pages import read_page
 from services.previews.ports import Resolver, Unreachable, Web
 from services.runtime.identity.auth import UserId
@@ -33,10 +33,14 @@ TRIED_OF_EACH_KIND = 2
 
 @dataclass(frozen=True)
 class Reach:
-    """Where a fetch may go. Another than this one is for tests alone: no variable of the environment makes one."""
+    """Where a fetch may go. A wider one than this is for tests alone: no variable of the environment makes one."""
 
     allows: Callable[[IpAddress], bool] = is_public
     ports: Collection[int] = WEB_PORTS
+
+    def without(self, networks: Collection[IpNetwork]) -> "Reach":
+        """The same, but for these."""
+        return replace(self, allows=lambda ip: self.allows(ip) and not any(ip in network for network in networks))
 
 
 THE_INTERNET = Reach()

@@ -35,6 +35,7 @@ def build(config: Config, *, reach: Reach = THE_INTERNET, resolver: Resolver | N
 
 def previews_of(config: Config, resolver: Resolver, web: Web, clock: Clock, reach: Reach) -> Previews:
     """The use-case, as it is configured."""
+    reach = reach.without(config.own_networks)
     return Previews(
         Fetcher(resolver, web, reach, config.timeout_s),
         reach,

@@ -63,4 +63,18 @@ def _look_up(host: str) -> list[IpAddress]:
     addresses = [read_ip(str(sockaddr[0])) for *_, sockaddr in found]
     if None in addresses:
         raise OSError("an address of no known form")
-    return [address for address in addresses if address]
+    known = [address for address in addresses if address]
+    if any(map(_is_own, known)):
+        raise OSError("an address of this machine")
+    return known
+
+
+def _is_own(ip: IpAddress) -> bool:
+    """Whether the address is this machine's: what is sent there would come from there. Nothing is sent."""
+    with socket.socket(socket.AF_INET if ip.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(ip), 9))
+        except OSError:
+            # There is no way there, which whoever asks finds out.
+            return False
+        return read_ip(str(probe.getsockname()[0])) == ip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from threading import Event
 from typing import Any
@@ -26,6 +27,7 @@ class Names:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.addresses = [str(PUBLIC)]
         self.released = Event()
 
     def getaddrinfo(self, host: str, _port: None, **_: Any) -> list[tuple[object, ...]]:
@@ -33,7 +35,7 @@ class Names:
         if host.startswith("hangs"):
             self.released.wait()
             raise socket.gaierror
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (str(PUBLIC), 0))]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in self.addresses]
 
 
 @pytest.fixture
@@ -83,3 +85,21 @@ async def test_a_name_is_whole(names: Names) -> None:
     await resolver.resolve("page.example", ALICE)
     assert names.asked == ["page.example."]
     await resolver.stop()
+
+
+async def test_a_name_that_leads_to_this_machine_leads_nowhere(names: Names) -> None:
+    """Also by its public address, at which what listens is not behind a firewall for whoever is on the machine."""
+    resolver = SystemResolver(1)
+    names.addresses = [str(PUBLIC), own_address()]
+    with pytest.raises(Unreachable):
+        await resolver.resolve("page.example", ALICE)
+    await resolver.stop()
+
+
+def own_address() -> str:
+    """As others have it; that of loops where there is no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with suppress(OSError):
+            probe.connect((str(PUBLIC), 9))
+            return str(probe.getsockname()[0])
+    return "127.0.0.1"

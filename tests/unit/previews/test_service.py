@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 from prometheus_client import REGISTRY
@@ -94,6 +94,13 @@ async def test_a_host_that_is_not_public_is_never_asked(ip: str) -> None:
     with pytest.raises(NoPreview):
         await world.previews.get(ALICE, URL)
     assert world.asked == []
+
+
+async def test_a_host_in_a_network_of_ones_own_is_never_asked() -> None:
+    reach = THE_INTERNET.without([ip_network("1.1.1.0/24"), ip_network("2600:1f00::/40")])
+    assert [reach.allows(ip_address(ip)) for ip in ("1.1.1.1", "2600:1f00::1", "127.0.0.1")] == [False] * 3
+    assert [reach.allows(ip_address(ip)) for ip in ("1.1.2.1", "2600:2000::1")] == [True] * 2
+    assert reach.ports == THE_INTERNET.ports
 
 
 async def test_an_address_that_is_not_allowed_says_which_field_it_was() -> None:
