@@ -98,8 +98,7 @@ async def test_a_name_that_leads_to_this_machine_leads_nowhere(names: Names) -> 
 
 def own_address() -> str:
     """As others have it; that of loops where there is no network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        with suppress(OSError):
-            probe.connect((str(PUBLIC), 9))
-            return str(probe.getsockname()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect((str(PUBLIC), 9))
+        return str(probe.getsockname()[0])
     return "127.0.0.1"
