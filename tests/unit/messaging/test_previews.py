@@ -124,6 +124,7 @@ def test_an_address_is_not_the_beginning_of_another_host() -> None:
         ("title", replace(PREVIEW, title="a" + "\u0301" * 31)),
         ("description", replace(PREVIEW, description="a" + "\u0301" * 31)),
         ("site_name", replace(PREVIEW, site_name="a" + "\u0301" * 31)),
+        ("title", replace(PREVIEW, title="a" + ("\u0301" * 16 + "\u200d") * 2)),
     ],
 )
 async def test_what_is_beyond_the_bounds_is_refused_by_the_name_of_the_field(

@@ -94,6 +94,10 @@ def test_texts_are_cut_by_code_points() -> None:
         ("می‌خواهم 👩‍🚀", "می‌خواهم 👩‍🚀"),
         ("a" + "\u0301" * 500, "a" + "\u0301" * 30),
         ("a" + ("\u0301" * 20 + "\u200e") * 5, "a" + "\u0301" * 30),
+        # Nor do joiners part a tower.
+        ("a" + ("\u0301" * 20 + "\u200d") * 5 + "b", "a" + "\u0301" * 20 + "\u200d" + "\u0301" * 10 + "b"),
+        # What nobody sees parts words for whoever looks for them.
+        ("a\u200bb\u2060c\u00add\u2063e&shy;f&ZeroWidthSpace;g", "abcdefg"),
     ],
 )
 def test_what_would_disturb_other_lines_is_taken_away(written: str, shown: str) -> None:

@@ -1,11 +1,11 @@
 """Who is asked about, and what happens without an answer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from services.messaging.hooks.core.verdicts import Surface
-from services.messaging.kernel.content import Content, Text
+from services.messaging.kernel.content import Content, without_preview
 
 
 class WithoutAnswer(Enum):
@@ -41,4 +41,4 @@ class HookPolicy:
 
     def asked_about(self, content: Content) -> Content:
         """What is judged, and stored, of what is written."""
-        return content if self.previews or not isinstance(content, Text) else replace(content, preview=None)
+        return content if self.previews else without_preview(content)

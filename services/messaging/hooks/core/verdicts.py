@@ -3,7 +3,7 @@
 Answers come from outside: what does not fit what was asked is no answer (UnfitVerdict).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -12,7 +12,7 @@ from uuid import UUID
 import regex
 
 from services.messaging.kernel import checks
-from services.messaging.kernel.content import Content, Mention, Text, leads_to, preview_text
+from services.messaging.kernel.content import Content, LinkPreview, Mention, Text, leads_to
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.links import as_read
 from services.messaging.kernel.model import Attachment, ConversationId, UserId
@@ -139,12 +139,13 @@ def masked(text: Text, spans: Sequence[tuple[int, int]]) -> Text:
     left = Text(stars, tuple(whole), masked=True)
     if text.preview is None or not leads_to(left, text.preview.url):
         return left
-    words = _SHOWN.split(
-        "".join(char if is_hidden else "\0" for char, is_hidden in zip(text.text, hidden, strict=True))
-    )
-    said = as_read(preview_text(text))
-    is_said = any(read in said for word in words if (read := as_read(word).strip()))
-    return left if is_said else replace(left, preview=text.preview)
+    words = "".join(char if is_hidden else "\0" for char, is_hidden in zip(text.text, hidden, strict=True))
+    return left if _says(text.preview, _SHOWN.split(words)) else replace(left, preview=text.preview)
+
+
+def _says(preview: LinkPreview, words: Iterable[str]) -> bool:
+    said = as_read(f"{preview.title} {preview.description} {preview.site_name}")
+    return any(read in said for word in words if (read := as_read(word).strip()))
 
 
 def _replaced(question: Question, asked: Text, text: Text, text_chars: int) -> Text:
