@@ -126,6 +126,10 @@ def test_what_would_disturb_other_lines_is_taken_away(written: str, shown: str) 
         *((b"<title>\\x41</title>", f"text/html; charset={name}", "\\x41") for name in ("unicode_escape", "utf-7")),
         ("<title>ü</title>".encode("cp1252"), HTML, "\ufffd"),
         (b"\xef\xbb\xbf<title>a</title>", HTML, "a"),
+        # The mark at its beginning counts before the header, as in browsers.
+        ("\ufeff<title>ü</title>".encode(), "text/html; charset=iso-8859-1", "ü"),
+        ("\ufeff<title>日本</title>".encode("utf-16-le"), HTML, "日本"),
+        ("\ufeff<title>日本</title>".encode("utf-16-be"), "text/html; charset=utf-8", "日本"),
     ],
 )
 def test_pages_are_read_in_their_encoding(page: bytes, content_type: str, title: str) -> None:
