@@ -10,11 +10,10 @@ from services.previews import metrics
 from services.previews.core.addresses import WEB_PORTS, Address, follow
 from services.previews.core.answers import Answer
 from services.previews.core.errors import AddressNotAllowed, TooManyFetches
-from services.previews.core.model import Preview
+from services.previews.core.model import Preview, UserId
 from services.previews.core.networks import IpAddress, IpNetwork, is_public
 from services.previews.core.pages import read_page
 from services.previews.ports import Resolver, Unreachable, Web
-from services.runtime.identity.auth import UserId
 from services.runtime.limits.concurrency import TooManyWaiting, Turns
 
 MAX_REDIRECTIONS = 3

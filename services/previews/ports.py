@@ -5,8 +5,8 @@ from typing import Protocol
 
 from services.previews.core.addresses import Address
 from services.previews.core.answers import Answer
+from services.previews.core.model import UserId
 from services.previews.core.networks import IpAddress
-from services.runtime.identity.auth import UserId
 
 
 class Unreachable(Exception):

@@ -7,11 +7,10 @@ from services.previews import metrics
 from services.previews.core.addresses import Address, parse_address
 from services.previews.core.cache import Cache, Found
 from services.previews.core.errors import AddressNotAllowed, NoPreview, PreviewsOff, TooManyFetches
-from services.previews.core.model import Preview
+from services.previews.core.model import Preview, UserId
 from services.previews.fetching import Fetcher, Reach
 from services.runtime import tasks
 from services.runtime.clock import Clock
-from services.runtime.identity.auth import UserId
 
 # At once of one user, those that are about to end among them. Raising it lets fewer users hold all that there are;
 # lowering it refuses people who change their minds quickly.

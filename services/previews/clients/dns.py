@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 
 from services.previews.core.errors import TooManyFetches
+from services.previews.core.model import UserId
 from services.previews.core.networks import IpAddress, read_ip
 from services.previews.ports import Unreachable
-from services.runtime.identity.auth import UserId
 
 # Of one user at once. A look-up that nobody waits for any more cannot be ended: it holds its thread for as long as the
 # system asks, which a name server that hangs makes long. Raising it lets fewer users hold all threads; lowering it

@@ -11,11 +11,11 @@ from ipaddress import ip_address
 import pytest
 
 from services.previews.clients.web import AiohttpWeb
+from services.previews.core.model import UserId
 from services.previews.core.networks import IpAddress
 from services.previews.fetching import Fetcher, Reach
 from services.previews.ports import Unreachable
 from services.previews.service import Previews
-from services.runtime.identity.auth import UserId
 from tests.support.clock import ManualClock
 from tests.support.waiting import until
 

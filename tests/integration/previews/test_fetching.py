@@ -12,11 +12,10 @@ import pytest
 from services.previews.clients.web import MAX_HEADER_BYTES, AiohttpWeb
 from services.previews.core.addresses import parse_address
 from services.previews.core.errors import AddressNotAllowed, NoPreview, TooManyFetches
-from services.previews.core.model import Preview
+from services.previews.core.model import Preview, UserId
 from services.previews.core.pages import MAX_PAGE_BYTES
 from services.previews.fetching import FETCHES_PER_HOST, THE_INTERNET
 from services.previews.ports import Unreachable
-from services.runtime.identity.auth import UserId
 from services.runtime.limits.concurrency import Turns
 from tests.integration.previews.conftest import ALICE, BOB, LOOPBACK, PAGE, TIMEOUT_S, Town, bomb
 from tests.support.waiting import until

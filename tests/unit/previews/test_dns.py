@@ -14,8 +14,8 @@ import pytest
 
 from services.previews.clients.dns import LOOK_UPS_PER_USER, SystemResolver
 from services.previews.core.errors import TooManyFetches
+from services.previews.core.model import UserId
 from services.previews.ports import Unreachable
-from services.runtime.identity.auth import UserId
 from tests.support.waiting import until
 
 ALICE, BOB = UserId("alice"), UserId("bob")

@@ -13,12 +13,11 @@ from services.previews.core.addresses import Address
 from services.previews.core.answers import Answer, Head
 from services.previews.core.cache import FOUND_S, MISSED_S
 from services.previews.core.errors import AddressNotAllowed, NoPreview, PreviewsOff, TooManyFetches
-from services.previews.core.model import Preview
+from services.previews.core.model import Preview, UserId
 from services.previews.core.networks import IpAddress
 from services.previews.fetching import MAX_ADDRESSES, THE_INTERNET, Fetcher
 from services.previews.ports import Unreachable
 from services.previews.service import FETCHES_PER_USER, Previews
-from services.runtime.identity.auth import UserId
 from tests.support.clock import ManualClock
 from tests.support.waiting import until
 
