@@ -99,6 +99,9 @@ class HookConfig:
     groups: str
     # Whether the hook is asked about what servers of the back office send, too.
     servers: bool
+    # Whether the hook judges what previews of links say. `false`: texts are stored without them. A hook that was made
+    # before there were any passes whatever they say.
+    previews: bool
     # How long what the hook held waits for a review; then it is forgotten. Raising it keeps it for longer where nobody
     # looks; lowering it drops what reviewers come to late.
     held_days: int
@@ -118,6 +121,7 @@ class HookConfig:
             direct=env.choice("PARLEY_HOOK_DIRECT", "open", ("open", "closed", "off")),
             groups=env.choice("PARLEY_HOOK_GROUPS", "open", ("open", "closed", "off")),
             servers=env.boolean("PARLEY_HOOK_SERVERS", True),
+            previews=env.boolean("PARLEY_HOOK_PREVIEWS", True),
             held_days=env.integer("PARLEY_HOOK_HELD_DAYS", 14, low=1, high=1_000),
         )
 

@@ -11,7 +11,8 @@ RESULTS = Counter(
 FETCHES = Counter(
     "previews_fetches",
     "Fetches, by what came of them: found, no_page, not_public, not_allowed (a redirection), too_many_redirections,"
-    " unreachable, busy (too many wait for one host), timeout.",
+    " unreachable, busy (too many wait for one host, or names of one user's are looked up), timeout, given_up (nobody"
+    " waited for it any more).",
     ["outcome"],
 )
 FETCH_SECONDS = Histogram(

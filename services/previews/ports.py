@@ -5,6 +5,7 @@ from typing import Protocol
 
 from services.previews.core.addresses import Address
 from services.previews.core.answers import Answer
+from services.previews.core.model import UserId
 from services.previews.core.networks import IpAddress
 
 
@@ -15,8 +16,9 @@ class Unreachable(Exception):
 class Resolver(Protocol):
     """Asks what names stand for."""
 
-    async def resolve(self, host: str) -> Sequence[IpAddress]:
-        """All addresses of a host, in the order in which to try them. Raises Unreachable."""
+    async def resolve(self, host: str, user_id: UserId) -> Sequence[IpAddress]:
+        """All addresses of a host, in the order in which to try them. `user_id`: who waits for it. Raises Unreachable,
+        and TooManyFetches while too many look-ups of the user's have not ended."""
 
 
 class Web(Protocol):

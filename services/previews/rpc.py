@@ -5,10 +5,12 @@ from parley.previews.v1 import previews_pb2 as api
 from parley.previews.v1 import previews_pb2_grpc
 
 from services.previews.core.errors import AddressNotAllowed, NoPreview, PreviewsOff, TooManyFetches
+from services.previews.core.model import UserId
 from services.previews.service import Previews
 from services.runtime.errors import ErrorTable, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
+from services.runtime.identity.auth import current_user
 
 ERRORS: ErrorTable = {
     AddressNotAllowed: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "URL_NOT_ALLOWED"),
@@ -37,7 +39,7 @@ class PreviewsServicer(previews_pb2_grpc.PreviewsServiceServicer):
 
     async def GetLinkPreview(self, request: api.GetLinkPreviewRequest, context: Context) -> api.GetLinkPreviewResponse:
         try:
-            preview = await self._previews.get(request.url)
+            preview = await self._previews.get(UserId(current_user()), request.url)
         except NoPreview:
             # Most links of a chat have none: that is no error to whoever asks.
             return api.GetLinkPreviewResponse(url=request.url)

@@ -1,15 +1,28 @@
 """The one use-case: a preview of an address, from memory where it was asked for lately."""
 
 import asyncio
+from dataclasses import dataclass
 
 from services.previews import metrics
 from services.previews.core.addresses import Address, parse_address
 from services.previews.core.cache import Cache, Found
 from services.previews.core.errors import AddressNotAllowed, NoPreview, PreviewsOff, TooManyFetches
-from services.previews.core.model import Preview
+from services.previews.core.model import Preview, UserId
 from services.previews.fetching import Fetcher, Reach
 from services.runtime import tasks
 from services.runtime.clock import Clock
+
+# At once of one user, those that are about to end among them. Raising it lets fewer users hold all that there are;
+# lowering it refuses people who change their minds quickly.
+FETCHES_PER_USER = 8
+
+
+@dataclass
+class _Fetch:
+    """One that is under way, and how many wait for it."""
+
+    task: asyncio.Task[Found | None]
+    waiting: int = 0
 
 
 class Previews:
@@ -17,27 +30,26 @@ class Previews:
 
     name = "previews"
 
-    def __init__(
-        self, fetcher: Fetcher, reach: Reach, clock: Clock, *, is_on: bool, parallel: int, timeout_s: float
-    ) -> None:
+    def __init__(self, fetcher: Fetcher, reach: Reach, clock: Clock, *, is_on: bool, parallel: int) -> None:
         self._fetcher = fetcher
         self._reach = reach
         self._clock = clock
         self._is_on = is_on
         self._parallel = parallel
-        self._timeout_s = timeout_s
         self._cache = Cache()
-        self._under_way: dict[str, asyncio.Task[Found | None]] = {}
+        # By address: those that others may wait for, too.
+        self._under_way: dict[str, _Fetch] = {}
+        # All, and for whom each began.
+        self._running: dict[asyncio.Task[Found | None], UserId] = {}
 
     async def start(self) -> None:
-        metrics.FETCHING.set_function(lambda: len(self._under_way))
+        metrics.FETCHING.set_function(lambda: len(self._running))
         metrics.CACHED.set_function(lambda: len(self._cache))
 
     async def stop(self) -> None:
-        for task in list(self._under_way.values()):
-            await tasks.stop(task)
+        await tasks.stop(*self._running)
 
-    async def get(self, url: str) -> Preview:
+    async def get(self, user_id: UserId, url: str) -> Preview:
         """What the page behind an address says of itself. Errors: PreviewsOff, AddressNotAllowed, TooManyFetches,
         NoPreview."""
         source = "nowhere"
@@ -45,11 +57,9 @@ class Previews:
             if not self._is_on:
                 raise PreviewsOff("this installation makes no previews")
             address = parse_address(url, self._reach.ports)
-            found = self._cache.get(address.url, self._clock.monotonic())
+            found = self._known(address)
             source = "cache" if found else "shared" if address.url in self._under_way else "fetch"
-            if found is None:
-                # Whoever gives up does not take the fetch away from the others.
-                found = await asyncio.shield(self._fetching(address))
+            found = found or await self._found(user_id, address)
             if found is None:
                 raise TooManyFetches("as many wait for this host as may")
             if found.preview is None:
@@ -60,26 +70,55 @@ class Previews:
         metrics.RESULTS.labels("found", source).inc()
         return found.preview
 
-    def _fetching(self, address: Address) -> asyncio.Task[Found | None]:
-        """The fetch of an address that is under way, or a new one."""
-        task = self._under_way.get(address.url)
-        if task is None:
-            if len(self._under_way) >= self._parallel:
-                raise TooManyFetches("this replica asks as many hosts as it may at once")
-            task = tasks.detached(self._fetch(address), why="a fetch has a limit of time", name="preview")
-            self._under_way[address.url] = task
-            task.add_done_callback(lambda _: self._under_way.pop(address.url, None))
-        return task
+    async def _found(self, user_id: UserId, address: Address) -> Found | None:
+        if address.url in self._under_way:
+            return await self._wait_for(user_id, address)
+        async with self._fetcher.turn_of(user_id, address.host):
+            # Others may have asked meanwhile.
+            return self._known(address) or await self._wait_for(user_id, address)
 
-    async def _fetch(self, address: Address) -> Found | None:
-        """What is found is kept; None, which is not, when too many wait for the host."""
-        preview = None
+    def _known(self, address: Address) -> Found | None:
+        return self._cache.get(address.url, self._clock.monotonic())
+
+    async def _wait_for(self, user_id: UserId, address: Address) -> Found | None:
+        """What comes of the fetch of an address that is under way, or of a new one. Whoever gives up does not take it
+        away from the others; when all have, it ends, and with it what it holds."""
+        fetch = self._under_way.get(address.url) or self._begin(user_id, address)
+        fetch.waiting += 1
+        try:
+            return await asyncio.shield(fetch.task)
+        finally:
+            fetch.waiting -= 1
+            if not fetch.waiting:
+                fetch.task.cancel()
+                # Whoever comes now is not to wait for what ends.
+                self._forget(address.url, fetch)
+
+    def _begin(self, user_id: UserId, address: Address) -> _Fetch:
+        if len(self._running) >= self._parallel:
+            raise TooManyFetches("this replica asks as many hosts as it may at once")
+        if list(self._running.values()).count(user_id) >= FETCHES_PER_USER:
+            raise TooManyFetches("as many hosts are asked for this user as may be at once")
+        work = self._fetch(user_id, address)
+        task = tasks.detached(work, why="a fetch has a limit of time", name="preview")
+        fetch = self._under_way[address.url] = _Fetch(task)
+        self._running[task] = user_id
+        task.add_done_callback(self._running.pop)
+        task.add_done_callback(lambda _: self._forget(address.url, fetch))
+        return fetch
+
+    def _forget(self, url: str, fetch: _Fetch) -> None:
+        if self._under_way.get(url) is fetch:
+            del self._under_way[url]
+
+    async def _fetch(self, user_id: UserId, address: Address) -> Found | None:
+        """What is found is kept; None, which is not, when it may not be asked for now."""
         with metrics.FETCH_SECONDS.time():
             try:
-                async with asyncio.timeout(self._timeout_s):
-                    preview = await self._fetcher.fetch(address)
-            except TimeoutError:
-                metrics.FETCHES.labels("timeout").inc()
+                preview = await self._fetcher.fetch(user_id, address)
+            except asyncio.CancelledError:
+                metrics.FETCHES.labels("given_up").inc()
+                raise
             except TooManyFetches:
                 return None
         found = Found(preview)

@@ -26,8 +26,8 @@ def build(config: Config, *, reach: Reach = THE_INTERNET, resolver: Resolver | N
         rpc.apis(previews),
         rpc.ERRORS,
         ServiceTokens(ServiceKeys.of("previews", config.server.identity), clock),
-        # Of revocations and deletions the broker tells, which this service has nothing to do with: whoever was signed
-        # out may see what pages say of themselves until the token expires.
+        # Of revocations and deletions the broker tells, to which a process that hosts of others speak to has neither a
+        # key nor a way: whoever was signed out may see what pages say of themselves until the token expires.
         UserTokens.of(config.server, clock, standings=None),
     )
     return App([dns, previews], server)
@@ -35,11 +35,11 @@ def build(config: Config, *, reach: Reach = THE_INTERNET, resolver: Resolver | N
 
 def previews_of(config: Config, resolver: Resolver, web: Web, clock: Clock, reach: Reach) -> Previews:
     """The use-case, as it is configured."""
+    reach = reach.without(config.own_networks)
     return Previews(
-        Fetcher(resolver, web, reach),
+        Fetcher(resolver, web, reach, config.timeout_s),
         reach,
         clock,
         is_on=config.enabled,
         parallel=config.parallel,
-        timeout_s=config.timeout_s,
     )

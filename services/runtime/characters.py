@@ -8,8 +8,9 @@ import regex
 # The blank of Braille is a symbol to Unicode.
 _SEEN = regex.compile(r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
 
-# More marks in a row are no text of any language (UAX #15, stream-safe format).
-_TOWER = regex.compile(r"(\p{M}{30})\p{M}++")
+# More marks in a row are no text of any language (UAX #15, stream-safe format). Joiners and their like, which nobody
+# sees, part no tower.
+_TOWER = regex.compile(r"((?:\p{M}\p{Cf}*+){30})(?:\p{M}\p{Cf}*+)++")
 
 
 def is_blank(text: str) -> bool:

@@ -51,7 +51,8 @@ def judging_by(hook: GrpcHook | HttpHook, config: Config, held: PostgresHeld, pl
     found = config.hook
     asking = Asking(hook, clock, found.timeout_ms / 1000, found.at_once, config.text_limit)
     surfaces = {Surface.REQUEST: found.requests, Surface.DIRECT: found.direct, Surface.GROUP: found.groups}
-    policy = HookPolicy({surface: WithoutAnswer(value) for surface, value in surfaces.items()}, found.servers)
+    without = {surface: WithoutAnswer(value) for surface, value in surfaces.items()}
+    policy = HookPolicy(without, found.servers, found.previews)
     return Judging(asking, held, places, policy, clock, new_id)
 
 

@@ -425,6 +425,11 @@ def has_links(content: Content) -> bool:
     return isinstance(content, Text) and any(isinstance(entity, Link) for entity in content.entities)
 
 
+def without_preview(content: Content) -> Content:
+    """Without what a text's preview claims of a page."""
+    return replace(content, preview=None) if isinstance(content, Text) else content
+
+
 def is_spoken(content: Content) -> bool:
     """Whether it is a voice message."""
     return isinstance(content, Voice)

@@ -7,7 +7,7 @@ import regex
 from services.runtime.characters import normalized
 from services.runtime.web_hosts import MAX_HOST_CHARS, READ_AS, ascii_host, host_of
 
-__all__ = ["dotted_names", "host_of", "names_its_host", "stands_in"]
+__all__ = ["as_read", "dotted_names", "host_of", "names_its_host", "stands_in"]
 
 _UNSEEN = regex.compile(r"[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
 # These turn the direction of reading, so that the text is not read in the order in which it is checked.
@@ -39,6 +39,13 @@ _FILES = frozenset(
 )
 
 
+def as_read(text: str) -> str:
+    """A text as people read it: compatible spellings are one, and what nobody sees is gone."""
+    seen: str = _UNSEEN.sub("", _SPACES.sub(" ", text)).translate(READ_AS)
+    plain: str = _SPACES.sub(" ", normalized("NFKC", seen).translate(READ_AS).casefold())
+    return plain
+
+
 def stands_in(text: str, url: str) -> bool:
     """Whether the address is a word of the text, alone or in punctuation. Within another address it is none."""
     cut = (word.partition(url) for word in text.split())
@@ -53,7 +60,7 @@ def names_its_host(text: str, start: int, end: int, url: str) -> bool:
     """
     host = host_of(url)
     shown = text[start:end]
-    if host is None or _TURNS.search(shown) or not _plain(shown).strip():
+    if host is None or _TURNS.search(shown) or not as_read(shown).strip():
         return False
     if _is_address_of(shown, host):
         return True
@@ -71,7 +78,7 @@ def _is_address_of(shown: str, host: str) -> bool:
 
 def _hosts_in(text: str) -> Iterator[str]:
     """What a person reads as hosts in a text."""
-    plain = _SPACED_SCHEME.sub(" http://", _SPACED_DOT.sub(".", _DEFANGED.sub(".", _plain(text))))
+    plain = _SPACED_SCHEME.sub(" http://", _SPACED_DOT.sub(".", _DEFANGED.sub(".", as_read(text))))
     for word in _WORD_BREAKS.split(plain):
         has_scheme = _SCHEME.match(word)
         authority = regex.split(r"[/?#]", _SCHEME.sub("", word), maxsplit=1)[0]
@@ -93,13 +100,6 @@ def dotted_names(text: str) -> Iterator[str]:
 def _is_host(name: str) -> bool:
     last = name.rpartition(".")[2]
     return bool(_NUMBERS.fullmatch(name) or (_TOP_LEVEL.fullmatch(last) and last not in _FILES))
-
-
-def _plain(text: str) -> str:
-    """As it is read: compatible spellings are one, and what nobody sees is gone."""
-    seen: str = _UNSEEN.sub("", _SPACES.sub(" ", text)).translate(READ_AS)
-    plain: str = _SPACES.sub(" ", normalized("NFKC", seen).translate(READ_AS).casefold())
-    return plain
 
 
 def _same(named: str, host: str) -> bool:

@@ -2,10 +2,10 @@
 
 import asyncio
 import socket
-import ssl
 import zlib
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
+from services.previews.clients.tls import BoundedTls
 from services.previews.core.addresses import DEFAULT_PORTS, Address
 from services.previews.core.answers import Answer, Head
 from services.previews.core.networks import IpAddress
@@ -28,6 +29,8 @@ MAX_EARLY_ANSWERS = 8
 # On one connection: what is sent around a page is no part of it, such as blank lines and extensions of chunks. Raising
 # it reads more of what nobody asked for; lowering it gives up hosts that send small chunks.
 MAX_TAKEN_BYTES = 2 * MAX_PAGE_BYTES
+# The same over TLS, with what that takes itself: certificates, and some bytes a record.
+MAX_TLS_BYTES = MAX_TAKEN_BYTES + 256 * 1024
 # Of what has come, read at once. Raising it reads more of what is given up then; lowering it takes more calls.
 _PIECE_BYTES = 4 * 1024
 # Of what the system keeps for us until we read, and so of what one step of the loop reads: a host that sends each byte
@@ -39,17 +42,17 @@ _CHUNK_BYTES = 16 * 1024
 
 
 class AiohttpWeb:
-    """See ports.Web. It sends no cookies and nobody's credentials, keeps no connection, and takes no proxy from the
-    environment."""
+    """See ports.Web. `ca_file`: authorities in place of those that the system knows. It sends no cookies and nobody's
+    credentials, keeps no connection, and takes no proxy from the environment."""
 
-    def __init__(self, user_agent: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, user_agent: str, timeout_s: float, ca_file: Path | None = None) -> None:
         self._headers = {
             "User-Agent": user_agent,
             "Accept": "text/html,application/xhtml+xml",
             "Accept-Encoding": "gzip",
         }
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S)
-        self._tls = tls or ssl.create_default_context()
+        self._tls = BoundedTls.of(MAX_TLS_BYTES, ca_file)
 
     async def get(self, address: Address, ips: Sequence[IpAddress]) -> Answer:
         port = "" if address.port == DEFAULT_PORTS[address.scheme] else f":{address.port}"

@@ -30,6 +30,8 @@ _NAMES = {
     "iso2022_jp": ("iso-2022-jp",),
     "cp949": ("euc-kr", "ks_c_5601-1987", "windows-949"),
 }
+# Of Unicode (U+FEFF), as a page begins with it.
+_MARKS = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 _ENCODINGS = {name: encoding for encoding, names in _NAMES.items() for name in names}
 # What each byte is, in the encodings of one byte a character.
 _TABLES = {
@@ -40,12 +42,12 @@ _TABLES = {
 
 
 def decode(body: bytes, content_type: str) -> str:
-    """A page as text: in the encoding that its header names, else that which it names itself, else UTF-8. What is not
-    of it becomes U+FFFD; in UTF-16 the page ends there.
+    """A page as text: in the encoding of the mark that it begins with, else that which its header names, else that
+    which it names itself, else UTF-8. What is not of it becomes U+FFFD; in UTF-16 the page ends there.
 
     Python asks about each fault in some encodings, which takes a hundred times as long as the rest: not here.
     """
-    encoding = _named_in(content_type) or _named_by(body) or DEFAULT
+    encoding = _marked(body) or _named_in(content_type) or _named_by(body) or DEFAULT
     if table := _TABLES.get(encoding):
         return codecs.charmap_decode(body, "strict", table)[0]
     if not encoding.startswith("utf-16"):
@@ -54,6 +56,10 @@ def decode(body: bytes, content_type: str) -> str:
         return body.decode(encoding)
     except UnicodeDecodeError as fault:
         return body[: fault.start].decode(encoding)
+
+
+def _marked(body: bytes) -> str | None:
+    return next((encoding for encoding, mark in _MARKS.items() if body.startswith(mark)), None)
 
 
 def _named_in(content_type: str) -> str | None:

@@ -1,6 +1,10 @@
-"""What a preview is."""
+"""What a preview is, and who asks for it."""
 
 from dataclasses import dataclass
+from typing import NewType
+
+# Who asks.
+UserId = NewType("UserId", str)
 
 MAX_TITLE_CHARS = 200
 MAX_DESCRIPTION_CHARS = 400

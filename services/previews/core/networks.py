@@ -4,9 +4,10 @@ The registries are IANA's of special purposes (RFC 6890 and those after it). `ip
 depends on the release of Python; what stands here is refused besides.
 """
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 IpAddress = IPv4Address | IPv6Address
+IpNetwork = IPv4Network | IPv6Network
 
 _SPECIAL_4 = [
     ip_network(block)
@@ -44,6 +45,14 @@ def is_public(address: IpAddress) -> bool:
     if address.scope_id is not None or address not in _GLOBAL_6:
         return False
     return address.is_global and not any(address in block for block in _SPECIAL_6)
+
+
+def read_network(value: str) -> IpNetwork | None:
+    """A network as `1.2.3.0/24`; None for anything else."""
+    try:
+        return ip_network(value)
+    except ValueError:
+        return None
 
 
 def read_ip(value: str) -> IpAddress | None:

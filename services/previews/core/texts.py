@@ -7,9 +7,10 @@ import regex
 from services.runtime.characters import is_blank, without_towers
 
 _SPACES = regex.compile(r"\s+")
-# Controls, halves of characters, what is no character, and what turns the direction of reading for what follows.
+# Controls, halves of characters, what is no character, what turns the direction of reading for what follows, and what
+# nobody sees but programs read; not the joiners, of which words and emoji are made.
 _UNFIT = regex.compile(
-    r"[\p{Cc}\p{Cs}\p{Co}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]|\p{Noncharacter_Code_Point}"
+    r"[\p{Cc}\p{Cs}\p{Co}\u00ad\u200b\u2060-\u2064\u206a-\u206f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]|\p{Noncharacter_Code_Point}"
 )
 # Longer numbers are no character, and Python refuses to read the longest.
 _LONG_NUMBER = regex.compile(r"&#(?:[0-9]{8,}+|[xX][0-9a-fA-F]{7,}+);?")

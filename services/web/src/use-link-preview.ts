@@ -17,7 +17,7 @@ export const PAUSE_MS = 500;
 /** In code points, as the service takes them. */
 const MOST = { title: 200, description: 400, siteName: 100 };
 /** More marks in a row reach into other lines: the service refuses them. */
-const TOWER = /(\p{M}{30})\p{M}+/gu;
+const TOWER = /((?:\p{M}\p{Cf}*){30})(?:\p{M}\p{Cf}*)+/gu;
 
 /** The addresses that become links of a text, in their order. */
 export function linksOf(text: string): string[] {

@@ -56,6 +56,7 @@ describe("what was found", () => {
     // What can be seen comes after what is cut.
     expect(fitting({ title: `${"\u200b".repeat(200)}a` }, URL)).toBeUndefined();
     expect(fitting({ title: `a${"\u0301".repeat(99)}b` }, URL)?.title).toBe(`a${"\u0301".repeat(30)}b`);
+    expect(fitting({ title: `a${"\u0301\u200d".repeat(31)}b` }, URL)?.title).toBe(`a${"\u0301\u200d".repeat(30)}b`);
     // Of the link that stands in the text, wherever that led.
     expect(fitting({ ...PREVIEW, url: "https://elsewhere.example/" }, URL)?.url).toBe(URL);
   });

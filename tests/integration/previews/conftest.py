@@ -11,6 +11,7 @@ from ipaddress import ip_address
 import pytest
 
 from services.previews.clients.web import AiohttpWeb
+from services.previews.core.model import UserId
 from services.previews.core.networks import IpAddress
 from services.previews.fetching import Fetcher, Reach
 from services.previews.ports import Unreachable
@@ -19,6 +20,7 @@ from tests.support.clock import ManualClock
 from tests.support.waiting import until
 
 TIMEOUT_S = 0.8
+ALICE, BOB = UserId("alice"), UserId("bob")
 LOOPBACK = ip_address("127.0.0.1")
 PAGE = b"<title>Found</title>"
 Serve = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -91,7 +93,7 @@ class Names:
         self.addresses: dict[str, list[Sequence[str]]] = {}
         self.asked: list[str] = []
 
-    async def resolve(self, host: str) -> Sequence[IpAddress]:
+    async def resolve(self, host: str, user_id: UserId) -> Sequence[IpAddress]:
         self.asked.append(host)
         answers = self.addresses.get(host)
         if not answers:
@@ -109,9 +111,8 @@ class Town:
         self.clock = ManualClock()
         self.reach = Reach(lambda ip: ip == LOOPBACK, frozenset({host.port}))
         web = AiohttpWeb("ParleyLinkPreviews/1.0", TIMEOUT_S)
-        self.previews = Previews(
-            Fetcher(self.names, web, self.reach), self.reach, self.clock, is_on=True, parallel=8, timeout_s=TIMEOUT_S
-        )
+        fetcher = Fetcher(self.names, web, self.reach, TIMEOUT_S)
+        self.previews = Previews(fetcher, self.reach, self.clock, is_on=True, parallel=8)
 
     def url(self, path: str, host: str = "page.example") -> str:
         """The address of a path at the host."""

@@ -12,23 +12,24 @@ import pytest
 from services.previews.clients.web import MAX_HEADER_BYTES, AiohttpWeb
 from services.previews.core.addresses import parse_address
 from services.previews.core.errors import AddressNotAllowed, NoPreview, TooManyFetches
-from services.previews.core.model import Preview
+from services.previews.core.model import Preview, UserId
 from services.previews.core.pages import MAX_PAGE_BYTES
 from services.previews.fetching import FETCHES_PER_HOST, THE_INTERNET
 from services.previews.ports import Unreachable
 from services.runtime.limits.concurrency import Turns
-from tests.integration.previews.conftest import LOOPBACK, PAGE, Town, bomb
+from tests.integration.previews.conftest import ALICE, BOB, LOOPBACK, PAGE, TIMEOUT_S, Town, bomb
 from tests.support.waiting import until
 
 FOUND = Preview("Found")
 OK = b"HTTP/1.1 200 OK\r\n"
 HTML = OK + b"content-type: text/html\r\n"
+CAROL = UserId("carol")
 CHUNK = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
 
 
 async def test_a_page_is_found(town: Town) -> None:
     town.host.page("/a?b=c")
-    assert await town.previews.get(town.url("/a?b=c#d")) == FOUND
+    assert await town.previews.get(ALICE, town.url("/a?b=c#d")) == FOUND
     (request,) = town.host.asked
     line, *headers = request.strip().split("\r\n")
     assert line == "GET /a?b=c HTTP/1.1"
@@ -47,14 +48,14 @@ async def test_the_page_behind_three_redirections_is_found(town: Town) -> None:
     town.host.leads("/2", town.url("/3", "other.example"))
     town.host.leads("/3", "4")
     town.host.page("/4")
-    assert await town.previews.get(town.url("/1")) == FOUND
+    assert await town.previews.get(ALICE, town.url("/1")) == FOUND
     assert town.names.asked == ["page.example", "page.example", "other.example", "other.example"]
 
 
 async def test_cookies_of_a_host_are_not_brought_back(town: Town) -> None:
     town.host.answers("/1", "302 Found|location: /2|set-cookie: id=1")
     town.host.page("/2")
-    await town.previews.get(town.url("/1"))
+    await town.previews.get(ALICE, town.url("/1"))
     assert "cookie" not in town.host.asked[1].lower()
 
 
@@ -62,14 +63,14 @@ async def test_a_proxy_of_the_environment_is_not_asked(town: Town, monkeypatch: 
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     town.host.page("/")
-    assert await town.previews.get(town.url("/")) == FOUND
+    assert await town.previews.get(ALICE, town.url("/")) == FOUND
 
 
 async def test_a_name_that_changes_its_address_changes_nothing(town: Town) -> None:
     """DNS rebinding: what was checked is what is connected to, since nobody looks the name up again."""
     town.names.addresses["page.example"] = [["127.0.0.1"], ["169.254.169.254"]]
     town.host.page("/")
-    assert await town.previews.get(town.url("/")) == FOUND
+    assert await town.previews.get(ALICE, town.url("/")) == FOUND
     assert town.names.asked == ["page.example"]
 
 
@@ -172,7 +173,7 @@ async def test_no_caller_learns_what_is_behind_an_address(town: Town) -> None:
 
 async def told_of(town: Town, url: str) -> tuple[type, tuple[object, ...]]:
     with pytest.raises(NoPreview) as raised:
-        await town.previews.get(url)
+        await town.previews.get(ALICE, url)
     return type(raised.value), raised.value.args
 
 
@@ -214,7 +215,7 @@ async def test_what_comes_before_an_answer_is_not_kept_for_ever(town: Town, monk
 async def test_a_few_early_answers_are_passed_over(town: Town) -> None:
     town.host.sends_for_ever("/", 3 * EARLY + HTML + b"content-length: 20\r\n\r\n" + PAGE, b"", 0.01)
     assert len(PAGE) == 20
-    assert await town.previews.get(town.url("/")) == FOUND
+    assert await town.previews.get(ALICE, town.url("/")) == FOUND
 
 
 async def test_what_is_sent_around_a_page_without_an_end_is_given_up(town: Town) -> None:
@@ -238,7 +239,7 @@ async def test_a_page_without_an_end_is_cut(town: Town) -> None:
     town.host.sends_for_ever("/chunked", HTML + b"transfer-encoding: chunked\r\n\r\n14\r\n" + PAGE + b"\r\n", CHUNK)
     town.host.sends_for_ever("/gigabyte", HTML + b"content-length: 1073741824\r\n\r\n" + PAGE, b" " * 65_536)
     for path in ("/plain", "/chunked", "/gigabyte"):
-        assert await town.previews.get(town.url(path)) == FOUND
+        assert await town.previews.get(ALICE, town.url(path)) == FOUND
 
 
 async def test_a_bomb_is_cut_as_it_grows(town: Town) -> None:
@@ -246,14 +247,14 @@ async def test_a_bomb_is_cut_as_it_grows(town: Town) -> None:
     assert len(packed) < MAX_PAGE_BYTES
     town.host.page("/", packed, "content-type: text/html|content-encoding: gzip")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert await town.previews.get(town.url("/")) == FOUND
+    assert await town.previews.get(ALICE, town.url("/")) == FOUND
     # In KiB.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 1024
 
 
 async def test_a_page_in_another_encoding_than_it_says_is_read_as_it_can_be(town: Town) -> None:
     town.host.page("/", "<title>日本 a</title>".encode("shift_jis"), "content-type: text/html; charset=utf-8")
-    assert (await town.previews.get(town.url("/"))).title.endswith(" a")
+    assert (await town.previews.get(ALICE, town.url("/"))).title.endswith(" a")
 
 
 async def test_what_breaks_off_is_no_preview(town: Town) -> None:
@@ -264,30 +265,59 @@ async def test_what_breaks_off_is_no_preview(town: Town) -> None:
 async def test_one_host_is_asked_little_at_once(town: Town) -> None:
     for number in range(6):
         town.host.page(f"/{number}", pause_s=0.02)
-    found = await asyncio.gather(*(town.previews.get(town.url(f"/{number}")) for number in range(6)))
+    asking = ((user, town.url(f"/{number}")) for number, user in enumerate([ALICE, BOB, CAROL] * 2))
+    found = await asyncio.gather(*(town.previews.get(user, url) for user, url in asking))
     assert found == [FOUND] * 6
     assert town.host.most_at_once == FETCHES_PER_HOST
 
 
+async def test_one_user_leaves_a_turn_to_others_by_no_redirection(town: Town) -> None:
+    for number in range(3):
+        town.names.addresses[f"way{number}.example"] = [["127.0.0.1"]]
+        town.host.leads(f"/way{number}", town.url(f"/slow{number}"))
+        town.host.sends_for_ever(f"/slow{number}", b"", b"", 0.02)
+    town.host.page("/")
+    ways = [town.url(f"/way{number}", f"way{number}.example") for number in range(3)]
+    asked = [asyncio.create_task(town.previews.get(ALICE, way)) for way in ways]
+    await until(lambda: any(path.startswith("/slow") for path in town.host.paths_asked))
+    assert await town.previews.get(BOB, town.url("/")) == FOUND
+    assert len([path for path in town.host.paths_asked if path.startswith("/slow")]) == 1
+    for task in asked:
+        task.cancel()
+
+
 async def test_those_who_ask_the_same_share_one_fetch(town: Town) -> None:
     town.host.page("/", pause_s=0.05)
-    found = await asyncio.gather(*(town.previews.get(town.url("/")) for _ in range(20)))
+    found = await asyncio.gather(*(town.previews.get(ALICE, town.url("/")) for _ in range(20)))
     assert found == [FOUND] * 20
     assert town.host.connections == 1
 
 
 async def test_who_gives_up_takes_nothing_from_the_others(town: Town) -> None:
     town.host.page("/", pause_s=0.1)
-    first = asyncio.create_task(town.previews.get(town.url("/")))
-    second = asyncio.create_task(town.previews.get(town.url("/")))
+    first = asyncio.create_task(town.previews.get(ALICE, town.url("/")))
+    second = asyncio.create_task(town.previews.get(ALICE, town.url("/")))
     await asyncio.sleep(0.02)
     first.cancel()
     assert await second == FOUND
+    assert town.host.connections == 1
+
+
+async def test_when_all_have_given_up_the_host_is_left(town: Town) -> None:
+    """The work ends with the call, whose time is shorter than that of a fetch or is over."""
+    town.host.sends_for_ever("/", HTML + b"\r\n", b" ", 0.01)
+    both = [asyncio.create_task(town.previews.get(user, town.url("/"))) for user in (ALICE, BOB)]
+    await until(lambda: town.host.at_once == 1)
+    for task in both:
+        task.cancel()
+    # Of the fetch itself, so that no limit of time ends it.
+    await until(lambda: not town.previews._running, within_s=TIMEOUT_S / 2)
+    await until(lambda: town.host.at_once == 0)
 
 
 async def expect_nothing(town: Town, path: str) -> None:
     with pytest.raises(NoPreview):
-        await town.previews.get(town.url(path))
+        await town.previews.get(ALICE, town.url(path))
 
 
 async def test_when_too_many_wait_for_a_host_it_is_not_said_that_there_is_no_preview(
@@ -296,10 +326,10 @@ async def test_when_too_many_wait_for_a_host_it_is_not_said_that_there_is_no_pre
     monkeypatch.setattr(town.previews._fetcher, "_hosts", Turns(at_once=1, waiting=0))
     town.host.page("/1", pause_s=0.1)
     town.host.page("/2")
-    first = asyncio.create_task(town.previews.get(town.url("/1")))
+    first = asyncio.create_task(town.previews.get(ALICE, town.url("/1")))
     await until(lambda: town.host.at_once == 1)
     with pytest.raises(TooManyFetches):
-        await town.previews.get(town.url("/2"))
+        await town.previews.get(BOB, town.url("/2"))
     assert await first == FOUND
     # That was not kept.
-    assert await town.previews.get(town.url("/2")) == FOUND
+    assert await town.previews.get(BOB, town.url("/2")) == FOUND

@@ -12,6 +12,7 @@ import pytest
 from deploy.certificates import Authority
 from services.previews.clients.web import AiohttpWeb
 from services.previews.core.addresses import Address
+from services.previews.core.pages import MAX_PAGE_BYTES
 from services.previews.ports import Unreachable
 from tests.integration.previews.conftest import LOOPBACK, PAGE, TIMEOUT_S, Host
 
@@ -22,11 +23,18 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-async def secured(authority: Authority) -> AsyncIterator[tuple[Host, list[str | None]]]:
+def tickets() -> int:
+    """To resume by, which a host sends behind its handshake."""
+    return 2
+
+
+@pytest.fixture
+async def secured(authority: Authority, tickets: int) -> AsyncIterator[tuple[Host, list[str | None]]]:
     """A host of the name page.example, and the names that it was asked for (SNI)."""
     pem, host = authority.issue("page", ("page.example",)), Host()
     asked: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = tickets
     context.load_cert_chain(pem.certificate, pem.key)
     context.sni_callback = lambda _socket, name, _context: asked.append(name)
     server = await asyncio.start_server(host.serve, "127.0.0.1", 0, ssl=context)
@@ -37,7 +45,7 @@ async def secured(authority: Authority) -> AsyncIterator[tuple[Host, list[str | 
 
 
 def web(ca: Path | None) -> AiohttpWeb:
-    return AiohttpWeb("ParleyLinkPreviews/1.0", TIMEOUT_S, ssl.create_default_context(cafile=ca))
+    return AiohttpWeb("ParleyLinkPreviews/1.0", TIMEOUT_S, ca)
 
 
 async def test_the_name_is_asked_for_and_proved(secured: tuple[Host, list[str | None]], authority: Authority) -> None:
@@ -61,3 +69,21 @@ async def test_whom_no_known_authority_vouches_for_is_not_believed(secured: tupl
     with pytest.raises(Unreachable):
         await web(None).get(Address("https", "page.example", host.port, "/"), [LOOPBACK])
     assert host.asked == []
+
+
+async def test_a_large_page_is_read(secured: tuple[Host, list[str | None]], authority: Authority) -> None:
+    host, _ = secured
+    host.page("/", PAGE + b" " * 2 * MAX_PAGE_BYTES)
+    answer = await web(authority.ca).get(Address("https", "page.example", host.port, "/"), [LOOPBACK])
+    assert len(answer.body) == MAX_PAGE_BYTES
+
+
+@pytest.mark.parametrize("tickets", [20_000])
+async def test_what_is_sent_beneath_the_page_counts_too(
+    secured: tuple[Host, list[str | None]], authority: Authority
+) -> None:
+    """Tickets without end, none of which the protocol above hears of, kept the loop at work for the whole time."""
+    host, _ = secured
+    long = AiohttpWeb("ParleyLinkPreviews/1.0", 60, authority.ca)
+    with pytest.raises(Unreachable):
+        await long.get(Address("https", "page.example", host.port, "/"), [LOOPBACK])

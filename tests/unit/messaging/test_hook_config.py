@@ -51,6 +51,7 @@ def test_without_an_address_nobody_is_asked() -> None:
         {"PARLEY_HOOK_DIRECT": "maybe"},
         {"PARLEY_HOOK_TIMEOUT_MS": "0"},
         {"PARLEY_HOOK_SERVERS": "some"},
+        {"PARLEY_HOOK_PREVIEWS": "some"},
     ],
 )
 def test_a_configuration_that_makes_no_hook_ends_the_start(changed: dict[str, str]) -> None:

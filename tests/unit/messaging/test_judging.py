@@ -27,7 +27,7 @@ from services.messaging.hooks.service.asking import Asking
 from services.messaging.hooks.service.judging import Judging
 from services.messaging.hooks.service.reviewing import HeldPurging, KeepingPolicy, Reviews
 from services.messaging.hooks.service.withdrawing import Withdrawals
-from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Unsent
+from services.messaging.kernel.content import CallOutcome, CallRecord, LinkPreview, Text, Unsent
 from services.messaging.kernel.errors import (
     ConversationFrozen,
     ConversationNotFound,
@@ -290,6 +290,23 @@ async def test_what_is_configured_for_a_surface_holds_there(judged: Judged) -> N
     assert [asked.surface for asked in judged.hook.asked] == [Surface.DIRECT] * 2
     # Servers are not asked about.
     assert (await world.sending.send(ALICE, known, TextRequest("s", Text("hi"), by_server=True))).seq == 3
+
+
+async def test_a_hook_that_reads_no_previews_has_texts_stored_without(judged: Judged) -> None:
+    """One that was made before there were any takes their words for none, and passes them."""
+    url = "https://a.example/"
+    bare, shown = Text(f"see {url}"), Text(f"see {url}", preview=LinkPreview(url, "you pig"))
+    conversation = await accepted(judged.world)
+    judged.use(HookPolicy(previews=False))
+    judged.hook.asked.clear()
+    sent = await judged.world.sending.send(ALICE, conversation, TextRequest("k", shown))
+    other = replace(shown, text=f"look: {url}")
+    edited = await judged.world.changing.edit_message(ALICE, conversation, sent.seq, other)
+    assert (sent.content, edited.content) == (bare, replace(other, preview=None))
+    assert [asked.content for asked in judged.hook.asked] == [sent.content, edited.content]
+    judged.use(HookPolicy())
+    sent = await judged.world.sending.send(ALICE, conversation, TextRequest("l", shown))
+    assert (sent.content, judged.hook.asked[-1].content) == (shown, shown)
 
 
 async def stranger(world: World) -> str:

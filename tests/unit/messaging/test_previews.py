@@ -124,6 +124,7 @@ def test_an_address_is_not_the_beginning_of_another_host() -> None:
         ("title", replace(PREVIEW, title="a" + "\u0301" * 31)),
         ("description", replace(PREVIEW, description="a" + "\u0301" * 31)),
         ("site_name", replace(PREVIEW, site_name="a" + "\u0301" * 31)),
+        ("title", replace(PREVIEW, title="a" + ("\u0301" * 16 + "\u200d") * 2)),
     ],
 )
 async def test_what_is_beyond_the_bounds_is_refused_by_the_name_of_the_field(
@@ -264,6 +265,23 @@ def test_stars_leave_it_with_its_link_and_take_it_along_with_its_link(text: Text
         touched = content_after(question(text), Mask(spans), 100)
         assert isinstance(touched, Text)
         assert touched.preview is None
+
+
+@pytest.mark.parametrize("claim", ["title", "description", "site_name"])
+def test_stars_take_along_a_preview_that_says_what_they_hide(claim: str) -> None:
+    """The mask of a hook reaches the text alone."""
+    text = Text(f"you PIG {URL}")
+    for says, stays in (("A pig's life", False), ("\uff30\uff49g", False), ("p\u00adig", False), ("A big life", True)):
+        shown = replace(text, preview=replace(PREVIEW, **{claim: says}))
+        left = content_after(question(shown), Mask([(4, 3)]), 100)
+        assert isinstance(left, Text)
+        assert (left.text, left.preview is not None) == (f"you *** {URL}", stays)
+
+
+def test_a_star_for_a_space_hides_no_word() -> None:
+    left = content_after(question(LINKED), Mask([(4, 1)]), 100)
+    assert isinstance(left, Text)
+    assert left.preview == PREVIEW
 
 
 def test_another_text_has_the_preview_that_it_brings() -> None:

@@ -58,6 +58,23 @@ def test_public_addresses_are_in_one_spelling(url: str, host: str, target: str) 
         ),
         *("http://[::ffff:7f00:1]/", "http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[2606:4700::1111]/"),
         *("http://①②⑦.0.0.1/", "http://127。0。0。1/", "http://１２７.0.0.1/", "http://٣.٣.٣.٣/"),
+        *("http://0251.0376.0251.0376/", "http://0xa9.0xfe.0xa9.0xfe/", "http://2852039166/", "http://a.08/"),
+        *("http://[::ffff:a9fe:a9fe]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:a9fe:a9fe::]/", "http://a.0x1/"),
+        *("http://\u2488com/", "http://1\u2024com/"),
+        # Hosts that another program would read elsewhere.
+        *("http://example.org%00.evil.org/", "http://example.org%2f@evil.org/", "http://example.org:/"),
+        *(
+            "http://example.org\uff20evil.org/",
+            "http://example.org\uff0fevil.org/",
+            "http://example.org\uff03.evil.org/",
+        ),
+        *(
+            "http://example.org:\uff18\uff10/",
+            "http://xn--/",
+            "http://a.xn--/",
+            "http+unix://%2fvar%2frun/",
+            "unix:///x",
+        ),
         # Names that only a network of one's own knows.
         *("http://localhost/", "http://LOCALHOST/", "http://localhost./", "http://localhost../", "http://a.localhost/"),
         *("http://printer.local/", "http://metadata.google.internal/", "http://metadata.google.internal./"),

@@ -94,6 +94,10 @@ def test_texts_are_cut_by_code_points() -> None:
         ("می‌خواهم 👩‍🚀", "می‌خواهم 👩‍🚀"),
         ("a" + "\u0301" * 500, "a" + "\u0301" * 30),
         ("a" + ("\u0301" * 20 + "\u200e") * 5, "a" + "\u0301" * 30),
+        # Nor do joiners part a tower.
+        ("a" + ("\u0301" * 20 + "\u200d") * 5 + "b", "a" + "\u0301" * 20 + "\u200d" + "\u0301" * 10 + "b"),
+        # What nobody sees parts words for whoever looks for them.
+        ("a\u200bb\u2060c\u00add\u2063e&shy;f&ZeroWidthSpace;g", "abcdefg"),
     ],
 )
 def test_what_would_disturb_other_lines_is_taken_away(written: str, shown: str) -> None:
@@ -122,6 +126,10 @@ def test_what_would_disturb_other_lines_is_taken_away(written: str, shown: str) 
         *((b"<title>\\x41</title>", f"text/html; charset={name}", "\\x41") for name in ("unicode_escape", "utf-7")),
         ("<title>ü</title>".encode("cp1252"), HTML, "\ufffd"),
         (b"\xef\xbb\xbf<title>a</title>", HTML, "a"),
+        # The mark at its beginning counts before the header, as in browsers.
+        ("\ufeff<title>ü</title>".encode(), "text/html; charset=iso-8859-1", "ü"),
+        ("\ufeff<title>日本</title>".encode("utf-16-le"), HTML, "日本"),
+        ("\ufeff<title>日本</title>".encode("utf-16-be"), "text/html; charset=utf-8", "日本"),
     ],
 )
 def test_pages_are_read_in_their_encoding(page: bytes, content_type: str, title: str) -> None:

@@ -3,7 +3,7 @@
 Answers come from outside: what does not fit what was asked is no answer (UnfitVerdict).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -12,12 +12,14 @@ from uuid import UUID
 import regex
 
 from services.messaging.kernel import checks
-from services.messaging.kernel.content import Content, Mention, Text, leads_to
+from services.messaging.kernel.content import Content, LinkPreview, Mention, Text, leads_to
 from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.links import as_read
 from services.messaging.kernel.model import Attachment, ConversationId, UserId
 
 # What all of a text becomes: its length is not told.
 ALL_MASKED = "***"
+_SHOWN = regex.compile(r"\0+")
 _REASON = regex.compile(r"[A-Z0-9_]{0,64}")
 
 
@@ -122,8 +124,9 @@ def content_after(question: Question, verdict: Allow | Replace | Mask, text_char
 
 
 def masked(text: Text, spans: Sequence[tuple[int, int]]) -> Text:
-    """The text with a star for each code point of the spans, without the links and mentions that they touch, nor
-    a preview whose link goes; without spans, three stars. Raises UnfitVerdict for a span that is not in the text."""
+    """The text with a star for each code point of the spans, without the links and mentions that they touch, nor a
+    preview whose link goes, or that says what became stars; without spans, three stars. Raises UnfitVerdict for a span
+    that is not in the text."""
     if not spans:
         return Text(ALL_MASKED, masked=True)
     hidden = bytearray(len(text.text))
@@ -134,7 +137,15 @@ def masked(text: Text, spans: Sequence[tuple[int, int]]) -> Text:
     stars = "".join("*" if is_hidden else char for char, is_hidden in zip(text.text, hidden, strict=True))
     whole = [each for each in text.entities if not any(hidden[each.offset : each.offset + each.length])]
     left = Text(stars, tuple(whole), masked=True)
-    return replace(left, preview=text.preview) if text.preview and leads_to(left, text.preview.url) else left
+    if text.preview is None or not leads_to(left, text.preview.url):
+        return left
+    words = "".join(char if is_hidden else "\0" for char, is_hidden in zip(text.text, hidden, strict=True))
+    return left if _says(text.preview, _SHOWN.split(words)) else replace(left, preview=text.preview)
+
+
+def _says(preview: LinkPreview, words: Iterable[str]) -> bool:
+    said = as_read(f"{preview.title} {preview.description} {preview.site_name}")
+    return any(read in said for word in words if (read := as_read(word).strip()))
 
 
 def _replaced(question: Question, asked: Text, text: Text, text_chars: int) -> Text:

@@ -112,7 +112,7 @@ class Judging:
 
     def _question(self, writing: Writing, surface: Surface, sender_id: UserId, content: Content) -> Question:
         now = self._clock.now()
-        return Question(self._new_id(now), writing, surface, sender_id, content, now)
+        return Question(self._new_id(now), writing, surface, sender_id, self._policy.asked_about(content), now)
 
     async def _require_place(self, key: DraftKey) -> Place:
         return _require_place(await self._held.find_place(key))
