@@ -113,12 +113,17 @@ async def open_direct(device: Device, peer_user_id: str) -> str:
 
 
 async def send(device: Device, conversation_id: str, text: str, client_message_id: str = "") -> messages.Message:
-    """Sends a text and returns the stored message."""
+    """Sends a text and returns the stored message. Without an answer in time it is sent again, as clients do."""
     request = messaging.SendMessageRequest(
         conversation_id=conversation_id, client_message_id=client_message_id or secrets.token_hex(8)
     )
     request.text.text = text
-    return (await device.messaging.SendMessage(request)).message
+    while True:
+        try:
+            return (await device.messaging.SendMessage(request)).message
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise
 
 
 @dataclass
