@@ -1,6 +1,8 @@
 """What a consumer does when its partitions change."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -8,6 +10,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.client import ConnectionGroup
 
 log = structlog.get_logger()
+
+# How long a member asks for news of its topic before it goes by what it knows. Raising it lets a broker that hangs keep
+# a replica from its work; lowering it goes on with an old number of partitions while the broker is merely slow.
+NEWS_TIMEOUT_S = 3.0
 
 
 class Rebalanced(Protocol):
@@ -48,10 +54,22 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         _end_held_fetches(self._consumer)
         if self._listener and assigned:
             topic = next(iter(assigned)).topic
+            await _learn_partitions(self._consumer)
             count = len(self._consumer.partitions_for_topic(topic) or ())
             # The client has no public way to ask for it. No log or metric depends on it.
             member_id = str(self._consumer._coordinator.member_id)
             await self._listener.on_assigned({partition.partition for partition in assigned}, count, member_id)
+
+
+async def _learn_partitions(consumer: AIOKafkaConsumer) -> None:
+    """Ask how many partitions there are now.
+
+    The client has only the leader of a group look whether there are more than before. Another member may know of fewer
+    than it was given some of, and would go by their number until the group changes again. It has no public way to ask.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(NEWS_TIMEOUT_S):
+            await consumer._client.force_metadata_update()
 
 
 def _end_held_fetches(consumer: AIOKafkaConsumer) -> None:
