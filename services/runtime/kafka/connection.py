@@ -19,6 +19,9 @@ from services.runtime.sockets import find_dead_peer
 log = structlog.get_logger()
 
 MAX_BACKOFF_S = 5.0
+# How long a client may not know that a topic has more partitions. Raising it has keys go to their old partitions for
+# longer, where nobody delivers what is in them; lowering it costs each client more requests while nothing happens.
+METADATA_MAX_AGE_S = 30
 
 
 class CommittedOffsets(Request[OffsetFetchRequest_v1]):  # type: ignore[misc]

@@ -165,6 +165,7 @@ class KafkaPublisher:
             linger_ms=0,
             request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
             retry_backoff_ms=50,
+            metadata_max_age_ms=connection.METADATA_MAX_AGE_S * 1000,
         )
         try:
             await producer.start()

@@ -12,6 +12,7 @@ from aiokafka.partitioner import murmur2
 
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable
+from services.runtime.kafka import rebalancing
 from services.runtime.kafka.bus import Incoming, Outgoing
 from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.groups import KafkaGroup
@@ -154,9 +155,13 @@ async def test_a_consumer_that_rests_while_nothing_comes_reads_on_when_something
             await until(lambda key=key: key in member.keys, within_s=60, what=f"the record {number}")
 
 
-async def test_all_members_learn_that_a_topic_has_more_partitions(config: KafkaConfig, broker: str, name: str) -> None:
+async def test_all_members_learn_that_a_topic_has_more_partitions(
+    config: KafkaConfig, broker: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The client has only the leader of a group look for them: another member, who knew of fewer, would go on with as
     many."""
+    # Long after the test, until then.
+    monkeypatch.setattr(rebalancing, "GROWN_PAUSE_S", 600.0)
     leader, other = Member(), Member()
     admin = AIOKafkaAdminClient(bootstrap_servers=broker)
     await admin.start()
@@ -178,6 +183,10 @@ async def test_all_members_learn_that_a_topic_has_more_partitions(config: KafkaC
                 await eventually(has_looked)
                 await until(lambda: len(leader.owned) + len(other.owned) == 6)
                 assert (leader.partition_count, other.partition_count) == (6, 6)
+                # As when all producers know it, too.
+                times = len(leader.member_ids), len(other.member_ids)
+                client._coordinator.request_rejoin()
+                await until(lambda: len(leader.member_ids) > times[0] and len(other.member_ids) > times[1])
     finally:
         await admin.close()
 

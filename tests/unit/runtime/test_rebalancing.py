@@ -10,6 +10,8 @@ import pytest
 from aiokafka import TopicPartition
 
 from services.runtime.kafka import rebalancing
+from services.runtime.kafka.connection import METADATA_MAX_AGE_S
+from services.runtime.kafka.producer import SEND_TIMEOUT_S
 from services.runtime.kafka.rebalancing import Listener
 
 KNOWN, NOW = 16, 32
@@ -19,21 +21,25 @@ class Consumer:
     """Knows of fewer partitions than there are, until the broker is asked."""
 
     def __init__(self) -> None:
-        self.partition_count = KNOWN
+        self.partition_count, self.partition_count_now = KNOWN, NOW
         self.answers = True
         self.member_id = "member"
+        self.joins_again = asyncio.Event()
         self._conns: dict[Any, Any] = {}
         self._client = self._coordinator = self
 
     async def force_metadata_update(self) -> bool:
         if not self.answers:
             await asyncio.Event().wait()
-        self.partition_count = NOW
+        self.partition_count = self.partition_count_now
         return True
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         assert topic == "things"
         return set(range(self.partition_count))
+
+    def request_rejoin(self) -> None:
+        self.joins_again.set()
 
 
 class Told:
@@ -53,20 +59,42 @@ async def nothing() -> None:
     pass
 
 
-async def assign(consumer: Consumer) -> list[tuple[list[int], int, str]]:
-    told = Told()
+OURS = {TopicPartition("things", 3), TopicPartition("things", 20)}
+
+
+def listener_of(consumer: Consumer, told: Told) -> Listener:
     its: Any = consumer
-    listener = Listener(told, its, nothing, lambda: None)
-    await listener.on_partitions_assigned({TopicPartition("things", 3), TopicPartition("things", 20)})
-    return told.told
+    return Listener(told, its, nothing, lambda: None)
 
 
 async def test_a_member_that_knew_of_fewer_partitions_is_told_how_many_there_are() -> None:
-    assert await assign(Consumer()) == [([3, 20], NOW, "member")]
+    told = Told()
+    await listener_of(Consumer(), told).on_partitions_assigned(OURS)
+    assert told.told == [([3, 20], NOW, "member")]
 
 
 async def test_while_the_broker_does_not_answer_a_member_goes_by_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebalancing, "NEWS_TIMEOUT_S", 0)
-    consumer = Consumer()
+    consumer, told = Consumer(), Told()
     consumer.answers = False
-    assert await assign(consumer) == [([3, 20], KNOWN, "member")]
+    await listener_of(consumer, told).on_partitions_assigned(OURS)
+    assert told.told == [([3, 20], KNOWN, "member")]
+
+
+async def test_when_there_are_more_partitions_they_are_given_out_once_more_after_the_producers_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rebalancing, "GROWN_PAUSE_S", 0)
+    consumer = Consumer()
+    listener = listener_of(consumer, Told())
+    await listener.on_partitions_assigned(OURS)
+    await listener.on_partitions_assigned(OURS)
+    await asyncio.sleep(0)
+    assert not consumer.joins_again.is_set()
+    consumer.partition_count_now = NOW + 1
+    await listener.on_partitions_assigned(OURS)
+    await consumer.joins_again.wait()
+
+
+def test_the_producers_know_of_more_partitions_before_they_are_given_out_once_more() -> None:
+    assert rebalancing.GROWN_PAUSE_S > METADATA_MAX_AGE_S + SEND_TIMEOUT_S
