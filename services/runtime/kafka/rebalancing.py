@@ -8,6 +8,8 @@ from typing import Protocol
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.client import ConnectionGroup
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from services.runtime.kafka.connection import METADATA_MAX_AGE_S
 
@@ -86,9 +88,14 @@ async def _learn_partitions(consumer: AIOKafkaConsumer) -> None:
     The client has only the leader of a group look whether there are more than before. Another member may know of fewer
     than it was given some of, and would go by their number until the group changes again. It has no public way to ask.
     """
-    with suppress(TimeoutError):
+    client = consumer._client
+    with suppress(TimeoutError, KafkaError, OSError):
         async with asyncio.timeout(NEWS_TIMEOUT_S):
-            await consumer._client.force_metadata_update()
+            # Not by the connection of the fetches, where the answer would come after one that is held.
+            request, node = MetadataRequest(list(client._topics) or None), consumer._coordinator.coordinator_id
+            answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+        if answer.brokers:
+            client.cluster.update_metadata(answer)
 
 
 def _end_held_fetches(consumer: AIOKafkaConsumer) -> None:

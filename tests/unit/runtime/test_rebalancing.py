@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.client import ConnectionGroup
 
 from services.runtime.kafka import rebalancing
 from services.runtime.kafka.connection import METADATA_MAX_AGE_S
@@ -26,13 +28,18 @@ class Consumer:
         self.member_id = "member"
         self.joins_again = asyncio.Event()
         self._conns: dict[Any, Any] = {}
-        self._client = self._coordinator = self
+        self.coordinator_id = 1
+        self._topics = {"things"}
+        self._client = self._coordinator = self.cluster = self
 
-    async def force_metadata_update(self) -> bool:
+    async def send(self, node_id: int, request: Any, *, group: int) -> Any:
+        assert (node_id, request._topics, group) == (1, ["things"], ConnectionGroup.COORDINATION)
         if not self.answers:
             await asyncio.Event().wait()
-        self.partition_count = self.partition_count_now
-        return True
+        return SimpleNamespace(brokers=["one"], partition_count=self.partition_count_now)
+
+    def update_metadata(self, answer: Any) -> None:
+        self.partition_count = answer.partition_count
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         assert topic == "things"
