@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
@@ -188,7 +189,10 @@ def _decode_report(record: Incoming) -> tuple[CallId, MediaConnected | MediaDisc
         case "media_connected":
             connected = event.media_connected
             return call_id, MediaConnected(
-                UserId(connected.user_id), DeviceId(connected.device_id), WorkerId(connected.worker_id)
+                UserId(connected.user_id),
+                DeviceId(connected.device_id),
+                WorkerId(connected.worker_id),
+                _report_time(event),
             )
         case "media_disconnected":
             gone = event.media_disconnected
@@ -198,6 +202,7 @@ def _decode_report(record: Incoming) -> tuple[CallId, MediaConnected | MediaDisc
                 WorkerId(gone.worker_id),
                 replaced=gone.reason == calls_events.MEDIA_DISCONNECT_REASON_REPLACED,
                 closed=gone.reason == calls_events.MEDIA_DISCONNECT_REASON_CLOSED,
+                report_time=_report_time(event),
             )
         case "media_silent":
             silent = event.media_silent
@@ -205,7 +210,7 @@ def _decode_report(record: Incoming) -> tuple[CallId, MediaConnected | MediaDisc
                 UserId(silent.user_id),
                 DeviceId(silent.device_id),
                 WorkerId(silent.worker_id),
-                _heard_time(silent),
+                _time(silent.heard_time),
             )
         case "call_changed" | "push_requested" if record.topic == MEDIA_TOPIC:
             raise PoisonRecord("a media worker says what only signaling may")
@@ -214,8 +219,12 @@ def _decode_report(record: Incoming) -> tuple[CallId, MediaConnected | MediaDisc
             return call_id, None
 
 
-def _heard_time(silent: calls_events.MediaSilent) -> datetime:
+def _report_time(event: calls_events.CallEvent) -> datetime | None:
+    return _time(event.event_time) if event.HasField("event_time") else None
+
+
+def _time(stamp: Timestamp) -> datetime:
     try:
-        return silent.heard_time.ToDatetime(UTC)
+        return stamp.ToDatetime(UTC)
     except (ValueError, OverflowError) as error:
         raise PoisonRecord(f"not a time: {type(error).__name__}") from error

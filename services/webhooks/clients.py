@@ -9,6 +9,7 @@ from services.runtime.clock import Clock
 from services.runtime.http.reading import BodyTooLarge, read_bounded
 from services.runtime.http.webhooks import signed_headers
 from services.webhooks.core.attempts import Answer
+from services.webhooks.core.filters import body_for
 from services.webhooks.core.model import Delivery, Endpoint
 
 # Of an answer's body, which says nothing to us: it is read so that the connection can serve again.
@@ -43,11 +44,10 @@ class HttpPost:
         """See ports.Post."""
         assert self._session
         timestamp_s = int(self._clock.now().timestamp())
-        headers = signed_headers(endpoint.secrets, delivery.webhook_id, timestamp_s, delivery.body)
+        body = body_for(endpoint, delivery)
+        headers = signed_headers(endpoint.secrets, delivery.webhook_id, timestamp_s, body)
         try:
-            async with self._session.post(
-                endpoint.url, data=delivery.body, headers=headers, allow_redirects=False
-            ) as response:
+            async with self._session.post(endpoint.url, data=body, headers=headers, allow_redirects=False) as response:
                 # The status is the answer, whatever becomes of the rest.
                 with suppress(aiohttp.ClientError, TimeoutError, BodyTooLarge):
                     await read_bounded(response, MAX_ANSWER_BYTES)

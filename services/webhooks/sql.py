@@ -73,7 +73,7 @@ FROM taken WHERE queues.endpoint = $1 AND queues.order_key = taken.order_key
 RETURNING queues.order_key
 """
 _DELIVERY = """
-id, webhook_id, coalesce(body_with_contents, body) AS body, event_time, attempts,
+id, webhook_id, body, body_with_contents, event_time, attempts,
 extract(epoch FROM clock_timestamp() - queue_time)::float8 AS waited_s
 """
 _FIRST = f"SELECT {_DELIVERY} FROM deliveries WHERE endpoint = $1 AND order_key = $2 AND state = 0 ORDER BY id LIMIT 1"  # noqa: S608
@@ -330,4 +330,5 @@ def _delivery(row: asyncpg.Record) -> Delivery:
         row["event_time"],
         row["attempts"],
         row["waited_s"],
+        row["body_with_contents"],
     )

@@ -8,8 +8,9 @@ from typing import Any
 
 import structlog
 from aiokafka import conn
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import group_coordinator
-from aiokafka.errors import UnknownMemberIdError
+from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownMemberIdError
 from aiokafka.protocol.api import Request
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest_v1
 
@@ -19,6 +20,9 @@ from services.runtime.sockets import find_dead_peer
 log = structlog.get_logger()
 
 MAX_BACKOFF_S = 5.0
+# How long a client may not know that a topic has more partitions. Raising it has keys go to their old partitions for
+# longer, where nobody delivers what is in them; lowering it costs each client more requests while nothing happens.
+METADATA_MAX_AGE_S = 30
 
 
 class CommittedOffsets(Request[OffsetFetchRequest_v1]):  # type: ignore[misc]
@@ -75,6 +79,35 @@ class WatchedConnection(conn.AIOKafkaProtocol):  # type: ignore[misc]
 
 
 conn.AIOKafkaProtocol = WatchedConnection
+
+
+class BrokenConnection(conn.AIOKafkaConnection):  # type: ignore[misc]
+    """A connection that says that it is broken, also before the client has noticed.
+
+    Between the reset of a connection and the client's notice, uvloop raises RuntimeError for what is written to it
+    (asyncio takes it). The client reckons with OSError alone (0.14.0), and its task that keeps up with the cluster ends
+    by anything else, in silence.
+    """
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:
+        try:
+            return super().send(request, expect_response)
+        except KafkaError:
+            raise
+        except RuntimeError as error:
+            self.close(reason=conn.CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"Connection at {self._host}:{self._port} broken: {error}") from error
+
+
+conn.AIOKafkaConnection = BrokenConnection
+
+
+def has_ended(client: AIOKafkaClient) -> bool:
+    """Whether the client's task that keeps up with the cluster has ended, whatever by.
+
+    The client does not look (0.14.0). Whoever then needs a partition's new leader waits for it for ever.
+    """
+    return bool(client._sync_task and client._sync_task.done())
 
 
 def client_options(config: KafkaConfig) -> dict[str, Any]:

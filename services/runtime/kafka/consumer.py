@@ -97,7 +97,7 @@ class KafkaConsumer:
             heartbeat_interval_ms=subscription.heartbeat_ms(self._config),
             fetch_max_wait_ms=self._config.fetch_wait_ms,
             retry_backoff_ms=100,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=connection.METADATA_MAX_AGE_S * 1000,
             # It looks around so often though nothing has happened; whatever happens wakes it.
             consumer_timeout_ms=POLL_TIMEOUT_MS,
         )

@@ -40,8 +40,12 @@ class Handling:
         self._clock = clock
         self._suspicion = Suspicion()
 
-    async def take(self, came: Sequence[ConsumerRecord]) -> None:
-        """Park what cannot be read, and hand over the rest: whoever has handled the last knows that nothing waits."""
+    async def take(self, came: Sequence[ConsumerRecord], are_ours: Callable[[], bool]) -> None:
+        """Park what cannot be read, and hand over the rest: whoever has handled the last knows that nothing waits.
+
+        `are_ours`: whether their partitions are this consumer's still. It ends with what is at work when they are not:
+        whoever reads them now may be ahead, and what was tried again here would come behind what is newer.
+        """
         for record in came:
             if isinstance(one := record.value, Unreadable):
                 partition = TopicPartition(record.topic, record.partition)
@@ -51,20 +55,22 @@ class Handling:
             if not isinstance(record.value, Unreadable):
                 readable.setdefault(record.topic, []).append(incoming(record))
         for records in readable.values():
-            await self._deliver(records)
+            await self._deliver(records, are_ours)
 
-    async def _deliver(self, records: Sequence[Incoming]) -> None:
+    async def _deliver(self, records: Sequence[Incoming], are_ours: Callable[[], bool]) -> None:
         """Hand over a batch; when it fails, one record at a time, so that only the culprit is parked."""
+        if not are_ours():
+            return
         try:
             await self._attempt(records)
         except Exception as error:
             log.info("batch_failed", topic=records[0].topic, records=len(records), error=type(error).__name__)
             for record in records:
-                await self._deliver_one(record)
+                await self._deliver_one(record, are_ours)
 
-    async def _deliver_one(self, record: Incoming) -> None:
+    async def _deliver_one(self, record: Incoming, are_ours: Callable[[], bool]) -> None:
         attempts, delay_s = 0, 0.05
-        while True:
+        while are_ours():
             try:
                 return await self._attempt([record])
             except PoisonRecord as error:
@@ -81,6 +87,7 @@ class Handling:
             metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, connection.MAX_BACKOFF_S)
+        return None
 
     async def _is_at_fault(self, error: Exception) -> bool:
         """Whether the record at hand is to be given up for it. Never while others are not served either."""

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, RecordTooLargeError
 
 from services.runtime.config import KafkaConfig
+from services.runtime.kafka import connection
 from services.runtime.kafka.commits import Commits
 from services.runtime.kafka.handling import Handling
 from services.runtime.kafka.subscription import Subscription
@@ -57,7 +58,7 @@ class Poller:
     async def poll(self) -> None:
         """Wait for a batch, once, and do all that is to be done about it. Raises KafkaError, OSError."""
         client = self._client
-        if client._fetcher.error_future.done():
+        if client._fetcher.error_future.done() or connection.has_ended(client._client):
             # Else it would give nothing for ever, and say nothing.
             raise KafkaError("the client fetches no more")
         try:
@@ -73,7 +74,8 @@ class Poller:
             await self._rest()
         if fetched:
             await self._refuse_other_topics()
-            await self._handling.take([record for records in fetched.values() for record in records])
+            came = [record for records in fetched.values() for record in records]
+            await self._handling.take(came, lambda: self._commits.assignments == assignments)
         if self._behind:
             # Compaction may have taken the last records, so that positions tell it, and not what came.
             positions = {partition: await client.position(partition) for partition in self._behind}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from services.runtime import tasks
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, RecordRefused
-from services.runtime.kafka import connection
+from services.runtime.kafka import closing, connection
 from services.runtime.kafka.bus import Headers, Outgoing
 from services.runtime.kafka.lines import Line, lines
 from services.runtime.observability import tracing
@@ -33,7 +33,6 @@ _REFUSALS = (
     errors.InvalidTimestampError,
     errors.PolicyViolationError,
 )
-_CLOSE_TIMEOUT_S = 3.0
 
 
 class KafkaPublisher:
@@ -58,8 +57,9 @@ class KafkaPublisher:
 
     async def stop(self) -> None:
         await tasks.stop(self._connecting)
-        if self._producer:
-            await _close(self._producer)
+        producer, self._producer = self._producer, None
+        if producer:
+            await closing.stop_producer(producer)
         if self._closing:
             await asyncio.gather(*self._closing)
 
@@ -85,6 +85,9 @@ class KafkaPublisher:
         producer = self._producer
         if producer is None:
             raise BusUnavailable("the broker is not connected yet")
+        if _has_ended(producer):
+            self._abandon(producer, KafkaError("one of its tasks has ended"))
+            raise BusUnavailable("the client does not work any more")
         topics = {record.topic for record, _ in records}
         with _as_unavailable():
             async with asyncio.timeout(SEND_TIMEOUT_S):
@@ -131,7 +134,7 @@ class KafkaPublisher:
         return self._producer
 
     def _abandon(self, producer: AIOKafkaProducer, failure: BaseException) -> None:
-        """Take a new producer in place of one that the broker has refused a batch of.
+        """Take a new producer in place of one that the broker has refused a batch of, or that does not work any more.
 
         An idempotent one has counted that batch, and the broker takes none that leaves a gap, now or later.
         """
@@ -139,12 +142,17 @@ class KafkaPublisher:
             return
         log.warning("kafka_producer_abandoned", error=type(failure).__name__)
         self._producer = None
+        stopping = tasks.detached(
+            closing.stop_producer(producer), name="kafka-producer-close", why="ends by its time limit"
+        )
+        self._closing.add(stopping)
+        stopping.add_done_callback(self._closing.discard)
         self._connecting = tasks.retry("kafka-producer-connect", self._connect)
-        closing = tasks.detached(_close(producer), name="kafka-producer-close", why="ends by its time limit")
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
 
     async def _connect(self) -> None:
+        # What it still has shall not come behind what its successor is given.
+        if self._closing:
+            await asyncio.wait(self._closing)
         delay_s = 0.2
         while True:
             try:
@@ -165,6 +173,7 @@ class KafkaPublisher:
             linger_ms=0,
             request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
             retry_backoff_ms=50,
+            metadata_max_age_ms=connection.METADATA_MAX_AGE_S * 1000,
         )
         try:
             await producer.start()
@@ -172,6 +181,12 @@ class KafkaPublisher:
             await producer.stop()
             raise
         return producer
+
+
+def _has_ended(producer: AIOKafkaProducer) -> bool:
+    """Whether a task of its own has ended, whatever by: then it sends nothing more, or finds no leader any more."""
+    sender = producer._sender.sender_task
+    return connection.has_ended(producer.client) or bool(sender and sender.done())
 
 
 @contextmanager
@@ -191,9 +206,3 @@ def _traced(record: Outgoing) -> tuple[Outgoing, Headers, tracing.Span | None]:
     if trace:
         headers[tracing.HEADER] = (span.context.header() if span else trace).encode()
     return record, tuple(headers.items()), span
-
-
-async def _close(producer: AIOKafkaProducer) -> None:
-    with suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await producer.stop()

@@ -1,13 +1,27 @@
 """What a consumer does when its partitions change."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.client import ConnectionGroup
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
+
+from services.runtime.kafka.connection import METADATA_MAX_AGE_S
 
 log = structlog.get_logger()
+
+# How long a member asks for news of its topic before it goes by what it knows. Raising it lets a broker that hangs keep
+# a replica from its work; lowering it goes on with an old number of partitions while the broker is merely slow.
+NEWS_TIMEOUT_S = 3.0
+# How long after a topic was found to have more partitions the group gives them out once more: when the last producer
+# knows of them, and what it sent before has come. Raising it leaves what went to the old partition of its key for
+# longer; lowering it misses what a slow producer sent there.
+GROWN_PAUSE_S = METADATA_MAX_AGE_S + 15.0
 
 
 class Rebalanced(Protocol):
@@ -34,6 +48,7 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
         self._commit = commit
         self._begin_again = begin_again
+        self._partition_count = 0
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         if revoked:
@@ -48,10 +63,39 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         _end_held_fetches(self._consumer)
         if self._listener and assigned:
             topic = next(iter(assigned)).topic
+            await _learn_partitions(self._consumer)
             count = len(self._consumer.partitions_for_topic(topic) or ())
+            if self._partition_count not in (0, count):
+                self._join_again_later()
+            self._partition_count = count
             # The client has no public way to ask for it. No log or metric depends on it.
             member_id = str(self._consumer._coordinator.member_id)
             await self._listener.on_assigned({partition.partition for partition in assigned}, count, member_id)
+
+    def _join_again_later(self) -> None:
+        """Be given the partitions once more when all producers know of the new ones.
+
+        Until then some send a key's records to its old partition, and whoever has that one may have nobody to give them
+        to. The client has no public way to ask for it.
+        """
+        join_again = self._consumer._coordinator.request_rejoin
+        asyncio.get_running_loop().call_later(GROWN_PAUSE_S, join_again)
+
+
+async def _learn_partitions(consumer: AIOKafkaConsumer) -> None:
+    """Ask how many partitions there are now.
+
+    The client has only the leader of a group look whether there are more than before. Another member may know of fewer
+    than it was given some of, and would go by their number until the group changes again. It has no public way to ask.
+    """
+    client = consumer._client
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(NEWS_TIMEOUT_S):
+            # Not by the connection of the fetches, where the answer would come after one that is held.
+            request, node = MetadataRequest(list(client._topics) or None), consumer._coordinator.coordinator_id
+            answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+        if answer.brokers:
+            client.cluster.update_metadata(answer)
 
 
 def _end_held_fetches(consumer: AIOKafkaConsumer) -> None:

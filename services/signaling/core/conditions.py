@@ -208,6 +208,13 @@ def is_stale(call: Call, given: MediaReport, _: datetime) -> bool:
     return not _carries(call, given.worker_id) or leg is None or leg.device_id != given.device_id
 
 
+def is_outdated(call: Call, given: MediaConnected | MediaDisconnected, _: datetime) -> bool:
+    """Older than what the worker has said since: it comes again, by a consumer that was held up or a replay."""
+    leg = call.leg_of(given.user_id)
+    last = leg.media_report_time if leg else None
+    return last is not None and given.report_time is not None and given.report_time < last
+
+
 def is_replaced(_: Call, given: MediaDisconnected, __: datetime) -> bool:
     """A newer offer of the device speaks for itself, and its "connected" may come before this."""
     return given.replaced

@@ -154,11 +154,12 @@ class PairClosed:
 
 @dataclass(frozen=True)
 class MediaConnected:
-    """The worker says that a device's media flows."""
+    """The worker says that a device's media flows. `report_time`: by its own time; None where it does not say."""
 
     user_id: UserId
     device_id: DeviceId
     worker_id: WorkerId
+    report_time: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,8 @@ class MediaDisconnected:
     worker_id: WorkerId
     replaced: bool = False
     closed: bool = False
+    # As in MediaConnected.
+    report_time: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,8 @@ class Leg:
     former_device_id: DeviceId | None = None
     # What the SFU last said of the device's media.
     media_up: bool = False
+    # When it said so, by the worker's own time; None while the worker that carries the call has said nothing.
+    media_report_time: datetime | None = None
     # When missing media ends the leg, and with it a one-to-one call; None while it need not come. With `media_up` while
     # the worker does not answer.
     media_deadline: datetime | None = None

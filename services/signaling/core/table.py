@@ -293,7 +293,7 @@ TICK: Handler[Tick] = Handler(
     MEDIA_MISSING,
 )
 MEDIA_CONNECTED: Handler[MediaConnected] = Handler(
-    ((when.worker_never_had_call, _WORKER_NOT_OF_CALL), (when.is_stale, _STALE)),
+    ((when.worker_never_had_call, _WORKER_NOT_OF_CALL), (when.is_stale, _STALE), (when.is_outdated, _STALE)),
     both(
         "media connected",
         (to.media_up,),
@@ -303,7 +303,12 @@ MEDIA_CONNECTED: Handler[MediaConnected] = Handler(
     ),
 )
 MEDIA_DISCONNECTED: Handler[MediaDisconnected] = Handler(
-    ((when.worker_never_had_call, _WORKER_NOT_OF_CALL), (when.is_stale, _STALE), (when.is_replaced, _STALE)),
+    (
+        (when.worker_never_had_call, _WORKER_NOT_OF_CALL),
+        (when.is_stale, _STALE),
+        (when.is_outdated, _STALE),
+        (when.is_replaced, _STALE),
+    ),
     both("media disconnected", (to.media_down,), (), STAY_ENDED),
 )
 MEDIA_SILENT: Handler[MediaSilent] = Handler(

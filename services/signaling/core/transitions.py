@@ -65,6 +65,7 @@ def _with_device(leg: Leg, device_id: DeviceId, now: datetime) -> Leg:
         device_id=device_id,
         former_device_id=None,
         media_up=False,
+        media_report_time=None,
         media_deadline=None,
         closed_deadline=None,
         join_time=leg.join_time or now,
@@ -109,11 +110,15 @@ def await_media(call: Call, _: object, timing: Timing) -> Call:
 def media_up(call: Call, report: MediaConnected, timing: Timing) -> Call:
     """Of one leg; a move is over once all are on the new worker."""
     after = map_leg_of(
-        call,
+        _note_report(call, report),
         report.user_id,
         lambda leg: replace(leg, media_up=True, media_deadline=None, closed_deadline=None, former_device_id=None),
     )
     return _note_moved(after, timing)
+
+
+def _note_report(call: Call, report: MediaConnected | MediaDisconnected) -> Call:
+    return map_leg_of(call, report.user_id, lambda leg: replace(leg, media_report_time=report.report_time))
 
 
 def _note_moved(call: Call, timing: Timing) -> Call:
@@ -128,7 +133,8 @@ def _note_moved(call: Call, timing: Timing) -> Call:
 @change("media down, await it")
 def media_down(call: Call, report: MediaDisconnected, timing: Timing) -> Call:
     """Of one leg. A device that ended it itself is taken for closed, until it is asked for at the deadline."""
-    after = map_leg_of(call, report.user_id, lambda leg: _without_media(leg, call.state, timing))
+    noted = _note_report(call, report)
+    after = map_leg_of(noted, report.user_id, lambda leg: _without_media(leg, call.state, timing))
     return map_leg_of(after, report.user_id, lambda leg: _closed(leg, timing.now, timing)) if report.closed else after
 
 
@@ -183,8 +189,11 @@ def set_worker(call: Call, move: Move, timing: Timing) -> Call:
     """The worker before goes on for a while, unless it is lost."""
     lives_on = call.worker is not None and move.reason is not MoveReason.WORKER_LOST
     close_time = timing.now + timedelta(seconds=timing.timeouts.handoff_s)
+    # Its time is its own.
+    legs = map_legs(call, lambda _: True, lambda leg: replace(leg, media_report_time=None)).legs
     return replace(
         call,
+        legs=legs,
         worker=move.to_worker,
         media_epoch=call.media_epoch + 1,
         move_reason=move.reason,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from services.webhooks.core.model import Endpoint, Event, NewDelivery
+from services.webhooks.core.model import Delivery, Endpoint, Event, NewDelivery
 
 
 def matches(pattern: str, event_type: str) -> bool:
@@ -27,3 +27,9 @@ def deliveries(endpoints: Iterable[Endpoint], events: Iterable[Event]) -> Iterat
             if wants(endpoint, event):
                 has_contents = endpoint.contents and event.body_with_contents is not None
                 yield NewDelivery(endpoint.name, event, has_contents)
+
+
+def body_for(endpoint: Endpoint, delivery: Delivery) -> bytes:
+    """What the endpoint is sent: as it is now, since it may be told less than when the delivery was written down."""
+    contents = delivery.body_with_contents if endpoint.contents else None
+    return delivery.body if contents is None else contents

@@ -86,12 +86,14 @@ class Delivery:
 
     id: DeliveryId
     webhook_id: WebhookId
+    # As in Event.
     body: bytes
     event_time: datetime
     # Tries so far.
     attempts: int
     # How long it has waited, behind others too; since it was replayed, if it was.
     waited_s: float
+    body_with_contents: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import ProducerClosed
 
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable
+from services.runtime.kafka import closing
 from services.runtime.kafka.bus import (
     REASON_HEADER,
     HandleBatch,
@@ -132,6 +134,29 @@ async def test_a_publisher_without_a_broker_says_so_and_does_not_block_the_start
     with pytest.raises(BusUnavailable):
         await send(publisher, b"k", b"v")
     await publisher.stop()
+
+
+async def test_a_producer_that_is_given_up_while_the_broker_hangs_sends_nothing_later(
+    kafka: KafkaConfig, mark: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "_FLUSH_S", 0)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, enable_idempotence=True, acks="all")
+    await producer.start()
+    await producer.partitions_for(TOPIC)
+    asked = asyncio.Event()
+
+    async def hang(*_: object, **__: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(producer.client, "send", hang)
+    acknowledged = await producer.send(TOPIC, b"late", key=mark)
+    await asked.wait()
+    await closing.stop_producer(producer)
+    assert producer._sender.sender_task.done()
+    assert not any(made.connected() for made in producer.client._conns.values())
+    with pytest.raises(ProducerClosed):
+        await acknowledged
 
 
 async def test_who_reads_all_of_a_topic_is_ready_when_what_was_there_has_been_handled(

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.partitioner import murmur2
 
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable
+from services.runtime.kafka import rebalancing
 from services.runtime.kafka.bus import Incoming, Outgoing
 from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.groups import KafkaGroup
@@ -71,11 +72,11 @@ def partition_of(key: bytes) -> int:
 
 
 @asynccontextmanager
-async def joined(config: KafkaConfig, name: str, member: Member) -> AsyncIterator[None]:
-    consumer = KafkaConsumer(config, Subscription((TOPIC,), name), member.handle, MemoryPublisher(), member)
+async def joined(config: KafkaConfig, name: str, member: Member, topic: str = TOPIC) -> AsyncIterator[KafkaConsumer]:
+    consumer = KafkaConsumer(config, Subscription((topic,), name), member.handle, MemoryPublisher(), member)
     await consumer.start()
     try:
-        yield
+        yield consumer
     finally:
         # A client whose listener hangs does not stop: it would be left behind.
         member.may_go_on.set()
@@ -152,6 +153,42 @@ async def test_a_consumer_that_rests_while_nothing_comes_reads_on_when_something
             key = f"{name}-{number}".encode()
             await publisher.publish([Outgoing(TOPIC, key, b"")])
             await until(lambda key=key: key in member.keys, what=f"the record {number}")
+
+
+async def test_all_members_learn_that_a_topic_has_more_partitions(
+    config: KafkaConfig, broker: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client has only the leader of a group look for them: another member, who knew of fewer, would go on with as
+    many."""
+    # Long after the test, until then.
+    monkeypatch.setattr(rebalancing, "GROWN_PAUSE_S", 600.0)
+    leader, other = Member(), Member()
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, 2, 1)])
+        async with joined(config, name, leader, name) as consumer:
+            await until(lambda: leader.owns_all)
+            async with joined(config, name, other, name):
+                await until(lambda: leader.owned and other.owned and not leader.owns_all)
+                await admin.create_partitions({name: NewPartitions(6)})
+                client = consumer._client
+                assert client is not None
+
+                async def has_looked() -> bool:
+                    # As it does each half minute.
+                    await client._client.force_metadata_update()
+                    return len(client.partitions_for_topic(name)) == 6
+
+                await eventually(has_looked)
+                await until(lambda: len(leader.owned) + len(other.owned) == 6)
+                assert (leader.partition_count, other.partition_count) == (6, 6)
+                # As when all producers know it, too.
+                times = len(leader.member_ids), len(other.member_ids)
+                client._coordinator.request_rejoin()
+                await until(lambda: len(leader.member_ids) > times[0] and len(other.member_ids) > times[1])
+    finally:
+        await admin.close()
 
 
 async def members_of(broker: str, group: str) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from services.webhooks.core.attempts import RetryPolicy
@@ -279,6 +280,25 @@ async def test_contents_go_to_who_asked_and_are_erased_with_their_author_and_mes
     words = [one.webhook_id for one in told.taken if "words" in one.said]
     assert words == [with_words[3].webhook_id]
     assert not any("words" in one.said for one in bare.taken)
+
+
+async def test_who_may_be_told_no_contents_any_more_is_told_none_of_what_waits_or_is_replayed(hooks: Hooks) -> None:
+    receiver = await hooks.receiver("bots", contents=True)
+    began = datetime.now(UTC)
+    await hooks.tell(event(KEYS[0], 0, body_with_contents=b'{"key":"k","words":"walrus"}'))
+    hooks.endpoints[:] = [replace(hooks.endpoints[0], contents=False)]
+    await hooks.sender()
+    await until(lambda: receiver.taken, what="what waited")
+
+    async def is_settled() -> bool:
+        (state,) = await hooks.store.states([NAME])
+        return state.oldest_time is None
+
+    await eventually(is_settled, what="the delivery is settled")
+    times = (began, datetime.now(UTC) + timedelta(seconds=1))
+    await hooks.operating().replay(NAME, *times, DeliveryId(0), dead_only=False)
+    await until(lambda: len(receiver.taken) == 2, what="the same once more")
+    assert not any("words" in one.said for one in receiver.taken)
 
 
 async def test_what_was_given_up_or_delivered_is_erased_too(hooks: Hooks) -> None:

@@ -7,10 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition, conn
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError, UnknownMemberIdError
+from aiokafka.errors import (
+    GroupLoadInProgressError,
+    KafkaConnectionError,
+    NotCoordinatorForGroupError,
+    UnknownMemberIdError,
+)
 from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v1, OffsetFetchResponse_v3
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from services.runtime.kafka import connection
@@ -48,3 +54,24 @@ async def test_who_is_in_no_group_commits_nothing_in_its_name() -> None:
     group = SimpleNamespace(group_id="group", generation=-1, member_id="", coordinator_id=1, _send_req=send)
     with pytest.raises(UnknownMemberIdError):
         await GroupCoordinator._do_commit_offsets(group, None, {TopicPartition("things", 0): OffsetAndMetadata(5, "")})
+
+
+class ResetWriter:
+    """As uvloop's, of a connection that was reset, until its reader has its turn."""
+
+    def write(self, _: bytes) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_connection_that_was_reset_is_broken_to_whoever_writes_before_that_was_noticed() -> None:
+    broken: Any = conn.AIOKafkaConnection("127.0.0.1", 9)
+    assert isinstance(broken, connection.BrokenConnection)
+    broken._reader, broken._writer = SimpleNamespace(at_eof=lambda: False), ResetWriter()
+    broken._read_task, broken._versions = SimpleNamespace(done=lambda: True), {MetadataRequest.API_KEY: (0, 5)}
+    assert broken.connected()
+    with pytest.raises(KafkaConnectionError):
+        broken.send(MetadataRequest([]))
+    assert not broken.connected()

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 
 from services.runtime.config import KafkaConfig
+from services.runtime.errors import StoreUnavailable
 from services.runtime.kafka import polling
 from services.runtime.kafka.bus import HandleBatch, Incoming, by_topic
 from services.runtime.kafka.commits import Commits
@@ -32,7 +34,9 @@ class Client:
         # What was done with the partitions in between.
         self.held: list[str] = []
         self.error_future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._fetcher = self
+        self._fetcher = self._client = self
+        # Keeps up with the cluster.
+        self._sync_task: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def getmany(self, **_: Any) -> dict[TopicPartition, list[ConsumerRecord]]:
         record = ConsumerRecord("things", 0, 358, 0, 0, b"key", b"value", None, 3, 5, ())
@@ -138,3 +142,39 @@ async def test_the_batches_of_several_topics_are_handed_over_one_topic_at_a_time
     await until(lambda: bool(client.committed), what="the commit")
     await commits.commit_now()
     assert client.committed == [{PARTITION: 8, TopicPartition("things", 1): 10, other: 6}]
+
+
+async def test_what_failed_is_not_tried_again_for_a_group_that_has_changed() -> None:
+    """Whoever has the partition now may be ahead: an old "is gone" would come behind a newer "is back"."""
+    tried: list[list[bytes | None]] = []
+
+    async def handle(records: Sequence[Incoming]) -> None:
+        tried.append([record.value for record in records])
+        if len(tried) == 2:
+            commits.begin_again()
+        raise StoreUnavailable
+
+    client = Client()
+    poller, commits = connected(client, Subscription(("things",), "group"), handle)
+    await poller.poll()
+    # As a batch, and then alone.
+    assert tried == [[b"value"], [b"value"]]
+    await commits.commit_now()
+    assert client.committed == []
+
+
+@pytest.mark.parametrize("task", ["error_future", "_sync_task"])
+async def test_a_client_of_which_a_task_has_ended_is_asked_for_nothing_more(task: str) -> None:
+    """It would say nothing of it: the one gives no records any more, the other lets a partition's leader be lost."""
+
+    async def handle(_: Sequence[Incoming]) -> None:
+        pass
+
+    client = Client()
+    poller, commits = connected(client, Subscription(("things",), None), handle)
+    await poller.poll()
+    getattr(client, task).set_exception(RuntimeError("a fault of the client"))
+    with pytest.raises(KafkaError):
+        await poller.poll()
+    getattr(client, task).exception()
+    await commits.commit_now()

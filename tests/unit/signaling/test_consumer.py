@@ -101,6 +101,39 @@ async def test_media_reports_reach_their_call() -> None:
     assert (leg.media_up, leg.closed_deadline) == (False, START + timedelta(seconds=TIMEOUTS.device_closed_s))
 
 
+def told_at(event: calls_events.CallEvent, seconds: float) -> Incoming:
+    event.event_time.FromDatetime(START + timedelta(seconds=seconds))
+    return call_record(event.SerializeToString(), MEDIA_TOPIC)
+
+
+async def test_an_older_report_that_comes_again_changes_nothing() -> None:
+    """By a consumer that was held up while another one went on, or a replay: nobody would say again what holds now."""
+    world = World()
+    call = await world.start()
+    gone = calls_events.CallEvent.FromString(disconnected(call.call_id))
+    consumer = MediaConsumer(world.service)
+    first, lost, back = (told_at(one, at) for at, one in enumerate((connected(call), gone, connected(call))))
+    await consumer.handle([first, lost, back])
+    stands = await world.service.get_call(call.call_id, ALICE)
+    assert stands.legs[0].media_up
+    await consumer.handle([lost])
+    await consumer.handle([first, lost])
+    assert await world.service.get_call(call.call_id, ALICE) == stands
+    lost_again = told_at(gone, 3)
+    await consumer.handle([lost_again, back])
+    assert not (await world.service.get_call(call.call_id, ALICE)).legs[0].media_up
+
+
+async def test_the_time_of_a_former_worker_says_nothing_of_the_next_ones() -> None:
+    world, call = await with_media()
+    await MediaConsumer(world.service).handle([told_at(connected(call), 60)])
+    world.hear(OTHER_WORKER)
+    await world.moves.move_on_request(call.call_id, OTHER_WORKER.worker_id)
+    gone = calls_events.CallEvent.FromString(disconnected(call.call_id, OTHER_WORKER.worker_id))
+    await MediaConsumer(world.service).handle([told_at(gone, 0)])
+    assert not (await world.service.get_call(call.call_id, ALICE)).legs[0].media_up
+
+
 async def test_a_worker_tells_since_when_it_has_heard_nothing() -> None:
     world = World()
     call = await world.start()
