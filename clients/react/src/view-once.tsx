@@ -59,7 +59,13 @@ function Viewer({ address, contentType, label, close, onClose }: ViewerProps): R
       <button type="button" className="parley-button" onClick={onClose}>
         {close}
       </button>
-      {contentType.startsWith("video/") ? <video className="parley-viewer-media" src={address} controls autoPlay controlsList="nodownload" /> : <img className="parley-viewer-media" src={address} alt={label} draggable={false} />}
+      <Opened address={address} contentType={contentType} label={label} />
     </dialog>
   );
+}
+
+function Opened({ address, contentType, label }: Pick<ViewerProps, "address" | "contentType" | "label">): ReactElement {
+  if (contentType.startsWith("video/")) return <video className="parley-viewer-media" src={address} controls autoPlay controlsList="nodownload" />;
+  if (contentType.startsWith("audio/")) return <audio className="parley-viewer-media" src={address} controls autoPlay controlsList="nodownload" aria-label={label} />;
+  return <img className="parley-viewer-media" src={address} alt={label} draggable={false} />;
 }
