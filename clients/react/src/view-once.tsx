@@ -51,8 +51,13 @@ function Viewer({ address, contentType, label, close, onClose }: ViewerProps): R
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const box = dialog.current;
+    const opener = document.activeElement;
     box?.showModal?.();
-    return () => box?.close?.();
+    return () => {
+      box?.close?.();
+      // Browsers give the focus back themselves, but not from a dialog that has left the page by now.
+      if (opener instanceof HTMLElement && document.activeElement === document.body) opener.focus();
+    };
   }, []);
   return (
     <dialog ref={dialog} className="parley-viewer" aria-label={label} onCancel={onClose} onContextMenu={(event) => event.preventDefault()}>

@@ -131,6 +131,16 @@ describe("the window in which a sticker is chosen", () => {
     expect(document.activeElement).toBe(choices()[1]);
   });
 
+  test("whoever opened it has the focus again when it closes", async () => {
+    const opener = document.body.appendChild(document.createElement("button"));
+    opener.focus();
+    await open();
+    choices()[0]?.focus();
+    render(null, box);
+    await until("the focus is back", () => document.activeElement === opener);
+    opener.remove();
+  });
+
   test("up and down lead by a row", async () => {
     await open();
     choices().forEach((button, at) => Object.defineProperty(button, "offsetTop", { value: Math.floor(at / 2) }));
