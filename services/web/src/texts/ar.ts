@@ -410,6 +410,8 @@ export const ar: Catalog = {
     "sticker.sun": "الشمس مشرقة، صباح الخير",
     "sticker.star": "نجمة ذهبية، أحسنت",
     "sticker.cat": "قطة رمادية",
+    "voice.play": "تشغيل: {line}",
+    "voice.unheard": "تعذّر تشغيل هذه الرسالة الصوتية.",
     "voice.title": "رسالة صوتية",
     "voice.record": "تسجيل رسالة صوتية",
     "voice.opening": "في انتظار الميكروفون…",

@@ -331,6 +331,8 @@ export const en = {
     "sticker.sun": "The sun shines, good morning",
     "sticker.star": "A golden star, well done",
     "sticker.cat": "A grey cat",
+    "voice.play": "Play: {line}",
+    "voice.unheard": "This voice message could not be played.",
     "voice.title": "Voice message",
     "voice.record": "Record a voice message",
     "voice.opening": "Waiting for the microphone…",

@@ -316,6 +316,8 @@ export const es: Catalog = {
     "sticker.sun": "Brilla el sol, buenos días",
     "sticker.star": "Una estrella dorada, bien hecho",
     "sticker.cat": "Un gato gris",
+    "voice.play": "Reproducir: {line}",
+    "voice.unheard": "No se pudo reproducir este mensaje de voz.",
     "voice.title": "Mensaje de voz",
     "voice.record": "Grabar un mensaje de voz",
     "voice.opening": "Esperando el micrófono…",
