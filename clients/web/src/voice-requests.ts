@@ -1,11 +1,10 @@
 import type { Api } from "./api.js";
 import { backoffMs } from "./core/backoff.js";
-import { contentTypeOf } from "./core/files.js";
 import { strip } from "./core/metadata/index.js";
 import type { Message, NewVoice, RequestState } from "./core/model.js";
 import { userMessage } from "./core/user-messages.js";
 import { orFailure, readFailure } from "./errors.js";
-import { type Put, TransferError } from "./object-upload.js";
+import type { Put, TransferError } from "./object-upload.js";
 import { readMessage } from "./wire.js";
 
 /** So long one waits for its scan; raising it keeps people waiting, lowering it has them send again by hand. */
@@ -30,7 +29,7 @@ export class VoiceRequests {
     private readonly conversations: SentVoices,
   ) {}
 
-  async send(conversationId: string, voice: NewVoice, clientMessageId: string): Promise<void> {
+  async send(conversationId: string, voice: NewVoice, clientMessageId: string = crypto.randomUUID()): Promise<void> {
     const attachmentId = this.uploaded.get(clientMessageId) ?? (await this.upload(voice, clientMessageId));
     this.uploaded.set(clientMessageId, attachmentId);
     const { lengthS, waveform = new Uint8Array(), viewOnce = false, replyToSeq = 0 } = voice;
@@ -46,7 +45,8 @@ export class VoiceRequests {
 
   /** Under the message's id, so that a second attempt announces the same file. */
   private async upload({ body, lengthS }: NewVoice, clientUploadId: string): Promise<string> {
-    const contentType = contentTypeOf(body.type);
+    // Without parameters; what it is called otherwise the service knows.
+    const [contentType = ""] = body.type.split(";");
     const stripped = await strip(body, contentType);
     if (!stripped) throw userMessage("file_not_as_named");
     const request = { clientUploadId, fileName: "voice", contentType, sizeBytes: BigInt(stripped.body.size), length: durationOf(lengthS) };
@@ -55,7 +55,8 @@ export class VoiceRequests {
     try {
       await this.put({ url, headers, body: stripped.body, signal: new AbortController().signal, onProgress: () => undefined });
     } catch (error) {
-      const status = error instanceof TransferError ? error.status : 0;
+      // By its form: the class itself would pull the code of uploads apart.
+      const { status = 0 } = error as Partial<TransferError>;
       if (status !== PRECONDITION_FAILED) throw userMessage(status === 0 ? "file_not_sent" : "file_not_accepted");
     }
     return attachment.attachmentId;

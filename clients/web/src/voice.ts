@@ -32,7 +32,7 @@ export class VoiceMessages {
    * Uploads a sound and sends it, and resolves when it is stored. Give one id to one voice message: sent again after a lost answer,
    * it is stored once. Rejects with a Failure, or with what is wrong with the file (`Told`).
    */
-  async send(conversationId: string, voice: NewVoice, clientMessageId: string = crypto.randomUUID()): Promise<void> {
+  async send(conversationId: string, voice: NewVoice, clientMessageId?: string): Promise<void> {
     return (await this.requests.get()).send(conversationId, voice, clientMessageId);
   }
 }
