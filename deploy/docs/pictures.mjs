@@ -1,5 +1,5 @@
 // Takes the pictures of docs/start/gallery.md from the mock page, which needs no stack:
-//   npm run library && (cd services/web && npx vite build --mode mock --outDir ../../build/mock)
+//   npm run library && (cd services/web && npx vite build --mode mock --outDir ../../../build/mock)
 //   python -m http.server --directory build/mock 8791 &
 //   node deploy/docs/pictures.mjs http://127.0.0.1:8791/ CHROMIUM docs/assets/gallery [screen…]
 import { mkdirSync, writeFileSync } from "node:fs";

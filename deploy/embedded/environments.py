@@ -97,6 +97,7 @@ class Environments:
             "PARLEY_PUSH_ADDRESS": self._running("push"),
             # What is for devices is handed to it directly, too.
             "PARLEY_PRESENCE_ADDRESSES": self._running("presence"),
+            **_stickers(),
             **self.objects_key(),
         }
 
@@ -156,6 +157,7 @@ class Environments:
             "PARLEY_HTTP_ADDRESS": self._addresses.web,
             "PARLEY_WEB_ROOT": str(self._settings.web_root),
             "PARLEY_OBJECTS_PUBLIC_ENDPOINT": f"http://{self._addresses.objects}",
+            **_stickers(),
         }
 
     def _database(self, database: str) -> dict[str, str]:
@@ -167,3 +169,8 @@ class Environments:
 
     def _all(self, service: str) -> str:
         return self._addresses.listed(self._settings.names(service))
+
+
+def _stickers() -> dict[str, str]:
+    """Where stickers may stand: without a provider, where those stand that the page has itself."""
+    return {"PARLEY_STICKER_HOSTS": os.environ.get("PARLEY_STICKER_HOSTS", "stickers.example")}

@@ -9,6 +9,7 @@ const PATIENCE_MS = 60_000;
 
 export default defineConfig(({ mode }) => ({
   root: mode === "mock" ? "mock" : ".",
+  publicDir: mode === "mock" ? "../public" : "public",
   build: {
     outDir: "../../build/web",
     emptyOutDir: mode !== "worker",

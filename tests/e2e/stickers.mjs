@@ -41,6 +41,27 @@ async function send() {
   return { told, shown: { width, height }, in_the_list: await alice.getByText("Sticker · A cat waves").count() };
 }
 
+/** One of the page's own, found by its words and by the keys, and answered with. */
+async function choose() {
+  const asked = told.length;
+  await alice.getByRole("button", { name: new RegExp(`^${id("bob")}`) }).first().click();
+  await alice.getByRole("button", { name: "Stickers" }).click();
+  const dialog = alice.getByRole("dialog", { name: "Stickers" });
+  await dialog.getByText("12 found").waitFor();
+  await shoot(alice, "sticker-window-wide-light");
+  await dialog.getByRole("searchbox", { name: "Search stickers" }).fill("good");
+  await dialog.getByText("3 found").waitFor();
+  await alice.keyboard.press("Tab");
+  await alice.keyboard.press("ArrowRight");
+  await alice.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  const shown = log(bob).getByRole("img", { name: "A face sleeps, good night" });
+  await shown.waitFor();
+  await eventually("it is loaded", () => shown.evaluate((image) => image.naturalWidth), (width) => width === 240);
+  const from = await shown.evaluate((image) => new URL(image.currentSrc).pathname);
+  return { own_from: from, asked_of_the_provider: told.length - asked, own_in_focus: await alice.evaluate(() => document.activeElement?.getAttribute("aria-label")) };
+}
+
 /** The provider has lost it. */
 async function lose() {
   await bob.context().unroute("https://stickers.example/**");
@@ -60,5 +81,6 @@ async function lose() {
 await play({
   "both open the page": openBoth,
   "one sends a sticker": send,
+  "one chooses a sticker of the page": choose,
   "the provider does not have it any more": lose,
 });

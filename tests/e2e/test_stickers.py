@@ -27,6 +27,11 @@ def test_it_is_shown_in_bounds_and_told_in_words_in_the_list(facts: Facts) -> No
     assert facts["in_the_list"] >= 1
 
 
+def test_one_of_the_page_is_found_sent_by_keys_and_loaded_from_the_page(facts: Facts) -> None:
+    assert (facts["own_from"], facts["asked_of_the_provider"]) == ("/stickers/sleep.svg", 0)
+    assert facts["own_in_focus"] == "Stickers"
+
+
 def test_what_the_provider_has_lost_is_told_in_words(facts: Facts) -> None:
     assert facts["pictures"] == 0
 

@@ -1,4 +1,4 @@
-"""A picture that is viewed once, in two contexts of headless Chromium."""
+"""A picture that is viewed once and a voice message that is heard once, in two contexts of headless Chromium."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def test_beside_a_text_it_is_not_sent(facts: Facts) -> None:
 
 def test_it_is_words_until_it_is_opened_and_cannot_be_saved_or_opened_again(facts: Facts) -> None:
     assert (facts["pictures_before"], facts["save_buttons"], facts["openable_after"]) == (0, 0, 0)
+
+
+def test_a_voice_message_that_is_recorded_is_heard_once(facts: Facts) -> None:
+    assert facts["voices_openable_after"] == 0
 
 
 def test_the_pages_report_no_errors_and_ask_no_other_host(facts: Facts) -> None:

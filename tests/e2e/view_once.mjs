@@ -46,8 +46,33 @@ async function look() {
   return { pictures_before: before, save_buttons: saves, openable_after: await log(bob).getByRole("button", { name: "Photo, view once" }).count() };
 }
 
+/** With the browser's own test tone. */
+async function speak() {
+  await alice.getByRole("button", { name: "Record a voice message" }).click();
+  const dialog = alice.getByRole("dialog", { name: "Voice message" });
+  await dialog.getByText("Recording", { exact: true }).waitFor();
+  await dialog.getByRole("timer").getByText("0:01").waitFor();
+  await dialog.getByRole("button", { name: "Stop" }).click();
+  await dialog.getByRole("switch", { name: "Can be heard once" }).check();
+  await shoot(alice, "voice-window-wide-light");
+  await dialog.getByRole("button", { name: "Send" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await log(alice).getByText("Voice message, view once").last().waitFor();
+}
+
+async function hear() {
+  await log(bob).getByRole("button", { name: "Voice message, view once" }).last().click();
+  const sound = bob.getByRole("dialog", { name: "Voice message, view once" }).locator("audio");
+  await eventually("it is heard", () => sound.evaluate(({ currentTime }) => currentTime), (time) => time > 0);
+  await bob.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  await eventually("it cannot be opened again", () => log(bob).getByRole("button", { name: "Voice message, view once" }).count(), (count) => count === 0);
+  return { voices_openable_after: await log(bob).getByRole("button", { name: "Voice message, view once" }).count() };
+}
+
 await play({
   "both open the page": openBoth,
   "one sends a picture to be viewed once": send,
   "the other opens it": look,
+  "one records a voice message to be heard once": speak,
+  "the other hears it": hear,
 });

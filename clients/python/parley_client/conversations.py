@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from parley_client.entries import COUNTED, GONE, CallRecord, Entry, LinkPreview, Poll, Sticker
+from parley_client.entries import COUNTED, GONE, CallRecord, Entry, LinkPreview, Poll, Sticker, Voice
 from parley_client.history import Arrival, ConversationInfo, History
 
 # Programs may import from here what a conversation is made of, too.
@@ -25,6 +25,7 @@ __all__ = [
     "LinkPreview",
     "Poll",
     "Sticker",
+    "Voice",
 ]
 
 

@@ -42,6 +42,15 @@ class Sticker:
 
 
 @dataclass(frozen=True)
+class Voice:
+    """What somebody spoke; its sound is the message's one attachment. `waveform`: its loudness in equal parts of its
+    length, a byte each; it may be empty."""
+
+    length_s: float
+    waveform: bytes = b""
+
+
+@dataclass(frozen=True)
 class LinkPreview:
     """What is behind a link of a text, as its sender's device says; nobody has looked whether it is so. Show the host
     of `url` beside it, and fetch nothing from there."""
@@ -65,6 +74,7 @@ class Entry:
     call: CallRecord | None = None
     poll: Poll | None = None
     sticker: Sticker | None = None
+    voice: Voice | None = None
     # Of a text.
     preview: LinkPreview | None = None
     kind: str = "text"
@@ -90,7 +100,8 @@ class Entry:
             return self
         bare = replace(self, edit_count=0, reply_to_seq=0, reactions=(), attachments=(), forwarded=False)
         bare = replace(bare, view_once=False, opened_by=())
-        return replace(bare, kind="expired", text=None, call=None, poll=None, sticker=None, preview=None)
+        bare = replace(bare, poll=None, sticker=None, voice=None)
+        return replace(bare, kind="expired", text=None, call=None, preview=None)
 
 
 # What counts as unread, and vanishes.

@@ -11,7 +11,7 @@ from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as service
 
 from parley_client.conversations import Conversations, Delta
-from parley_client.entries import CallRecord, Entry, LinkPreview, Poll, Sticker
+from parley_client.entries import CallRecord, Entry, LinkPreview, Poll, Sticker, Voice
 from parley_client.history import Arrival, ConversationInfo
 from parley_client.waiting import Changes
 
@@ -36,6 +36,7 @@ def to_entry(message: messaging.Message) -> Entry:
         call=call,
         poll=_poll(message) if content == "poll" else None,
         sticker=_sticker(message.sticker) if content == "sticker" else None,
+        voice=_voice(message.voice) if content == "voice" else None,
         preview=_preview(message.text.preview) if content == "text" and message.text.HasField("preview") else None,
         kind=content or "unknown",
         revision=message.revision,
@@ -59,6 +60,10 @@ def _poll(message: messaging.Message) -> Poll:
 
 def _sticker(sticker: messaging.StickerContent) -> Sticker:
     return Sticker(sticker.url, sticker.width, sticker.height, sticker.description, sticker.provider_ref)
+
+
+def _voice(voice: messaging.VoiceContent) -> Voice:
+    return Voice(_milliseconds(voice.length) / 1000, voice.waveform)
 
 
 def _preview(preview: messaging.LinkPreview) -> LinkPreview:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
@@ -50,8 +50,19 @@ class NewSticker:
     reply_to_seq: int = 0
 
 
+@dataclass(frozen=True)
+class NewVoice:
+    """A voice message that one sends. `attachment_id`: a sound that `ParleyClient.uploads` gave to the store.
+    `length_s`: 0.1 to 900. `waveform`: its loudness in equal parts of its length, a byte each, at most 128 of them."""
+
+    attachment_id: str
+    length_s: float
+    waveform: bytes = b""
+    reply_to_seq: int = 0
+
+
 # Whatever is sent.
-Sendable = str | Draft | NewPoll | NewSticker
+Sendable = str | Draft | NewPoll | NewSticker | NewVoice
 
 
 def send_request(conversation_id: str, draft: Sendable, client_message_id: str) -> api.SendMessageRequest:
@@ -77,6 +88,8 @@ def send_request(conversation_id: str, draft: Sendable, client_message_id: str) 
                 provider_ref=sticker.provider_ref,
             ),
         )
+    if isinstance(draft, NewVoice):
+        return _voice_request(conversation_id, draft, client_message_id)
     draft = Draft(draft) if isinstance(draft, str) else draft
     return api.SendMessageRequest(
         conversation_id=conversation_id,
@@ -85,6 +98,18 @@ def send_request(conversation_id: str, draft: Sendable, client_message_id: str) 
         attachment_ids=draft.attachment_ids,
         text=_text_content(draft.text, draft.entities, draft.preview),
     )
+
+
+def _voice_request(conversation_id: str, draft: NewVoice, client_message_id: str) -> api.SendMessageRequest:
+    request = api.SendMessageRequest(
+        conversation_id=conversation_id,
+        client_message_id=client_message_id,
+        reply_to_seq=draft.reply_to_seq,
+        attachment_ids=[draft.attachment_id],
+        voice=wire.VoiceContent(attachment_id=draft.attachment_id, waveform=draft.waveform),
+    )
+    request.voice.length.FromMilliseconds(round(draft.length_s * 1000))
+    return request
 
 
 def _text_content(text: str, entities: Sequence[wire.TextEntity], preview: LinkPreview | None) -> wire.TextContent:
@@ -128,7 +153,7 @@ class Messaging:
 
         Give a `client_message_id` of your own to whatever another run of your program may send again: it is stored
         once, and a retry gets the first result. `view_once`: each recipient opens the one picture or video, which has
-        no text, once.
+        no text, or the voice message once.
         """
         request = send_request(conversation_id, draft, client_message_id or str(uuid.uuid4()))
         request.view_once = view_once
@@ -149,6 +174,27 @@ class Messaging:
         content = _text_content(text, entities, preview)
         request = api.EditMessageRequest(conversation_id=conversation_id, seq=seq, text=content)
         return self._taken((await ask_until_told(lambda: self._api.EditMessage(request))).message)
+
+    async def forward(
+        self, conversation_id: str, seq: int, targets: Sequence[str] | Mapping[str, str]
+    ) -> dict[str, str]:
+        """Puts copies of a message into up to 10 other conversations, and gives the reason of each that took none.
+
+        Give the `client_message_id` of each copy (`{conversation: id}`) where another run of your program may forward
+        the same again: what has gone does not go twice.
+        """
+        keys = targets if isinstance(targets, Mapping) else {target: str(uuid.uuid4()) for target in targets}
+        request = api.ForwardMessageRequest(conversation_id=conversation_id, seq=seq)
+        for target, key in keys.items():
+            request.targets.add(conversation_id=target, client_message_id=key)
+        answer = await ask_until_told(lambda: self._api.ForwardMessage(request))
+        refused: dict[str, str] = {}
+        for target, result in zip(keys, answer.results, strict=True):
+            if result.HasField("message"):
+                self._taken(result.message)
+            else:
+                refused[target] = result.refusal.reason
+        return refused
 
     async def unsend(self, conversation_id: str, seq: int) -> Entry:
         """Takes one's own message back for everyone."""

@@ -24,6 +24,7 @@ from parley_client.previews import Previews
 from parley_client.relations import Relations
 from parley_client.scheduled import ScheduledMessages
 from parley_client.stream import EventStream, StreamEndedError
+from parley_client.uploads import Uploads
 from parley_client.waiting import DeadlineMissedError, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class ParleyClient:
         self.api = Device(edge_of(base_url), user_id, self.device_id, source)
         self.stream = EventStream(self.api, on_event=lambda event, _now_s: on_event(event))
         self.messaging = Messaging(self.api, self.stream)
+        self.uploads = Uploads(self.api)
         self.scheduled = ScheduledMessages(self.api)
         self.groups = Groups(self.api, self.stream)
         self.conversation_settings = ConversationSettings(self.api, self.stream)

@@ -1,6 +1,6 @@
-import type { ConversationView, Message, Person } from "@parley/client";
+import type { ConversationView, Message, Person, StickerProvider } from "@parley/client";
 import { findEntities, isBlank } from "@parley/client";
-import { type FormEvent, type KeyboardEvent, type ReactElement, useEffect, useId, useRef } from "react";
+import { type FormEvent, type KeyboardEvent, type ReactElement, useEffect, useId, useRef, useState } from "react";
 import { classes } from "./class-names.js";
 import { useConversation, useFace } from "./conversation-hooks.js";
 import { number } from "./format.js";
@@ -9,6 +9,7 @@ import type { Labels } from "./labels.js";
 import { messageLine } from "./message-line.js";
 import { useLabels, useLocale, useParley } from "./provider.js";
 import { useSelected } from "./selected.js";
+import type { StickerPickerProps } from "./sticker-picker.js";
 
 /** From so few characters on, it is said how many are left. */
 const FEW_LEFT = 100;
@@ -19,12 +20,14 @@ export interface ComposerProps {
   readonly replyTo?: Message | undefined;
   /** The answer was sent, or is not wanted any more: set `replyTo` back. */
   readonly onReplyEnd?: () => void;
+  /** Where stickers are found; without it none can be sent from here. Keep the object's identity: a new one is asked anew. */
+  readonly stickers?: StickerProvider | undefined;
   readonly labels?: Partial<Labels>;
   readonly className?: string;
 }
 
 /** Where one writes. Enter sends; Shift and Enter starts a new line; Escape ends a reply. What is not sent stays as a draft. */
-export function Composer({ conversationId, labels: own, className, ...reply }: ComposerProps): ReactElement | null {
+export function Composer({ conversationId, labels: own, className, ...rest }: ComposerProps): ReactElement | null {
   const labels = useLabels(own);
   const view = useConversation(conversationId);
   const { name } = useFace(conversationId);
@@ -33,25 +36,28 @@ export function Composer({ conversationId, labels: own, className, ...reply }: C
   return (
     <div className={classes("parley", "parley-composer", className)}>
       <Unsent view={view} labels={labels} />
-      {refused ? <p className="parley-quiet">{labels.cannotWrite(name)}</p> : <Field key={conversationId} {...{ view, name, labels }} {...reply} />}
+      {refused ? <p className="parley-quiet">{labels.cannotWrite(name)}</p> : <Field key={conversationId} {...{ view, name, labels }} {...rest} />}
     </div>
   );
 }
 
-interface FieldProps extends Pick<ComposerProps, "replyTo" | "onReplyEnd"> {
+interface FieldProps extends Pick<ComposerProps, "replyTo" | "onReplyEnd" | "stickers"> {
   readonly view: ConversationView;
   readonly name: string;
   readonly labels: Labels;
 }
 
-function Field({ view, name, labels, replyTo, onReplyEnd }: FieldProps): ReactElement {
+function Field({ view, name, labels, replyTo, onReplyEnd, stickers }: FieldProps): ReactElement {
   const client = useParley();
   const { id } = view.conversation;
   const locale = useLocale();
   const { text, setText } = useDraft(id);
-  const limit = useLimits()?.textChars ?? Number.POSITIVE_INFINITY;
+  const limits = useLimits();
+  const limit = limits?.textChars ?? Number.POSITIVE_INFINITY;
   const people = usePeople(view);
   const field = useRef<HTMLTextAreaElement>(null);
+  const picker = useStickerPicker();
+  const offered = limits?.stickerHosts.length ? stickers : undefined;
   const noteId = useId();
   // Code points, as the service counts them: never more than units, so that a short text is not counted.
   const left = text.length > limit - FEW_LEFT ? limit - [...text.trim()].length : Number.POSITIVE_INFINITY;
@@ -83,33 +89,53 @@ function Field({ view, name, labels, replyTo, onReplyEnd }: FieldProps): ReactEl
     event.preventDefault();
     send();
   };
+  const endStickers = (sent: boolean): void => {
+    picker.close();
+    if (sent) onReplyEnd?.();
+    field.current?.focus();
+  };
   const note = left < 0 ? labels.tooLong(number(-left, locale)) : left <= FEW_LEFT ? labels.charsLeft(number(left, locale)) : "";
   return (
-    <form className="parley-composer-form" onSubmit={onSubmit}>
-      {replyTo && <Answering message={replyTo} labels={labels} onEnd={() => onReplyEnd?.()} />}
-      <div className="parley-composer-row">
-        <textarea
-          ref={field}
-          className="parley-composer-text"
-          rows={1}
-          dir="auto"
-          value={text}
-          aria-label={labels.writeTo(name)}
-          aria-describedby={noteId}
-          aria-invalid={left < 0}
-          placeholder={labels.write}
-          onChange={(event) => setText(event.currentTarget.value)}
-          onKeyDown={onKeyDown}
-        />
-        <button type="submit" className="parley-button parley-send" disabled={!sendable}>
-          {labels.send}
-        </button>
-      </div>
-      <p id={noteId} className={classes("parley-composer-note", left < 0 && "parley-danger")} role="status">
-        {note}
-      </p>
-    </form>
+    <>
+      {offered && picker.Picker && <picker.Picker conversationId={id} provider={offered} replyToSeq={replyTo?.seq ?? 0} labels={labels} onEnd={endStickers} />}
+      <form className="parley-composer-form" onSubmit={onSubmit}>
+        {replyTo && <Answering message={replyTo} labels={labels} onEnd={() => onReplyEnd?.()} />}
+        <div className="parley-composer-row">
+          {offered && (
+            <button type="button" className="parley-button" aria-expanded={picker.Picker !== undefined} onClick={picker.Picker ? picker.close : picker.open}>
+              {labels.stickers}
+            </button>
+          )}
+          <textarea
+            ref={field}
+            className="parley-composer-text"
+            rows={1}
+            dir="auto"
+            value={text}
+            aria-label={labels.writeTo(name)}
+            aria-describedby={noteId}
+            aria-invalid={left < 0}
+            placeholder={labels.write}
+            onChange={(event) => setText(event.currentTarget.value)}
+            onKeyDown={onKeyDown}
+          />
+          <button type="submit" className="parley-button parley-send" disabled={!sendable}>
+            {labels.send}
+          </button>
+        </div>
+        <p id={noteId} className={classes("parley-composer-note", left < 0 && "parley-danger")} role="status">
+          {note || (picker.failed ? labels.stickersFailed : "")}
+        </p>
+      </form>
+    </>
   );
+}
+
+/** Few send stickers: the code comes when somebody does. */
+function useStickerPicker() {
+  const [state, setState] = useState<{ readonly Picker?: (props: StickerPickerProps) => ReactElement; readonly failed?: true }>({});
+  const open = (): void => void import("./sticker-picker.js").then(({ StickerPicker }) => setState({ Picker: StickerPicker }), () => setState({ failed: true }));
+  return { ...state, open, close: () => setState({}) };
 }
 
 /** Who can be named with @: the others of a group. */

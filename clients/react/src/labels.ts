@@ -69,6 +69,10 @@ export interface Labels {
   readonly notSentCount: (count: number) => string;
   readonly cannotWrite: (name: string) => string;
   readonly endReply: string;
+  readonly stickers: string;
+  readonly searchStickers: string;
+  readonly noStickers: string;
+  readonly stickersFailed: string;
   // Calls.
   readonly call: (name: string) => string;
   readonly voiceCall: (name: string) => string;
@@ -204,6 +208,10 @@ export const ENGLISH: Labels = {
   notSentCount: (count) => `${plural(count, "message was", "messages were")} not sent.`,
   cannotWrite: (name) => `You cannot write to ${name} at the moment.`,
   endReply: "Do not reply",
+  stickers: "Stickers",
+  searchStickers: "Search stickers",
+  noStickers: "No stickers were found.",
+  stickersFailed: "Stickers could not be loaded.",
   call: (name) => `Call with ${name}`,
   voiceCall: (name) => `Call ${name}`,
   videoCall: (name) => `Video call ${name}`,

@@ -51,15 +51,26 @@ function Viewer({ address, contentType, label, close, onClose }: ViewerProps): R
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const box = dialog.current;
+    const opener = document.activeElement;
     box?.showModal?.();
-    return () => box?.close?.();
+    return () => {
+      box?.close?.();
+      // Browsers give the focus back themselves, but not from a dialog that has left the page by now.
+      if (opener instanceof HTMLElement && document.activeElement === document.body) opener.focus();
+    };
   }, []);
   return (
     <dialog ref={dialog} className="parley-viewer" aria-label={label} onCancel={onClose} onContextMenu={(event) => event.preventDefault()}>
       <button type="button" className="parley-button" onClick={onClose}>
         {close}
       </button>
-      {contentType.startsWith("video/") ? <video className="parley-viewer-media" src={address} controls autoPlay controlsList="nodownload" /> : <img className="parley-viewer-media" src={address} alt={label} draggable={false} />}
+      <Opened address={address} contentType={contentType} label={label} />
     </dialog>
   );
+}
+
+function Opened({ address, contentType, label }: Pick<ViewerProps, "address" | "contentType" | "label">): ReactElement {
+  if (contentType.startsWith("video/")) return <video className="parley-viewer-media" src={address} controls autoPlay controlsList="nodownload" />;
+  if (contentType.startsWith("audio/")) return <audio className="parley-viewer-media" src={address} controls autoPlay controlsList="nodownload" aria-label={label} />;
+  return <img className="parley-viewer-media" src={address} alt={label} draggable={false} />;
 }

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import type { StickerProvider } from "@parley/client";
 import { LimitsSchema } from "@parley/client/gen/parley/messaging/v1/relations_pb";
 import { message } from "@parley/client/testing";
 import { Composer } from "../src/index.js";
@@ -22,5 +23,13 @@ export const TooLong = {
     </Stage>
   ),
 };
+
+/** Pictures that are nowhere: their words stand in for them. */
+const STICKERS: StickerProvider = {
+  search: async (words) => ["A cat", "A dog", "An owl"].filter((description) => description.includes(words)).map((description, at) => ({ url: `https://stickers.example/${at}.gif`, width: 200, height: 200, description })),
+  credit: "Powered by somebody",
+};
+
+export const Stickers = { render: () => <Stage seed={someDays}>{({ bob }) => <Composer conversationId={bob} stickers={STICKERS} />}</Stage> };
 
 export const Answer = { render: () => <Stage seed={someDays}>{({ bob }) => <Composer conversationId={bob} replyTo={message(1, { conversationId: bob })} onReplyEnd={() => undefined} />}</Stage> };

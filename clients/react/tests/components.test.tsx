@@ -1,8 +1,8 @@
 import type { ParleyClient } from "@parley/client";
-import { conversation, MockBackend, own } from "@parley/client/testing";
+import { conversation, message, MockBackend, own } from "@parley/client/testing";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
-import { PollContentSchema, PollVotesSchema, StickerContentSchema, TextContentSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
+import { PollContentSchema, PollVotesSchema, StickerContentSchema, TextContentSchema, VoiceContentSchema } from "@parley/client/gen/parley/messaging/v1/messages_pb";
 import { LimitsSchema } from "@parley/client/gen/parley/messaging/v1/relations_pb";
 import { type ReactElement, useState } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -328,4 +328,54 @@ test("a call that rings can be declined, or answered with video", async () => {
 test("all words can be one's own, and dates are the locale's", async () => {
   const box = await show(<Thread conversationId={ids.hike} labels={{ edited: "bearbeitet" }} />, { unsent: "zurückgenommen" });
   await until("both are there", () => box.textContent?.includes("bearbeitet") && box.textContent.includes("zurückgenommen"));
+});
+
+test("stickers are found, reached by arrow keys, and sent as an answer; without a provider there are none", async () => {
+  const sticker = (description: string, host = "stickers.example") => ({ url: `https://${host}/${description}.gif`, width: 480, height: 240, description });
+  const found = [sticker("cat"), sticker("dog"), sticker("evil", "evil.example")];
+  const asked: string[] = [];
+  const search = async (words: string) => {
+    asked.push(words);
+    return found.filter(({ description }) => description.includes(words));
+  };
+  const provider = { search, credit: "Powered by somebody" };
+  const ended: string[] = [];
+  const answered = message(2, { conversationId: ids.hike });
+  const box = await show(
+    <>
+      <Composer conversationId={ids.hike} replyTo={answered} onReplyEnd={() => ended.push("ended")} stickers={provider} />
+      <div className="without">
+        <Composer conversationId={ids.bob} />
+      </div>
+    </>,
+  );
+  const opener = await until("it can be opened", () => button(box, "Stickers"));
+  expect(button(box.querySelector<HTMLElement>(".without")!, "Stickers")).toBeUndefined();
+  opener.click();
+  const choices = (): HTMLElement[] => [...box.querySelectorAll<HTMLElement>(".parley-sticker-choice")];
+  await until("they are there", () => choices().length === 2 && opener.getAttribute("aria-expanded") === "true");
+  expect(choices().map((choice) => [choice.getAttribute("aria-label"), choice.tabIndex])).toEqual([["cat", 0], ["dog", -1]]);
+  expect(box.textContent).toContain("Powered by somebody");
+  choices()[0]!.focus();
+  press(choices()[0]!, "ArrowRight");
+  expect(document.activeElement).toBe(choices()[1]);
+  choices()[1]!.click();
+  await until("it is sent", () => backend.stored(ids.hike).messages.at(-1)?.content.case === "sticker");
+  expect(backend.stored(ids.hike).messages.at(-1)).toMatchObject({ replyToSeq: 2n, content: { value: { url: found[1]!.url } } });
+  await until("it is closed, and the field has the focus", () => choices().length === 0 && document.activeElement?.tagName === "TEXTAREA");
+  expect([ended, asked]).toEqual([["ended"], [""]]);
+  opener.click();
+  const searchField = await until("it is open again", () => box.querySelector<HTMLElement>(".parley-sticker-search"));
+  press(searchField, "Escape");
+  await until("it is closed", () => box.querySelector(".parley-stickers") === null);
+});
+
+test("a voice message that can be heard once is played, once it is opened", async () => {
+  const sound = backend.files.add({ fileName: "voice.ogg", contentType: "audio/ogg" }, new Blob(["a voice"]));
+  const value = create(VoiceContentSchema, { attachmentId: sound.attachmentId, length: { seconds: 3n } });
+  backend.post(ids.hike, "bob", { case: "voice", value }, { init: { viewOnce: true, attachments: [sound] } });
+  const box = await show(<Thread conversationId={ids.hike} />);
+  (await until("it can be opened", () => button(box, "Open once"))).click();
+  const player = await until("it plays", () => box.querySelector("audio"));
+  expect([player.getAttribute("aria-label"), box.querySelector(".parley-viewer img")]).toEqual(["View once", null]);
 });

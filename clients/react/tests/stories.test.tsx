@@ -18,6 +18,7 @@ const SHOWS: Readonly<Record<string, string>> = {
   "Thread/NotSent": "Delete",
   "Composer/Empty": "Send",
   "Composer/TooLong": "Too long by",
+  "Composer/Stickers": "Stickers",
   "Composer/Answer": "Do not reply",
   "Call/Start": "Video call Bob Lindqvist",
   "Call/Rings": "Video call from Bob Lindqvist",

@@ -43,6 +43,7 @@ import { TokenCache } from "./tokens.js";
 import type { Put } from "./object-upload.js";
 import { putByXhr } from "./object-upload.js";
 import { Uploads } from "./uploads.js";
+import { VoiceMessages } from "./voice.js";
 
 const WIPING_REASONS = new Set(["TOKEN_REVOKED", "ACCOUNT_DELETED"]);
 
@@ -93,6 +94,7 @@ export class ParleyClient {
   readonly conversationSettings: ConversationSettings;
   readonly relations: Relations;
   readonly uploads: Uploads;
+  readonly voice: VoiceMessages;
   readonly downloads: Downloads;
   readonly account: Account;
   readonly drafts: Drafts;
@@ -142,7 +144,9 @@ export class ParleyClient {
     this.scheduled = new ScheduledMessages(api, changed);
     this.conversationSettings = new ConversationSettings(api, this.messaging);
     this.relations = new Relations(api, changed, this.messaging);
-    this.uploads = new Uploads(api, options.put ?? putByXhr, changed, () => this.limits);
+    const put = options.put ?? putByXhr;
+    this.uploads = new Uploads(api, put, changed, () => this.limits);
+    this.voice = new VoiceMessages(api, put, this.messaging, () => this.calls.deviceChoice);
     this.downloads = new Downloads(api);
     this.account = new Account(api, this.userId, () => void this.wipe());
     this.people = new People(options.people, changed);

@@ -6,7 +6,7 @@ import { UNKNOWN_LIMITS } from "../src/core/limits.js";
 import { choiceOf, votersOf } from "../src/core/polls.js";
 import { countsAsUnread, isUserContent } from "../src/core/receipts.js";
 import { readSlotMap, type Slot } from "../src/core/slots.js";
-import { stickerSize, stickerSource } from "../src/core/stickers.js";
+import { sendableStickers, stickerSize, stickerSource } from "../src/core/stickers.js";
 import { PollContentSchema, PollVotesSchema, StickerContentSchema } from "../src/gen/parley/messaging/v1/messages_pb.js";
 import { message } from "../src/testing/samples.js";
 import { TypingUsers, TypingNotifier } from "../src/core/typing.js";
@@ -91,6 +91,13 @@ describe("stickers", () => {
     expect(stickerSize({ ...sticker, width: 60, height: 4096 }, 240)).toEqual({ width: 4, height: 240 });
     expect(stickerSize({ ...sticker, width: 60, height: 40 }, 240)).toEqual({ width: 60, height: 40 });
     expect(stickerSize({ ...sticker, width: 4096, height: 1 }, 240)).toEqual({ width: 240, height: 1 });
+  });
+
+  test("of what a provider found those can be sent that are of an allowed host, have a size and words, each once", () => {
+    const { kind: _, ...good } = sticker;
+    const found = [good, { ...good, url: "https://evil.example/a.gif" }, { ...good, url: `${good.url}?2`, width: 0 }, { ...good, url: `${good.url}?3`, description: " " }, { ...good, providerRef: "again" }];
+    expect(sendableStickers(found, { ...UNKNOWN_LIMITS, stickerHosts: ["stickers.example"] }).map(({ url }) => url)).toEqual([good.url]);
+    expect(sendableStickers(found, UNKNOWN_LIMITS)).toEqual([]);
   });
 });
 

@@ -5,6 +5,7 @@ import { Login } from "./login";
 import type { Session } from "./session";
 import { Shell } from "./shell";
 import { language } from "./language";
+import { Stickers } from "./stickers";
 import { LinkPreviews } from "./use-link-preview";
 
 /** The page: the login until someone is there, then their conversations. */
@@ -16,7 +17,9 @@ export function App({ session }: { session: Session }): JSX.Element {
   return (
     <Faces.Provider value={session.faceOf}>
       <LinkPreviews.Provider value={session.linkPreview}>
-        <Shell key={client.userId} client={client} nameOf={session.nameOf} onLogout={() => session.logout()} />
+        <Stickers.Provider value={session.stickers}>
+          <Shell key={client.userId} client={client} nameOf={session.nameOf} onLogout={() => session.logout()} />
+        </Stickers.Provider>
       </LinkPreviews.Provider>
     </Faces.Provider>
   );

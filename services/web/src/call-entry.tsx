@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
+import { useModalDialog } from "./hooks";
 import type { Failure, OpenedLink, ParleyClient, ScheduledEntry } from "@parley/client";
 import { joinSecretOf } from "@parley/client";
 import { ConfirmDialog } from "./confirm-dialog";
@@ -86,12 +87,7 @@ function firstStep(): Step {
 
 /** No click beside it closes it: whoever gives up the place needs the link again. */
 function Lobby({ client, line, verb, onClose }: { client: ParleyClient; line: string; verb: string; onClose: () => void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const box = dialog.current;
-    box?.showModal();
-    return () => box?.close();
-  }, []);
+  const dialog = useModalDialog();
   return (
     <dialog class="question" ref={dialog} aria-labelledby="lobby-title" onCancel={onClose}>
       <h2 id="lobby-title">{t("join.call.waiting")}</h2>

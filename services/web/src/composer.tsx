@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Conversation, Draft, Message, ParleyClient, Upload } from "@parley/client";
 import { allDone, findEntities, isBlank } from "@parley/client";
-import { Icon } from "./icons";
+import { canRecord, StickerWindow, VoiceWindow } from "./composer-windows";
+import { Icon, type IconName } from "./icons";
 import { LinkDraft } from "./link-card";
 import { MentionList, peopleOf, useMentions } from "./mentions";
 import { messageLine, type Viewer } from "./conversation-text";
@@ -11,6 +12,7 @@ import { dateTime } from "./format";
 import { PollDialog } from "./poll-dialog";
 import { previews } from "./previews";
 import { nextHourMs, ScheduleDialog } from "./schedule-dialog";
+import { isOffered, Stickers } from "./stickers";
 import { UploadList } from "./upload-list";
 import { linksOf, useLinkPreview } from "./use-link-preview";
 import { fieldDirection, lineOf, made, type Problem, t } from "./text";
@@ -32,18 +34,23 @@ interface ComposerProps {
   readonly onDone: () => void;
 }
 
+/** What of the composer stands in a window of its own. */
+type Opened = "schedule" | "poll" | "sticker" | "voice";
+
 /** Enter sends; Shift and Enter starts a new line; Escape ends a reply or an edit. */
 export function Composer(props: ComposerProps): JSX.Element {
   const { client, conversation, viewer, name, task, picking, onDone } = props;
   const field = useRef<HTMLTextAreaElement>(null);
   const { text, change, submit, schedule, problem, once, setOnce, link } = useWriting(props);
-  const [scheduling, setScheduling] = useState(false);
-  const [polling, setPolling] = useState(false);
+  const [opened, setOpened] = useState<Opened | undefined>(undefined);
+  const stickers = useContext(Stickers);
   const mentions = useMentions(field, text, change, peopleOf(conversation, viewer));
   const { textChars } = client.limits;
   const excess = text.length > textChars ? [...text].length - textChars : 0;
   const editing = task?.kind === "edit";
   const uploads = editing ? [] : client.uploads.of(conversation.id);
+  // There is nothing to send at a time: what stands in its place is spoken now.
+  const canSpeak = !editing && canRecord() && text === "" && uploads.length === 0;
   const canBeOnce = isBlank(text) && isOneOfPictures(uploads);
   const sendable = (!isBlank(text) || uploads.length > 0) && excess <= 0 && allDone(uploads) && (!once || canBeOnce);
   useLayoutEffect(() => fit(field.current), [text]);
@@ -77,6 +84,8 @@ export function Composer(props: ComposerProps): JSX.Element {
     event.preventDefault();
     picking.add(files);
   };
+  const close = (): void => setOpened(undefined);
+  const beside = { client, conversationId: conversation.id, replyToSeq: task?.kind === "reply" ? task.message.seq : 0, onSent: onDone, onClose: close };
   const verb = editing ? t("save") : t("composer.send");
   const lines = [lineOf(problem), lineOf(picking.problem), excess > 0 && t("composer.long", { count: excess }), once && !canBeOnce && t("once.alone")];
   return (
@@ -102,11 +111,8 @@ export function Composer(props: ComposerProps): JSX.Element {
         )}
         <div class="composer-row">
           {!editing && <FileButton onFiles={picking.add} />}
-          {!editing && (
-            <button type="button" class="attach" aria-label={t("poll.new")} title={t("poll.new")} onClick={() => setPolling(true)}>
-              <Icon name="poll" />
-            </button>
-          )}
+          {!editing && <SmallButton icon="poll" label={t("poll.new")} onClick={() => setOpened("poll")} />}
+          {!editing && isOffered(stickers, client.limits) && <SmallButton icon="sticker" label={t("stickers")} onClick={() => setOpened("sticker")} />}
           <textarea
             ref={field}
             rows={1}
@@ -120,19 +126,33 @@ export function Composer(props: ComposerProps): JSX.Element {
             onPaste={onPaste}
             {...mentions.aria}
           />
-          {!editing && (
-            <button type="button" class="attach" aria-label={t("scheduled.later")} title={t("scheduled.later")} disabled={!sendable || once} onClick={() => setScheduling(true)}>
-              <Icon name="clock" />
-            </button>
-          )}
+          {canSpeak && <SmallButton key="voice" icon="mic" label={t("voice.record")} onClick={() => setOpened("voice")} />}
+          {!editing && !canSpeak && <SmallButton key="later" icon="clock" label={t("scheduled.later")} disabled={!sendable || once} onClick={() => setOpened("schedule")} />}
           <button type="submit" class="send" aria-label={verb} title={allDone(uploads) ? verb : t("composer.waiting")} disabled={!sendable}>
             <Icon name={editing ? "check" : "send"} />
           </button>
         </div>
       </form>
-      {scheduling && <ScheduleDialog title={t("scheduled.later")} verb={t("scheduled.verb")} sendTimeMs={nextHourMs()} act={schedule} onClose={() => setScheduling(false)} />}
-      {polling && <PollDialog client={client} conversationId={conversation.id} onClose={() => setPolling(false)} />}
+      {opened === "schedule" && <ScheduleDialog title={t("scheduled.later")} verb={t("scheduled.verb")} sendTimeMs={nextHourMs()} act={schedule} onClose={close} />}
+      {opened === "poll" && <PollDialog client={client} conversationId={conversation.id} onClose={close} />}
+      {opened === "sticker" && <StickerWindow {...beside} provider={stickers} />}
+      {opened === "voice" && <VoiceWindow {...beside} />}
     </>
+  );
+}
+
+interface SmallButtonProps {
+  readonly icon: IconName;
+  readonly label: string;
+  readonly disabled?: boolean;
+  readonly onClick: () => void;
+}
+
+function SmallButton({ icon, label, disabled = false, onClick }: SmallButtonProps): JSX.Element {
+  return (
+    <button type="button" class="attach" aria-label={label} title={label} disabled={disabled} onClick={onClick}>
+      <Icon name={icon} />
+    </button>
   );
 }
 
@@ -151,9 +171,7 @@ function FileButton({ onFiles }: { onFiles: (files: readonly File[]) => void }):
   };
   return (
     <>
-      <button type="button" class="attach" aria-label={t("composer.attach")} title={t("composer.attach")} onClick={() => input.current?.click()}>
-        <Icon name="clip" />
-      </button>
+      <SmallButton icon="clip" label={t("composer.attach")} onClick={() => input.current?.click()} />
       <input ref={input} type="file" multiple hidden data-testid="files" onChange={onChange} />
     </>
   );

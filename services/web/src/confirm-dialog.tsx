@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
+import { useModalDialog } from "./hooks";
 import type { Failure } from "@parley/client";
 import { QuestionEnd } from "./question-end";
 import type { Problem } from "./text";
@@ -17,14 +18,9 @@ interface ConfirmDialogProps {
 
 /** Asks before something that cannot be taken back. */
 export function ConfirmDialog({ title, body, verb, danger = false, act, onClose }: ConfirmDialogProps): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModalDialog();
   const [problem, setProblem] = useState<Problem>(undefined);
   const [busy, setBusy] = useState(false);
-  useEffect(() => {
-    const box = dialog.current;
-    box?.showModal();
-    return () => box?.close();
-  }, []);
   const confirm = async (): Promise<void> => {
     setBusy(true);
     try {

@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { ParleyClient } from "@parley/client";
 import { Icon } from "./icons";
+import { lazyWindow } from "./lazy-window";
 import { t } from "./text";
 
 interface DevicesProps {
@@ -9,20 +10,8 @@ interface DevicesProps {
   readonly onClose: () => void;
 }
 
-/** The window in which microphone, camera and speaker are chosen. Few open it: its code comes when somebody does. */
-export function DevicesWindow(props: DevicesProps): JSX.Element | null {
-  const [load, setLoad] = useState<{ readonly Dialog: (props: DevicesProps) => JSX.Element } | undefined>(undefined);
-  useEffect(() => {
-    import("./devices-dialog").then(
-      ({ DevicesDialog }) => setLoad({ Dialog: DevicesDialog }),
-      () => {
-        props.client.showNotice(t("wrong"));
-        props.onClose();
-      },
-    );
-  }, []);
-  return load ? <load.Dialog {...props} /> : null;
-}
+/** The window in which microphone, camera and speaker are chosen. */
+export const DevicesWindow = lazyWindow<DevicesProps>(async () => (await import("./devices-dialog")).DevicesDialog);
 
 /** Opens that window, wherever a call is about to begin. */
 export function DevicesButton({ client }: { client: ParleyClient }): JSX.Element {

@@ -157,3 +157,19 @@ export function useOnSeen<T extends HTMLElement>(onSeen: () => void, of: unknown
   }, [of]);
   return element;
 }
+
+/** A dialog that is shown over the page as long as its component is there; whoever opened it has the focus again afterwards. */
+export function useModalDialog(): RefObject<HTMLDialogElement | null> {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const box = dialog.current;
+    const opener = document.activeElement;
+    box?.showModal();
+    return () => {
+      box?.close();
+      // Browsers give it back themselves, but not from a dialog that has left the page by now.
+      if (opener instanceof HTMLElement && document.activeElement === document.body) opener.focus();
+    };
+  }, []);
+  return dialog;
+}

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import type { ParleyClient, PeopleResolver, TokenProvider } from "@parley/client";
+import type { ParleyClient, PeopleResolver, StickerProvider, TokenProvider } from "@parley/client";
 import { App } from "./app";
 import { Session } from "./session";
 import "./styles";
@@ -18,6 +18,8 @@ export interface ParleyHandle {
   usePeople(resolver: PeopleResolver): void;
   /** Asks this function what is behind a link that somebody writes. It asks a server of the network: never the link's host itself. */
   useLinkPreviews(resolver: LinkResolver): void;
+  /** Offers the stickers that this provider finds, of hosts that the service allows. It asks a server of the network, which asks the provider. */
+  useStickers(provider: StickerProvider): void;
   logout(): void;
   /** The running call's WebRTC statistics, one object a report; empty without a call. */
   stats(): Promise<Record<string, unknown>[]>;
@@ -37,6 +39,7 @@ window.parley = {
   login: (token, userId) => session.login(token, userId),
   usePeople: (resolver) => session.usePeople(resolver),
   useLinkPreviews: (resolver) => session.useLinkPreviews(resolver),
+  useStickers: (provider) => session.useStickers(provider),
   logout: () => session.logout(),
   stats: async () => [...((await session.state.client?.calls.stats())?.values() ?? [])] as Record<string, unknown>[],
   get client() {

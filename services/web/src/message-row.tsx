@@ -15,6 +15,7 @@ import { PollBox } from "./poll-box";
 import { StickerPicture } from "./sticker-picture";
 import { Ticks } from "./receipt-ticks";
 import { ViewOnceBox } from "./view-once";
+import { VoiceBox } from "./voice-box";
 import type { BubbleRow, Quote, Row } from "./timeline";
 import { lineOf, made, numberLine, t } from "./text";
 
@@ -55,6 +56,7 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
   const body = useRef<HTMLDivElement>(null);
   const press = useLongPress(() => body.current?.querySelector<HTMLElement>(".message-actions")?.click());
   const preview = previewOf(row);
+  const spoken = soundOf(message);
   const open = message !== undefined && message.content.kind !== "unsent";
   const faint = message ? !isUserContent(message.content) : false;
   const side = own ? "own" : "other";
@@ -74,12 +76,14 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
           {row.quote && <QuoteBox quote={row.quote} viewer={viewer} jump={actions.jump} />}
           {message?.viewOnce ? (
             <ViewOnceBox client={client} message={message} viewer={viewer} />
+          ) : spoken ? (
+            <VoiceBox client={client} {...spoken} />
           ) : (
             <Attachments client={client} conversationId={conversationId} seq={message?.seq} attachments={row.attachments} />
           )}
           {message?.content.kind === "poll" && <PollBox client={client} message={message} poll={message.content} viewer={viewer} />}
           {message?.content.kind === "sticker" && <StickerPicture client={client} message={message} sticker={message.content} viewer={viewer} />}
-          {row.text && !message?.viewOnce && message?.content.kind !== "poll" && message?.content.kind !== "sticker" && (
+          {row.text && !message?.viewOnce && !spoken && message?.content.kind !== "poll" && message?.content.kind !== "sticker" && (
             <span class="text" dir="auto">
               <RichText text={row.text} entities={entitiesOf(row)} selfId={client.userId} />
             </span>
@@ -98,6 +102,12 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
       )}
     </div>
   );
+}
+
+/** What can be heard of a message. Who has not let the conversation in is told its length alone. */
+function soundOf(message: BubbleRow["message"]) {
+  const [sound] = message?.attachments ?? [];
+  return message?.content.kind === "voice" && sound ? { message, sound, lengthS: message.content.lengthS } : undefined;
 }
 
 /** When, whether it was changed or vanishes, and how far it got. */

@@ -1,5 +1,6 @@
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId } from "preact/hooks";
+import { useModalDialog } from "./hooks";
 import { Icon } from "./icons";
 import { t } from "./text";
 
@@ -12,13 +13,8 @@ interface ModalProps {
 
 /** A window over the page, with a title; closed by its button, Escape, or a click beside it. */
 export function Modal({ title, onClose, wide = false, children }: ModalProps): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModalDialog();
   const titleId = useId();
-  useEffect(() => {
-    const box = dialog.current;
-    box?.showModal();
-    return () => box?.close();
-  }, []);
   const onClick = (event: MouseEvent): void => {
     if (event.target === dialog.current) onClose();
   };

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
 import { type AttachmentProps, saveFile, usePicture } from "./attachment-loading";
+import { useModalDialog } from "./hooks";
 import { Icon } from "./icons";
 import { lineOf, t } from "./text";
 
@@ -12,13 +12,8 @@ interface PictureViewerProps extends AttachmentProps {
 /** One picture over the whole window. */
 export function PictureViewer({ onClose, ...props }: PictureViewerProps): JSX.Element {
   const { client, conversationId, seq, attachment } = props;
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModalDialog();
   const { address, problem, onError } = usePicture(props);
-  useEffect(() => {
-    const box = dialog.current;
-    box?.showModal();
-    return () => box?.close();
-  }, []);
   const onClick = (event: MouseEvent): void => {
     if (!(event.target as HTMLElement).closest("img, button")) onClose();
   };

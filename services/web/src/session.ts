@@ -1,8 +1,9 @@
-import type { DevUser, MediaFactory, PeopleResolver, Token, TokenProvider } from "@parley/client";
+import type { DevUser, MediaFactory, PeopleResolver, StickerProvider, Token, TokenProvider } from "@parley/client";
 import { devTokens, devUsers, isKnownHere, LoginError, ParleyClient, readToken, storedDeviceId } from "@parley/client";
 import { linkPreview } from "@parley/client/previews";
 import { forgetNotices } from "./device-notices";
 import { RingTone } from "./ring";
+import { ownStickers } from "./stickers";
 import type { Problem } from "./text";
 import type { LinkResolver } from "./use-link-preview";
 
@@ -41,6 +42,8 @@ export class Session {
   };
   /** Finds what is behind a link that somebody writes. */
   linkPreview: LinkResolver;
+  /** Finds stickers to send. */
+  stickers: StickerProvider = ownStickers;
   private readonly listeners = new Set<() => void>();
   private readonly ring = new RingTone();
 
@@ -73,6 +76,12 @@ export class Session {
   /** Shows what is behind the links that somebody writes, as this function of the embedding network finds it. */
   useLinkPreviews(resolver: LinkResolver): void {
     this.linkPreview = resolver;
+    this.set({});
+  }
+
+  /** Offers the stickers that this provider finds, in place of the page's own. */
+  useStickers(provider: StickerProvider): void {
+    this.stickers = provider;
     this.set({});
   }
 

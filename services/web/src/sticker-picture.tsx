@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Message, ParleyClient, Sticker } from "@parley/client";
 import { stickerSize, stickerSource } from "@parley/client";
+import { pictureOf } from "./stickers";
 import { messageLine, type Viewer } from "./conversation-text";
 
 /** Pixels of the longer side. */
@@ -25,5 +26,5 @@ export function StickerPicture({ client, message, sticker, viewer }: StickerPict
       </span>
     );
   }
-  return <img class="sticker" src={source} alt={sticker.description} {...stickerSize(sticker, MOST_PX)} loading="lazy" decoding="async" referrerpolicy="no-referrer" onError={() => setBroken(source)} />;
+  return <img class="sticker" src={pictureOf(source)} alt={sticker.description} {...stickerSize(sticker, MOST_PX)} loading="lazy" decoding="async" referrerpolicy="no-referrer" onError={() => setBroken(source)} />;
 }

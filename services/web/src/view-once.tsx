@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Attachment, Message, ParleyClient } from "@parley/client";
 import { listNames, onceLine, type Viewer } from "./conversation-text";
+import { useModalDialog } from "./hooks";
 import { Icon } from "./icons";
 import { lineOf, made, type Problem, t } from "./text";
 
@@ -58,12 +59,7 @@ interface OnceViewerProps {
 
 /** Nothing to save it by; its address is forgotten when it closes. */
 function OnceViewer({ attachment, address, line, onClose }: OnceViewerProps): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const box = dialog.current;
-    box?.showModal();
-    return () => box?.close();
-  }, []);
+  const dialog = useModalDialog();
   const keep = (event: Event): void => event.preventDefault();
   const { contentType } = attachment;
   return (

@@ -15,6 +15,7 @@ import { Session } from "../src/session";
 import { Shell } from "../src/shell";
 import { LinkPreviews } from "../src/use-link-preview";
 import { useDevices } from "./fake-devices";
+import { useRecorder } from "./fake-recorder";
 import { until } from "./support";
 
 const DEVICES = [
@@ -63,7 +64,7 @@ afterEach(async () => {
   render(null, page);
   page.remove();
   alice?.stop();
-  Reflect.deleteProperty(globalThis, "RTCRtpScriptTransform");
+  for (const name of ["RTCRtpScriptTransform", "MediaRecorder"]) Reflect.deleteProperty(globalThis, name);
   vi.restoreAllMocks();
   await language.choose("en");
 });
@@ -279,6 +280,28 @@ const BY_NAME: Readonly<Record<string, () => Promise<void>>> = {
     await open("hike");
     await click("New poll");
     await dialog();
+  },
+  "stickers to choose from": async () => {
+    fill();
+    await open("hike");
+    await click("Stickers");
+    await dialog();
+    await until("they are there", () => page.querySelectorAll(".sticker-choice").length > 3);
+  },
+  "a voice message that is recorded": async () => {
+    useRecorder();
+    fill();
+    await open("hike");
+    await click("Record a voice message");
+    await dialog();
+    await shows("Recording");
+  },
+  "a voice message to send": async () => {
+    useRecorder();
+    fill();
+    await open("hike");
+    await click("Record a voice message", "Stop");
+    await shows("Can be heard once");
   },
   "a time to send at": async () => {
     fill();

@@ -110,6 +110,21 @@ describe("pieces of the page", () => {
     }
   });
 
+  test("a voice message is played in its place, and by its length alone where there is no sound", async () => {
+    const client = await ready();
+    const sound = { id: "s", fileName: "voice.weba", contentType: "audio/webm", sizeBytes: 2048, width: 0, height: 0 };
+    const shown = (change: Partial<Message>): string => {
+      const spoken = message(1, { sendTimeMs: NOON, senderId: "bob", content: { kind: "voice", lengthS: 12.4 }, attachments: [sound], ...change });
+      const [, row] = layOut(view({}, [spoken]), "alice", NOON);
+      return renderToString(h(MessageRow, { row: row!, tabStop: true, client, viewer, group: false, conversationId: ROOM, actions: ACTIONS }));
+    };
+    expect(shown({})).toMatch(/<button[^>]*class="voice-play"[^>]*aria-label="Play: Voice message · 0:12"/);
+    expect(shown({})).not.toContain("voice.weba");
+    expect(shown({ attachments: [] })).not.toContain("voice-play");
+    expect(heard(shown({ attachments: [] }))).toContain("Voice message · 0:12");
+    expect(shown({ viewOnce: true })).not.toContain("voice-play");
+  });
+
   test("a row of the list says in words what its marks mean, and has a menu", async () => {
     const client = await ready();
     const row = item(client, view({ own: own({ pinned: true, muteEndMs: NOON + 1 }), unread: 3 }));

@@ -16,6 +16,7 @@ from deploy.docs.blocks import text_of
 from deploy.embedded.record import ROOT, StackRecord
 from loadtests.webhooks import endpoint
 from tests.integration.api.conftest import Online, World, new_user, open_direct, send
+from tests.integration.api.test_attachments import fetch
 from tests.support.quickstarts import (
     DOCUMENTED_EDGE,
     INSTALL_PATIENCE_S,
@@ -72,14 +73,27 @@ async def test_two_who_follow_the_quick_start_read_each_other(project: Path, rec
         await alices.until_line(f"{people['bob']}: Hello from Python, {people['alice']}")
 
 
-async def test_what_the_readme_shows_runs(project: Path, record: StackRecord) -> None:
+async def said_by_the_readme(project: Path, record: StackRecord, number: int) -> list[str]:
+    """What a program of the README prints, in the order of the page."""
     people = {name: new_user() for name in ("alice", "bob", "carol")}
-    code = text_of("clients/python/README.md", "python").replace(DOCUMENTED_EDGE, record.edge_address)
+    code = text_of("clients/python/README.md", "python", number).replace(DOCUMENTED_EDGE, record.edge_address)
     code = re.sub(r'"(alice|bob|carol)"', lambda name: f'"{people[name[1]]}"', code)
     (project / "readme.py").write_text(code)
     async with running("bin/python", "readme.py", where=project) as program:
-        said = (await program.until_end()).splitlines()
+        return (await program.until_end()).splitlines()
+
+
+async def test_what_the_readme_shows_runs(project: Path, record: StackRecord) -> None:
+    said = await said_by_the_readme(project, record, 0)
     assert said[1:] == ["['Hello, Bob']", "invalid_argument FIELD_INVALID text.text"]
+
+
+async def test_what_the_readme_shows_of_files_stickers_and_forwarding_runs(project: Path, record: StackRecord) -> None:
+    address, forwarded, sticker = await said_by_the_readme(project, record, 2)
+    status, body, _ = await fetch("GET", address)
+    assert (status, body[:4]) == (200, b"RIFF")
+    assert forwarded == "not forwarded: {}"
+    assert "https://stickers.example/parley/wave.svg" in sticker
 
 
 async def test_a_bot_on_its_stream_answers_once_also_what_was_written_while_it_was_dead(

@@ -138,6 +138,30 @@ export interface NewSticker extends Omit<Sticker, "kind"> {
   readonly replyToSeq?: number;
 }
 
+/** Finds stickers: where one may send them from. */
+export interface StickerProvider {
+  /**
+   * Those that fit the words, the best first; for no words, what is offered first. Those of hosts that the service does not allow are
+   * left out. `signal`: nobody waits for the answer any more.
+   */
+  search(words: string, signal: AbortSignal): Promise<readonly NewSticker[]>;
+  /** Shown below them, for providers that ask for it: `Powered by …`. */
+  readonly credit?: string;
+}
+
+/** A voice message that is to be sent. */
+export interface NewVoice {
+  /** The sound, with its type (`audio/*`). */
+  readonly body: Blob;
+  /** 0.1 to 900. */
+  readonly lengthS: number;
+  /** How loud it is in equal parts of its length, from 0 for silence to 255; at most 128 of them. */
+  readonly waveform?: Uint8Array<ArrayBuffer>;
+  /** Each recipient may hear it once. */
+  readonly viewOnce?: boolean;
+  readonly replyToSeq?: number;
+}
+
 export type Content =
   /** `masked`: the network has put stars in place of words, or of all of it. */
   | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[]; readonly masked?: true; readonly preview?: LinkPreview | undefined }
