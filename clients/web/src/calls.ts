@@ -56,7 +56,7 @@ export class Calls {
     if (!this.busy) this.own.dial(conversationId, peerUserId, video);
   }
 
-  /** Joins a group's running call, or moves a call that this user is in with another device to this one. */
+  /** Joins a group's running call, or takes over one that this user is in with another device. */
   join(call: Call, video: boolean): void {
     if (this.busy) return;
     this.requests.left.forget(call.id);

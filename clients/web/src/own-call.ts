@@ -203,7 +203,7 @@ export class OwnCall {
       ring: () => this.listener.onRing(true),
       stop_ring: () => this.listener.onRing(false),
       notify_elsewhere: () => this.notifyElsewhere(),
-      notify_moved: () => this.listener.onNotice(userMessage("call_moved")),
+      notify_taken_over: () => this.listener.onNotice(userMessage("call_moved")),
       dismiss_later: () => this.dismissLater(),
     };
     effects[effect]();
