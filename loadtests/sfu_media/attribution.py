@@ -18,7 +18,7 @@ REST = "the SFU's rest"
 _MODULES = {
     WAY_IN: "worker demux connections ingress udp addresses budgets rtp codecs stats",
     ROUTING: "router calls ssrc_association participants publications slots offsets speakers video_requests effects"
-    " effects_runner registry lifecycle rids speech_level",
+    " effects_runner registry membership slot_updates lifecycle rids speech_level",
     FEEDBACK: "feedback transport_cc downlink estimator overuse probing feedback_timeout queue_delay rtcp uplink nack"
     " layer_selection layer_updates allocator layers arrival_log send_history pacing key_frame_backoff",
     ENCRYPTION_CALLS: "srtp",

@@ -17,7 +17,7 @@ from services.gateway.rates import UserStreamRate, UserTypingRate
 from services.gateway.service import Gateway
 from services.gateway.streams import StreamPolicy, Streams
 from services.gateway.uplink import PresenceUplinks
-from services.runtime.clock import SystemClock
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
@@ -55,18 +55,7 @@ def build(config: Config) -> App:
         random.random,
         stream_policy(config),
     )
-    admission = Admission(
-        streams,
-        SharedStreamRate(config.streams_per_s, config.streams_burst),
-        UserStreamRate(config.user_streams_per_s, config.user_streams_burst),
-        StreamsPerAddress(config.streams_per_address),
-        clock,
-        random.random,
-    )
-    messaging = Peer.of(config.server.tls, "messaging")
-    membership = GrpcMembership(connect(config.messaging_address, service_tokens, messaging), clock)
-    typing_rate = UserTypingRate(config.typing_per_s, config.typing_burst)
-    gateway = Gateway(registry, streams, admission, membership, typing_rate, clock)
+    gateway = _gateway(config, registry, streams, service_tokens, clock)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     publisher = KafkaPublisher(config.kafka)
     feed = KafkaConsumer(
@@ -95,6 +84,23 @@ def build(config: Config) -> App:
         ],
         server,
     )
+
+
+def _gateway(
+    config: Config, registry: Registry, streams: Streams, service_tokens: ServiceTokens, clock: Clock
+) -> Gateway:
+    admission = Admission(
+        streams,
+        SharedStreamRate(config.streams_per_s, config.streams_burst),
+        UserStreamRate(config.user_streams_per_s, config.user_streams_burst),
+        StreamsPerAddress(config.streams_per_address),
+        clock,
+        random.random,
+    )
+    messaging = Peer.of(config.server.tls, "messaging")
+    membership = GrpcMembership(connect(config.messaging_address, service_tokens, messaging), clock)
+    typing_rate = UserTypingRate(config.typing_per_s, config.typing_burst)
+    return Gateway(registry, streams, admission, membership, typing_rate, clock)
 
 
 def stream_policy(config: Config) -> StreamPolicy:

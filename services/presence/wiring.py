@@ -52,20 +52,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     presence = Presence(router, writer, store, failed_replicas, clock, config.collect_s)
     ways = DeliveryWays(presence)
     _measure(router)
-    consumer = KafkaConsumer(
-        config.kafka,
-        Subscription((TOPIC,), GROUP, max_batch=MAX_BATCH),
-        Deliveries(ways).handle,
-        publisher,
-        listener=ways,
-        essential=True,
-    )
-    deletions = KafkaConsumer(
-        config.kafka,
-        Subscription((ACCOUNTS_TOPIC,), ACCOUNTS_GROUP, background=True),
-        AccountsConsumer(store, feed, clock).handle,
-        publisher,
-    )
+    consumers = _consumers(config, ways, AccountsConsumer(store, feed, clock), publisher)
     tokens = ServiceTokens(ServiceKeys.of("presence", config.server.identity), clock)
     apis = [*rpc.apis(presence, ways, clock, config.gateway_queue), account_data.api_of(pages(store))]
     server = RpcServer(
@@ -80,7 +67,23 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Worker("presence-restores", presence.run_restores),
         Worker("presence-failed-replicas", failed_replicas.run),
     ]
-    return App([database, publisher, writer, *workers, consumer, deletions], server)
+    return App([database, publisher, writer, *workers, *consumers], server)
+
+
+def _consumers(
+    config: Config, ways: DeliveryWays, accounts: AccountsConsumer, publisher: KafkaPublisher
+) -> list[KafkaConsumer]:
+    """What is to be delivered, which readiness waits for; and whose account is deleted, which may come later."""
+    delivered = Subscription((TOPIC,), GROUP, max_batch=MAX_BATCH)
+    deleted = Subscription((ACCOUNTS_TOPIC,), ACCOUNTS_GROUP, background=True)
+    return [
+        KafkaConsumer(
+            *(config.kafka, delivered, Deliveries(ways).handle, publisher),
+            listener=ways,
+            essential=True,
+        ),
+        KafkaConsumer(config.kafka, deleted, accounts.handle, publisher),
+    ]
 
 
 def _measure(router: Router) -> None:

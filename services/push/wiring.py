@@ -96,20 +96,13 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     lifecycle = AccountLifecycle(tokens, tokens)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     publisher = KafkaPublisher(config.kafka)
+    operating = Operating(queue, sender.wake)
+    apis = [
+        *rpc.apis(Devices(tokens, served, clock), operating, providers, lambda: TokenId(str(uuid4()))),
+        account_data.api_of(pages(tokens)),
+    ]
     server = RpcServer(
-        config.server,
-        [
-            *rpc.apis(
-                Devices(tokens, served, clock),
-                Operating(queue, sender.wake),
-                providers,
-                lambda: TokenId(str(uuid4())),
-            ),
-            account_data.api_of(pages(tokens)),
-        ],
-        rpc.ERRORS,
-        service_tokens,
-        UserTokens.of(config.server, clock, accounts),
+        *(config.server, apis, rpc.ERRORS, service_tokens, UserTokens.of(config.server, clock, accounts)),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     workers: list[Part] = [

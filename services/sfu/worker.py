@@ -71,6 +71,7 @@ class MediaWorker:
         self._tcp_port = tcp_port
         self._certificate = Certificate.generateCertificate()
         self._router = Router(random, clock.now().timestamp() - clock.monotonic(), codec_order)
+        self._members = self._router.members
         self._connections = Connections()
         # Participants that asked for videos or said what is muted, which has not taken effect yet.
         self._unapplied: set[ParticipantNumber] = set()
@@ -108,15 +109,15 @@ class MediaWorker:
     @property
     def participant_count(self) -> int:
         """See ports.MediaPlane."""
-        return len(self._router)
+        return len(self._members)
 
     @property
     def open_resources(self) -> int:
         """Participants, calls, connections, addresses, legs and closing tasks that are held: 0 when nobody is there."""
         transports = len(self._connections.by_number) + len(self._connections.book) + len(self._effects.closing)
         transports += len(self._effects.maps_due) + len(self._effects.layers_due) + len(self._unapplied)
-        relays = self._router.relay_count + len(self._legs)
-        return len(self._router) + self._router.call_count + transports + relays
+        relays = self._members.relay_count + len(self._legs)
+        return len(self._members) + self._members.call_count + transports + relays
 
     async def start(self) -> None:
         """Begin to receive."""
@@ -124,8 +125,8 @@ class MediaWorker:
 
     async def stop(self) -> None:
         """End everyone's media and close the socket."""
-        self._effects.carry_out(self._router.stop(self._clock.monotonic()))
-        self._legs.keep(self._router.relayed_calls)
+        self._effects.carry_out(self._members.stop(self._clock.monotonic()))
+        self._legs.keep(self._members.relayed_calls)
         await asyncio.gather(*self._effects.closing, return_exceptions=True)
         self._ingress.stop()
         self._socket.close()
@@ -159,7 +160,7 @@ class MediaWorker:
             # A tenth of the interval: nobody's report is later than that, and the rest of the ticks look at nothing.
             self._quality_due = now + QUALITY_INTERVAL_S / 10
             self.collector.tick(now)
-            self._legs.keep(self._router.relayed_calls)
+            self._legs.keep(self._members.relayed_calls)
             for connection in self._connections.by_number.values():
                 if now >= connection.quality_due and connection.srtp is not None:
                     connection.quality_due = now + QUALITY_INTERVAL_S
@@ -174,13 +175,13 @@ class MediaWorker:
 
     def holds(self, key: ParticipantKey) -> bool:
         """See ports.MediaPlane."""
-        participant = self._router.find(key)
+        participant = self._members.find(key)
         return participant is not None and participant.home is None
 
     def admit(self, key: ParticipantKey, offer: Offer) -> Admission:
         """See ports.MediaPlane."""
         now = self._clock.monotonic()
-        participant, effects = self._router.join(key, offer, now)
+        participant, effects = self._members.join(key, offer, now)
         self._effects.carry_out(effects)
         number = participant.number
         route = Route(number, self._random(8).hex(), self._random(16).hex(), offer.ice_ufrag, offer.ice_pwd)
@@ -204,16 +205,16 @@ class MediaWorker:
 
     def remove(self, key: ParticipantKey) -> None:
         """See ports.MediaPlane."""
-        self._effects.carry_out(self._router.remove(key, self._clock.monotonic()))
+        self._effects.carry_out(self._members.remove(key, self._clock.monotonic()))
 
     def end_call(self, call_id: CallId) -> None:
         """See ports.MediaPlane."""
-        self._effects.carry_out(self._router.end_call(call_id, self._clock.monotonic()))
-        self._legs.keep(self._router.relayed_calls)
+        self._effects.carry_out(self._members.end_call(call_id, self._clock.monotonic()))
+        self._legs.keep(self._members.relayed_calls)
 
     def set_relays(self, relays: CallRelays) -> int:
         """See ports.MediaPlane."""
-        call_id, revision = relays.call_id, self._router.relay_revision(relays.call_id)
+        call_id, revision = relays.call_id, self._members.relay_revision(relays.call_id)
         if relays.revision <= revision:
             return revision
         # What cannot be read is refused before anything changes.
@@ -224,8 +225,8 @@ class MediaWorker:
             RemoteDevice(device.key, legs[device.worker_id], device.number, offer) for device, offer in offers.items()
         ]
         now = self._clock.monotonic()
-        self._effects.carry_out(self._router.set_relays(call_id, relays.revision, list(legs.values()), devices, now))
-        self._legs.keep(self._router.relayed_calls)
+        self._effects.carry_out(self._members.set_relays(call_id, relays.revision, list(legs.values()), devices, now))
+        self._legs.keep(self._members.relayed_calls)
         return relays.revision
 
     async def wait_until_empty(self) -> None:
@@ -304,8 +305,8 @@ class MediaWorker:
         self.collector.note_left()
 
     def _note_occupancy(self) -> None:
-        self._metrics.occupancy(len(self._router), self._router.call_count)
-        if len(self._router):
+        self._metrics.occupancy(len(self._members), self._members.call_count)
+        if len(self._members):
             self._empty.clear()
             self._occupied.set()
         else:

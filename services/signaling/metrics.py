@@ -22,7 +22,7 @@ SETUP_FAILURES = Counter(
 MOVES = Counter("signaling_handoffs", "Calls that began to move to another media worker.", ["reason"])
 MOVE_SECONDS = Histogram(
     "signaling_handoff_seconds",
-    "Time from the move's beginning until all devices had media on the new worker; the old one carries it meanwhile,"
+    "Time from the move's beginning until all devices had media on the new worker; the former one carries it meanwhile,"
     " unless it was lost: then the gap is this, and what passed until the loss was noticed.",
     ["reason"],
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),

@@ -239,7 +239,7 @@ class Phone:
         return (await retrying(lambda: self._device.calls.RenewMediaGrant(request))).grant
 
     async def _follow_moves(self) -> None:
-        """Goes to each new worker (see MediaMove), and keeps the old connection until the server closes it.
+        """Goes to each new worker (see MediaMove), and keeps the former connection until the server closes it.
 
         With `reconnects`, goes to wherever the call is when the connection is lost, told of a move or not.
         """
@@ -283,7 +283,7 @@ class Phone:
         task.add_done_callback(self._retiring.discard)
 
     async def _retire(self, former: MediaEndpoint, media: MediaEndpoint) -> None:
-        """Keeps a connection to a worker that the call has left, for those who have not followed yet."""
+        """Keeps a connection to a former worker, for those who have not followed yet."""
         try:
             with suppress(DeadlineMissedError):
                 await former.until_lost(_FORMER_MEDIA_S)

@@ -67,7 +67,7 @@ export class CallMediaSession {
     void this.local.opened().then(() => this.connection === connection && connection.start(grant));
   }
 
-  /** The call has gone over to another worker. */
+  /** The call has moved to another worker. */
   move(): void {
     this.connection?.move();
   }

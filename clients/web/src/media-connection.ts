@@ -56,7 +56,7 @@ export interface CallMedia {
   start(grant: Grant): void;
   /** The device says that it has a new way to the network: try now rather than at the end of the back-off. */
   retryNow(): void;
-  /** The call has gone over to another worker: follow it, and keep the old connection until the server closes it. */
+  /** The call has moved to another worker: follow it, and keep the former connection until the server closes it. */
   move(): void;
   send(sending: OutgoingMedia): void;
   /** Requests videos, each with its largest useful height. `hidden`: nothing is to be seen meanwhile; sound goes on. */
@@ -71,8 +71,8 @@ export interface ConnectionListener {
   onRefused(failure: Failure): void;
 }
 
-/** How long a left connection may live if the server never closes it; far above the server's own time. */
-const PREVIOUS_PEER_MS = 30_000;
+/** How long the connection to a former worker may live if the server never closes it; far above the server's own time. */
+const FORMER_PEER_MS = 30_000;
 const NOTHING: OutgoingMedia = { microphone: undefined, camera: undefined, screen: undefined, screenSound: undefined, muted: false };
 
 /** Joins the SFU, watches the path, and joins again when it is lost, for as long as the call lasts. */
@@ -87,7 +87,7 @@ export class MediaConnection implements CallMedia {
   /** The peer that is to replace `peer`, until the SFU has answered it. */
   private next: Peer | undefined;
   /** Connections to workers that the call has moved away from. They carry it until media arrives on the new one. */
-  private readonly previousPeers = new Map<Peer, ReturnType<typeof setTimeout>>();
+  private readonly formerPeers = new Map<Peer, ReturnType<typeof setTimeout>>();
   private readonly maps = new Map<Peer, readonly Slot[]>();
   private readonly unseenOn = new Map<Peer, Unseen>();
   /** Whether `next` leads to another worker. */
@@ -215,10 +215,10 @@ export class MediaConnection implements CallMedia {
     this.setCurrent(peer);
   }
 
-  /** The new worker is connected: its connection becomes the current one, and the old one stays open for a while. */
+  /** The new worker is connected: its connection becomes the current one, and the former one stays open for a while. */
   private switchTo(peer: Peer): void {
-    const previous = this.peer;
-    if (previous) this.previousPeers.set(previous, setTimeout(() => this.drop(previous), PREVIOUS_PEER_MS));
+    const former = this.peer;
+    if (former) this.formerPeers.set(former, setTimeout(() => this.drop(former), FORMER_PEER_MS));
     clearTimeout(this.timer);
     this.moving = false;
     this.setCurrent(peer);
@@ -233,8 +233,8 @@ export class MediaConnection implements CallMedia {
   }
 
   private drop(peer: Peer): void {
-    clearTimeout(this.previousPeers.get(peer));
-    this.previousPeers.delete(peer);
+    clearTimeout(this.formerPeers.get(peer));
+    this.formerPeers.delete(peer);
     this.maps.delete(peer);
     this.unseenOn.delete(peer);
     peer.close();
@@ -248,13 +248,13 @@ export class MediaConnection implements CallMedia {
     this.abandon();
     this.retryDelayMs = failure.retryDelayMs;
     if (isFinal(failure)) this.listener.onRefused(failure);
-    // A move that failed: the old connection will not last, so that this is a lost one.
+    // A move that failed: the former connection will not last, so that this is a lost one.
     this.handle(moved ? "failed" : "join_failed");
   }
 
   private observe(peer: Peer, state: RTCPeerConnectionState): void {
     if (peer === this.next && this.moving && state === "connected") this.switchTo(peer);
-    else if (this.previousPeers.has(peer) && (state === "closed" || state === "failed")) this.drop(peer);
+    else if (this.formerPeers.has(peer) && (state === "closed" || state === "failed")) this.drop(peer);
     else if (peer === this.peer && (state === "connected" || state === "disconnected" || state === "failed")) this.handle(state);
   }
 
@@ -265,7 +265,7 @@ export class MediaConnection implements CallMedia {
 
   /** Takes each participant from the newest connection that receives their media, or else from the newest that lists them. */
   private showRemotes(): void {
-    const peers = [this.peer, ...[...this.previousPeers.keys()].reverse()].filter((peer) => peer !== undefined);
+    const peers = [this.peer, ...[...this.formerPeers.keys()].reverse()].filter((peer) => peer !== undefined);
     const people = new Map<string, RemoteParticipant>();
     for (const peer of peers) {
       for (const person of readSlotMap(this.maps.get(peer) ?? [], peer.kinds())) {
@@ -289,7 +289,7 @@ export class MediaConnection implements CallMedia {
   }
 
   private peers(): Peer[] {
-    return [this.peer, this.next, ...this.previousPeers.keys()].filter((peer) => peer !== undefined);
+    return [this.peer, this.next, ...this.formerPeers.keys()].filter((peer) => peer !== undefined);
   }
 
   private abandon(): void {
@@ -299,7 +299,7 @@ export class MediaConnection implements CallMedia {
   }
 
   private closePeers(): void {
-    for (const peer of [this.peer, ...this.previousPeers.keys()]) if (peer) this.drop(peer);
+    for (const peer of [this.peer, ...this.formerPeers.keys()]) if (peer) this.drop(peer);
     this.peer = undefined;
     this.remotes = [];
     this.speakers = [];

@@ -79,7 +79,7 @@ describe("call state", () => {
   });
 
   test("a call that another device took over is over here", () => {
-    expect(stepCall("active", "answered_elsewhere")).toEqual({ next: "idle", effects: ["close_media", "notify_moved"] });
+    expect(stepCall("active", "answered_elsewhere")).toEqual({ next: "idle", effects: ["close_media", "notify_taken_over"] });
   });
 
   test("joining a group's call and taking a call over ask for devices and a seat, and then for media", () => {

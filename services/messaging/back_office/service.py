@@ -59,23 +59,23 @@ class BackOffice:
 
     async def send(self, server: Server, as_user: str, conversation_id: str, request: Said) -> Message:
         """Errors and idempotency as Sending.send has them."""
-        account = await self._account(server, as_user)
+        account = await self._require_account(server, as_user)
         return await self._sending.send(account, conversation_id, replace(request, by_server=True))
 
     async def open_direct(self, server: Server, as_user: str, peer: str) -> Conversation:
         """Errors and idempotency as Conversations.open_direct has them."""
-        return await self._conversations.open_direct(await self._account(server, as_user), peer)
+        return await self._conversations.open_direct(await self._require_account(server, as_user), peer)
 
     async def create_group(self, server: Server, as_user: str, request: GroupRequest) -> Conversation:
         """Errors and idempotency as Groups.create_group has them."""
-        account = await self._account(server, as_user)
+        account = await self._require_account(server, as_user)
         return await self._groups.create_group(account, replace(request, by_server=True))
 
     async def add_members(
         self, server: Server, as_user: str, conversation_id: str, user_ids: Sequence[str], client_request_id: str
     ) -> Conversation:
         """Errors and idempotency as Groups.add_members has them."""
-        account = await self._account(server, as_user)
+        account = await self._require_account(server, as_user)
         return await self._groups.add_members(account, conversation_id, user_ids, client_request_id)
 
     async def remove_members(
@@ -85,7 +85,7 @@ class BackOffice:
 
         Errors as Groups.remove_member has them.
         """
-        account = await self._account(server, as_user)
+        account = await self._require_account(server, as_user)
         check_reason(reason)
         first, *others = check_removed(user_ids)
         group = await self._groups.remove_member(account, conversation_id, first)
@@ -96,7 +96,7 @@ class BackOffice:
     async def get_conversation(self, server: Server, as_user: str, conversation_id: str) -> Conversation:
         """Without an account any conversation, for servers that may act as everybody. Errors: ConversationNotFound."""
         if as_user:
-            account = await self._account(server, as_user)
+            account = await self._require_account(server, as_user)
             return await self._conversations.get_conversation(account, conversation_id)
         server.require_every_account()
         return await self._any_conversation(conversation_id)
@@ -107,7 +107,7 @@ class BackOffice:
         """A page, descending, and whether there is more; without an account as get_conversation. What vanished stays
         unseen. Errors: ConversationNotFound."""
         if as_user:
-            account = await self._account(server, as_user)
+            account = await self._require_account(server, as_user)
             return await self._history.list_messages(account, conversation_id, before_seq, page_size)
         server.require_every_account()
         limit = checks.check_range("page_size", page_size, 50, 200)
@@ -171,7 +171,7 @@ class BackOffice:
         await self._moderation.set_restriction(person, until)
         self._admission.note_restriction(person, until)
 
-    async def _account(self, server: Server, as_user: str) -> UserId:
+    async def _require_account(self, server: Server, as_user: str) -> UserId:
         """As whom it acts. Raises InvalidField, CallerNotAllowed, AccountDeleted."""
         account = checks.check_user_id("as_user_id", as_user)
         server.require_account(account)

@@ -48,11 +48,11 @@ def message_hook(config: Config, clock: Clock, tokens: ServiceTokens) -> GrpcHoo
 
 def judging_by(hook: GrpcHook | HttpHook, config: Config, held: PostgresHeld, places: Places, clock: Clock) -> Judging:
     """What asks the hook."""
-    found = config.hook
-    asking = Asking(hook, clock, found.timeout_ms / 1000, found.at_once, config.text_limit)
-    surfaces = {Surface.REQUEST: found.requests, Surface.DIRECT: found.direct, Surface.GROUP: found.groups}
+    settings = config.hook
+    asking = Asking(hook, clock, settings.timeout_ms / 1000, settings.at_once, config.text_limit)
+    surfaces = {Surface.REQUEST: settings.requests, Surface.DIRECT: settings.direct, Surface.GROUP: settings.groups}
     without = {surface: WithoutAnswer(value) for surface, value in surfaces.items()}
-    policy = HookPolicy(without, found.servers, found.previews)
+    policy = HookPolicy(without, settings.servers, settings.previews)
     return Judging(asking, held, places, policy, clock, new_id)
 
 

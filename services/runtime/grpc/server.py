@@ -100,10 +100,7 @@ class RpcServer:
         if config.tls.is_on:
             self._health = _Listener(config.health_address)
             self._listeners.append(self._health)
-        if for_admins and not admins:
-            log.warning("admin_services_closed", because="PARLEY_ADMIN_JWKS_URL is not set")
-        if for_servers and not servers:
-            log.info("server_services_closed", because="PARLEY_SERVER_KEYS_FILE is not set")
+        _log_closed(admins=bool(for_admins and not admins), servers=bool(for_servers and not servers))
         behind = [*(for_admins if admins else ()), *(for_servers if servers else ())]
         if behind and config.admin:
             self._admin = _Listener(config.admin.address, behind, self._guard, config.tls)
@@ -152,6 +149,14 @@ class RpcServer:
             # A server that still runs when the loop ends spoils the process's memory.
             await asyncio.gather(*(listener.stop(grace_s) for listener in self._listeners))
             ending.cancel()
+
+
+def _log_closed(*, admins: bool, servers: bool) -> None:
+    """Say what of the back office nobody can call, and why."""
+    if admins:
+        log.warning("admin_services_closed", because="PARLEY_ADMIN_JWKS_URL is not set")
+    if servers:
+        log.info("server_services_closed", because="PARLEY_SERVER_KEYS_FILE is not set")
 
 
 class _Listener:

@@ -24,7 +24,7 @@ PERSONAL_COLUMNS = (
     PersonalColumn("calls", "caller_id", "emptied once the call has ended: the others keep the line", "call"),
     PersonalColumn("participants", "user_id", "the row goes once the call has ended", "call"),
     PersonalColumn("participants", "device_id", "goes with the row", "call"),
-    PersonalColumn("participants", "former_device_id", "goes with the row; set for seconds, during a handover"),
+    PersonalColumn("participants", "former_device_id", "goes with the row; set for seconds, during a take-over"),
     PersonalColumn(
         *("join_links", "maker_id", "emptied, and the link revoked; the row goes with the call's", "join_link"),
     ),

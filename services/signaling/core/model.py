@@ -85,11 +85,11 @@ class Timeouts:
     # is closed. Raising it keeps the others in a call with nobody for longer; lowering it puts people out who load
     # their page again on a slow network. Never longer than `media_lost_s`.
     device_closed_s: float = 10.0
-    # How long the old worker carries a call that moves, at most. Raising it lets a device that does not move keep its
-    # old media for longer, and a stopping worker waits; lowering it interrupts slow devices.
+    # How long the former worker carries a call that moves, at most. Raising it lets a device that does not follow keep
+    # its old media for longer, and a stopping worker waits; lowering it interrupts slow devices.
     handoff_s: float = 10.0
-    # How long the old worker goes on once all have media on the new one. Raising it keeps the old worker busy for
-    # longer; lowering it may cut the old video before the first key frame of the new one.
+    # How long the former worker goes on once all have media on the new one. Raising it keeps it busy for longer;
+    # lowering it may cut the old video before the first key frame of the new one.
     handoff_overlap_s: float = 1.0
 
 

@@ -122,7 +122,7 @@ def _note_report(call: Call, report: MediaConnected | MediaDisconnected) -> Call
 
 
 def _note_moved(call: Call, timing: Timing) -> Call:
-    """Once all are on the new worker, the old one is needed for a moment only."""
+    """Once all are on the new worker, the former one is needed for a moment only."""
     if call.move_time is None or not all(leg.media_up for leg in call.joined):
         return call
     overlap_end = timing.now + timedelta(seconds=timing.timeouts.handoff_overlap_s)

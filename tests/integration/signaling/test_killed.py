@@ -158,7 +158,7 @@ async def follow_and_hang_up(scene: Scene) -> None:
         grant = (await scene.ask(user, "RenewMediaGrant", renew)).grant
         assert grant.media_epoch == 1
         await user.join(grant)
-    await until(lambda: scene.call_id in scene.town.sfu.ended, what="the end on the old worker")
+    await until(lambda: scene.call_id in scene.town.sfu.ended, what="the end on the former worker")
     await scene.leave()
 
 

@@ -154,7 +154,7 @@ def receivers(effect: SendMedia) -> list[ParticipantNumber]:
 
 def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **options: Any) -> Participant:
     """A participant whose transport is up; options as of `offer_text`."""
-    participant, _ = router.join(key(user, device), offer(**options), now)
+    participant, _ = router.members.join(key(user, device), offer(**options), now)
     router.handle_transport_up(participant, now)
     return participant
 

@@ -63,7 +63,7 @@ class Peer:
     ) -> None:
         self.name, self.manner, self._router = name, manner, router
         text = manner.edit(offer_text(simulcast=manner.simulcast, slots=slots, direction=direction))
-        self.member, _ = router.join(key(name), parse_offer(text), now)
+        self.member, _ = router.members.join(key(name), parse_offer(text), now)
         router.handle_transport_up(self.member, now)
         self.ssrcs = {"audio": 1000, **{rid: 2000 + place for place, rid in enumerate(manner.rids)}}
         self.numbers = {name: count(60_000) for name in self.ssrcs}

@@ -40,7 +40,7 @@ class Workers:
     def join(self, worker: int, user: str, requests: VideoRequests | None = None, **options: bool | int) -> Participant:
         """A device comes to a worker, and all are told."""
         router = self.routers[worker]
-        participant, effects = router.join(key(user), offer(**options), self.now)
+        participant, effects = router.members.join(key(user), offer(**options), self.now)
         self.post(worker, effects)
         self.post(worker, router.handle_transport_up(participant, self.now))
         if requests is not None:
@@ -51,7 +51,7 @@ class Workers:
 
     def leave(self, user: str) -> None:
         worker, participant = self._homes.pop(user)
-        self.post(worker, self.routers[worker].remove(participant.key, self.now))
+        self.post(worker, self.routers[worker].members.remove(participant.key, self.now))
         self.set_relays()
 
     def set_relays(self, *workers: int) -> None:
@@ -64,12 +64,12 @@ class Workers:
                 for there, participant in self._homes.values()
                 if there != here
             ]
-            self.post(here, self.routers[here].set_relays(CALL, self.revision, legs, devices, self.now))
+            self.post(here, self.routers[here].members.set_relays(CALL, self.revision, legs, devices, self.now))
         self.deliver()
 
     def end(self) -> None:
         for here, router in enumerate(self.routers):
-            self.post(here, router.end_call(CALL, self.now))
+            self.post(here, router.members.end_call(CALL, self.now))
         self.deliver()
 
     def home_of(self, user: str) -> tuple[int, Participant]:
@@ -78,7 +78,7 @@ class Workers:
 
     def remote(self, worker: int, user: str) -> Participant:
         """What a worker has of a device that is at home elsewhere."""
-        found = self.routers[worker].find(key(user))
+        found = self.routers[worker].members.find(key(user))
         assert found is not None
         assert found.home is not None
         return found
@@ -122,7 +122,7 @@ class Workers:
         for _ in range(round(seconds / STEP_S)):
             self.now += STEP_S
             for worker, router in enumerate(self.routers):
-                for participant in router.participants:
+                for participant in router.members.participants:
                     self.post(worker, router.handle_consent(participant, self.now))
                 self.post(worker, router.tick(self.now))
             self.deliver()

@@ -38,7 +38,7 @@ def scalable_router() -> Router:
 
 def enter(router: Router, name: str, codec: str = "VP9") -> Participant:
     """Somebody who sends and takes the codec."""
-    member, _ = router.join(key(name), parse_offer(scalable_text(codec)), 0.0)
+    member, _ = router.members.join(key(name), parse_offer(scalable_text(codec)), 0.0)
     router.handle_transport_up(member, 0.0)
     return member
 

@@ -43,7 +43,7 @@ def offer_of(own: tuple[tuple[str, str], ...], slot: tuple[tuple[str, str], ...]
 def enter(
     router: Router, name: str, own: tuple[tuple[str, str], ...], slot: tuple[tuple[str, str], ...]
 ) -> Participant:
-    member, _ = router.join(key(name), parse_offer(offer_of(own, slot)), 0.0)
+    member, _ = router.members.join(key(name), parse_offer(offer_of(own, slot)), 0.0)
     router.handle_transport_up(member, 0.0)
     return member
 
@@ -104,7 +104,7 @@ def test_both_sides_are_told_of_a_picture_that_cannot_be_decoded_and_of_its_end(
     bob = enter(router, "bob", (VP8,), (VP8,))
     for place in range(others):
         enter(router, f"o{place}", (VP8,), (VP8, HIGH))
-    assert len(router) == people
+    assert len(router.members) == people
     show(router, ann)
     assert bob.unseen == (UnseenVideo(ann.key, "camera", "h264/high/1"),)
     assert ann.unseen_by == (UnseenVideo(bob.key, "camera", "h264/high/1"),)
@@ -114,7 +114,7 @@ def test_both_sides_are_told_of_a_picture_that_cannot_be_decoded_and_of_its_end(
     assert not ann.unseen_by
     router.handle_mute(ann, False, False, 2.1)
     assert bob.unseen
-    router.remove(bob.key, 3.0)
+    router.members.remove(bob.key, 3.0)
     assert not ann.unseen_by
 
 

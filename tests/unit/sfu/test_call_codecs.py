@@ -28,14 +28,14 @@ class Room:
         self.told: dict[int, str] = {}
 
     def enter(self, name: str, own: Codecs = EVERYTHING, slot: Codecs = EVERYTHING) -> Participant:
-        member, effects = self.router.join(key(name), parse_offer(offer_of(own, slot, slots=2)), self.now)
+        member, effects = self.router.members.join(key(name), parse_offer(offer_of(own, slot, slots=2)), self.now)
         self.people[name] = member
         self.note(effects)
         self.note(self.router.handle_transport_up(member, self.now))
         return member
 
     def leave(self, name: str) -> None:
-        self.note(self.router.remove(self.people.pop(name).key, self.now))
+        self.note(self.router.members.remove(self.people.pop(name).key, self.now))
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -47,7 +47,7 @@ class Room:
     def note(self, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, SendWantedLayers):
-                member = self.router.get(effect.publisher)
+                member = self.router.members.get(effect.publisher)
                 assert member is not None
                 self.told[member.number] = member.publications[1].wanted.partition("/")[0]
 

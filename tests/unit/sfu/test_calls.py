@@ -248,7 +248,7 @@ def pairs_of(member: Participant) -> dict[str, str]:
 def test_sound_and_camera_of_a_person_are_in_one_stream(router: Router) -> None:
     talk = Talk(router, "ann", "bob", "cid", "dan", slots=3)
     assert pairs_of(talk["ann"]) == {name: name for name in ("bob", "cid", "dan")}
-    router.remove(talk["bob"].key, talk.now)
+    router.members.remove(talk["bob"].key, talk.now)
     talk.members["eve"] = join(router, "eve", talk.now, slots=3)
     talk.speak("eve")
     assert pairs_of(talk["ann"]) == {name: name for name in ("cid", "dan", "eve")}

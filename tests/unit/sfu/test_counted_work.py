@@ -145,7 +145,7 @@ def test_numbers_of_a_slot_with_many_left_out_frames_are_found_without_a_walk(wo
     slot = next(slot for slot in world.mallory.slots if slot.kind == "video" and slot.source is not None)
     stream = slot.source
     assert stream is not None
-    owner = world.router.find(stream.publication.publisher)
+    owner = world.router.members.find(stream.publication.publisher)
     assert owner is not None
     slot.want(stream, 0)
     first = stream.stats.highest
@@ -219,7 +219,7 @@ def test_no_rtp_packet_costs_more_than_its_share(world: World, name: str) -> Non
 def test_no_payload_costs_more_than_its_share(codec: str, payload: bytes) -> None:
     router = make_router()
     text = offer_text().replace("VP8/90000", f"{codec}/90000")
-    member, _ = router.join(join(router, "u").key, parse_offer(text), 0.0)
+    member, _ = router.members.join(join(router, "u").key, parse_offer(text), 0.0)
     router.handle_transport_up(member, 0.0)
     router.handle_rtp(member, rtp(1, 1, b"\0", pt=96, mid=b"1"), 0.1)
     assert count_lines(lambda: router.handle_rtp(member, rtp(1, 2, payload, pt=96, mid=b"1"), 0.1)) < MOST_LINES
@@ -442,7 +442,7 @@ def test_no_offer_costs_more_than_its_share(name: str) -> None:
 
 def make_and_join(offer: str) -> None:
     join_key = join(make_router(), "u").key
-    make_router().join(join_key, parse_offer(offer), 0.0)
+    make_router().members.join(join_key, parse_offer(offer), 0.0)
 
 
 def test_offers_beyond_the_bounds_are_refused_and_browsers_are_within_them() -> None:

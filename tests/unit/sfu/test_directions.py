@@ -60,7 +60,7 @@ APART = (
 
 
 def enter(router: Router, name: str, text: str, now: float = 0.0) -> Participant:
-    member, _ = router.join(key(name), parse_offer(text), now)
+    member, _ = router.members.join(key(name), parse_offer(text), now)
     router.handle_transport_up(member, now)
     return member
 
@@ -605,7 +605,7 @@ def test_who_joins_anew_with_other_directions_is_served_by_them(
     talk = Talk(router, ann=offer_of(*before), bob=offer_of(*BOTH))
     talk.run(seconds=1.0)
     former = talk["ann"]
-    ann, effects = router.join(former.key, parse_offer(offer_of(*after)), talk.now)
+    ann, effects = router.members.join(former.key, parse_offer(offer_of(*after)), talk.now)
     assert [e.reason for e in effects if hasattr(e, "reason")] == [LeaveReason.REPLACED]
     router.handle_transport_up(ann, talk.now)
     talk.members["ann"] = ann

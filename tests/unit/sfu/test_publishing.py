@@ -39,7 +39,7 @@ class Sharing:
                 report = rtcp.build_sender_report(SenderReport(SCREEN, 1 << 32, 0, 1, 1))
                 self.router.handle_rtcp(self.ann, report, self.now)
             self.now += 0.1
-            for member in self.router.participants:
+            for member in self.router.members.participants:
                 self.router.handle_consent(member, self.now)
             self.router.tick(self.now)
 
@@ -153,7 +153,7 @@ def test_a_camera_that_never_came_gives_its_slot_to_one_that_is_there() -> None:
     router = make_router()
     for name in ("ann", "bob", "cid"):
         join(router, name)
-    cid, bob = (next(p for p in router.participants if p.key.user_id == name) for name in ("cid", "bob"))
+    cid, bob = (next(p for p in router.members.participants if p.key.user_id == name) for name in ("cid", "bob"))
     now = 1.0
     for number in range(100):
         now += 0.1

@@ -102,7 +102,7 @@ class Talk:
         got = {}
         for effect in media(self.router.handle_rtp(self.ann, packet, 1.0 + self.number / 50)):
             for number, copy in zip(receivers(effect), copies(effect), strict=True):
-                participant = self.router.get(number)
+                participant = self.router.members.get(number)
                 assert participant is not None
                 got[participant] = copy
         return got
@@ -157,7 +157,7 @@ def test_what_a_publisher_sends_as_red_goes_as_it_is_to_who_has_its_numbers_and_
     other_numbers = text.replace("111", "109")
     router, got = make_router(), {}
     people = [
-        router.join(key(name), parse_offer(sdp), 0.0)[0]
+        router.members.join(key(name), parse_offer(sdp), 0.0)[0]
         for name, sdp in (
             ("ann", text),
             ("bob", text),

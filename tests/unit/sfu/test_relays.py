@@ -97,8 +97,8 @@ def test_a_voice_is_heard_on_the_other_worker_and_nobody_is_announced_there(work
     assert {number for effect in heard for number in receivers(effect)} == {bob.number}
     assert not any(isinstance(effect, AnnounceConnected | Disconnect) for effect in effects)
     assert [entry.publisher for entry in bob.slot_map()][:1] == [key("ann")]
-    assert len(workers.routers[1]) == 1
-    assert workers.routers[1].participants == [bob]
+    assert len(workers.routers[1].members) == 1
+    assert workers.routers[1].members.participants == [bob]
 
 
 def test_packets_cross_as_they_came(workers: Workers) -> None:
@@ -353,7 +353,7 @@ def test_who_leaves_is_off_at_once_elsewhere(workers: Workers) -> None:
     workers.join(1, "bob")
     camera = Camera(workers, rids=(b"",))
     camera.run(1.0)
-    workers.post(0, workers.routers[0].remove(ann.key, workers.now))
+    workers.post(0, workers.routers[0].members.remove(ann.key, workers.now))
     workers.deliver()
     assert not any(p.is_on(workers.now) for p in workers.remote(1, "ann").publications)
 
@@ -365,17 +365,17 @@ def test_a_device_that_comes_from_another_worker_is_local_before_it_leaves_there
     workers.tick(0.3)
     formerly = workers.remote(1, "ann")
     # Make before break: it is at home on both for a moment.
-    moved, effects = workers.routers[1].join(key("ann"), offer(), workers.now)
+    moved, effects = workers.routers[1].members.join(key("ann"), offer(), workers.now)
     workers.post(1, effects)
     workers.post(1, workers.routers[1].handle_transport_up(moved, workers.now))
     workers.set_relays(0, 1)
-    assert workers.routers[1].find(key("ann")) is moved
-    assert workers.routers[1].get(formerly.number) is None
+    assert workers.routers[1].members.find(key("ann")) is moved
+    assert workers.routers[1].members.get(formerly.number) is None
     assert not any(isinstance(effect, Disconnect) for effect in workers.take(1))
     workers.post(1, workers.routers[1].handle_rtp(moved, rtp(9, 1, b"opus", mid=b"0"), workers.now))
     assert bob.slots[0].publication is moved.publications[0]
     # And back: it leaves here, and is remote again.
-    workers.post(1, workers.routers[1].remove(key("ann"), workers.now))
+    workers.post(1, workers.routers[1].members.remove(key("ann"), workers.now))
     assert workers.remote(1, "ann") is not None
     speak(workers, "ann", 2)
     workers.tick(1.2)
@@ -402,13 +402,13 @@ def test_an_older_revision_changes_nothing(workers: Workers) -> None:
     workers.join(0, "ann")
     workers.join(1, "bob")
     router = workers.routers[1]
-    assert router.set_relays(CALL, workers.revision, [], [], workers.now) == []
+    assert router.members.set_relays(CALL, workers.revision, [], [], workers.now) == []
     assert workers.remote(1, "ann") is not None
-    router.set_relays(CALL, workers.revision + 1, [], [], workers.now)
-    assert router.find(key("ann")) is None
-    assert router.relay_count == 0
-    router.set_relays(CALL, workers.revision, [LegNumber(1)], [], workers.now)
-    assert router.relay_count == 0
+    router.members.set_relays(CALL, workers.revision + 1, [], [], workers.now)
+    assert router.members.find(key("ann")) is None
+    assert router.members.relay_count == 0
+    router.members.set_relays(CALL, workers.revision, [LegNumber(1)], [], workers.now)
+    assert router.members.relay_count == 0
 
 
 def test_a_home_that_was_told_of_the_call_anew_is_heard_by_who_was_not(workers: Workers) -> None:
@@ -417,7 +417,7 @@ def test_a_home_that_was_told_of_the_call_anew_is_heard_by_who_was_not(workers: 
     camera = Camera(workers, rids=(b"",))
     for _ in range(3):
         camera.run(0.6)
-        workers.routers[0].set_relays(CALL, workers.revision + 1, [], [], workers.now)
+        workers.routers[0].members.set_relays(CALL, workers.revision + 1, [], [], workers.now)
         workers.revision += 1
         workers.set_relays(0)
     camera.run(2.0)
@@ -435,27 +435,27 @@ def test_nothing_is_kept_of_a_call_that_has_ended(workers: Workers) -> None:
     Camera(workers).run(1.0)
     workers.end()
     for router in workers.routers:
-        assert (len(router), router.call_count, router.relay_count) == (0, 0, 0)
+        assert (len(router.members), router.members.call_count, router.members.relay_count) == (0, 0, 0)
         router.tick(workers.now + 1.0)
-        assert router.relay_count == 0
+        assert router.members.relay_count == 0
 
 
 def test_a_worker_that_stops_keeps_nothing_and_announces_its_own_alone(workers: Workers) -> None:
     workers.join(0, "ann")
     bob = workers.join(1, "bob")
-    effects = workers.routers[1].stop(workers.now)
+    effects = workers.routers[1].members.stop(workers.now)
     assert [effect.key for effect in effects if isinstance(effect, Disconnect)] == [bob.key]
-    assert workers.routers[1].relay_count == 0
+    assert workers.routers[1].members.relay_count == 0
 
 
 def test_a_call_that_nobody_is_in_any_more_is_forgotten_after_a_while(workers: Workers) -> None:
     workers.join(0, "ann")
     bob = workers.join(1, "bob")
-    workers.post(1, workers.routers[1].remove(bob.key, workers.now))
-    assert workers.routers[1].call_count == 0
-    assert workers.routers[1].relay_count
+    workers.post(1, workers.routers[1].members.remove(bob.key, workers.now))
+    assert workers.routers[1].members.call_count == 0
+    assert workers.routers[1].members.relay_count
     workers.tick(IDLE_S + 2.0)
-    assert workers.routers[1].relay_count == 0
+    assert workers.routers[1].members.relay_count == 0
 
 
 def test_a_leg_speaks_only_of_its_own_publishers(workers: Workers) -> None:
@@ -540,7 +540,7 @@ def test_no_frame_costs_a_worker_more_than_its_share() -> None:
         speak(workers, "v0", number)
     router, leg = workers.routers[1], workers.leg(1, 0)
     theirs = workers.remote(1, "u0")
-    ours = router.participants[0]
+    ours = router.members.participants[0]
     assert theirs.home is not None
     number = ParticipantNumber(theirs.home.number)
     many = tuple(relay_frames.LayerFacts(n, 96, ("q", "h", "f")[n % 3], 720, (1,) * 8) for n in range(12))

@@ -1,22 +1,11 @@
 """Who receives what: two or three participants without a socket between them."""
 
-from collections.abc import Iterable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sfu.core.errors import PacketError
-from services.sfu.core.ids import CallId
-from services.sfu.core.session.effects import (
-    AnnounceConnected,
-    AnnounceSilence,
-    Disconnect,
-    Effect,
-    LeaveReason,
-    SendSlotMap,
-)
-from services.sfu.core.session.lifecycle import SILENCE_S
+from services.sfu.core.session.effects import SendSlotMap
 from services.sfu.core.session.participants import MAX_SSRCS, MAX_STREAMS, Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
@@ -43,7 +32,7 @@ def test_audio_goes_to_the_other_and_not_back(router: Router) -> None:
 
 def test_nothing_goes_to_who_has_no_transport_yet(router: Router) -> None:
     ann = join(router, "ann")
-    router.join(key("bob"), offer(), 0.0)
+    router.members.join(key("bob"), offer(), 0.0)
     assert media(router.handle_rtp(ann, rtp(7, 100, mid=b"0"), 1.0)) == []
 
 
@@ -63,7 +52,7 @@ def test_sequence_time_and_picture_go_on_when_the_publisher_changes(router: Rout
     assert slot.publication is ann.publications[1]
     first = sent(router.handle_rtp(ann, video(Q, 65535, 32767, key_frame=True, tl0=255, timestamp=1 << 31), 1.0))
     one = next(packet for packet in first if parse_header(packet).ssrc == slot.ssrc)
-    router.remove(ann.key, 2.0)
+    router.members.remove(ann.key, 2.0)
     assert slot.publication is bob.publications[1]
     router.handle_rtp(bob, video(H, 9, 1), 1.9)
     two = sent(router.handle_rtp(bob, video(H, 10, 2, key_frame=True, tl0=3, timestamp=77), 2.0))[0]
@@ -123,70 +112,11 @@ def test_round_trip_comes_from_the_receivers_report(router: Router) -> None:
     assert bob.slots[0].downlink.jitter_s == pytest.approx(0.01)
 
 
-def test_connected_is_announced_once_at_the_first_media(router: Router) -> None:
-    ann = join(router, "ann")
-    first = router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
-    assert AnnounceConnected(ann.key) in first
-    assert AnnounceConnected(ann.key) not in router.handle_rtp(ann, rtp(7, 2, mid=b"0"), 1.1)
-
-
-def announced(effects: Iterable[Effect]) -> list[Effect]:
-    return [effect for effect in effects if isinstance(effect, AnnounceConnected | AnnounceSilence)]
-
-
-@pytest.mark.parametrize("sound", ["media", "reports", "consent"])
-def test_silence_is_announced_once_and_so_is_its_end(router: Router, sound: str) -> None:
-    ann, bob = join(router, "ann"), join(router, "bob")
-    router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
-    assert announced(router.tick(1.0 + SILENCE_S - 0.1)) == []
-    silent = announced(router.tick(8.5))
-    assert silent == [AnnounceSilence(ann.key, 7.5)]
-    assert announced(router.tick(9.6)) == []
-    # What was on its slot stays there.
-    assert bob.slots[0].publication is ann.publications[0]
-    ways = {
-        "media": lambda: router.handle_rtp(ann, rtp(7, 2, mid=b"0"), 10.0),
-        "reports": lambda: router.handle_rtcp(ann, rtcp.build_receiver_report(1), 10.0),
-        "consent": lambda: router.handle_consent(ann, 10.0),
-    }
-    assert announced(ways[sound]()) == [AnnounceConnected(ann.key)]
-    assert announced(ways[sound]()) == []
-    assert announced(router.tick(10.0 + SILENCE_S + 1)) == [AnnounceSilence(ann.key, SILENCE_S + 1)]
-
-
 def test_mute_is_told_to_the_receivers_once(router: Router) -> None:
     ann, bob = join(router, "ann"), join(router, "bob")
     assert router.handle_mute(ann, audio=True, video=False, now=1.0) == [SendSlotMap(bob.number)]
     assert router.handle_mute(ann, audio=True, video=False, now=1.0) == []
     assert [entry.muted for entry in bob.slot_map()] == [True, False]
-
-
-def test_dead_participants_are_dropped_in_time(router: Router) -> None:
-    ann = join(router, "ann")
-    waiting, _ = router.join(key("bob"), offer(), 0.0)
-    router.tick(14.0)
-    assert router.get(waiting.number) is waiting
-    assert Disconnect(waiting.number, waiting.key, LeaveReason.NEVER_CONNECTED) in router.tick(15.1)
-    router.handle_consent(ann, 16.0)
-    assert not any(isinstance(effect, Disconnect) for effect in router.tick(45.9))
-    assert Disconnect(ann.number, ann.key, LeaveReason.CONSENT_EXPIRED) in router.tick(47.0)
-    assert router.call_count == 0
-
-
-def test_a_second_join_replaces_the_first_and_its_late_signals_mean_nothing(router: Router) -> None:
-    first = join(router, "ann")
-    second, effects = router.join(key("ann"), offer(), 1.0)
-    assert Disconnect(first.number, first.key, LeaveReason.REPLACED) in effects
-    assert router.handle_transport_closed(first, 1.0) == []
-    assert router.find(key("ann")) is second
-
-
-def test_waiting_publisher_moves_up_when_a_slot_is_freed(router: Router) -> None:
-    ann, bob, cid = join(router, "ann"), join(router, "bob"), join(router, "cid")
-    assert [entry.publisher for entry in ann.slot_map()] == [bob.key, bob.key]
-    effects = router.remove(bob.key, 2.0)
-    assert SendSlotMap(ann.number) in effects
-    assert [entry.publisher for entry in ann.slot_map()] == [cid.key, cid.key]
 
 
 @pytest.mark.parametrize(
@@ -233,29 +163,10 @@ def test_a_flood_of_ssrcs_keeps_a_bounded_number(router: Router) -> None:
 def test_media_after_the_end_of_a_slot_goes_nowhere(router: Router) -> None:
     ann, bob = join(router, "ann"), join(router, "bob")
     router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
-    router.remove(bob.key, 2.0)
+    router.members.remove(bob.key, 2.0)
     assert media(router.handle_rtp(ann, video(Q, 2, 2), 1.1)) == []
     nack = rtcp.build_nack(1, bob.slots[1].ssrc, [1, 2, 3])
     assert repairs(router.handle_rtcp(ann, nack, 1.2)) == []
-
-
-def test_many_joins_and_leaves_leave_nothing(router: Router) -> None:
-    for turn in range(200):
-        ann, bob = join(router, "ann", device=f"d{turn}"), join(router, "bob")
-        router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
-        router.handle_rtp(ann, video(Q, 5, 5), 1.0)
-        router.remove(ann.key, 2.0)
-        assert not any(slot.publication for slot in bob.slots)
-    router.end_call(CallId("call-1"), 4.0)
-    assert (len(router), router.call_count) == (0, 0)
-    assert router.tick(5.0) == []
-
-
-def test_stop_ends_everyone(router: Router) -> None:
-    join(router, "ann")
-    router.join(key("bob"), offer(), 0.0)
-    reasons = [effect.reason for effect in router.stop(1.0) if isinstance(effect, Disconnect)]
-    assert reasons == [LeaveReason.WORKER_STOPPED] * 2
 
 
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=80)), max_size=20))

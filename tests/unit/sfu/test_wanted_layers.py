@@ -41,7 +41,7 @@ class Call:
         self._remb_at = 0.0
 
     def enter(self, user: str, bps: float, requests: VideoRequests | None = None) -> Participant:
-        person, effects = self.router.join(key(user), offer(transport_cc=False), self.now)
+        person, effects = self.router.members.join(key(user), offer(transport_cc=False), self.now)
         self.paths[user] = bps
         self.seen_at[user] = self.now
         self.hear([*effects, *self.router.handle_transport_up(person, self.now)])
@@ -51,14 +51,14 @@ class Call:
         return person
 
     def person(self, user: str) -> Participant:
-        return next(p for p in self.router.participants if p.key.user_id == user)
+        return next(p for p in self.router.members.participants if p.key.user_id == user)
 
     def request(self, user: str, requests: VideoRequests) -> None:
         self.hear(self.router.handle_video_requests(self.person(user), requests, self.now))
 
     def leave(self, user: str) -> None:
         del self.paths[user], self.seen_at[user]
-        self.hear(self.router.remove(self.person(user).key, self.now))
+        self.hear(self.router.members.remove(self.person(user).key, self.now))
 
     def hear(self, effects: list[Effect]) -> None:
         self.effects += effects
@@ -66,7 +66,7 @@ class Call:
         for effect in effects:
             if isinstance(effect, SendMedia):
                 for number in receivers(effect):
-                    participant = self.router.get(number)
+                    participant = self.router.members.get(number)
                     assert participant is not None
                     self.seen_at[participant.key.user_id] = self.now
 

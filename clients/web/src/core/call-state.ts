@@ -54,7 +54,7 @@ export type CallEffect =
   | "ring"
   | "stop_ring"
   | "notify_elsewhere"
-  | "notify_moved"
+  | "notify_taken_over"
   | "dismiss_later";
 
 interface Step {
@@ -73,15 +73,15 @@ const fresh = {
 const over = to("ended", "close_media", "dismiss_later");
 const hangUp = to("ended", "send_leave", "close_media", "dismiss_later");
 const change = to("accepting", "close_media", "open_devices", "send_accept");
-/** Another device of the same user has taken the call. */
-const moved = to("idle", "close_media", "notify_moved");
+/** Another device of the same user has taken the call over. */
+const takenOver = to("idle", "close_media", "notify_taken_over");
 
 /** (phase, input) → (effects, phase). What is not listed changes nothing. */
 const TABLE: Record<CallPhase, Partial<Record<CallInput, Step>>> = {
   idle: { ...fresh, answered_here: to("dropped") },
   // Answered at once: the group's call ran already, or both have called each other at the same moment.
   starting: { placed: to("calling", "join_media"), answered_here: to("active", "join_media"), ended: over, failed: over, hang_up: over },
-  calling: { switch: change, answered_here: to("active"), answered_elsewhere: moved, out: over, removed: over, ended: over, failed: over, hang_up: hangUp },
+  calling: { switch: change, answered_here: to("active"), answered_elsewhere: takenOver, out: over, removed: over, ended: over, failed: over, hang_up: hangUp },
   ringing: {
     accept: to("accepting", "stop_ring", "open_devices", "send_accept"),
     decline: to("idle", "stop_ring", "send_decline"),
@@ -108,7 +108,7 @@ const TABLE: Record<CallPhase, Partial<Record<CallInput, Step>>> = {
     out: over,
     removed: over,
     hang_up: hangUp,
-    answered_elsewhere: moved,
+    answered_elsewhere: takenOver,
   },
   dropped: {
     accept: to("active", "open_devices", "renew_and_join"),

@@ -88,43 +88,65 @@ def sequence_drafts(
     without files, stickers, links, mentions and previews. What was judged as of another version of the conversation is
     PlaceChanged.
     """
-    sequenced = Sequenced(last_seqs=dict(states.last_seqs), last_times=dict(states.last_times))
-    known = dict(stored)
-    unused = set(states.unused)
-    counts = dict(states.sent_in_request)
+    batch = _Batch(states, stored, request_messages)
     for draft in drafts:
-        sender = (draft.conversation_id, draft.sender_id)
+        batch.sequenced.outcomes.append(batch.take(draft))
+    return batch.sequenced
+
+
+class _Batch:
+    """What the drafts so far have made of their conversations."""
+
+    def __init__(self, states: ConversationStates, stored: Mapping[DraftKey, Message], request_messages: int) -> None:
+        self.sequenced = Sequenced(last_seqs=dict(states.last_seqs), last_times=dict(states.last_times))
+        self._states = states
+        self._request_messages = request_messages
+        self._known = dict(stored)
+        self._unused = set(states.unused)
+        # As of `ConversationStates.sent_in_request`.
+        self._counts = dict(states.sent_in_request)
+
+    def take(self, draft: Draft) -> Message | MessagingError:
+        """The outcome of the next draft."""
+        if draft.conversation_id not in self.sequenced.last_seqs:
+            return ConversationNotFound()
+        if draft.key in self._known:
+            is_member = (draft.conversation_id, draft.sender_id) in self._states.senders
+            return first_result(self._known[draft.key], is_member=is_member)
+        return self._refusal_of(draft) or self._number(draft)
+
+    def _refusal_of(self, draft: Draft) -> MessagingError | None:
+        states, place = self._states, draft.conversation_id
+        refusal = _refuse(draft, states, self._counts.get((place, draft.sender_id)), self._request_messages)
+        if refusal:
+            return refusal
+        if draft.judged_version is not None and draft.judged_version != states.versions[place]:
+            return PlaceChanged()
+        if draft.reply_to_seq > self.sequenced.last_seqs[place]:
+            return InvalidField("reply_to_seq", "there is no such message")
+        if not self._unused.issuperset(attachment.id for attachment in draft.attachments):
+            return AttachmentNotFound()
+        return None
+
+    def _number(self, draft: Draft) -> Message:
+        sequenced, place = self.sequenced, draft.conversation_id
+        sender = (place, draft.sender_id)
         is_record = kind_of(draft.content).is_record
-        if draft.conversation_id not in sequenced.last_seqs:
-            sequenced.outcomes.append(ConversationNotFound())
-        elif draft.key in known:
-            sequenced.outcomes.append(first_result(known[draft.key], is_member=sender in states.senders))
-        elif refusal := _refuse(draft, states, counts.get(sender), request_messages):
-            sequenced.outcomes.append(refusal)
-        elif draft.judged_version is not None and draft.judged_version != states.versions[draft.conversation_id]:
-            sequenced.outcomes.append(PlaceChanged())
-        elif draft.reply_to_seq > sequenced.last_seqs[draft.conversation_id]:
-            sequenced.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
-        elif not unused.issuperset(attachment.id for attachment in draft.attachments):
-            sequenced.outcomes.append(AttachmentNotFound())
-        else:
-            seq = sequenced.last_seqs[draft.conversation_id] + 1
-            sent_at = not_before(sequenced.last_times.get(draft.conversation_id), draft.sent_at)
-            message = _at(draft, seq, sent_at, states.vanish_after.get(draft.conversation_id))
-            if sender in counts:
-                message = replace(message, content=withheld(message.content))
-                counts[sender] += not is_record
-            sequenced.last_seqs[draft.conversation_id] = message.seq
-            sequenced.last_times[draft.conversation_id] = message.sent_at
-            known[draft.key] = message
-            unused.difference_update(attachment.id for attachment in draft.attachments)
-            sequenced.inserted.append(message)
-            if not is_record and states.senders[sender] is not RequestState.ACCEPTED:
-                sequenced.accepted[sender] = None
-                # To the others, somebody else has accepted it by this.
-                counts = {other: count for other, count in counts.items() if other[0] != sender[0] or other == sender}
-            sequenced.outcomes.append(message)
-    return sequenced
+        sent_at = not_before(sequenced.last_times.get(place), draft.sent_at)
+        message = _at(draft, sequenced.last_seqs[place] + 1, sent_at, self._states.vanish_after.get(place))
+        if sender in self._counts:
+            message = replace(message, content=withheld(message.content))
+            self._counts[sender] += not is_record
+        sequenced.last_seqs[place] = message.seq
+        sequenced.last_times[place] = message.sent_at
+        self._known[draft.key] = message
+        self._unused.difference_update(attachment.id for attachment in draft.attachments)
+        sequenced.inserted.append(message)
+        if not is_record and self._states.senders[sender] is not RequestState.ACCEPTED:
+            sequenced.accepted[sender] = None
+            # To the others, somebody else has accepted it by this.
+            self._counts = {other: n for other, n in self._counts.items() if other[0] != place or other == sender}
+        return message
 
 
 def _refuse(draft: Draft, states: ConversationStates, sent: int | None, request_messages: int) -> MessagingError | None:

@@ -68,7 +68,7 @@ class StateCache:
         return Place(ConversationKind.DIRECT, is_member=True, peer_id=peer_id, version=state.version)
 
     def learn(self, states: ConversationStates, sequenced: Sequenced, conversations: Iterable[ConversationId]) -> None:
-        """Remember what was read, or held, of these, and where the counters stand since."""
+        """Remember what was read of these, or still holds, and where the counters stand since."""
         senders: dict[ConversationId, set[UserId]] = defaultdict(set)
         for (conversation_id, user_id), request in states.senders.items():
             # Nothing is remembered of whom nobody else has accepted: how much they have sent counts.
@@ -86,10 +86,10 @@ class StateCache:
             direct_recipients = states.direct_recipients[conversation_id]
             vanish_after = states.vanish_after.get(conversation_id)
             writers = frozenset(senders[conversation_id] | (same.senders if same else frozenset()))
-            of_held = frozenset(held[conversation_id] | (same.held if same else frozenset()))
+            with_held = frozenset(held[conversation_id] | (same.held if same else frozenset()))
             last_seq, last_time = sequenced.last_seqs[conversation_id], sequenced.last_times[conversation_id]
             self._known[conversation_id] = CachedState(
-                last_seq, last_time, version, direct_recipients, writers, vanish_after, of_held
+                last_seq, last_time, version, direct_recipients, writers, vanish_after, with_held
             )
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)

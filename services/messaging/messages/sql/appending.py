@@ -108,7 +108,7 @@ WITH row AS (
 top AS (
     SELECT conversation_id AS id, min(seq) - 1 AS before, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1
 ),
-held AS (
+unchanged AS (
     SELECT c.id FROM top JOIN conversations c USING (id)
     LEFT JOIN unnest($17::uuid[], $18::bigint[]) AS known (id, facts) USING (id)
     WHERE known.facts IS NULL OR (c.last_seq = top.before AND c.facts = known.facts)
@@ -116,7 +116,7 @@ held AS (
 ),
 counted AS (
     UPDATE conversations c SET last_seq = top.seq, active_at = greatest(c.active_at, top.sent_at)
-    FROM top JOIN held USING (id) WHERE c.id = top.id
+    FROM top JOIN unchanged USING (id) WHERE c.id = top.id
     RETURNING c.id
 ),
 stored AS (

@@ -2,7 +2,7 @@
 
 from services.messaging.kernel.content import Content, kind_of
 from services.messaging.kernel.model import ConversationId
-from services.messaging.messages.core.changes import MessageChange, VoteChange
+from services.messaging.messages.core.changes import MessageChange, ReactionChange, VoteChange
 from services.messaging.messages.sql.erasing import erase_content
 from services.messaging.wire.storage import entity_bytes, to_columns
 from services.runtime.postgres.database import Connection
@@ -39,15 +39,15 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
         )
     if change.vote:
         await _write_vote(connection, key, change.vote)
-        return
-    if change.reaction:
-        statement = (
-            "INSERT INTO reactions (conversation_id, seq, emoji, user_id) VALUES ($1, $2, $3, $4)"
-            if change.reaction.present
-            else _TAKE_AWAY
-        )
-        await connection.execute(statement, *key, change.reaction.emoji, change.reaction.user_id)
-        return
+    elif change.reaction:
+        await _write_reaction(connection, key, change.reaction)
+    else:
+        await _write_message(connection, key, change)
+
+
+async def _write_message(connection: Connection, key: tuple[ConversationId, int], change: MessageChange) -> None:
+    """What its sender, or moderation, has made of it."""
+    after = change.after
     await connection.execute(
         f"UPDATE messages SET {_SET_CONTENT}, revision = $9, edited_at = $10, edit_count = $11, reply_to_seq = $12"  # noqa: S608
         " WHERE conversation_id = $1 AND seq = $2",
@@ -73,6 +73,15 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
     else:
         # The words of the former text go with it; those of the new one come by the consumer.
         await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
+
+
+async def _write_reaction(connection: Connection, key: tuple[ConversationId, int], reaction: ReactionChange) -> None:
+    statement = (
+        "INSERT INTO reactions (conversation_id, seq, emoji, user_id) VALUES ($1, $2, $3, $4)"
+        if reaction.present
+        else _TAKE_AWAY
+    )
+    await connection.execute(statement, *key, reaction.emoji, reaction.user_id)
 
 
 async def _write_vote(connection: Connection, key: tuple[ConversationId, int], vote: VoteChange) -> None:

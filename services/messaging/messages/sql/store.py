@@ -72,25 +72,25 @@ class PostgresMessages:
         if not sequenced.inserted:
             # All of them were judged as of something older: the long way tells them, by what stands.
             return {}
-        events = [_sent(message, states.direct_recipients[message.conversation_id]) for message in sequenced.inserted]
+        events = [_row_of(message, states.direct_recipients[message.conversation_id]) for message in sequenced.inserted]
         traces = _traces(drafts, sequenced.inserted)
-        held: set[ConversationId] = set()
+        appended: set[ConversationId] = set()
         try:
             async with self._database.connection() as connection:
-                held = await insert_messages(connection, sequenced.inserted, events, states.versions, traces)
+                appended = await insert_messages(connection, sequenced.inserted, events, states.versions, traces)
         except asyncpg.UniqueViolationError:
             # A retry of something that is stored: the long way finds it.
             log.debug("send_repeated", drafts=len(drafts))
-        self._known.forget(states.last_seqs.keys() - held)
-        self._known.learn(states, sequenced, held)
+        self._known.forget(states.last_seqs.keys() - appended)
+        self._known.learn(states, sequenced, appended)
         told = [
             (event, trace)
             for message, event, trace in zip(sequenced.inserted, events, traces, strict=True)
-            if message.conversation_id in held
+            if message.conversation_id in appended
         ]
         self._relay.committed([event for event, _ in told], [trace for _, trace in told])
         outcomes = zip(drafts, sequenced.outcomes, strict=True)
-        return {draft.message_id: outcome for draft, outcome in outcomes if draft.conversation_id in held}
+        return {draft.message_id: outcome for draft, outcome in outcomes if draft.conversation_id in appended}
 
     async def _append_locked(self, drafts: Sequence[Draft]) -> Outcomes:
         ids = {draft.conversation_id for draft in drafts}
@@ -106,7 +106,7 @@ class PostgresMessages:
             woken: list[str] = []
             if sequenced.inserted:
                 found = recipients(states, sequenced)
-                events = [_sent(message, found[message.conversation_id]) for message in sequenced.inserted]
+                events = [_row_of(message, found[message.conversation_id]) for message in sequenced.inserted]
                 traces = _traces(drafts, sequenced.inserted)
                 await insert_messages(connection, sequenced.inserted, events, traces=traces)
                 if attached := [message for message in sequenced.inserted if message.attachments]:
@@ -186,5 +186,5 @@ def _traces(drafts: Sequence[Draft], inserted: Sequence[Message]) -> list[str]:
     return [by_id[message.id] for message in inserted]
 
 
-def _sent(message: Message, user_ids: Collection[UserId]) -> tuple[str, str, str, bytes]:
+def _row_of(message: Message, user_ids: Collection[UserId]) -> tuple[str, str, str, bytes]:
     return to_outbox(message.conversation_id, message_sent(message), user_ids)

@@ -104,24 +104,24 @@ class ScheduledSender:
         queues: dict[tuple[UserId, ConversationId], list[Scheduled]] = {}
         for each in sorted(taken, key=lambda found: (found.send_at, found.id)):
             queues.setdefault((each.key.sender_id, each.key.conversation_id), []).append(each)
-        await asyncio.gather(*(self._take_in_order(queue, lease, taken_at) for queue in queues.values()))
+        await asyncio.gather(*(self._send_in_order(queue, lease, taken_at) for queue in queues.values()))
         return len(taken)
 
-    async def _take_in_order(self, queue: Sequence[Scheduled], lease: UUID, taken_at: float) -> None:
+    async def _send_in_order(self, queue: Sequence[Scheduled], lease: UUID, taken_at: float) -> None:
         """What one person says in one conversation, in the order of its times."""
         for taken in queue:
             if self._clock.monotonic() - taken_at > LEASE.total_seconds() / 2:
                 # This process stood still, or had too much to do: whoever takes it next sends it.
                 return
             try:
-                await self._take(taken, lease)
+                await self._send_and_settle(taken, lease)
             except StoreUnavailable as error:
                 # It may be stored: that is found out when the lease is over.
                 log.warning("scheduled_message_waits", scheduled_id=str(taken.id), error=describe(error))
             except Exception:
                 log.exception("scheduled_message_failed", scheduled_id=str(taken.id))
 
-    async def _take(self, taken: Scheduled, lease: UUID) -> None:
+    async def _send_and_settle(self, taken: Scheduled, lease: UUID) -> None:
         if not is_to_be_sent(taken):
             return await self._store.forget(taken, lease, self._clock.now())
         refused = await self._send(taken)

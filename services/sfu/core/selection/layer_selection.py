@@ -72,7 +72,7 @@ def _apply(
         stream, spatial = layers[layer]
         held = _held_layer(slot, layers)
         if held is not None:
-            _note_move(slot, held, layer, now)
+            _note_change(slot, held, layer, now)
         slot.want(stream, temporal, spatial)
         if slot.path.is_full and _waits_below(slot, layers, layer):
             # More of the larger one would only stand before the key frame of this one.
@@ -104,7 +104,7 @@ def _held_layer(slot: ReceiveSlot, layers: Sequence[SentLayer]) -> int | None:
     return found
 
 
-def _note_move(slot: ReceiveSlot, held: int, layer: int, now: float) -> None:
+def _note_change(slot: ReceiveSlot, held: int, layer: int, now: float) -> None:
     if layer > held:
         slot.path.raised_at = now
     elif layer < held and now - slot.path.raised_at < TRIAL_S:

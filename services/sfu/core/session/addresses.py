@@ -11,20 +11,20 @@ from typing import Final, NamedTuple
 
 from services.sfu.core.ids import Address, ParticipantNumber
 
-# The selected address is silent when nothing came from it for this long. Raising it makes a listener that moved wait
-# longer; lowering it lets a second network of the same client take over for a moment.
+# The selected address is silent when nothing came from it for this long. Raising it makes a listener whose address
+# has changed wait longer; lowering it lets a second network of the same client take over for a moment.
 SILENT_ADDRESS_S: Final = 1.0
 # Addresses kept a participant: a phone on Wi-Fi and mobile with IPv4 and IPv6 has four.
 MAX_ADDRESSES: Final = 8
 # Bytes to an unproven address for each that came from it (RFC 9000 section 8.1).
 AMPLIFICATION: Final = 3
 # RFC 7675 section 5.1: how long an answer to a check proves an address. Raising it sends media for longer to an address
-# that another client has now; lowering it limits what goes to a client that did not move.
+# that another client has now; lowering it limits what goes to a client that is still there.
 PROOF_S: Final = 30.0
 # A proof is renewed after this. Raising it allows fewer answers to be lost; lowering it costs more checks.
 RENEW_S: Final = 10.0
-# Between two checks of an unproven address, and of a proven one. Raising either lets a lost check delay a move;
-# lowering it sends needless checks on long paths.
+# Between two checks of an unproven address, and of a proven one. Raising either lets a lost check delay a change of
+# address; lowering it sends needless checks on long paths.
 CHECK_AGAIN_S: Final = 0.1
 RENEW_AGAIN_S: Final = 2.0
 

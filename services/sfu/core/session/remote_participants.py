@@ -72,7 +72,7 @@ class RemoteParticipants:
         home.epochs[ssrc] = epoch
         header = parse_header(datagram)
         if known and header.payload_type in stream.payload_types:
-            _move(stream, remote.restart(stream, header), now)
+            _carry_over(stream, remote.restart(stream, header), now)
 
     def tick(self, now: float) -> tuple[list[Participant], list[Effect]]:
         """Those that have just gone off because their home is silent, and what is asked of the others again."""
@@ -129,7 +129,7 @@ def _apply_layer(remote: Participant, publication: Publication, layer: LayerFact
         stream.height = layer.height
 
 
-def _move(former: InboundStream, stream: InboundStream, now: float) -> None:
+def _carry_over(former: InboundStream, stream: InboundStream, now: float) -> None:
     """What is known of a stream goes on, and so do those that take it."""
     stream.known_bps, stream.height, stream.clock = former.known_bps, former.height, former.clock
     stream.last_packet_at = now
