@@ -82,8 +82,8 @@ class ParleyClient:
 
     Read what it knows through its parts; ask it to do things through their methods, which raise Failure. `tokens`: of
     your network, or `dev_tokens`; what it raises becomes a LoginError, and the stream asks again. `device_id`: chosen
-    once per user and machine and kept, 8 to 64 of A-Z, a-z, 0-9, _ and - (ValueError otherwise). `on_event` is told each
-    event of the stream, after the client has taken it.
+    once per user and machine and kept, 8 to 64 of A-Z, a-z, 0-9, _ and -; ValueError otherwise. `on_event` is told of
+    each event of the stream, after the client has taken it.
     """
 
     def __init__(

@@ -207,6 +207,8 @@ export class ParleyClient {
     this.catchUp.cancel();
     this.encryption.close();
     this.events.stop();
+    // A start that was still waiting for the store had no stream to end.
+    if (this.stream.kind !== "stopped") this.setStream({ kind: "stopped", reason: "closed", line: "" });
     void this.keeper.close();
   }
 

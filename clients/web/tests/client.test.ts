@@ -139,6 +139,14 @@ describe("client", () => {
     expect(() => world.client("alice", deviceId)).toThrow(/deviceId/);
   });
 
+  test("stopped before its stream was opened it says that it is stopped, and can be started again", async () => {
+    const client = world.client("alice");
+    client.stop();
+    expect(client.stream).toEqual({ kind: "stopped", reason: "closed", line: "" });
+    void client.start();
+    await until("it is live", () => client.stream.kind === "live");
+  });
+
   test("a login that is over stops the stream", async () => {
     const api = world.backend.apiFor("alice");
     const tokens = new TokenCache(() => Promise.reject(new LoginOverError("logged out")), "alice");
