@@ -62,6 +62,10 @@ async def http(edge: Edge, method: str, path: str, data: bytes = b"", **headers:
         return Answer(answer.status, answer.headers, await answer.read())
 
 
+async def by_no_protocol(edge: Edge, content_type: str) -> Answer:
+    return await http(edge, "POST", f"{SERVICE}/Sync", b"{}", **bearer("alice"), content_type=content_type)
+
+
 async def in_json(edge: Edge, headers: Headers) -> Answer:
     return await http(edge, "GET", "/v1/settings", **headers)
 
@@ -172,10 +176,19 @@ async def test_a_request_that_is_none_is_refused_in_json(
 @pytest.mark.parametrize(
     "internal", ["/parley.sfu.v1.SfuService/Join", "/parley.messaging.v1.MembershipService/GetMembers"]
 )
-@pytest.mark.parametrize("headers", [CONNECT, {}], ids=["connect", "plain"])
-async def test_what_is_internal_is_not_there_by_any_protocol(edge: Edge, internal: str, headers: Headers) -> None:
+@pytest.mark.parametrize(("headers", "status"), [(CONNECT, 404), ({}, 415)], ids=["connect", "plain"])
+async def test_what_is_internal_is_not_there_by_any_protocol(
+    edge: Edge, internal: str, headers: Headers, status: int
+) -> None:
     answer = await http(edge, "POST", internal, b"{}", **bearer("curious"), **headers, content_type="application/json")
-    assert answer.status == 404
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/proto", "text/plain"])
+async def test_who_names_no_protocol_is_told_how_to_ask(edge: Edge, content_type: str) -> None:
+    answer = await by_no_protocol(edge, content_type)
+    assert answer.status == 415
+    assert b"connect-protocol-version" in answer.body
 
 
 @pytest.mark.parametrize("said", [["1 application/json"], ["1 application/json", "x"], [""]])
