@@ -106,7 +106,8 @@ def is_limited(answer: Answer) -> bool:
 
 @pytest.fixture(scope="module")
 async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]:
-    async with running_edge(tmp_path_factory.mktemp("edge"), **{**LARGE, **ONE_A_SECOND}) as running:
+    values = {**LARGE, **ONE_A_SECOND, "cors_origin_regex": "http://localhost:[0-9]+"}
+    async with running_edge(tmp_path_factory.mktemp("edge"), **values) as running:
         yield running
 
 
@@ -212,3 +213,16 @@ async def test_the_edge_serves_what_it_can_do(edge: Edge) -> None:
     answer = await http(edge, "GET", "/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert json.loads(answer.body)["openapi"] == "3.1.0"
+
+
+async def test_a_preflight_is_answered_before_a_token_or_a_protocol_is_asked_for(edge: Edge) -> None:
+    answer = await http(
+        edge,
+        "OPTIONS",
+        f"{SERVICE}/Sync",
+        origin="http://localhost:5173",
+        access_control_request_method="POST",
+        access_control_request_headers="authorization,content-type",
+    )
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
