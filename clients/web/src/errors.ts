@@ -34,17 +34,21 @@ export class FailureError extends Error implements Failure {
   declare readonly line: string;
   declare readonly detail: string;
 
-  constructor(failure: Failure, cause?: unknown) {
-    const { code, reason, field, retryDelayMs, transient, line, detail } = failure;
-    super([code, reason, field, detail].filter(Boolean).join(": "), { cause });
-    Object.assign(this, { code, reason, field, retryDelayMs, transient, line, detail });
+  /** `failure`: the same as plain data, which can be kept and cloned. */
+  constructor(
+    readonly failure: Failure,
+    cause?: unknown,
+  ) {
+    super([failure.code, failure.reason, failure.field, failure.detail].filter(Boolean).join(": "), { cause });
+    Object.assign(this, failure);
   }
 }
 
 /** Reads any thrown value. Never throws; details that cannot be read count as absent. */
 export function readFailure(thrown: unknown): Failure {
-  if (thrown instanceof FailureError) return plain(thrown);
-  if (isLoginOver(thrown)) return loginOver(thrown);
+  if (thrown instanceof FailureError) return thrown.failure;
+  const over = loginOver(thrown);
+  if (over) return over;
   const error = toRpcError(thrown, Code.Unavailable);
   const reason = detailString(error, "google.rpc.ErrorInfo");
   const code = codeName(isUnreached(error) ? Code.Unavailable : error.code);
@@ -56,20 +60,12 @@ export function readFailure(thrown: unknown): Failure {
   return { code, reason, field, retryDelayMs: delayMs, transient, line, detail: error.message };
 }
 
-/** Stores keep failures, and would keep an Error as its message alone. */
-function plain({ code, reason, field, retryDelayMs, transient, line, detail }: FailureError): Failure {
-  return { code, reason, field, retryDelayMs, transient, line, detail };
-}
-
-/** A request passes on what the provider of tokens threw as its cause. */
-function isLoginOver(thrown: unknown): thrown is Error {
-  return thrown instanceof LoginOverError || (thrown instanceof RpcError && thrown.cause instanceof LoginOverError);
-}
-
-/** As a token that the service refuses. */
-function loginOver({ message }: Error): Failure {
-  const [code, reason] = [codeName(Code.Unauthenticated), "TOKEN_EXPIRED"];
-  return { code, reason, field: undefined, retryDelayMs: 0, transient: false, line: errorLine(code, reason), detail: message };
+/** As a token that the service refuses. A request passes on what the provider of tokens threw as its cause. */
+function loginOver(thrown: unknown): Failure | undefined {
+  const error = thrown instanceof RpcError ? thrown.cause : thrown;
+  if (!(error instanceof LoginOverError)) return undefined;
+  const [code, reason] = ["unauthenticated", "TOKEN_EXPIRED"];
+  return { code, reason, field: undefined, retryDelayMs: 0, transient: false, line: errorLine(code, reason), detail: error.message };
 }
 
 /** What is refused within an answer: its reason, and how long to wait. */

@@ -10,6 +10,7 @@ import type { StreamState } from "../src/event-stream.js";
 import { EventStream } from "../src/event-stream.js";
 import { hangUpOnUnload } from "../src/hangup-on-unload.js";
 import { ConversationStore } from "../src/core/conversation-store.js";
+import { RpcError } from "../src/rpc-error.js";
 import { Messaging } from "../src/messaging.js";
 import { TokenCache } from "../src/tokens.js";
 
@@ -76,7 +77,7 @@ describe("failures", () => {
 });
 
 describe("what a method rejects with", () => {
-  const refused = () => orFailure(Promise.reject(new ConnectError("text.text: is empty", Code.InvalidArgument)));
+  const refused = () => orFailure(Promise.reject(new RpcError("text.text: is empty", Code.InvalidArgument)));
 
   test("is an Error: its message is for developers, its line for people", async () => {
     const error = await refused().catch((thrown: unknown) => thrown);
@@ -87,23 +88,26 @@ describe("what a method rejects with", () => {
   });
 
   test("names the reason and the field", () => {
-    const failure = { ...readFailure(new ConnectError("too long", Code.InvalidArgument)), reason: "FIELD_INVALID", field: "text.text" };
+    const failure = { ...readFailure(new RpcError("too long", Code.InvalidArgument)), reason: "FIELD_INVALID", field: "text.text" };
     expect(new FailureError(failure).message).toBe("invalid_argument: FIELD_INVALID: text.text: too long");
   });
 
   test("says the same when it is read again", async () => {
     const error = await refused().catch((thrown: unknown) => thrown);
-    expect(readFailure(error)).toEqual(readFailure(new ConnectError("text.text: is empty", Code.InvalidArgument)));
+    expect(readFailure(error)).toEqual(readFailure(new RpcError("text.text: is empty", Code.InvalidArgument)));
     await expect(orFailure(refused())).rejects.toMatchObject({ code: "invalid_argument" });
   });
 
   test("is a failure also where history is asked for", async () => {
     const backend = new MockBackend();
+    backend.openDirect("alice", "bob");
+    const value = { $typeName: "parley.messaging.v1.TextContent" as const, text: "hello", entities: [], masked: false };
+    for (let i = 0; i < 120; i++) backend.post("alice+bob", "bob", { case: "text", value });
     const api = backend.apiFor("alice");
     const gone = () => Promise.reject(new ConnectError("gone", Code.NotFound));
     const messaging = new Messaging({ ...api, messaging: { ...api.messaging, listMessages: gone } }, new ConversationStore("alice"), () => undefined, () => undefined);
     await messaging.sync();
-    await expect(messaging.loadOlder("alice+carol")).rejects.toBeInstanceOf(FailureError);
+    await expect(messaging.loadOlder("alice+bob")).rejects.toBeInstanceOf(FailureError);
   });
 });
 
