@@ -175,8 +175,11 @@ async def _look_after_notices(notices: NoticeOperations, options: argparse.Names
 
 
 def _instant(text: str) -> datetime:
-    """A time of the command line: with its offset, or else in UTC. Raises ValueError."""
-    time = datetime.fromisoformat(text)
+    """A time of the command line: with its offset, or else in UTC."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-01-31T12:00:00Z") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

@@ -62,6 +62,10 @@ async def http(edge: Edge, method: str, path: str, data: bytes = b"", **headers:
         return Answer(answer.status, answer.headers, await answer.read())
 
 
+async def by_no_protocol(edge: Edge, content_type: str) -> Answer:
+    return await http(edge, "POST", f"{SERVICE}/Sync", b"{}", **bearer("alice"), content_type=content_type)
+
+
 async def in_json(edge: Edge, headers: Headers) -> Answer:
     return await http(edge, "GET", "/v1/settings", **headers)
 
@@ -102,7 +106,8 @@ def is_limited(answer: Answer) -> bool:
 
 @pytest.fixture(scope="module")
 async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]:
-    async with running_edge(tmp_path_factory.mktemp("edge"), **{**LARGE, **ONE_A_SECOND}) as running:
+    values = {**LARGE, **ONE_A_SECOND, "cors_origin_regex": "http://localhost:[0-9]+"}
+    async with running_edge(tmp_path_factory.mktemp("edge"), **values) as running:
         yield running
 
 
@@ -172,10 +177,19 @@ async def test_a_request_that_is_none_is_refused_in_json(
 @pytest.mark.parametrize(
     "internal", ["/parley.sfu.v1.SfuService/Join", "/parley.messaging.v1.MembershipService/GetMembers"]
 )
-@pytest.mark.parametrize("headers", [CONNECT, {}], ids=["connect", "plain"])
-async def test_what_is_internal_is_not_there_by_any_protocol(edge: Edge, internal: str, headers: Headers) -> None:
+@pytest.mark.parametrize(("headers", "status"), [(CONNECT, 404), ({}, 415)], ids=["connect", "plain"])
+async def test_what_is_internal_is_not_there_by_any_protocol(
+    edge: Edge, internal: str, headers: Headers, status: int
+) -> None:
     answer = await http(edge, "POST", internal, b"{}", **bearer("curious"), **headers, content_type="application/json")
-    assert answer.status == 404
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/proto", "text/plain"])
+async def test_who_names_no_protocol_is_told_how_to_ask(edge: Edge, content_type: str) -> None:
+    answer = await by_no_protocol(edge, content_type)
+    assert answer.status == 415
+    assert b"connect-protocol-version" in answer.body
 
 
 @pytest.mark.parametrize("said", [["1 application/json"], ["1 application/json", "x"], [""]])
@@ -199,3 +213,16 @@ async def test_the_edge_serves_what_it_can_do(edge: Edge) -> None:
     answer = await http(edge, "GET", "/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert json.loads(answer.body)["openapi"] == "3.1.0"
+
+
+async def test_a_preflight_is_answered_before_a_token_or_a_protocol_is_asked_for(edge: Edge) -> None:
+    answer = await http(
+        edge,
+        "OPTIONS",
+        f"{SERVICE}/Sync",
+        origin="http://localhost:5173",
+        access_control_request_method="POST",
+        access_control_request_headers="authorization,content-type",
+    )
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"

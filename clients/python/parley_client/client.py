@@ -49,7 +49,7 @@ _CHANNEL_OPTIONS = [*KEEP_ALIVE, ("grpc.use_local_subchannel_pool", 1)]
 
 
 class LoginError(Exception):
-    """The issuer gave no token."""
+    """There is no token: the issuer, or what provides them, gave none. The cause is what it raised."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,17 @@ class TokenSource:
         """A token that is good for some time yet. Raises LoginError."""
         async with self._lock:
             if self._token is None or self._clock() >= self._token.expires_at_s - _RENEW_BEFORE_S:
-                self._token = await self._login(self._user_id)
+                self._token = await self._ask()
             return self._token.value
+
+    async def _ask(self) -> AccessToken:
+        try:
+            return await self._login(self._user_id)
+        except LoginError:
+            raise
+        except Exception as error:
+            # A provider of tokens is a program of somebody else: whatever it raises, there is no token yet.
+            raise LoginError(f"no token for {self._user_id}: {type(error).__name__}: {error}") from error
 
     def forget(self) -> None:
         """Makes the next caller log in again: the token was refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -37,6 +38,8 @@ OnEvent = Callable[[events.DeviceEvent], None]
 # How long a start waits until it is in sync. Raising it: a program waits longer for a stack that comes up. Lowering it:
 # it says sooner that there is none.
 _START_S = 30.0
+# What all services take.
+_DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _HAS = {
     "file": api.SEARCH_HAS_FILE,
     "picture": api.SEARCH_HAS_PICTURE,
@@ -79,8 +82,9 @@ class ParleyClient:
     """Use it with `async with`, or call `start` and `stop`.
 
     Read what it knows through its parts; ask it to do things through their methods, which raise Failure. `tokens`: of
-    your network, or `dev_tokens`. `device_id`: chosen once per user and machine and kept. `on_event` is told each event
-    of the stream, after the client has taken it.
+    your network, or `dev_tokens`; what it raises becomes a LoginError, and the stream asks again. `device_id`: chosen
+    once per user and machine and kept, 8 to 64 of A-Z, a-z, 0-9, _ and -; ValueError otherwise. `on_event` is told of
+    each event of the stream, after the client has taken it.
     """
 
     def __init__(
@@ -92,9 +96,11 @@ class ParleyClient:
         device_id: str = "",
         on_event: OnEvent = lambda _event: None,
     ) -> None:
-        source = TokenSource(user_id, lambda _user_id: tokens())
         self.user_id = user_id
         self.device_id = device_id or default_device_id(user_id, socket.gethostname())
+        if not _DEVICE_ID.fullmatch(self.device_id):
+            raise ValueError(f"device_id has to be 8 to 64 of A-Z, a-z, 0-9, _ and -: {device_id!r}")
+        source = TokenSource(user_id, lambda _user_id: tokens())
         # The generated stubs, for every RPC that has no method here.
         self.api = Device(edge_of(base_url), user_id, self.device_id, source)
         self.stream = EventStream(self.api, on_event=lambda event, _now_s: on_event(event))

@@ -172,7 +172,7 @@ test("who writes in the request of a stranger is not seen to write", async () =>
 
 test("a storage that is full loses no letter of a draft", async () => {
   const full = { getItem: () => null, removeItem: () => undefined, setItem: () => { throw new DOMException("full", "QuotaExceededError"); } };
-  const client = new ParleyClient({ userId: "alice", deviceId: "d", tokens: () => Promise.reject(new Error("none")), api: backend.apiFor("alice"), baseUrl: "", storage: full });
+  const client = new ParleyClient({ userId: "alice", deviceId: "device-1", tokens: () => Promise.reject(new Error("none")), api: backend.apiFor("alice"), baseUrl: "", storage: full });
   const seen: DraftText[] = watch(() => useDraft(ids.bob), client);
   await until("it is drawn", () => seen.length > 0);
   seen[0]!.setText("All of it");

@@ -1,6 +1,6 @@
 import type { Api } from "./api.js";
 import type { Job } from "./core/relations.js";
-import { orFailure, readFailure } from "./errors.js";
+import { asFailure, orFailure } from "./errors.js";
 import type { Job as WireJob } from "./gen/parley/messaging/v1/accounts_pb.js";
 import { readJob } from "./wire-relations.js";
 
@@ -32,6 +32,6 @@ export class Account {
 
 async function read(request: Promise<{ job?: WireJob | undefined }>): Promise<Job> {
   const { job } = await orFailure(request);
-  if (!job) throw readFailure(new Error("no job in the answer"));
+  if (!job) throw asFailure(new Error("no job in the answer"));
   return readJob(job);
 }

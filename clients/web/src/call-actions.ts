@@ -1,6 +1,6 @@
 import type { Call as WireCall } from "./gen/parley/calls/v1/messages_pb.js";
 import type { Api } from "./api.js";
-import { readFailure } from "./errors.js";
+import { orFailure } from "./errors.js";
 
 /** Actions in the running call. All reject with a Failure; all except the raised hand are for a group's admins. */
 export class CallActions {
@@ -34,11 +34,7 @@ export class CallActions {
   }
 
   private async run(request: Promise<{ call?: WireCall | undefined }>): Promise<void> {
-    try {
-      const { call } = await request;
-      if (call) this.receive(call);
-    } catch (error) {
-      throw readFailure(error);
-    }
+    const { call } = await orFailure(request);
+    if (call) this.receive(call);
   }
 }

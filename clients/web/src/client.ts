@@ -45,6 +45,8 @@ import { putByXhr } from "./object-upload.js";
 import { Uploads } from "./uploads.js";
 import { VoiceMessages } from "./voice.js";
 
+/** What all services take. */
+const DEVICE_ID = /^[A-Za-z0-9_-]{8,64}$/;
 const WIPING_REASONS = new Set(["TOKEN_REVOKED", "ACCOUNT_DELETED"]);
 
 /** Something that is shown for a while. */
@@ -57,7 +59,7 @@ export interface Notice {
 
 export interface ClientOptions {
   readonly userId: string;
-  /** Chosen once per user and browser and kept; see `storedDeviceId`. */
+  /** Chosen once per user and browser and kept: 8 to 64 of A-Z, a-z, 0-9, _ and -; see `storedDeviceId`. */
   readonly deviceId: string;
   readonly tokens: TokenProvider;
   /** Where Envoy listens; empty for the page's own origin. */
@@ -128,11 +130,13 @@ export class ParleyClient {
   private readonly catchUp = new RetryingTask(() => this.fetchMissed(), () => this.changes.notify());
   private notices = 0;
 
+  /** Throws a RangeError for what can be no device's id. */
   constructor(options: ClientOptions) {
+    if (!DEVICE_ID.test(options.deviceId)) throw new RangeError(`deviceId has to be 8 to 64 of A-Z, a-z, 0-9, _ and -: ${options.deviceId}`);
     this.userId = options.userId;
     this.deviceId = options.deviceId;
     this.baseUrl = options.baseUrl ?? location.origin;
-    this.tokens = new TokenCache(options.tokens);
+    this.tokens = new TokenCache(options.tokens, this.userId);
     const api: Api = options.api ?? createWebApi(this.baseUrl, this.tokens);
     this.api = api;
     const changed = (): void => this.changes.notify();
@@ -207,6 +211,8 @@ export class ParleyClient {
     this.catchUp.cancel();
     this.encryption.close();
     this.events.stop();
+    // A start that was still waiting for the store had no stream to end.
+    if (this.stream.kind !== "stopped") this.setStream({ kind: "stopped", reason: "closed", line: "" });
     void this.keeper.close();
   }
 

@@ -147,7 +147,7 @@ export abstract class ConversationLoader {
     }
   }
 
-  /** Brings older messages, at least a page when the service has them. One request a conversation at a time. */
+  /** Brings older messages, at least a page when the service has them. One request a conversation at a time. Rejects with a Failure. */
   async loadOlder(conversationId: string, pageSize = HISTORY_PAGE): Promise<void> {
     if (!this.store.get(conversationId)?.hasOlder) return;
     const running = this.loading.get(conversationId) ?? this.loadPage(conversationId, pageSize);
@@ -158,7 +158,7 @@ export abstract class ConversationLoader {
   private async loadPage(conversationId: string, pageSize: number): Promise<void> {
     try {
       const beforeSeq = BigInt(this.store.get(conversationId)?.messages[0]?.seq ?? 0);
-      const page = await this.api.messaging.listMessages({ conversationId, beforeSeq, pageSize });
+      const page = await orFailure(this.api.messaging.listMessages({ conversationId, beforeSeq, pageSize }));
       this.store.applyHistory(conversationId, page.messages.map(readMessage));
     } finally {
       this.loading.delete(conversationId);
@@ -171,7 +171,7 @@ export abstract class ConversationLoader {
     const lowest = (): number => this.store.get(conversationId)?.messages[0]?.seq ?? Infinity;
     while (lowest() > seq && this.store.get(conversationId)?.hasOlder) {
       const before = lowest();
-      await orFailure(this.loadOlder(conversationId, LONG_HISTORY_PAGE));
+      await this.loadOlder(conversationId, LONG_HISTORY_PAGE);
       // The service has no more.
       if (lowest() === before) break;
     }

@@ -1,5 +1,5 @@
 import type { Api } from "./api.js";
-import { orFailure, readFailure } from "./errors.js";
+import { asFailure, orFailure } from "./errors.js";
 import { millis } from "./wire.js";
 
 /** An address is asked for anew this long before it ends, so that none dies while a picture is on its way. */
@@ -58,7 +58,7 @@ export class Downloads {
   private async ask({ conversationId, seq, attachmentId }: AttachmentRef): Promise<string> {
     try {
       const answer = await orFailure(this.api.attachments.getDownload({ conversationId, seq: BigInt(seq), attachmentId }));
-      if (!answer.downloadUrl) throw readFailure(new Error("no address in the answer"));
+      if (!answer.downloadUrl) throw asFailure(new Error("no address in the answer"));
       this.cached.delete(attachmentId);
       this.cached.set(attachmentId, { url: answer.downloadUrl, untilMs: (millis(answer.expireTime) ?? 0) - RENEW_BEFORE_MS });
       for (const oldest of [...this.cached.keys()].slice(0, Math.max(0, this.cached.size - MAX_CACHED))) this.cached.delete(oldest);

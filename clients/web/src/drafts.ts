@@ -1,5 +1,5 @@
 import type { Api } from "./api.js";
-import { readFailure } from "./errors.js";
+import { asFailure, readFailure } from "./errors.js";
 import type { Draft as WireDraft } from "./gen/parley/messaging/v1/messages_pb.js";
 import { type KeyStorage, pageStorage } from "./page-storage.js";
 import { millis } from "./wire.js";
@@ -75,7 +75,7 @@ export class Drafts {
     } catch (error) {
       const failure = readFailure(error);
       if (failure.code === "unimplemented") return;
-      throw failure;
+      throw asFailure(error);
     }
     for (const id of new Set([...this.ids("draft"), ...this.ids("drafted"), ...this.written, ...before.keys()])) {
       // What the list lacks was taken away, unless it came while the list was on its way.

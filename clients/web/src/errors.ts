@@ -1,6 +1,7 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { errorLine, type Failure } from "./core/user-messages.js";
 import { Code, codeName, RpcError, toRpcError } from "./rpc-error.js";
+import { LoginOverError } from "./tokens.js";
 
 export type { Failure };
 
@@ -22,8 +23,32 @@ function isCancelledHere(thrown: unknown): boolean {
   return false;
 }
 
+/** What the library's methods reject with: a Failure that is an Error. `message` is for developers, `line` for people. */
+export class FailureError extends Error implements Failure {
+  override readonly name = "FailureError";
+  declare readonly code: string;
+  declare readonly reason: string | undefined;
+  declare readonly field: string | undefined;
+  declare readonly retryDelayMs: number;
+  declare readonly transient: boolean;
+  declare readonly line: string;
+  declare readonly detail: string;
+
+  /** `failure`: the same as plain data, which can be kept and cloned. */
+  constructor(
+    readonly failure: Failure,
+    cause?: unknown,
+  ) {
+    super([failure.code, failure.reason, failure.field, failure.detail].filter(Boolean).join(": "), { cause });
+    Object.assign(this, failure);
+  }
+}
+
 /** Reads any thrown value. Never throws; details that cannot be read count as absent. */
 export function readFailure(thrown: unknown): Failure {
+  if (thrown instanceof FailureError) return thrown.failure;
+  const over = loginOver(thrown);
+  if (over) return over;
   const error = toRpcError(thrown, Code.Unavailable);
   const reason = detailString(error, "google.rpc.ErrorInfo");
   const code = codeName(isUnreached(error) ? Code.Unavailable : error.code);
@@ -32,13 +57,21 @@ export function readFailure(thrown: unknown): Failure {
   const line = errorLine(code, reason, { field, retryDelayMs: delayMs });
   // A precondition that will be met without the client.
   const transient = (TRANSIENT.has(error.code) && !isCancelledHere(thrown)) || reason === "ATTACHMENT_NOT_SCANNED";
-  return { code, reason, field, retryDelayMs: delayMs, transient, line };
+  return { code, reason, field, retryDelayMs: delayMs, transient, line, detail: error.message };
+}
+
+/** As a token that the service refuses. A request passes on what the provider of tokens threw as its cause. */
+function loginOver(thrown: unknown): Failure | undefined {
+  const error = thrown instanceof RpcError ? thrown.cause : thrown;
+  if (!(error instanceof LoginOverError)) return undefined;
+  const [code, reason] = ["unauthenticated", "TOKEN_EXPIRED"];
+  return { code, reason, field: undefined, retryDelayMs: 0, transient: false, line: errorLine(code, reason), detail: error.message };
 }
 
 /** What is refused within an answer: its reason, and how long to wait. */
 export function failureFor(reason: string, retryDelayMs: number): Failure {
   const line = errorLine("unknown", reason, { retryDelayMs });
-  return { code: "unknown", reason, field: undefined, retryDelayMs, transient: retryDelayMs > 0, line };
+  return { code: "unknown", reason, field: undefined, retryDelayMs, transient: retryDelayMs > 0, line, detail: "" };
 }
 
 /** The browser got no answer: `fetch` rejects with a TypeError, which GrpcWeb passes on as UNKNOWN. */
@@ -97,11 +130,16 @@ function retryDelayMs(error: RpcError): number {
   }
 }
 
+/** What is thrown, as a Failure that is an Error. */
+export function asFailure(thrown: unknown): FailureError {
+  return thrown instanceof FailureError ? thrown : new FailureError(readFailure(thrown), thrown);
+}
+
 /** The answer, or a rejection with a Failure. */
 export async function orFailure<T>(request: Promise<T>): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    throw readFailure(error);
+    throw asFailure(error);
   }
 }

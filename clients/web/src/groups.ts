@@ -1,7 +1,7 @@
 import { AddAudience, type Conversation as WireConversation } from "./gen/parley/messaging/v1/messages_pb.js";
 import type { Api } from "./api.js";
 import type { Conversation, Invite, Role } from "./core/model.js";
-import { orFailure, readFailure } from "./errors.js";
+import { asFailure, orFailure } from "./errors.js";
 import { readConversation, readInvite, writeRole } from "./wire.js";
 
 /** Takes the service's responses. */
@@ -75,7 +75,7 @@ export class Groups {
   /** A link's token; the older ones of the group are invalid from then on. */
   async createInvite(conversationId: string): Promise<Invite> {
     const { invite } = await orFailure(this.api.messaging.createInvite({ conversationId }));
-    if (!invite) throw readFailure(new Error("no invite in the answer"));
+    if (!invite) throw asFailure(new Error("no invite in the answer"));
     return readInvite(invite);
   }
 
@@ -90,7 +90,7 @@ export class Groups {
 
   private async changed(request: Promise<{ conversation?: WireConversation | undefined }>): Promise<string> {
     const { conversation } = await orFailure(request);
-    if (!conversation) throw readFailure(new Error("no conversation in the answer"));
+    if (!conversation) throw asFailure(new Error("no conversation in the answer"));
     this.conversations.receiveConversation(readConversation(conversation));
     return conversation.conversationId;
   }

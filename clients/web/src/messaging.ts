@@ -6,7 +6,7 @@ import { qualified } from "./core/emoji.js";
 import type { CursorMove } from "./core/stored-conversation.js";
 import type { Conversation, Edit, Entity, LinkPreview, Message, NewPoll, NewSticker, Outgoing, OwnState, RequestState } from "./core/model.js";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { orFailure, readFailure } from "./errors.js";
+import { asFailure, orFailure, readFailure } from "./errors.js";
 import type { SendMessageRequestSchema } from "./gen/parley/messaging/v1/service_pb.js";
 import type { Draft } from "./outbox.js";
 import { Outbox } from "./outbox.js";
@@ -134,7 +134,7 @@ export class Messaging extends ConversationLoader {
     } catch (error) {
       const failure = readFailure(error);
       const held = failure.transient ? this.store.directWith(peerUserId) : undefined;
-      if (held === undefined) throw failure;
+      if (held === undefined) throw asFailure(error);
       return held;
     }
   }

@@ -1,6 +1,6 @@
 import type { Api } from "./api.js";
 import { hereAndDaily } from "./call-settings.js";
-import { failureFor, orFailure } from "./errors.js";
+import { FailureError, failureFor, orFailure } from "./errors.js";
 import { Level, Provider, type NotificationSettings as WireSettings } from "./gen/parley/notifications/v1/service_pb.js";
 import type { NotificationLevel, NotificationSettings, PushRegistration } from "./notifications.js";
 
@@ -64,7 +64,7 @@ export class NotificationRequests {
 
   async subscribe(registration: PushRegistration): Promise<void> {
     if (!this.isWebPushServed) await this.refresh();
-    if (!this.isWebPushServed) throw failureFor("PROVIDER_NOT_SERVED", 0);
+    if (!this.isWebPushServed) throw new FailureError(failureFor("PROVIDER_NOT_SERVED", 0));
     this.subscribed = registration;
     try {
       const subscription = await subscriptionOf(registration, this.serverKey);

@@ -1,7 +1,7 @@
 import type { ScheduledMessage as WireScheduled } from "./gen/parley/messaging/v1/scheduled_pb.js";
 import type { Api } from "./api.js";
 import type { ScheduledMessage } from "./core/model.js";
-import { failureFor, orFailure, readFailure } from "./errors.js";
+import { asFailure, failureFor, orFailure, readFailure } from "./errors.js";
 import type { Draft } from "./outbox.js";
 import { millis, readAttachment, readContent, writeText, writeTime } from "./wire.js";
 
@@ -78,7 +78,7 @@ export class ScheduledMessages {
       } while (pageToken);
     } catch (error) {
       const failure = readFailure(error);
-      if (failure.code !== "unimplemented") throw failure;
+      if (failure.code !== "unimplemented") throw asFailure(error);
     }
     // What the list lacks is gone, unless it came while the list was on its way.
     for (const [key, { message }] of before) if (message && !listed.has(key) && this.known.get(key)?.message === message) this.known.delete(key);

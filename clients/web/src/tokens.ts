@@ -11,6 +11,14 @@ export class LoginError extends Error {
   }
 }
 
+/**
+ * The user is logged in no more. A provider of tokens rejects with it, so that the client stops and says so; after any other
+ * error it is asked again.
+ */
+export class LoginOverError extends Error {
+  override readonly name = "LoginOverError";
+}
+
 /** A login of the social network, as this client needs it. */
 export interface Token {
   /** The JWT, sent as `authorization: Bearer`. */
@@ -20,11 +28,13 @@ export interface Token {
   readonly expiresMs: number;
 }
 
-/** Brings a token that is valid now. The embedding page supplies it; called again before each expiry. */
+/** Brings a token that is valid now. The embedding page supplies it; called again before each expiry, and when one is refused. */
 export type TokenProvider = () => Promise<Token>;
 
 /** Renew this long before expiry, so that no request leaves with a token that dies on its way. */
 const RENEW_BEFORE_MS = 60_000;
+/** No token expired in 1973: an earlier time was meant in seconds. */
+const FIRST_EXPIRY_MS = 100_000_000_000;
 
 /** Keeps one valid token; many callers share one renewal. */
 export class TokenCache {
@@ -32,7 +42,10 @@ export class TokenCache {
   private renewAtMs = 0;
   private renewal: Promise<Token> | undefined;
 
-  constructor(private readonly provider: TokenProvider) {}
+  constructor(
+    private readonly provider: TokenProvider,
+    private readonly userId: string,
+  ) {}
 
   /** A token that is valid for a while yet. Rejects when the provider does. */
   async get(): Promise<Token> {
@@ -54,12 +67,19 @@ export class TokenCache {
   private async renew(): Promise<Token> {
     try {
       const token = await this.provider();
+      this.check(token);
       this.renewAtMs = renewTimeMs(token.expiresMs, Date.now());
       this.token = token;
       return token;
     } finally {
       this.renewal = undefined;
     }
+  }
+
+  private check({ userId, expiresMs }: Token): void {
+    // In another window the network's login may be another one by now: nothing of this user may go out as that one.
+    if (userId !== this.userId) throw new LoginOverError(`the token is of ${userId}, and this client of ${this.userId}`);
+    if (expiresMs < FIRST_EXPIRY_MS) throw new RangeError(`expiresMs is in milliseconds since 1970: ${expiresMs}`);
   }
 }
 

@@ -1,6 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import type { ParleyClient } from "../src/index.js";
+import { EventStream, type StreamState } from "../src/event-stream.js";
+import { LoginOverError, TokenCache } from "../src/tokens.js";
 import { until, useWorld } from "./support.js";
 
 const ROOM = "alice+bob";
@@ -131,6 +133,32 @@ describe("client", () => {
     expect(world.backend.requests["subscribe"]).toBe(before);
     first.start();
     await until("it is back", () => first.stream.kind === "live");
+  });
+
+  test.each(["phone", "my phone 1", "x".repeat(65), ""])("a device's id that no service takes is refused at once: %s", (deviceId) => {
+    expect(() => world.client("alice", deviceId)).toThrow(/deviceId/);
+  });
+
+  test("stopped before its stream was opened it says that it is stopped, and can be started again", async () => {
+    const client = world.client("alice");
+    client.stop();
+    expect(client.stream).toEqual({ kind: "stopped", reason: "closed", line: "" });
+    void client.start();
+    await until("it is live", () => client.stream.kind === "live");
+  });
+
+  test("a login that is over stops the stream", async () => {
+    const api = world.backend.apiFor("alice");
+    const tokens = new TokenCache(() => Promise.reject(new LoginOverError("logged out")), "alice");
+    const subscribe: typeof api.gateway.subscribe = async function* (request, options) {
+      await tokens.get();
+      yield* api.gateway.subscribe(request, options);
+    };
+    const states: StreamState[] = [];
+    const stream = new EventStream({ ...api, gateway: { ...api.gateway, subscribe } }, "device-1", { onEvent: () => undefined, onState: (state) => states.push(state), isCurrent: () => true });
+    stream.start();
+    await until("it stopped", () => states.at(-1)?.kind === "stopped");
+    expect(states.at(-1)).toMatchObject({ reason: "login", failure: { reason: "TOKEN_EXPIRED", detail: "logged out" } });
   });
 
   test("a refused login stops the stream instead of hammering the server", async () => {

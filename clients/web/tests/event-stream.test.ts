@@ -128,7 +128,7 @@ describe("event stream", () => {
 
   test("a device that was signed out does not sign itself in again", async () => {
     let logins = 0;
-    const cache = new TokenCache(async () => ({ value: `${++logins}`, userId: "alice", expiresMs: Date.now() + 3_600_000 }));
+    const cache = new TokenCache(async () => ({ value: `${++logins}`, userId: "alice", expiresMs: Date.now() + 3_600_000 }), "alice");
     const refuse = async (reason: string): Promise<void> => {
       const error = new ConnectError(reason, Code.Unauthenticated);
       Object.assign(error, { details: refused(reason).details });

@@ -5,10 +5,13 @@ import { MockBackend } from "../src/testing/backend.js";
 import { CallsService, LeaveCallRequestSchema } from "../src/gen/parley/calls/v1/service_pb.js";
 import { createWebApi } from "../src/api.js";
 import { createApi } from "../src/testing/api.js";
-import { cancelRequest, readFailure } from "../src/errors.js";
+import { cancelRequest, FailureError, orFailure, readFailure } from "../src/errors.js";
 import type { StreamState } from "../src/event-stream.js";
 import { EventStream } from "../src/event-stream.js";
 import { hangUpOnUnload } from "../src/hangup-on-unload.js";
+import { ConversationStore } from "../src/core/conversation-store.js";
+import { RpcError } from "../src/rpc-error.js";
+import { Messaging } from "../src/messaging.js";
 import { TokenCache } from "../src/tokens.js";
 
 afterEach(() => {
@@ -43,7 +46,7 @@ describe("failures", () => {
 
   test("a network error that a request of the API meets is the same", async () => {
     vi.stubGlobal("fetch", () => Promise.reject(new TypeError("Failed to fetch")));
-    const api = createWebApi("http://parley.invalid", new TokenCache(() => Promise.resolve({ value: "t", userId: "alice", expiresMs: Number.POSITIVE_INFINITY })));
+    const api = createWebApi("http://parley.invalid", new TokenCache(() => Promise.resolve({ value: "t", userId: "alice", expiresMs: Number.POSITIVE_INFINITY }), "alice"));
     const failure = await api.calls.getCall({ callId: "1" }).then(() => undefined, readFailure);
     expect(failure).toMatchObject({ code: "unavailable", transient: true, line: "Parley cannot be reached right now." });
   });
@@ -70,6 +73,41 @@ describe("failures", () => {
     const sources = import.meta.glob<string>("../src/**/*.ts", { query: "?raw", import: "default", eager: true });
     const others = Object.entries(sources).filter(([path, text]) => !path.includes("/gen/") && /\b(?!(?:request|transaction)\b)\w+\??\.abort\(/.test(text));
     expect(others.map(([path]) => path)).toEqual(["../src/errors.ts"]);
+  });
+});
+
+describe("what a method rejects with", () => {
+  const refused = () => orFailure(Promise.reject(new RpcError("text.text: is empty", Code.InvalidArgument)));
+
+  test("is an Error: its message is for developers, its line for people", async () => {
+    const error = await refused().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(FailureError);
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({ code: "invalid_argument", transient: false, line: "That was not accepted. Please check what you entered." });
+    expect(String(error)).toBe("FailureError: invalid_argument: text.text: is empty");
+  });
+
+  test("names the reason and the field", () => {
+    const failure = { ...readFailure(new RpcError("too long", Code.InvalidArgument)), reason: "FIELD_INVALID", field: "text.text" };
+    expect(new FailureError(failure).message).toBe("invalid_argument: FIELD_INVALID: text.text: too long");
+  });
+
+  test("says the same when it is read again", async () => {
+    const error = await refused().catch((thrown: unknown) => thrown);
+    expect(readFailure(error)).toEqual(readFailure(new RpcError("text.text: is empty", Code.InvalidArgument)));
+    await expect(orFailure(refused())).rejects.toMatchObject({ code: "invalid_argument" });
+  });
+
+  test("is a failure also where history is asked for", async () => {
+    const backend = new MockBackend();
+    backend.openDirect("alice", "bob");
+    const value = { $typeName: "parley.messaging.v1.TextContent" as const, text: "hello", entities: [], masked: false };
+    for (let i = 0; i < 120; i++) backend.post("alice+bob", "bob", { case: "text", value });
+    const api = backend.apiFor("alice");
+    const gone = () => Promise.reject(new ConnectError("gone", Code.NotFound));
+    const messaging = new Messaging({ ...api, messaging: { ...api.messaging, listMessages: gone } }, new ConversationStore("alice"), () => undefined, () => undefined);
+    await messaging.sync();
+    await expect(messaging.loadOlder("alice+bob")).rejects.toBeInstanceOf(FailureError);
   });
 });
 

@@ -64,7 +64,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const ours = (): Api => createWebApi("http://edge", new TokenCache(() => Promise.resolve(TOKEN)));
+const ours = (): Api => createWebApi("http://edge", new TokenCache(() => Promise.resolve(TOKEN), "alice"));
 const theirs = (): Api => createApi(createGrpcWebTransport({ baseUrl: "http://edge" }));
 
 const failed = (error: unknown): object => {

@@ -30,7 +30,7 @@ afterEach(() => {
 /** A page of Alice's browser. */
 function page(store: DeviceStore = new IndexedDbStore("alice", factory), userId = "alice"): Client {
   const tokens = () => Promise.resolve({ value: "t", userId, expiresMs: Number.POSITIVE_INFINITY });
-  const client = new Client({ userId, deviceId: "browser", tokens, api: backend.apiFor(userId), baseUrl: "", storage: fakeStorage(), store });
+  const client = new Client({ userId, deviceId: "my-browser", tokens, api: backend.apiFor(userId), baseUrl: "", storage: fakeStorage(), store });
   pages.push(client);
   client.start();
   return client;
@@ -324,10 +324,10 @@ test("drafts of a user go with a logout, and those of others stay", async () => 
     setItem(this: Record<string, string>, key: string, value: string) { this[key] = value; },
     removeItem(this: Record<string, string>, key: string) { delete this[key]; },
   }) as Storage;
-  const client = new Client({ userId: "alice", deviceId: "d", tokens: () => Promise.reject(new Error("none")), api: backend.apiFor("alice"), baseUrl: "", storage, store: new MemoryDeviceStore() });
+  const client = new Client({ userId: "alice", deviceId: "device-1", tokens: () => Promise.reject(new Error("none")), api: backend.apiFor("alice"), baseUrl: "", storage, store: new MemoryDeviceStore() });
   client.drafts.set(ROOM, "not yet");
   storage.setItem("parley.draft.alice.b.room", "of alice.b");
-  storage.setItem("parley.device.alice", "browser");
+  storage.setItem("parley.device.alice", "my-browser");
   await client.wipe();
   // What the service answers late, and what is still being written.
   client.drafts.receive(backend.drafts.set("alice", { conversationId: ROOM, text: "from the tablet", replyToSeq: 0n }));

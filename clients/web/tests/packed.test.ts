@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 /** What a page loads before it can write and read messages, in KiB after gzip. Calls, files and encryption come when they are needed. */
 const BUDGET_KIB = 45;
 /** What a page loads that uses every function of the library, too. */
-const WHOLE_BUDGET_KIB = 49;
+const WHOLE_BUDGET_KIB = 50;
 /** npm, TypeScript and Vite have work to do. */
 const PATIENCE_MS = 300_000;
 

@@ -12,7 +12,7 @@ afterEach(() => {
 });
 
 function client(): Asking {
-  return { baseUrl: "https://parley.example", tokens: new TokenCache(() => Promise.resolve({ value: "t", userId: "alice", expiresMs: Date.now() + 3_600_000 })) };
+  return { baseUrl: "https://parley.example", tokens: new TokenCache(() => Promise.resolve({ value: "t", userId: "alice", expiresMs: Date.now() + 3_600_000 }), "alice") };
 }
 
 function answers(status: number, body: unknown): void {
@@ -36,7 +36,7 @@ test("whatever stands in the way, a link goes without one", async () => {
   }
   fetched.mockRejectedValue(new TypeError("no network"));
   expect(await linkPreview(client(), URL)).toBeUndefined();
-  const signedOut = { ...client(), tokens: new TokenCache(() => Promise.reject(new Error("signed out"))) };
+  const signedOut = { ...client(), tokens: new TokenCache(() => Promise.reject(new Error("signed out")), "alice") };
   expect(await linkPreview(signedOut, URL)).toBeUndefined();
 });
 

@@ -3,7 +3,7 @@
 
 def located(call_id: str, worker_id: str, epoch: int) -> list[str]:
     """Where a call's media is."""
-    return [f"call {call_id} is on {worker_id or 'no worker'}; moves so far: {epoch}"]
+    return [f"call {call_id}: worker {worker_id or 'none yet'}; moves so far: {epoch}"]
 
 
 def drained(worker_id: str, calls_left: int) -> list[str]:

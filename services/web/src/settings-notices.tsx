@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Failure, NotificationLevel, NotificationSettings, ParleyClient } from "@parley/client";
+import { FailureError, type NotificationLevel, type NotificationSettings, type ParleyClient } from "@parley/client";
 import type { DeviceNotices, NoticesHere } from "./device-notices";
 import { useChanges } from "./hooks";
 import { ProblemLine } from "./problem-line";
@@ -88,7 +88,7 @@ function Everywhere({ settings, change }: { settings: NotificationSettings; chan
 
 /** What the service said; of the browser, that it would not. */
 function problemOf(error: unknown): Problem {
-  return error instanceof Error ? "notices.here.failed" : (error as Failure);
+  return error instanceof FailureError ? error : "notices.here.failed";
 }
 
 function isUnserved(problem: Problem): boolean {

@@ -10,7 +10,7 @@ const VIEWER = { selfId: "alice", nameOf: (id: string) => ({ bob: "Bob Berger", 
 const page = { lang: "en", dir: "ltr" };
 
 function failure(change: Partial<Failure>): Failure {
-  return { code: "failed_precondition", reason: undefined, field: undefined, retryDelayMs: 0, transient: false, line: "In English", ...change };
+  return { code: "failed_precondition", reason: undefined, field: undefined, retryDelayMs: 0, transient: false, line: "In English", detail: "", ...change };
 }
 
 const message = (key: UserMessage["key"], values: UserMessage["values"] = {}): UserMessage => ({ key, values, line: "In English" });

@@ -28,7 +28,7 @@ function session(known: readonly string[], asked: () => Promise<Token>): Session
     loadUsers: () => Promise.resolve([{ userId: "bob", name: "Bob Berger" }]),
     devTokens: () => asked,
     createClient: (userId, tokens, people) => {
-      const client = new ParleyClient({ userId, deviceId: "d", tokens, people, api: backend.apiFor(userId), baseUrl: "", storage, store: new MemoryDeviceStore() });
+      const client = new ParleyClient({ userId, deviceId: "device-1", tokens, people, api: backend.apiFor(userId), baseUrl: "", storage, store: new MemoryDeviceStore() });
       made.push(client);
       return client;
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import struct
@@ -93,6 +94,9 @@ async def test_neither_tokens_nor_users_stand_in_the_edges_metrics_and_log(edge:
     told = (await get(edge, "/metrics"))[1] + log.read_text()
     for secret in (jwt, jwt.split(".")[1], user):
         assert secret not in told
+    # By it one finds who floods.
+    (line,) = [line for line in log.read_text().splitlines() if trace_id in line]
+    assert json.loads(line)["address"] == "127.0.0.1"
 
 
 async def token(edge: StackRecord, **fields: object) -> str:

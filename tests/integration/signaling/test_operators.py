@@ -39,7 +39,7 @@ async def test_a_call_is_found_and_moved_to_a_named_worker(town: Town) -> None:
     call_id = start.call.call_id
     assert await operate(town, "locate-call", call_id) == (
         0,
-        f"call {call_id} is on {town.sfu.worker_id}; moves so far: 0",
+        f"call {call_id}: worker {town.sfu.worker_id}; moves so far: 0",
         "",
     )
     async with town.worker() as other:
@@ -47,7 +47,7 @@ async def test_a_call_is_found_and_moved_to_a_named_worker(town: Town) -> None:
 
         async def is_moved() -> bool:
             answers.append(await operate(town, "move-call", call_id, "--to", other.worker_id))
-            return answers[-1][:2] == (0, f"call {call_id} is on {other.worker_id}; moves so far: 1")
+            return answers[-1][:2] == (0, f"call {call_id}: worker {other.worker_id}; moves so far: 1")
 
         # Its first announcement may still be on its way.
         await eventually(is_moved, what="the move", progress=lambda: answers[-1:])
@@ -64,7 +64,7 @@ async def test_a_drained_workers_calls_move_and_it_gets_none_until_that_is_undon
         )
         assert worker.draining
         found = await operate(town, "locate-call", start.call.call_id)
-        assert found[1] == f"call {start.call.call_id} is on {town.sfu.worker_id}; moves so far: 1"
+        assert found[1] == f"call {start.call.call_id}: worker {town.sfu.worker_id}; moves so far: 1"
         back = await operate(town, "drain-worker", worker.worker_id, "--undo")
         assert back == (0, f"{worker.worker_id} takes calls again", "")
         assert not worker.draining

@@ -82,9 +82,11 @@ def test_development_login_is_routed_only_when_it_is_switched_on() -> None:
 
 
 def test_rpc_that_no_route_names_never_reaches_the_web_service() -> None:
-    prefixes = [route["match"].get("prefix") for route in routes(EMBEDDED)]
+    # However it is asked: those with conditions are beside the point.
+    for_all = [route for route in routes(EMBEDDED) if "headers" not in route["match"]]
+    prefixes = [route["match"].get("prefix") for route in for_all]
     assert prefixes.index("/parley.") < prefixes.index("/")
-    refused = routes(EMBEDDED)[prefixes.index("/parley.")]
+    refused = for_all[prefixes.index("/parley.")]
     assert refused["direct_response"]["status"] == 404
 
 

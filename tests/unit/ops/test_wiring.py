@@ -42,3 +42,9 @@ def test_a_command_line_without_meaning_is_refused(arguments: list[str], capsys:
         main(arguments)
     assert caught.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_what_is_no_time_is_said_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["replay-webhooks", "shop", "--since", "yesterday"])
+    assert "'yesterday' is no time such as 2026-01-31T12:00:00Z" in capsys.readouterr().err

@@ -67,6 +67,12 @@ def test_a_device_has_one_id_per_user_and_machine() -> None:
     assert default_device_id("alice", "one") == default_device_id("alice", "one")
 
 
+@pytest.mark.parametrize("device_id", ["phone", "my phone 1", "x" * 65, "über-phone"])
+def test_a_device_id_that_no_service_takes_is_refused_at_once(device_id: str) -> None:
+    with pytest.raises(ValueError, match="device_id"):
+        ParleyClient("alice", tokens=tokens, base_url="http://127.0.0.1:9", device_id=device_id)
+
+
 # Start and end.
 
 
@@ -108,6 +114,30 @@ async def test_a_start_that_misses_its_deadline_says_what_stood_in_the_way() -> 
     client = ParleyClient("alice", tokens=nobody, base_url="http://127.0.0.1:9")
     with pytest.raises(DeadlineMissedError, match=r"alice at 127\.0\.0\.1:9: .*on holiday"):
         await client.start(0.5)
+
+
+async def test_whatever_a_provider_of_tokens_raises_the_stream_tries_again(edge: FakeEdge) -> None:
+    answers = iter([OSError("my backend is away"), KeyError("jwt"), AccessToken("token", 4e9)])
+
+    async def flaky() -> AccessToken:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with ParleyClient("alice", tokens=flaky, base_url=f"http://{edge.address}") as client:
+        assert client.stream.is_current
+
+
+async def test_a_provider_that_gives_no_token_is_a_login_error_with_its_cause() -> None:
+    async def broken() -> AccessToken:
+        raise OSError("my backend is away")
+
+    client = ParleyClient("alice", tokens=broken, base_url="http://127.0.0.1:9")
+    with pytest.raises(LoginError, match="OSError: my backend is away") as caught:
+        await client.messaging.open_direct("bob")
+    assert isinstance(caught.value.__cause__, OSError)
+    await client.api.close()
 
 
 async def test_an_issuer_that_is_not_there_is_a_login_error() -> None:

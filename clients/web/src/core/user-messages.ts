@@ -21,6 +21,8 @@ export interface Failure {
   readonly transient: boolean;
   /** A line for people. */
   readonly line: string;
+  /** What the service or the browser said, in English, for developers; it may be empty. */
+  readonly detail: string;
 }
 
 /** What the client itself has to tell. */
