@@ -134,6 +134,10 @@ class Router:
 
     # Calls that other workers carry too.
 
+    def list_joined(self, call_id: CallId) -> list[Participant]:
+        """Who has joined a call here."""
+        return self._registry.locals_of(call_id)
+
     @property
     def relayed_calls(self) -> list[CallId]:
         """Those that other workers carry too."""
