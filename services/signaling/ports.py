@@ -235,6 +235,13 @@ class Devices(Protocol):
         """For how long the device, which had an event stream, has had none; None, too, where nothing is known of it."""
 
 
+class RelayRounds(Protocol):
+    """Tells the workers of a call that is on several of each other, in the background."""
+
+    def note(self, call_id: CallId) -> None:
+        """Something of where the call's devices are has changed. Returns at once; best effort, upkeep does it again."""
+
+
 class MediaCloser(Protocol):
     """Ends media in the background."""
 
