@@ -256,7 +256,7 @@ class CallStarter:
         """Which worker carries it. Raises NoMediaWorker."""
         now = self.changes.clock.now()
         worker = self.workers.choose(min(attempt.capacity, 1 + len(attempt.others)), now)
-        if worker is None and attempt.group:
+        if worker is None and attempt.group and self.workers.policy.spreads_calls:
             # Others may be on other workers.
             worker = self.workers.choose(1, now)
         if worker is None:

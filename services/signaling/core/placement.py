@@ -34,6 +34,9 @@ class PlacementPolicy:
     # Where this replica is, and with it the clients that are led to it: workers there come first, others only when
     # those are full. Empty: all regions are alike.
     region: str = ""
+    # Whether a group's call that has no room on its worker may go on on others, too. They send each other media over
+    # their media ports, and drop what an address translation in between has changed: false where there is one.
+    spreads_calls: bool = True
 
 
 @dataclass(frozen=True)
@@ -174,9 +177,12 @@ class WorkerTable:
 
         None as well when no other one has room either: then the call's own worker says what it says.
         """
-        own = self.find(call.worker.worker_id, now) if call.worker else None
-        # A call of two is never spread, and what nobody heard of lately may have room.
-        if not call.group or own is None or not own.worker.is_same_process(call.worker) or not own.media_address:
+        # A call of two is never spread.
+        if not self.policy.spreads_calls or not call.group or call.worker is None:
+            return None
+        own = self.find(call.worker.worker_id, now)
+        # One that nobody heard of lately may have room.
+        if own is None or not own.worker.is_same_process(call.worker) or not own.media_address:
             return None
         if len(call.joined) >= MAX_SPREAD_DEVICES:
             return None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.signaling.core.errors import JoinTokenExpired
+from services.signaling.core.errors import JoinTokenExpired, NoMediaWorker
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import Call, CallState, LegState, MoveReason, UserId, Worker, WorkerId
 from services.signaling.mapping.calls import encode_call
@@ -128,6 +128,20 @@ async def test_workers_that_do_not_say_where_others_reach_them_share_no_call(wor
     for user_id in (BOB, CAROL):
         call, _ = await world.service.join_call(call.call_id, user_id, TABLET)
     assert len(set(places(await found(world, call)).values())) == 1
+
+
+async def test_where_calls_are_not_to_spread_they_stay_and_one_that_is_too_large_cannot_begin() -> None:
+    world = World()
+    world.workers.policy = replace(world.workers.policy, spreads_calls=False)
+    world.members.conversations[GROUP_TALK] = [ALICE, BOB, CAROL]
+    hear(world, WORKER, OTHER_WORKER)
+    with pytest.raises(NoMediaWorker):
+        await world.start(talk=GROUP_TALK)
+    hear(world, WORKER, max_participants=3)
+    call = await world.start(talk=GROUP_TALK)
+    hear(world, WORKER, participants=3, max_participants=3)
+    call, _ = await world.service.join_call(call.call_id, BOB, TABLET)
+    assert set(places(call).values()) == {WORKER}
 
 
 async def test_what_is_kept_for_a_call_is_no_obstacle_to_its_own_devices(world: World) -> None:
