@@ -91,10 +91,10 @@ class CallChanges:
     def _note_places(self, before: Call | None, call: Call) -> None:
         if before is None or not call.spread or call.state is CallState.ENDED:
             return
-        for worker in {leg.worker for leg in call.joined} - {leg.worker for leg in before.joined}:
-            if worker:
-                count = sum(leg.worker == worker for leg in call.joined)
-                self.workers.note_placement(worker.worker_id, count, self.clock.now(), call.call_id)
+        known = {(leg.user_id, leg.worker) for leg in before.joined}
+        for leg in call.joined:
+            if leg.worker and (leg.user_id, leg.worker) not in known:
+                self.workers.note_placement(leg.worker.worker_id, 1, self.clock.now(), call.call_id)
         if self.relays and _places(before) != _places(call):
             self.relays.note(call.call_id)
 
@@ -106,10 +106,19 @@ class CallChanges:
             for worker in dict.fromkeys((*call.workers, *(before.workers if before else ()))):
                 self.closer.close(worker, call.call_id)
         elif former and former.worker != (call.former.worker if call.former else None):
-            self.closer.close(former.worker, call.call_id)
+            self._close_former(former.worker, call)
         if before and call.state is not CallState.ENDED:
             for worker, user_id, device_id in _left_behind(before, decision):
                 self.closer.remove(worker, call.call_id, user_id, device_id)
+
+    def _close_former(self, worker: Worker, call: Call) -> None:
+        if not any(call.is_on(leg, worker) for leg in call.joined if leg.worker):
+            return self.closer.close(worker, call.call_id)
+        # Others have come there since.
+        for leg in call.joined:
+            if leg.device_id and not call.is_on(leg, worker):
+                self.closer.remove(worker, call.call_id, leg.user_id, leg.device_id)
+        return None
 
     def _measure(self, before: Call | None, call: Call) -> None:
         if call.answer_time and not (before and before.answer_time):

@@ -19,6 +19,7 @@ from tests.unit.signaling.fakes import (
     PHONE,
     START,
     TABLET,
+    TIMEOUTS,
     WORKER,
     World,
 )
@@ -312,3 +313,25 @@ async def test_what_is_told_is_told_once_however_often_it_is_looked_at(world: Wo
     assert shifted.told_to(BOB).told_to(BOB).media_epoch == 2
     assert shifted.told_to(ALICE) is shifted
     assert shifted.create_time == START
+
+
+async def test_a_former_worker_that_others_have_come_to_since_goes_on_for_these(world: World) -> None:
+    call = await spread(world)
+    hear(world, THIRD_WORKER, cpu_ratio=0.5)
+    await world.moves.move_on_request(call.call_id, THIRD_WORKER.worker_id)
+    hear(world, THIRD_WORKER, OTHER_WORKER, participants=2)
+    await world.service.join_call(call.call_id, DAVE, TABLET)
+    assert places(await found(world, call))[DAVE] == WORKER
+    for user_id, device in ((ALICE, PHONE), (BOB, TABLET)):
+        await connect(world, call, user_id, device, THIRD_WORKER)
+    world.clock.advance(TIMEOUTS.handoff_s)
+    await world.upkeep.tick(call.call_id)
+    assert (await found(world, call)).former is None
+    assert world.closer.closed == []
+    assert {user_id for worker, user_id, _ in world.closer.removed if worker == WORKER} == {ALICE, BOB, CAROL}
+
+
+async def test_who_was_placed_elsewhere_counts_there_for_other_calls_at_once(world: World) -> None:
+    await spread(world)
+    assert world.workers.choose(2, world.clock.now(), exclude=WORKER) is None
+    assert world.workers.choose(1, world.clock.now(), exclude=WORKER) == OTHER_WORKER
