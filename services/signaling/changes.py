@@ -108,8 +108,14 @@ class CallChanges:
         elif former and former.worker != (call.former.worker if call.former else None):
             self._close_former(former.worker, call)
         if before and call.state is not CallState.ENDED:
-            for worker, user_id, device_id in _left_behind(before, decision):
-                self.closer.remove(worker, call.call_id, user_id, device_id)
+            if Effect.REMOVE_MEDIA in decision.effects:
+                for user_id, device_id in dropped_devices(before, call):
+                    for worker in before.workers:
+                        self.closer.remove(worker, call.call_id, user_id, device_id)
+            # As of a call that moves: the first key frame of the new media may be on its way.
+            overlap_s = self.timeouts.handoff_overlap_s
+            for worker, user_id, device_id in _left_behind(before, call):
+                self.closer.remove(worker, call.call_id, user_id, device_id, overlap_s)
 
     def _close_former(self, worker: Worker, call: Call) -> None:
         if not any(call.is_on(leg, worker) for leg in call.joined if leg.worker):
@@ -159,13 +165,8 @@ def _place(leg: Leg) -> tuple[object, ...]:
     return leg.device_id, leg.former_device_id, leg.worker, leg.former_worker
 
 
-def _left_behind(before: Call, decision: Decision) -> Iterator[tuple[Worker, UserId, DeviceId]]:
-    """Media that is to end on workers which carry the call on, or some of it."""
-    call = decision.call
-    if Effect.REMOVE_MEDIA in decision.effects:
-        for user_id, device_id in dropped_devices(before, call):
-            for worker in before.workers:
-                yield worker, user_id, device_id
+def _left_behind(before: Call, call: Call) -> Iterator[tuple[Worker, UserId, DeviceId]]:
+    """Devices that have media elsewhere now than on the worker which their leg was on."""
     after = {leg.user_id: leg for leg in call.joined}
     for leg in before.joined:
         now = after.get(leg.user_id)

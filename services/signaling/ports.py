@@ -248,5 +248,7 @@ class MediaCloser(Protocol):
     def close(self, worker: Worker, call_id: CallId) -> None:
         """Returns at once. Best effort: the worker ends media without consent by itself."""
 
-    def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
-        """The same for one device."""
+    def remove(
+        self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId, after_s: float = 0.0
+    ) -> None:
+        """The same for one device, after a while."""

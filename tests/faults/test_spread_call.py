@@ -1,4 +1,4 @@
-"""A group's call that is larger than a media worker: its devices are on two, and one of these is killed.
+"""A group's call that is larger than a media worker: its devices are on two, one of these is killed, then set aside.
 
 Each worker has room for two. So the third one of a call is on the other, and what everybody hears and sees of it, and
 it of them, comes over the leg between the two.
@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc
@@ -86,15 +87,20 @@ async def _until_more_on(media: MediaEndpoint, others: int, who: str) -> None:
     )
 
 
+async def operations(farm: RunningStack, name: str, request: Any) -> Any:
+    """What an operator asks of signaling."""
+    async with connect(farm.record.admin_addresses["signaling"], admin_of(farm.record, "operator")) as channel:
+        stub: Any = operations_pb2_grpc.CallOperationsServiceStub(channel)
+        return await getattr(stub, name)(request, timeout=PATIENCE_S)
+
+
 async def worker_of(farm: RunningStack, call_id: str) -> str:
     """The call's own worker."""
-    async with connect(farm.record.admin_addresses["signaling"], admin_of(farm.record, "operator")) as channel:
-        stub = operations_pb2_grpc.CallOperationsServiceStub(channel)
-        answer = await stub.LocateCall(operations_pb2.LocateCallRequest(call_id=call_id), timeout=PATIENCE_S)
+    answer = await operations(farm, "LocateCall", operations_pb2.LocateCallRequest(call_id=call_id))
     return str(answer.worker_id)
 
 
-async def test_three_on_two_workers_and_the_one_of_a_worker_that_is_killed_joins_anew(
+async def test_three_on_two_workers_and_what_becomes_of_one_takes_its_own_device_along_alone(
     farm: RunningStack, three: list[Session]
 ) -> None:
     ann, bob, cid = three
@@ -124,6 +130,17 @@ async def test_three_on_two_workers_and_the_one_of_a_worker_that_is_killed_joins
     await ann.phone.hang_up()
     await until_all_hear_and_see((bob, cid))
     assert bob.phone.state != ENDED
+
+    # There is room where the call is: the third one comes there, and is let go of elsewhere when it has media.
+    overlaps = len(cid.phone.overlaps)
+    await operations(farm, "DrainWorker", operations_pb2.DrainWorkerRequest(worker_id=satellite))
+    await cid.stream.until(lambda: cid.phone.media_epoch > 1, PATIENCE_S, "the third one's move to the call's worker")
+    await cid.stream.until(lambda: len(cid.phone.overlaps) > overlaps, PATIENCE_S, "the end of the connection before")
+    assert cid.phone.overlaps[-1]
+    await until_all_hear_and_see((bob, cid))
+    assert bob.phone.media is kept[1]
+    await operations(farm, "DrainWorker", operations_pb2.DrainWorkerRequest(worker_id=satellite, undo=True))
+
     await bob.phone.hang_up()
     await cid.phone.hang_up()
     for side in three:

@@ -174,12 +174,17 @@ class RecordingCloser:
 
     closed: list[tuple[Worker, CallId]] = field(default_factory=list)
     removed: list[tuple[Worker, UserId, DeviceId]] = field(default_factory=list)
+    # After how long each of them.
+    delays: list[float] = field(default_factory=list)
 
     def close(self, worker: Worker, call_id: CallId) -> None:
         self.closed.append((worker, call_id))
 
-    def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
+    def remove(
+        self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId, after_s: float = 0.0
+    ) -> None:
         self.removed.append((worker, user_id, device_id))
+        self.delays.append(after_s)
 
 
 @dataclass

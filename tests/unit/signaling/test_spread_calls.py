@@ -247,6 +247,8 @@ async def test_a_draining_satellite_is_left_make_before_break(world: World) -> N
     assert world.closer.removed == []
     await connect(world, call, CAROL, TABLET, THIRD_WORKER)
     assert world.closer.removed == [(OTHER_WORKER, CAROL, TABLET)]
+    # A moment later, for the first key frames.
+    assert world.closer.delays == [TIMEOUTS.handoff_overlap_s]
     assert (await found(world, call)).workers == (WORKER, THIRD_WORKER)
     await world.moves.inspect_workers()
     assert places(await found(world, call))[CAROL] == THIRD_WORKER
