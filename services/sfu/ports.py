@@ -48,6 +48,14 @@ class CallRelays:
     devices: tuple[RelayedDevice, ...]
 
 
+class JoinedDevice(NamedTuple):
+    """A device that has joined here, as other workers are to know it."""
+
+    key: ParticipantKey
+    number: ParticipantNumber
+    sdp_offer: str
+
+
 class MediaPlane(Protocol):
     """The worker's media. None of it waits for a store or a broker."""
 
@@ -69,6 +77,13 @@ class MediaPlane(Protocol):
 
     def set_relays(self, relays: CallRelays) -> int:
         """The other workers of a call from now on; gives the revision that counts. Raises RelaysInvalid, SdpError."""
+
+    @property
+    def media_address(self) -> str:
+        """Where other workers reach this one."""
+
+    def list_joined(self, call_id: CallId) -> list[JoinedDevice]:
+        """Who has joined a call here, in the order of their joins."""
 
     async def wait_until_empty(self) -> None:
         """Return when no participant is left."""

@@ -58,6 +58,21 @@ class SfuServicer(service_pb2_grpc.SfuServiceServicer):
         revision = await self._sfu.set_relays(_relays(request))
         return service_pb2.SetRelaysResponse(revision=revision)
 
+    async def ListParticipants(
+        self, request: service_pb2.ListParticipantsRequest, context: Context
+    ) -> service_pb2.ListParticipantsResponse:
+        joined, media_address = await self._sfu.list_joined(CallId(request.call_id))
+        participants = [
+            service_pb2.JoinedParticipant(
+                user_id=device.key.user_id,
+                device_id=device.key.device_id,
+                number=device.number,
+                sdp_offer=device.sdp_offer,
+            )
+            for device in joined
+        ]
+        return service_pb2.ListParticipantsResponse(participants=participants, media_address=media_address)
+
     async def SetDraining(
         self, request: service_pb2.SetDrainingRequest, context: Context
     ) -> service_pb2.SetDrainingResponse:

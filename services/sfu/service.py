@@ -19,7 +19,7 @@ from services.sfu.core.errors import (
 from services.sfu.core.ids import CallId, ParticipantKey
 from services.sfu.core.wire.relay_frames import ID_BYTES, KEY_BYTES
 from services.sfu.core.wire.sdp import parse_offer
-from services.sfu.ports import Admission, CallRelays, JoinTokens, MediaPlane, Metrics
+from services.sfu.ports import Admission, CallRelays, JoinedDevice, JoinTokens, MediaPlane, Metrics
 
 log = structlog.get_logger()
 
@@ -142,6 +142,10 @@ class Sfu:
         revision = self._media.set_relays(relays)
         log.info("relays_set", call_id=relays.call_id, revision=revision, peers=len(relays.peers))
         return revision
+
+    async def list_joined(self, call_id: CallId) -> tuple[list[JoinedDevice], str]:
+        """Who has joined a call on this worker, and where other workers reach it."""
+        return self._media.list_joined(call_id), self._media.media_address
 
     def set_draining(self, draining: bool) -> None:
         """Refuse new participants, or admit them again, unless the worker is about to stop. Idempotent."""

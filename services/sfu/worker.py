@@ -26,7 +26,7 @@ from services.sfu.dtls import Certificate, DtlsConnection
 from services.sfu.effects_runner import EffectsRunner
 from services.sfu.egress import Egress
 from services.sfu.ingress import Ingress
-from services.sfu.ports import Admission, CallRelays, Events, Metrics
+from services.sfu.ports import Admission, CallRelays, Events, JoinedDevice, Metrics
 from services.sfu.relay_legs import RelayLegs
 from services.sfu.srtp import SrtpSession
 from services.sfu.udp import open_socket
@@ -228,6 +228,11 @@ class MediaWorker:
         self._effects.carry_out(self._members.set_relays(call_id, relays.revision, list(legs.values()), devices, now))
         self._legs.keep(self._members.relayed_calls)
         return relays.revision
+
+    def list_joined(self, call_id: CallId) -> list[JoinedDevice]:
+        """See ports.MediaPlane."""
+        joined = self._router.members.list_joined(call_id)
+        return [JoinedDevice(member.key, member.number, member.offer.text) for member in joined]
 
     async def wait_until_empty(self) -> None:
         """See ports.MediaPlane."""

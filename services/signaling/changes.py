@@ -1,7 +1,7 @@
 """One input to one call, carried out: read, decide, write with its events, then do the rest."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -11,10 +11,11 @@ from services.signaling.alarms import Alarms
 from services.signaling.core.calls import Decision, handle
 from services.signaling.core.errors import CallNotFound, Contended, VersionConflict
 from services.signaling.core.inputs import Input
-from services.signaling.core.model import Call, CallId, CallState, EndReason, Timeouts
+from services.signaling.core.model import Call, CallId, CallState, DeviceId, EndReason, Leg, Timeouts, UserId, Worker
+from services.signaling.core.placement import WorkerTable
 from services.signaling.core.rules import Effect
 from services.signaling.core.transitions import dropped_devices
-from services.signaling.ports import EventsOf, IdempotencyKey, MediaCloser, Record, Store
+from services.signaling.ports import EventsOf, IdempotencyKey, MediaCloser, Record, RelayRounds, Store
 
 log = structlog.get_logger()
 
@@ -34,6 +35,9 @@ class CallChanges:
     alarms: Alarms
     clock: Clock
     timeouts: Timeouts
+    # Where a device that comes in goes, and who is told when it is not where the call is.
+    workers: WorkerTable = field(default_factory=WorkerTable)
+    relays: RelayRounds | None = None
 
     async def apply(self, call_id: CallId, given: Input, key: IdempotencyKey | None = None) -> Call:
         """The call after the input; an input that has had its effect changes nothing.
@@ -49,7 +53,7 @@ class CallChanges:
             if key and (known := await self.store.find_by_key(key)):
                 return known
             now = self.clock.now()
-            decision = handle(before, given, now, self.timeouts)
+            decision = handle(before, self.workers.place(before, given, now), now, self.timeouts)
             if decision.call is not before:
                 try:
                     same_busy = decision.call.busy_user_ids == before.busy_user_ids
@@ -76,20 +80,51 @@ class CallChanges:
         self._end_media(before, decision)
         if call.due_time and (before is None or before.due_time != call.due_time):
             self.alarms.schedule(call.call_id, call.due_time)
+        self._note_places(before, call)
         self._measure(before, call)
+
+    def note_joined(self, call: Call) -> None:
+        """A device has joined the call's media."""
+        if call.spread and self.relays:
+            self.relays.note(call.call_id)
+
+    def _note_places(self, before: Call | None, call: Call) -> None:
+        if before is None or not call.spread or call.state is CallState.ENDED:
+            return
+        known = {(leg.user_id, leg.worker) for leg in before.joined}
+        for leg in call.joined:
+            if leg.worker and (leg.user_id, leg.worker) not in known:
+                self.workers.note_placement(leg.worker.worker_id, 1, self.clock.now(), call.call_id)
+        if self.relays and _places(before) != _places(call):
+            self.relays.note(call.call_id)
 
     def _end_media(self, before: Call | None, decision: Decision) -> None:
         call = decision.call
         former = before.former if before else None
-        if Effect.CLOSE_MEDIA in decision.effects and call.worker:
-            self.closer.close(call.worker, call.call_id)
-        if former and former.worker != (call.former.worker if call.former else None):
-            self.closer.close(former.worker, call.call_id)
-        if Effect.REMOVE_MEDIA in decision.effects and before and call.state is not CallState.ENDED:
-            workers = [worker for worker in (call.worker, call.former.worker if call.former else None) if worker]
-            for user_id, device_id in dropped_devices(before, call):
-                for worker in workers:
-                    self.closer.remove(worker, call.call_id, user_id, device_id)
+        if Effect.CLOSE_MEDIA in decision.effects:
+            # The former ones, too: of a call that has ended `before` has them.
+            for worker in dict.fromkeys((*call.workers, *(before.workers if before else ()))):
+                self.closer.close(worker, call.call_id)
+        elif former and former.worker != (call.former.worker if call.former else None):
+            self._close_former(former.worker, call)
+        if before and call.state is not CallState.ENDED:
+            if Effect.REMOVE_MEDIA in decision.effects:
+                for user_id, device_id in dropped_devices(before, call):
+                    for worker in before.workers:
+                        self.closer.remove(worker, call.call_id, user_id, device_id)
+            # As of a call that moves: the first key frame of the new media may be on its way.
+            overlap_s = self.timeouts.handoff_overlap_s
+            for worker, user_id, device_id in _left_behind(before, call):
+                self.closer.remove(worker, call.call_id, user_id, device_id, overlap_s)
+
+    def _close_former(self, worker: Worker, call: Call) -> None:
+        if not any(call.is_on(leg, worker) for leg in call.joined if leg.worker):
+            return self.closer.close(worker, call.call_id)
+        # Others have come there since.
+        for leg in call.joined:
+            if leg.device_id and not call.is_on(leg, worker):
+                self.closer.remove(worker, call.call_id, leg.user_id, leg.device_id)
+        return None
 
     def _measure(self, before: Call | None, call: Call) -> None:
         if call.answer_time and not (before and before.answer_time):
@@ -108,9 +143,36 @@ class CallChanges:
         if call.media_epoch > before.media_epoch and call.move_reason and call.worker:
             metrics.MOVES.labels(call.move_reason.value).inc()
             log.info("call_moves", **_fields(call), worker_id=call.worker.worker_id, why=call.move_reason.value)
+        elif _have_legs_moved(before, call) and call.move_reason:
+            metrics.MOVES.labels(call.move_reason.value).inc()
+            log.info("call_legs_move", **_fields(call), why=call.move_reason.value)
         elif before.move_time and not call.move_time and call.state is not CallState.ENDED and call.move_reason:
             took_s = (self.clock.now() - before.move_time).total_seconds()
             metrics.MOVE_SECONDS.labels(call.move_reason.value).observe(took_s)
+
+
+def _have_legs_moved(before: Call, call: Call) -> bool:
+    former = {leg.user_id: leg.epoch_offset for leg in before.joined}
+    return any(leg.epoch_offset > former.get(leg.user_id, leg.epoch_offset) for leg in call.joined)
+
+
+def _places(call: Call) -> list[tuple[object, ...]]:
+    """All that the workers of a call are told of each other's devices depends on."""
+    return [(call.worker, call.former), *((leg.user_id, *_place(leg)) for leg in call.joined)]
+
+
+def _place(leg: Leg) -> tuple[object, ...]:
+    return leg.device_id, leg.former_device_id, leg.worker, leg.former_worker
+
+
+def _left_behind(before: Call, call: Call) -> Iterator[tuple[Worker, UserId, DeviceId]]:
+    """Devices that have media elsewhere now than on the worker which their leg was on."""
+    after = {leg.user_id: leg for leg in call.joined}
+    for leg in before.joined:
+        now = after.get(leg.user_id)
+        is_over = now and leg.former_worker and now.former_worker != leg.former_worker
+        if is_over and now and leg.former_worker and leg.device_id and not call.is_on(now, leg.former_worker):
+            yield leg.former_worker, leg.user_id, leg.device_id
 
 
 def _fields(call: Call) -> dict[str, str | None]:

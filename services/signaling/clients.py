@@ -32,7 +32,9 @@ from services.signaling.core.errors import (
     SdpInvalid,
 )
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker
+from services.signaling.mapping.relays import encode_relays
 from services.signaling.ports import Callees, Membership
+from services.signaling.relays.core import Carrier, Joined, Relays
 
 if TYPE_CHECKING:
     from parley.messaging.v1.service_pb2_grpc import MembershipServiceAsyncStub
@@ -54,6 +56,8 @@ _MAY_BE_OF_ONE = frozenset(
 JOIN_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 1.0
 END_CALL_TIMEOUT_S = 2.0
+# Of one question to one worker of a call that is on several: the others wait for it.
+RELAYS_TIMEOUT_S = 2.0
 # While it is asked, news of other calls' media wait.
 DEVICE_TIMEOUT_S = 1.0
 # Channels to workers that are kept. Raising it keeps more idle connections; lowering it makes more reconnects with many
@@ -165,6 +169,25 @@ class SfuClient:
         request = sfu.RemoveRequest(call_id=call_id, user_id=user_id, device_id=device_id)
         with _or_unavailable():
             await stub.Remove(request, timeout=END_CALL_TIMEOUT_S)
+
+    async def list_joined(self, worker: Worker, call_id: CallId) -> Carrier:
+        """See relays.ports.RelayWorkers."""
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker))
+        with _or_unavailable():
+            response = await stub.ListParticipants(
+                sfu.ListParticipantsRequest(call_id=call_id), timeout=RELAYS_TIMEOUT_S
+            )
+        joined = (
+            Joined(UserId(device.user_id), DeviceId(device.device_id), device.number, device.sdp_offer)
+            for device in response.participants
+        )
+        return Carrier(worker, response.media_address, tuple(joined))
+
+    async def set_relays(self, worker: Worker, relays: Relays) -> None:
+        """See relays.ports.RelayWorkers."""
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker))
+        with _or_unavailable():
+            await stub.SetRelays(encode_relays(relays), timeout=RELAYS_TIMEOUT_S)
 
     async def set_draining(self, worker: Worker, draining: bool) -> None:
         """See ports.MediaWorkers."""

@@ -103,6 +103,7 @@ class Config:
                 lost_after_s=reader.number("PARLEY_WORKER_LOST_S", 5, low=0.5, high=600),
                 steady_after_s=reader.number("PARLEY_MEDIA_SETTLE_S", 10, low=0, high=600),
                 region=reader.text("PARLEY_REGION", ""),
+                spreads_calls=reader.boolean("PARLEY_SPREAD_CALLS", True),
             ),
             start=StartPolicy(
                 group_capacity=reader.integer("PARLEY_GROUP_CALL_CAPACITY", 32, low=2, high=500),

@@ -175,6 +175,7 @@ def _decode_announcement(record: Incoming) -> WorkerAnnouncement | None:
         cpu_ratio=message.cpu_ratio,
         draining=message.draining,
         drain_deadline=deadline,
+        media_address=message.media_address,
     )
 
 

@@ -46,7 +46,7 @@ class MediaAccess:
             expire_time=claims.expire_time,
             audio_slots=audio_slots,
             video_slots=video_slots,
-            media_epoch=call.media_epoch,
+            media_epoch=call.epoch_of(leg) if (leg := call.leg_of(user_id)) else call.media_epoch,
             ice_servers=self.turn.servers_for(turn_user_id(user_id), now),
         )
 
@@ -58,7 +58,7 @@ class MediaAccess:
             return None
 
     async def renew_grant(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Grant:
-        """A new join token; a call whose worker is dead goes to another one first.
+        """A new join token; what of a call is on a dead worker goes to another one first.
 
         Raises CallNotFound, CallEnded, NotInCall, NoMediaWorker.
         """
@@ -67,7 +67,7 @@ class MediaAccess:
             raise CallNotFound
         # Before anything is moved for somebody who is not in the call.
         self.grant(call, user_id, device_id)
-        return self.grant(await self.moves.rescue(call), user_id, device_id)
+        return self.grant(await self.moves.rescue(call, user_id), user_id, device_id)
 
     async def join_media(self, user_id: UserId, join_token: str, sdp_offer: str) -> str:
         """The SFU's SDP answer. A second offer of a device replaces its first.
@@ -81,7 +81,10 @@ class MediaAccess:
         try:
             # In the trace of StartCall, so that it goes on to the first media.
             with tracing.span("join media", call.trace if call else ""):
-                return await self.media.join(worker, join_token, sdp_offer)
+                answer = await self.media.join(worker, join_token, sdp_offer)
         except (SdpInvalid, MediaUnavailable, JoinTokenInvalid):
             metrics.SETUP_FAILURES.labels("join").inc()
             raise
+        if call:
+            self.moves.changes.note_joined(call)
+        return answer

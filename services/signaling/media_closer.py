@@ -44,9 +44,15 @@ class BackgroundCloser:
         """See ports.MediaCloser."""
         self._put(_Ending(worker, call_id, partial(self._media.end_call, worker, call_id)))
 
-    def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
+    def remove(
+        self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId, after_s: float = 0.0
+    ) -> None:
         """See ports.MediaCloser."""
-        self._put(_Ending(worker, call_id, partial(self._media.remove, worker, call_id, user_id, device_id)))
+        ending = _Ending(worker, call_id, partial(self._media.remove, worker, call_id, user_id, device_id))
+        if after_s:
+            asyncio.get_running_loop().call_later(after_s, self._put, ending)
+        else:
+            self._put(ending)
 
     def _put(self, ending: "_Ending") -> None:
         try:

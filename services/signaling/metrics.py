@@ -39,6 +39,10 @@ LINK_OPENINGS = Counter(
 )
 CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])
 CALLS = Gauge("signaling_calls", "Calls that ring or run, of all replicas: take the greatest, not the sum.", ["state"])
+CALLS_SPREAD = Gauge(
+    "signaling_calls_spread",
+    "Calls whose devices are on several media workers, of all replicas: take the greatest, not the sum.",
+)
 
 _NOT_OPENED: dict[type[errors.CallsError], str] = {
     errors.JoinLinkNotFound: "unknown",

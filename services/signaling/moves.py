@@ -10,7 +10,7 @@ from services.signaling import metrics
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import Move, WorkerLost
-from services.signaling.core.model import Call, CallId, CallState, MoveReason, Worker, WorkerId
+from services.signaling.core.model import Call, CallId, CallState, MoveReason, UserId, Worker, WorkerId
 from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.ports import MediaWorkers, Store
 
@@ -71,15 +71,20 @@ class CallMoves:
         await self.media.set_draining(announcement.worker, False)
         self.workers.announce(replace(announcement, draining=False))
 
-    async def rescue(self, call: Call) -> Call:
-        """The call on a live worker: as it is, or moved when its worker is gone. Raises NoMediaWorker, CallEnded."""
-        if call.worker is None or await self._reason_to_leave(call.worker) is not MoveReason.WORKER_LOST:
+    async def rescue(self, call: Call, user_id: UserId) -> Call:
+        """The call with this person on a live worker: as it is, or moved when the worker is gone.
+
+        Raises NoMediaWorker, CallEnded.
+        """
+        leg = call.leg_of(user_id)
+        worker = call.worker_of(leg) if leg else call.worker
+        if worker is None or await self._reason_to_leave(worker) is not MoveReason.WORKER_LOST:
             return call
-        target = self._choose(call)
+        target = self._choose_instead(call, worker)
         if target is None:
             metrics.SETUP_FAILURES.labels("placement").inc()
             raise NoMediaWorker("no media worker has room")
-        return await self.changes.apply(call.call_id, Move(call.worker, target, MoveReason.WORKER_LOST))
+        return await self.changes.apply(call.call_id, Move(worker, target, MoveReason.WORKER_LOST))
 
     async def inspect_workers(self) -> None:
         """Move the calls of workers that died or are about to stop. Raises StoreUnavailable."""
@@ -135,14 +140,14 @@ class CallMoves:
                 return
 
     async def _move_call(self, call_id: CallId, worker: Worker, why: MoveReason) -> bool:
-        """Whether the call is not on that process any more."""
+        """Whether nothing of the call is on that process any more."""
         call = await self.store.find(call_id)
-        if call is None or call.worker is None or not call.worker.is_same_process(worker):
+        if call is None or not any(call.is_on(leg, worker) for leg in call.legs):
             return True
-        target = self._choose(call)
+        target = self._choose_instead(call, worker)
         try:
             if target:
-                await self.changes.apply(call_id, Move(call.worker, target, why))
+                await self.changes.apply(call_id, Move(worker, target, why))
             elif why is MoveReason.WORKER_LOST:
                 await self.changes.apply(call_id, WorkerLost(worker.worker_id))
             else:
@@ -155,11 +160,18 @@ class CallMoves:
 
     def _choose(self, call: Call) -> Worker | None:
         now = self.changes.clock.now()
-        participants = max(len(call.joined), 1)
+        participants = max(sum(leg.worker is None for leg in call.joined), 1)
         target = self.workers.choose(participants, now, exclude=call.worker)
         if target:
-            self.workers.note_placement(target.worker_id, participants, now)
+            self.workers.note_placement(target.worker_id, participants, now, call.call_id)
         return target
+
+    def _choose_instead(self, call: Call, worker: Worker) -> Worker | None:
+        """Where what of the call is on a worker goes: all that is on its own, or legs that are on another."""
+        if worker.is_same_process(call.worker):
+            return self._choose(call)
+        participants = sum(call.is_on(leg, worker) for leg in call.joined)
+        return self.workers.choose_among(call, participants, self.changes.clock.now(), exclude=worker)
 
     def _find_announced(self, worker_id: WorkerId) -> WorkerAnnouncement:
         announcement = self.workers.find(worker_id, self.changes.clock.now())

@@ -235,11 +235,20 @@ class Devices(Protocol):
         """For how long the device, which had an event stream, has had none; None, too, where nothing is known of it."""
 
 
+class RelayRounds(Protocol):
+    """Tells the workers of a call that is on several of each other, in the background."""
+
+    def note(self, call_id: CallId) -> None:
+        """Something of where the call's devices are has changed. Returns at once; best effort, upkeep does it again."""
+
+
 class MediaCloser(Protocol):
     """Ends media in the background."""
 
     def close(self, worker: Worker, call_id: CallId) -> None:
         """Returns at once. Best effort: the worker ends media without consent by itself."""
 
-    def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
-        """The same for one device."""
+    def remove(
+        self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId, after_s: float = 0.0
+    ) -> None:
+        """The same for one device, after a while."""

@@ -191,7 +191,8 @@ class CallStarter:
         match await self.store.create(call, key, self.changes.records(None, decision)):
             case Created():
                 if call.state is not CallState.ENDED and call.worker:
-                    self.workers.note_placement(call.worker.worker_id, _expected_participants(call), call.create_time)
+                    expected = _expected_participants(call)
+                    self.workers.note_placement(call.worker.worker_id, expected, call.create_time, call.call_id)
                 self.changes.carry_out(None, decision)
                 return call
             case AlreadyStarted(known):
@@ -253,8 +254,11 @@ class CallStarter:
 
     def find_worker(self, attempt: CallAttempt) -> Worker:
         """Which worker carries it. Raises NoMediaWorker."""
-        participants = min(attempt.capacity, 1 + len(attempt.others))
-        worker = self.workers.choose(participants, self.changes.clock.now())
+        now = self.changes.clock.now()
+        worker = self.workers.choose(min(attempt.capacity, 1 + len(attempt.others)), now)
+        if worker is None and attempt.group and self.workers.policy.spreads_calls:
+            # Others may be on other workers.
+            worker = self.workers.choose(1, now)
         if worker is None:
             metrics.SETUP_FAILURES.labels("placement").inc()
             raise NoMediaWorker("no media worker has room")

@@ -10,6 +10,7 @@ from services.runtime.errors import StoreUnavailable
 from services.runtime.periodic import PeriodicTask
 from services.signaling.alarms import Alarms
 from services.signaling.moves import CallMoves
+from services.signaling.relays.service import ROUND_INTERVAL_S, RelaySweep
 from services.signaling.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -30,11 +31,12 @@ async def run_alarms(alarms: Alarms, upkeep: Upkeep, clock: Clock) -> None:
                 log.exception("alarm_failed", call_id=call_id)
 
 
-def periodic_tasks(upkeep: Upkeep, moves: CallMoves, wake: asyncio.Event) -> Sequence[PeriodicTask]:
+def periodic_tasks(upkeep: Upkeep, moves: CallMoves, relays: RelaySweep, wake: asyncio.Event) -> Sequence[PeriodicTask]:
     """All of them. Shorter intervals find what others left sooner, and cost idle queries."""
     return (
         PeriodicTask("sweep", upkeep.sweep, 2.0),
         PeriodicTask("inspect-workers", moves.inspect_workers, 2.0, wake),
+        PeriodicTask("sweep-relays", relays.sweep, ROUND_INTERVAL_S),
         PeriodicTask("count-calls", upkeep.count, 5.0),
         PeriodicTask("prune-calls", upkeep.prune, 3600.0),
     )

@@ -43,7 +43,7 @@ class Upkeep:
         if call is None or await self._must_wait(call):
             return
         try:
-            if found := self._found_again(call):
+            for found in self._found_again(call):
                 await self.changes.apply(call_id, WorkerRecovered(found))
             for returned in await self._returned(call):
                 await self.changes.apply(call_id, returned)
@@ -77,11 +77,12 @@ class Upkeep:
         for state in (CallState.RINGING, CallState.ACTIVE):
             metrics.CALLS.labels(state.value).set(by_state.get(state, 0))
 
-    def _found_again(self, call: Call) -> Worker | None:
-        """The call's worker, if it was given up while it stalled and announces itself again: nothing was lost."""
-        announcement = self.workers.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
-        is_suspected = any(leg.media_up and leg.media_deadline for leg in call.legs)
-        return announcement.worker if announcement and is_suspected else None
+    def _found_again(self, call: Call) -> list[Worker]:
+        """The call's workers that were given up while they stalled and announce themselves again: nothing was lost."""
+        now = self.changes.clock.now()
+        suspected = {call.worker_of(leg) for leg in call.legs if leg.media_up and leg.media_deadline}
+        known = [self.workers.find(worker.worker_id, now) for worker in suspected if worker]
+        return [announcement.worker for announcement in known if announcement]
 
     async def _returned(self, call: Call) -> list[DeviceReturned]:
         """The devices that were to be closed for too long by now, and are there."""
@@ -92,8 +93,11 @@ class Upkeep:
     async def _must_wait(self, call: Call) -> bool:
         """Whether missing media may be missing news: the broker is or was just away, while the worker is well."""
         now = self.changes.clock.now()
-        if call.worker is None or find_row(call, Tick(), now) not in (MEDIA_MISSING, SOME_MEDIA_MISSING):
+        if find_row(call, Tick(), now) not in (MEDIA_MISSING, SOME_MEDIA_MISSING):
             return False
-        if self.workers.is_steady(call.worker.worker_id, now):
-            return False
-        return await self.media.is_reachable(self.workers.current(call.worker))
+        silent = dict.fromkeys(call.worker_of(leg) for leg in call.legs if leg.is_overdue(now))
+        for worker in silent:
+            is_steady = worker is None or self.workers.is_steady(worker.worker_id, now)
+            if not is_steady and worker and await self.media.is_reachable(self.workers.current(worker)):
+                return True
+        return False

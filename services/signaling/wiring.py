@@ -70,6 +70,10 @@ from services.signaling.ports import Record
 from services.signaling.publisher import CALLS_TOPIC, CallEvents, KeyEvents, ScheduledEvents, deliveries_among
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
+from services.signaling.relays.core import SECRET_BYTES
+from services.signaling.relays.rounds import BackgroundRounds
+from services.signaling.relays.service import CallRelays, RelaySweep
+from services.signaling.relays.sql import PostgresRelays
 from services.signaling.roster import Roster
 from services.signaling.scheduled.due import DueScheduledCalls
 from services.signaling.scheduled.placing import ScheduledStarter
@@ -120,7 +124,12 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     closer = BackgroundCloser(media)
     workers = WorkerTable(config.placement, began=clock.now())
     alarms = Alarms()
-    changes = CallChanges(store, CallEvents(new_id), closer, alarms, clock, config.timeouts)
+    relay_store = PostgresRelays(database)
+    relays = CallRelays(store, relay_store, media, workers, clock, partial(token_bytes, SECRET_BYTES))
+    rounds = BackgroundRounds(relays.tell)
+    changes = CallChanges(
+        *(store, CallEvents(new_id), closer, alarms, clock, config.timeouts), workers=workers, relays=rounds
+    )
     moves = CallMoves(store, changes, media, workers)
     roster = Roster(store, changes, members)
     devices = RoutedDevices(direct)
@@ -186,7 +195,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Probe("time", clock.is_known, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
-        *periodic_tasks(upkeep, moves, look_now),
+        *periodic_tasks(upkeep, moves, RelaySweep(relay_store, rounds, clock), look_now),
         PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S),
         PeriodicTask("close-join-links", links.sweep, CLOSE_LINKS_INTERVAL_S),
         PeriodicTask("scheduled-calls", due.sweep, SCHEDULED_INTERVAL_S),
@@ -199,7 +208,17 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
 
     # Waited for at the start only: without it the first calls would find no worker.
     worker_known = Probe("media-worker", has_media_worker, essential=False)
-    outward: list[Part] = [database, publisher, direct, relay, members, media, closer, *([pusher] if pusher else [])]
+    outward: list[Part] = [
+        database,
+        publisher,
+        direct,
+        relay,
+        members,
+        media,
+        closer,
+        rounds,
+        *([pusher] if pusher else []),
+    ]
     return App([*outward, *consumers, worker_known, *background], server)
 
 

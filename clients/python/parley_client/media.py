@@ -164,6 +164,16 @@ class MediaEndpoint:
         return sum(heard.tone_ms for heard in self._audio)
 
     @property
+    def tone_ms_by_slot(self) -> list[float]:
+        """The same of each slot: of each of the others, while nobody comes or goes."""
+        return [heard.tone_ms for heard in self._audio]
+
+    @property
+    def frames_by_slot(self) -> list[int]:
+        """Pictures that were decoded, of each slot."""
+        return [seen.decoded_frames for seen in self._video]
+
+    @property
     def first_media_s(self) -> float | None:
         """The clock's value when both the tone and a picture that shows something had come; None until then."""
         tones = [heard.first_tone_s for heard in self._audio if heard.first_tone_s is not None]

@@ -31,6 +31,7 @@ CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "Remove": SIGNALING,
         "EndCall": SIGNALING,
         "SetRelays": SIGNALING,
+        "ListParticipants": SIGNALING,
         "SetDraining": SIGNALING,
     },
 }

@@ -132,6 +132,7 @@ def _end_leg(leg: Leg, now: datetime) -> Leg:
         state = LegState.WITHDRAWN
     leave_time = now if leg.state is LegState.JOINED else leg.leave_time
     without_media = replace(leg, media_up=False, media_deadline=None, closed_deadline=None, former_device_id=None)
+    without_media = replace(without_media, former_worker=None)
     return replace(without_media, state=state, leave_time=leave_time)
 
 

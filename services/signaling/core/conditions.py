@@ -196,16 +196,16 @@ MediaReport = MediaConnected | MediaDisconnected | MediaSilent
 
 
 def worker_never_had_call(call: Call, given: MediaReport, _: datetime) -> bool:
-    """From a worker that never had the call. Of a call that has moved, earlier workers are not known any more; their
-    last reports come late."""
-    return call.media_epoch == 0 and not _carries(call, given.worker_id)
+    """From a worker that never had the call. Of a call that has moved, or was on several, earlier workers are not known
+    any more; their last reports come late."""
+    return call.media_epoch == 0 and not call.spread and not _carries(call, given.worker_id)
 
 
 def is_stale(call: Call, given: MediaReport, _: datetime) -> bool:
-    """Of another device, or from another worker, than the call has now. An ended call has the last devices, whose late
+    """Of another device, or from another worker, than the leg has now. An ended call has the last devices, whose late
     media must be ended again."""
     leg = call.leg_of(given.user_id)
-    return not _carries(call, given.worker_id) or leg is None or leg.device_id != given.device_id
+    return leg is None or leg.device_id != given.device_id or not call.carries(leg, given.worker_id)
 
 
 def is_outdated(call: Call, given: MediaConnected | MediaDisconnected, _: datetime) -> bool:
@@ -232,18 +232,23 @@ def by_device_outside(call: Call, given: DeviceReturned, _: datetime) -> bool:
 
 
 def is_worker_of_call(call: Call, given: WorkerLost, _: datetime) -> bool:
-    """The worker carries the call."""
-    return _carries(call, given.worker_id)
+    """The worker carries the call, or some of its legs."""
+    return _carries(call, given.worker_id) or any(call.carries(leg, given.worker_id) for leg in call.joined)
 
 
 def is_process_of_call(call: Call, given: WorkerRecovered, _: datetime) -> bool:
-    """The process carries the call."""
-    return given.worker.is_same_process(call.worker)
+    """The process carries the call, or some of its legs."""
+    return given.worker.is_same_process(call.worker) or any(call.is_on(leg, given.worker) for leg in call.joined)
 
 
 def moves_from_here(call: Call, given: Move, _: datetime) -> bool:
     """The call is still where it is to be moved from."""
     return call.worker is None or call.worker.is_same_process(given.from_worker)
+
+
+def moves_legs(call: Call, given: Move, _: datetime) -> bool:
+    """Legs of the call are on the worker that is to carry it no more, where that is not the call's own."""
+    return given.from_worker is not None and any(given.from_worker.is_same_process(leg.worker) for leg in call.joined)
 
 
 def ring_is_over(call: Call, _: object, now: datetime) -> bool:

@@ -83,9 +83,11 @@ def make_claims(
 
     Raises CallNotFound, CallEnded or NotInCall when the device is not to be admitted.
     """
-    if call.leg_of(user_id) is None:
+    leg = call.leg_of(user_id)
+    if leg is None:
         raise CallNotFound
-    if call.state is CallState.ENDED or call.worker is None:
+    worker = call.worker_of(leg)
+    if call.state is CallState.ENDED or worker is None:
         raise CallEnded
     if not call.has_device(user_id, device_id):
         raise NotInCall
@@ -93,7 +95,7 @@ def make_claims(
         call_id=call.call_id,
         user_id=user_id,
         device_id=device_id,
-        worker_id=call.worker.worker_id,
+        worker_id=worker.worker_id,
         # Whole seconds, as a JWT carries them.
         issue_time=now.replace(microsecond=0),
         expire_time=(now + timedelta(seconds=policy.token_ttl_s)).replace(microsecond=0),
@@ -112,12 +114,14 @@ def check_bearer(claims: Claims, user_id: UserId, now: datetime) -> None:
 def admit(claims: Claims, call: Call | None) -> Worker:
     """The worker that the token admits to, by the call as it stands now.
 
-    Raises JoinTokenInvalid, CallEnded, or JoinTokenExpired when the call has moved to another worker since.
+    Raises JoinTokenInvalid, CallEnded, or JoinTokenExpired when the device is to be on another worker since.
     """
-    if call is None or not call.has_device(claims.user_id, claims.device_id):
+    leg = call.leg_of(claims.user_id) if call else None
+    if call is None or leg is None or not call.has_device(claims.user_id, claims.device_id):
         raise JoinTokenInvalid
-    if call.state is CallState.ENDED or call.worker is None:
+    worker = call.worker_of(leg)
+    if call.state is CallState.ENDED or worker is None:
         raise CallEnded
-    if call.worker.worker_id != claims.worker_id:
+    if worker.worker_id != claims.worker_id:
         raise JoinTokenExpired("the call has moved to another worker")
-    return call.worker
+    return worker

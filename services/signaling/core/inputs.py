@@ -8,10 +8,12 @@ from services.signaling.core.model import DeviceId, LinkId, MoveReason, UserId, 
 
 @dataclass(frozen=True)
 class Accept:
-    """A member answers on a device."""
+    """A member answers on a device. `worker`: where its media is to be, unless that is the call's own; so in the two
+    others by which a device comes in."""
 
     user_id: UserId
     device_id: DeviceId
+    worker: Worker | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Join:
 
     user_id: UserId
     device_id: DeviceId
+    worker: Worker | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class TakeOver:
 
     user_id: UserId
     device_id: DeviceId
+    worker: Worker | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ class DeviceReturned:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """The worker seems to be dead, and with it the media of all legs."""
+    """The worker seems to be dead, and with it the media of all legs on it."""
 
     worker_id: WorkerId
 
@@ -212,7 +216,7 @@ class WorkerRecovered:
 
 @dataclass(frozen=True)
 class Move:
-    """The call goes to another worker, in place of the one named, whose media goes on for a while unless it is lost."""
+    """What of the call is on the worker named goes to another one; its media goes on for a while unless it is lost."""
 
     from_worker: Worker | None
     to_worker: Worker
@@ -229,6 +233,8 @@ Moderation = RequestMute | Remove | SetLock | EndForAll
 # What members do themselves, and of these what a device does.
 UserInput = Accept | Decline | Cancel | Leave | Join | TakeOver | SetHand
 DeviceInput = Accept | Leave | Join | TakeOver
+# By which a device comes in.
+Entry = Accept | Join | TakeOver
 Input = (
     UserInput
     | Moderation

@@ -145,6 +145,13 @@ class Leg:
     # The join link by which a guest came, and when; None for members of the conversation.
     link_id: LinkId | None = None
     knock_time: datetime | None = None
+    # The worker that carries the device's media, where that is not the call's own.
+    worker: Worker | None = None
+    # The one that carried it before, until its media is up where it goes to; None where the call's `former` says it.
+    former_worker: Worker | None = None
+    # How far what the user's devices are told of moves is from the call's `media_epoch`: above it after a move of this
+    # leg alone, below it after one of the call's that left it where it was.
+    epoch_offset: int = 0
 
     @property
     def is_guest(self) -> bool:
@@ -187,6 +194,8 @@ class Call:
     locked: bool = False
     # None for a call that never needed media (BUSY).
     worker: Worker | None = None
+    # Whether a device ever was on another worker than the call.
+    spread: bool = False
     # How often the call has moved to another worker, why it last did, and since when not all devices have followed.
     media_epoch: int = 0
     move_reason: MoveReason | None = None
@@ -224,6 +233,30 @@ class Call:
     def joined(self) -> tuple[Leg, ...]:
         """The legs that are in the call now."""
         return tuple(leg for leg in self.legs if leg.state is LegState.JOINED)
+
+    def worker_of(self, leg: Leg) -> Worker | None:
+        """The worker that carries the media of somebody who is in the call."""
+        return leg.worker or self.worker
+
+    def is_on(self, leg: Leg, process: Worker) -> bool:
+        """Whether the process carries the leg's media."""
+        return process.is_same_process(self.worker_of(leg))
+
+    def carries(self, leg: Leg, worker_id: WorkerId) -> bool:
+        """Whether a worker of this name carries the leg's media."""
+        worker = self.worker_of(leg)
+        return worker is not None and worker.worker_id == worker_id
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """All that carry media of the call, or did a moment ago; its own comes first."""
+        of_call = (self.worker, self.former.worker if self.former else None)
+        of_legs = (worker for leg in self.joined for worker in (leg.worker, leg.former_worker))
+        found: dict[tuple[WorkerId, datetime | None], Worker] = {}
+        for worker in (*of_call, *of_legs):
+            if worker:
+                found.setdefault((worker.worker_id, worker.start_time), worker)
+        return tuple(found.values())
 
     @property
     def user_ids(self) -> tuple[UserId, ...]:
@@ -265,12 +298,26 @@ class Call:
     def told_to(self, user_id: UserId) -> "Call":
         """The call as this person's devices are told of it: a guest of nobody who never was in it, and of no lobby."""
         leg = self.past_leg_of(user_id)
-        if leg is None or not leg.is_guest:
+        if leg is None:
             return self
+        told = self
+        if leg.epoch_offset:
+            told = replace(self, media_epoch=self.epoch_of(leg), legs=self._with_leg(replace(leg, epoch_offset=0)))
+        if not leg.is_guest:
+            return told
         if leg.is_gone:
-            return replace(self, legs=(leg,))
-        known = (each for each in self.legs if each is leg or (each.join_time and each.state not in OUTSIDE))
-        return replace(self, legs=tuple(known))
+            return replace(told, legs=(leg,))
+        known = (
+            each for each in told.legs if each.user_id == user_id or (each.join_time and each.state not in OUTSIDE)
+        )
+        return replace(told, legs=tuple(known))
+
+    def epoch_of(self, leg: Leg) -> int:
+        """What the devices of one leg are told of moves: it rises with each that they follow, and with no other."""
+        return self.media_epoch + leg.epoch_offset
+
+    def _with_leg(self, changed: Leg) -> tuple[Leg, ...]:
+        return tuple(changed if leg.user_id == changed.user_id else leg for leg in self.legs)
 
     def seen_by(self, user_id: UserId) -> "Call":
         """The call as this person sees it. For a person who left the conversation, or a guest who was put out, it is

@@ -1,13 +1,18 @@
 """Which SFU worker takes a call: what the workers announce, and a choice by headroom."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from services.signaling.core.model import Worker, WorkerId
+from services.signaling.core.inputs import Entry, Input
+from services.signaling.core.model import Call, CallId, Worker, WorkerId
 
 # What is read so soon after the first announcement of a worker may have been said long ago. Raising it makes a new
 # replica slower to believe a worker whose clock is behind; at the interval of announcements it would take two of them.
 REPLAY_S = 1.0
+# Workers that one call may be on, and devices in a call that is on several: what a worker is told of others has bounds
+# (MAX_PEERS, MAX_REMOTE_PARTICIPANTS of the SFU; a test compares).
+MAX_WORKERS = 16
+MAX_SPREAD_DEVICES = 64
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class PlacementPolicy:
     # Where this replica is, and with it the clients that are led to it: workers there come first, others only when
     # those are full. Empty: all regions are alike.
     region: str = ""
+    # Whether a group's call that has no room on its worker may go on on others, too. They send each other media over
+    # their media ports, and drop what an address translation in between has changed: false where there is one.
+    spreads_calls: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,8 @@ class WorkerAnnouncement:
     draining: bool
     # While draining: when what is left of its media ends.
     drain_deadline: datetime | None = None
+    # Where other workers reach its media. Empty of one that cannot share a call with others.
+    media_address: str = ""
 
 
 @dataclass
@@ -67,7 +77,7 @@ class WorkerTable:
     # Heard of only by announcements that may be old.
     _suspected: set[WorkerId] = field(default_factory=set)
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
-    _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
+    _recent: dict[WorkerId, list[tuple[datetime, int, CallId | None]]] = field(default_factory=dict)
 
     def announce(self, announcement: WorkerAnnouncement, now: datetime | None = None) -> bool:
         """Take in an announcement that is read now. One that is older than what is known changes nothing.
@@ -180,19 +190,74 @@ class WorkerTable:
         ]
         return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
 
-    def note_placement(self, worker_id: WorkerId, participants: int, now: datetime) -> None:
-        """Count participants against a worker until its announcements can show them."""
-        self._recent.setdefault(worker_id, []).append((now, participants))
+    def choose_for_entry(self, call: Call, now: datetime) -> Worker | None:
+        """The worker for one more device of a call, where that is not the call's own: only when this has no room.
 
-    def _headroom(self, announcement: WorkerAnnouncement, participants: int, now: datetime) -> float | None:
-        """0 to 1: the share of the scarcer of capacity and processor that stays free; None when it is full."""
-        taken = announcement.participants + self._recent_participants(announcement.worker.worker_id, now) + participants
+        None as well when no other one has room either: then the call's own worker says what it says.
+        """
+        # A call of two is never spread.
+        if not self.policy.spreads_calls or not call.group or call.worker is None:
+            return None
+        own = self.find(call.worker.worker_id, now)
+        # One that nobody heard of lately may have room.
+        if own is None or not own.worker.is_same_process(call.worker) or not own.media_address:
+            return None
+        if len(call.joined) >= MAX_SPREAD_DEVICES:
+            return None
+        chosen = self.choose_among(call, 1, now)
+        return None if chosen is None or chosen.is_same_process(call.worker) else chosen
+
+    def choose_among(
+        self, call: Call, participants: int, now: datetime, exclude: Worker | None = None
+    ) -> Worker | None:
+        """The worker for some devices of a call that may be on several: its own if that has room, else one that it is
+        on, else the one with the most headroom."""
+        carriers = [worker for worker in call.workers if any(call.is_on(leg, worker) for leg in call.joined)]
+        ranked = []
+        for announcement in self.live(now):
+            worker = announcement.worker
+            is_own = worker.is_same_process(call.worker)
+            is_carrier = any(worker.is_same_process(carrier) for carrier in carriers)
+            if announcement.draining or worker.is_same_process(exclude):
+                continue
+            if not is_own and not (announcement.media_address and (is_carrier or len(carriers) < MAX_WORKERS)):
+                continue
+            headroom = self._headroom(announcement, participants, now, call)
+            if headroom is not None:
+                is_near = announcement.region == self.policy.region
+                ranked.append(((is_own, is_carrier, is_near, headroom), worker))
+        return max(ranked, key=lambda entry: entry[0])[1] if ranked else None
+
+    def place(self, call: Call, given: Input, now: datetime) -> Input:
+        """The input with the worker of the device that comes in by it, if one does."""
+        if not isinstance(given, Entry) or call.has_device(given.user_id, given.device_id):
+            return given
+        return replace(given, worker=self.choose_for_entry(call, now))
+
+    def note_placement(
+        self, worker_id: WorkerId, participants: int, now: datetime, call_id: CallId | None = None
+    ) -> None:
+        """Count participants against a worker until its announcements can show them."""
+        self._recent.setdefault(worker_id, []).append((now, participants, call_id))
+
+    def _headroom(
+        self, announcement: WorkerAnnouncement, participants: int, now: datetime, call: Call | None = None
+    ) -> float | None:
+        """0 to 1: the share of the scarcer of capacity and processor that stays free; None when it is full.
+
+        `call`: the one whose participants these are. What was kept for it is for them.
+        """
+        known = announcement.participants
+        if call:
+            known = max(known, sum(call.is_on(leg, announcement.worker) for leg in call.joined))
+        recent = self._recent_participants(announcement.worker.worker_id, now, call.call_id if call else None)
+        taken = known + recent + participants
         if taken > announcement.max_participants or announcement.cpu_ratio >= self.policy.max_cpu_ratio:
             return None
         return min(1 - taken / announcement.max_participants, 1 - announcement.cpu_ratio)
 
-    def _recent_participants(self, worker_id: WorkerId, now: datetime) -> int:
+    def _recent_participants(self, worker_id: WorkerId, now: datetime, apart_from: CallId | None = None) -> int:
         cutoff = now - timedelta(seconds=self.policy.recent_s)
-        kept = [(at, participants) for at, participants in self._recent.get(worker_id, []) if at > cutoff]
+        kept = [noted for noted in self._recent.get(worker_id, []) if noted[0] > cutoff]
         self._recent[worker_id] = kept
-        return sum(participants for _, participants in kept)
+        return sum(count for _, count, call_id in kept if call_id is None or call_id != apart_from)

@@ -349,7 +349,16 @@ MOVE: Handler[Move] = Handler(
             when.moves_from_here,
             both(
                 "moved to another SFU worker",
-                (to.set_worker, to.all_media_down),
+                (to.moved_media_down, to.set_worker),
+                (Effect.PUBLISH, Effect.CLOSE_FORMER),
+                CallEnded,
+            ),
+        ),
+        (
+            when.moves_legs,
+            both(
+                "group: its legs on a worker that is not the call's own move to another one",
+                (to.moved_media_down, to.set_worker_of_legs),
                 (Effect.PUBLISH, Effect.CLOSE_FORMER),
                 CallEnded,
             ),

@@ -8,6 +8,7 @@ from services.signaling.core.inputs import (
     Accept,
     Decline,
     DeviceReturned,
+    Entry,
     Join,
     Leave,
     MediaConnected,
@@ -20,6 +21,8 @@ from services.signaling.core.inputs import (
     SetLock,
     SetMembers,
     TakeOver,
+    WorkerLost,
+    WorkerRecovered,
 )
 from services.signaling.core.model import (
     OUTSIDE,
@@ -32,6 +35,7 @@ from services.signaling.core.model import (
     LegState,
     MoveReason,
     UserId,
+    Worker,
 )
 from services.signaling.core.rules import Timing, change
 
@@ -58,12 +62,14 @@ def map_leg_of(call: Call, user_id: UserId, to: Callable[[Leg], Leg]) -> Call:
     return map_legs(call, lambda leg: leg.user_id == user_id, to)
 
 
-def _with_device(leg: Leg, device_id: DeviceId, now: datetime) -> Leg:
+def _with_device(leg: Leg, given: Entry, now: datetime) -> Leg:
     return replace(
         leg,
         state=LegState.JOINED,
-        device_id=device_id,
+        device_id=given.device_id,
         former_device_id=None,
+        worker=given.worker,
+        former_worker=None,
         media_up=False,
         media_report_time=None,
         media_deadline=None,
@@ -81,19 +87,33 @@ def join_with_device(call: Call, given: Accept | Join, timing: Timing) -> Call:
         call,
         given.user_id,
         # What was asked of somebody who hung up and came back is asked no more.
-        lambda leg: replace(_with_device(leg, given.device_id, timing.now), mute_request_time=None),
+        lambda leg: replace(_with_device(leg, given, timing.now), mute_request_time=None),
     )
+    after = _note_spread(after, given)
     return after if call.answer_time else replace(after, answer_time=timing.now)
 
 
 @change("take over with the device")
 def take_over_with_device(call: Call, given: TakeOver, timing: Timing) -> Call:
     """The former device keeps its media until this one has some."""
-    return map_leg_of(
+    after = map_leg_of(
         call,
         given.user_id,
-        lambda leg: replace(_with_device(leg, given.device_id, timing.now), former_device_id=leg.device_id),
+        lambda leg: replace(
+            _with_device(leg, given, timing.now),
+            former_device_id=leg.device_id,
+            former_worker=None if _are_one(leg.worker, given.worker) else call.worker_of(leg),
+        ),
     )
+    return _note_spread(after, given)
+
+
+def _are_one(worker: Worker | None, other: Worker | None) -> bool:
+    return worker.is_same_process(other) if worker else other is None
+
+
+def _note_spread(call: Call, given: Entry) -> Call:
+    return replace(call, spread=True) if given.worker and not call.spread else call
 
 
 @change("await media")
@@ -112,7 +132,9 @@ def media_up(call: Call, report: MediaConnected, timing: Timing) -> Call:
     after = map_leg_of(
         _note_report(call, report),
         report.user_id,
-        lambda leg: replace(leg, media_up=True, media_deadline=None, closed_deadline=None, former_device_id=None),
+        lambda leg: replace(
+            leg, media_up=True, media_deadline=None, closed_deadline=None, former_device_id=None, former_worker=None
+        ),
     )
     return _note_moved(after, timing)
 
@@ -122,8 +144,8 @@ def _note_report(call: Call, report: MediaConnected | MediaDisconnected) -> Call
 
 
 def _note_moved(call: Call, timing: Timing) -> Call:
-    """Once all are on the new worker, the former one is needed for a moment only."""
-    if call.move_time is None or not all(leg.media_up for leg in call.joined):
+    """Once all of the call's own worker are on the new one, the former one is needed for a moment only."""
+    if call.move_time is None or not all(leg.media_up for leg in call.joined if leg.worker is None):
         return call
     overlap_end = timing.now + timedelta(seconds=timing.timeouts.handoff_overlap_s)
     former = replace(call.former, close_time=min(call.former.close_time, overlap_end)) if call.former else None
@@ -154,10 +176,14 @@ def trust_device(call: Call, given: DeviceReturned, _: Timing) -> Call:
     return map_leg_of(call, given.user_id, lambda leg: replace(leg, closed_deadline=None))
 
 
-@change("all media down, await it")
-def all_media_down(call: Call, _: object, timing: Timing) -> Call:
-    """Of all legs."""
-    return map_legs(call, lambda _: True, lambda leg: _without_media(leg, call.state, timing))
+@change("their media down, await it")
+def moved_media_down(call: Call, move: Move, timing: Timing) -> Call:
+    """Of all legs on the worker that the call moves away from."""
+    return map_legs(
+        call,
+        lambda leg: move.from_worker is None or call.is_on(leg, move.from_worker),
+        lambda leg: _without_media(leg, call.state, timing),
+    )
 
 
 def _without_media(leg: Leg, state: CallState, timing: Timing) -> Leg:
@@ -168,38 +194,67 @@ def _without_media(leg: Leg, state: CallState, timing: Timing) -> Leg:
     return replace(leg, media_up=False, media_deadline=deadline)
 
 
-@change("await news of all media")
-def await_news_of_media(call: Call, _: object, timing: Timing) -> Call:
+@change("await news of its media")
+def await_news_of_media(call: Call, lost: WorkerLost, timing: Timing) -> Call:
     """What the worker last said of each leg stays: if it only could not answer, it will not say it again."""
     return map_legs(
         call,
-        lambda leg: leg.media_up,
+        lambda leg: leg.media_up and call.carries(leg, lost.worker_id),
         lambda leg: replace(leg, media_deadline=leg.media_deadline or timing.media_deadline),
     )
 
 
-@change("trust the last news of media")
-def trust_news_of_media(call: Call, _: object, __: Timing) -> Call:
+@change("trust the last news of its media")
+def trust_news_of_media(call: Call, found: WorkerRecovered, _: Timing) -> Call:
     """Nothing was lost."""
-    return map_legs(call, lambda leg: leg.media_up, lambda leg: replace(leg, media_deadline=None))
+    return map_legs(
+        call,
+        lambda leg: leg.media_up and call.is_on(leg, found.worker),
+        lambda leg: replace(leg, media_deadline=None),
+    )
+
+
+def _when_the_call_moves(leg: Leg, to_worker: Worker) -> Leg:
+    if leg.worker is None:
+        # The time of a report is the worker's own.
+        return replace(leg, media_report_time=None)
+    worker = None if to_worker.is_same_process(leg.worker) else leg.worker
+    return replace(leg, worker=worker, epoch_offset=leg.epoch_offset - 1)
 
 
 @change("set worker")
 def set_worker(call: Call, move: Move, timing: Timing) -> Call:
-    """The worker before goes on for a while, unless it is lost."""
+    """The worker before goes on for a while, unless it is lost. Legs on others stay there, and are told of no move."""
     lives_on = call.worker is not None and move.reason is not MoveReason.WORKER_LOST
     close_time = timing.now + timedelta(seconds=timing.timeouts.handoff_s)
-    # Its time is its own.
-    legs = map_legs(call, lambda _: True, lambda leg: replace(leg, media_report_time=None)).legs
+    after = map_legs(call, lambda _: True, lambda leg: _when_the_call_moves(leg, move.to_worker))
     return replace(
-        call,
-        legs=legs,
+        after,
         worker=move.to_worker,
         media_epoch=call.media_epoch + 1,
         move_reason=move.reason,
         move_time=timing.now,
         former=FormerWorker(call.worker, close_time) if lives_on and call.worker else None,
     )
+
+
+@change("set the legs' worker")
+def set_worker_of_legs(call: Call, move: Move, _: Timing) -> Call:
+    """Of those that are on another worker than the call's, and go to a third, or to the call's."""
+    lives_on = move.reason is not MoveReason.WORKER_LOST
+    is_home = move.to_worker.is_same_process(call.worker)
+    moved = map_legs(
+        call,
+        lambda leg: leg.state is LegState.JOINED and move.from_worker is not None and call.is_on(leg, move.from_worker),
+        lambda leg: replace(
+            leg,
+            worker=None if is_home else move.to_worker,
+            former_worker=leg.worker if lives_on else None,
+            media_report_time=None,
+            epoch_offset=leg.epoch_offset + 1,
+        ),
+    )
+    return replace(moved, move_reason=move.reason)
 
 
 @change("forget the former worker")

@@ -38,6 +38,7 @@ CHANGING = (
     "worker_address",
     "worker_start_time",
     "locked",
+    "spread",
     "media_epoch",
     "move_reason",
     "move_time",
@@ -72,6 +73,13 @@ LEG = (
     ("guest_link_id", "uuid"),
     ("knock_time", "timestamptz"),
     ("outside", "text"),
+    ("media_worker_id", "text"),
+    ("media_worker_address", "text"),
+    ("media_worker_start_time", "timestamptz"),
+    ("former_media_worker_id", "text"),
+    ("former_media_worker_address", "text"),
+    ("former_media_worker_start_time", "timestamptz"),
+    ("epoch_offset", "integer"),
 )
 TOTALS = ("duration_s", "packets", "bytes", "lost", "jitter_ms_s", "max_jitter_ms", "rtt_ms_s", "rtt_s", "max_rtt_ms")
 
@@ -85,6 +93,7 @@ def changing(call: Call) -> Iterable[Any]:
         call.end_reason.value if call.end_reason else None,
         *_worker_values(call.worker),
         call.locked,
+        call.spread,
         call.media_epoch,
         call.move_reason.value if call.move_reason else None,
         call.move_time,
@@ -136,6 +145,9 @@ def legs(call: Call) -> Iterable[Any]:
             UUID(leg.link_id) if leg.link_id else None,
             leg.knock_time,
             leg.state.value if leg.state in OUTSIDE else None,
+            *_worker_values(leg.worker),
+            *_worker_values(leg.former_worker),
+            leg.epoch_offset,
         )
         for position, leg in enumerate(call.legs)
     ]
@@ -165,6 +177,7 @@ def to_call(rows: Sequence[asyncpg.Record]) -> Call:
         group=row["is_group"],
         capacity=row["capacity"],
         locked=row["locked"],
+        spread=row["spread"],
         worker=_worker(row, "worker"),
         media_epoch=row["media_epoch"],
         move_reason=MoveReason(row["move_reason"]) if row["move_reason"] else None,
@@ -231,6 +244,9 @@ def _leg(row: asyncpg.Record, state: CallState) -> Leg:
         device_join_time=row["seat_time"],
         link_id=LinkId(str(row["guest_link_id"])) if row["guest_link_id"] else None,
         knock_time=row["knock_time"],
+        worker=_worker(row, "media_worker"),
+        former_worker=_worker(row, "former_media_worker"),
+        epoch_offset=row["epoch_offset"],
     )
 
 

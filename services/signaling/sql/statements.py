@@ -112,13 +112,23 @@ SELECT user_id FROM unnest($1::text[]) AS asked (user_id) WHERE CASE WHEN (
     )
     ELSE false END
 """
-ON_WORKER = """
+_LEGS_ELSEWHERE = """
+FROM calls JOIN participants USING (call_id)
+WHERE spread AND calls.state <> 'ended' AND participants.state = 'joined' AND media_worker_id IS NOT NULL
+"""
+_ON_WORKER = """
 SELECT call_id FROM calls WHERE worker_id = $1 AND worker_start_time IS NOT DISTINCT FROM $2 AND state <> 'ended'
+UNION
+SELECT call_id {elsewhere} AND media_worker_id = $1 AND media_worker_start_time IS NOT DISTINCT FROM $2
 ORDER BY call_id LIMIT $3
 """
-WORKERS = """
-SELECT DISTINCT worker_id, worker_address, worker_start_time FROM calls WHERE state <> 'ended' AND worker_id IS NOT NULL
+ON_WORKER = _ON_WORKER.format(elsewhere=_LEGS_ELSEWHERE)
+_WORKERS = """
+SELECT worker_id, worker_address, worker_start_time FROM calls WHERE state <> 'ended' AND worker_id IS NOT NULL
+UNION
+SELECT media_worker_id, media_worker_address, media_worker_start_time {elsewhere}
 """
+WORKERS = _WORKERS.format(elsewhere=_LEGS_ELSEWHERE)
 CLAIM_DUE = """
 UPDATE calls SET due_time = $1 + $2::interval WHERE call_id IN (
     SELECT call_id FROM calls WHERE due_time <= $1 ORDER BY due_time LIMIT $3 FOR UPDATE SKIP LOCKED
@@ -130,6 +140,7 @@ SELECT call_id FROM calls WHERE state = 'ended' AND end_time < $1 ORDER BY end_t
 """
 # The sweep of scheduled calls finds one whose call has ended.
 END_SCHEDULED = "UPDATE scheduled_calls SET due_time = $2 WHERE call_id = $1 AND state = 'open'"
+FORGET_RELAYS = "UPDATE calls SET relay_secret = NULL WHERE call_id = $1"
 FORGET_SEALED_KEYS = "DELETE FROM sealed_call_keys WHERE call_id = $1"
 # What refers to a call goes before it.
 FORGET = (
@@ -153,7 +164,7 @@ INSERT INTO media_quality AS known (call_id, user_id, device_id, worker_id, dire
 SELECT $1::uuid, $2, $3, $4, $5, $6::timestamptz, {values}
 WHERE EXISTS (
     SELECT FROM participants JOIN calls USING (call_id)
-    WHERE call_id = $1 AND user_id = $2 AND (calls.worker_id = $4 OR media_epoch > 0)
+    WHERE call_id = $1 AND user_id = $2 AND (calls.worker_id = $4 OR media_epoch > 0 OR spread)
 )
 ON CONFLICT (call_id, user_id, device_id, worker_id, direction) DO UPDATE SET
     last_report_time = excluded.last_report_time, {sums}

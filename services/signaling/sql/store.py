@@ -74,6 +74,8 @@ class PostgresStore:
             if call.state is CallState.ENDED:
                 # Nobody needs them any more, and who once gets hold of a device's key shall find none.
                 await connection.execute(sql.FORGET_SEALED_KEYS, call.call_id)
+                if call.spread:
+                    await connection.execute(sql.FORGET_RELAYS, call.call_id)
             if records:
                 await outbox.append(connection, call.call_id, records)
         self._committed(call.call_id, records)

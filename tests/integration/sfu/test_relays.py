@@ -90,6 +90,9 @@ async def test_clients_of_two_workers_see_and_hear_each_other() -> None:
             # Each worker announces and counts its own alone.
             for worker, user in ((one, "ann"), (two, "bob")):
                 assert worker.services.sfu.participant_count == 1
+                listed, address = await worker.services.sfu.list_joined(CALL)
+                assert listed == [(key_of(user), pair.joined[user].number, pair.joined[user].offer)]
+                assert address == worker.services.media.media_address
                 await until(lambda worker=worker: worker.publisher.call_events(), what="its own is announced")
                 users = {event.media_connected.user_id for event in worker.publisher.call_events()}
                 assert users == {user}

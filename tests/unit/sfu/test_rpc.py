@@ -6,7 +6,8 @@ import pytest
 from parley.sfu.v1 import service_pb2
 
 from services.sfu.core.errors import RelaysInvalid
-from services.sfu.ports import CallRelays, RelayedDevice, RelayPeer
+from services.sfu.core.ids import CallId, ParticipantNumber
+from services.sfu.ports import CallRelays, JoinedDevice, RelayedDevice, RelayPeer
 from services.sfu.rpc import SfuServicer
 from tests.unit.sfu.builders import key
 
@@ -20,6 +21,10 @@ class FakeSfu:
     async def set_relays(self, relays: CallRelays) -> int:
         self.relays.append(relays)
         return 12
+
+    async def list_joined(self, call_id: CallId) -> tuple[list[JoinedDevice], str]:
+        joined = [JoinedDevice(key("ann"), ParticipantNumber(3), "v=0 of ann")] if call_id == "call-1" else []
+        return joined, "10.0.0.1:7800"
 
 
 def request(media_address: str) -> service_pb2.SetRelaysRequest:
@@ -60,3 +65,13 @@ async def test_relays_are_read_as_they_were_said(text: str, address: tuple[str, 
 async def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(RelaysInvalid):
         await said(text)
+
+
+async def test_who_has_joined_is_told_with_the_number_the_offer_and_where_the_worker_is() -> None:
+    sfu: Any = FakeSfu()
+    request = service_pb2.ListParticipantsRequest(call_id="call-1")
+    response = await SfuServicer(sfu).ListParticipants(request, None)
+    ann = service_pb2.JoinedParticipant(user_id="ann", device_id="d1", number=3, sdp_offer="v=0 of ann")
+    assert (list(response.participants), response.media_address) == ([ann], "10.0.0.1:7800")
+    nowhere = await SfuServicer(sfu).ListParticipants(service_pb2.ListParticipantsRequest(call_id="call-2"), None)
+    assert not nowhere.participants

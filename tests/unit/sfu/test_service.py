@@ -16,7 +16,7 @@ from services.sfu.core.errors import (
 from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber, WorkerId
 from services.sfu.core.session.quality import Quality
 from services.sfu.core.wire.sdp import Offer
-from services.sfu.ports import Admission, CallRelays, RelayedDevice, RelayPeer
+from services.sfu.ports import Admission, CallRelays, JoinedDevice, RelayedDevice, RelayPeer
 from services.sfu.service import MAX_PEERS, MAX_REMOTE_PARTICIPANTS, Sfu, check_relays
 from tests.unit.sfu.builders import key, offer_text
 
@@ -49,6 +49,12 @@ class FakeMedia:
     def set_relays(self, relays: CallRelays) -> int:
         self.relays.append(relays)
         return relays.revision
+
+    media_address = "10.0.0.1:7800"
+
+    def list_joined(self, call_id: CallId) -> list[JoinedDevice]:
+        joined = [held for held in self.held if held.call_id == call_id]
+        return [JoinedDevice(held, ParticipantNumber(7), "v=0") for held in joined]
 
     async def wait_until_empty(self) -> None:
         return

@@ -165,11 +165,11 @@ class FakeStore:
 
     async def list_on(self, worker: Worker, limit: int) -> Sequence[CallId]:
         self._check()
-        return [call.call_id for call in self.running() if worker.is_same_process(call.worker)][:limit]
+        return [call.call_id for call in self.running() if any(map(worker.is_same_process, _carriers(call)))][:limit]
 
     async def list_workers(self) -> Sequence[Worker]:
         self._check()
-        return list(dict.fromkeys(call.worker for call in self.running() if call.worker))
+        return list(dict.fromkeys(worker for call in self.running() for worker in _carriers(call)))
 
     async def claim_due(self, now: datetime, lease: timedelta, limit: int) -> Sequence[CallId]:
         self._check()
@@ -199,5 +199,14 @@ class FakeStore:
             raise StoreUnavailable
 
 
+def _carriers(call: Call) -> list[Worker]:
+    """The workers that a call is on, but for those that it is moving away from."""
+    return [worker for worker in (call.worker, *(leg.worker for leg in call.joined)) if worker]
+
+
 def _had(call: Call, report: QualityReport) -> bool:
-    return call.media_epoch > 0 or (call.worker is not None and call.worker.worker_id == report.key.worker_id)
+    return (
+        call.media_epoch > 0
+        or call.spread
+        or (call.worker is not None and call.worker.worker_id == report.key.worker_id)
+    )

@@ -37,6 +37,7 @@ from services.signaling.ports import (
     Membership,
     Record,
 )
+from services.signaling.relays.service import CallRelays, RelaySweep
 from services.signaling.roster import Roster
 from services.signaling.scheduled.core import Notice, ScheduledCall, recipients
 from services.signaling.scheduled.due import DueScheduledCalls
@@ -50,6 +51,7 @@ from services.signaling.upkeep import Upkeep
 from tests.support.clock import ManualClock
 from tests.support.identities import keys_of
 from tests.unit.signaling.fake_links import FakeLinks
+from tests.unit.signaling.fake_relays import SECRET, FakeRelayStore, FakeRelayWorkers
 from tests.unit.signaling.fake_scheduled import FakeScheduled
 from tests.unit.signaling.fake_store import FakeStore
 from tests.unit.signaling.measured import Measured
@@ -172,12 +174,27 @@ class RecordingCloser:
 
     closed: list[tuple[Worker, CallId]] = field(default_factory=list)
     removed: list[tuple[Worker, UserId, DeviceId]] = field(default_factory=list)
+    # After how long each of them.
+    delays: list[float] = field(default_factory=list)
 
     def close(self, worker: Worker, call_id: CallId) -> None:
         self.closed.append((worker, call_id))
 
-    def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
+    def remove(
+        self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId, after_s: float = 0.0
+    ) -> None:
         self.removed.append((worker, user_id, device_id))
+        self.delays.append(after_s)
+
+
+@dataclass
+class RecordingRounds:
+    """ports.RelayRounds that remembers."""
+
+    noted: list[CallId] = field(default_factory=list)
+
+    def note(self, call_id: CallId) -> None:
+        self.noted.append(call_id)
 
 
 def events_of(before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
@@ -213,11 +230,20 @@ class World:
         self.metrics = Measured()
         self.tokens = JwtJoinTokens(keys_of("signaling"))
         self.workers = WorkerTable()
-        self.changes = CallChanges(self.store, events_of, self.closer, self.alarms, self.clock, TIMEOUTS)
+        self.rounds = RecordingRounds()
+        self.changes = CallChanges(
+            *(self.store, events_of, self.closer, self.alarms, self.clock, TIMEOUTS, self.workers, self.rounds)
+        )
         self.moves = CallMoves(self.store, self.changes, self.media, self.workers)
         self.service = make_service(
             self.changes, self.members, self.moves, lambda now: str(UUID(int=next(numbers))), self.tokens, self.devices
         )
+        self.relay_store = FakeRelayStore(self.store)
+        self.relay_workers = FakeRelayWorkers()
+        self.relays = CallRelays(
+            *(self.store, self.relay_store, self.relay_workers, self.workers, self.clock, lambda: SECRET)
+        )
+        self.relay_sweep = RelaySweep(self.relay_store, self.rounds, self.clock)
         self.upkeep = Upkeep(self.store, self.changes, self.media, self.devices, self.workers, RETENTION)
         self.link_store = FakeLinks()
         self.scheduled_store = FakeScheduled(self.link_store)

@@ -29,6 +29,7 @@ from services.signaling.core.model import (
     EndReason,
     LegState,
     UserId,
+    Worker,
 )
 from services.signaling.core.rules import STAY_ACTIVE, STAY_RINGING, Effect, Handler, Outcome, Rule, TableRow
 from services.signaling.core.table import ACCEPT, JOIN, TABLE
@@ -88,9 +89,12 @@ STEPS = st.lists(
 class Crowd:
     """Does what it is told, and remembers every call it saw."""
 
-    def __init__(self) -> None:
+    def __init__(self, seats: int = 0) -> None:
+        """`seats`: how many each worker has, which may share calls then; 0: enough, and they may not."""
         self.world = World()
-        self.world.hear(OTHER_WORKER)
+        self._facts: dict[str, object] = {"max_participants": seats, "media_address": "10.0.0.1:1"} if seats else {}
+        for worker in (WORKER, OTHER_WORKER):
+            self.world.hear(worker, **self._facts)
         self.world.members.conversations.update({talk: list(people) for talk, people in TALKS.items()})
         self.world.members.admins.update((ALICE, BOB))
         self.calls: list[Call] = []
@@ -127,7 +131,7 @@ class Crowd:
         for _ in range(seconds):
             self.world.clock.advance(1)
             for worker in (WORKER, OTHER_WORKER):
-                self.world.hear(replace(worker, start_time=self._started))
+                self.world.hear(replace(worker, start_time=self._started), **self._facts)
 
     async def crash(self) -> None:
         """Both workers are other processes from now on, and all media is gone."""
@@ -177,17 +181,19 @@ class Crowd:
         self, kind: type[MediaConnected] | type[MediaDisconnected], call_id: CallId, user: UserId, device: DeviceId
     ) -> None:
         call = await self.world.store.find(call_id)
-        if call and call.worker:
-            await self.world.service.note_media(call_id, kind(user, device, call.worker.worker_id))
+        worker = worker_of(call, user)
+        if worker:
+            await self.world.service.note_media(call_id, kind(user, device, worker.worker_id))
 
     async def _close(self, call_id: CallId, user: UserId, device: DeviceId) -> None:
         """The device's page is closed."""
         self.world.devices.close(user, device)
         call = await self.world.store.find(call_id)
-        if call and call.worker:
+        worker = worker_of(call, user)
+        if worker:
             heard_time = self.world.clock.now()
             self.pass_time(1)
-            report = MediaSilent(user, device, call.worker.worker_id, heard_time)
+            report = MediaSilent(user, device, worker.worker_id, heard_time)
             await self.world.service.note_media(call_id, report)
 
     async def _open(self, call_id: CallId, user: UserId, device: DeviceId) -> None:
@@ -199,8 +205,9 @@ class Crowd:
         """Everyone does, without a word: the SFU says so of those who had media, and the timers do the rest."""
         for call in await self.current():
             for leg in call.joined:
-                if leg.device_id and call.worker:
-                    gone = MediaDisconnected(leg.user_id, leg.device_id, call.worker.worker_id)
+                worker = call.worker_of(leg)
+                if leg.device_id and worker:
+                    gone = MediaDisconnected(leg.user_id, leg.device_id, worker.worker_id)
                     await self.world.service.note_media(call.call_id, gone)
         for _ in range(4):
             self.pass_time(int(max(TIMEOUTS.ring_s, TIMEOUTS.media_lost_s)))
@@ -219,9 +226,16 @@ async def test_whatever_people_do_nobody_is_in_two_calls_and_every_call_ends_onc
     await act_and_check(steps)
 
 
-async def act_and_check(steps: list[Step]) -> None:
+# Of four in a group one is elsewhere, or two.
+@settings(max_examples=examples(75), deadline=None)
+@given(STEPS, st.integers(2, 3))
+async def test_whatever_people_do_in_calls_on_several_workers_the_same_holds(steps: list[Step], seats: int) -> None:
+    await act_and_check(steps, seats)
+
+
+async def act_and_check(steps: list[Step], seats: int = 0) -> None:
     """Does the steps, and holds after each of them and in the end what must hold."""
-    crowd = Crowd()
+    crowd = Crowd(seats)
     known: dict[CallId, Call] = {}
     for step in steps:
         await crowd.do(step)
@@ -230,10 +244,11 @@ async def act_and_check(steps: list[Step]) -> None:
         assert_nobody_is_twice(running)
         for call in calls:
             assert_goes_on(known.get(call.call_id), call)
+            assert_places_are_told(known.get(call.call_id), call)
         known = {call.call_id: call for call in calls}
         for user in PEOPLE:
             assert list(await crowd.world.service.list_active_calls(user)) == [
-                call for call in running if user in call.audience
+                call.told_to(user) for call in running if user in call.audience
             ]
     await crowd.go_away()
     calls = await crowd.current()
@@ -264,6 +279,30 @@ def assert_goes_on(before: Call | None, call: Call) -> None:
         former = next((one for one in before.legs if one.user_id == leg.user_id), None)
         assert former is None or former.state is not LegState.REMOVED
         assert not (before.locked and call.locked) or (former and former.state in (LegState.JOINED, *RUNG))
+
+
+def worker_of(call: Call | None, user: UserId) -> Worker | None:
+    """The worker that speaks of somebody's media."""
+    leg = call.leg_of(user) if call else None
+    return call.worker_of(leg) if call and leg else None
+
+
+def assert_places_are_told(before: Call | None, call: Call) -> None:
+    """A leg names a worker where that is not the call's own. A device is told of a move when it has to follow, and of
+    none else."""
+    assert call.group or not any(leg.worker for leg in call.legs)
+    assert not any(leg.worker and leg.worker.is_same_process(call.worker) for leg in call.legs)
+    assert call.spread or len(call.workers) <= 2
+    former = {(leg.user_id, leg.device_id, leg.device_join_time): leg for leg in before.joined} if before else {}
+    for leg in call.joined if call.state is not CallState.ENDED else ():
+        known = former.get((leg.user_id, leg.device_id, leg.device_join_time))
+        if before is None or known is None:
+            continue
+        was_at, was_told = before.worker_of(known), before.epoch_of(known)
+        rise = call.told_to(leg.user_id).media_epoch - was_told
+        has_moved = not (was_at and call.is_on(leg, was_at))
+        # There and back in one step are two moves.
+        assert rise >= 1 if has_moved else rise in (0, 2)
 
 
 def assert_told_once(crowd: Crowd, calls: list[Call]) -> None:
@@ -363,3 +402,5 @@ async def test_the_crowd_finds_the_fault_that(fault: str, quiet: None, monkeypat
 
 async def test_the_crowd_finds_nothing_where_there_is_no_fault(quiet: None) -> None:
     await spend_evenings(RUNS // 4)
+    for seed in range(RUNS // 4):
+        await act_and_check(random_steps(Random(seed)), seats=2 + seed % 2)

@@ -6,7 +6,7 @@ import pytest
 
 from services.signaling import media_closer
 from services.signaling.core.errors import MediaUnavailable
-from services.signaling.core.model import CallId, Worker
+from services.signaling.core.model import CallId, DeviceId, UserId, Worker
 from services.signaling.media_closer import CLOSE_ATTEMPTS, CLOSE_QUEUE_SIZE, BackgroundCloser
 from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import WORKER, FakeMedia
@@ -74,3 +74,17 @@ async def test_a_full_queue_drops_instead_of_growing_or_waiting(media: CountingM
     await idle.start()
     await wait_until_ended(media, [CALL] * CLOSE_QUEUE_SIZE)
     await idle.stop()
+
+
+async def test_a_device_may_be_let_go_of_after_a_while_and_nobody_waits_for_it(
+    media: CountingMedia, closer: BackgroundCloser
+) -> None:
+    phone, tablet = DeviceId("phone"), DeviceId("tablet")
+    closer.remove(WORKER, CALL, UserId("ann"), phone, 0.05)
+    closer.remove(WORKER, CALL, UserId("ann"), tablet)
+
+    async def has_removed() -> bool:
+        return len(media.removed) == 2
+
+    await eventually(has_removed)
+    assert [device_id for _, _, device_id in media.removed] == [tablet, phone]

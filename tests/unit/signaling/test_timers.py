@@ -78,5 +78,6 @@ async def test_a_periodic_task_goes_on_after_an_outage() -> None:
 
 
 def test_every_periodic_task_has_a_name_of_its_own() -> None:
-    made = periodic_tasks(World().upkeep, World().moves, asyncio.Event())
+    world = World()
+    made = periodic_tasks(world.upkeep, world.moves, world.relay_sweep, asyncio.Event())
     assert len({task.name for task in made}) == len(made)

@@ -71,6 +71,10 @@ class Membership:
         """The participant of this name, if it is in the call."""
         return self._registry.find(key)
 
+    def list_joined(self, call_id: CallId) -> list[Participant]:
+        """Who has joined a call here."""
+        return self._registry.locals_of(call_id)
+
     def join(self, key: ParticipantKey, offer: Offer, now: float) -> tuple[Participant, list[Effect]]:
         """Admit a device; one of the same key leaves as replaced. Its `offer` is the one to be answered."""
         former = self.find(key)

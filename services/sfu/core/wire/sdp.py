@@ -58,6 +58,8 @@ class Offer:
     ice_pwd: str = ""
     # It takes header extension elements of one and of two bytes in turn (RFC 8285 section 4.1.2).
     allows_mixed: bool = False
+    # As it came, for other workers of the call.
+    text: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ def parse_offer(text: str) -> Offer:
     setup = first.first("setup") or session.first("setup")
     if setup not in ("actpass", "active"):
         raise SdpError("a=setup must be actpass or active")
-    return Offer(ufrag, _fingerprint(first, session), media, password, session.has("extmap-allow-mixed"))
+    return Offer(ufrag, _fingerprint(first, session), media, password, session.has("extmap-allow-mixed"), text)
 
 
 def _split(text: str) -> tuple[_Section, list[_Section]]:

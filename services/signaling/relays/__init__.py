@@ -1,0 +1,1 @@
+"""Calls that are on several workers: what these are told of each other."""
