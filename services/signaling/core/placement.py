@@ -214,7 +214,7 @@ class WorkerTable:
         on, else the one with the most headroom."""
         carriers = [worker for worker in call.workers if any(call.is_on(leg, worker) for leg in call.joined)]
         ranked = []
-        for announcement in self.live(now):
+        for announcement in self.present(now):
             worker = announcement.worker
             is_own = worker.is_same_process(call.worker)
             is_carrier = any(worker.is_same_process(carrier) for carrier in carriers)
