@@ -16,7 +16,7 @@ import { Shell } from "../src/shell";
 import { LinkPreviews } from "../src/use-link-preview";
 import { useDevices } from "./fake-devices";
 import { useRecorder } from "./fake-recorder";
-import { until } from "./support";
+import { unmount, until } from "./support";
 
 const DEVICES = [
   { kind: "audioinput", deviceId: "mic", label: "Built-in microphone" },
@@ -61,7 +61,7 @@ beforeEach(() => {
   page.id = "app";
 });
 afterEach(async () => {
-  render(null, page);
+  unmount(page);
   page.remove();
   alice?.stop();
   for (const name of ["RTCRtpScriptTransform", "MediaRecorder"]) Reflect.deleteProperty(globalThis, name);

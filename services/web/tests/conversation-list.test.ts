@@ -6,7 +6,7 @@ import { conversation, member, message, own } from "@parley/client/testing";
 import { ConversationList } from "../src/conversation-list";
 import { language } from "../src/language";
 import { layOutList, ROW_PX, SEEN_PX } from "./layout";
-import { until, useWorld } from "./support";
+import { unmount, until, useWorld } from "./support";
 
 const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const MANY = 10_000;
@@ -42,7 +42,7 @@ describe("a list of ten thousand conversations", () => {
     [opened, openId, folder] = [[], "", "inbox"];
   });
   afterEach(async () => {
-    render(null, box);
+    unmount(box);
     box.remove();
     vi.restoreAllMocks();
     await language.choose("en");

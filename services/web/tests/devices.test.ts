@@ -6,7 +6,7 @@ import { DevicesWindow } from "../src/devices-entry";
 import { language } from "../src/language";
 import { followLevel, levelOf, listDevices } from "../src/media-devices";
 import { type FakeDevices, FakeTrack, type Plugged, useDevices } from "./fake-devices";
-import { until, useWorld } from "./support";
+import { unmount, until, useWorld } from "./support";
 
 const device = (kind: MediaDeviceKind, deviceId: string, label: string): Plugged => ({ kind, deviceId, label });
 const BUILT_IN = [device("audioinput", "mic", "Built-in microphone"), device("videoinput", "cam", "Built-in camera"), device("audiooutput", "box", "Built-in speaker")];
@@ -30,7 +30,7 @@ describe("the choice of devices", () => {
     closed = 0;
   });
   afterEach(async () => {
-    render(null, box);
+    unmount(box);
     box.remove();
     Reflect.deleteProperty(HTMLMediaElement.prototype, "setSinkId");
     vi.restoreAllMocks();
@@ -88,7 +88,7 @@ describe("the choice of devices", () => {
     expect(devices.live.sort()).toEqual(["cam", "mic"]);
     box.querySelector<HTMLButtonElement>('[aria-label="Close"]')?.click();
     expect(closed).toBe(1);
-    render(null, box);
+    unmount(box);
     await until("they are off", () => devices.live.length === 0);
   });
 
@@ -98,7 +98,7 @@ describe("the choice of devices", () => {
     choose("Microphone", "headset");
     choose("Speaker", "headphones");
     await until("it is kept", () => client.calls.deviceChoice.speaker === "headphones");
-    render(null, box);
+    unmount(box);
     const { conversationId } = world.backend.openDirect("alice", "bob");
     client.calls.dial(conversationId, "bob", false);
     await until("the call uses it", () => devices.live.join() === "headset");

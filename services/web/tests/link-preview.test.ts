@@ -9,7 +9,7 @@ import { Composer, type Task } from "../src/composer";
 import type { FilePicker } from "../src/file-picker";
 import { LinkCard } from "../src/link-card";
 import { type FoundPage, fitting, LinkPreviews, PAUSE_MS, useLinkPreview } from "../src/use-link-preview";
-import { until, useWorld } from "./support";
+import { unmount, until, useWorld } from "./support";
 
 const URL = "https://news.example/a";
 const PREVIEW: LinkPreview = { url: URL, title: "It rains", description: "And it pours", siteName: "The News" };
@@ -86,7 +86,7 @@ describe("what goes with a text", () => {
     page = document.body.appendChild(document.createElement("div"));
   });
   afterEach(() => {
-    render(null, page);
+    unmount(page);
     page.remove();
     vi.useRealTimers();
   });
@@ -188,7 +188,7 @@ describe("the line to write in", () => {
     await until("ready", () => alice.messaging.ready && alice.messaging.store.get(ROOM) !== undefined);
   });
   afterEach(() => {
-    render(null, page);
+    unmount(page);
     page.remove();
     vi.unstubAllGlobals();
     vi.useRealTimers();

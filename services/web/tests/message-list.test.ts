@@ -5,7 +5,7 @@ import type { ConversationView, Message, ParleyClient } from "@parley/client";
 import { conversation, member, message, own, ROOM } from "@parley/client/testing";
 import { MessageList } from "../src/message-list";
 import { heights, layOutList, ROW_PX, SEEN_PX } from "./layout";
-import { until, useWorld } from "./support";
+import { unmount, until, useWorld } from "./support";
 
 const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const MANY = 10_000;
@@ -41,7 +41,7 @@ describe("a conversation of ten thousand messages", () => {
     [target, shown] = [undefined, 0];
   });
   afterEach(() => {
-    render(null, page);
+    unmount(page);
     page.remove();
     heights.clear();
     vi.restoreAllMocks();

@@ -8,7 +8,7 @@ import { findOwn } from "../src/own-stickers";
 import { StickerWindow } from "../src/sticker-window";
 import { isOffered, ownStickers, pictureOf } from "../src/stickers";
 import { useDevices } from "./fake-devices";
-import { until, useWorld } from "./support";
+import { unmount, until, useWorld } from "./support";
 
 const ROOM = "alice+bob";
 const sticker = (name: string, host = "stickers.example"): NewSticker => ({ url: `https://${host}/${name}.gif`, width: 480, height: 240, description: name });
@@ -36,7 +36,7 @@ describe("the window in which a sticker is chosen", () => {
     };
   });
   afterEach(async () => {
-    render(null, box);
+    unmount(box);
     box.remove();
     vi.restoreAllMocks();
     vi.unstubAllGlobals();
@@ -136,7 +136,7 @@ describe("the window in which a sticker is chosen", () => {
     opener.focus();
     await open();
     choices()[0]?.focus();
-    render(null, box);
+    unmount(box);
     await until("the focus is back", () => document.activeElement === opener);
     opener.remove();
   });

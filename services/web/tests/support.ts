@@ -1,5 +1,7 @@
 import { ParleyClient } from "@parley/client";
 import { MockBackend } from "@parley/client/testing";
+import { render } from "preact";
+import { act } from "preact/test-utils";
 import { afterEach, beforeEach, vi } from "vitest";
 
 /** Polls until the condition holds; fails with `what` after half a minute. */
@@ -10,6 +12,11 @@ export async function until(what: string, condition: () => boolean): Promise<voi
     },
     { timeout: 30_000, interval: 5 },
   );
+}
+
+/** Takes away what is drawn. Its effects would end a moment later, when the file's tests, and with them the document, may be over. */
+export function unmount(box: Element): void {
+  void act(() => render(null, box));
 }
 
 function fakeStorage(): Pick<Storage, "getItem" | "setItem" | "removeItem"> {

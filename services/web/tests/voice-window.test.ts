@@ -8,7 +8,7 @@ import { waveformOf } from "../src/voice-recorder";
 import { VoiceWindow } from "../src/voice-window";
 import { type FakeDevices, useDevices } from "./fake-devices";
 import { FakeRecorder, useRecorder } from "./fake-recorder";
-import { until, useWorld } from "./support";
+import { unmount, until, useWorld } from "./support";
 
 const ROOM = "alice+bob";
 
@@ -28,14 +28,14 @@ describe("the window in which a voice message is recorded", () => {
     vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: () => "blob:a", revokeObjectURL: () => undefined }));
     world.backend.openDirect("alice", "bob");
     const tokens = () => Promise.resolve({ value: "t", userId: "alice", expiresMs: Number.POSITIVE_INFINITY });
-    client = new ParleyClient({ userId: "alice", deviceId: "a", tokens, api: world.backend.apiFor("alice"), put: world.backend.files.put, baseUrl: "" });
+    client = new ParleyClient({ userId: "alice", deviceId: "device-a", tokens, api: world.backend.apiFor("alice"), put: world.backend.files.put, baseUrl: "" });
     client.start();
     await until("ready", () => client.current);
     box = document.body.appendChild(document.createElement("main"));
     told = [];
   });
   afterEach(() => {
-    render(null, box);
+    unmount(box);
     box.remove();
     client.stop();
     vi.restoreAllMocks();
@@ -110,7 +110,7 @@ describe("the window in which a voice message is recorded", () => {
     render(h(VoiceWindow, { client, conversationId: ROOM, replyToSeq: 0, onSent: () => undefined, onClose: () => undefined }), box);
     await says("Recording");
     expect(devices.live).toEqual(["mic"]);
-    render(null, box);
+    unmount(box);
     await until("it is free", () => devices.live.length === 0);
     expect(sent()).toEqual([]);
   });
