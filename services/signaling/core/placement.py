@@ -191,7 +191,8 @@ class WorkerTable:
         return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
 
     def choose_for_entry(self, call: Call, now: datetime) -> Worker | None:
-        """The worker for one more device of a call, where that is not the call's own: only when this has no room.
+        """The worker for one more device of a call, where that is not the call's own: when this has no room, or is in
+        another region than we are, and one that is here has room.
 
         None as well when no other one has room either: then the call's own worker says what it says.
         """
@@ -204,14 +205,21 @@ class WorkerTable:
             return None
         if len(call.joined) >= MAX_SPREAD_DEVICES:
             return None
-        chosen = self.choose_among(call, 1, now)
+        chosen = self.choose_among(call, 1, now, near_first=bool(self.policy.region))
         return None if chosen is None or chosen.is_same_process(call.worker) else chosen
 
     def choose_among(
-        self, call: Call, participants: int, now: datetime, exclude: Worker | None = None
+        self,
+        call: Call,
+        participants: int,
+        now: datetime,
+        exclude: Worker | None = None,
+        *,
+        near_first: bool = False,
     ) -> Worker | None:
         """The worker for some devices of a call that may be on several: its own if that has room, else one that it is
-        on, else the one with the most headroom."""
+        on, else the one with the most headroom. `near_first`: above all one of our own region, where those are whom
+        we serve."""
         carriers = [worker for worker in call.workers if any(call.is_on(leg, worker) for leg in call.joined)]
         ranked = []
         for announcement in self.present(now):
@@ -225,7 +233,7 @@ class WorkerTable:
             headroom = self._headroom(announcement, participants, now, call)
             if headroom is not None:
                 is_near = announcement.region == self.policy.region
-                ranked.append(((is_own, is_carrier, is_near, headroom), worker))
+                ranked.append(((near_first and is_near, is_own, is_carrier, is_near, headroom), worker))
         return max(ranked, key=lambda entry: entry[0])[1] if ranked else None
 
     def place(self, call: Call, given: Input, now: datetime) -> Input:

@@ -7,6 +7,7 @@ import pytest
 from services.signaling.core.errors import JoinTokenExpired, NoMediaWorker
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import Call, CallState, LegState, MoveReason, UserId, Worker, WorkerId
+from services.signaling.core.placement import PlacementPolicy
 from services.signaling.mapping.calls import encode_call
 from tests.unit.signaling.fakes import (
     ALICE,
@@ -111,6 +112,29 @@ async def test_a_worker_that_the_call_is_on_already_comes_before_a_better_one(wo
     hear(world, THIRD_WORKER)
     call, _ = await world.service.join_call(call.call_id, DAVE, TABLET)
     assert places(await found(world, call))[DAVE] == OTHER_WORKER
+
+
+async def test_each_device_comes_to_a_worker_of_its_region_while_one_has_room(
+    world: World,
+) -> None:
+    hear(world, WORKER, region="east")
+    hear(world, OTHER_WORKER, cpu_ratio=0.1, region="west", max_participants=1)
+    world.workers.policy = PlacementPolicy(region="east")
+    call = await world.start(talk=GROUP_TALK)
+    # As the replicas of the other region do.
+    world.workers.policy = PlacementPolicy(region="west")
+    for user_id in (BOB, CAROL):
+        call, _ = await world.service.join_call(call.call_id, user_id, TABLET)
+    # The one of the west is full with one.
+    assert places(await found(world, call)) == {ALICE: WORKER, BOB: OTHER_WORKER, CAROL: WORKER}
+
+
+async def test_without_regions_all_stay_with_the_call_while_there_is_room(world: World) -> None:
+    hear(world, WORKER, region="east")
+    hear(world, OTHER_WORKER, cpu_ratio=0.1, region="")
+    call = await world.start(talk=GROUP_TALK)
+    call, _ = await world.service.join_call(call.call_id, BOB, TABLET)
+    assert places(await found(world, call)) == {ALICE: OTHER_WORKER, BOB: OTHER_WORKER}
 
 
 async def test_without_room_anywhere_the_call_s_own_worker_has_the_word(world: World) -> None:
