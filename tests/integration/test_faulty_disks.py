@@ -18,7 +18,7 @@ from tests.support.needs import LEFT_OUT, leave_out
 
 # Carries out what it reads, and says the number of the error, or 0.
 CHILD = """
-import os, sys
+import mmap, os, sys
 path = sys.argv[1]
 fd = os.open(path, os.O_RDWR | os.O_CREAT)
 acts = {
@@ -26,6 +26,8 @@ acts = {
     "go on": lambda: (os.lseek(fd, 0, os.SEEK_END), os.write(fd, b"more")),
     "gather": lambda: os.pwritev(fd, [b"mo", b"re"], os.fstat(fd).st_size),
     "reserve": lambda: os.posix_fallocate(fd, os.fstat(fd).st_size, 100),
+    "leave a hole": lambda: os.ftruncate(fd, os.fstat(fd).st_size + 100_000),
+    "map": lambda: mmap.mmap(fd, 0).close(),
     "overwrite": lambda: os.pwrite(fd, b"x", 0),
     "sync": lambda: (os.fsync(fd), os.fdatasync(fd)),
 }
@@ -85,6 +87,16 @@ def test_a_full_disk_takes_what_makes_no_file_longer(child: Child) -> None:
     assert {act: child.does(act) for act in GROWING} == dict.fromkeys(GROWING, ENOSPC)
     assert child.does("overwrite") == child.does("sync") == 0
     assert child.disk.refused == len(GROWING)
+
+
+def test_a_full_disk_maps_no_file_with_holes(child: Child) -> None:
+    assert child.does("append") == 0
+    child.disk.set(is_full=True)
+    assert child.does("map") == 0
+    assert child.does("leave a hole") == 0
+    assert child.does("map") == ENOSPC
+    child.disk.set()
+    assert child.does("map") == 0
 
 
 def test_there_is_room_again(child: Child) -> None:

@@ -1,6 +1,7 @@
 """Faults of disks: slow and full ones of PostgreSQL and the broker, by a library that is preloaded into them.
 
-What the library does not see (disk_shim.c) goes on as before: memory that is mapped to files, and stdio.
+What the library does not see (disk_shim.c) goes on as before: memory that was mapped to files
+before, and stdio.
 """
 
 from __future__ import annotations
