@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import yaml
-
+from deploy.documents import read_yamls
 from deploy.k8s.fields import is_custom
 from deploy.k8s.objects import Object, namespace_of
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load(folder: Path) -> list[Object]:
     """The definitions in the files of a folder; none where there is no folder."""
     texts = [path.read_text() for path in sorted(folder.glob("*.yaml"))]
-    found = [item for text in texts for item in yaml.load_all(text, _LOADER) if item]
+    found = [item for text in texts for item in read_yamls(text)]
     return [item for item in found if item["kind"] == "CustomResourceDefinition"]
 
 

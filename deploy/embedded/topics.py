@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+from deploy.documents import read_yaml
 
 TOPICS_FILE = Path(__file__).parent.parent / "kafka" / "topics.yaml"
 DEAD_LETTER_SUFFIX = ".dlq"
@@ -34,7 +34,7 @@ class Topic:
 
 def load_topics(path: Path = TOPICS_FILE) -> list[Topic]:
     """All topics, each followed by its dead-letter topic."""
-    document = yaml.safe_load(path.read_text())
+    document = read_yaml(path.read_text())
     topics = []
     for row in document["topics"]:
         topics.append(Topic(**row))

@@ -7,13 +7,13 @@ No schema of an operator is kept here: those of the cluster that is meant are th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
 
+from deploy.documents import read_yamls
 from deploy.k8s.fields import is_custom
 from deploy.k8s.objects import Object, title
 
@@ -45,7 +45,7 @@ def load(path: Path) -> Schemas:
     """The schemas in a file, or in all files of a folder, as `kubectl get crd -o yaml` gives them or one by one."""
     found: dict[tuple[str, str], Object | None] = {}
     for file in sorted(path.glob("*.yaml")) if path.is_dir() else [path]:
-        for definition in _definitions(yaml.load_all(file.read_text(), _LOADER)):
+        for definition in _definitions(read_yamls(file.read_text())):
             spec = definition["spec"]
             for version in spec["versions"]:
                 schema = strict(version["schema"]["openAPIV3Schema"]) if version["served"] else None
@@ -86,8 +86,8 @@ def strict(schema: Object, *, is_first: bool = True) -> Object:
     return {"anyOf": [{"type": "null"}, made]} if schema.get("nullable") else made
 
 
-def _definitions(documents: Iterator[Any]) -> Iterator[Object]:
-    for document in filter(None, documents):
+def _definitions(documents: Iterable[Any]) -> Iterator[Object]:
+    for document in documents:
         yield from document["items"] if document["kind"].endswith("List") else [document]
 
 
@@ -96,7 +96,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
-
-
-# Some of these files have ten thousand lines; the loader in C is there where libyaml is.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from deploy.documents import read_yaml, read_yamls
 from deploy.k8s.secrets import SECRETS
 
 Object = dict[str, Any]
@@ -44,7 +43,7 @@ def load_base() -> list[Object]:
 
 
 def _load(folder: Path) -> list[Object]:
-    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    kustomization = read_yaml((folder / "kustomization.yaml").read_text())
     found: list[Object] = []
     for path in (folder / name for name in kustomization["resources"]):
         found += _load(path) if path.is_dir() else parse(path.read_text())
@@ -53,7 +52,7 @@ def _load(folder: Path) -> list[Object]:
 
 def parse(text: str) -> list[Object]:
     """All documents of a rendered text."""
-    return [item for item in yaml.safe_load_all(text) if item]
+    return read_yamls(text)
 
 
 def namespace_of(item: Object) -> str:

@@ -10,8 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from prometheus_client import REGISTRY
+
+from deploy.documents import read_yaml
 
 FOLDER = Path(__file__).parent
 RULE_FILES = ("alerts.yaml", "slos.yaml")
@@ -48,7 +49,7 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 def groups() -> list[dict[str, Any]]:
     """The groups of all rules, in Prometheus's own form."""
-    return [group for name in RULE_FILES for group in yaml.safe_load((FOLDER / name).read_text())["spec"]["groups"]]
+    return [group for name in RULE_FILES for group in read_yaml((FOLDER / name).read_text())["spec"]["groups"]]
 
 
 def rules() -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ from deploy.cluster.kubectl import Result
 from deploy.cluster.layout import COREDNS as COREDNS_IMAGE
 from deploy.cluster.layout import DNS_IP, EDGE_IP, Layout
 from deploy.cluster.processes import Processes
+from deploy.documents import read_yaml
 from deploy.k8s import secrets
 from deploy.k8s.objects import Object, load_base, of_kind, parse, pods
 from deploy.k8s.semantics import made_secrets
@@ -92,7 +93,7 @@ def test_the_kubelet_is_its_own_node_and_the_administrator_a_master(tmp_path: Pa
     layout.pki.mkdir(parents=True)
     pki.write(layout)
     for name, subject in (("kubelet", "O=system:nodes"), ("admin", "O=system:masters")):
-        config = yaml.safe_load(layout.kubeconfig(name).read_text())
+        config = read_yaml(layout.kubeconfig(name).read_text())
         pem = base64.b64decode(config["users"][0]["user"]["client-certificate-data"])
         assert subject in x509.load_pem_x509_certificate(pem).subject.rfc4514_string()
     assert layout.kubeconfig().stat().st_mode & 0o077 == 0

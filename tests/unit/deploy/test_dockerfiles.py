@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+
+from deploy.documents import read_yaml
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 PODMAN = DEPLOY / "k8s" / "podman"
@@ -48,7 +49,7 @@ def test_envoys_image_has_the_program_and_none_of_the_tools_that_it_comes_with()
 
 
 def test_envoys_image_is_called_as_dev_names_it() -> None:
-    overlay = yaml.safe_load((DEPLOY / "k8s" / "overlays" / "dev" / "kustomization.yaml").read_text())
+    overlay = read_yaml((DEPLOY / "k8s" / "overlays" / "dev" / "kustomization.yaml").read_text())
     (tag,) = [image["newTag"] for image in overlay["images"] if image["name"] == "envoyproxy/envoy"]
     assert f"build --target envoy -t localhost/envoyproxy/envoy:{tag} " in SCRIPT
 
@@ -70,7 +71,7 @@ def test_what_is_copied_from_the_repository_is_there(name: str) -> None:
 
 
 def test_who_installs_parley_builds_every_image_that_production_names() -> None:
-    overlay = yaml.safe_load((DEPLOY / "k8s" / "overlays" / "production" / "kustomization.yaml").read_text())
+    overlay = read_yaml((DEPLOY / "k8s" / "overlays" / "production" / "kustomization.yaml").read_text())
     named = {image["name"].partition("/")[2] for image in overlay["images"] if image["name"].startswith("parley/")}
     text = (DEPLOY.parent / "docs" / "operations" / "install.md").read_text()
     loops = [target for line in re.findall(r"for target in ([^;]+);", text) for target in line.split()]

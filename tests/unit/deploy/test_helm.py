@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.documents import read_yaml, read_yamls
 from deploy.helm import chart
 from deploy.helm.__main__ import write
 from deploy.helm.places import Text
@@ -44,7 +45,7 @@ SITE = {
 
 
 def load(text: str) -> list[Object]:
-    return [item for item in yaml.load_all(text, yaml.CSafeLoader) if item]
+    return read_yamls(text)
 
 
 def by_name(objects: Sequence[Object]) -> Objects:
@@ -152,7 +153,7 @@ def test_every_placeholder_of_the_manifests_is_among_these_values(production: st
 
 def test_on_nodes_with_public_addresses_nothing_is_looked_up(render: Render, tmp_path: Path) -> None:
     """As the overlay is without its patch, which says so of itself."""
-    overlay = yaml.safe_load((OVERLAY / "kustomization.yaml").read_text())
+    overlay = read_yaml((OVERLAY / "kustomization.yaml").read_text())
     for key in ("resources", "patches"):
         for index, entry in enumerate(overlay[key]):
             if isinstance(entry, str):

@@ -11,8 +11,8 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
+from deploy.documents import read_yaml
 from deploy.helm import templating
 from deploy.helm.places import ChartError, Entry, Field, Text, replace_text
 from deploy.helm.values import COUNT, HOST, TEXT, Value, images, sizes
@@ -79,7 +79,7 @@ def test_what_alerts_and_dashboards_have_in_braces_is_not_helms() -> None:
     text = made([config(title="{{ $labels.pod }} and {{{job}}}")])
     assert re.sub(r'\{\{ "\{\{" \}\}', "", text).count("{{") == 0
     # As Helm renders it: each such action is the braces.
-    rendered = yaml.safe_load(text.replace('{{ "{{" }}', "{{"))
+    rendered = read_yaml(text.replace('{{ "{{" }}', "{{"))
     assert rendered["data"]["title"] == "{{ $labels.pod }} and {{{job}}}"
 
 
@@ -137,7 +137,7 @@ def test_values_and_schema_say_the_same() -> None:
         Value("sfu.more", "", {"type": "object"}),
     ]
     text = values_text(values, {"site.domain": "example.com", "sfu.workers": 2, "sfu.more": {"a": [1]}})
-    assert yaml.safe_load(text) == {"site": {"domain": "example.com"}, "sfu": {"workers": 2, "more": {"a": [1]}}}
+    assert read_yaml(text) == {"site": {"domain": "example.com"}, "sfu": {"workers": 2, "more": {"a": [1]}}}
     assert "  # What clients connect to." in text
     assert all(len(line) <= 120 for line in text.splitlines())
     schema: Any = json.loads(schema_text(values))

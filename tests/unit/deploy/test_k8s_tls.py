@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
+from deploy.documents import read_yaml
 from deploy.envoy.values import EdgeValues
 from deploy.k8s import fields, semantics, settings, tls
 from deploy.k8s.objects import FOLDER, Object, find, load_base, parse
@@ -165,6 +165,6 @@ def test_without_the_component_a_probe_at_the_health_port_is_found() -> None:
 
 
 def test_production_lets_the_public_authority_sign_what_clients_see_and_nothing_else() -> None:
-    overlay = yaml.safe_load((FOLDER / "overlays" / "production" / "kustomization.yaml").read_text())
+    overlay = read_yaml((FOLDER / "overlays" / "production" / "kustomization.yaml").read_text())
     targets = [patch["target"] for patch in overlay["patches"] if patch.get("target", {}).get("kind") == "Certificate"]
     assert targets == [{"kind": "Certificate", "name": "edge|turn"}]

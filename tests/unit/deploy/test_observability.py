@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
+from deploy.documents import read_yaml, read_yamls
 from deploy.observability.queries import FOLDER, declared, faults, metrics_of, panels, queries, rules
 
 KNOWN = declared()
@@ -67,7 +67,7 @@ def test_there_is_no_runbook_without_an_alert() -> None:
 
 
 def test_dashboards_are_all_installed_and_their_names_are_their_files() -> None:
-    kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+    kustomization = read_yaml((FOLDER / "kustomization.yaml").read_text())
     files = {Path(name).name for name in kustomization["configMapGenerator"][0]["files"]}
     paths = list((FOLDER / "dashboards").glob("*.json"))
     assert files == {path.name for path in paths}
@@ -85,7 +85,7 @@ def test_every_service_is_seen_on_a_dashboard_or_says_why_not() -> None:
 
 
 def test_the_autoscalers_metrics_are_those_that_the_adapter_offers() -> None:
-    scalers = yaml.safe_load_all((FOLDER.parent / "k8s" / "overlays" / "production" / "autoscaling.yaml").read_text())
+    scalers = read_yamls((FOLDER.parent / "k8s" / "overlays" / "production" / "autoscaling.yaml").read_text())
     wanted = {m["pods"]["metric"]["name"] for item in scalers for m in item["spec"]["metrics"] if m["type"] == "Pods"}
     adapter = (FOLDER / "adapter.yaml").read_text()
     assert all(name in adapter for name in wanted)
@@ -94,7 +94,7 @@ def test_the_autoscalers_metrics_are_those_that_the_adapter_offers() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_each_alert_has_a_story_in_which_it_fires_and_one_moment_in_which_it_does_not(alert: str) -> None:
-    stories = yaml.safe_load((FOLDER / "rules.test.yaml").read_text())["tests"]
+    stories = read_yaml((FOLDER / "rules.test.yaml").read_text())["tests"]
     moments = [moment for story in stories for moment in story.get("alert_rule_test", [])]
     told = [moment["exp_alerts"] for moment in moments if moment["alertname"] == alert]
     assert any(told)

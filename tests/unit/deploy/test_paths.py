@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import error_details_pb2
 from openapi_spec_validator import validate
 
+from deploy.documents import read_yaml
 from deploy.envoy import descriptors, openapi, refusals
 from deploy.envoy.paths import PATHS, WITHOUT, operations
 from deploy.envoy.render import MAX_REQUEST_BYTES, render
@@ -109,7 +109,7 @@ def test_no_type_is_named_that_is_not_described() -> None:
 
 def manager(name: str) -> dict[str, Any]:
     values = variants(Path("tls.crt"), Path("tls.key"))[name]
-    document = yaml.safe_load(render(values, Path("/etc/parley")))
+    document = read_yaml(render(values, Path("/etc/parley")))
     chain = document["static_resources"]["listeners"][0]["filter_chains"][0]
     return chain["filters"][0]["typed_config"]  # type: ignore[no-any-return]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from deploy.documents import read_yaml
 from deploy.envoy.render import render, write
 from deploy.envoy.validate import variants
 from deploy.envoy.values import NEW_KEY_NOTICE_S, EdgeValues, ValuesError, from_env
@@ -28,7 +28,7 @@ NEEDED = {
 
 
 def parse(values: EdgeValues) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(render(values, FOLDER))
+    document: dict[str, Any] = read_yaml(render(values, FOLDER))
     return document["static_resources"]  # type: ignore[no-any-return]
 
 
@@ -111,11 +111,11 @@ def test_certificate_switches_tls_on() -> None:
 
 def test_the_certificate_comes_from_a_source_that_follows_its_folder(tmp_path: Path) -> None:
     """Envoy reads files that the listener itself names once, at its start."""
-    config = yaml.safe_load(write(VARIANTS["kubernetes"], tmp_path).read_text())
+    config = read_yaml(write(VARIANTS["kubernetes"], tmp_path).read_text())
     socket = config["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"]
     assert "tls_certificates" not in socket["common_tls_context"]
     source = socket["common_tls_context"]["tls_certificate_sds_secret_configs"][0]
-    resource = yaml.safe_load(Path(source["sds_config"]["path_config_source"]["path"]).read_text())["resources"][0]
+    resource = read_yaml(Path(source["sds_config"]["path_config_source"]["path"]).read_text())["resources"][0]
     assert resource["name"] == source["name"]
     certificate = resource["tls_certificate"]
     watched = certificate["watched_directory"]["path"]
@@ -213,7 +213,7 @@ def test_each_upstream_is_held_against_its_own_name_over_mutual_tls(service: str
     write(values, tmp_path)
     found = next(
         each
-        for each in yaml.safe_load((tmp_path / "envoy.yaml").read_text())["static_resources"]["clusters"]
+        for each in read_yaml((tmp_path / "envoy.yaml").read_text())["static_resources"]["clusters"]
         if each["name"] == service
     )["transport_socket"]["typed_config"]
     common = found["common_tls_context"]
@@ -229,7 +229,7 @@ def test_each_upstream_is_held_against_its_own_name_over_mutual_tls(service: str
 
 def source_of(config: dict[str, Any]) -> dict[str, Any]:
     """The one secret to which a configuration of secret discovery leads."""
-    (resource,) = yaml.safe_load(Path(config["sds_config"]["path_config_source"]["path"]).read_text())["resources"]
+    (resource,) = read_yaml(Path(config["sds_config"]["path_config_source"]["path"]).read_text())["resources"]
     assert resource["name"] == config["name"]
     return resource  # type: ignore[no-any-return]
 
@@ -256,5 +256,5 @@ def test_an_edge_without_a_part_has_no_route_to_it(part: str, service: str) -> N
     without = render(replace(VARIANTS["kubernetes"], **{part: ""}), FOLDER)
     assert f"{service}/" not in without
     assert f"{service}/" in render(VARIANTS["kubernetes"], FOLDER)
-    (left,) = [each for each in yaml.safe_load(without)["static_resources"]["clusters"] if each["name"] == part]
+    (left,) = [each for each in read_yaml(without)["static_resources"]["clusters"] if each["name"] == part]
     assert left["load_assignment"]["endpoints"] == [{"lb_endpoints": []}]

@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import yaml
 from grpc_tools import protoc
 
 from deploy.docs.blocks import Block, blocks, every_block
+from deploy.documents import read_yaml
 from deploy.embedded.record import ROOT
 from tests.unit.docs.shell_commands import commands, functions
 from tests.unit.docs.typescript_blocks import complaints_of_tsc
@@ -212,7 +212,7 @@ def test_json_is_json(block: Block) -> None:
 
 @pytest.mark.parametrize("block", of("yaml"))
 def test_yaml_is_yaml(block: Block) -> None:
-    assert yaml.safe_load(block.text)
+    assert read_yaml(block.text)
 
 
 @pytest.mark.parametrize("source", sorted({each.values[0].source for each in of("proto")}))

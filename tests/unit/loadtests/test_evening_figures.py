@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from deploy.documents import read_yaml
 from deploy.observability.queries import FOLDER
 from loadtests.evening import comparing, objectives, page, progress, reporting, results, service_metrics
 from loadtests.evening.latencies import Latencies, above, curve, from_text, merge
@@ -84,7 +84,7 @@ def test_what_failed_is_not_in_time() -> None:
 
 
 def slos() -> dict[str, Any]:
-    groups = yaml.safe_load((FOLDER / "slos.yaml").read_text())["spec"]["groups"]
+    groups = read_yaml((FOLDER / "slos.yaml").read_text())["spec"]["groups"]
     return {group["name"]: group for group in groups}
 
 

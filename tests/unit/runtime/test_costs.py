@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from google.protobuf.message_factory import GetMessageClass
 
+from deploy.documents import read_yaml
 from deploy.envoy.render import render
 from deploy.envoy.validate import variants
 from services.runtime.config import UserLimitsConfig
@@ -35,7 +35,7 @@ def test_every_rpc_of_users_has_a_row_and_no_row_is_of_another() -> None:
 
 
 def test_what_the_edge_routes_is_what_users_call() -> None:
-    document = yaml.safe_load(render(variants(Path("a"), Path("b"))["embedded"], Path("/etc")))
+    document = read_yaml(render(variants(Path("a"), Path("b"))["embedded"], Path("/etc")))
     manager = document["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     routed = {
         (route["match"].get("path") or route["match"]["prefix"]).split("/")[1]
