@@ -22,6 +22,8 @@ ROWS = {
     "parley_signaling": ("participants", "user_id"),
     "parley_presence": ("user_states", "user_id"),
 }
+# A deletion is there from its first notice until all is erased after its last one.
+UNDER_WAY = "SELECT EXISTS (SELECT FROM erasures WHERE user_id = $1)"
 
 
 class Databases:
@@ -46,10 +48,13 @@ async def databases(record: StackRecord) -> AsyncIterator[Databases]:
 
 
 async def until_erased(databases: Databases, user_id: str) -> None:
-    async def is_erased() -> bool:
-        return not any([await databases.count(name, user_id) for name in ROWS])
+    """Returns once nothing of the person is left, nor a deletion that would erase once more what comes back."""
 
-    await eventually(is_erased, what="nothing of the person in any database")
+    async def is_erased() -> bool:
+        under_way = await databases.of["parley_signaling"].fetchval(UNDER_WAY, user_id)
+        return not under_way and not any([await databases.count(name, user_id) for name in ROWS])
+
+    await eventually(is_erased, what="nothing of the person in any database, and their deletion at its end")
 
 
 async def delete_again(record_path: Path) -> str:

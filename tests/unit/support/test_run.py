@@ -82,6 +82,16 @@ def test_a_third_part_begins_only_when_the_processor_has_time_and_browsers_besid
     assert choose([browsers, first], [media, second], lambda: 0.4) is None
 
 
+def test_on_a_slow_machine_browsers_have_nothing_beside_them() -> None:
+    browsers, more_browsers = (Part(2, name, (), browsers=True) for name in ("browsers", "more"))
+    first, second = (Part(2, name, ()) for name in ("first", "second"))
+    assert choose([browsers, first], [], lambda: 1.0, quick=False) == browsers
+    assert choose([first, more_browsers], [browsers], lambda: 1.0, quick=False) is None
+    assert choose([more_browsers, second], [first], lambda: 1.0, quick=False) == second
+    assert choose([more_browsers], [first], lambda: 1.0, quick=False) is None
+    assert choose([more_browsers], [], lambda: 1.0, quick=False) == more_browsers
+
+
 REPORT = """<testsuites><testsuite>
 <testcase classname="a" name="plays" time="2.5"/>
 <testcase classname="a" name="relays" time="0.1"><skipped type="pytest.skip" message="{why}"/></testcase>
