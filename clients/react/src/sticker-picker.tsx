@@ -1,13 +1,9 @@
-import { type Failure, type NewSticker, type StickerProvider, sendableStickers, stickerSize } from "@parley/client";
-import { type KeyboardEvent, type ReactElement, useEffect, useRef, useState } from "react";
-import { useLimits } from "./hooks.js";
+import { type NewSticker, type StickerProvider, stickerSize } from "@parley/client";
+import { type StickerPick, StickerPicking } from "@parley/client/stickers";
+import { type KeyboardEvent, type ReactElement, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { Labels } from "./labels.js";
 import { useParley } from "./provider.js";
 
-/** Whoever types goes on within this time. Raising it finds later; lowering it asks the provider about half of a word. */
-const PAUSE_MS = 300;
-/** Raising it loads more pictures at once. */
-const MOST_SHOWN = 60;
 /** Pixels of a picture's longer side. */
 const SHOWN_PX = 80;
 
@@ -24,8 +20,8 @@ export interface StickerPickerProps {
 /** Stickers that the provider finds; the one that is chosen is sent. Escape closes. */
 export function StickerPicker({ conversationId, provider, replyToSeq, labels, onEnd }: StickerPickerProps): ReactElement {
   const [words, setWords] = useState("");
-  const { found, state, again } = useSearch(provider, words.trim());
-  const { busy, failure, send } = useSending(conversationId, replyToSeq, () => onEnd(true));
+  const { picking, pick } = usePicking(provider, conversationId, replyToSeq);
+  const { found, search, sending, failure } = pick;
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -34,19 +30,26 @@ export function StickerPicker({ conversationId, provider, replyToSeq, labels, on
     event.stopPropagation();
     onEnd(false);
   };
-  const line = { running: labels.loading, failed: labels.stickersFailed, done: found.length > 0 ? "" : labels.noStickers }[state];
+  const write = (typed: string): void => {
+    setWords(typed);
+    picking.find(typed);
+  };
+  const choose = async (sticker: NewSticker): Promise<void> => {
+    if (await picking.send(sticker)) onEnd(true);
+  };
+  const line = { running: labels.loading, failed: labels.stickersFailed, done: found.length > 0 ? "" : labels.noStickers }[search];
   return (
     <section className="parley-stickers" aria-label={labels.stickers} onKeyDown={onKeyDown}>
-      <input ref={field} type="search" className="parley-sticker-search" dir="auto" value={words} aria-label={labels.searchStickers} placeholder={labels.searchStickers} onChange={(event) => setWords(event.currentTarget.value)} />
+      <input ref={field} type="search" className="parley-sticker-search" dir="auto" value={words} aria-label={labels.searchStickers} placeholder={labels.searchStickers} onChange={(event) => write(event.currentTarget.value)} />
       <p className="parley-composer-note" role="status">
         {line}
       </p>
-      {state === "failed" && (
-        <button type="button" className="parley-button" onClick={again}>
+      {search === "failed" && (
+        <button type="button" className="parley-button" onClick={() => picking.again()}>
           {labels.tryAgain}
         </button>
       )}
-      <Grid stickers={found} busy={busy} label={labels.stickers} onChoose={send} />
+      <Grid stickers={found} busy={sending} label={labels.stickers} onChoose={(sticker) => void choose(sticker)} />
       {failure && (
         <p className="parley-problem" role="alert">
           {labels.told(failure)}
@@ -61,55 +64,13 @@ export function StickerPicker({ conversationId, provider, replyToSeq, labels, on
   );
 }
 
-/** What the provider finds; while it looks, what it found before. */
-function useSearch(provider: StickerProvider, words: string) {
+function usePicking(provider: StickerProvider, conversationId: string, replyToSeq: number): { readonly picking: StickerPicking; readonly pick: StickerPick } {
   const client = useParley();
-  const limits = useLimits();
-  const [found, setFound] = useState<readonly NewSticker[]>([]);
-  const [state, setState] = useState<"running" | "done" | "failed">("running");
-  const [attempt, setAttempt] = useState(0);
-  useEffect(() => {
-    setState("running");
-    const request = new AbortController();
-    const ask = async (): Promise<void> => {
-      const answer = await provider.search(words, request.signal).catch(() => undefined);
-      if (request.signal.aborted) return;
-      setFound(sendableStickers(answer ?? [], client.limits).slice(0, MOST_SHOWN));
-      setState(answer ? "done" : "failed");
-    };
-    const timer = setTimeout(() => void ask(), words ? PAUSE_MS : 0);
-    return () => {
-      clearTimeout(timer);
-      request.abort();
-    };
-  }, [client, limits, provider, words, attempt]);
-  return { found, state, again: () => setAttempt(attempt + 1) };
-}
-
-/** Sends under one id for the same, so that a second attempt after a lost answer sends nothing twice. */
-function useSending(conversationId: string, replyToSeq: number, onSent: () => void) {
-  const client = useParley();
-  const [busy, setBusy] = useState(false);
-  const [failure, setFailure] = useState<Failure>();
-  const attempt = useRef({ of: "", id: "" });
-  const running = useRef(false);
-  const send = async (sticker: NewSticker): Promise<void> => {
-    // A second click comes before the first is drawn.
-    if (running.current) return;
-    running.current = true;
-    if (attempt.current.of !== sticker.url) attempt.current = { of: sticker.url, id: crypto.randomUUID() };
-    setBusy(true);
-    setFailure(undefined);
-    try {
-      await client.messaging.sendSticker(conversationId, { ...sticker, replyToSeq }, attempt.current.id);
-      onSent();
-    } catch (error) {
-      setFailure(error as Failure);
-    }
-    setBusy(false);
-    running.current = false;
-  };
-  return { busy, failure, send: (sticker: NewSticker) => void send(sticker) };
+  const picking = useMemo(() => new StickerPicking(client, provider, conversationId, replyToSeq), [client, provider, conversationId, replyToSeq]);
+  useEffect(() => picking.open(), [picking]);
+  const subscribe = useCallback((listener: () => void) => picking.subscribe(listener), [picking]);
+  const current = (): StickerPick => picking.current;
+  return { picking, pick: useSyncExternalStore(subscribe, current, current) };
 }
 
 interface GridProps {

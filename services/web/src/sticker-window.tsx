@@ -1,17 +1,15 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import type { Failure, NewSticker, ParleyClient, StickerProvider } from "@parley/client";
-import { sendableStickers, stickerSize } from "@parley/client";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { NewSticker, ParleyClient, StickerProvider } from "@parley/client";
+import { stickerSize } from "@parley/client";
+import { type StickerPick, StickerPicking } from "@parley/client/stickers";
+import { useChanges } from "./hooks";
 import { moved } from "./menu";
 import { Modal } from "./modal";
 import { pictureOf } from "./stickers";
-import { fieldDirection, lineOf, type Problem, t } from "./text";
+import { fieldDirection, lineOf, t } from "./text";
 import "./style/sticker-window.css";
 
-/** Whoever types goes on within this time. Raising it finds later; lowering it asks the provider about half of a word. */
-const PAUSE_MS = 300;
-/** Raising it loads more pictures at once. */
-const MOST_SHOWN = 60;
 /** Pixels of a picture's longer side. */
 const SHOWN_PX = 88;
 
@@ -28,11 +26,17 @@ export interface StickerWindowProps {
 /** Stickers that a provider finds; the one that is chosen is sent. */
 export function StickerWindow({ client, conversationId, replyToSeq, provider, onSent, onClose }: StickerWindowProps): JSX.Element {
   const [words, setWords] = useState("");
-  const { found, state, again } = useSearch(client, provider, words);
-  const { busy, problem, send } = useSending(client, conversationId, replyToSeq, () => {
+  const picking = usePicking(client, provider, conversationId, replyToSeq);
+  const { found, search, sending, failure } = picking.current;
+  const write = (typed: string): void => {
+    setWords(typed);
+    picking.find(typed);
+  };
+  const choose = async (sticker: NewSticker): Promise<void> => {
+    if (!(await picking.send(sticker))) return;
     onClose();
     onSent();
-  });
+  };
   return (
     <Modal title={t("stickers")} onClose={onClose}>
       <input
@@ -45,19 +49,19 @@ export function StickerWindow({ client, conversationId, replyToSeq, provider, on
         autocomplete="off"
         // On a touch screen this would push the keyboard over the pictures.
         autofocus={matchMedia("(pointer: fine)").matches}
-        onInput={(event) => setWords(event.currentTarget.value)}
+        onInput={(event) => write(event.currentTarget.value)}
       />
       <p class="quiet small-print" role="status">
-        {stateLine(state, found.length)}
+        {lineOfSearch(search, found.length)}
       </p>
-      {state === "failed" && (
-        <button type="button" class="plain" onClick={again}>
+      {search === "failed" && (
+        <button type="button" class="plain" onClick={() => picking.again()}>
           {t("try.again")}
         </button>
       )}
-      <Grid stickers={found} busy={busy} onChoose={send} />
+      <Grid stickers={found} busy={sending} onChoose={(sticker) => void choose(sticker)} />
       <p class="problem" role="alert">
-        {lineOf(problem)}
+        {lineOf(failure)}
       </p>
       {provider.credit && (
         <p class="quiet small-print" dir="auto">
@@ -68,61 +72,17 @@ export function StickerWindow({ client, conversationId, replyToSeq, provider, on
   );
 }
 
-type SearchState = "running" | "done" | "failed";
-
-function stateLine(state: SearchState, count: number): string {
-  if (state === "running") return t("loading");
-  if (state === "failed") return t("stickers.failed");
+function lineOfSearch(search: StickerPick["search"], count: number): string {
+  if (search === "running") return t("loading");
+  if (search === "failed") return t("stickers.failed");
   return count > 0 ? t("search.count", { count }) : t("search.none");
 }
 
-/** What the provider finds; while it looks, what it found before. */
-function useSearch(client: ParleyClient, provider: StickerProvider, words: string) {
-  const [found, setFound] = useState<readonly NewSticker[]>([]);
-  const [state, setState] = useState<SearchState>("running");
-  const [attempt, setAttempt] = useState(0);
-  const wanted = words.trim();
-  useEffect(() => {
-    setState("running");
-    const request = new AbortController();
-    const ask = async (): Promise<void> => {
-      const answer = await provider.search(wanted, request.signal).catch(() => undefined);
-      if (request.signal.aborted) return;
-      setFound(sendableStickers(answer ?? [], client.limits).slice(0, MOST_SHOWN));
-      setState(answer ? "done" : "failed");
-    };
-    const timer = setTimeout(() => void ask(), wanted ? PAUSE_MS : 0);
-    return () => {
-      clearTimeout(timer);
-      request.abort();
-    };
-  }, [provider, wanted, attempt]);
-  return { found, state, again: () => setAttempt(attempt + 1) };
-}
-
-/** Sends under one id for the same, so that a second attempt after a lost answer sends nothing twice. */
-function useSending(client: ParleyClient, conversationId: string, replyToSeq: number, onSent: () => void) {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<Problem>(undefined);
-  const attempt = useRef({ of: "", id: "" });
-  const running = useRef(false);
-  const send = async (sticker: NewSticker): Promise<void> => {
-    // A second click comes before the first is drawn.
-    if (running.current) return;
-    running.current = true;
-    if (attempt.current.of !== sticker.url) attempt.current = { of: sticker.url, id: crypto.randomUUID() };
-    setBusy(true);
-    setProblem(undefined);
-    try {
-      await client.messaging.sendSticker(conversationId, { ...sticker, replyToSeq }, attempt.current.id);
-      onSent();
-    } catch (error) {
-      setProblem(error as Failure);
-      setBusy(false);
-      running.current = false;
-    }
-  };
-  return { busy, problem, send: (sticker: NewSticker) => void send(sticker) };
+function usePicking(client: ParleyClient, provider: StickerProvider, conversationId: string, replyToSeq: number): StickerPicking {
+  const picking = useMemo(() => new StickerPicking(client, provider, conversationId, replyToSeq), [client, provider, conversationId, replyToSeq]);
+  useEffect(() => picking.open(), [picking]);
+  useChanges(picking);
+  return picking;
 }
 
 interface GridProps {
