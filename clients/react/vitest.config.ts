@@ -10,12 +10,12 @@ const DRAWN = ["tests/hooks.test.tsx", "tests/components.test.tsx", "tests/stori
 
 export const from = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** The tests on one library that draws. */
+/** The tests on one library that draws. Not isolated, as those of the client: no test may leave anything behind. */
 export function on(name: string, alias: readonly Alias[], include = DRAWN): ViteUserConfigExport {
   return defineConfig({
     root: from("."),
     resolve: { alias: [...alias] },
-    test: { name, include, environment: "jsdom", setupFiles: ["tests/setup.ts"], testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS, env: { DRAWN_BY: name } },
+    test: { name, include, isolate: false, environment: "jsdom", setupFiles: ["tests/setup.ts"], testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS, env: { DRAWN_BY: name } },
   });
 }
 

@@ -21,5 +21,6 @@ export default defineConfig(({ mode }) => ({
     ...(mode === "mock" || mode === "worker" ? {} : { rollupOptions: { input: ["index.html", "playground.html"] } }),
   },
   server: mode === "mock" ? {} : { proxy: { "/parley.": edge, "/dev/": edge, "/v1/": edge, "/openapi.json": edge } },
-  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS },
+  // Not isolated, as the tests of the client: no test may leave anything behind.
+  test: { isolate: false, include: ["tests/**/*.test.ts"], environment: "node", testTimeout: PATIENCE_MS, hookTimeout: PATIENCE_MS },
 }));

@@ -9,7 +9,7 @@ const imports = (file: string) => [...textOf(file).matchAll(/from "([^"]+)"/g)].
 describe("layers", () => {
   test.each(sources)("%s uses the library by its public face", (file) => {
     const others = imports(file).filter((path) => !/^\.\.?\//.test(path));
-    expect(others.filter((path) => !/^(@parley\/client(\/(notices|lists|playback|previews))?$|preact)/.test(path))).toEqual([]);
+    expect(others.filter((path) => !/^(@parley\/client(\/(notices|lists|playback|previews|stickers))?$|preact)/.test(path))).toEqual([]);
   });
 
   test.each(sources)("%s gives no request up: what a page gave up itself has to be known to the library", (file) => {
