@@ -73,7 +73,6 @@ class Part:
     name: str
     places: tuple[str, ...]
     markers: str = ""
-    options: tuple[str, ...] = ()
     # On the media path as it ships; on its sources where there is no C compiler.
     compiled: bool = False
     # Browsers encode and decode in it: on a slow machine one such part runs at a time.
@@ -100,11 +99,15 @@ class Part:
         native = ("-o", f"pythonpath={NATIVE}") if self.compiled and is_compiled() else ()
         chosen = ("-m", self.markers) if self.markers else ()
         reported = () if report is None else (f"--junitxml={report}",)
-        return [sys.executable, "-m", "pytest", *self.options, *native, *places, *chosen, *reported]
+        return [sys.executable, "-m", "pytest", *native, *places, *chosen, *reported]
 
 
 def _paths(places: Iterable[str]) -> Iterator[str]:
     return (str(path.relative_to(ROOT)) for place in places for path in sorted(ROOT.glob(place)))
+
+
+def _unit(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/unit/{name}" for name in names)
 
 
 class WebPart(Part):
@@ -125,9 +128,14 @@ BROWSERS = "chromium or firefox"
 # In each stage what takes longest comes first, so that all lanes end at about the same time. tests/unit/support/
 # test_run.py checks that no test is forgotten.
 PARTS = (
-    # Without any server.
-    Part(1, "units", ("tests/unit",), "not compiled", ("-n", "3", "--dist", "loadfile")),
+    # Without any server. Three processes: workers of one pytest would each collect all of it.
     WebPart(1, "web-units", (".",)),
+    Part(1, "units-calls", _unit("sfu", "signaling", "test_*.py"), "not compiled"),
+    Part(1, "units-services", _unit("messaging", "runtime", "previews", "gateway", "presence", "push", "webhooks")),
+    Part(
+        *(1, "units-around"),
+        _unit("deploy", "docs", "faults", "support", "loadtests", "parley_client", "fuzz", "web", "ops"),
+    ),
     Part(2, "browsers", ("tests/e2e",), browsers=True),
     Part(2, "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py")),
     Part(

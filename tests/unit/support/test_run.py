@@ -51,12 +51,12 @@ def test_every_test_is_in_one_part_and_those_of_the_media_path_are_in_two(marker
 def test_what_is_marked_compiled_runs_on_the_compiled_media_path_alone() -> None:
     (path,) = (path for path in modules() if path.name == "test_foreign.py")
     assert parts_with(path, "compiled") == ["media"]
-    assert parts_with(path) == ["units", "media"]
+    assert parts_with(path) == ["units-calls", "media"]
 
 
 def test_parts_with_servers_wait_for_those_without_and_keep_their_order() -> None:
     names = [[part.name for part in stage] for stage in stages(PARTS)]
-    assert names[0] == ["units", "web-units"]
+    assert names[0] == ["web-units", "units-calls", "units-services", "units-around"]
     assert names[1][0] == "browsers"
 
 
