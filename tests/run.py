@@ -125,8 +125,8 @@ class WebPart(Part):
 
 INTEGRATION = "tests/integration"
 BROWSERS = "chromium or firefox"
-# In each stage what takes longest comes first, so that all lanes end at about the same time. tests/unit/support/
-# test_run.py checks that no test is forgotten.
+# In each stage what takes longest or waits most comes first, so that all lanes end at about the same time. tests/unit/
+# support/test_run.py checks that no test is forgotten.
 PARTS = (
     # Without any server. Three processes: workers of one pytest would each collect all of it.
     WebPart(1, "web-units", (".",)),
@@ -142,14 +142,14 @@ PARTS = (
         *(2, "calls"),
         tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "webhooks", "push", "previews", "runtime")),
     ),
-    Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), f"not ({BROWSERS})", compiled=True),
-    Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
     Part(2, "replicated", (f"{INTEGRATION}/replicated",)),
     Part(2, "faults-outages", ("tests/faults",), "outages"),
+    Part(2, "media", ("tests/unit/sfu", f"{INTEGRATION}/sfu"), f"not ({BROWSERS})", compiled=True),
+    Part(2, "single-services", (f"{INTEGRATION}/messaging", f"{INTEGRATION}/outside")),
     Part(2, "faults-kills", ("tests/faults",), "not outages and not restarts"),
+    Part(2, "faults-restarts", ("tests/faults",), "restarts"),
     Part(2, "media-browsers", (f"{INTEGRATION}/sfu",), BROWSERS, compiled=True, browsers=True),
     Part(2, "apart", (f"{INTEGRATION}/apart",)),
-    Part(2, "faults-restarts", ("tests/faults",), "restarts"),
 )
 
 
