@@ -1,7 +1,8 @@
 """Where signaling's objects are built; tests build the same."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from services.runtime.identity.audit_store import PostgresTrail
 from services.runtime.identity.auth import ServiceTokens, UserTokens
 from services.runtime.identity.service_keys import ServiceKeys
 from services.runtime.ids import new_id
-from services.runtime.kafka.bus import HandleBatch, by_topic
+from services.runtime.kafka.bus import by_topic
 from services.runtime.kafka.consumer import KafkaConsumer
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.kafka.subscription import Subscription
@@ -102,144 +103,222 @@ SCHEDULED_INTERVAL_S = 5.0
 PRUNE_INTERVAL_S = 3600.0
 
 
+@dataclass(frozen=True)
+class Base:
+    """What all of it stands on, not started."""
+
+    config: Config
+    database: Database
+    clock: StoreClock
+    publisher: KafkaPublisher
+    keys: ServiceKeys
+    tokens: ServiceTokens
+    direct: DirectDelivery
+    relay: OutboxRelay
+    members: GrpcMembers
+    sfu: Peer | None
+
+    def committed(self, order_key: str, records: Sequence[Record]) -> None:
+        """Tells of what a transaction wrote: the topics at once, and devices before that."""
+        self.relay.wake(order_key)
+        self.direct.offer(deliveries_among(records))
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The state of calls and the workers that carry them."""
+
+    store: PostgresStore
+    media: SfuClient
+    closer: BackgroundCloser
+    workers: WorkerTable
+    alarms: Alarms
+    changes: CallChanges
+    moves: CallMoves
+    rounds: BackgroundRounds
+    relay_sweep: RelaySweep
+    roster: Roster
+    starter: CallStarter
+    service: CallsService
+    upkeep: Upkeep
+
+
+@dataclass(frozen=True)
+class Meetings:
+    """Calls that are planned, and the links by which strangers come."""
+
+    links: JoinLinks
+    lobby: Lobby
+    scheduled: ScheduledCalls
+    due: DueScheduledCalls
+
+
+@dataclass(frozen=True)
+class People:
+    """What is kept of people beside their calls."""
+
+    accounts: Accounts
+    store: PostgresAccounts
+    keys: DeviceKeys
+    lifecycle: AccountLifecycle
+
+
 def build(config: Config, own_clock: Clock | None = None) -> App:
     """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
+    base = _base(config, own_clock)
+    calls = _calls(base)
+    meetings = _meetings(base, calls)
+    people = _people(base, calls)
+    pusher = WebhookPusher(config.push.url, config.push.secret, base.clock) if config.push.url else None
+    # A worker that is there anew is looked at once it says so.
+    look_now = asyncio.Event()
+    server = _server(base, calls, meetings, people)
+    consumers = _consumers(base, calls, people, look_now.set, pusher)
+    background = _background(base, calls, meetings, people, look_now)
+    return App([*_outward(base, calls, pusher), *consumers, *background], server)
+
+
+def _base(config: Config, own_clock: Clock | None) -> Base:
     database = Database(config.database, MIGRATIONS)
     clock = StoreClock(database, own_clock or SystemClock())
-    service_keys = ServiceKeys.of("signaling", config.server.identity)
-    service_tokens = ServiceTokens(service_keys, clock)
     publisher = KafkaPublisher(config.kafka)
-    relay = OutboxRelay(database, publisher)
+    keys = ServiceKeys.of("signaling", config.server.identity)
+    tokens = ServiceTokens(keys, clock)
     presence = Peer.of(config.server.tls, "presence")
-    direct = DirectDelivery(config.presence_addresses, lambda address: connect(address, service_tokens, presence))
+    direct = DirectDelivery(config.presence_addresses, lambda address: connect(address, tokens, presence))
+    members = GrpcMembers(config.messaging_address, tokens, Peer.of(config.server.tls, "messaging"))
+    relay, sfu = OutboxRelay(database, publisher), Peer.of(config.server.tls, "sfu")
+    return Base(config, database, clock, publisher, keys, tokens, direct, relay, members, sfu)
 
-    def committed(order_key: str, records: Sequence[Record]) -> None:
-        relay.wake(order_key)
-        direct.offer(deliveries_among(records))
 
-    store = PostgresStore(database, committed)
-    members = GrpcMembers(config.messaging_address, service_tokens, Peer.of(config.server.tls, "messaging"))
-    sfu = Peer.of(config.server.tls, "sfu")
-    media = SfuClient(service_tokens, sfu)
+def _calls(base: Base) -> Calls:
+    config, clock, members = base.config, base.clock, base.members
+    store = PostgresStore(base.database, base.committed)
+    media = SfuClient(base.tokens, base.sfu)
     closer = BackgroundCloser(media)
     workers = WorkerTable(config.placement, began=clock.now())
     alarms = Alarms()
-    relay_store = PostgresRelays(database)
-    relays = CallRelays(store, relay_store, media, workers, clock, partial(token_bytes, SECRET_BYTES))
+    legs = PostgresRelays(base.database)
+    relays = CallRelays(store, legs, media, workers, clock, partial(token_bytes, SECRET_BYTES))
     rounds = BackgroundRounds(relays.tell)
     changes = CallChanges(
         *(store, CallEvents(new_id), closer, alarms, clock, config.timeouts), workers=workers, relays=rounds
     )
     moves = CallMoves(store, changes, media, workers)
     roster = Roster(store, changes, members)
-    devices = RoutedDevices(direct)
+    devices = RoutedDevices(base.direct)
     turn = HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s)
-    access = MediaAccess(
-        *(store, moves, media, JwtJoinTokens(service_keys), turn, config.grants, clock), new_id=_new_id
-    )
+    tokens = JwtJoinTokens(base.keys)
+    access = MediaAccess(store, moves, media, tokens, turn, config.grants, clock, new_id=_new_id)
     starter = CallStarter(store, changes, members, roster, workers, config.start, _new_id)
-    service = CallsService(
-        store=store,
-        changes=changes,
-        starter=starter,
+    return Calls(
+        *(store, media, closer, workers, alarms, changes, moves, rounds, RelaySweep(legs, rounds, clock)),
         roster=roster,
-        access=access,
-        devices=devices,
+        starter=starter,
+        service=CallsService(
+            store=store, changes=changes, starter=starter, roster=roster, access=access, devices=devices
+        ),
+        upkeep=Upkeep(store, changes, media, devices, workers, config.retention),
     )
-    upkeep = Upkeep(store, changes, media, devices, workers, config.retention)
-    look_now = asyncio.Event()
-    pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
-    key_events = KeyEvents(new_id)
-    key_store = PostgresKeys(database, committed)
-    keys = DeviceKeys(key_store, store, members, clock, key_events.call_key, key_events.keys_changed)
-    account_store = PostgresAccounts(database)
-    lifecycle = AccountLifecycle(account_store, changes, keys)
-    accounts = Accounts(clock, config.server.jwt_max_life_s)
-    scheduled_store = PostgresScheduled(database, committed)
-    scheduled_events = ScheduledEvents(new_id)
-    scheduled = ScheduledCalls(scheduled_store, members, scheduled_events, clock, _new_id)
-    places = LinkPlaces(changes, roster, scheduled_store)
-    links = JoinLinks(PostgresLinks(database), changes, places, _new_id, partial(token_bytes, SALT_BYTES))
-    lobby = Lobby(links, changes, places)
+
+
+def _meetings(base: Base, calls: Calls) -> Meetings:
+    clock, members = base.clock, base.members
+    store = PostgresScheduled(base.database, base.committed)
+    events = ScheduledEvents(new_id)
+    places = LinkPlaces(calls.changes, calls.roster, store)
+    new_salt = partial(token_bytes, SALT_BYTES)
+    links = JoinLinks(PostgresLinks(base.database), calls.changes, places, _new_id, new_salt)
+    lobby = Lobby(links, calls.changes, places)
     due = DueScheduledCalls(
-        *(scheduled_store, store, members, ScheduledStarter(starter), lobby, scheduled_events, clock),
-        retention=config.retention,
+        *(store, calls.store, members, ScheduledStarter(calls.starter), lobby, events, clock),
+        retention=base.config.retention,
     )
-    back_office = BackOffice(store, changes, starter, roster, members, links, accounts)
-    trail = PostgresTrail(database)
-    known = {
-        NODES_TOPIC: WorkerConsumer(workers, look_now.set, clock).handle,
-        ACCOUNTS_TOPIC: AccountsFeed(accounts).handle,
-    }
-    in_background = {
-        QUALITY_TOPIC: QualityConsumer(service.store).handle,
-        MESSAGING_TOPIC: MembersConsumer(service.roster).handle,
-        ACCOUNTS_TOPIC: AccountsConsumer(lifecycle).handle,
-    }
-    consumers = _consumers(config, known, MediaConsumer(service), in_background, pusher, publisher)
-    server = RpcServer(
-        config.server,
+    return Meetings(links, lobby, ScheduledCalls(store, members, events, clock, _new_id), due)
+
+
+def _people(base: Base, calls: Calls) -> People:
+    events = KeyEvents(new_id)
+    keys = DeviceKeys(
+        *(PostgresKeys(base.database, base.committed), calls.store, base.members, base.clock),
+        *(events.call_key, events.keys_changed),
+    )
+    accounts = Accounts(base.clock, base.config.server.jwt_max_life_s)
+    store = PostgresAccounts(base.database)
+    return People(accounts, store, keys, AccountLifecycle(store, calls.changes, keys))
+
+
+def _server(base: Base, calls: Calls, meetings: Meetings, people: People) -> RpcServer:
+    server, clock, trail = base.config.server, base.clock, PostgresTrail(base.database)
+    back_office = BackOffice(
+        *(calls.store, calls.changes, calls.starter, calls.roster, base.members, meetings.links, people.accounts)
+    )
+    return RpcServer(
+        server,
         [
-            *rpc.apis(service, links, lobby, scheduled, moves),
-            keys_rpc.api_of(keys, clock),
-            account_data.api_of(pages(account_store)),
+            *rpc.apis(calls.service, meetings.links, meetings.lobby, meetings.scheduled, calls.moves),
+            keys_rpc.api_of(people.keys, clock),
+            account_data.api_of(pages(people.store)),
             back_office_rpc.api_of(back_office),
         ],
         rpc.ERRORS,
-        service_tokens,
-        UserTokens.of(config.server, clock, accounts),
-        admins=admins(admin_tokens(config.server.admin, clock), trail),
-        servers=servers(config.server.server_keys_file, clock, trail),
+        base.tokens,
+        UserTokens.of(server, clock, people.accounts),
+        admins=admins(admin_tokens(server.admin, clock), trail),
+        servers=servers(server.server_keys_file, clock, trail),
     )
-    background: list[Part] = [
-        Probe("time", clock.is_known, essential=False),
-        Worker("store-clock", clock.run),
-        Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
-        *periodic_tasks(upkeep, moves, RelaySweep(relay_store, rounds, clock), look_now),
-        PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S),
-        PeriodicTask("close-join-links", links.sweep, CLOSE_LINKS_INTERVAL_S),
-        PeriodicTask("scheduled-calls", due.sweep, SCHEDULED_INTERVAL_S),
-        PeriodicTask("prune-scheduled", due.prune, PRUNE_INTERVAL_S),
-        Worker(WorkerHealth.name, WorkerHealth(workers, clock, service_tokens, moves.check_worker, sfu).run),
-    ]
+
+
+def _outward(base: Base, calls: Calls, pusher: WebhookPusher | None) -> list[Part]:
+    """What asks others, in the order of its start."""
+    ours: list[Part] = [base.members, calls.media, calls.closer, calls.rounds]
+    return [base.database, base.publisher, base.direct, base.relay, *ours, *([pusher] if pusher else [])]
+
+
+def _background(base: Base, calls: Calls, meetings: Meetings, people: People, look_now: asyncio.Event) -> list[Part]:
+    clock, workers = base.clock, calls.workers
+    health = WorkerHealth(workers, clock, base.tokens, calls.moves.check_worker, base.sfu)
 
     async def has_media_worker() -> bool:
         return bool(workers.live(clock.now()))
 
-    # Waited for at the start only: without it the first calls would find no worker.
-    worker_known = Probe("media-worker", has_media_worker, essential=False)
-    outward: list[Part] = [
-        database,
-        publisher,
-        direct,
-        relay,
-        members,
-        media,
-        closer,
-        rounds,
-        *([pusher] if pusher else []),
+    return [
+        # Waited for at the start only: without it the first calls would find no worker.
+        Probe("media-worker", has_media_worker, essential=False),
+        Probe("time", clock.is_known, essential=False),
+        Worker("store-clock", clock.run),
+        Worker("alarms", partial(run_alarms, calls.alarms, calls.upkeep, clock)),
+        *periodic_tasks(calls.upkeep, calls.moves, calls.relay_sweep, look_now),
+        PeriodicTask("erase-accounts", people.lifecycle.sweep, ERASE_INTERVAL_S),
+        PeriodicTask("close-join-links", meetings.links.sweep, CLOSE_LINKS_INTERVAL_S),
+        PeriodicTask("scheduled-calls", meetings.due.sweep, SCHEDULED_INTERVAL_S),
+        PeriodicTask("prune-scheduled", meetings.due.prune, PRUNE_INTERVAL_S),
+        Worker(WorkerHealth.name, health.run),
     ]
-    return App([*outward, *consumers, worker_known, *background], server)
 
 
 def _consumers(
-    config: Config,
-    known: Mapping[str, HandleBatch],
-    reports: MediaConsumer,
-    background: Mapping[str, HandleBatch],
-    pusher: WebhookPusher | None,
-    publisher: KafkaPublisher,
+    base: Base, calls: Calls, people: People, look_now: Callable[[], None], pusher: WebhookPusher | None
 ) -> list[KafkaConsumer]:
     """What each replica must know, what calls wait for, what may come later, and what the network's own sender may
     hold up."""
+    known = {
+        NODES_TOPIC: WorkerConsumer(calls.workers, look_now, base.clock).handle,
+        ACCOUNTS_TOPIC: AccountsFeed(people.accounts).handle,
+    }
+    in_background = {
+        QUALITY_TOPIC: QualityConsumer(calls.store).handle,
+        MESSAGING_TOPIC: MembersConsumer(calls.roster).handle,
+        ACCOUNTS_TOPIC: AccountsConsumer(people.lifecycle).handle,
+    }
     handlers = [
         (Subscription(tuple(known), group=None), by_topic(known)),
-        (Subscription((MEDIA_TOPIC,), MEDIA_GROUP), reports.handle),
-        (Subscription(tuple(background), BACKGROUND_GROUP, background=True), by_topic(background)),
+        (Subscription((MEDIA_TOPIC,), MEDIA_GROUP), MediaConsumer(calls.service).handle),
+        (Subscription(tuple(in_background), BACKGROUND_GROUP, background=True), by_topic(in_background)),
     ]
     if pusher:
         handlers.append((Subscription((CALLS_TOPIC,), PUSH_GROUP), pusher.handle))
-    return [KafkaConsumer(config.kafka, subscription, handle, publisher) for subscription, handle in handlers]
+    return [KafkaConsumer(base.config.kafka, topics, handle, base.publisher) for topics, handle in handlers]
 
 
 def _new_id(now: datetime) -> str:
