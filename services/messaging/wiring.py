@@ -143,77 +143,53 @@ def sweep_policy(config: Config) -> SweepPolicy:
     return SweepPolicy(retention, interval_s=config.sweep_interval_s)
 
 
+@dataclass(frozen=True)
+class Talk:
+    """How people talk: in conversations and groups, by messages that are sent, changed and read."""
+
+    conversations: Conversations
+    groups: Groups
+    rates: SendRates
+    sends: GroupCommit
+    sending: Sending
+    changing: Changing
+    history: History
+
+
+@dataclass(frozen=True)
+class Features:
+    """Those that messages are built on."""
+
+    files: AttachmentsFeature
+    people: AccountsFeature
+    hooks: HooksFeature
+
+
 def build(config: Config, own_clock: Clock | None = None) -> App:
     """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
     base = _base(config, own_clock)
-    database, clock, relay = base.database, base.clock, base.relay
     stores = _stores(base)
-    files = build_attachments(config, database, clock, stores.conversations, stores.messages)
-    people = build_accounts(config, database, relay, clock, base.tokens, stores.groups, files.objects)
-    hooks = build_hooks(config, database, clock, base.tokens, stores.messages.places)
-    rates = SendRates(config.send_rate_per_s, config.send_burst, may_write=people.admission.require_may_write)
-    sends = GroupCommit(stores.messages, config.send_queue)
-    limits = message_limits(config)
-    sending = Sending(
-        *(stores.messages, stores.conversations, sends, rates, clock, new_id, limits),
-        *(files.attachments, hooks.judging),
-    )
-    changing = Changing(stores.messages, stores.conversations, rates, clock, limits, hooks.judging)
-    history = History(stores.messages, stores.conversations, clock)
-    conversations = Conversations(stores.conversations, clock, new_id, conversation_limits(config))
-    groups = Groups(
-        *(stores.groups, stores.conversations, PostgresInvites(database), stores.relations, stores.requests),
-        *(rates, clock, new_id, new_secret, group_limits(config)),
-        judging=hooks.judging,
-    )
+    features = _features(base, stores)
+    files, people, hooks = features.files, features.people, features.hooks
+    talk = _talk(base, stores, features)
     relations, reports = _relations(base, stores)
-    openings = Openings(
-        *(PostgresOpenings(database, relay, new_id), stores.conversations, stores.messages, files.attachments, clock)
-    )
-    drafts = Drafts(PostgresDrafts(database, relay), clock, config.text_limit)
-    scheduling, sender = _scheduling(base, stores, sending, people, hooks)
-    back_office = BackOffice(
-        *(conversations, sending, history, groups, stores.conversations, stores.messages),
-        *(PostgresModeration(database), people.admission, Reviews(hooks.held, sending, changing, clock), clock),
-    )
-    servicer = rpc.MessagingServicer(
-        conversations,
-        sending,
-        changing,
-        history,
-        Sync(PostgresSync(database), clock),
-        Search(stores.search, stores.conversations, clock),
-        groups,
-        Receipts(PostgresReceipts(database, relay, new_id), clock, config.receipt_members),
-        Vanishing(stores.groups, clock, new_id),
-        Pins(PostgresPins(database, relay, new_id), rates, clock, new_id),
-        Forwarding(sending, stores.conversations, stores.messages, files.attachments, clock),
-        hooks.withdrawals,
-        drafts,
-    )
+    drafts = Drafts(PostgresDrafts(base.database, base.relay), base.clock, config.text_limit)
+    scheduling, sender = _scheduling(base, stores, talk.sending, people, hooks)
     apis = [
-        rpc.api(servicer),
+        rpc.api(_servicer(base, stores, features, talk, drafts)),
         *relations_rpc.apis(relations, reports, client_limits(config)),
-        *attachments_rpc.apis(files.attachments, openings),
+        *attachments_rpc.apis(files.attachments, _openings(base, stores, files)),
         *scheduling_rpc.apis(scheduling),
         *accounts_rpc.apis(people.accounts, people.sign_outs),
-        notices_rpc.api_of(PostgresFacts(database)),
-        back_office_rpc.api_of(back_office),
+        notices_rpc.api_of(PostgresFacts(base.database)),
+        back_office_rpc.api_of(_back_office(base, stores, features, talk)),
     ]
-    background: list[Part] = [
-        Probe("time", clock.is_known, essential=False),
-        Worker("store-clock", clock.run),
-        Worker("group-commit", sends.run, needed=True),
-        Worker("sweeper", Sweeper(PostgresSweepStore(database, relay, new_id), clock, sweep_policy(config)).run),
-        Worker("search-reindexer", Reindexer(stores.search).run),
-        Worker("objects-collector", files.collector.run),
-        Worker("account-jobs", people.runner.run),
-        PeriodicTask("revocations", people.sign_outs.prune, PRUNE_INTERVAL_S),
-        Worker("held-messages", hooks.purging.run),
+    background = [
+        *_background(base, stores, features, talk),
         Worker("scheduled-messages", sender.run),
         PeriodicTask("drafts", drafts.sweep, SWEEP_INTERVAL_S),
     ]
-    consumers = _consumers(base, stores, sending, relations, people)
+    consumers = _consumers(base, stores, talk.sending, relations, people)
     return App([*_outward(base, files, hooks), *people.sources, *background, *consumers], _server(base, apis, people))
 
 
@@ -238,6 +214,83 @@ def _stores(base: Base) -> Stores:
         PostgresRelations(database, relay.wake),
         PostgresSearch(database),
     )
+
+
+def _features(base: Base, stores: Stores) -> Features:
+    config, database, clock = base.config, base.database, base.clock
+    files = build_attachments(config, database, clock, stores.conversations, stores.messages)
+    people = build_accounts(config, database, base.relay, clock, base.tokens, stores.groups, files.objects)
+    return Features(files, people, build_hooks(config, database, clock, base.tokens, stores.messages.places))
+
+
+def _talk(base: Base, stores: Stores, features: Features) -> Talk:
+    config, clock, judging = base.config, base.clock, features.hooks.judging
+    limits, may_write = message_limits(config), features.people.admission.require_may_write
+    rates = SendRates(config.send_rate_per_s, config.send_burst, may_write=may_write)
+    sends = GroupCommit(stores.messages, config.send_queue)
+    groups = Groups(
+        *(stores.groups, stores.conversations, PostgresInvites(base.database), stores.relations, stores.requests),
+        *(rates, clock, new_id, new_secret, group_limits(config)),
+        judging=judging,
+    )
+    sending = Sending(
+        *(stores.messages, stores.conversations, sends, rates, clock, new_id, limits),
+        *(features.files.attachments, judging),
+    )
+    return Talk(
+        Conversations(stores.conversations, clock, new_id, conversation_limits(config)),
+        *(groups, rates, sends, sending),
+        changing=Changing(stores.messages, stores.conversations, rates, clock, limits, judging),
+        history=History(stores.messages, stores.conversations, clock),
+    )
+
+
+def _openings(base: Base, stores: Stores, files: AttachmentsFeature) -> Openings:
+    kept = PostgresOpenings(base.database, base.relay, new_id)
+    return Openings(kept, stores.conversations, stores.messages, files.attachments, base.clock)
+
+
+def _servicer(base: Base, stores: Stores, features: Features, talk: Talk, drafts: Drafts) -> rpc.MessagingServicer:
+    database, relay, clock = base.database, base.relay, base.clock
+    return rpc.MessagingServicer(
+        talk.conversations,
+        talk.sending,
+        talk.changing,
+        talk.history,
+        Sync(PostgresSync(database), clock),
+        Search(stores.search, stores.conversations, clock),
+        talk.groups,
+        Receipts(PostgresReceipts(database, relay, new_id), clock, base.config.receipt_members),
+        Vanishing(stores.groups, clock, new_id),
+        Pins(PostgresPins(database, relay, new_id), talk.rates, clock, new_id),
+        Forwarding(talk.sending, stores.conversations, stores.messages, features.files.attachments, clock),
+        features.hooks.withdrawals,
+        drafts,
+    )
+
+
+def _back_office(base: Base, stores: Stores, features: Features, talk: Talk) -> BackOffice:
+    reviews = Reviews(features.hooks.held, talk.sending, talk.changing, base.clock)
+    return BackOffice(
+        *(talk.conversations, talk.sending, talk.history, talk.groups, stores.conversations, stores.messages),
+        *(PostgresModeration(base.database), features.people.admission, reviews, base.clock),
+    )
+
+
+def _background(base: Base, stores: Stores, features: Features, talk: Talk) -> list[Part]:
+    clock, people = base.clock, features.people
+    sweeper = Sweeper(PostgresSweepStore(base.database, base.relay, new_id), clock, sweep_policy(base.config))
+    return [
+        Probe("time", clock.is_known, essential=False),
+        Worker("store-clock", clock.run),
+        Worker("group-commit", talk.sends.run, needed=True),
+        Worker("sweeper", sweeper.run),
+        Worker("search-reindexer", Reindexer(stores.search).run),
+        Worker("objects-collector", features.files.collector.run),
+        Worker("account-jobs", people.runner.run),
+        PeriodicTask("revocations", people.sign_outs.prune, PRUNE_INTERVAL_S),
+        Worker("held-messages", features.hooks.purging.run),
+    ]
 
 
 def _relations(base: Base, stores: Stores) -> tuple[Relations, Reports]:
