@@ -74,7 +74,7 @@ async def test_what_was_read_before_it_was_sent_is_never_sent(push: Push) -> Non
     await push.replica()
     other = await push.device(Provider.FCM)
     seq = await push.say("later")
-    await until(lambda: push.fcm.screen(other).get(KEY), what="the later notice")
+    await until(lambda: all(push.fcm.screen(each).get(KEY) for each in (token, other)), what="the later notice")
     assert [one["seq"] for one in push.fcm.of(token)] == [str(seq)]
 
 
