@@ -38,6 +38,7 @@ class AccountSync:
         # Named the next time: listed but without messages yet, or told of with a gap.
         self._wanted: dict[str, None] = {}
         self._named: list[str] = []
+        self._asked = 0
         # Until the first Sync, which names all that came live before it: that may be gone again, and no token says so.
         self._is_new = True
 
@@ -47,14 +48,16 @@ class AccountSync:
         answer: service.ListConversationsResponse,
         *,
         wants_messages: bool = True,
+        asked: int | None = None,
     ) -> None:
         """Takes a page of the list; the first one's token begins everything.
 
-        `wants_messages`: the next Sync brings the newest messages of each.
+        `wants_messages`: the next Sync brings the newest messages of each. `asked`: the inbox's `moment` when it was
+        asked for.
         """
         self.token = self.token or answer.sync_token
         for summary in answer.conversations:
-            self._inbox.take_summary(summary, is_first=wants_messages)
+            self._inbox.take_summary(summary, is_first=wants_messages, asked=asked)
             if wants_messages:
                 self._wanted[summary.conversation.conversation_id] = None
         if folder in self.unlisted:
@@ -75,6 +78,7 @@ class AccountSync:
         wanted = dict.fromkeys([*conversations.gaps(), *self._wanted, *sorted(self.open)])
         known = [key for key in wanted if conversations.history(key).info is not None]
         self._named = known[:_MAX_CURSORS]
+        self._asked = self._inbox.moment
         places = [(key, *conversations.cursor(key)) for key in self._named]
         return service.SyncRequest(
             sync_token=self.token,
@@ -92,7 +96,7 @@ class AccountSync:
         unfinished: dict[str, None] = {}
         for delta in answer.deltas:
             key = delta.conversation.conversation_id
-            gapless = self._inbox.apply_delta(delta, is_named=key in named)
+            gapless = self._inbox.apply_delta(delta, is_named=key in named, asked=self._asked)
             if gapless is False:
                 raise SyncGapError("a Sync answer has a gap")
             if gapless is None or delta.has_more:

@@ -106,6 +106,9 @@ class Inbox:
         self.typing: dict[tuple[str, str], bool] = {}
         # Per conversation, how this user keeps it.
         self.own_states: dict[str, messaging.OwnState] = {}
+        # Grows with every own state that the stream tells, and is kept by conversation.
+        self.moment = 0
+        self._told_at: dict[str, int] = {}
         # Per call id, the highest version.
         self.calls: dict[str, calls.Call] = {}
         # Per call id, this user's own place in its lobby, the highest version.
@@ -159,12 +162,20 @@ class Inbox:
         self.changes.notify()
         return must_sync
 
-    def apply_delta(self, delta: messaging.ConversationDelta, *, is_named: bool) -> bool | None:
+    def apply_delta(
+        self, delta: messaging.ConversationDelta, *, is_named: bool, asked: int | None = None
+    ) -> bool | None:
         """Takes what Sync says of one conversation. False when the answer was not gapless.
 
         `is_named`: it was made for a cursor of this device. Of one that was not, and leaves a gap behind what the
         device has, only own state and cursors are taken: None. None as well when its messages must be read anew.
+        `asked`: the `moment` of the request. The own state may be of before one that came since, and is left then.
         """
+        conversation_id = delta.conversation.conversation_id
+        is_older = self._is_told_since(conversation_id, asked)
+        if is_older and self.own_states[conversation_id].request == messaging.REQUEST_STATE_DECLINED:
+            return True
+        own_state = self.own_states[conversation_id] if is_older else delta.own_state
         told = Delta(
             info=to_info(delta.conversation, self.me),
             entries=tuple(to_entry(message) for message in delta.messages),
@@ -173,16 +184,19 @@ class Inbox:
             last_seq=delta.conversation.last_seq,
         )
         # What is held of one that was let in meanwhile is other than what Sync tells of it now.
-        is_let_in = self._let_in(told.info.conversation_id, delta.own_state)
+        is_let_in = self._let_in(conversation_id, own_state)
         is_taken = not is_let_in and (is_named or self.conversations.is_continued_by(told))
         gapless = self.conversations.add_delta(told) if is_taken else None
-        self._take_own_state(told.info.conversation_id, delta.own_state)
+        self._take_own_state(conversation_id, own_state)
         self._take_cursors(delta.conversation)
         self.changes.notify()
         return gapless
 
-    def take_summary(self, summary: service.ConversationSummary, *, is_first: bool) -> None:
-        """Takes a line of the list. `is_first`: Sync comes after it; else of what is known it would be old news."""
+    def take_summary(self, summary: service.ConversationSummary, *, is_first: bool, asked: int | None = None) -> None:
+        """Takes a line of the list. `is_first`: Sync comes after it; else of what is known it would be old news.
+        `asked` as for `apply_delta`: of what was told since, nothing is taken."""
+        if self._is_told_since(summary.conversation.conversation_id, asked):
+            return
         is_new = self.conversations.add_info(to_info(summary.conversation, self.me))
         if is_new or is_first:
             self._let_in(summary.conversation.conversation_id, summary.own_state)
@@ -242,6 +256,9 @@ class Inbox:
         # Of an unknown conversation, Sync tells it.
         self.conversations.history(conversation_id).move_own_read(state.read_seq)
 
+    def _is_told_since(self, conversation_id: str, asked: int | None) -> bool:
+        return asked is not None and self._told_at.get(conversation_id, 0) > asked
+
     def _let_in(self, conversation_id: str, state: messaging.OwnState) -> bool:
         """Forgets messages that may have come while a conversation waited in Requests, if that is over. True then."""
         known = self.own_states.get(conversation_id)
@@ -264,6 +281,8 @@ class Inbox:
             )
         elif kind == "own_state":
             conversation_id, state = event.own_state.conversation_id, event.own_state.own_state
+            self.moment += 1
+            self._told_at[conversation_id] = self.moment
             must_sync = self._let_in(conversation_id, state)
             self._take_own_state(conversation_id, state)
             if state.request == messaging.REQUEST_STATE_DECLINED:

@@ -285,9 +285,10 @@ class EventStream:
     async def _list(
         self, folder: messaging_service.ConversationFolder.ValueType, page_token: str, *, wants_messages: bool
     ) -> None:
+        asked = self.inbox.moment
         request = messaging_service.ListConversationsRequest(page_size=_LIST_PAGE, folder=folder, page_token=page_token)
         answer = await self._device.messaging.ListConversations(request)
-        self.account.take_list(folder, answer, wants_messages=wants_messages)
+        self.account.take_list(folder, answer, wants_messages=wants_messages, asked=asked)
 
     async def _ask_for_calls_and_presence(self) -> None:
         answer = await self._device.calls.ListActiveCalls(calls.ListActiveCallsRequest())

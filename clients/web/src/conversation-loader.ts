@@ -116,6 +116,7 @@ export abstract class ConversationLoader {
 
   /** Takes one page of the list. Of later pages, and beside what was kept, only what is new here: the stream and Sync keep the rest current. */
   private async list(folder: ConversationFolder, pageToken: string): Promise<void> {
+    const asked = this.store.moment;
     const page = await this.api.messaging.listConversations({ pageSize: LIST_PAGE, pageToken, folder });
     // What changes from the first page on, Sync tells.
     this.token ||= page.syncToken;
@@ -123,7 +124,7 @@ export abstract class ConversationLoader {
       if (!conversation || ((pageToken || this.restored) && this.store.get(conversation.conversationId))) continue;
       const known = readConversation(conversation);
       const messages = lastMessage ? [readMessage(lastMessage)] : [];
-      this.store.applyDelta({ conversation: known, messages, changed: [], revision: known.revision, own: ownState && readOwnState(ownState) });
+      this.store.applyDelta({ conversation: known, messages, changed: [], revision: known.revision, own: ownState && readOwnState(ownState), asked });
     }
     if (page.nextPageToken) this.nextPages.set(folder, page.nextPageToken);
     else this.nextPages.delete(folder);
@@ -135,10 +136,11 @@ export abstract class ConversationLoader {
     while (more) {
       const named = this.store.cursors(MAX_SYNC_CURSORS);
       const cursors = named.map(({ conversationId, seq, revision }) => ({ conversationId, seq: BigInt(seq), revision: BigInt(revision) }));
+      const asked = this.store.moment;
       const page = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT, syncToken: this.token });
       for (const id of page.goneConversationIds) this.drop(id);
       const ids = new Set(named.map(({ conversationId }) => conversationId));
-      const moved = page.deltas.map(readDelta).map((delta) => delta !== undefined && this.apply(delta, ids.has(delta.conversation.id)));
+      const moved = page.deltas.map(readDelta).map((delta) => delta !== undefined && this.apply({ ...delta, asked }, ids.has(delta.conversation.id)));
       // A page with nothing new would be returned again and again.
       const walked = page.syncToken !== this.token;
       more = (page.hasMore && (walked || moved.includes(true))) || (moved.includes(true) && page.deltas.some((delta) => delta.hasMore));

@@ -16,6 +16,8 @@ class Account {
   readonly rooms = Array.from({ length: CONVERSATIONS + REQUESTS }, (_, n) => ({ id: `c${n}`, seq: 1, revision: 0, position: n, gone: false, request: n >= CONVERSATIONS }));
   next = this.rooms.length;
   refuses = false;
+  /** What happens while an answer is on its way. */
+  meanwhile = (): void => undefined;
   readonly lists: ListConversationsRequest[] = [];
   readonly syncs: SyncRequest[] = [];
 
@@ -55,6 +57,7 @@ class Account {
 
   private sync(request: SyncRequest) {
     this.syncs.push(request);
+    this.meanwhile();
     if (this.refuses) {
       this.refuses = false;
       throw unknownToken();
@@ -101,6 +104,19 @@ function unknownToken(): ConnectError {
 }
 
 describe("an account of 50,000 conversations", () => {
+  it("keeps what was declined elsewhere while an answer was on its way", async () => {
+    const account = new Account();
+    const { messaging, store } = account.messaging();
+    await messaging.sync();
+    const id = `c${CONVERSATIONS + REQUESTS - 1}`;
+    const declined = { ...store.get(id)!.own, request: "declined" as const };
+    expect(store.get(id)?.own.request).toBe("pending");
+    account.change(CONVERSATIONS + REQUESTS - 1, { says: 1 });
+    account.meanwhile = () => messaging.receiveOwnState(id, declined);
+    await messaging.sync();
+    expect(store.get(id)?.own.request).toBe("declined");
+  });
+
   it("begins with the newest of each folder and one Sync", async () => {
     const account = new Account();
     const { messaging, store } = account.messaging();

@@ -47,6 +47,16 @@ describe("a conversation as one keeps it", () => {
     expect(view()?.unread).toBe(1);
   });
 
+  test("what was told while an answer was on its way is newer than the answer", () => {
+    const asked = store.moment;
+    store.applyOwnState(ROOM, own({ request: "declined", pinned: true }));
+    const late = { conversation: conversation({ lastSeq: 1 }), messages: [message(1)], changed: [], revision: 0, own: own({ request: "pending" }) };
+    store.applyDelta({ ...late, asked });
+    expect(view()).toMatchObject({ own: { request: "declined", pinned: true }, messages: [{ seq: 1 }] });
+    store.applyDelta({ ...late, asked: store.moment });
+    expect(view()?.own).toMatchObject({ request: "pending", pinned: false });
+  });
+
   test("older news of one's reading does not make read messages unread", () => {
     bring([message(8), message(9)], { unreadCount: 5, readSeq: 2 });
     store.applyOwnRead(ROOM, 9);

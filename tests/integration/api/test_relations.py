@@ -77,7 +77,7 @@ async def test_a_request_comes_to_the_device_as_such_and_is_let_in_on_all_of_the
     await send(alice.device, conversation_id, "may I?")
     for online in (bob, tablet):
         await online.until_seq(conversation_id, 1)
-        assert online.stream.inbox.own_states[conversation_id].request == PENDING
+        await until_request(online, conversation_id, PENDING)
     assert await listed(bob.device, messaging.CONVERSATION_FOLDER_REQUESTS) == [conversation_id]
     assert await listed(bob.device, messaging.CONVERSATION_FOLDER_UNSPECIFIED) == []
     with refused(DENIED, "CALL_NOT_ALLOWED"):
@@ -106,7 +106,7 @@ async def test_a_declined_request_goes_from_all_devices_and_comes_back_when_one_
     await send(bob.device, conversation_id, "on second thought")
     for online in (bob, tablet):
         await online.until_seq(conversation_id, 3)
-        assert online.stream.inbox.own_states[conversation_id].request == LET_IN
+        await until_request(online, conversation_id, LET_IN)
 
 
 async def test_who_takes_messages_of_nobody_cannot_be_reached(world: World) -> None:

@@ -127,3 +127,47 @@ def test_no_more_than_a_thousand_are_named_at_once() -> None:
     assert account.take(answer(token="t1"))
     assert len(named(account)) == 200
     assert not account.take(answer(token="t2"))
+
+
+def keeps(inbox: Inbox, key: str, state: messaging.OwnState) -> None:
+    changed = gateway.OwnStateChanged(conversation_id=key, own_state=state)
+    inbox.apply(gateway.DeviceEvent(own_state=changed), 0.0)
+
+
+def with_state(told: messaging.ConversationDelta, state: messaging.OwnState) -> messaging.ConversationDelta:
+    told.own_state.CopyFrom(state)
+    return told
+
+
+PENDING = messaging.OwnState(request=messaging.REQUEST_STATE_PENDING)
+DECLINED = messaging.OwnState(request=messaging.REQUEST_STATE_DECLINED)
+
+
+def test_an_own_state_that_was_told_while_sync_was_asked_is_newer_than_its_answer() -> None:
+    inbox = Inbox("alice")
+    account = AccountSync(inbox)
+    listed(account, "a", "b")
+    account.request()
+    keeps(inbox, "a", messaging.OwnState(pinned=True))
+    account.take(answer(delta("a", 1), with_state(delta("b", 1), messaging.OwnState(pinned=True)), token="t1"))
+    assert [inbox.own_states[key].pinned for key in ("a", "b")] == [True, True]
+    assert inbox.conversations.history("a").cursor == 1
+    account.request()
+    account.take(answer(delta("a", 1, 2), token="t2"))
+    assert not inbox.own_states["a"].pinned
+
+
+def test_a_request_that_was_declined_meanwhile_does_not_come_back_by_an_answer_of_before() -> None:
+    inbox = Inbox("alice")
+    account = AccountSync(inbox)
+    listed(account, "a")
+    account.request()
+    keeps(inbox, "a", DECLINED)
+    assert not account.take(answer(with_state(delta("a", 1), PENDING), token="t1"))
+    assert "a" not in inbox.conversations
+    assert inbox.own_states["a"].request == messaging.REQUEST_STATE_DECLINED
+    asked = inbox.moment
+    keeps(inbox, "b", DECLINED)
+    summaries = [service.ConversationSummary(conversation=conversation(key), own_state=PENDING) for key in ("b", "c")]
+    account.take_list(FOLDERS[1], service.ListConversationsResponse(conversations=summaries), asked=asked)
+    assert [key in inbox.conversations for key in ("b", "c")] == [False, True]

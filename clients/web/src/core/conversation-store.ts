@@ -36,6 +36,8 @@ export interface Delta {
   readonly revision: number;
   /** As it was with the conversation; undefined leaves what is known. */
   readonly own?: OwnState | undefined;
+  /** The store's `moment` when it was asked for. */
+  readonly asked?: number;
 }
 
 export interface Cursor {
@@ -66,8 +68,12 @@ export class ConversationStore {
   /** Conversations that this user is out of, and the revision at which that was known: older news is void. */
   private readonly left = new Map<string, number>();
   private readonly order = new ActivityOrder<StoredConversation>();
+  /** Grows with every own state that is told. */
+  moment = 0;
   private readonly views = new WeakMap<StoredConversation, ConversationView>();
   private found: Found = {};
+  /** When own states were told last, as a count of all: what was asked for before may be of before. */
+  private readonly toldAt = new Map<string, number>();
 
   constructor(private readonly selfId: string) {}
 
@@ -111,7 +117,7 @@ export class ConversationStore {
    * Takes what Sync returned. A delta that starts beyond what is held replaces it (the server sends the newest page
    * only, when the device knew nothing). Returns whether the device has more than before.
    */
-  applyDelta({ conversation, messages, changed, revision, own }: Delta): boolean {
+  applyDelta({ conversation, messages, changed, revision, own, asked = Infinity }: Delta): boolean {
     this.applyConversation(conversation);
     const entry = this.entries.get(conversation.id);
     if (!entry) return false;
@@ -123,7 +129,7 @@ export class ConversationStore {
     this.append(entry, messages.filter((m) => m.seq > high));
     replaceCopies(entry, [...messages, ...changed]);
     entry.revision = Math.max(entry.revision, revision);
-    if (own) this.setOwnState(entry, own, conversation.lastSeq);
+    if (own && (this.toldAt.get(conversation.id) ?? 0) <= asked) this.setOwnState(entry, own, conversation.lastSeq);
     this.touch(entry);
     return before[0] !== this.highSeq(entry) || before[1] !== entry.revision;
   }
@@ -166,7 +172,9 @@ export class ConversationStore {
   /** Takes what one of the user's devices changed, as the service tells it. */
   applyOwnState(conversationId: string, own: OwnState): ApplyResult {
     const entry = this.entries.get(conversationId);
+    // Sync tells it then.
     if (!entry) return "unknown";
+    this.toldAt.set(conversationId, ++this.moment);
     this.setOwnState(entry, own, this.highSeq(entry));
     this.touch(entry);
     return "known";
