@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.scenarios import Facts, run_scenario
 from tests.e2e.strangers import ROOT, blocks, served, shell
-from tests.support.quickstarts import free_port
+from tests.support.ports import free_port
 from tests.support.stack import RunningStack
 
 pytestmark = pytest.mark.chromium

@@ -17,11 +17,11 @@ from deploy.embedded.record import ROOT, StackRecord
 from loadtests.webhooks import endpoint
 from tests.integration.api.conftest import Online, World, new_user, open_direct, send
 from tests.integration.api.test_attachments import fetch
+from tests.support.ports import free_port
 from tests.support.quickstarts import (
     DOCUMENTED_EDGE,
     INSTALL_PATIENCE_S,
     environment,
-    free_port,
     running,
     with_people,
 )

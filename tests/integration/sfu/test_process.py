@@ -19,14 +19,8 @@ from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import connect
 from tests.integration.sfu.conftest import Client, environment, join_token
 from tests.support.identities import tokens_of
+from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE_S, until, within
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -18,8 +18,9 @@ from parley.calls.v1 import service_pb2 as api
 from services.runtime.grpc.channels import connect
 from services.signaling.core.model import CallState, EndReason
 from tests.integration.signaling.neighbours import FakeSfu, Reader
-from tests.integration.signaling.town import NOT_LISTENING, PHONE, TABLET, Pair, Replica, Town, User, attempt, free_port
+from tests.integration.signaling.town import NOT_LISTENING, PHONE, TABLET, Pair, Replica, Town, User, attempt
 from tests.support.admins import admin
+from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import PATIENCE_S, eventually, until
 

@@ -35,9 +35,9 @@ from tests.integration.signaling.town import (
     User,
     attempt,
     find_detail,
-    free_port,
     refused,
 )
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 

@@ -1,6 +1,5 @@
 """A whole signaling service and its users, as the tests of it meet them."""
 
-import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -144,14 +143,6 @@ class Pair:
         start = await self.ring(replica)
         accept = api.AcceptCallRequest(call_id=start.call.call_id, device_id=TABLET)
         return start, await self.town.user(self.bob, replica).call("AcceptCall", accept)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def start_replica(env: dict[str, str], own_clock: Clock | None = None) -> Replica:
